@@ -1,0 +1,1 @@
+"""A LangChain chat model that picks the OpenAI model for each call."""

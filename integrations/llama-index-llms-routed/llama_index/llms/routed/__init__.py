@@ -1,0 +1,1 @@
+"""A LlamaIndex LLM that picks the OpenAI model for each call."""
