@@ -1,0 +1,304 @@
+"""Model: one catalog entry as the deciding code reads it: frozen, plain, validated beforehand.
+
+Catalog files are validated by :mod:`routed_llm.catalog.entry`; this module only holds the result.
+Money is integer picodollars per token (one US dollar per million tokens is 1,000,000 of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+__all__ = [
+    "CacheTerms",
+    "ImageRuleSpec",
+    "Lifecycle",
+    "Limits",
+    "Measure",
+    "Model",
+    "ParameterRule",
+    "Price",
+    "Recall",
+    "Verdict",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Token limits of a model.
+
+    Attributes:
+        context_window: input plus output, in tokens.
+        max_input: the most input tokens accepted, whatever the output.
+        max_output: the most output tokens, reasoning included.
+        knowledge_cutoff: last day of training data, or None.
+        source: where the numbers come from.
+        verified: the day they were last compared with the source.
+    """
+
+    context_window: int
+    max_input: int
+    max_output: int
+    knowledge_cutoff: date | None = None
+    source: str = ""
+    verified: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """When a model can be called.
+
+    Attributes:
+        released: first day, or None when it is not known (then it counts as released).
+        deprecated: the day the shutdown was announced, or None.
+        shutdown: the first day on which calls are refused, or None.
+        replacement: the id the provider names instead, or None.
+    """
+
+    released: date | None = None
+    deprecated: date | None = None
+    shutdown: date | None = None
+    replacement: str | None = None
+    source: str = ""
+    verified: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """One dated price row, in picodollars per token; None means the provider publishes none.
+
+    Attributes:
+        since: first day on which the row holds (a later row of the same tier and ``above`` replaces it).
+        tier: ``standard``, ``batch``, ``flex`` or ``priority``.
+        above: the row prices whole requests with more than this many input tokens (0: any).
+    """
+
+    since: date
+    tier: str = "standard"
+    above: int = 0
+    input: int
+    output: int
+    cached_input: int | None = None
+    cache_write: int | None = None
+    cache_write_12h: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+    audio_cached_input: int | None = None
+    image_input: int | None = None
+    source: str = ""
+    verified: date | None = None
+    unverified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterRule:
+    """What a model does with one parameter on one endpoint.
+
+    Attributes:
+        accept: ``yes``, ``no`` (the request is refused) or ``effort_none`` (accepted only when the
+            reasoning effort that is sent is ``none``).
+        only: the only values accepted, or None for any.
+        max_items: the longest list accepted, or None.
+        rename: the name under which the endpoint takes it, or None for the same name.
+        without: names of other parameters that it cannot be combined with.
+        unverified: why the rule is not certain, or None.
+    """
+
+    accept: str = "yes"
+    only: tuple[Any, ...] | None = None
+    max_items: int | None = None
+    rename: str | None = None
+    without: tuple[str, ...] = ()
+    source: str = ""
+    unverified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRuleSpec:
+    """How a model counts an image.
+
+    Attributes:
+        kind: ``tile``, ``patch`` (all details alike), ``patch_by_detail`` or ``rejected``.
+        base: tile rule: tokens per image (also the whole count at detail low).
+        per_tile: tile rule: tokens per 512-pixel tile.
+        multiplier: patch rules: tokens per 32-pixel patch.
+        details: patch rules: detail name to (longest side in pixels, most patches or None). A
+            ``patch`` rule has the one key ``any``.
+        unverified: why the rule is not certain, or None.
+    """
+
+    kind: str
+    name: str = ""
+    base: int = 0
+    per_tile: int = 0
+    multiplier: float = 1.0
+    details: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    unverified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheTerms:
+    """The provider's prompt cache, for one model.
+
+    Attributes:
+        min_prefix: tokens below which nothing is cached.
+        step: cached lengths are multiples of this many tokens.
+        ttl: seconds an unused prefix is kept by default.
+        control: the request parameter that steers it (``prompt_cache_options``,
+            ``prompt_cache_retention``) or None.
+    """
+
+    min_prefix: int = 1024
+    step: int = 128
+    ttl: int = 300
+    control: str | None = None
+    source: str = ""
+    unverified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One published measure behind a verdict.
+
+    Attributes:
+        name: measure, evaluator and version.
+        sign: ``+`` above the reference by more than the margin, ``=`` within it, ``-`` below;
+            in brackets when the reference is itself an estimate.
+        value: the model's value, only where its licence lets it be repeated; else None.
+        reference: the reference model's value, likewise.
+    """
+
+    name: str
+    sign: str
+    value: float | None = None
+    reference: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How a (model, effort) compares with the reference model on one dimension.
+
+    Attributes:
+        verdict: ``above``, ``above (inferred)``, ``tie``, ``mixed`` or ``below``.
+        evidence: the measures it rests on.
+    """
+
+    verdict: str
+    evidence: tuple[Measure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """A published long-context recall figure.
+
+    Attributes:
+        test: name and version of the test.
+        effort: the effort it was run at, or None.
+        up_to: the bin's upper end in tokens.
+        value: percent.
+    """
+
+    test: str
+    effort: str | None
+    up_to: int
+    value: float
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model: what it takes, what it costs, how long it lives, how good it is said to be.
+
+    Attributes:
+        id: the name in the catalog.
+        sent_as: the name sent to the provider (differs from ``id`` for gateways and deployments).
+        base_url: where it is served when not at the caller's default, or None.
+        family: the family file whose facts it shares.
+        base: the catalog model whose facts a fine-tune or deployment inherits, or None.
+        pool: who may choose it: ``default``, ``audio`` (only when audio is asked for), ``quality``
+            (only when quality is optimised), ``realtime`` (only on that surface) or ``named``.
+        inputs: ``text``, ``image``, ``audio``, ``pdf``, ``file``.
+        outputs: ``text``, ``audio``.
+        requires_audio: True when a request without audio in or out is refused.
+        endpoints: ``chat_completions``, ``responses``, ``realtime``, in no order.
+        tools: endpoint to ``yes``, ``no`` or ``effort_none``.
+        builtin_tools: the hosted tools it offers on Responses.
+        structured: ``json_object`` and ``json_schema``, those it offers.
+        efforts: endpoint to the reasoning efforts it takes there; empty for a model that does not reason.
+        default_effort: the effort the provider uses when none is sent, or None.
+        reasoning_room: effort to the output tokens to leave for reasoning above the caller's cap.
+        output_ratio: effort (``""`` without reasoning) to billed output tokens, reasoning included,
+            relative to what gpt-4o writes for the same work.
+        parameters: endpoint to parameter name to rule; a name not listed is passed on as it is.
+        verdicts: effort (``""`` without reasoning) to dimension to Verdict, against gpt-4o.
+        equivalent_to: models for which the provider presents this one as the counterpart, where no
+            measure is published (audio and realtime models).
+        quality_rank: effort to a rank; higher is better. Only the order means anything.
+        regional_surcharge: percent added on data-residency endpoints.
+        unverified: sentences on what only the live API could tell.
+    """
+
+    id: str
+    sent_as: str
+    family: str
+    limits: Limits
+    lifecycle: Lifecycle
+    prices: tuple[Price, ...] = ()
+    base: str | None = None
+    base_url: str | None = None
+    pool: str = "named"
+    aliases: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
+    inputs: frozenset[str] = frozenset({"text"})
+    outputs: frozenset[str] = frozenset({"text"})
+    requires_audio: bool = False
+    endpoints: frozenset[str] = frozenset({"chat_completions"})
+    tools: Mapping[str, str] = field(default_factory=dict)
+    builtin_tools: frozenset[str] = frozenset()
+    structured: frozenset[str] = frozenset()
+    streaming: bool = True
+    efforts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    default_effort: str | None = None
+    reasoning_room: Mapping[str, int] = field(default_factory=dict)
+    output_ratio: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, ParameterRule]] = field(default_factory=dict)
+    image: ImageRuleSpec | None = None
+    cache: CacheTerms | None = None
+    verdicts: Mapping[str, Mapping[str, Verdict]] = field(default_factory=dict)
+    recall: tuple[Recall, ...] = ()
+    equivalent_to: frozenset[str] = frozenset()
+    quality_rank: Mapping[str, int] = field(default_factory=dict)
+    regional_surcharge: int = 0
+    encoding: str = "o200k_base"
+    unverified: tuple[str, ...] = ()
+    source: str = ""
+    verified: date | None = None
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the model has reasoning efforts at all."""
+        return any(self.efforts.values())
+
+    def alive(self, at: date, *, grace: int = 0) -> bool:
+        """Say whether the model can be called on a day.
+
+        Args:
+            at: the day.
+            grace: days before its shutdown from which it counts as gone.
+        """
+        life = self.lifecycle
+        if life.released is not None and at < life.released:
+            return False
+        return life.shutdown is None or at < life.shutdown - timedelta(days=grace)
+
+    def price(self, at: date, *, tier: str = "standard", input_tokens: int = 0) -> Price | None:
+        """Find the price row that holds for a request on a day, or None when there is none."""
+        best: Price | None = None
+        for row in self.prices:
+            if row.tier != tier or row.since > at or (row.above and input_tokens <= row.above):
+                continue
+            if best is None or (row.above, row.since) >= (best.above, best.since):
+                best = row
+        return best

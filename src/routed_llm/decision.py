@@ -1,0 +1,332 @@
+"""Decision: what was chosen, what was not and why, and what will be sent differently.
+
+The same object explains success and, inside :class:`routed_llm.errors.NoModelFits`, failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from routed_llm.budget import PICO
+from routed_llm.facts import RequestFacts
+
+__all__ = ["RECORD_VERSION", "Call", "Candidate", "Change", "Decision", "Evidence", "Reason"]
+
+RECORD_VERSION = 1
+"""Version of the JSON record that :meth:`Decision.record` writes."""
+
+_SENTENCES: Mapping[str, str] = {
+    "retired": "{model} was shut down on {shutdown}{replaced}",
+    "unreleased": "{model} is released on {released}, after {at}",
+    "excluded": "the policy excludes {model} by the pattern {pattern}",
+    "not_named": "this call names {named}",
+    "locked": "the request refers to state stored by {locked_to}",
+    "endpoint": "{model} is not offered on {endpoint}",
+    "endpoint_forced": "{model} would be called on {endpoint}, and the call insists on {asked}",
+    "input": "{model} takes no {kind} input",
+    "input_endpoint": "{endpoint} takes no {kind} in {place}",
+    "output": "{model} gives no {kind} output",
+    "audio_required": "{model} refuses a request without audio in or out",
+    "tools": "{model} takes no tools on {endpoint}",
+    "tools_effort": "{model} takes tools on {endpoint} only with effort none, not {effort}",
+    "builtin_tool": "{model} does not offer the {tool} tool on {endpoint}",
+    "structured": "{model} does not offer {kind}",
+    "parameter": "{model} refuses {parameter} on {endpoint}",
+    "parameter_value": "{model} refuses {parameter}={value} on {endpoint}; it takes {only}",
+    "parameter_items": "{model} takes at most {most} items of {parameter}, not {items}",
+    "parameter_absent": "{endpoint} has no {parameter}",
+    "parameter_effort": "{model} takes {parameter} on {endpoint} only with effort none",
+    "parameter_conflict": "{model} cannot combine {parameter} with {other}",
+    "effort": "{model} has no effort {asked} on {endpoint}; it has {offered}",
+    "streaming": "{model} cannot stream",
+    "service_tier": "{model} is not sold at the {tier} tier",
+    "floor_below": "{model}{at_effort} is below {baseline} on {dimension} ({measures})",
+    "floor_unknown": "no published measure compares {model}{at_effort} with {baseline} on {dimension}",
+    "floor_inferred": "{model}{at_effort} against {baseline} on {dimension} is only inferred",
+    "max_input": "{tokens:,} input tokens are more than the {limit:,} that {model} accepts",
+    "window": "{tokens:,} input and {output:,} output tokens exceed the {limit:,} window of {model}",
+    "max_output": "{asked:,} output tokens are more than the {limit:,} that {model} writes",
+    "image_patches": "an image of {width} x {height} pixels is over the {limit:,} patches {model} accepts",
+    "recall": "published recall of {model}{at_effort} at {tokens:,} tokens is {value}, under {least}",
+    "recall_unknown": "no published recall of {model}{at_effort} at {tokens:,} tokens",
+    "no_price": "no price of {model} is known, and a limit on cost is set",
+    "cost_cap": "{model}{at_effort} is expected to cost ${cost}, over the cap of ${cap}",
+    "budget": "{model}{at_effort} is expected to cost ${cost}; ${remaining} is left{scope}",
+    "dearer": "{model}{at_effort} is expected to cost ${cost}, {times}",
+    "ranked_lower": "{model}{at_effort} ranks below on published quality",
+    "not_incumbent": "the incumbent {incumbent} can serve the request",
+    "switch": "leaving {incumbent} would save less than its cached prefix is worth",
+    "unavailable": "{model} is marked unavailable in this process: {why}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a model was not chosen: a code, the numbers behind it and a sentence.
+
+    Attributes:
+        code: one word for programs; the set is closed.
+        data: the values that the sentence quotes.
+    """
+
+    code: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return _SENTENCES[self.code].format(**self.data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the code, the values and the sentence as JSON-able data."""
+        data = {key: _jsonable(value) for key, value in self.data.items()}
+        return {"code": self.code, "text": self.text, "data": data}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One parameter that is sent differently from what was asked, and why.
+
+    Attributes:
+        parameter: its name as the caller gave it (or as it is sent, when it was added).
+        action: ``renamed``, ``clamped``, ``raised``, ``dropped`` or ``added``.
+        before: the value asked for, or None.
+        after: the value (or, for a rename, the name) sent, or None when dropped.
+        why: the rest of the sentence "... because".
+    """
+
+    parameter: str
+    action: str
+    before: Any
+    after: Any
+    why: str
+
+    @property
+    def text(self) -> str:
+        """The change as a sentence."""
+        if self.action == "dropped":
+            return f"{self.parameter}={self.before!r} dropped: {self.why}"
+        if self.action == "added":
+            return f"{self.parameter}={self.after!r} added: {self.why}"
+        if self.action == "renamed":
+            return f"{self.parameter} sent as {self.after}: {self.why}"
+        return f"{self.parameter} {self.action} from {self.before!r} to {self.after!r}: {self.why}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the change as JSON-able data."""
+        return {
+            "parameter": self.parameter,
+            "action": self.action,
+            "before": _jsonable(self.before),
+            "after": _jsonable(self.after),
+            "why": self.why,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is published about the chosen configuration on one dimension of quality.
+
+    Attributes:
+        dimension: such as ``overall`` or ``vision``.
+        verdict: ``above``, ``above (inferred)``, ``tie``, ``same model`` or ``unknown``.
+        measures: the names of the measures behind it.
+    """
+
+    dimension: str
+    verdict: str
+    measures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A model with its effort and endpoint, what it is expected to cost, and the Reasons against it.
+
+    Attributes:
+        model: catalog id.
+        effort: reasoning effort, or None for a model without efforts.
+        endpoint: ``chat_completions``, ``responses`` or ``realtime``.
+        cost: expected picodollars for the whole call, or None when no price is known.
+        input_tokens: expected input tokens by this model's own rules.
+        output_tokens: expected output tokens, reasoning included.
+        cached_tokens: input tokens expected to be read from this model's prompt cache.
+        reasons: why it was not chosen; empty for the chosen one.
+    """
+
+    model: str
+    effort: str | None
+    endpoint: str
+    cost: int | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasons: tuple[Reason, ...] = ()
+    sent_as: str = ""
+    base_url: str | None = None
+
+    @property
+    def dollars(self) -> Decimal | None:
+        """The expected cost in US dollars, or None when no price is known."""
+        return None if self.cost is None else Decimal(self.cost) / PICO
+
+    @property
+    def name(self) -> str:
+        """``model`` or ``model@effort``."""
+        return self.model if self.effort is None else f"{self.model}@{self.effort}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the candidate as JSON-able data; money is a decimal string of US dollars."""
+        return {
+            "model": self.model,
+            "effort": self.effort,
+            "endpoint": self.endpoint,
+            "cost": None if self.cost is None else format_dollars(self.cost),
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cached_tokens": self.cached_tokens,
+            "reasons": [reason.to_dict() for reason in self.reasons],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What the call must look like for the chosen model and endpoint.
+
+    Attributes:
+        model: the id to send.
+        base_url: where to send it, or None for the caller's own.
+        endpoint: ``chat_completions`` or ``responses``.
+        effort: the reasoning effort to send, or None to send none.
+        cap: the output cap to send, or None to send none.
+        parameters: the caller's other parameters that survive, by their Chat Completions names.
+        dropped: the names of those that do not.
+    """
+
+    model: str
+    base_url: str | None
+    endpoint: str
+    effort: str | None
+    cap: int | None
+    parameters: Mapping[str, Any]
+    dropped: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, kw_only=True)
+class Decision:
+    """The outcome of :func:`routed_llm.select`: the choice, the others, and what changes.
+
+    Treat it as frozen: it is shared by everything that reports on one call. The list of candidates
+    is worked out when it is first read, since most callers never read it.
+
+    Attributes:
+        chosen: the Candidate that serves the call, or None when nothing fits.
+        call: what to send, or None when nothing fits.
+        changes: what is sent differently from what was asked.
+        why: a phrase on what settled it.
+        evidence: what is published on the chosen configuration, by dimension.
+        without_evidence: dimensions that the call touches and for which nothing is published.
+        baseline: the model that the quality floor refers to, or None without a floor.
+        facts: the request as it was weighed.
+        at: the day it was weighed for.
+        certain: False when the text's token count was only bounded and an exact count might
+            change the choice.
+        catalog_version: hash of the catalog that was used.
+        rejected: model (or model@effort) to the sentence against it, for those no number could save.
+    """
+
+    chosen: Candidate | None
+    call: Call | None
+    changes: tuple[Change, ...]
+    why: str
+    evidence: tuple[Evidence, ...]
+    without_evidence: tuple[str, ...]
+    baseline: str | None
+    facts: RequestFacts
+    at: date
+    certain: bool = True
+    catalog_version: str = ""
+    _expand: Callable[[], tuple[Candidate, ...]] | None = field(default=None, repr=False)
+    _candidates: tuple[Candidate, ...] | None = field(default=None, repr=False)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every configuration that was weighed: the chosen one first, then by cost, then the rejected."""
+        if self._candidates is None:
+            self._candidates = self._expand() if self._expand is not None else ()
+        return self._candidates
+
+    @property
+    def model(self) -> str | None:
+        """The chosen model's catalog id, or None."""
+        return None if self.chosen is None else self.chosen.model
+
+    @property
+    def effort(self) -> str | None:
+        """The chosen effort, or None."""
+        return None if self.chosen is None else self.chosen.effort
+
+    @property
+    def endpoint(self) -> str | None:
+        """The chosen endpoint, or None."""
+        return None if self.chosen is None else self.chosen.endpoint
+
+    @property
+    def dollars(self) -> Decimal | None:
+        """The expected cost in US dollars, or None."""
+        return None if self.chosen is None else self.chosen.dollars
+
+    def reasons_against(self, model: str) -> tuple[Reason, ...]:
+        """Return the Reasons against a model, those of its best configuration first."""
+        return tuple(r for c in self.candidates if c.model == model for r in c.reasons)
+
+    def record(self) -> dict[str, Any]:
+        """Return the short JSON-able record that adapters attach to a response.
+
+        The record has no prompt text. ``version`` changes when a key changes its meaning.
+        """
+        chosen = self.chosen
+        return {
+            "version": RECORD_VERSION,
+            "model": chosen.model if chosen else None,
+            "effort": chosen.effort if chosen else None,
+            "endpoint": chosen.endpoint if chosen else None,
+            "why": self.why,
+            "estimated_cost": None if chosen is None or chosen.cost is None else format_dollars(chosen.cost),
+            "input_tokens": chosen.input_tokens if chosen else None,
+            "output_tokens": chosen.output_tokens if chosen else None,
+            "baseline": self.baseline,
+            "changes": [change.to_dict() for change in self.changes],
+            "evidence": {item.dimension: item.verdict for item in self.evidence},
+            "without_evidence": list(self.without_evidence),
+            "estimates": list(self.facts.estimates),
+            "at": self.at.isoformat(),
+            "catalog": self.catalog_version,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole decision, every candidate with its reasons, as JSON-able data."""
+        return {
+            **self.record(),
+            "facts": self.facts.to_dict(),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+        }
+
+
+def format_dollars(pico: int) -> str:
+    """Write picodollars as a decimal string of US dollars, without exponent or trailing zeros."""
+    text = f"{Decimal(pico) / PICO:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): _jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_jsonable(v) for v in value]
+    return str(value)

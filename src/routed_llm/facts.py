@@ -1,0 +1,255 @@
+"""RequestFacts: what is known of a request before a model is chosen.
+
+Nothing of a framework is in it and nothing in it refers to text: the same request gives the same
+facts whichever adapter read it, and recorded facts can be replayed through another policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+__all__ = ["ImageFacts", "Previous", "RequestFacts", "TokenCount", "freeze", "thaw"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """A number of tokens that may not be known exactly.
+
+    Attributes:
+        low: certainly not fewer.
+        likely: the best estimate; used for money.
+        high: certainly not more; used for limits.
+    """
+
+    low: int
+    likely: int
+    high: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether the number is known."""
+        return self.low == self.high
+
+    @classmethod
+    def of(cls, tokens: int) -> TokenCount:
+        """Make an exact count."""
+        return cls(tokens, tokens, tokens)
+
+    def __add__(self, tokens: int) -> TokenCount:
+        return TokenCount(self.low + tokens, self.likely + tokens, self.high + tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """One image: its size in pixels and the detail asked for.
+
+    Attributes:
+        width: pixels, or None when the data was not at hand (a URL or a file id).
+        height: pixels, or None likewise.
+        detail: ``auto``, ``low``, ``high`` or ``original``.
+    """
+
+    width: int | None
+    height: int | None
+    detail: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """Who answered the turn before, in the same conversation.
+
+    Attributes:
+        model: catalog id of the model that answered.
+        effort: the effort it was sent, or None.
+        endpoint: the endpoint it answered on, or None when it is not known.
+        prefix_tokens: input tokens of this request that stood in that one too, so that the
+            provider's cache may hold them; 0 when it is not known.
+        age: seconds since that call, or None when it is not known.
+        in_tool_loop: True when this request answers tool calls that the model made.
+    """
+
+    model: str
+    effort: str | None = None
+    endpoint: str | None = None
+    prefix_tokens: int = 0
+    age: float | None = None
+    in_tool_loop: bool = False
+
+
+def freeze(value: Any) -> Any:
+    """Turn JSON-like data into an equal hashable value, dicts becoming sorted tuples of pairs."""
+    if isinstance(value, Mapping):
+        return ("{}", tuple(sorted((str(k), freeze(v)) for k, v in value.items())))
+    if isinstance(value, (list, tuple)):
+        return ("[]", tuple(freeze(v) for v in value))
+    if isinstance(value, (set, frozenset)):
+        return ("[]", tuple(sorted(freeze(v) for v in value)))
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return value
+
+
+def thaw(value: Any) -> Any:
+    """Undo :func:`freeze`."""
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == "{}":
+        return {k: thaw(v) for k, v in value[1]}
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == "[]":
+        return [thaw(v) for v in value[1]]
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFacts:
+    """Everything that the choice of a model depends on, and nothing else.
+
+    Attributes:
+        tokens: text tokens of messages, tools and schemas, overheads included; images, audio and
+            documents are apart since every model counts them by its own rule.
+        images: one entry per image, wherever it stands (tool messages included).
+        audio_seconds: seconds of audio given.
+        pdf_pages: pages of documents given inline; each also counts as an image on vision models.
+        unknown_files: files given by id or URL, of unknown size and type.
+        inputs: kinds of input: ``text``, ``image``, ``audio``, ``pdf``, ``file``, ``video``.
+        outputs: kinds of output asked for: ``text``, ``audio``.
+        tool_inputs: kinds of input other than text that stand inside tool messages.
+        tools: number of function or custom tools offered.
+        builtin_tools: hosted tools asked for, such as ``web_search``.
+        tool_choice: ``none``, ``auto``, ``required``, ``named`` or None when not given.
+        structured: ``json_object``, ``json_schema`` or None.
+        parameters: every other parameter given, by its Chat Completions name, frozen, sorted.
+        cap: most output tokens the caller wants, or None.
+        cap_name: the name under which the caller gave the cap.
+        effort: reasoning effort the caller asked for, or None.
+        model: a model named for this call only (a pin), or None.
+        endpoint: ``chat_completions`` or ``responses`` when the caller insists on one, or None.
+        service_tier: ``standard``, ``flex``, ``priority`` or ``batch``: decides the price row.
+        stream: whether the answer is to be streamed.
+        task: what the caller says the call is for, or None.
+        previous: who answered the turn before, or None.
+        locked_to: the model whose stored state the request refers to (``previous_response_id``,
+            encrypted reasoning), or None.
+        estimates: what could not be known and was counted at its worst case, in words.
+    """
+
+    tokens: TokenCount = TokenCount(0, 0, 0)
+    images: tuple[ImageFacts, ...] = ()
+    audio_seconds: float = 0.0
+    pdf_pages: int = 0
+    unknown_files: int = 0
+    inputs: frozenset[str] = frozenset({"text"})
+    outputs: frozenset[str] = frozenset({"text"})
+    tool_inputs: frozenset[str] = frozenset()
+    tools: int = 0
+    builtin_tools: frozenset[str] = frozenset()
+    tool_choice: str | None = None
+    structured: str | None = None
+    parameters: tuple[tuple[str, Any], ...] = ()
+    cap: int | None = None
+    cap_name: str = "max_tokens"
+    effort: str | None = None
+    model: str | None = None
+    endpoint: str | None = None
+    service_tier: str = "standard"
+    stream: bool = False
+    task: str | None = None
+    previous: Previous | None = None
+    locked_to: str | None = None
+    estimates: tuple[str, ...] = ()
+    shape: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Everything that is not a number: requests of one shape share the outcome of most rules.
+        shape = (
+            self.inputs,
+            self.outputs,
+            self.tool_inputs,
+            bool(self.tools),
+            self.builtin_tools,
+            self.tool_choice,
+            self.structured,
+            self.parameters,
+            self.cap is not None,
+            self.cap_name,
+            self.effort,
+            self.model,
+            self.endpoint,
+            self.service_tier,
+            self.stream,
+            self.task,
+            self.locked_to,
+        )
+        object.__setattr__(self, "shape", shape)
+
+    def with_tokens(self, tokens: TokenCount) -> RequestFacts:
+        """Return the same facts with another text token count."""
+        return replace(self, tokens=tokens)
+
+    def parameter(self, name: str, default: Any = None) -> Any:
+        """Return the value of a parameter as it was given."""
+        for key, value in self.parameters:
+            if key == name:
+                return thaw(value)
+        return default
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON-able data; no prompt text is in it."""
+        plain: dict[str, Any] = {}
+        for item in fields(self):
+            if not item.init:
+                continue
+            value = getattr(self, item.name)
+            if value == item.default:
+                continue
+            plain[item.name] = _plain(item.name, value)
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RequestFacts:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            TypeError: when a key is not a field of RequestFacts.
+        """
+        values = dict(data)
+        if "tokens" in values:
+            values["tokens"] = TokenCount(*values["tokens"])
+        if "images" in values:
+            values["images"] = tuple(ImageFacts(*image) for image in values["images"])
+        for name in ("inputs", "outputs", "tool_inputs", "builtin_tools"):
+            if name in values:
+                values[name] = frozenset(values[name])
+        if "parameters" in values:
+            values["parameters"] = freeze_parameters(values["parameters"])
+        if values.get("previous"):
+            values["previous"] = Previous(**values["previous"])
+        if "estimates" in values:
+            values["estimates"] = tuple(values["estimates"])
+        return cls(**values)
+
+
+def freeze_parameters(
+    parameters: Mapping[str, Any] | Iterable[tuple[str, Any]],
+) -> tuple[tuple[str, Any], ...]:
+    """Sort and freeze parameters for :attr:`RequestFacts.parameters`."""
+    items = parameters.items() if isinstance(parameters, Mapping) else parameters
+    return tuple(sorted(((name, freeze(value)) for name, value in items), key=lambda item: item[0]))
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "tokens":
+        return [value.low, value.likely, value.high]
+    if name == "images":
+        return [[image.width, image.height, image.detail] for image in value]
+    if name == "parameters":
+        return {key: thaw(item) for key, item in value}
+    if name == "previous":
+        return {item.name: getattr(value, item.name) for item in fields(value)}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return value

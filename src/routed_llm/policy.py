@@ -1,0 +1,252 @@
+"""Policy: what the user wants. One frozen object, from keywords or a TOML file."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final
+
+from routed_llm.budget import PICO
+from routed_llm.errors import PolicyError
+
+__all__ = ["BASELINE", "DIMENSIONS_BY_TASK", "EFFORTS", "Policy"]
+
+BASELINE: Final = "baseline"
+"""Value of ``at_least`` that means the baseline model itself."""
+
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Reasoning efforts from least to most."""
+
+DIMENSIONS_BY_TASK: Final[Mapping[str, tuple[str, ...]]] = {
+    "general": (),
+    "coding": ("coding",),
+    "reasoning": ("science", "maths"),
+    "vision": ("vision",),
+    "long_context": ("long_context",),
+    "tool_use": ("tools",),
+    "knowledge": ("knowledge",),
+    "multilingual": ("multilingual",),
+    "summary": ("faithful_summary",),
+    "restraint": ("restraint",),
+}
+"""The dimensions of quality that each ``task`` adds to those the request itself triggers."""
+
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "optimize": ("cost", "quality"),
+    "evidence": ("inferred", "measured"),
+    "on_unsupported": ("drop", "avoid", "raise"),
+    "surface": ("chat", "realtime"),
+    "service_tier": ("standard", "flex", "priority", "batch"),
+    "task": tuple(DIMENSIONS_BY_TASK),
+    "effort": EFFORTS,
+}
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Policy:
+    """What the user wants of routing.
+
+    Attributes:
+        models: patterns of the models that may be used (``gpt-4.1*``), or None for the default
+            pool: the GPT-4o, GPT-4.1 and GPT-5.x chat models; audio models when audio is asked for;
+            pro models when quality is what is optimised.
+        exclude: patterns of models that may not be used.
+        optimize: ``cost`` (least expected money) or ``quality`` (best by published order, within
+            ``max_cost_per_call``).
+        baseline: the model the program was written for.
+        at_least: the quality floor: a model id, ``"baseline"``, or None for no floor.
+        evidence: ``inferred`` also admits overall comparisons that are inferred; ``measured`` does not.
+        incumbent: a model to stay with for as long as it can serve, or None.
+        max_cost_per_call: US dollars that one call may be expected to cost, or None.
+        min_recall: least published long-context recall in percent at the request's length, or None.
+        task: what calls are for (``coding``, ``reasoning``, ``tool_use``, ...), or None.
+        effort: the one reasoning effort to use, or None to let it be chosen.
+        output_tokens: output tokens to expect of gpt-4o for one call, or None for the default.
+        on_unsupported: what happens to a parameter of taste (temperature, top_p, penalties, seed,
+            verbosity) that a model refuses: ``drop`` it, ``avoid`` such models, or ``raise``.
+        grace: days before its shutdown from which a model is no longer chosen.
+        surface: ``chat``, or ``realtime`` to ask which realtime model to open a session with.
+        service_tier: the tier that prices are taken from unless the request names one.
+        regional: True when calls go to a data-residency endpoint, which costs more on some models.
+        switch_saving: share of the staying cost (0.1 = 10%) that a switch in mid-conversation must save.
+    """
+
+    models: tuple[str, ...] | None
+    exclude: tuple[str, ...]
+    optimize: str
+    baseline: str
+    at_least: str | None
+    evidence: str
+    incumbent: str | None
+    max_cost_per_call: Decimal | None
+    min_recall: float | None
+    task: str | None
+    effort: str | None
+    output_tokens: int | None
+    on_unsupported: str
+    grace: int
+    surface: str
+    service_tier: str
+    regional: bool
+    switch_saving: float
+
+    def __init__(
+        self,
+        *,
+        models: str | Iterable[str] | None = None,
+        exclude: str | Iterable[str] = (),
+        optimize: str = "cost",
+        baseline: str = "gpt-4o",
+        at_least: str | None = BASELINE,
+        evidence: str = "inferred",
+        incumbent: str | None = None,
+        max_cost_per_call: Decimal | float | str | None = None,
+        min_recall: float | None = None,
+        task: str | None = None,
+        effort: str | None = None,
+        output_tokens: int | None = None,
+        on_unsupported: str = "drop",
+        grace: int = 0,
+        surface: str = "chat",
+        service_tier: str = "standard",
+        regional: bool = False,
+        switch_saving: float = 0.1,
+        **unknown: Any,
+    ) -> None:
+        """Check the keywords and make the policy.
+
+        Raises:
+            PolicyError: for an unknown keyword (naming the nearest valid one) or an impossible value.
+        """
+        if unknown:
+            raise _unknown_key(next(iter(unknown)))
+        values: dict[str, Any] = {
+            "models": None if models is None else _patterns("models", models),
+            "exclude": _patterns("exclude", exclude),
+            "optimize": _choice("optimize", optimize),
+            "baseline": _name("baseline", baseline),
+            "at_least": None if at_least is None else _name("at_least", at_least),
+            "evidence": _choice("evidence", evidence),
+            "incumbent": None if incumbent is None else _name("incumbent", incumbent),
+            "max_cost_per_call": _dollars("max_cost_per_call", max_cost_per_call),
+            "min_recall": _number("min_recall", min_recall, 0, 100),
+            "task": None if task is None else _choice("task", task),
+            "effort": None if effort is None else _choice("effort", effort),
+            "output_tokens": _whole("output_tokens", output_tokens, 1),
+            "on_unsupported": _choice("on_unsupported", on_unsupported),
+            "grace": _whole("grace", grace, 0),
+            "surface": _choice("surface", surface),
+            "service_tier": _choice("service_tier", service_tier),
+            "regional": _flag("regional", regional),
+            "switch_saving": _number("switch_saving", switch_saving, 0, 1),
+        }
+        if values["models"] == ():
+            raise PolicyError("models is empty, so no model may be used. Leave it out or name some.", key="models")
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def replace(self, **changes: Any) -> Policy:
+        """Return a copy with some keywords changed.
+
+        Raises:
+            PolicyError: as the constructor does.
+        """
+        return Policy(**{**self.to_dict(), **changes}) if changes else self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the keywords that make an equal policy."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @property
+    def max_cost_pico(self) -> int | None:
+        """The cost cap in picodollars, or None."""
+        return None if self.max_cost_per_call is None else int(self.max_cost_per_call * PICO)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Policy:
+        """Read a policy from a TOML file whose keys are the constructor's keywords.
+
+        Raises:
+            PolicyError: when the file cannot be read or parsed, or holds an unknown key or an
+                impossible value; the message names the file.
+        """
+        where = str(path)
+        try:
+            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise PolicyError(f"{where}: {reason}. Name a TOML file that can be read.", path=where) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise PolicyError(f"{where} is not TOML: {error}. Mend the file.", path=where) from error
+        try:
+            return cls(**data)
+        except PolicyError as error:
+            raise PolicyError(f"{where}: {error}", key=error.key, path=where) from error
+
+
+def _unknown_key(key: str) -> PolicyError:
+    valid = [item.name for item in fields(Policy)]
+    near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Valid ones are {', '.join(valid)}."
+    return PolicyError(f"{key!r} is not a keyword of Policy. {hint}", key=key)
+
+
+def _choice(key: str, value: Any) -> str:
+    valid = _CHOICES[key]
+    if value in valid:
+        return str(value)
+    near = difflib.get_close_matches(str(value), valid, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise PolicyError(f"{key}={value!r} is none of {', '.join(valid)}.{hint or ' Use one of these.'}", key=key)
+
+
+def _name(key: str, value: Any) -> str:
+    if isinstance(value, str) and value.strip():
+        return value
+    raise PolicyError(f"{key}={value!r} is not a model id. Give a string such as 'gpt-4o'.", key=key)
+
+
+def _patterns(key: str, value: Any) -> tuple[str, ...]:
+    items = (value,) if isinstance(value, str) else tuple(value)
+    for item in items:
+        if not isinstance(item, str) or not item.strip():
+            raise PolicyError(f"{key} holds {item!r}. Give model ids or patterns such as 'gpt-4.1*'.", key=key)
+    return items
+
+
+def _number(key: str, value: Any, least: float, most: float) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise PolicyError(f"{key}={value!r} is out of range. Give a number from {least} to {most}.", key=key)
+    return float(value)
+
+
+def _whole(key: str, value: Any, least: int) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise PolicyError(f"{key}={value!r} is out of range. Give a whole number of at least {least}.", key=key)
+    return value
+
+
+def _flag(key: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise PolicyError(f"{key}={value!r} is neither true nor false. Give one of the two.", key=key)
+
+
+def _dollars(key: str, value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if isinstance(value, bool) or not amount.is_finite() or amount < 0:
+        raise PolicyError(f"{key}={value!r} is not an amount. Give US dollars of at least 0.", key=key)
+    return amount

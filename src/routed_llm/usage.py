@@ -1,0 +1,70 @@
+"""Usage: what the provider reported after a call, in one form for both endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Usage"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Token counts of one finished call, as the provider reported them.
+
+    Attributes:
+        input_tokens: all input tokens, cached and audio ones included.
+        cached_tokens: the part of ``input_tokens`` read from the prompt cache.
+        cache_write_tokens: the part of ``input_tokens`` written to the cache and billed as a write.
+        output_tokens: all output tokens, reasoning and audio ones included.
+        reasoning_tokens: the part of ``output_tokens`` spent on reasoning.
+        audio_input_tokens: the part of ``input_tokens`` that is audio.
+        audio_cached_tokens: the part of ``audio_input_tokens`` read from the cache.
+        audio_output_tokens: the part of ``output_tokens`` that is audio.
+        image_input_tokens: the part of ``input_tokens`` that is images, where a model prices it apart.
+        service_tier: the tier that the response names (``default``, ``flex``, ``priority``, ``batch``).
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_cached_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    service_tier: str | None = None
+
+    @classmethod
+    def from_openai(cls, usage: Mapping[str, Any], *, service_tier: str | None = None) -> Usage:
+        """Read the ``usage`` object of Chat Completions or of Responses.
+
+        Args:
+            usage: the decoded JSON object; either endpoint's names are understood.
+            service_tier: the response's own ``service_tier``, which decides the price row.
+        """
+
+        def count(mapping: Mapping[str, Any] | None, *names: str) -> int:
+            for name in names:
+                value = (mapping or {}).get(name)
+                if value:
+                    return int(value)
+            return 0
+
+        into = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
+        out = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or {}
+        cached_parts = into.get("cached_tokens_details") or {}
+        return cls(
+            input_tokens=count(usage, "prompt_tokens", "input_tokens"),
+            output_tokens=count(usage, "completion_tokens", "output_tokens"),
+            cached_tokens=count(into, "cached_tokens"),
+            cache_write_tokens=count(into, "cache_write_tokens"),
+            reasoning_tokens=count(out, "reasoning_tokens"),
+            audio_input_tokens=count(into, "audio_tokens"),
+            audio_cached_tokens=count(cached_parts, "audio_tokens"),
+            audio_output_tokens=count(out, "audio_tokens"),
+            image_input_tokens=count(into, "image_tokens"),
+            service_tier=service_tier,
+        )
