@@ -1,4 +1,4 @@
-"""What every test shares: no network but loopback (see `addopts`), no credentials, no settings of the machine."""
+"""What every test shares: no network but loopback (see `addopts`), no settings of the machine."""
 
 from __future__ import annotations
 

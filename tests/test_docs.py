@@ -1,8 +1,8 @@
 """Every example in the documentation runs: Python blocks, shell blocks, and consoles with their output.
 
-All blocks of one document run in order and share their names, as a reader would type them. `OPENAI_BASE_URL` points
-at the embedded simulator, so an example that calls a model says nothing about it. A block is left out only by a
-`<!-- skip: next -->` line above it, and a command only when it stands in `NOT_RUN`.
+All blocks of one document run in order and share their names, as a reader would type them.
+`OPENAI_BASE_URL` points at the embedded simulator, so an example that calls a model says nothing about it.
+A block is left out only by a `<!-- skip: next -->` line above it, a command only when it stands in `NOT_RUN`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def examples_of(path: Path, **names: Any) -> list[Example]:
-    """Return a document's examples in order, with names that its blocks and evaluators find in their namespace."""
+    """Return a document's examples in order; blocks and evaluators find `names` in their namespace."""
     document = parse(path)
     document.namespace.update(names)
     return list(document.examples())

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 # Written with a class around one letter, so that this file does not find itself.
 FORBIDDEN = {
-    "a path of one machine": r"(^|[^[:alnum:]_.~-])/([w]ork|[r]oot|[h]ome/[[:alnum:]]+|[U]sers/[[:alnum:]]+|[t]mp/brief)(/|$)",
+    "a path of one machine": r"(^|[^[:alnum:]_.~-])/([w]ork|[r]oot|([h]ome|[U]sers)/[[:alnum:]]+)(/|$)",
     "a folder beside the repository": r"\.\./[s]hared",
     "a package index": r"([p]ypi\.org|[p]ythonhosted\.org|[r]egistry\.npmjs|[d]eb\.debian\.org|[i]ndex-url)",
     "a private key or token": r"(BEGIN [A-Z ]*[P]RIVATE KEY|sk-[p]roj-[[:alnum:]_-]{20})",

@@ -1,0 +1,45 @@
+# Needs only Python 3.11 or later, make and git. Everything is installed into .venv.
+USABLE := 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python-3.11-or-later; do $$p -c $(USABLE) >/dev/null 2>&1 && break; done; echo $$p)
+LANGCHAIN := integrations/langchain-routed
+LLAMA_INDEX := integrations/llama-index-llms-routed
+PINS := pyproject.toml $(LANGCHAIN)/pyproject.toml $(LLAMA_INDEX)/pyproject.toml constraints.txt
+BIN := .venv/bin
+
+.PHONY: help demo test check venv test-openai3 bench clean
+help: ## show this list (default)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed ## watch the router decide on a simulated OpenAI: no key, no network
+	@$(BIN)/routed demo
+
+test: .venv/dev ## run the tests of the core and of both integrations
+	$(BIN)/pytest -q -n 2 tests
+	$(BIN)/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
+	$(BIN)/pytest -q -n 2 -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
+
+check: .venv/dev ## check style, types, the direction of imports and the documents' examples
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy src $(LANGCHAIN)/langchain_routed $(LLAMA_INDEX)/llama_index
+	@$(BIN)/lint-imports --no-cache > .venv/imports || { cat .venv/imports; exit 1; }
+	$(BIN)/pytest -q tests/test_docs.py tests/test_tree.py
+
+venv: .venv/dev ## install everything that development needs
+test-openai3: .venv-openai3/installed ## run the LangChain integration's tests with openai 3
+	$(<D)/bin/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
+bench: .venv/dev ## measure speed, as ratios to peers in the same run
+	$(BIN)/python -m benchmarks
+clean: ## remove the environments and all that was built
+	rm -rf .venv .venv-openai3 build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/installed: $(PINS)
+	@echo "Installing into .venv: about a minute" && $(PYTHON) -m venv $(@D)
+	@$(BIN)/pip install -qq -U pip -c constraints.txt
+	@$(BIN)/pip install -qq -c constraints.txt -e '.[all]' -e $(LANGCHAIN) -e $(LLAMA_INDEX) && touch $@
+.venv/dev: .venv/installed
+	@$(BIN)/pip install -qq -c constraints.txt --group dev && touch $@
+.venv-openai3/installed: $(PINS) constraints-openai3.txt
+	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -U pip -c constraints.txt
+	@grep -v '^openai==' constraints.txt | cat - constraints-openai3.txt > $(@D)/constraints.txt
+	@$(@D)/bin/pip install -qq -c $(@D)/constraints.txt -e '.[all]' -e $(LANGCHAIN) --group dev && touch $@

@@ -1,0 +1,59 @@
+"""The three distributions are released together and say the same of themselves."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import routed_llm
+
+ROOT = Path(__file__).parent.parent
+PROJECTS = {
+    project["name"]: project
+    for path in sorted([ROOT / "pyproject.toml", *ROOT.glob("integrations/*/pyproject.toml")])
+    for project in [tomllib.loads(path.read_text())["project"]]
+}
+PINS = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+
+
+def normal(name: str) -> str:
+    """Return a distribution's name as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements(project: dict[str, Any]) -> set[str]:
+    """Return the normal names of all that a project needs, extras included."""
+    extras = project.get("optional-dependencies", {}).values()
+    wanted = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    return {normal(re.split(r"[\[<>=;~! ]", line)[0]) for line in wanted}
+
+
+def test_there_are_three() -> None:
+    """The core and one distribution for each framework."""
+    assert set(PROJECTS) == {"routed-llm", "langchain-routed", "llama-index-llms-routed"}
+
+
+@pytest.mark.parametrize("project", PROJECTS.values(), ids=PROJECTS.keys())
+def test_a_distribution_agrees_with_the_core(project: dict[str, Any]) -> None:
+    """One version, one lowest Python, one licence."""
+    core = PROJECTS["routed-llm"]
+    for key in ("version", "requires-python", "license"):
+        assert project[key] == core[key]
+    assert project["version"] == routed_llm.__version__
+
+
+@pytest.mark.parametrize("project", PROJECTS.values(), ids=PROJECTS.keys())
+def test_every_requirement_is_pinned(project: dict[str, Any]) -> None:
+    """What a distribution needs has its line in constraints.txt, so that every environment is the same."""
+    assert requirements(project) - {normal(name) for name in (*PINS, *PROJECTS)} == set()
+
+
+def test_the_pins_are_pins() -> None:
+    """Every line of both files is `name==version`: no address, no path, no option."""
+    for name in ("constraints.txt", "constraints-openai3.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            assert re.fullmatch(r"[\w.-]+==[\w.!+]+", line), f"{name}: {line}"
