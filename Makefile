@@ -19,7 +19,7 @@ test: .venv/dev ## run the tests of the core and of both integrations
 	$(BIN)/pytest -q -n 2 -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
 
 check: .venv/dev ## check style, types, the direction of imports and the documents' examples
-	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff check --quiet --output-format concise .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy src $(LANGCHAIN)/langchain_routed $(LLAMA_INDEX)/llama_index
 	@$(BIN)/lint-imports --no-cache > .venv/imports || { cat .venv/imports; exit 1; }
