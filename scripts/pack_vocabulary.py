@@ -1,4 +1,4 @@
-"""Make `src/routed_llm/tokens/data/o200k_base.xz` from the o200k_base file that OpenAI publishes with tiktoken.
+"""Make the packaged o200k_base vocabulary from the file that OpenAI publishes with tiktoken.
 
 Give the published file (tiktoken keeps it in its cache directory; llama-index-core carries a copy), or
 `--check` to prove that the packaged file still holds exactly the published vocabulary.
@@ -33,7 +33,9 @@ def read_published(content: bytes) -> list[bytes]:
     for rank, line in enumerate(content.splitlines()):
         token, _, given = line.partition(b" ")
         if int(given) != rank:
-            raise SystemExit(f"Line {rank + 1} has rank {int(given)}: ranks are not dense. Use another format.")
+            raise SystemExit(
+                f"Line {rank + 1} has rank {int(given)}: ranks are not dense. Use another format."
+            )
         tokens.append(base64.b64decode(token))
     return tokens
 

@@ -13,10 +13,10 @@ MIT licence (`data/LICENSE-tiktoken.txt`).
 
 from __future__ import annotations
 
-import hashlib
-import lzma
 import threading
 from typing import TYPE_CHECKING, Final
+
+from routed_llm.errors import RoutedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,7 @@ _lock = threading.Lock()
 _encoding: tiktoken.Encoding | None = None
 
 
-class VocabularyError(RuntimeError):
+class VocabularyError(RoutedError, RuntimeError):
     """The packaged vocabulary is missing or damaged."""
 
 
@@ -98,6 +98,9 @@ def unpack(packed: bytes) -> list[bytes]:
     Raises:
         VocabularyError: The content is not the o200k_base vocabulary.
     """
+    import hashlib
+    import lzma
+
     try:
         content = lzma.decompress(packed)
     except lzma.LZMAError as error:
@@ -116,6 +119,8 @@ def unpack(packed: bytes) -> list[bytes]:
 
 def pack(tokens: Iterable[bytes]) -> bytes:
     """Return the packed form of tokens given in the order of their ranks."""
+    import lzma
+
     content = b"".join(bytes((len(token),)) + token for token in tokens)
     return lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)
 

@@ -1,0 +1,197 @@
+"""Counting only as far as a decision needs: two bounds that narrow until no threshold lies between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from routed_llm.tokens import memo as memos
+from routed_llm.tokens.memo import Memo, Partial
+from routed_llm.tokens.split import PART, next_cut
+from routed_llm.tokens.text import bounds, default_counter, is_warm, utf8_length
+from routed_llm.tokens.vocabulary import LONGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from routed_llm.tokens.text import TextCounter
+
+INLINE: Final = 32_768
+"""Characters still uncounted up to which `Counting.settle_async` counts on the event loop (about 1 ms)."""
+
+
+class Counting:
+    """The token count of a list of texts, known between `low` and `high`.
+
+    Making one reads no text and loads no vocabulary. `settle` counts, the text with most uncertainty
+    first, in parts of 64 KB, and stops as soon as the answer cannot change a decision; `exact` counts
+    all. What was counted is kept in a memo, also in part, for the next list that holds the same text.
+
+    Not to be shared between threads; the memo and the counter may be.
+
+    Attributes:
+        low: fewest tokens possible.
+        high: most tokens possible; equal to `low` when all is counted.
+    """
+
+    __slots__ = ("_counter", "_known", "_memo", "_texts", "_tight", "high", "low")
+
+    def __init__(
+        self,
+        texts: Iterable[str],
+        *,
+        known: int = 0,
+        memo: Memo | None = None,
+        counter: TextCounter | None = None,
+    ) -> None:
+        """Start from what the memo knows.
+
+        Args:
+            texts: the texts to count together.
+            known: tokens to add that need no counting (overheads, images, a prefix already reported).
+            memo: where counts are kept; the process's own if None.
+            counter: the counter to use; the default one if None, chosen when a count is needed.
+        """
+        self._texts: list[str] = []
+        self._known: list[Partial] = []
+        self._memo = memos.shared if memo is None else memo
+        self._counter = counter
+        self._tight = False
+        self.low = self.high = known
+        self.add(texts)
+
+    def add(self, texts: Iterable[str], *, known: int = 0) -> None:
+        """Add more texts, and tokens that need no counting."""
+        self.low += known
+        self.high += known
+        for text in texts:
+            partial = self._memo.get(text)
+            if partial is not None and partial.done == len(text):
+                self.low += partial.tokens
+                self.high += partial.tokens
+            elif text:
+                self._add_unknown(text, partial or Partial(0, 0, bounds(text)[1]))
+
+    def _add_unknown(self, text: str, partial: Partial) -> None:
+        self._texts.append(text)
+        self._known.append(partial)
+        self.low += partial.tokens + _fewest(text, partial)
+        self.high += partial.tokens + partial.left
+        self._tight = False
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every text is counted."""
+        return self.low == self.high
+
+    @property
+    def uncounted(self) -> int:
+        """Characters that are not counted yet."""
+        return sum(len(text) - known.done for text, known in zip(self._texts, self._known, strict=True))
+
+    def is_settled(self, thresholds: Iterable[int]) -> bool:
+        """Return whether "more than the threshold" has the same answer at both bounds, for each one."""
+        low, high = self.low, self.high
+        return not any(low <= threshold < high for threshold in thresholds)
+
+    def settle(self, thresholds: Sequence[int]) -> tuple[int, int]:
+        """Count until no threshold separates the bounds, and return the bounds.
+
+        A threshold separates them if the count may be at most the threshold and may be more: a context
+        window, the limit of a price tier, the tokens that a budget pays for.
+        """
+        if not self.is_settled(thresholds) and not self._tight:
+            self._tighten(thresholds)
+        while not self.is_settled(thresholds):
+            self._count(self._next())
+        return self.low, self.high
+
+    async def settle_async(self, thresholds: Sequence[int]) -> tuple[int, int]:
+        """Settle as `settle` does, in a thread when there is enough to count to be felt by other tasks."""
+        if self.is_settled(thresholds):
+            return self.low, self.high
+        if self._is_quick():
+            return self.settle(thresholds)
+        import asyncio  # heavy, and loaded already wherever this runs
+
+        return await asyncio.to_thread(self.settle, thresholds)
+
+    def exact(self) -> int:
+        """Count everything that is not counted yet and return the number of tokens."""
+        while self._texts:
+            self._count(self._next())
+        return self.low
+
+    async def exact_async(self) -> int:
+        """Count everything, in a thread when there is enough to count to be felt by other tasks."""
+        if self._is_quick():
+            return self.exact()
+        import asyncio
+
+        return await asyncio.to_thread(self.exact)
+
+    def _is_quick(self) -> bool:
+        return not self._texts or (self.uncounted <= INLINE and (self._counter is not None or is_warm()))
+
+    def _tighten(self, thresholds: Sequence[int]) -> None:
+        """Replace the bound of 4 bytes a character by the true length, largest gap first."""
+        self._tight = True
+        for index in sorted(range(len(self._texts)), key=lambda at: -self._known[at].left):
+            text, known = self._texts[index], self._known[index]
+            if known.done or text.isascii():
+                continue
+            left = utf8_length(text)
+            self.high -= known.left - left
+            self._known[index] = known._replace(left=left)
+            if self.is_settled(thresholds):
+                return
+
+    def _next(self) -> list[tuple[int, int]]:
+        """Return (index, end) of the parts to count next: the most uncertain texts, up to one part's size."""
+        order = sorted(range(len(self._texts)), key=lambda at: -self._known[at].left)
+        batch = []
+        room = PART
+        for index in order:
+            done = self._known[index].done
+            end = next_cut(self._texts[index], done)
+            batch.append((index, end))
+            room -= end - done
+            if room <= 0:
+                break
+        return batch
+
+    def _count(self, batch: list[tuple[int, int]]) -> None:
+        if self._counter is None:
+            self._counter = default_counter()
+        parts = [self._texts[index][self._known[index].done : end] for index, end in batch]
+        for (index, end), part, tokens in zip(batch, parts, self._counter.count(parts), strict=True):
+            self._narrow(index, end, utf8_length(part), tokens)
+        unfinished = [at for at, text in enumerate(self._texts) if self._known[at].done < len(text)]
+        self._texts = [self._texts[at] for at in unfinished]
+        self._known = [self._known[at] for at in unfinished]
+
+    def _narrow(self, index: int, end: int, size: int, tokens: int) -> None:
+        text, old = self._texts[index], self._known[index]
+        rest = len(text) - end
+        # Never below the rest's own fewest tokens, so that the bounds cannot cross.
+        left = max(old.left - size, -(-rest // LONGEST)) if rest else 0
+        new = Partial(old.tokens + tokens, end, left)
+        self.low += tokens + _fewest(text, new) - _fewest(text, old)
+        self.high += tokens + new.left - old.left
+        self._known[index] = new
+        self._memo.put(text, new)
+
+
+def count_until(
+    texts: Sequence[str],
+    *,
+    known: int = 0,
+    thresholds: Sequence[int] = (),
+    memo: Memo | None = None,
+    counter: TextCounter | None = None,
+) -> tuple[int, int]:
+    """Return bounds of the tokens of texts, narrow enough that no threshold lies between them."""
+    return Counting(texts, known=known, memo=memo, counter=counter).settle(thresholds)
+
+
+def _fewest(text: str, known: Partial) -> int:
+    return -(-(len(text) - known.done) // LONGEST)
