@@ -1,0 +1,132 @@
+"""Failures on demand: by plan, by the control endpoint, or by the request header ``x-simulator-fault``."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import Any
+
+from routed_llm.simulator.failures import ApiFailure, failure
+
+REFUSALS = ("429", "429_no_headers", "tpm_too_large", "insufficient_quota", "500", "502_html", "503")
+TRANSPORT = ("sse_error", "cut", "truncate", "stall", "slow_first_token", "slow_chunks", "hang")
+KINDS = REFUSALS + TRANSPORT
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One planned failure.
+
+    Attributes:
+        kind: one of `KINDS`.
+        model: only for this model (as requested, or its canonical name); empty for any.
+        endpoint: ``chat`` or ``responses``; empty for both.
+        nth: only for the nth matching request (from 1), 0 for every one.
+        times: how often it strikes; 0 means always.
+        seconds: how long a stall, hang or slow answer waits; the Retry-After of a 429. At most 60.
+        after_chunks: events that a stream sends before it fails.
+    """
+
+    kind: str
+    model: str = ""
+    endpoint: str = ""
+    nth: int = 0
+    times: int = 1
+    seconds: float = 0.05
+    after_chunks: int = 2
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"There is no fault of kind {self.kind!r}. Use one of: {', '.join(KINDS)}.")
+        if not 0 <= self.seconds <= 60:
+            raise ValueError(f"A fault may wait 0 to 60 seconds, not {self.seconds}. Give fewer seconds.")
+
+
+def parse(value: str | dict[str, Any]) -> Fault:
+    """Return a fault from ``kind`` or ``kind;seconds=1;after_chunks=3``, or from a JSON object.
+
+    Raises:
+        ValueError: An unknown kind or key.
+    """
+    if isinstance(value, dict):
+        row = dict(value)
+    else:
+        kind, *pairs = (part.strip() for part in value.split(";"))
+        row = {"kind": kind, **dict(pair.split("=", 1) for pair in pairs if "=" in pair)}
+    types = {"nth": int, "times": int, "after_chunks": int, "seconds": float}
+    known = {field.name for field in dataclasses.fields(Fault)}
+    for key in row:
+        if key not in known:
+            raise ValueError(f"A fault has no {key!r}. Use: {', '.join(sorted(known))}.")
+    return Fault(**{key: types.get(key, str)(item) for key, item in row.items()})
+
+
+class FaultPlan:
+    """The faults still to strike, in the order they were added; the first that matches strikes."""
+
+    def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
+        self._lock = threading.Lock()
+        self._rows: list[list[Any]] = []  # fault, matches seen, strikes left
+        for fault in faults:
+            self.add(fault)
+
+    def add(self, fault: Fault | str | dict[str, Any] | None = None, /, **fields: Any) -> Fault:
+        """Add a fault, given whole or by its fields, and return it.
+
+        Raises:
+            ValueError: An unknown kind or key.
+        """
+        if fault is None:
+            fault = parse(fields)
+        elif not isinstance(fault, Fault):
+            fault = parse(fault)
+        with self._lock:
+            self._rows.append([fault, 0, fault.times])
+        return fault
+
+    def clear(self) -> None:
+        """Remove every fault."""
+        with self._lock:
+            self._rows.clear()
+
+    def pending(self) -> list[Fault]:
+        """Return the faults that may still strike."""
+        with self._lock:
+            return [fault for fault, _, left in self._rows if fault.times == 0 or left > 0]
+
+    def strike(self, endpoint: str, names: tuple[str, ...]) -> Fault | None:
+        """Return the fault for a request to a model known by `names`, and count it as used."""
+        with self._lock:
+            for row in self._rows:
+                fault: Fault = row[0]
+                if (fault.model and fault.model not in names) or (fault.endpoint and fault.endpoint != endpoint):
+                    continue
+                if fault.times and row[2] <= 0:
+                    continue
+                row[1] += 1
+                if fault.nth and row[1] != fault.nth:
+                    continue
+                row[2] -= 1
+                return fault
+        return None
+
+
+def refusal(fault: Fault, model: str) -> tuple[ApiFailure, dict[str, str]]:
+    """Return the failure and extra headers of a fault that answers with an error status."""
+    if fault.kind in ("429", "429_no_headers"):
+        wait = f"{round(fault.seconds * 1000)}ms"
+        error = failure("rate_limit", by="fault", model=model, unit="tokens", name="tokens per min (TPM)",
+                        limit=30000, used=29937, requested=385, wait=wait)  # fmt: skip
+        if fault.kind == "429_no_headers":
+            return error, {}
+        return error, {
+            "retry-after-ms": str(round(fault.seconds * 1000)),
+            "retry-after": str(max(1, round(fault.seconds))),
+            "x-ratelimit-limit-tokens": "30000",
+            "x-ratelimit-remaining-tokens": "63",
+            "x-ratelimit-reset-tokens": wait,
+        }
+    if fault.kind == "tpm_too_large":
+        return failure("request_too_large", by="fault", model=model, limit=30000, requested=30601), {}
+    name = {"insufficient_quota": "insufficient_quota", "500": "server_error", "503": "overloaded"}[fault.kind]
+    return failure(name, by="fault"), {}

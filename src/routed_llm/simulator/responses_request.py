@@ -1,0 +1,229 @@
+"""Reads a Responses request: its items, what earlier responses add, then what it asks of a model."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from routed_llm.simulator import media
+from routed_llm.simulator.ask import Ask, Call, Part, Turn
+from routed_llm.simulator.checks import check_known, check_type, kind_of, required
+from routed_llm.simulator.failures import failure, listed
+from routed_llm.simulator.frozen import load
+from routed_llm.simulator.models import SimulatedModel
+from routed_llm.simulator.toolbox import read_choice, read_format, read_tools
+
+Item = dict[str, Any]
+_MESSAGE_KEYS = ["type", "role", "content", "id", "status", "phase", "name"]
+_CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
+
+
+class Kept(Protocol):
+    """What a request may refer to: items by id, and the reasoning item that an output item needs."""
+
+    def items_of(self, response_id: str) -> list[Item] | None:
+        """Return everything said up to and including a stored response, or None."""
+
+    def item(self, item_id: str) -> Item | None:
+        """Return a stored item, or None."""
+
+    def reasoning_of(self, item_id: str) -> str | None:
+        """Return the id of the reasoning item that came with a stored output item, or None."""
+
+
+def read_items(body: Mapping[str, Any], kept: Kept) -> list[Item]:
+    """Return all input items, those of the previous response first, references replaced.
+
+    Raises:
+        ApiFailure: 400, an item of the wrong form, or a call without output.
+    """
+    given = required(dict(body), "input")
+    if isinstance(given, str):
+        given = [{"type": "message", "role": "user", "content": given}]
+    check_type("input", given, ["array"])
+    if "conversation" in body:
+        raise failure("conversation", id=body["conversation"])
+    earlier: list[Item] = []
+    if body.get("previous_response_id"):
+        found = kept.items_of(body["previous_response_id"])
+        if found is None:
+            raise failure("previous_response", id=body["previous_response_id"])
+        earlier = found
+    items = [*earlier, *(_item(i, row, kept) for i, row in enumerate(given))]
+    if not items:
+        raise failure("empty_array", param="input")
+    _check_calls(items)
+    return items
+
+
+def _item(i: int, row: Any, kept: Kept) -> Item:
+    where = f"input[{i}]"
+    if not isinstance(row, dict):
+        raise failure("invalid_type", param=where, expected="an object", got=kind_of(row))
+    kind = row.get("type", "message")
+    if kind == "item_reference":
+        found = kept.item(str(row.get("id")))
+        if found is None:
+            raise failure("item_not_stored", id=row.get("id"))
+        return found
+    if kind == "message":
+        check_known(row, _MESSAGE_KEYS, where)
+        role = required(row, "role", f"{where}.")
+        roles = load("fields")["values"]["responses_roles"]
+        if role not in roles:
+            raise failure("invalid_value", param=f"{where}.role", value=role, supported=listed(roles))
+        _check_content(where, role, required(row, "content", f"{where}."))
+    elif kind in _CALLS:
+        required(row, "call_id", f"{where}.")
+        required(row, "name", f"{where}.")
+        if row.get("input" if kind == "custom_tool_call" else "arguments") is None:
+            required(row, "arguments", f"{where}.")
+    elif kind in _CALLS.values():
+        required(row, "call_id", f"{where}.")
+        if row.get("output") is None:
+            required(row, "output", f"{where}.")
+    elif kind == "reasoning" and row.get("summary") is None:
+        required(row, "summary", f"{where}.")
+    return {**row, "type": kind, "where": where}
+
+
+def _check_content(where: str, role: str, content: Any) -> None:
+    if isinstance(content, str):
+        return
+    check_type(f"{where}.content", content, ["array"])
+    known = load("fields")["responses_parts"]
+    allowed = ["output_text", "refusal"] if role == "assistant" else [
+        kind for kind in known if kind.startswith("input_")
+    ]  # fmt: skip
+    for j, block in enumerate(content):
+        path = f"{where}.content[{j}]"
+        if not isinstance(block, dict):
+            raise failure("invalid_type", param=path, expected="an object", got=kind_of(block))
+        kind = required(block, "type", f"{path}.")
+        if kind not in allowed:
+            raise failure("invalid_value", param=path, value=kind, supported=listed(allowed))
+        check_known(block, known[kind], path)
+
+
+def _check_calls(items: list[Item]) -> None:
+    made = [row["call_id"] for row in items if row["type"] in _CALLS]
+    answered = [row["call_id"] for row in items if row["type"] in _CALLS.values()]
+    for call in answered:
+        if call not in made:
+            raise failure("no_tool_call", id=call)
+    for call in made:
+        if call not in answered:
+            raise failure("no_tool_output", id=call)
+
+
+def check_reasoning(items: list[Item], model: SimulatedModel, kept: Kept) -> None:
+    """Refuse reasoning that this model cannot take up: none of its own, unstored, or left out."""
+    given = {str(row.get("id")) for row in items if row["type"] == "reasoning"}
+    for row in items:
+        if row["type"] == "reasoning":
+            _check_reasoning_item(row, model, kept)
+        elif row.get("id") and model.reasons:
+            needed = kept.reasoning_of(str(row["id"]))
+            if needed is not None and needed not in given and row["type"] in ("function_call", "message"):
+                raise failure("reasoning_missing", id=row["id"], reasoning=needed, kind=row["type"])
+
+
+def _check_reasoning_item(row: Item, model: SimulatedModel, kept: Kept) -> None:
+    if not model.reasons:
+        raise failure("reasoning_to_plain_model")
+    sealed = row.get("encrypted_content")
+    if sealed:
+        if unseal(str(sealed)) != model.name:
+            raise failure("encrypted_content", excerpt=f"{str(sealed)[:4]}...{str(sealed)[-4:]}")
+    elif row.get("id") and kept.item(str(row["id"])) is None:
+        raise failure("item_not_stored", id=row["id"])
+
+
+def seal(model: str, item_id: str) -> str:
+    """Return encrypted reasoning that only the same model takes back."""
+    return "gAAAAAB" + base64.urlsafe_b64encode(json.dumps([model, item_id]).encode()).decode()
+
+
+def unseal(text: str) -> str | None:
+    """Return the model that encrypted reasoning belongs to, or None when it is not ours."""
+    try:
+        return str(json.loads(base64.urlsafe_b64decode(text.removeprefix("gAAAAAB")))[0])
+    except (ValueError, IndexError, TypeError):
+        return None
+
+
+def read(
+    body: dict[str, Any], model: SimulatedModel, effort: str, items: list[Item]
+) -> Ask:
+    """Return what the request asks, its media decoded and checked against the model."""
+    tools = read_tools(body, "responses")
+    choice, allowed = read_choice(body, "responses", tools)
+    text = body.get("text") or {}
+    check_known(text, ["format", "verbosity"], "text")
+    kind, schema, name = read_format(model, text.get("format"), "responses")
+    turns = tuple(turn for i, row in enumerate(items) if (turn := _turn(model, i, row)) is not None)
+    if kind == "json_object" and not any("json" in turn.text.lower() for turn in turns):
+        raise failure("json_word_responses")
+    if "audio" in model.outputs and not any(p.kind == "audio" for turn in turns for p in turn.parts):
+        raise failure("audio_model_without_audio")
+    if body.get("instructions"):
+        said = Part(kind="text", where="instructions", text=body["instructions"])
+        turns = (Turn(role="developer", parts=(said,)), *turns)
+    return Ask(
+        endpoint="responses",
+        turns=turns,
+        tools=tools,
+        choice=choice,
+        allowed=allowed,
+        parallel=body.get("parallel_tool_calls", True),
+        cap=body.get("max_output_tokens"),
+        effort=effort,
+        verbosity=text.get("verbosity") or "medium",
+        format=kind,
+        schema=schema,
+        schema_name=name,
+        logprobs="message.output_text.logprobs" in (body.get("include") or ()),
+        top_logprobs=body.get("top_logprobs", 0),
+        tier=body.get("service_tier", "auto"),
+        cache_key=body.get("prompt_cache_key", ""),
+        cache_ttl=str((body.get("prompt_cache_options") or {}).get("ttl", "")),
+        stream=bool(body.get("stream")),
+    )
+
+
+def _turn(model: SimulatedModel, i: int, row: Item) -> Turn | None:
+    kind = row["type"]
+    if kind == "message":
+        return Turn(role=row["role"], parts=_parts(model, i, row["content"]))
+    if kind in _CALLS:
+        custom = kind == "custom_tool_call"
+        arguments = str(row.get("input" if custom else "arguments") or "")
+        call = Call(id=row["call_id"], name=row["name"], arguments=arguments, custom=custom)
+        return Turn(role="assistant", calls=(call,))
+    if kind in _CALLS.values():
+        return Turn(role="tool", parts=_parts(model, i, row["output"]), answers=row["call_id"])
+    return None
+
+
+def _parts(model: SimulatedModel, i: int, content: Any) -> tuple[Part, ...]:
+    if isinstance(content, str):
+        return (Part(kind="text", where=f"input[{i}].content", text=content),)
+    return tuple(_part(model, i, j, block) for j, block in enumerate(content))
+
+
+def _part(model: SimulatedModel, i: int, j: int, block: dict[str, Any]) -> Part:
+    where = f"input[{i}].content[{j}]"
+    kind = block.get("type")
+    if kind == "input_image":
+        media.check_image(model, "responses", i, j)
+        url = str(block.get("image_url") or f"file-{block.get('file_id', '')}")
+        return media.image_part(model, "responses", url, str(block.get("detail") or "auto"), where)
+    if kind == "input_audio":
+        media.check_audio(model, "responses", i)
+        return media.audio_part(block.get("input_audio") or {}, f"{where}.input_audio")
+    if kind == "input_file":
+        return media.file_part(model, "responses", block, where)
+    said = block.get("refusal") if kind == "refusal" else block.get("text")
+    return Part(kind="refusal" if kind == "refusal" else "text", where=where, text=str(said or ""))

@@ -1,0 +1,73 @@
+"""Responses that were stored, for `previous_response_id`, item references and retrieval."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+Item = dict[str, Any]
+_MOST = 2_000
+
+
+class Store:
+    """Stored responses of this process; the oldest are forgotten first."""
+
+    def __init__(self) -> None:
+        self._responses: dict[str, tuple[dict[str, Any], list[Item], list[Item]]] = {}
+        self._items: dict[str, Item] = {}
+        self._reasoning: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def keep(self, response: dict[str, Any], items: list[Item]) -> None:
+        """Store a response with everything that was said before it."""
+        output: list[Item] = response["output"]
+        thought = next((row["id"] for row in output if row["type"] == "reasoning"), None)
+        with self._lock:
+            self._responses[response["id"]] = (response, items, output)
+            for row in output:
+                self._items[row["id"]] = row
+                if thought and row["type"] != "reasoning":
+                    self._reasoning[row["id"]] = thought
+            while len(self._responses) > _MOST:
+                self._forget(next(iter(self._responses)))
+
+    def items_of(self, response_id: str) -> list[Item] | None:
+        """Return everything said up to and including a stored response, or None."""
+        with self._lock:
+            found = self._responses.get(response_id)
+        return [*found[1], *found[2]] if found else None
+
+    def response(self, response_id: str) -> dict[str, Any] | None:
+        """Return a stored response, or None."""
+        with self._lock:
+            found = self._responses.get(response_id)
+        return found[0] if found else None
+
+    def delete(self, response_id: str) -> bool:
+        """Forget a response; return whether it was there."""
+        with self._lock:
+            return self._forget(response_id)
+
+    def item(self, item_id: str) -> Item | None:
+        """Return a stored output item, or None."""
+        with self._lock:
+            return self._items.get(item_id)
+
+    def reasoning_of(self, item_id: str) -> str | None:
+        """Return the id of the reasoning item that came with a stored output item, or None."""
+        with self._lock:
+            return self._reasoning.get(item_id)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._responses.clear()
+            self._items.clear()
+            self._reasoning.clear()
+
+    def _forget(self, response_id: str) -> bool:
+        found = self._responses.pop(response_id, None)
+        for row in found[2] if found else ():
+            self._items.pop(row["id"], None)
+            self._reasoning.pop(row["id"], None)
+        return found is not None
