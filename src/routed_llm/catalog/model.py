@@ -103,6 +103,7 @@ class ParameterRule:
         max_items: the longest list accepted, or None.
         rename: the name under which the endpoint takes it, or None for the same name.
         without: names of other parameters that it cannot be combined with.
+        requires: another parameter without which it is refused, or None.
         unverified: why the rule is not certain, or None.
     """
 
@@ -111,6 +112,7 @@ class ParameterRule:
     max_items: int | None = None
     rename: str | None = None
     without: tuple[str, ...] = ()
+    requires: str | None = None
     source: str = ""
     unverified: str | None = None
 

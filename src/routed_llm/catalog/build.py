@@ -1,0 +1,204 @@
+"""Resolved plain data to frozen Models: the fast path, without pydantic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from routed_llm.catalog.frozen import FrozenDict
+from routed_llm.catalog.model import (
+    CacheTerms,
+    ImageRuleSpec,
+    Lifecycle,
+    Limits,
+    Measure,
+    Model,
+    ParameterRule,
+    Price,
+    Recall,
+    Verdict,
+)
+from routed_llm.catalog.vocabulary import PLAIN
+
+__all__ = ["build", "fine_tune", "snapshot"]
+
+_EVIDENCE = re.compile(r"(\(\+\)|[+=-]) (.+?)(?:: (-?[\d.]+) against (-?[\d.]+))?")
+
+
+def build(data: Mapping[str, Any]) -> Model:
+    """Make the Model of one resolved entry."""
+    life, limits, recall = data["lifecycle"], data["limits"], data["recall"]
+    return Model(
+        id=data["id"],
+        sent_as=data["sent_as"],
+        family=data["family"],
+        base=data["base"],
+        base_url=data["base_url"],
+        pool=data["pool"],
+        aliases=tuple(data["aliases"]),
+        snapshots=tuple(data["snapshots"]),
+        limits=Limits(
+            context_window=limits["context_window"],
+            max_input=limits["max_input"],
+            max_output=limits["max_output"],
+            knowledge_cutoff=_day(limits.get("knowledge_cutoff")),
+            source=limits.get("source", ""),
+            verified=_day(limits.get("verified")),
+        ),
+        lifecycle=Lifecycle(
+            released=_day(life.get("released")),
+            deprecated=_day(life.get("deprecated")),
+            shutdown=_day(life.get("shutdown")),
+            replacement=life.get("replacement"),
+            source=life.get("source", ""),
+            verified=_day(life.get("verified")),
+        ),
+        prices=_prices(data["prices"]),
+        inputs=frozenset(data["inputs"]),
+        outputs=frozenset(data["outputs"]),
+        requires_audio=data["requires_audio"],
+        endpoints=frozenset(data["endpoints"]),
+        tools=FrozenDict(data["tools"]),
+        builtin_tools=frozenset(data["builtin_tools"]),
+        structured=frozenset(data["structured"]),
+        streaming=data["streaming"],
+        efforts=FrozenDict({name: tuple(efforts) for name, efforts in data["efforts"].items()}),
+        default_effort=data["default_effort"],
+        reasoning_room=FrozenDict(data["reasoning_room"]),
+        output_ratio=_rows(data["output_ratio"]),
+        parameters=FrozenDict(
+            {
+                endpoint: FrozenDict({name: _rule(**_hashable(rule)) for name, rule in rules.items()})
+                for endpoint, rules in data["parameters"].items()
+            }
+        ),
+        image=_image(data["image"]),
+        cache=None if data["cache"] is None else CacheTerms(**data["cache"]),
+        verdicts=_rows(
+            {
+                row: FrozenDict({name: _verdict(verdict, tuple(on)) for name, (verdict, on) in table.items()})
+                for row, table in data["verdicts"].items()
+            }
+        ),
+        recall=tuple(
+            Recall(
+                test=row["test"],
+                effort=row.get("effort"),
+                up_to=row["up_to"],
+                value=row["value"],
+                source=recall.get("source", ""),
+            )
+            for row in recall["rows"]
+        ),
+        equivalent_to=frozenset(data["equivalent_to"]),
+        quality_rank=_rows(data["quality_rank"]),
+        regional_surcharge=data["regional_surcharge"],
+        encoding=data["encoding"],
+        unverified=tuple(data["unverified"]),
+        source=data["source"],
+        verified=_day(data["verified"]),
+    )
+
+
+def snapshot(model: Model, name: str, *, listed: bool) -> Model:
+    """Make the Model of a dated id of a model: the same facts, sent under its own name."""
+    note = () if listed else ("The catalog does not list this snapshot; its model's facts are assumed.",)
+    return replace(
+        model,
+        id=name,
+        sent_as=name,
+        base=model.id,
+        aliases=(),
+        snapshots=(),
+        unverified=(*model.unverified, *note),
+    )
+
+
+def fine_tune(model: Model, name: str, fine_tuned: Mapping[str, Any] | None) -> Model:
+    """Make the Model of a fine-tune: its base's limits and rules, its own prices, and no published quality."""
+    note = () if fine_tuned else ("No price is published for fine-tunes of this model.",)
+    return replace(
+        model,
+        id=name,
+        sent_as=name,
+        base=model.id,
+        pool="named",
+        aliases=(),
+        snapshots=(),
+        prices=_prices(fine_tuned) if fine_tuned else (),
+        verdicts=FrozenDict(),
+        recall=(),
+        quality_rank=FrozenDict(),
+        unverified=(*model.unverified, *note),
+    )
+
+
+@lru_cache(maxsize=512)
+def _parse_day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else _parse_day(text)
+
+
+def _rows(table: Mapping[str, Any]) -> FrozenDict[str, Any]:
+    return FrozenDict({"" if row == PLAIN else row: value for row, value in table.items()})
+
+
+def _prices(table: Mapping[str, Any]) -> tuple[Price, ...]:
+    source, verified = table.get("source", ""), _day(table.get("verified"))
+    return tuple(
+        Price(
+            **{**row, "since": _parse_day(row.get("since", "2020-01-01"))}, source=source, verified=verified
+        )
+        for row in table["rows"]
+    )
+
+
+def _hashable(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in rule.items()}
+
+
+@lru_cache(maxsize=1024)
+def _rule(**fields: Any) -> ParameterRule:
+    return ParameterRule(**fields)
+
+
+@lru_cache(maxsize=1024)
+def _measure(text: str) -> Measure:
+    match = _EVIDENCE.fullmatch(text)
+    assert match is not None, text  # validated beforehand
+    sign, name, value, reference = match.groups()
+    return Measure(
+        name=name,
+        sign=sign,
+        value=None if value is None else float(value),
+        reference=None if reference is None else float(reference),
+    )
+
+
+@lru_cache(maxsize=2048)
+def _verdict(verdict: str, on: tuple[str, ...]) -> Verdict:
+    return Verdict(verdict=verdict, evidence=tuple(_measure(text) for text in on))
+
+
+def _image(rule: Mapping[str, Any] | None) -> ImageRuleSpec | None:
+    if rule is None:
+        return None
+    details = {
+        name: (detail["side"], detail.get("patches")) for name, detail in rule.get("details", {}).items()
+    }
+    return ImageRuleSpec(
+        kind=rule["kind"],
+        name=rule["name"],
+        base=rule.get("base", 0),
+        per_tile=rule.get("per_tile", 0),
+        multiplier=rule.get("multiplier", 1.0),
+        details=FrozenDict(details),
+        unverified=rule.get("unverified"),
+    )

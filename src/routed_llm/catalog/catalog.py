@@ -1,0 +1,238 @@
+"""Catalog: every model there is, by every name it goes by. Immutable, thread safe, hashable by version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.catalog.build import build, fine_tune, snapshot
+from routed_llm.catalog.entry_types import Endpoint
+from routed_llm.catalog.frozen import FrozenDict
+from routed_llm.catalog.sources import ROOT, digest
+from routed_llm.catalog.vocabulary import did_you_mean, problem
+
+if TYPE_CHECKING:
+    from routed_llm.catalog.model import Model
+
+__all__ = ["Catalog"]
+
+_DATED = re.compile(r"(?P<base>.+)-\d{4}-\d{2}-\d{2}")
+_lock = threading.Lock()
+_packaged: Catalog | None = None
+
+
+class Catalog:
+    """The models, their prices, limits, rules, lifecycles and published quality.
+
+    Make one with :meth:`load`, and another from it with :meth:`with_models`; neither ever changes.
+
+    Attributes:
+        version: sixteen hexadecimal digits; equal versions mean equal catalogs.
+        margins: measure to the difference that counts, negative where lower is better.
+    """
+
+    __slots__ = ("_built", "_data", "_endpoints", "_names", "_specs", "margins", "version")
+
+    def __init__(self, data: Mapping[str, Any], *, specs: Mapping[str, Any] | None = None) -> None:
+        """Take resolved data; use :meth:`load` instead."""
+        self._data = data
+        self._specs = dict(specs or {})
+        self._built: dict[str, Model] = {}
+        self.version: str = data["digest"][:16]
+        self.margins: Mapping[str, float] = FrozenDict(data["margins"])
+        self._endpoints = {name: _endpoint(spec) for name, spec in data["endpoints"].items()}
+        self._names: dict[str, str] = {}
+        for key in ("snapshots", "aliases"):
+            for name, model in data["models"].items():
+                self._names.update(dict.fromkeys(model[key], name))
+        self._names.update({name: name for name in data["models"]})
+        for name in list(self._names):
+            self._names.setdefault(name.lower(), self._names[name])
+
+    @classmethod
+    def load(cls) -> Catalog:
+        """Give the packaged catalog; it is read once a process.
+
+        Raises:
+            CatalogError: when the package's own files are damaged.
+        """
+        global _packaged
+        if _packaged is None:
+            with _lock:
+                if _packaged is None:
+                    _packaged = cls(_read_packaged(ROOT))
+        return _packaged
+
+    def get(self, name: str) -> Model:
+        """Find a model by id, alias, snapshot, dated id or fine-tune id (``ft:<model>:<org>:...``).
+
+        An alias or a listed snapshot gives the model itself. A fine-tune has its base's limits and rules,
+        its own prices and no published quality; a dated id that is not listed has its model's facts and a
+        note. Case does not matter.
+
+        Raises:
+            CatalogError: when nothing has the name.
+        """
+        found = self._find(name)
+        if found is None:
+            listed = [
+                known for known in self._names if known == self._names[known] or known in self._data["models"]
+            ]
+            raise problem(
+                None,
+                None,
+                f"no model is called {name!r}. {_nearest(name, listed)} "
+                "For a model of your own, add it with Catalog.with_models.",
+            )
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._find(name) is not None
+
+    def __iter__(self) -> Iterator[Model]:
+        return (self._model(name) for name in self._data["models"])
+
+    def __len__(self) -> int:
+        return len(self._data["models"])
+
+    def alive(self, at: date) -> tuple[Model, ...]:
+        """List the models that can be called on a day, whatever their pool."""
+        return tuple(model for model in self if model.alive(at))
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Give the facts of an endpoint.
+
+        Raises:
+            CatalogError: when there is no such endpoint.
+        """
+        if name not in self._endpoints:
+            raise problem(
+                None, None, f"no endpoint is called {name!r}. {did_you_mean(name, self._endpoints)}"
+            )
+        return self._endpoints[name]
+
+    @property
+    def reference(self) -> Model:
+        """The model with which all verdicts compare."""
+        return self._model(self._data["reference"])
+
+    def with_models(
+        self, models: str | Path | Mapping[str, Mapping[str, Any]] | Iterable[Mapping[str, Any]]
+    ) -> Catalog:
+        """Make a catalog with more models, or with other facts about some.
+
+        Args:
+            models: a folder of TOML files or one such file; or ``{id: entry}``; or entries with an ``id``.
+                An entry has the keys of a packaged model's file. One with ``base`` takes over the facts of
+                that model; one whose ``id`` the catalog has lays its keys over that model's; any other is a
+                model of its own, of the family ``compatible`` unless it names another.
+
+        Raises:
+            CatalogError: naming file and key, for the first thing that is wrong.
+        """
+        from routed_llm.catalog.custom import extend, read_entries
+
+        entries = read_entries(models)
+        if not entries:
+            return self
+        data, specs = extend(self._data, self._specs, entries)
+        total = hashlib.blake2b(digest_size=16)
+        total.update(json.dumps([self._data["digest"], data["models"]], sort_keys=True).encode())
+        return Catalog({**data, "digest": total.hexdigest()}, specs=specs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Catalog) and self._data["digest"] == other._data["digest"]
+
+    def __hash__(self) -> int:
+        return hash(self._data["digest"])
+
+    def __repr__(self) -> str:
+        return f"Catalog({len(self)} models, version {self.version})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (self._data, self._specs))
+
+    def __copy__(self) -> Catalog:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Catalog:
+        return self
+
+    def _model(self, name: str) -> Model:
+        found = self._built.get(name)
+        if found is None:
+            # Two threads may build the same model at once; setdefault lets both have the first.
+            found = self._built.setdefault(name, build(self._data["models"][name]))
+        return found
+
+    def _find(self, name: str) -> Model | None:
+        known = self._names.get(name) or self._names.get(name.lower())
+        if known is not None:
+            return self._model(known)
+        if name.lower().startswith("ft:"):
+            base = self._find(name.split(":")[1])
+            return (
+                None
+                if base is None
+                else fine_tune(base, name, self._data["models"].get(base.id, {}).get("fine_tuned"))
+            )
+        dated = _DATED.fullmatch(name.lower())
+        if dated is None:
+            return None
+        known = self._names.get(dated["base"])
+        return None if known is None else snapshot(self._model(known), name, listed=False)
+
+
+def _restore(data: Mapping[str, Any], specs: Mapping[str, Any]) -> Catalog:
+    packaged = Catalog.load()
+    return packaged if packaged._data["digest"] == data["digest"] else Catalog(data, specs=specs)
+
+
+def _read_packaged(root: Path) -> Mapping[str, Any]:
+    """Read ``compiled.json`` if it fits the TOML files, else the files themselves."""
+    try:
+        with open(os.path.join(root, "compiled.json"), "rb") as file:
+            data: dict[str, Any] = json.loads(file.read())
+    except (OSError, ValueError):
+        data = {}
+    if data.get("digest") == digest(root):
+        return data
+    import warnings
+
+    from routed_llm.catalog.compile import compile_catalog
+
+    warnings.warn(
+        "the catalog's compiled.json does not fit its TOML files, which are read instead (slower); "
+        "run python -m routed_llm.catalog.compile",
+        stacklevel=3,
+    )
+    return compile_catalog(root)
+
+
+def _endpoint(spec: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(
+        name=spec["name"],
+        inputs=frozenset(spec["inputs"]),
+        tool_inputs=frozenset(spec["tool_inputs"]),
+        absent=frozenset(spec["absent"]),
+        names=FrozenDict(spec.get("names", {})),
+        without_efforts=frozenset(spec["without_efforts"]),
+        builtin_tools=spec["builtin_tools"],
+        source=spec["source"],
+        verified=date.fromisoformat(spec["verified"]),
+    )
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    import difflib
+
+    # A gateway's prefix ("openai/gpt-4o") says nothing about the model.
+    near = difflib.get_close_matches(name.lower().rsplit("/", 1)[-1], known, n=3, cutoff=0.4)
+    return f"The nearest ids are {', '.join(near)}." if near else "`routed models` lists the ids."

@@ -1,0 +1,165 @@
+"""Compile the TOML files into ``compiled.json``, which is what :meth:`Catalog.load` reads.
+
+Run ``python -m routed_llm.catalog.compile`` after every change to a TOML file, or with ``--check`` to be
+told whether that is needed. Parsing and validating the files takes a good part of a second; the compiled
+file takes milliseconds. It carries a digest of the files, so that an outdated one is never used.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from routed_llm.catalog.entry import (
+    EndpointEntry,
+    FamilyEntry,
+    ImagesEntry,
+    MeasuresEntry,
+    ModelEntry,
+    QualityOrderEntry,
+    parse_evidence,
+)
+from routed_llm.catalog.resolve import Context, Spec, resolve
+from routed_llm.catalog.sources import ROOT, digest, read_toml
+from routed_llm.catalog.validate import validate
+from routed_llm.catalog.vocabulary import PLAIN, did_you_mean, problem
+
+__all__ = ["COMPILED", "compile_catalog", "load_context", "load_spec", "main"]
+
+COMPILED = ROOT / "compiled.json"
+# Which model the verdicts compare with; gpt-4o, because that is what programs to be routed were written for.
+REFERENCE = "gpt-4o"
+
+
+def compile_catalog(root: Path = ROOT) -> dict[str, Any]:
+    """Read, validate and resolve every file below a catalog's root.
+
+    Raises:
+        CatalogError: for the first file that is wrong.
+    """
+    measures = _read(MeasuresEntry, root, "measures.toml")["measures"]
+    context = load_context(root)
+    specs = {path.stem: load_spec(path.stem, root) for path in sorted((root / "models").glob("*.toml"))}
+    models = {name: resolve(spec, context, f"models/{name}.toml") for name, spec in specs.items()}
+    known = {measure["name"]: measure["dimension"] for measure in measures}
+    for name, model in models.items():
+        _check_measures(model, known, f"models/{name}.toml")
+    _check_names(models)
+    _check_ranks(context.ranks, models)
+    return {
+        "digest": digest(root),
+        "reference": REFERENCE,
+        "endpoints": {
+            name: {k: v for k, v in spec.items() if k != "parameters"}
+            for name, spec in context.endpoints.items()
+        },
+        "margins": {
+            measure["name"]: measure["margin"] * (1 if measure.get("higher_is_better", True) else -1)
+            for measure in measures
+        },
+        "models": models,
+    }
+
+
+def load_context(root: Path = ROOT) -> Context:
+    """Read the files that models share."""
+    order = _read(QualityOrderEntry, root, "quality_order.toml")["order"]
+    ranks: dict[str, dict[str, int]] = {}
+    for place, name in enumerate(order, start=1):
+        model, _, effort = name.partition("@")
+        ranks.setdefault(model, {})[effort or PLAIN] = place * 10
+    return Context(
+        endpoints=_folder(EndpointEntry, root, "endpoints"),
+        families=_folder(FamilyEntry, root, "families"),
+        images=_read(ImagesEntry, root, "images.toml")["rules"],
+        ranks=ranks,
+    )
+
+
+def load_spec(name: str, root: Path = ROOT) -> Spec:
+    """Read one model's file as validated plain data."""
+    shown = f"models/{name}.toml"
+    spec = _read(ModelEntry, root, shown)
+    if spec["id"] != name:
+        raise problem(shown, "id", f"{spec['id']!r} is not the file's name. Rename one of them.")
+    return spec
+
+
+def to_spec(kind: type[BaseModel], data: Mapping[str, Any], path: str | None) -> Spec:
+    """Validate a mapping and give it back as plain, JSON-able data: only what was said in it."""
+    return validate(kind, data, path).model_dump(mode="json", exclude_unset=True)
+
+
+def _read(kind: type[BaseModel], root: Path, name: str) -> Spec:
+    return to_spec(kind, read_toml(root / name, name), name)
+
+
+def _folder(kind: type[BaseModel], root: Path, folder: str) -> dict[str, Spec]:
+    found = {}
+    for path in sorted((root / folder).glob("*.toml")):
+        shown = f"{folder}/{path.name}"
+        spec = _read(kind, root, shown)
+        if spec["name"] != path.stem:
+            raise problem(shown, "name", f"{spec['name']!r} is not the file's name. Rename one of them.")
+        found[path.stem] = spec
+    return found
+
+
+def _check_measures(model: Spec, known: Mapping[str, str], path: str) -> None:
+    for row, table in model["verdicts"].items():
+        for dimension, (_, on) in table.items():
+            for index, text in enumerate(on):
+                name = parse_evidence(text)[1]
+                if known.get(name) != dimension:
+                    same = [measure for measure, of in known.items() if of == dimension]
+                    raise problem(
+                        path,
+                        f"verdicts.{row}.{dimension}.on[{index}]",
+                        f"measures.toml has no measure {name!r} of {dimension}. {did_you_mean(name, same)}",
+                    )
+
+
+def _check_names(models: Mapping[str, Spec]) -> None:
+    owner: dict[str, str] = {}
+    for name, model in models.items():
+        for key in ("aliases", "snapshots"):
+            for other in model[key]:
+                if other in models or other in owner:
+                    raise problem(
+                        f"models/{name}.toml",
+                        key,
+                        f"{other!r} is already a name of {owner.get(other, other)!r}. Remove it from one of them.",
+                    )
+                owner[other] = name
+
+
+def _check_ranks(ranks: Mapping[str, Mapping[str, int]], models: Mapping[str, Spec]) -> None:
+    for name in ranks:
+        if name not in models:
+            raise problem(
+                "quality_order.toml", "order", f"no model is called {name!r}. {did_you_mean(name, models)}"
+            )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write ``compiled.json``, or with ``--check`` say whether it is up to date."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    text = json.dumps(compile_catalog(), separators=(",", ":"), sort_keys=True) + "\n"
+    if "--check" in arguments:
+        if COMPILED.exists() and COMPILED.read_text(encoding="utf-8") == text:
+            print("compiled.json is up to date")
+            return 0
+        print("compiled.json is out of date; run python -m routed_llm.catalog.compile")
+        return 1
+    COMPILED.write_text(text, encoding="utf-8")
+    print(f"wrote {COMPILED.name}: {len(json.loads(text)['models'])} models, {len(text):,} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

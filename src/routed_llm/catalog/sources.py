@@ -1,0 +1,55 @@
+"""The packaged TOML files: where they are, what they say, and one digest over all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from routed_llm.catalog.vocabulary import problem
+
+__all__ = ["ROOT", "digest", "files", "read_toml"]
+
+ROOT = Path(__file__).parent
+FOLDERS = ("", "endpoints", "families", "models")
+
+
+def files(root: Path = ROOT) -> list[str]:
+    """List the catalog's TOML files as sorted paths relative to its root."""
+    found = []
+    for folder in FOLDERS:
+        where = os.path.join(root, folder)
+        if os.path.isdir(where):
+            found += [
+                f"{folder}/{name}" if folder else name for name in os.listdir(where) if name.endswith(".toml")
+            ]
+    return sorted(found)
+
+
+def digest(root: Path = ROOT) -> str:
+    """Sum up every name and byte of the catalog's files; equal digests mean equal catalogs."""
+    total = hashlib.blake2b(digest_size=16)
+    for name in files(root):
+        with open(os.path.join(root, name), "rb") as file:
+            content = file.read()
+        total.update(f"{name}\0{len(content)}\0".encode())
+        total.update(content)
+    return total.hexdigest()
+
+
+def read_toml(path: Path, shown: str | None = None) -> dict[str, Any]:
+    """Parse one TOML file.
+
+    Raises:
+        CatalogError: when it is missing or not TOML.
+    """
+    name = shown or str(path)
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise problem(name, None, f"cannot be read ({error.strerror}). Check the path.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise problem(name, None, f"not valid TOML: {error}. Correct the file.") from None
