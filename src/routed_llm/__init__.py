@@ -1,3 +1,55 @@
 """Decide, for each single call, which OpenAI model serves it."""
 
+from routed_llm.budget import Budget
+from routed_llm.catalog import Catalog, Model
+from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason
+from routed_llm.errors import (
+    BudgetExceeded,
+    CatalogError,
+    NoModelFits,
+    PolicyError,
+    ProviderError,
+    RequestError,
+    RoutedError,
+)
+from routed_llm.facts import ImageFacts, Previous, RequestFacts, TokenCount
+from routed_llm.policy import Policy
+from routed_llm.pricing import cost
+from routed_llm.request import Request, RequestBuilder, read_openai
+from routed_llm.router import Router, Run
+from routed_llm.selector import select
+from routed_llm.usage import Usage
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "Call",
+    "Candidate",
+    "Catalog",
+    "CatalogError",
+    "Change",
+    "Decision",
+    "Evidence",
+    "ImageFacts",
+    "Model",
+    "NoModelFits",
+    "Policy",
+    "PolicyError",
+    "Previous",
+    "ProviderError",
+    "Reason",
+    "Request",
+    "RequestBuilder",
+    "RequestError",
+    "RequestFacts",
+    "RoutedError",
+    "Router",
+    "Run",
+    "TokenCount",
+    "Usage",
+    "cost",
+    "read_openai",
+    "select",
+]

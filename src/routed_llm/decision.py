@@ -23,7 +23,6 @@ _SENTENCES: Mapping[str, str] = {
     "retired": "{model} was shut down on {shutdown}{replaced}",
     "unreleased": "{model} is released on {released}, after {at}",
     "excluded": "the policy excludes {model} by the pattern {pattern}",
-    "not_named": "this call names {named}",
     "locked": "the request refers to state stored by {locked_to}",
     "endpoint": "{model} is not offered on {endpoint}",
     "endpoint_forced": "{model} would be called on {endpoint}, and the call insists on {asked}",
@@ -41,6 +40,7 @@ _SENTENCES: Mapping[str, str] = {
     "parameter_absent": "{endpoint} has no {parameter}",
     "parameter_effort": "{model} takes {parameter} on {endpoint} only with effort none",
     "parameter_conflict": "{model} cannot combine {parameter} with {other}",
+    "parameter_alone": "{model} takes {parameter} only together with {other}",
     "effort": "{model} has no effort {asked} on {endpoint}; it has {offered}",
     "streaming": "{model} cannot stream",
     "service_tier": "{model} is not sold at the {tier} tier",
@@ -57,6 +57,8 @@ _SENTENCES: Mapping[str, str] = {
     "cost_cap": "{model}{at_effort} is expected to cost ${cost}, over the cap of ${cap}",
     "budget": "{model}{at_effort} is expected to cost ${cost}; ${remaining} is left{scope}",
     "dearer": "{model}{at_effort} is expected to cost ${cost}, {times}",
+    "not_default_effort": "the call names the model without an effort, so it is called at effort {effort}",
+    "no_price_known": "no price of {model} is known, so a priced model comes first",
     "ranked_lower": "{model}{at_effort} ranks below on published quality",
     "not_incumbent": "the incumbent {incumbent} can serve the request",
     "switch": "leaving {incumbent} would save less than its cached prefix is worth",
@@ -226,7 +228,6 @@ class Decision:
         chosen: the Candidate that serves the call, or None when nothing fits.
         call: what to send, or None when nothing fits.
         changes: what is sent differently from what was asked.
-        why: a phrase on what settled it.
         evidence: what is published on the chosen configuration, by dimension.
         without_evidence: dimensions that the call touches and for which nothing is published.
         baseline: the model that the quality floor refers to, or None without a floor.
@@ -235,13 +236,11 @@ class Decision:
         certain: False when the text's token count was only bounded and an exact count might
             change the choice.
         catalog_version: hash of the catalog that was used.
-        rejected: model (or model@effort) to the sentence against it, for those no number could save.
     """
 
     chosen: Candidate | None
     call: Call | None
     changes: tuple[Change, ...]
-    why: str
     evidence: tuple[Evidence, ...]
     without_evidence: tuple[str, ...]
     baseline: str | None
@@ -250,7 +249,25 @@ class Decision:
     certain: bool = True
     catalog_version: str = ""
     _expand: Callable[[], tuple[Candidate, ...]] | None = field(default=None, repr=False)
+    _explain: Callable[[], str] | None = field(default=None, repr=False)
     _candidates: tuple[Candidate, ...] | None = field(default=None, repr=False)
+    _why: str | None = field(default=None, repr=False)
+
+    @property
+    def why(self) -> str:
+        """A phrase on what settled the choice."""
+        if self._why is None:
+            self._why = self._explain() if self._explain is not None else ""
+        return self._why
+
+    @property
+    def rejected(self) -> dict[str, str]:
+        """Model to the first sentence against its best configuration, the chosen model left out."""
+        found: dict[str, str] = {}
+        for candidate in self.candidates:
+            if candidate.model != self.model and candidate.reasons:
+                found.setdefault(candidate.model, candidate.reasons[0].text)
+        return found
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -302,6 +319,7 @@ class Decision:
             "changes": [change.to_dict() for change in self.changes],
             "evidence": {item.dimension: item.verdict for item in self.evidence},
             "without_evidence": list(self.without_evidence),
+            "rejected": self.rejected,
             "estimates": list(self.facts.estimates),
             "at": self.at.isoformat(),
             "catalog": self.catalog_version,

@@ -145,7 +145,9 @@ class Policy:
             "switch_saving": _number("switch_saving", switch_saving, 0, 1),
         }
         if values["models"] == ():
-            raise PolicyError("models is empty, so no model may be used. Leave it out or name some.", key="models")
+            raise PolicyError(
+                "models is empty, so no model may be used. Leave it out or name some.", key="models"
+            )
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
@@ -201,7 +203,9 @@ def _choice(key: str, value: Any) -> str:
         return str(value)
     near = difflib.get_close_matches(str(value), valid, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise PolicyError(f"{key}={value!r} is none of {', '.join(valid)}.{hint or ' Use one of these.'}", key=key)
+    raise PolicyError(
+        f"{key}={value!r} is none of {', '.join(valid)}.{hint or ' Use one of these.'}", key=key
+    )
 
 
 def _name(key: str, value: Any) -> str:
@@ -214,7 +218,9 @@ def _patterns(key: str, value: Any) -> tuple[str, ...]:
     items = (value,) if isinstance(value, str) else tuple(value)
     for item in items:
         if not isinstance(item, str) or not item.strip():
-            raise PolicyError(f"{key} holds {item!r}. Give model ids or patterns such as 'gpt-4.1*'.", key=key)
+            raise PolicyError(
+                f"{key} holds {item!r}. Give model ids or patterns such as 'gpt-4.1*'.", key=key
+            )
     return items
 
 
@@ -230,7 +236,9 @@ def _whole(key: str, value: Any, least: int) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise PolicyError(f"{key}={value!r} is out of range. Give a whole number of at least {least}.", key=key)
+        raise PolicyError(
+            f"{key}={value!r} is out of range. Give a whole number of at least {least}.", key=key
+        )
     return value
 
 

@@ -1,0 +1,81 @@
+"""What images, audio and documents count for, by each model's own rules. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from routed_llm.facts import ImageFacts
+from routed_llm.tokens.audio import input_tokens as audio_tokens
+from routed_llm.tokens.images import (
+    MAX_PATCHES,
+    ImageRule,
+    image_rule,
+    image_tokens,
+    is_over_limit,
+    worst_case,
+)
+
+if TYPE_CHECKING:
+    from routed_llm.catalog.model import ImageRuleSpec, Model
+    from routed_llm.facts import RequestFacts
+
+__all__ = ["MAX_PATCHES", "PAGE", "image_count", "media_tokens", "over_limit"]
+
+PAGE = ImageFacts(1700, 2200, "high")
+"""A document page as an image: US letter at 200 dpi. The provider does not publish the size it renders
+at; it does say that a page counts as an image, at detail high from gpt-5.6 on (File inputs guide, 2026-07)."""
+
+
+def media_tokens(facts: RequestFacts, model: Model) -> int:
+    """Count images, audio and document pages by a model's own rules, in tokens."""
+    total = image_count(model, facts.images) if facts.images else 0
+    if facts.audio_seconds:
+        total += audio_tokens(facts.audio_seconds)
+    if facts.pdf_pages and "image" in model.inputs:
+        total += facts.pdf_pages * image_count(model, (PAGE,))
+    return total
+
+
+def image_count(model: Model, images: tuple[ImageFacts, ...]) -> int:
+    """Count images by a model's own rule, in tokens; one of unknown size at the rule's worst case."""
+    if model.image is None:
+        return 0
+    rule = _rule(model.image)
+    if rule is None:
+        return 0
+    return sum(_one(rule, image) for image in images)
+
+
+def over_limit(model: Model, image: ImageFacts) -> bool:
+    """Say whether an image has more patches than the model accepts."""
+    rule = None if model.image is None else _rule(model.image)
+    if rule is None or image.width is None or image.height is None:
+        return False
+    return is_over_limit(rule, image.width, image.height, image.detail)
+
+
+def _one(rule: ImageRule, image: ImageFacts) -> int:
+    if image.width is None or image.height is None:
+        return worst_case(rule, image.detail)
+    return image_tokens(rule, image.width, image.height, image.detail)
+
+
+def _rule(spec: ImageRuleSpec) -> ImageRule | None:
+    details = tuple(sorted(spec.details.items()))
+    return _built(spec.kind, spec.base, spec.per_tile, spec.multiplier, details)
+
+
+@lru_cache(maxsize=256)
+def _built(
+    kind: str,
+    base: int,
+    per_tile: int,
+    multiplier: float,
+    details: tuple[tuple[str, tuple[int, int | None]], ...],
+) -> ImageRule | None:
+    from routed_llm.catalog.model import ImageRuleSpec
+
+    return image_rule(
+        ImageRuleSpec(kind=kind, base=base, per_tile=per_tile, multiplier=multiplier, details=dict(details))
+    )

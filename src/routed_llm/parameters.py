@@ -1,0 +1,192 @@
+"""What a call must look like for the chosen model, effort and endpoint. Pure.
+
+What a model does with a parameter is the catalog's business; what losing one means is told here:
+a *hard* parameter changes what the program means, so a model that refuses it cannot serve the call;
+any other is a matter of taste and may be dropped, which the Decision records as a Change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.decision import Change, Reason
+from routed_llm.facts import thaw
+
+if TYPE_CHECKING:
+    from routed_llm.catalog.model import Model, ParameterRule
+    from routed_llm.facts import RequestFacts
+
+__all__ = ["HARD", "NEUTRAL", "Fit", "fit_parameters", "output_cap"]
+
+HARD = frozenset(
+    {
+        "stop",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "n",
+        "prediction",
+        "audio",
+        "modalities",
+        "functions",
+        "function_call",
+        "web_search_options",
+        "previous_response_id",
+        "conversation",
+        "background",
+    }
+)
+"""Parameters whose loss changes what the program means."""
+
+NEUTRAL: Mapping[str, Any] = {
+    "n": 1,
+    "logprobs": False,
+    "top_logprobs": 0,
+    "logit_bias": ("{}", ()),
+    "stop": ("[]", ()),
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "temperature": 1,
+    "top_p": 1,
+    "background": False,
+}
+"""Values that ask for what happens anyway: dropping them never changes anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a request's parameters fit one configuration.
+
+    Attributes:
+        reasons: why the configuration cannot serve the request.
+        dropped: names of the parameters that are not sent.
+        changes: the Changes those drops make.
+        tasteful: how many of the drops lose something the caller asked for.
+    """
+
+    reasons: tuple[Reason, ...]
+    dropped: frozenset[str]
+    changes: tuple[Change, ...]
+    tasteful: int
+
+
+def fit_parameters(
+    facts: RequestFacts,
+    model: Model,
+    effort: str | None,
+    endpoint: str,
+    absent: frozenset[str],
+    *,
+    keep_taste: bool,
+) -> Fit:
+    """Hold the parameters of a request against one configuration.
+
+    Args:
+        facts: the request.
+        model: the model.
+        effort: the effort that would be sent, or None.
+        endpoint: the endpoint that would be called.
+        absent: parameters that this endpoint does not have at all.
+        keep_taste: True when losing a parameter of taste rules the configuration out, too.
+    """
+    if not facts.parameters:
+        return _NOTHING
+    rules = model.parameters.get(endpoint, {})
+    given = {name for name, _ in facts.parameters} | ({facts.cap_name} if facts.cap is not None else set())
+    if facts.tools:
+        given.add("tools")
+    reasons: list[Reason] = []
+    changes: list[Change] = []
+    tasteful = 0
+    for name, value in facts.parameters:
+        reason = _refusal(name, value, rules.get(name), model, effort, endpoint, absent, given)
+        if reason is None:
+            continue
+        neutral = name in NEUTRAL and value == NEUTRAL[name]
+        if not neutral and (name in HARD or keep_taste):
+            reasons.append(reason)
+            continue
+        tasteful += not neutral
+        why = "it is the default value, and " + reason.text if neutral else reason.text
+        changes.append(Change(name, "dropped", thaw(value), None, why))
+    dropped = frozenset(change.parameter for change in changes)
+    return Fit(tuple(reasons), dropped, tuple(changes), tasteful)
+
+
+def _refusal(
+    name: str,
+    value: Any,
+    rule: ParameterRule | None,
+    model: Model,
+    effort: str | None,
+    endpoint: str,
+    absent: frozenset[str],
+    given: set[str],
+) -> Reason | None:
+    """Return why a parameter cannot be sent as it is, or None when it can."""
+    if name in absent:
+        return Reason("parameter_absent", {"endpoint": endpoint, "parameter": name})
+    if rule is None:
+        return None
+    data = {"model": model.id, "parameter": name, "endpoint": endpoint}
+    if rule.accept == "no":
+        return Reason("parameter", data)
+    if rule.accept == "effort_none" and effort != "none":
+        return Reason("parameter_effort", data)
+    if rule.only is not None and thaw(value) not in rule.only:
+        only = ", ".join(repr(item) for item in rule.only)
+        return Reason("parameter_value", {**data, "value": thaw(value), "only": only})
+    if rule.max_items is not None and _length(value) > rule.max_items:
+        return Reason("parameter_items", {**data, "most": rule.max_items, "items": _length(value)})
+    for other in rule.without:
+        if other in given and other != name:
+            return Reason("parameter_conflict", {**data, "other": other})
+    if rule.requires is not None and rule.requires not in given:
+        return Reason("parameter_alone", {**data, "other": rule.requires})
+    return None
+
+
+def _length(value: Any) -> int:
+    value = thaw(value)
+    return len(value) if isinstance(value, (list, dict)) else 1
+
+
+def output_cap(asked: int | None, room: int, max_output: int, free: int) -> int | None:
+    """Say which output cap to send.
+
+    Args:
+        asked: the cap the caller wants for the answer, or None.
+        room: tokens to leave for reasoning above it, since reasoning counts against the cap.
+        max_output: the model's own limit.
+        free: tokens left in the window after the input.
+
+    Returns:
+        The cap to send, or None when the caller asked for none.
+    """
+    if asked is None:
+        return None
+    least = min(asked, max_output)
+    return max(least, min(asked + room, max_output, free))
+
+
+def cap_changes(facts: RequestFacts, name: str, sent: int | None, max_output: int) -> tuple[Change, ...]:
+    """List the Changes that sending a cap of ``sent`` under ``name`` makes."""
+    if facts.cap is None or sent is None:
+        return ()
+    changes = []
+    if name != facts.cap_name:
+        changes.append(
+            Change(facts.cap_name, "renamed", facts.cap_name, name, "the endpoint takes it by this name")
+        )
+    if sent < facts.cap:
+        why = f"the model writes at most {max_output:,} tokens"
+        changes.append(Change(facts.cap_name, "clamped", facts.cap, sent, why))
+    elif sent > facts.cap:
+        why = "reasoning counts against the cap, and the answer itself must have the room that was asked for"
+        changes.append(Change(facts.cap_name, "raised", facts.cap, sent, why))
+    return tuple(changes)
+
+
+_NOTHING = Fit((), frozenset(), (), 0)

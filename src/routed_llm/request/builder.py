@@ -1,0 +1,365 @@
+"""Request: RequestFacts together with the texts that may still have to be counted.
+
+An adapter walks over its framework's messages and tells a :class:`RequestBuilder` what it sees, in
+OpenAI's words. The builder never keeps a framework's object and never fetches anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from routed_llm.errors import RequestError
+from routed_llm.facts import ImageFacts, Previous, RequestFacts, TokenCount, freeze_parameters
+from routed_llm.request import files
+from routed_llm.tokens import tools as tool_rules
+from routed_llm.tokens.messages import PER_MESSAGE, PER_NAME, PER_ROLE, REPLY_PRIMING
+from routed_llm.tokens.text import bounds, likely
+
+__all__ = ["Request", "RequestBuilder"]
+
+_CAP_NAMES = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+_TIERS = {"auto": "standard", "default": "standard", "fast": "priority"}
+_FUNCTION_TOOLS = frozenset({"function", "custom"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as the router reads it.
+
+    Attributes:
+        facts: what the choice depends on; its token count is a bound until it is counted.
+        texts: every text whose tokens are counted, in order.
+        fixed: tokens that are known without counting (message and tool overheads).
+    """
+
+    facts: RequestFacts
+    texts: tuple[str, ...] = field(repr=False)
+    fixed: int = 0
+
+
+class RequestBuilder:
+    """Collects what is known of a request, part by part, and builds a Request.
+
+    Not safe to share between threads; make one for each request.
+    """
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._fixed = 0
+        self._role: str | None = None
+        self._messages = 0
+        self._images: list[ImageFacts] = []
+        self._audio_seconds = 0.0
+        self._pdf_pages = 0
+        self._unknown_files = 0
+        self._inputs: set[str] = {"text"}
+        self._outputs: set[str] = {"text"}
+        self._tool_inputs: set[str] = set()
+        self._tools = 0
+        self._builtin: set[str] = set()
+        self._parameters: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
+        self._estimates: list[str] = []
+
+    def message(self, role: str, *, name: str | None = None) -> RequestBuilder:
+        """Begin a message; the parts told next belong to it."""
+        self._role = role
+        self._messages += 1
+        self._fixed += PER_MESSAGE + PER_ROLE
+        if name:
+            self._fixed += PER_NAME
+            self._texts.append(name)
+        return self
+
+    def text(self, text: str) -> RequestBuilder:
+        """Add text to the current message."""
+        if text:
+            self._texts.append(text)
+        return self
+
+    def image(self, source: str | bytes | None, *, detail: str | None = None) -> RequestBuilder:
+        """Add an image.
+
+        Args:
+            source: a data URL, a web URL (never fetched), the file's bytes, or None for a file id.
+            detail: ``auto``, ``low``, ``high``, ``original`` or None for the default.
+
+        Raises:
+            RequestError: when inline data is not an image that the API takes.
+        """
+        self._kind("image")
+        size = files.image_size(source, where=self._where()) if source is not None else None
+        if size is None:
+            self._estimates.append("an image given by reference is counted at the rule's worst case")
+        width, height = size or (None, None)
+        self._images.append(ImageFacts(width, height, detail or "auto"))
+        return self
+
+    def audio(self, data: str | bytes | None, *, format: str | None = None) -> RequestBuilder:
+        """Add a voice clip: base64 text or bytes, with its format (``wav``, ``mp3``, ...).
+
+        Raises:
+            RequestError: when the data cannot be read as audio.
+        """
+        self._kind("audio")
+        if data is None:
+            self._estimates.append("a voice clip given by reference is counted at one hour")
+            self._audio_seconds += 3600.0
+        else:
+            self._audio_seconds += files.audio_seconds(data, format, where=self._where())
+        return self
+
+    def document(
+        self,
+        data: str | bytes | None,
+        *,
+        mime: str | None = None,
+        filename: str | None = None,
+        reference: bool = False,
+    ) -> RequestBuilder:
+        """Add a file.
+
+        Args:
+            data: base64 text, a data URL or bytes; None for a file given by id or URL.
+            mime: its MIME type where the caller gives one.
+            filename: its name, which tells the type when ``mime`` does not.
+            reference: True for a file id or URL: size and type are unknown and it is never fetched.
+
+        Raises:
+            RequestError: when inline data is not what it says it is.
+        """
+        if data is None or reference:
+            self._kind("pdf")
+            self._unknown_files += 1
+            self._estimates.append("a file given by reference is of unknown size and is not in the count")
+            return self
+        found = files.document(data, mime=mime, filename=filename, where=self._where())
+        if found.kind == "image":
+            return self.image(found.data)
+        if found.kind == "audio":
+            return self.audio(found.data)
+        self._kind(found.kind)
+        self._pdf_pages += found.pages
+        self._fixed += found.unread
+        self._texts.extend(found.texts)
+        self._estimates.extend(found.estimates)
+        return self
+
+    def video(self) -> RequestBuilder:
+        """Note a video, which no model takes on these endpoints."""
+        self._kind("video")
+        return self
+
+    def tool_call(self, name: str, arguments: Any) -> RequestBuilder:
+        """Add a tool call that the model made in an earlier turn."""
+        texts, fixed = tool_rules.call_parts(name, arguments)
+        self._texts.extend(texts)
+        self._fixed += fixed
+        return self
+
+    def tool_result(self, call_id: str, name: str | None = None) -> RequestBuilder:
+        """Note which tool call the current message answers."""
+        texts, fixed = tool_rules.result_parts(call_id, name)
+        self._texts.extend(texts)
+        self._fixed += fixed
+        return self
+
+    def unknown(self, kind: Any, *, where: str | None = None) -> RequestError:
+        """Return the error for a content block of a kind that nobody knows; the caller raises it."""
+        place = where or self._where()
+        return RequestError(
+            f"{place} has a content block of the unknown type {kind!r}. "
+            "Use text, image_url, input_audio or file blocks, or the framework's standard ones.",
+            where=place,
+        )
+
+    def tools(self, definitions: Sequence[Mapping[str, Any]]) -> RequestBuilder:
+        """Add the tools offered, in the form of either endpoint; hosted tools are told by their type."""
+        functions: Sequence[Mapping[str, Any]] = definitions
+        if any(definition.get("type", "function") not in _FUNCTION_TOOLS for definition in definitions):
+            functions = self._hosted(definitions)
+        if functions:
+            parts = tool_rules.shared.parts(functions)
+            self._tools += len(functions)
+            self._texts.extend(parts.texts)
+            self._fixed += parts.fixed
+        return self
+
+    def _hosted(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        functions = []
+        for definition in definitions:
+            kind = definition.get("type", "function")
+            if kind in _FUNCTION_TOOLS:
+                functions.append(definition)
+            else:
+                self._builtin.add(_builtin_name(str(kind)))
+        return functions
+
+    def set(self, name: str, value: Any) -> RequestBuilder:
+        """Note a parameter by its name on either endpoint; None counts as not given.
+
+        Raises:
+            RequestError: when the value is of a kind that no model takes.
+        """
+        if value is None:
+            return self
+        special = _SPECIAL.get(name)
+        if special is not None:
+            special(self, value)
+        elif name in _CAP_NAMES:
+            self._set_cap(name, value)
+        else:
+            self._parameters[name] = value
+        return self
+
+    def previous(self, previous: Previous | None) -> RequestBuilder:
+        """Note who answered the turn before."""
+        self._values["previous"] = previous
+        return self
+
+    def locked_to(self, model: str | None) -> RequestBuilder:
+        """Note the model whose stored state the request refers to."""
+        self._values["locked_to"] = model
+        return self
+
+    def pin(self, model: str | None) -> RequestBuilder:
+        """Note a model that was named for this call only."""
+        self._values["model"] = model
+        return self
+
+    def endpoint(self, endpoint: str | None) -> RequestBuilder:
+        """Note an endpoint that the caller insists on."""
+        self._values["endpoint"] = endpoint
+        return self
+
+    def task(self, task: str | None) -> RequestBuilder:
+        """Note what the caller says this call is for."""
+        self._values["task"] = task
+        return self
+
+    def build(self) -> Request:
+        """Return the Request.
+
+        Raises:
+            RequestError: when it has no message.
+        """
+        if not self._messages:
+            raise RequestError("The request has no messages. Send at least one message.", where="messages")
+        fixed = self._fixed + REPLY_PRIMING
+        facts = RequestFacts(
+            tokens=_bound(self._texts, fixed),
+            images=tuple(self._images),
+            audio_seconds=self._audio_seconds,
+            pdf_pages=self._pdf_pages,
+            unknown_files=self._unknown_files,
+            inputs=frozenset(self._inputs),
+            outputs=frozenset(self._outputs),
+            tool_inputs=frozenset(self._tool_inputs),
+            tools=self._tools,
+            builtin_tools=frozenset(self._builtin),
+            parameters=freeze_parameters(self._parameters),
+            estimates=tuple(dict.fromkeys(self._estimates)),
+            **self._values,
+        )
+        return Request(facts=facts, texts=tuple(self._texts), fixed=fixed)
+
+    def _kind(self, kind: str) -> None:
+        self._inputs.add(kind)
+        if self._role in ("tool", "function"):
+            self._tool_inputs.add(kind)
+
+    def _where(self) -> str:
+        return f"message {self._messages} ({self._role})"
+
+    def _set_cap(self, name: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise RequestError(
+                f"{name}={value!r} is not a token count. Give a whole number above 0.", where=name
+            )
+        self._values["cap"] = value
+        self._values["cap_name"] = name
+
+    def _set_effort(self, value: Any) -> None:
+        self._values["effort"] = str(value)
+
+    def _set_reasoning(self, value: Mapping[str, Any]) -> None:
+        rest = {key: item for key, item in value.items() if key != "effort" and item is not None}
+        if value.get("effort") is not None:
+            self._values["effort"] = str(value["effort"])
+        if rest:
+            self._parameters["reasoning"] = rest
+
+    def _set_text(self, value: Mapping[str, Any]) -> None:
+        self.set("verbosity", value.get("verbosity"))
+        self.set("response_format", value.get("format"))
+
+    def _set_response_format(self, value: Mapping[str, Any]) -> None:
+        kind = value.get("type") if isinstance(value, Mapping) else "json_schema"
+        if kind == "text":
+            return
+        if kind not in ("json_object", "json_schema"):
+            raise RequestError(
+                f"response_format has the unknown type {kind!r}. Use text, json_object or json_schema.",
+                where="response_format",
+            )
+        self._values["structured"] = kind
+        if kind == "json_schema" and isinstance(value, Mapping):
+            texts, fixed = tool_rules.schema_parts(value)
+            self._texts.extend(texts)
+            self._fixed += fixed
+
+    def _set_tool_choice(self, value: Any) -> None:
+        kind = value if isinstance(value, str) else "named"
+        self._values["tool_choice"] = kind if kind in ("none", "auto", "required") else "named"
+
+    def _set_stream(self, value: Any) -> None:
+        self._values["stream"] = bool(value)
+
+    def _set_modalities(self, value: Sequence[str]) -> None:
+        self._outputs = set(value) or {"text"}
+
+    def _set_service_tier(self, value: Any) -> None:
+        tier = _TIERS.get(str(value), str(value))
+        self._values["service_tier"] = (
+            tier if tier in ("standard", "flex", "priority", "batch") else "standard"
+        )
+        self._parameters["service_tier"] = value
+
+    def _set_web_search(self, value: Any) -> None:
+        self._builtin.add("web_search_options")
+        self._parameters["web_search_options"] = value
+
+
+_SPECIAL = {
+    "reasoning_effort": RequestBuilder._set_effort,
+    "reasoning": RequestBuilder._set_reasoning,
+    "text": RequestBuilder._set_text,
+    "response_format": RequestBuilder._set_response_format,
+    "tools": RequestBuilder.tools,
+    "tool_choice": RequestBuilder._set_tool_choice,
+    "stream": RequestBuilder._set_stream,
+    "modalities": RequestBuilder._set_modalities,
+    "service_tier": RequestBuilder._set_service_tier,
+    "web_search_options": RequestBuilder._set_web_search,
+    "model": RequestBuilder.pin,
+}
+
+
+def _bound(texts: Sequence[str], fixed: int) -> TokenCount:
+    low = high = guess = fixed
+    for text in texts:
+        least, most = bounds(text)
+        low += least
+        high += most
+        guess += likely(text)
+    return TokenCount(low, min(max(guess, low), high), high)
+
+
+def _builtin_name(kind: str) -> str:
+    # Hosted tools carry their version in their type: web_search_preview_2025_03_11, computer_use_preview.
+    for stem in ("web_search", "file_search", "code_interpreter", "computer", "image_generation", "mcp"):
+        if kind.startswith(stem):
+            return stem
+    return kind

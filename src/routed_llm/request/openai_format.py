@@ -1,0 +1,142 @@
+"""Reads a request in OpenAI's own JSON, of Chat Completions or of Responses, into a Request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from routed_llm.errors import RequestError
+from routed_llm.request.builder import Request, RequestBuilder
+
+__all__ = ["read_openai"]
+
+
+def read_openai(payload: Mapping[str, Any], *, pin: bool = False) -> Request:
+    """Read a decoded request body.
+
+    Args:
+        payload: a body for ``POST /v1/chat/completions`` (``messages``) or ``POST /v1/responses``
+            (``input``).
+        pin: True to treat the body's ``model`` as the only one allowed; otherwise it is left to the
+            caller, who usually makes it the policy's baseline.
+
+    Raises:
+        RequestError: when the body is not such a request; the message names the place.
+    """
+    if not isinstance(payload, Mapping):
+        raise RequestError(
+            "The request is not a JSON object. Give the body of a Chat Completions or Responses call."
+        )
+    builder = RequestBuilder()
+    if "messages" in payload:
+        _each(payload["messages"], "messages", lambda item, where: _message(builder, item, where))
+        rest = {key: value for key, value in payload.items() if key not in ("messages", "model")}
+    elif "input" in payload:
+        _responses_input(builder, payload)
+        rest = {key: value for key, value in payload.items() if key not in ("input", "instructions", "model")}
+    else:
+        raise RequestError(
+            "The request has neither messages nor input. "
+            "Give the body of a Chat Completions or Responses call."
+        )
+    for key, value in rest.items():
+        builder.set(key, value)
+    if pin:
+        builder.pin(payload.get("model"))
+    return builder.build()
+
+
+def _each(items: Any, where: str, read: Callable[[Any, str], None]) -> None:
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise RequestError(f"{where} is not a list. Give a list of objects.", where=where)
+    for index, item in enumerate(items):
+        place = f"{where}[{index}]"
+        if not isinstance(item, Mapping):
+            raise RequestError(
+                f"{place} is not an object. Give an object with a role or a type.", where=place
+            )
+        read(item, place)
+
+
+def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:
+    role = item.get("role")
+    if not isinstance(role, str):
+        raise RequestError(
+            f"{where} has no role. Give system, developer, user, assistant or tool.", where=where
+        )
+    builder.message(role, name=item.get("name") if role != "tool" else None)
+    if item.get("tool_call_id"):
+        builder.tool_result(str(item["tool_call_id"]))
+    _content(builder, item.get("content"), f"{where}.content")
+    for call in item.get("tool_calls") or ():
+        function = call.get("function") or call.get("custom") or {}
+        builder.tool_call(str(function.get("name", "")), function.get("arguments", function.get("input", "")))
+
+
+def _responses_input(builder: RequestBuilder, payload: Mapping[str, Any]) -> None:
+    if payload.get("instructions"):
+        builder.message("system").text(str(payload["instructions"]))
+    if isinstance(payload["input"], str):
+        builder.message("user").text(payload["input"])
+        return
+    _each(payload["input"], "input", lambda item, where: _item(builder, item, where))
+
+
+def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:
+    kind = item.get("type", "message")
+    if kind == "message":
+        _message(builder, item, where)
+    elif kind in ("function_call", "custom_tool_call"):
+        builder.message("assistant")
+        builder.tool_call(str(item.get("name", "")), item.get("arguments", item.get("input", "")))
+    elif kind in ("function_call_output", "custom_tool_call_output"):
+        builder.message("tool").tool_result(str(item.get("call_id", "")))
+        _content(builder, item.get("output"), f"{where}.output")
+    elif kind == "reasoning":
+        builder.message("assistant")
+        for part in item.get("summary") or ():
+            builder.text(str(part.get("text", "")))
+    elif kind not in ("item_reference",):
+        builder.message("assistant")
+
+
+def _content(builder: RequestBuilder, content: Any, where: str) -> None:
+    if content is None:
+        return
+    if isinstance(content, str):
+        builder.text(content)
+        return
+    _each(content, where, lambda part, place: _part(builder, part, place))
+
+
+def _part(builder: RequestBuilder, part: Mapping[str, Any], where: str) -> None:
+    kind = part.get("type")
+    if kind in ("text", "input_text", "output_text", "refusal"):
+        builder.text(str(part.get("text") or part.get("refusal") or ""))
+    elif kind in ("image_url", "input_image"):
+        _image(builder, part)
+    elif kind == "input_audio":
+        audio = part.get("input_audio") or part
+        builder.audio(audio.get("data"), format=audio.get("format"))
+    elif kind in ("file", "input_file"):
+        _file(builder, part)
+    elif kind in ("video_url", "input_video"):
+        builder.video()
+    else:
+        raise builder.unknown(kind, where=where)
+
+
+def _image(builder: RequestBuilder, part: Mapping[str, Any]) -> None:
+    image = part.get("image_url")
+    detail = part.get("detail")
+    if isinstance(image, Mapping):
+        detail = image.get("detail", detail)
+        image = image.get("url")
+    builder.image(image, detail=detail)
+
+
+def _file(builder: RequestBuilder, part: Mapping[str, Any]) -> None:
+    held = part.get("file")
+    file: Mapping[str, Any] = held if isinstance(held, Mapping) else part
+    data = file.get("file_data")
+    builder.document(data, filename=file.get("filename"), reference=data is None)

@@ -1,0 +1,325 @@
+"""Feasibility: each rule tests one configuration and gives nothing, or a Reason. Pure.
+
+There are two kinds. *Shape rules* look at what a request is made of and hold for every request of
+that shape, so their outcome is kept. *Number rules* look at how much of it there is and are asked
+for every call. To add a rule, write a function here, put it into its list, and give its Reason a
+sentence in :mod:`routed_llm.decision`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from routed_llm.decision import Reason, format_dollars
+from routed_llm.policy import Policy
+
+if TYPE_CHECKING:
+    from routed_llm.budget import Budget
+    from routed_llm.catalog.entry_types import Endpoint
+    from routed_llm.catalog.model import Model
+    from routed_llm.facts import RequestFacts
+    from routed_llm.selector.quality import Floor
+
+__all__ = ["NUMBER_RULES", "SHAPE_RULES", "Configuration", "Setting", "Weighed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A model at one effort on one endpoint: what a rule tests.
+
+    Attributes:
+        effort: the effort that would be sent, or None to send none.
+    """
+
+    model: Model
+    effort: str | None
+    endpoint: str
+
+    @property
+    def at_effort(self) -> str:
+        """``" at low"`` or nothing, for sentences."""
+        return "" if self.effort is None else f" at {self.effort}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the rules know besides the configuration and the request.
+
+    Attributes:
+        endpoints: the facts of each endpoint.
+        floor: the quality floor, or None.
+        dimensions: the dimensions of quality that the request touches.
+        alone: True when the pool holds a single model, so that nothing else could serve the call.
+    """
+
+    policy: Policy
+    at: date
+    endpoints: Mapping[str, Endpoint]
+    floor: Floor | None
+    dimensions: tuple[str, ...] = ()
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """The numbers of one configuration for one request.
+
+    Attributes:
+        input_tokens: input tokens by the model's own rules.
+        cap: the output cap that would be sent, or None.
+        visible: output tokens asked for the answer itself, as far as any model in the pool can write.
+        reserve: output tokens that must fit into the window.
+        cost: expected picodollars, or None.
+    """
+
+    input_tokens: int
+    cap: int | None
+    visible: int | None
+    reserve: int
+    cost: int | None
+    recall: tuple[float | None, int] | None = field(default=None)
+
+
+ShapeRule = Callable[[Configuration, "RequestFacts", Setting], "Reason | None"]
+NumberRule = Callable[[Configuration, "RequestFacts", Weighed, Setting, "Budget | None"], "Reason | None"]
+
+
+def lifecycle(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """A model answers from its release to its shutdown, less the policy's grace."""
+    model, life = at.model, at.model.lifecycle
+    if model.alive(setting.at, grace=setting.policy.grace):
+        return None
+    if life.released is not None and setting.at < life.released:
+        return Reason("unreleased", {"model": model.id, "released": life.released, "at": setting.at})
+    replaced = f"; the provider names {life.replacement} instead" if life.replacement else ""
+    return Reason("retired", {"model": model.id, "shutdown": life.shutdown, "replaced": replaced})
+
+
+def excluded(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """The policy may exclude models by pattern."""
+    for pattern in setting.policy.exclude:
+        if fnmatchcase(at.model.id, pattern):
+            return Reason("excluded", {"model": at.model.id, "pattern": pattern})
+    return None
+
+
+def locked(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """State that a model stored can be continued by that model only."""
+    if facts.locked_to is None or at.model.id == facts.locked_to:
+        return None
+    return Reason("locked", {"locked_to": facts.locked_to})
+
+
+def endpoint(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """A caller may insist on an endpoint."""
+    if facts.endpoint is None or facts.endpoint == at.endpoint:
+        return None
+    return Reason("endpoint_forced", {"model": at.model.id, "endpoint": at.endpoint, "asked": facts.endpoint})
+
+
+def service_tier(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """A tier other than the standard one must be on sale for the model."""
+    tier = facts.service_tier
+    if tier in ("standard", "batch") or at.model.price(setting.at, tier=tier) is not None:
+        return None
+    return Reason("service_tier", {"model": at.model.id, "tier": tier})
+
+
+def inputs(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """Model and endpoint must take every kind of input, where it stands."""
+    place = setting.endpoints[at.endpoint]
+    for kind in sorted(facts.inputs):
+        if kind not in at.model.inputs:
+            return Reason("input", {"model": at.model.id, "kind": kind})
+        if kind not in place.inputs:
+            return Reason("input_endpoint", {"endpoint": at.endpoint, "kind": kind, "place": "a message"})
+    for kind in sorted(facts.tool_inputs):
+        if kind not in place.tool_inputs:
+            return Reason(
+                "input_endpoint", {"endpoint": at.endpoint, "kind": kind, "place": "a tool message"}
+            )
+    return None
+
+
+def outputs(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """The model must give every kind of output asked for, and audio models want audio somewhere."""
+    for kind in sorted(facts.outputs):
+        if kind not in at.model.outputs:
+            return Reason("output", {"model": at.model.id, "kind": kind})
+    if at.model.requires_audio and "audio" not in facts.inputs and "audio" not in facts.outputs:
+        return Reason("audio_required", {"model": at.model.id})
+    return None
+
+
+def tools(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """Tools must be accepted on the endpoint at the effort that is sent; hosted ones be offered there."""
+    if facts.tools:
+        accepts = at.model.tools.get(at.endpoint, "no")
+        data = {"model": at.model.id, "endpoint": at.endpoint, "effort": at.effort or "left to the model"}
+        if accepts == "no":
+            return Reason("tools", data)
+        if accepts == "effort_none" and at.effort != "none":
+            return Reason("tools_effort", data)
+    for tool in sorted(facts.builtin_tools):
+        offered = (
+            at.model.builtin_tools if at.endpoint == "responses" else _CHAT_BUILTIN & at.model.builtin_tools
+        )
+        if tool not in offered:
+            return Reason("builtin_tool", {"model": at.model.id, "endpoint": at.endpoint, "tool": tool})
+    return None
+
+
+def structured(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """The model must offer the kind of structured output asked for."""
+    if facts.structured is None or facts.structured in at.model.structured:
+        return None
+    return Reason("structured", {"model": at.model.id, "kind": facts.structured})
+
+
+def streaming(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """A model that cannot stream cannot serve a streamed call, unless there is no other."""
+    if not facts.stream or at.model.streaming or setting.alone:
+        return None
+    return Reason("streaming", {"model": at.model.id})
+
+
+def effort(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """An effort that the caller asks for is met exactly; a lone model answers at its nearest."""
+    asked = facts.effort or setting.policy.effort
+    if asked is None or asked == at.effort or setting.alone:
+        return None
+    if asked == "none" and not at.model.reasons:
+        return None
+    offered = ", ".join(at.model.efforts.get(at.endpoint, ())) or "none"
+    data = {"model": at.model.id, "endpoint": at.endpoint, "asked": asked, "offered": offered}
+    return Reason("effort", data)
+
+
+def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """No published measure may put the configuration below the baseline where it matters here."""
+    floor = setting.floor
+    if floor is None or facts.model is not None:
+        return None
+    for dimension in setting.dimensions:
+        found = floor.compare(at.model, at.effort, dimension)
+        if floor.admits(dimension, found):
+            continue
+        data = {
+            "model": at.model.id,
+            "at_effort": at.at_effort,
+            "baseline": floor.baseline.id,
+            "dimension": dimension.replace("_", " "),
+            "measures": ", ".join(found.measures) or found.verdict,
+        }
+        code = {"unknown": "floor_unknown", "above (inferred)": "floor_inferred"}.get(
+            found.verdict, "floor_below"
+        )
+        return Reason(code, data)
+    return None
+
+
+SHAPE_RULES: tuple[ShapeRule, ...] = (
+    lifecycle,
+    excluded,
+    locked,
+    endpoint,
+    service_tier,
+    inputs,
+    outputs,
+    tools,
+    structured,
+    streaming,
+    effort,
+    quality_floor,
+)
+"""Rules whose outcome is the same for every request of one shape, in the order they are asked."""
+
+_CHAT_BUILTIN = frozenset({"web_search_options"})
+
+
+def max_input(
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+) -> Reason | None:
+    """The input must be within what the model accepts, which can be less than its window."""
+    limit = at.model.limits.max_input
+    if weighed.input_tokens <= limit:
+        return None
+    return Reason("max_input", {"model": at.model.id, "tokens": weighed.input_tokens, "limit": limit})
+
+
+def max_output(
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+) -> Reason | None:
+    """The output asked for must be within what the model writes."""
+    limit = at.model.limits.max_output
+    if weighed.visible is None or weighed.visible <= limit:
+        return None
+    return Reason("max_output", {"model": at.model.id, "asked": weighed.visible, "limit": limit})
+
+
+def window(
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+) -> Reason | None:
+    """Input and the output kept free for must fit into the window together."""
+    limit = at.model.limits.context_window
+    if weighed.input_tokens + weighed.reserve <= limit:
+        return None
+    data = {"model": at.model.id, "tokens": weighed.input_tokens, "output": weighed.reserve, "limit": limit}
+    return Reason("window", data)
+
+
+def recall(
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+) -> Reason | None:
+    """A policy may ask for a published recall at the request's length."""
+    least = setting.policy.min_recall
+    if least is None or weighed.recall is None:
+        return None
+    value, tokens = weighed.recall
+    data = {"model": at.model.id, "at_effort": at.at_effort, "tokens": tokens, "value": value, "least": least}
+    if value is None:
+        return Reason("recall_unknown", data)
+    return Reason("recall", data) if value < least else None
+
+
+def cost_cap(
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+) -> Reason | None:
+    """The expected cost must be within the policy's cap, and known for that."""
+    most = setting.policy.max_cost_pico
+    if most is None:
+        return None
+    if weighed.cost is None:
+        return Reason("no_price", {"model": at.model.id})
+    if weighed.cost <= most:
+        return None
+    data = {"model": at.model.id, "at_effort": at.at_effort}
+    return Reason("cost_cap", {**data, "cost": format_dollars(weighed.cost), "cap": format_dollars(most)})
+
+
+def within_budget(
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+) -> Reason | None:
+    """A hard budget must have room for the expected cost, and the cost be known for that."""
+    if budget is None or budget.remaining is None or not budget.hard:
+        return None
+    if weighed.cost is None:
+        return Reason("no_price", {"model": at.model.id})
+    if weighed.cost <= budget.remaining:
+        return None
+    data = {
+        "model": at.model.id,
+        "at_effort": at.at_effort,
+        "cost": format_dollars(weighed.cost),
+        "remaining": format_dollars(max(budget.remaining, 0)),
+        "scope": f" in {budget.scope}" if budget.scope else "",
+    }
+    return Reason("budget", data)
+
+
+NUMBER_RULES: tuple[NumberRule, ...] = (max_input, max_output, window, recall, cost_cap, within_budget)
+"""Rules that weigh amounts, in the order they are asked."""

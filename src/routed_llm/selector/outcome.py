@@ -1,0 +1,245 @@
+"""From what was picked to the Decision: the call, its Changes, the evidence, the words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from routed_llm.decision import Call, Candidate, Change, Decision, Reason, format_dollars
+from routed_llm.facts import thaw
+from routed_llm.media import MAX_PATCHES, over_limit
+from routed_llm.parameters import cap_changes
+from routed_llm.rules import NUMBER_RULES, Setting
+from routed_llm.selector.weigh import Load, cached_tokens, output_tokens, weigh
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from routed_llm.budget import Budget
+    from routed_llm.facts import RequestFacts
+    from routed_llm.rules import Weighed
+    from routed_llm.selector.shape import Row, Shape
+
+__all__ = ["Picked", "conclude"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """What the choice came to.
+
+    Attributes:
+        row: the configuration, or None when nothing fits.
+        endpoint: the endpoint to call.
+        because: ``cost``, ``quality``, ``only``, ``pinned``, ``incumbent``, ``tool_loop`` or ``stays``.
+        tokens: the text token count that was weighed.
+        certain: whether an exact count could not change the choice.
+    """
+
+    row: Row | None
+    endpoint: str
+    because: str
+    tokens: int
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Everything that explaining a choice needs besides the choice."""
+
+    facts: RequestFacts
+    shape: Shape
+    setting: Setting
+    load: Load
+    budget: Budget | None
+    unavailable: Mapping[str, str]
+    baseline: str | None
+    at: date
+    catalog_version: str
+    send_as: Mapping[str, str]
+
+
+def conclude(picked: Picked, scene: Scene) -> Decision:
+    """Make the Decision."""
+    row = picked.row
+    evidence = ()
+    floor = scene.setting.floor
+    if row is not None and floor is not None:
+        evidence = floor.evidence(row.at.model, row.at.effort, scene.shape.dimensions)
+    chosen = call = None
+    changes: tuple[Change, ...] = ()
+    if row is not None:
+        chosen = _candidate(row, scene, scene.facts.tokens.likely, (), picked.endpoint)
+        call, changes = _call(row, picked, scene)
+    return Decision(
+        chosen=chosen,
+        call=call,
+        changes=changes,
+        evidence=tuple(item for item in evidence if item.verdict != "unknown"),
+        without_evidence=tuple(item.dimension for item in evidence if item.verdict == "unknown"),
+        baseline=scene.baseline,
+        facts=scene.facts,
+        at=scene.at,
+        certain=picked.certain,
+        catalog_version=scene.catalog_version,
+        _expand=lambda: _candidates(picked, scene),
+        _explain=lambda: _why(picked, scene),
+    )
+
+
+def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, ...]]:
+    facts, model = scene.facts, row.at.model
+    fit = row.fits[picked.endpoint]
+    weighed = weigh(row, scene.load, picked.tokens)
+    rule = model.parameters.get(picked.endpoint, {}).get(facts.cap_name)
+    names = scene.setting.endpoints[picked.endpoint].names
+    name = (rule.rename if rule is not None else None) or names.get(facts.cap_name, facts.cap_name)
+    changes = [*_effort_change(row, scene), *cap_changes(facts, name, weighed.cap, model.limits.max_output)]
+    changes.extend(fit.changes)
+    call = Call(
+        model=scene.send_as.get(model.id, model.sent_as),
+        base_url=model.base_url,
+        endpoint=picked.endpoint,
+        effort=row.at.effort,
+        cap=weighed.cap,
+        parameters={key: thaw(value) for key, value in facts.parameters if key not in fit.dropped},
+        dropped=fit.dropped,
+    )
+    return call, tuple(changes)
+
+
+def _effort_change(row: Row, scene: Scene) -> tuple[Change, ...]:
+    asked, effort = scene.facts.effort, row.at.effort
+    if asked == effort:
+        return ()
+    if asked is None:
+        if effort is None or effort == row.at.model.default_effort:
+            return ()
+        return (Change("reasoning_effort", "added", None, effort, "the effort is part of what was chosen"),)
+    if effort is None:
+        return (Change("reasoning_effort", "dropped", asked, None, f"{row.at.model.id} does not reason"),)
+    why = f"{row.at.model.id} has no effort {asked}"
+    return (Change("reasoning_effort", "clamped", asked, effort, why),)
+
+
+def _candidate(
+    row: Row, scene: Scene, text_tokens: int, reasons: tuple[Reason, ...], endpoint: str | None = None
+) -> Candidate:
+    weighed = weigh(row, scene.load, text_tokens)
+    model = row.at.model
+    return Candidate(
+        model=model.id,
+        effort=row.at.effort,
+        endpoint=endpoint or row.at.endpoint,
+        cost=weighed.cost,
+        input_tokens=weighed.input_tokens,
+        output_tokens=output_tokens(row, scene.load),
+        cached_tokens=cached_tokens(row, scene.load, weighed.input_tokens),
+        reasons=reasons,
+        sent_as=scene.send_as.get(model.id, model.sent_as),
+        base_url=model.base_url,
+    )
+
+
+def refusals(row: Row, weighed: Weighed, scene: Scene) -> tuple[Reason, ...]:
+    """Ask every number rule about one row."""
+    found = [rule(row.at, scene.facts, weighed, scene.setting, scene.budget) for rule in NUMBER_RULES]
+    reasons = [reason for reason in found if reason is not None]
+    reasons.extend(_image_refusals(row, scene))
+    if row.at.model.id in scene.unavailable:
+        data = {"model": row.at.model.id, "why": scene.unavailable[row.at.model.id]}
+        reasons.insert(0, Reason("unavailable", data))
+    return tuple(reasons)
+
+
+def _image_refusals(row: Row, scene: Scene) -> list[Reason]:
+    if not scene.facts.images:
+        return []
+    return [
+        Reason(
+            "image_patches",
+            {"model": row.at.model.id, "width": image.width, "height": image.height, "limit": MAX_PATCHES},
+        )
+        for image in scene.facts.images
+        if over_limit(row.at.model, image)
+    ]
+
+
+def _candidates(picked: Picked, scene: Scene) -> tuple[Candidate, ...]:
+    able: list[Candidate] = []
+    unable: list[Candidate] = []
+    text = scene.facts.tokens.likely
+    for row in scene.shape.rows:
+        reasons = refusals(row, weigh(row, scene.load, picked.tokens), scene)
+        if row is picked.row:
+            able.insert(0, _candidate(row, scene, text, (), picked.endpoint))
+        elif reasons:
+            unable.append(_candidate(row, scene, text, reasons))
+        else:
+            able.append(_candidate(row, scene, text, (_beaten(row, picked, scene, text),)))
+    first, rest = able[:1], able[1:]
+    if picked.row is None:
+        first, rest = [], able
+    rest.sort(key=lambda item: (item.cost is None, item.cost or 0, item.name))
+    unable.sort(key=lambda item: (item.cost is None, item.cost or 0, item.name))
+    return (*first, *rest, *unable, *scene.shape.rejected)
+
+
+def _beaten(row: Row, picked: Picked, scene: Scene, text_tokens: int) -> Reason:
+    chosen = picked.row
+    if chosen is None:
+        return Reason("no_price_known", {"model": row.at.model.id})
+    names = {"model": row.at.model.id, "at_effort": row.at.at_effort}
+    if picked.because == "quality" and row.rank < chosen.rank:
+        return Reason("ranked_lower", names)
+    if picked.because in ("incumbent", "tool_loop"):
+        return Reason("not_incumbent", {"incumbent": chosen.at.model.id})
+    mine = weigh(row, scene.load, text_tokens).cost
+    best = weigh(chosen, scene.load, text_tokens).cost
+    if picked.because == "stays" and mine is not None and best is not None and mine < best:
+        return Reason("switch", {"incumbent": chosen.at.model.id})
+    if picked.because == "pinned":
+        return Reason("not_default_effort", {**names, "effort": chosen.at.effort or "left to the model"})
+    if mine is None:
+        return Reason("no_price_known", names)
+    times = "as much" if not best or mine == best else f"{mine / best:.1f} times as much"
+    return Reason("dearer", {**names, "cost": format_dollars(mine), "times": times})
+
+
+def _why(picked: Picked, scene: Scene) -> str:
+    row = picked.row
+    if row is None:
+        return "no model fits"
+    if picked.because == "pinned":
+        return f"this call names {scene.facts.model}"
+    if picked.because == "incumbent":
+        return f"the incumbent {row.at.model.id} can serve the request"
+    if picked.because == "tool_loop":
+        return f"{row.at.model.id} made the tool calls that this request answers"
+    if picked.because == "stays":
+        return f"stays with {row.at.model.id}: a switch would save too little for the cached prefix it loses"
+    able = sum(
+        1 for other in scene.shape.rows if not refusals(other, weigh(other, scene.load, picked.tokens), scene)
+    )
+    if able == 1:
+        text = "the only configuration that can serve this"
+    elif picked.because == "quality":
+        text = f"the best by published order of {able} configurations that can serve this"
+    else:
+        text = f"the cheapest of {able} configurations that can serve this"
+    if scene.setting.floor is not None and scene.facts.model is None:
+        matched = ", ".join(name.replace("_", " ") for name in scene.shape.dimensions)
+        text += f" and match {scene.baseline} on {matched}"
+    return text + _baseline_cannot(picked, scene)
+
+
+def _baseline_cannot(picked: Picked, scene: Scene) -> str:
+    """Say why the baseline itself could not have served the call, if so."""
+    for row in scene.shape.rows:
+        if row.at.model.id == scene.baseline:
+            reasons = refusals(row, weigh(row, scene.load, picked.tokens), scene)
+            return f"; {reasons[0].text}" if reasons else ""
+    for candidate in scene.shape.rejected:
+        if candidate.model == scene.baseline:
+            return f"; {candidate.reasons[0].text}"
+    return ""

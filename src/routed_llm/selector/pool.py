@@ -1,0 +1,122 @@
+"""Pool: the models that a policy lets a call choose among. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from routed_llm.errors import PolicyError
+from routed_llm.policy import BASELINE
+
+if TYPE_CHECKING:
+    from routed_llm.catalog import Catalog
+    from routed_llm.catalog.model import Model
+    from routed_llm.facts import RequestFacts
+    from routed_llm.policy import Policy
+
+__all__ = ["Pool", "make_pool"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """What may be chosen.
+
+    Attributes:
+        models: the models, newest first, so that ties go to the newer one.
+        audio: the models that join when audio is asked for.
+        floor: the model that the quality floor refers to, or None without a floor.
+        incumbent: catalog id of the policy's incumbent, or None.
+        send_as: catalog id to the id to send, where the policy names a snapshot of a model.
+    """
+
+    models: tuple[Model, ...]
+    audio: tuple[Model, ...]
+    floor: Model | None
+    incumbent: str | None
+    send_as: Mapping[str, str]
+
+    def models_for(self, facts: RequestFacts) -> tuple[Model, ...]:
+        """Return the models that one request may choose among."""
+        if "audio" in facts.inputs or "audio" in facts.outputs:
+            return self.models + self.audio
+        return self.models
+
+
+def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
+    """Work out what a policy lets calls choose among.
+
+    Raises:
+        PolicyError: when a pattern matches no model.
+        CatalogError: when the policy names a model that the catalog does not know.
+    """
+    entries = sorted(
+        catalog, key=lambda model: (model.lifecycle.released or date.min, model.id), reverse=True
+    )
+    baseline = catalog.get(policy.baseline)
+    floor = None
+    if policy.at_least is not None:
+        floor = baseline if policy.at_least == BASELINE else catalog.get(policy.at_least)
+    incumbent = None if policy.incumbent is None else catalog.get(policy.incumbent)
+    named = {
+        model.id for model in (floor if policy.surface == "chat" else None, incumbent) if model is not None
+    }
+    if policy.models is not None:
+        models = _matching(catalog, entries, policy)
+        audio: tuple[Model, ...] = ()
+    else:
+        kinds = _kinds(policy)
+        models = tuple(model for model in entries if model.pool in kinds or model.id in named)
+        models = tuple(model for model in models if _worth_listing(model, at))
+        audio = tuple(model for model in entries if model.pool == "audio") if policy.surface == "chat" else ()
+        audio = tuple(model for model in audio if model not in models and _worth_listing(model, at))
+    send_as = {
+        catalog.get(name).id: name
+        for name in (policy.incumbent, policy.baseline)
+        if name is not None and name in catalog.get(name).snapshots
+    }
+    return Pool(
+        models=models,
+        audio=audio,
+        floor=floor,
+        incumbent=None if incumbent is None else incumbent.id,
+        send_as=send_as,
+    )
+
+
+def _kinds(policy: Policy) -> frozenset[str]:
+    if policy.surface == "realtime":
+        return frozenset({"realtime"})
+    return frozenset({"default", "quality"}) if policy.optimize == "quality" else frozenset({"default"})
+
+
+def _worth_listing(model: Model, at: date) -> bool:
+    # A model that is not out yet says nothing to the reader of a decision; a retired one does.
+    released = model.lifecycle.released
+    return released is None or released <= at
+
+
+def _matching(catalog: Catalog, entries: list[Model], policy: Policy) -> tuple[Model, ...]:
+    wanted: dict[str, Model] = {}
+    for pattern in policy.models or ():
+        found = [model for model in entries if _matches(model, pattern)]
+        if not found and pattern in catalog:
+            found = [catalog.get(pattern)]
+        if not found:
+            ids = [model.id for model in entries]
+            near = difflib.get_close_matches(pattern.rstrip("*"), ids, n=3, cutoff=0.4)
+            hint = f"The nearest ids are {', '.join(near)}." if near else "`routed models` lists the ids."
+            raise PolicyError(f"models: the pattern {pattern!r} matches no model. {hint}", key="models")
+        wanted.update((model.id, model) for model in found)
+    surface = policy.surface == "realtime"
+    chosen = tuple(model for model in entries if model.id in wanted) + tuple(
+        model for model in wanted.values() if model not in entries
+    )
+    return tuple(model for model in chosen if ("realtime" in model.endpoints) == surface) or chosen
+
+
+def _matches(model: Model, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in (model.id, model.sent_as, *model.aliases))

@@ -1,0 +1,170 @@
+"""The quality floor: what is published about a configuration against the baseline, per dimension.
+
+The unit is (model, effort). A dimension passes when no published measure puts the configuration
+below the baseline by more than the measure's margin. Figures are never averaged, scaled or compared
+across evaluators or versions; where nothing is published, that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from routed_llm.decision import Evidence
+from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
+
+if TYPE_CHECKING:
+    from routed_llm.catalog.model import Model, Verdict
+    from routed_llm.facts import RequestFacts
+
+__all__ = ["LONG_CONTEXT_FROM", "Comparison", "Floor", "dimensions"]
+
+LONG_CONTEXT_FROM = 64_000
+"""Text tokens above which published long-context measures count: the tests that compare models at
+about 100K tokens say nothing on shorter prompts."""
+
+_NEVER_UNKNOWN = frozenset({"overall", "long_context"})
+_MIRRORED = {"below": "above", "tie": "tie", "above": "below", "above (inferred)": "below"}
+"""What the baseline's verdict against the reference says of the reference itself."""
+_PASSES = frozenset({"above", "tie", "above (inferred)", "same model", "counterpart"})
+
+
+def dimensions(facts: RequestFacts, task: str | None, *, long: bool) -> tuple[str, ...]:
+    """List the dimensions of quality that a request touches.
+
+    Args:
+        facts: the request.
+        task: what the caller says it is for, or None.
+        long: whether its text is longer than :data:`LONG_CONTEXT_FROM`.
+    """
+    found = ["overall"]
+    if "image" in facts.inputs or "pdf" in facts.inputs:
+        found.append("vision")
+    if long:
+        found.append("long_context")
+    if facts.tools or facts.builtin_tools:
+        found.append("tools")
+    if facts.structured == "json_schema":
+        found.append("instructions")
+    if task is not None:
+        found.extend(DIMENSIONS_BY_TASK[task])
+    elif len(found) == 1 or found == ["overall", "instructions"]:
+        # Plain untagged text may be a question of fact, answered from the model's memory.
+        found.append("knowledge")
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The outcome on one dimension: a verdict of Evidence's, or ``below``, ``mixed``, ``unknown``."""
+
+    verdict: str
+    measures: tuple[str, ...] = ()
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing published speaks against it."""
+        return self.verdict in _PASSES
+
+
+class Floor:
+    """Compares configurations with one baseline.
+
+    Args:
+        baseline: the model that must be matched.
+        reference: the model that the catalog's verdicts refer to (gpt-4o).
+        margins: measure name to the difference that counts, for values that may be repeated.
+        evidence: ``measured`` or ``inferred``.
+    """
+
+    def __init__(
+        self, baseline: Model, reference: Model, *, margins: Mapping[str, float], evidence: str = "inferred"
+    ) -> None:
+        self.baseline = baseline
+        self._reference = reference
+        self._margins = margins
+        self._measured = evidence == "measured"
+        self._baseline_is_reference = _same(baseline, reference)
+        self._baseline_verdicts = baseline.verdicts.get(baseline.default_effort or "", {})
+
+    def compare(self, model: Model, effort: str | None, dimension: str) -> Comparison:
+        """Compare one configuration with the baseline on one dimension."""
+        if _same(model, self.baseline) and self._effort_at_least(effort):
+            return Comparison("same model")
+        if model.equivalent_to & {self.baseline.id, self.baseline.base or self.baseline.id}:
+            return Comparison("counterpart")
+        verdict = model.verdicts.get(effort or "", {}).get(dimension)
+        if self._baseline_is_reference:
+            if verdict is None:
+                return Comparison("unknown")
+            return Comparison(verdict.verdict, _names(verdict))
+        return self._indirect(model, verdict, dimension)
+
+    def admits(self, dimension: str, found: Comparison) -> bool:
+        """Say whether a comparison meets the floor on its dimension."""
+        if found.verdict == "unknown":
+            return not self._measured and dimension not in _NEVER_UNKNOWN
+        if self._measured and found.verdict == "above (inferred)":
+            return False
+        return found.passes
+
+    def evidence(self, model: Model, effort: str | None, asked: tuple[str, ...]) -> tuple[Evidence, ...]:
+        """Say what is published on a configuration, dimension by dimension."""
+        found = ((name, self.compare(model, effort, name)) for name in asked)
+        return tuple(Evidence(name, item.verdict, item.measures) for name, item in found)
+
+    def _effort_at_least(self, effort: str | None) -> bool:
+        least = self.baseline.default_effort
+        if effort is None or least is None:
+            return True
+        return EFFORTS.index(effort) >= EFFORTS.index(least)
+
+    def _indirect(self, model: Model, verdict: Verdict | None, dimension: str) -> Comparison:
+        other = self._baseline_verdicts.get(dimension)
+        if other is None:
+            return Comparison("unknown")
+        if _same(model, self._reference):
+            return Comparison(_MIRRORED.get(other.verdict, "unknown"), _names(other))
+        if verdict is None:
+            return Comparison("unknown")
+        direct = self._direct(verdict, other)
+        if direct is not None:
+            return direct
+        # Through the reference: at least as good as it, and it at least as good as the baseline.
+        up, down = ("above", "tie", "above (inferred)"), ("below", "tie")
+        if verdict.verdict in up and other.verdict in down:
+            return Comparison("above (inferred)", _names(verdict))
+        if verdict.verdict in ("below", "mixed") and other.verdict in ("above", "tie", "above (inferred)"):
+            return Comparison("below", _names(verdict))
+        return Comparison("unknown")
+
+    def _direct(self, verdict: Verdict, other: Verdict) -> Comparison | None:
+        theirs = {item.name: item.value for item in other.evidence if item.value is not None}
+        signs: list[tuple[int, str]] = []
+        for item in verdict.evidence:
+            value = theirs.get(item.name)
+            margin = self._margins.get(item.name)
+            if item.value is None or value is None or margin is None:
+                continue
+            difference = (item.value - value) * (1 if margin > 0 else -1)
+            sign = 0 if abs(difference) <= abs(margin) else (1 if difference > 0 else -1)
+            signs.append((sign, item.name))
+        if not signs:
+            return None
+        names = tuple(name for _, name in signs)
+        worst, best = min(sign for sign, _ in signs), max(sign for sign, _ in signs)
+        if worst < 0:
+            return Comparison("mixed" if best > 0 else "below", names)
+        return Comparison("above" if best > 0 else "tie", names)
+
+
+def _names(verdict: Verdict) -> tuple[str, ...]:
+    return tuple(f"{item.sign} {item.name}" for item in verdict.evidence)
+
+
+def _same(one: Model, other: Model) -> bool:
+    """Whether two entries are the same model under other names (a snapshot, a deployment)."""
+    if one.id == other.id:
+        return True
+    return one.id in other.snapshots or other.id in one.snapshots

@@ -1,0 +1,250 @@
+"""Shape: which configurations can serve requests made of the same kinds of things. Pure.
+
+The outcome of every shape rule is worked out once for each kind of request and kept by the table
+that asked for it; what is left is arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from routed_llm.decision import Candidate, Reason
+from routed_llm.parameters import Fit, fit_parameters
+from routed_llm.policy import EFFORTS
+from routed_llm.rules import SHAPE_RULES, Configuration, Setting
+
+if TYPE_CHECKING:
+    from routed_llm.catalog.model import Model, Price
+    from routed_llm.facts import RequestFacts
+
+__all__ = ["Row", "Shape", "build_shape"]
+
+_PREFERENCE = {"chat_completions": 0, "responses": 1, "realtime": 2}
+"""Where both endpoints can serve a call it stays on the first: its answers have the form that
+programs written for gpt-4o expect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A configuration that passed every shape rule, with what arithmetic needs, ready to hand.
+
+    Attributes:
+        at: the configuration, on the endpoint it prefers.
+        fits: endpoint to how the request's parameters fit there, the preferred one first.
+        short: the price row below the long-context threshold, or None when no price is known.
+        long: the price row above it (the same one where there is none).
+        above: the threshold in input tokens; 0 when there is none.
+        ratio: output tokens, reasoning included, for each token that gpt-4o would write.
+        room: output tokens to leave for reasoning above the caller's cap.
+        distance: how far its effort is from the one that was asked for.
+        rank: place in the published order of quality; -1 when it has none.
+        order: place in the pool, to settle ties the same way every time.
+    """
+
+    at: Configuration
+    fits: Mapping[str, Fit]
+    short: Price | None
+    long: Price | None
+    above: int
+    ratio: float
+    room: int
+    distance: int
+    rank: int
+    order: int
+    write_from: int
+    surcharge: int
+    recall: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What holds for every request of one shape.
+
+    Attributes:
+        rows: the configurations that can serve it, as far as kinds go.
+        front: those of them that could ever be the cheapest.
+        rejected: the other configurations, with the Reasons against them.
+        widest: the most output tokens that any row writes.
+        dimensions: the dimensions of quality that were asked about.
+    """
+
+    rows: tuple[Row, ...]
+    front: tuple[Row, ...]
+    rejected: tuple[Candidate, ...]
+    widest: int
+    dimensions: tuple[str, ...]
+
+
+def build_shape(
+    facts: RequestFacts, models: Iterable[Model], setting: Setting, *, tier: str, pinned: bool
+) -> Shape:
+    """Ask every shape rule about every configuration of the models."""
+    taste = setting.policy.on_unsupported
+    built = _build(facts, models, setting, tier, pinned, keep_taste=taste != "drop")
+    if not built.rows and taste == "avoid":
+        built = _build(facts, models, setting, tier, pinned, keep_taste=False)
+    return built
+
+
+def _build(
+    facts: RequestFacts,
+    models: Iterable[Model],
+    setting: Setting,
+    tier: str,
+    pinned: bool,
+    *,
+    keep_taste: bool,
+) -> Shape:
+    rows: list[Row] = []
+    rejected: list[Candidate] = []
+    asked = facts.effort or setting.policy.effort
+    for model in models:
+        wanted = asked or (model.default_effort if pinned else None)
+        for effort in _efforts(model, pinned):
+            fits, against = _endpoints(facts, model, effort, setting, keep_taste)
+            if fits:
+                rows.append(_row(model, effort, fits, setting, tier, wanted, len(rows)))
+            else:
+                first = next(iter(against))
+                rejected.append(
+                    Candidate(model=model.id, effort=effort, endpoint=first, reasons=against[first])
+                )
+    return Shape(
+        rows=tuple(rows),
+        front=_front(rows),
+        rejected=tuple(rejected),
+        widest=max((row.at.model.limits.max_output for row in rows), default=0),
+        dimensions=setting.dimensions,
+    )
+
+
+def _efforts(model: Model, pinned: bool) -> list[str | None]:
+    offered = {effort for efforts in model.efforts.values() for effort in efforts}
+    if not offered:
+        return [None]
+    found: list[str | None] = [effort for effort in EFFORTS if effort in offered]
+    # A pinned model whose default effort nobody published is best left to choose it.
+    return [None, *found] if pinned and model.default_effort is None else found
+
+
+def _endpoints(
+    facts: RequestFacts, model: Model, effort: str | None, setting: Setting, keep_taste: bool
+) -> tuple[dict[str, Fit], dict[str, tuple[Reason, ...]]]:
+    fits: dict[str, Fit] = {}
+    against: dict[str, tuple[Reason, ...]] = {}
+    surface = ("realtime",) if setting.policy.surface == "realtime" else ("chat_completions", "responses")
+    for endpoint in surface:
+        if endpoint not in model.endpoints:
+            against[endpoint] = (Reason("endpoint", {"model": model.id, "endpoint": endpoint}),)
+            continue
+        if effort is not None and effort not in model.efforts.get(endpoint, ()):
+            offered = ", ".join(model.efforts.get(endpoint, ()))
+            data = {"model": model.id, "endpoint": endpoint, "asked": effort, "offered": offered}
+            against[endpoint] = (Reason("effort", data),)
+            continue
+        at = Configuration(model, effort, endpoint)
+        reasons = [reason for rule in SHAPE_RULES if (reason := rule(at, facts, setting)) is not None]
+        absent = setting.endpoints[endpoint].absent
+        fit = fit_parameters(facts, model, effort, endpoint, absent, keep_taste=keep_taste)
+        reasons.extend(fit.reasons)
+        if reasons:
+            against[endpoint] = tuple(reasons)
+        else:
+            fits[endpoint] = fit
+    # The endpoint with the fewest losses comes first; of the refusals, the one that came closest.
+    order = sorted(fits, key=lambda name: (fits[name].tasteful, _PREFERENCE[name]))
+    closest = sorted(
+        against, key=lambda name: (_offered_last(against[name]), len(against[name]), _PREFERENCE[name])
+    )
+    return {name: fits[name] for name in order}, {name: against[name] for name in closest}
+
+
+def _offered_last(reasons: tuple[Reason, ...]) -> bool:
+    # "Not offered there" says less than a reason from the endpoint on which the model is offered.
+    return reasons[0].code in ("endpoint", "endpoint_forced", "effort")
+
+
+def _row(
+    model: Model,
+    effort: str | None,
+    fits: dict[str, Fit],
+    setting: Setting,
+    tier: str,
+    wanted: str | None,
+    order: int,
+) -> Row:
+    short = model.price(setting.at, tier=tier)
+    above = max(
+        (row.above for row in model.prices if row.tier == tier and row.since <= setting.at), default=0
+    )
+    long = model.price(setting.at, tier=tier, input_tokens=above + 1) if above else short
+    recall = {
+        item.up_to: item.value
+        for item in sorted(model.recall, key=lambda item: item.value, reverse=True)
+        if item.effort is None or item.effort == effort
+    }
+    return Row(
+        at=Configuration(model, effort, next(iter(fits))),
+        fits=fits,
+        short=short,
+        long=long,
+        above=above,
+        ratio=model.output_ratio.get(effort or "", 1.0),
+        room=model.reasoning_room.get(effort or "", 0),
+        distance=_distance(effort, wanted),
+        rank=model.quality_rank.get(effort or "", -1),
+        order=order,
+        write_from=model.cache.min_prefix if model.cache is not None else 0,
+        surcharge=model.regional_surcharge if setting.policy.regional else 0,
+        recall=recall,
+    )
+
+
+def _distance(effort: str | None, wanted: str | None) -> int:
+    if wanted is None or effort == wanted:
+        return 0
+    if effort is None or wanted not in EFFORTS:
+        return len(EFFORTS)
+    gap = EFFORTS.index(effort) - EFFORTS.index(wanted)
+    # Of two equally near efforts the lower one: it costs less.
+    return 2 * abs(gap) - (gap < 0)
+
+
+def _front(rows: list[Row]) -> tuple[Row, ...]:
+    """Leave out rows that another one beats or equals in everything that arithmetic looks at."""
+    return tuple(row for row in rows if not any(_dominates(other, row) for other in rows if other is not row))
+
+
+def _dominates(one: Row, other: Row) -> bool:
+    if one.short is None or one.long is None or other.short is None or other.long is None:
+        return False
+    mine, theirs = one.at.model.limits, other.at.model.limits
+    if one.distance > other.distance or (one.room > other.room and mine.max_output <= theirs.max_output):
+        return False
+    limits = (
+        mine.max_input >= theirs.max_input
+        and mine.max_output >= theirs.max_output
+        and mine.context_window - mine.max_output >= theirs.context_window - theirs.max_output
+        and mine.context_window >= theirs.context_window
+    )
+    if not limits or one.surcharge > other.surcharge:
+        return False
+    above = {one.above, other.above} - {0}
+    pairs = [(one.short, other.short), (one.long, other.long)]
+    if len(above) == 2 or (above and 0 in (one.above, other.above)):
+        pairs += [(one.long, other.short), (one.short, other.long)]
+    cheaper = all(_cheaper(a, one.ratio, b, other.ratio) for a, b in pairs)
+    return cheaper and (one.order < other.order or not _equal(one, other))
+
+
+def _cheaper(a: Price, a_ratio: float, b: Price, b_ratio: float) -> bool:
+    def dearest(row: Price) -> int:
+        return max(row.input, row.cache_write or 0)
+
+    return dearest(a) <= b.input and a.output * a_ratio <= b.output * b_ratio
+
+
+def _equal(one: Row, other: Row) -> bool:
+    return one.short == other.short and one.long == other.long and one.ratio == other.ratio
