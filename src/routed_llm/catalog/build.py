@@ -119,7 +119,7 @@ def snapshot(model: Model, name: str, *, listed: bool) -> Model:
 
 
 def fine_tune(model: Model, name: str, fine_tuned: Mapping[str, Any] | None) -> Model:
-    """Make the Model of a fine-tune: its base's limits and rules, its own prices, and no published quality."""
+    """Make the Model of a fine-tune: its base's limits and rules, its own prices, no published quality."""
     note = () if fine_tuned else ("No price is published for fine-tunes of this model.",)
     return replace(
         model,
@@ -172,7 +172,8 @@ def _rule(**fields: Any) -> ParameterRule:
 @lru_cache(maxsize=1024)
 def _measure(text: str) -> Measure:
     match = _EVIDENCE.fullmatch(text)
-    assert match is not None, text  # validated beforehand
+    if match is None:  # never after validation
+        raise ValueError(text)
     sign, name, value, reference = match.groups()
     return Measure(
         name=name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -82,13 +81,10 @@ class Catalog:
         """
         found = self._find(name)
         if found is None:
-            listed = [
-                known for known in self._names if known == self._names[known] or known in self._data["models"]
-            ]
             raise problem(
                 None,
                 None,
-                f"no model is called {name!r}. {_nearest(name, listed)} "
+                f"no model is called {name!r}. {_nearest(name, list(self._data['models']))} "
                 "For a model of your own, add it with Catalog.with_models.",
             )
         return found
@@ -198,8 +194,7 @@ def _restore(data: Mapping[str, Any], specs: Mapping[str, Any]) -> Catalog:
 def _read_packaged(root: Path) -> Mapping[str, Any]:
     """Read ``compiled.json`` if it fits the TOML files, else the files themselves."""
     try:
-        with open(os.path.join(root, "compiled.json"), "rb") as file:
-            data: dict[str, Any] = json.loads(file.read())
+        data: dict[str, Any] = json.loads((root / "compiled.json").read_bytes())
     except (OSError, ValueError):
         data = {}
     if data.get("digest") == digest(root):

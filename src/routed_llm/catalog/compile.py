@@ -22,8 +22,8 @@ from routed_llm.catalog.entry import (
     MeasuresEntry,
     ModelEntry,
     QualityOrderEntry,
-    parse_evidence,
 )
+from routed_llm.catalog.parts import parse_evidence
 from routed_llm.catalog.resolve import Context, Spec, resolve
 from routed_llm.catalog.sources import ROOT, digest, read_toml
 from routed_llm.catalog.validate import validate
@@ -133,7 +133,7 @@ def _check_names(models: Mapping[str, Spec]) -> None:
                     raise problem(
                         f"models/{name}.toml",
                         key,
-                        f"{other!r} is already a name of {owner.get(other, other)!r}. Remove it from one of them.",
+                        f"{other!r} is already a name of {owner.get(other, other)!r}. Remove one of them.",
                     )
                 owner[other] = name
 
@@ -152,12 +152,14 @@ def main(arguments: list[str] | None = None) -> int:
     text = json.dumps(compile_catalog(), separators=(",", ":"), sort_keys=True) + "\n"
     if "--check" in arguments:
         if COMPILED.exists() and COMPILED.read_text(encoding="utf-8") == text:
-            print("compiled.json is up to date")
+            sys.stdout.write("compiled.json is up to date" + "\n")
             return 0
-        print("compiled.json is out of date; run python -m routed_llm.catalog.compile")
+        sys.stdout.write("compiled.json is out of date; run python -m routed_llm.catalog.compile" + "\n")
         return 1
     COMPILED.write_text(text, encoding="utf-8")
-    print(f"wrote {COMPILED.name}: {len(json.loads(text)['models'])} models, {len(text):,} bytes")
+    sys.stdout.write(
+        f"wrote {COMPILED.name}: {len(json.loads(text)['models'])} models, {len(text):,} bytes" + "\n"
+    )
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from routed_llm.catalog.compile import load_context, load_spec, to_spec
 from routed_llm.catalog.entry import ModelEntry
-from routed_llm.catalog.resolve import Spec, inherit, merge, resolve
+from routed_llm.catalog.resolve import Spec, inherit, overlay, resolve
 from routed_llm.catalog.sources import ROOT, read_toml
 from routed_llm.catalog.vocabulary import did_you_mean, problem
 
@@ -72,7 +72,9 @@ def extend(
         if base is not None and base != name:
             spec = inherit(_spec_of(base, models, own, where), entry)
         elif name in models:
-            spec = merge(_spec_of(name, models, own, where), {k: v for k, v in entry.items() if k != "base"})
+            spec = overlay(
+                _spec_of(name, models, own, where), {k: v for k, v in entry.items() if k != "base"}
+            )
         else:
             spec = dict(entry)
         resolved = resolve(spec, context, where)

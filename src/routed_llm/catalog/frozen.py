@@ -19,7 +19,7 @@ class FrozenDict(dict[K, V]):
 
     __slots__ = ()
 
-    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("the catalog cannot be changed in place; use Catalog.with_models to get another one")
 
     __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse

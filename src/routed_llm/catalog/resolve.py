@@ -12,7 +12,7 @@ from typing import Any
 
 from routed_llm.catalog.vocabulary import PLAIN, did_you_mean, problem
 
-__all__ = ["Context", "merge", "resolve"]
+__all__ = ["Context", "inherit", "merge", "overlay", "resolve"]
 
 Spec = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Context:
 
 
 def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Spec:
-    """Lay one spec over another: tables key by key, everything else as a whole, a parameter rule as a whole."""
+    """Lay one spec over another: tables key by key, everything else, and each parameter rule, as a whole."""
     merged = dict(low)
     for key, value in high.items():
         below = merged.get(key)
@@ -48,7 +48,23 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> Spec:
 
 def inherit(base: Mapping[str, Any], entry: Mapping[str, Any]) -> Spec:
     """Lay an entry over the model it is based on, which keeps its own names to itself."""
-    return merge({key: value for key, value in base.items() if key not in _OWN}, entry)
+    return overlay({key: value for key, value in base.items() if key not in _OWN}, entry)
+
+
+def overlay(base: Mapping[str, Any], entry: Mapping[str, Any]) -> Spec:
+    """Lay an entry over a model; what the model knows of efforts that the entry takes away goes with them."""
+    kept = dict(base)
+    if "efforts" in entry:
+        rows = entry["efforts"] or [PLAIN]
+        for key in ("verdicts", "output_ratio", "quality_rank"):
+            if key in kept:
+                kept[key] = {row: v for row, v in kept[key].items() if row in rows or row == "source"}
+        if "recall" in kept:
+            known = [row for row in kept["recall"]["rows"] if row.get("effort") in (None, *rows)]
+            kept["recall"] = {**kept["recall"], "rows": known}
+        if kept.get("default_effort") not in rows:
+            kept.pop("default_effort", None)
+    return merge(kept, entry)
 
 
 def resolve(spec: Mapping[str, Any], context: Context, path: str | None) -> Spec:
@@ -110,9 +126,7 @@ def resolve(spec: Mapping[str, Any], context: Context, path: str | None) -> Spec
         },
         "recall": full.get("recall", {"rows": []}),
         "equivalent_to": full.get("equivalent_to", []),
-        "quality_rank": full.get("quality_rank")
-        or context.ranks.get(full["id"])
-        or context.ranks.get(full.get("base") or "", {}),
+        "quality_rank": _ranks(full, context),
         "regional_surcharge": full.get("regional_surcharge", 0),
         "encoding": full.get("encoding", "o200k_base"),
         "unverified": notes,
@@ -122,6 +136,14 @@ def resolve(spec: Mapping[str, Any], context: Context, path: str | None) -> Spec
     resolved["parameters"] = {name: _parameters(name, full, resolved, context) for name in endpoints}
     _check(resolved, full, path)
     return resolved
+
+
+def _ranks(full: Spec, context: Context) -> dict[str, int]:
+    if "quality_rank" in full:
+        return dict(full["quality_rank"])
+    ranks = context.ranks.get(full["id"]) or context.ranks.get(full.get("base") or "", {})
+    rows = full.get("efforts") or [PLAIN]
+    return {row: rank for row, rank in ranks.items() if row in rows}
 
 
 def _efforts(full: Spec, context: Context) -> dict[str, list[str]]:
@@ -171,45 +193,46 @@ def _parameters(endpoint: str, full: Spec, resolved: Spec, context: Context) -> 
 
 def _check(model: Spec, full: Spec, path: str | None) -> None:
     """Refuse a model whose parts cannot be true together."""
-    limits, life = model["limits"], model["lifecycle"]
-    for key in ("context_window", "max_input", "max_output"):
-        if limits.get(key) is None:
-            raise problem(path, f"limits.{key}", "missing. Add it.")
-    for key in ("max_input", "max_output"):
-        if limits[key] > limits["context_window"]:
-            raise problem(
-                path,
-                f"limits.{key}",
-                f"{limits[key]:,} is more than the context window of {limits['context_window']:,}. Correct one of them.",
-            )
+    _check_limits(model["limits"], path)
     if not model["endpoints"]:
         raise problem(path, "endpoints", "empty. Name at least one.")
-    for earlier, later in (("released", "deprecated"), ("released", "shutdown"), ("deprecated", "shutdown")):
-        if life.get(earlier) and life.get(later) and life[later] < life[earlier]:
-            raise problem(
-                path,
-                f"lifecycle.{later}",
-                f"{life[later]} is before the day it was {earlier}, {life[earlier]}. Correct one of them.",
-            )
+    _check_days(model["lifecycle"], path)
     efforts = full.get("efforts", [])
     default = model["default_effort"]
     if default is not None and default not in efforts:
-        raise problem(
-            path, "default_effort", f"{default!r} is not among the efforts. Use one of: {', '.join(efforts)}."
-        )
+        choice = f"Use one of: {', '.join(efforts)}." if efforts else "Remove it, or name the efforts."
+        raise problem(path, "default_effort", f"{default!r} is not among the efforts. {choice}")
     _check_rows(model, efforts, path)
-    bases = {
-        (row.get("since"), row.get("tier", "standard"))
-        for row in model["prices"]["rows"]
-        if not row.get("above")
-    }
-    for index, row in enumerate(model["prices"]["rows"]):
-        if row.get("above") and (row.get("since"), row.get("tier", "standard")) not in bases:
-            raise problem(
-                path,
-                f"prices.rows[{index}].above",
-                "no row of the same day and tier prices shorter requests. Add one.",
-            )
+    _check_prices(model["prices"]["rows"], path)
+
+
+def _check_limits(limits: Spec, path: str | None) -> None:
+    for key in ("context_window", "max_input", "max_output"):
+        if limits.get(key) is None:
+            raise problem(path, f"limits.{key}", "missing. Add it.")
+    window = limits["context_window"]
+    for key in ("max_input", "max_output"):
+        if limits[key] > window:
+            what = f"{limits[key]:,} is more than the context window of {window:,}. Correct one of them."
+            raise problem(path, f"limits.{key}", what)
+
+
+def _check_days(life: Spec, path: str | None) -> None:
+    for earlier, later in (("released", "deprecated"), ("released", "shutdown"), ("deprecated", "shutdown")):
+        if life.get(earlier) and life.get(later) and life[later] < life[earlier]:
+            what = f"{life[later]} is before the day it was {earlier}, {life[earlier]}. Correct one of them."
+            raise problem(path, f"lifecycle.{later}", what)
+
+
+def _check_prices(rows: list[Spec], path: str | None) -> None:
+    def row_of(row: Spec) -> tuple[Any, str]:
+        return row.get("since"), row.get("tier", "standard")
+
+    bases = {row_of(row) for row in rows if not row.get("above")}
+    for index, row in enumerate(rows):
+        if row.get("above") and row_of(row) not in bases:
+            what = "no row of the same day and tier prices shorter requests. Add one."
+            raise problem(path, f"prices.rows[{index}].above", what)
 
 
 def _check_rows(model: Spec, efforts: list[str], path: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,16 @@ FOLDERS = ("", "endpoints", "families", "models")
 
 def files(root: Path = ROOT) -> list[str]:
     """List the catalog's TOML files as sorted paths relative to its root."""
-    found = []
-    for folder in FOLDERS:
-        where = os.path.join(root, folder)
-        if os.path.isdir(where):
-            found += [
-                f"{folder}/{name}" if folder else name for name in os.listdir(where) if name.endswith(".toml")
-            ]
-    return sorted(found)
+    return sorted(
+        path.relative_to(root).as_posix() for folder in FOLDERS for path in (root / folder).glob("*.toml")
+    )
 
 
 def digest(root: Path = ROOT) -> str:
     """Sum up every name and byte of the catalog's files; equal digests mean equal catalogs."""
     total = hashlib.blake2b(digest_size=16)
     for name in files(root):
-        with open(os.path.join(root, name), "rb") as file:
-            content = file.read()
+        content = (root / name).read_bytes()
         total.update(f"{name}\0{len(content)}\0".encode())
         total.update(content)
     return total.hexdigest()
