@@ -8,6 +8,7 @@ import lzma
 import threading
 
 import pytest
+
 from routed_llm.tokens import vocabulary
 from routed_llm.tokens.vocabulary import VocabularyError, o200k_encoding, pack, read_packed, unpack
 

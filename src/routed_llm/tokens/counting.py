@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from routed_llm.tokens import memo as memos
 from routed_llm.tokens.memo import Memo, Partial
 from routed_llm.tokens.split import PART, next_cut
-from routed_llm.tokens.text import bounds, default_counter, is_warm, utf8_length
+from routed_llm.tokens.text import bounds, default_counter, is_warm, likely, utf8_length
 from routed_llm.tokens.vocabulary import LONGEST
 
 if TYPE_CHECKING:
@@ -82,6 +82,19 @@ class Counting:
     def is_exact(self) -> bool:
         """Whether every text is counted."""
         return self.low == self.high
+
+    @property
+    def likely(self) -> int:
+        """The best guess: what is counted, and estimates of the rest, the counted part of a text leading.
+
+        For money, not for limits; see `text.likely` for how far off it may be.
+        """
+        guess = self.low
+        for text, known in zip(self._texts, self._known, strict=True):
+            guess -= _fewest(text, known)
+            rest = len(text) - known.done
+            guess += known.tokens * rest // known.done if known.done else likely(text)
+        return min(max(guess, self.low), self.high)
 
     @property
     def uncounted(self) -> int:

@@ -29,7 +29,6 @@ _WINDOW = 4_096
 # \s also takes U+001C to U+001F.
 _BLANK = "\t\v\f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _BLANKS = re.compile(f"[{_BLANK}]+")
-_ONE_BLANK = re.compile(f"[{_BLANK}]")
 
 
 def next_cut(text: str, start: int, size: int = PART) -> int:
@@ -69,11 +68,15 @@ def parts(text: str, size: int = PART) -> list[str]:
 def has_long_space(text: str) -> bool:
     """Return whether the text may hold `LONG_SPACE` or more blanks in a row; never misses one.
 
-    A run of that length covers two neighbouring probes.
+    Such a run covers two neighbouring probes and all that lies between them, so only probes are read
+    unless one hits a blank.
     """
     step = LONG_SPACE // 2
-    blank = _ONE_BLANK.match
-    return any(blank(text, at) and blank(text, at + step) for at in range(0, max(len(text) - step, 0), step))
+    for at in range(0, len(text) - step, step):
+        run = _BLANKS.match(text, at)
+        if run and run.end() > at + step:
+            return True
+    return False
 
 
 def cut_long_space(text: str) -> tuple[list[str], list[str]]:
