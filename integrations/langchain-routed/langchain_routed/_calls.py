@@ -1,0 +1,140 @@
+"""Small steps between LangChain's calling conventions and a Plan; none of them keeps anything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.tracers._streaming import _StreamingCallbackHandler, _V2StreamingCallbackHandler
+
+from langchain_routed._children import PLAN
+from langchain_routed._history import ROUTING
+from routed_llm import Policy
+
+if TYPE_CHECKING:
+    from langchain_routed._plan import Plan
+    from langchain_routed.chat_models import RoutedChatModel
+
+__all__ = [
+    "closing",
+    "completed",
+    "configured",
+    "joined",
+    "planned",
+    "policy_data",
+    "split_runs",
+    "stream_keywords",
+    "streams",
+    "visible",
+]
+
+_RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
+
+
+def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Add the ``routing`` of a config's ``configurable`` to a call's keywords, which win."""
+    if "routing" in kwargs or PLAN in kwargs:
+        return kwargs
+    given = (config or {}).get("configurable")
+    if given is None:
+        given = (var_child_runnable_config.get() or {}).get("configurable")
+    routing = (given or {}).get("routing")
+    return kwargs if routing is None else {**kwargs, "routing": routing}
+
+
+def planned(kwargs: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """Return a call's keywords with its plan, naming the model that was chosen."""
+    kept = {name: value for name, value in kwargs.items() if name != "routing"}
+    return {**kept, "model": plan.model, PLAN: plan}
+
+
+def visible(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords that traces may show."""
+    return {name: value for name, value in kwargs.items() if name != "routing"}
+
+
+def split_runs(prompts: int, kwargs: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Part what belongs to a run's trace, one dict a prompt, from the call's keywords.
+
+    Only the first run may have the id that was given.
+    """
+    run = {name: kwargs[name] for name in _RUN_ONLY if name in kwargs}
+    rest = {name: value for name, value in run.items() if name != "run_id"}
+    call = {name: value for name, value in kwargs.items() if name not in _RUN_ONLY}
+    return [run, *[rest] * (prompts - 1)], call
+
+
+def streams(model: RoutedChatModel, callbacks: Any, kwargs: Mapping[str, Any], *, async_api: bool) -> bool:
+    """Say whether LangChain will stream behind a plain call, for a setting's or a handler's sake."""
+    if model._should_stream(async_api=async_api, **kwargs):
+        return True
+    handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks or ()
+    asks = any(isinstance(h, (_StreamingCallbackHandler, _V2StreamingCallbackHandler)) for h in handlers)
+    return asks and not model._streaming_disabled(**kwargs)
+
+
+def stream_keywords(plan: Plan, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what only a streamed Chat Completions call takes."""
+    usage = kwargs.get("stream_usage")
+    return {} if usage is None or plan.decision.endpoint != "chat_completions" else {"stream_usage": usage}
+
+
+def completed(result: LLMResult, plan: Plan) -> LLMResult:
+    """Name the routed model in a result, and mark an answer that came from the cache as free."""
+    if result.llm_output:
+        result.llm_output["model_name"] = plan.model
+    if plan.begun:
+        return result
+    for generation in (one for answers in result.generations for one in answers):
+        if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
+            metadata = generation.message.response_metadata
+            record = {**metadata.get(ROUTING, {}), "cost": "0", "cached": True}
+            # The cache keeps the generation itself: give the caller another.
+            generation.message = generation.message.model_copy(
+                update={"response_metadata": {**metadata, ROUTING: record}}
+            )
+    return result
+
+
+def joined(results: Sequence[LLMResult]) -> LLMResult:
+    """Join the results of several prompts as one call to ``generate`` returns them."""
+    if len(results) == 1:
+        return results[0]
+    usage: dict[str, Any] = {}
+    for result in results:
+        usage = _added(usage, (result.llm_output or {}).get("token_usage") or {})
+    names = [(result.llm_output or {}).get("model_name") for result in results]
+    output = {"token_usage": usage, "model_name": names[0], "model_names": names}
+    return LLMResult(
+        generations=[answers for result in results for answers in result.generations],
+        llm_output=output,
+        run=[run for result in results for run in result.run or []] or None,
+    )
+
+
+def _added(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    added = dict(total)
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            added[name] = _added(added.get(name) or {}, value)
+        elif isinstance(value, int):
+            added[name] = (added.get(name) or 0) + value
+    return added
+
+
+def policy_data(policy: Policy) -> dict[str, Any]:
+    """Write a policy as JSON-able keywords."""
+    values = policy.to_dict()
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in values.items()}
+
+
+def closing(chunks: AsyncIterator[Any]) -> aclosing[Any]:
+    """Close an asynchronous stream when its reader stops, however it stops."""
+    return aclosing(chunks)

@@ -1,0 +1,147 @@
+"""Children: one langchain-openai model per (model, endpoint), made from the router's own settings.
+
+A child holds what belongs to a model's name and endpoint; the parameters of a call go with the call.
+Children share the router's clients, so a new model costs no connection.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_openai import ChatOpenAI
+from langchain_openai.chat_models.base import BaseChatOpenAI
+from pydantic import PrivateAttr
+from typing_extensions import override
+
+from routed_llm import Call
+
+if TYPE_CHECKING:
+    from langchain_routed.chat_models import RoutedChatModel
+
+__all__ = ["PLAN", "Child", "Children"]
+
+PLAN: Final = "routed_plan"
+"""The keyword under which a call's Plan travels through LangChain's own methods."""
+
+_SHARED: Final = (
+    "client",
+    "async_client",
+    "root_client",
+    "root_async_client",
+    "openai_api_key",
+    "openai_api_base",
+    "openai_organization",
+    "request_timeout",
+    "max_retries",
+    "default_headers",
+    "default_query",
+    "include_response_headers",
+    "disabled_params",
+    "use_previous_response_id",
+    "output_version",
+    "tiktoken_model_name",
+    "stream_chunk_timeout",
+    "streaming",
+    "stream_usage",
+)
+_MOST = 128
+
+
+class Child(ChatOpenAI):
+    """A ChatOpenAI for one chosen model; what a user overrides or patches on the router still applies."""
+
+    _owner: Any = PrivateAttr(default=None)
+
+    @override
+    def _get_request_payload(
+        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        if PLAN in kwargs:
+            return self._owner._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
+        return super()._get_request_payload(input_, stop=stop, **kwargs)
+
+    @override
+    def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
+        hook = self._owner._create_chat_result
+        if getattr(hook, "__func__", None) is BaseChatOpenAI._create_chat_result:
+            return super()._create_chat_result(response, generation_info)
+        return hook(response, generation_info)  # type: ignore[no-any-return]
+
+    @override
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
+    ) -> ChatGenerationChunk | None:
+        hook = self._owner._convert_chunk_to_generation_chunk
+        if getattr(hook, "__func__", None) is BaseChatOpenAI._convert_chunk_to_generation_chunk:
+            return super()._convert_chunk_to_generation_chunk(
+                chunk, default_chunk_class, base_generation_info
+            )
+        return hook(chunk, default_chunk_class, base_generation_info)  # type: ignore[no-any-return]
+
+
+class Children:
+    """The children of one router. Safe to use from many threads.
+
+    Assigning a field of the router, or copying it with other values, leads to other children.
+    """
+
+    def __init__(self, owner: RoutedChatModel) -> None:
+        self.owner = owner
+        self._made: dict[Any, BaseChatOpenAI] = {}
+        self._lock = threading.Lock()
+
+    def get(self, call: Call) -> BaseChatOpenAI:
+        """Return the child that a call is made with."""
+        owner = self.owner
+        fields = owner.__dict__
+        key = (
+            call.model,
+            call.endpoint,
+            call.base_url,
+            id(owner.factory),
+            *[_key(fields[n]) for n in _SHARED],
+        )
+        child = self._made.get(key)
+        if child is None:
+            with self._lock:
+                child = self._made.get(key)
+                if child is None:
+                    child = owner.factory(call) if owner.factory is not None else self._make(call)
+                    if len(self._made) >= _MOST:
+                        self._made.clear()
+                    self._made[key] = child
+        return child
+
+    def _make(self, call: Call) -> Child:
+        fields: dict[str, Any] = {name: getattr(self.owner, name) for name in _SHARED}
+        if call.base_url is not None:
+            fields.update(_moved(fields, call.base_url))
+        # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
+        child = Child(
+            model=call.model,
+            temperature=None,
+            use_responses_api=call.endpoint == "responses",
+            **{**fields, "stream_usage": fields["stream_usage"] is not False},
+        )
+        child._owner = self.owner
+        return child
+
+
+def _key(value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    # A child keeps what it was made with, so the id of it cannot come back as another object's.
+    return id(value)
+
+
+def _moved(fields: dict[str, Any], base_url: str) -> dict[str, Any]:
+    """Return clients for another address that share the connection pool of the given ones."""
+    moved: dict[str, Any] = {"openai_api_base": base_url}
+    for root, part in (("root_client", "client"), ("root_async_client", "async_client")):
+        if fields[root] is not None:
+            moved[root] = fields[root].with_options(base_url=base_url)
+            moved[part] = moved[root].chat.completions
+    return moved

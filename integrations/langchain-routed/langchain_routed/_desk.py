@@ -1,0 +1,250 @@
+"""Desk: where one RoutedChatModel turns a request into a Plan. It keeps what outlives calls only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from langchain_core.messages import BaseMessage
+from langchain_openai import ChatOpenAI
+
+from langchain_routed._children import Children
+from langchain_routed._plan import Plan
+from langchain_routed._reading import merge, previous_of, state_owner, tell_messages, tell_parameters, to_send
+from routed_llm import (
+    CatalogError,
+    Decision,
+    NoModelFits,
+    Policy,
+    PolicyError,
+    Request,
+    RequestBuilder,
+    Router,
+)
+
+if TYPE_CHECKING:
+    from langchain_routed.chat_models import RoutedChatModel
+
+__all__ = ["Asked", "Desk", "policy_from"]
+
+_FOR_US: Final = frozenset(
+    {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
+)
+_SWITCHES: Final = (
+    "use_responses_api",
+    "output_version",
+    "context_management",
+    "include",
+    "reasoning",
+    "truncation",
+    "use_previous_response_id",
+)
+_ENCRYPTED: Final = "reasoning.encrypted_content"
+
+
+@lru_cache(maxsize=1)
+def _default_router() -> Router:
+    """The router that every model without one of its own shares, so that they learn together."""
+    return Router()
+
+
+def policy_from(value: Any) -> Policy | None:
+    """Make a policy of what a caller may give: a Policy, its keywords, or the path of a TOML file.
+
+    Raises:
+        PolicyError: when it is none of these, or wrong in itself.
+    """
+    if value is None or isinstance(value, Policy):
+        return value
+    if isinstance(value, Mapping):
+        return Policy(**value)
+    if isinstance(value, (str, bytes)) or hasattr(value, "__fspath__"):
+        return Policy.from_toml(value)
+    raise PolicyError(
+        f"policy is a {type(value).__name__}. "
+        "Give a Policy, a dict of its keywords, or the path of a TOML file."
+    )
+
+
+class Asked:
+    """What one call asks for, in the router's words and in langchain-openai's.
+
+    Attributes:
+        request: the Request.
+        parameters: the merged parameters, in the caller's own form.
+        policy: the policy for this call.
+        plain: whether the caller expects a Chat Completions answer.
+        soft: whether the lock on a model may be given up.
+    """
+
+    __slots__ = ("parameters", "plain", "policy", "request", "soft")
+
+    def __init__(
+        self, request: Request, parameters: dict[str, Any], policy: Policy, *, plain: bool, soft: bool
+    ) -> None:
+        self.request = request
+        self.parameters = parameters
+        self.policy = policy
+        self.plain = plain
+        self.soft = soft
+
+    def without_lock(self) -> Request:
+        """Return the request free to go to any model; encrypted reasoning is then left out."""
+        return replace(self.request, facts=replace(self.request.facts, locked_to=None))
+
+
+class Desk:
+    """Routes the calls of one RoutedChatModel. Safe to use from many threads."""
+
+    def __init__(self, owner: RoutedChatModel) -> None:
+        self.owner = owner
+        self.children = Children(owner)
+        if owner.router is not None:
+            self.router = owner.router
+        elif owner.catalog is not None:
+            self.router = Router(catalog=owner.catalog)
+        else:
+            self.router = _default_router()
+        self._policy: tuple[Any, str, Policy] | None = None
+
+    def known(self, name: str) -> str | None:
+        """Return the catalog id behind a model's name, or None for a stranger."""
+        try:
+            return self.router.catalog.get(name).id
+        except CatalogError:
+            return None
+
+    def policy(self, override: Any = None) -> Policy:
+        """Return the model's policy with its baseline, and with what one call changes of it.
+
+        Raises:
+            PolicyError: for a wrong override.
+        """
+        owner = self.owner
+        kept = self._policy
+        if kept is None or kept[0] is not owner.policy or kept[1] != owner.model_name:
+            base = owner.policy or self.router.policy or Policy()
+            kept = (owner.policy, owner.model_name, base.replace(baseline=owner.model_name))
+            self._policy = kept
+        if override is None:
+            return kept[2]
+        if isinstance(override, Policy):
+            return override
+        if isinstance(override, Mapping):
+            return kept[2].replace(**override)
+        raise PolicyError(
+            f"routing is a {type(override).__name__}. Give a dict of Policy keywords or a Policy.",
+            key="routing",
+        )
+
+    def read(
+        self,
+        messages: Sequence[BaseMessage],
+        stop: list[str] | None,
+        kwargs: Mapping[str, Any],
+        *,
+        stream: bool,
+    ) -> Asked:
+        """Read a call.
+
+        Raises:
+            RequestError: when no model could take it.
+            PolicyError: for a wrong override.
+        """
+        call = {name: value for name, value in kwargs.items() if name not in _FOR_US}
+        parameters = merge(self.owner._default_params, call, stop)
+        pinned = call.get("model")
+        builder = RequestBuilder()
+        tell_messages(builder, messages)
+        tell_parameters(builder, parameters, stream=stream)
+        builder.pin(pinned)
+        wanted = self._endpoint(parameters)
+        if wanted is not None:
+            builder.endpoint(wanted)
+        owner, hard = state_owner(
+            messages,
+            parameters.get("previous_response_id"),
+            chained=self.owner.use_previous_response_id,
+            known=self.known,
+        )
+        builder.locked_to(None if pinned else owner)
+        builder.previous(previous_of(messages, self.known))
+        return Asked(
+            builder.build(),
+            parameters,
+            self.policy(kwargs.get("routing")),
+            plain=self.owner.output_version is None and not self._expects_items(parameters),
+            soft=owner is not None and not hard and not pinned,
+        )
+
+    def decide(self, asked: Asked) -> Decision:
+        """Decide, giving up a lock that is only worth having.
+
+        Raises:
+            NoModelFits: when nothing can serve the call.
+        """
+        try:
+            return self.router.decide(asked.request, policy=asked.policy)
+        except NoModelFits:
+            if not asked.soft:
+                raise
+            return self.router.decide(asked.without_lock(), policy=asked.policy)
+
+    async def adecide(self, asked: Asked) -> Decision:
+        """Decide without holding the event loop while long texts are counted.
+
+        Raises:
+            NoModelFits: when nothing can serve the call.
+        """
+        try:
+            return await self.router.adecide(asked.request, policy=asked.policy)
+        except NoModelFits:
+            if not asked.soft:
+                raise
+            return await self.router.adecide(asked.without_lock(), policy=asked.policy)
+
+    def plan(self, asked: Asked, decision: Decision) -> Plan:
+        """Make the Plan of a decided call."""
+        call = decision.call
+        assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
+        sent = to_send(asked.parameters, call)
+        return Plan(
+            decision=decision,
+            router=self.router,
+            child=self.children.get(call),
+            sent=sent,
+            plain=asked.plain and call.endpoint == "responses",
+            known=self.known,
+            added=_keep_reasoning(sent, call.endpoint, call.effort),
+        )
+
+    def _endpoint(self, parameters: Mapping[str, Any]) -> str | None:
+        if self.owner.use_responses_api is False:
+            return "chat_completions"
+        return "responses" if self._asks(parameters, model_name="") else None
+
+    def _expects_items(self, parameters: Mapping[str, Any]) -> bool:
+        return self._asks(parameters, model_name=self.owner.model_name)
+
+    def _asks(self, parameters: Mapping[str, Any], *, model_name: str) -> bool:
+        """Say whether ChatOpenAI would send this to Responses: it knows best which calls need it."""
+        owner = self.owner
+        settings = SimpleNamespace(
+            model_name=model_name, **{name: getattr(owner, name) for name in _SWITCHES}
+        )
+        return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
+
+
+def _keep_reasoning(sent: dict[str, Any], endpoint: str, effort: str | None) -> tuple[dict[str, Any], ...]:
+    """Ask for encrypted reasoning where nothing is stored, so that the next turn still has it."""
+    if endpoint != "responses" or sent.get("store") is not False or effort in (None, "none"):
+        return ()
+    include = [*(sent.get("include") or ())]
+    if _ENCRYPTED in include:
+        return ()
+    sent["include"] = [*include, _ENCRYPTED]
+    why = "with store=False the reasoning must travel with the conversation"
+    return ({"parameter": "include", "action": "added", "before": None, "after": _ENCRYPTED, "why": why},)

@@ -1,0 +1,221 @@
+"""Conversation hygiene: what one model or endpoint left in the history, made fit for the next one.
+
+Nothing the user wrote is lost. Of an answer, its text and its tool calls always stay; what belongs to
+one model or endpoint only (reasoning items, item ids, hosted-tool items, audio ids) goes back to the
+model it came from and is left out, or turned into text, for any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from langchain_routed._blocks import MEDIA, TEXTS, Media, as_media, block_text
+
+__all__ = ["ITEMS", "ROUTING", "fit", "origin", "pack", "unpack"]
+
+ROUTING: Final = "routing"
+"""Key of ``response_metadata`` that holds the record of a decision."""
+
+ITEMS: Final = "routed_items"
+"""Key of ``additional_kwargs`` that holds the Responses items behind a plain answer."""
+
+_V03: Final = ("reasoning", "tool_outputs", "__openai_function_call_ids__")
+_CHAT_ANSWER: Final = frozenset({"text", "refusal"})
+_STAYS: Final = frozenset(
+    {"text", "output_text", "refusal", "tool_call", "function_call", "custom_tool_call"}
+)
+
+Known = Callable[[str], str | None]
+
+
+def origin(message: AIMessage, known: Known) -> tuple[str | None, Mapping[str, Any]]:
+    """Return the catalog id of the model that made an answer, and its routing record (maybe empty)."""
+    record = message.response_metadata.get(ROUTING)
+    if isinstance(record, Mapping) and record.get("model"):
+        return str(record["model"]), record
+    name = message.response_metadata.get("model_name") or message.response_metadata.get("model")
+    return (known(name) if isinstance(name, str) else None), {}
+
+
+def fit(messages: Sequence[BaseMessage], *, model: str, endpoint: str, known: Known) -> list[BaseMessage]:
+    """Return the messages as the chosen model and endpoint can take them; the caller's stay as they are.
+
+    Args:
+        messages: the conversation.
+        model: catalog id of the chosen model.
+        endpoint: ``chat_completions`` or ``responses``.
+        known: a function from a model's name to its catalog id, or None for a stranger.
+    """
+    on_responses = endpoint == "responses"
+    fitted: list[BaseMessage] = []
+    for message in messages:
+        if isinstance(message, AIMessage):
+            fitted.append(_fit_answer(message, model=model, on_responses=on_responses, known=known))
+        elif isinstance(message.content, str):
+            fitted.append(message)
+        else:
+            fitted.append(_fit_blocks(message, on_responses=on_responses))
+    return fitted
+
+
+def _fit_answer(message: AIMessage, *, model: str, on_responses: bool, known: Known) -> AIMessage:
+    extra = message.additional_kwargs
+    plain = isinstance(message.content, str)
+    if plain and not any(key in extra for key in (ITEMS, "audio", *_V03)):
+        return message
+    same = origin(message, known)[0] == model
+    if on_responses and same:
+        return unpack(message)
+    content, kept = message.content, {k: v for k, v in extra.items() if k != ITEMS}
+    if not (same and not on_responses):
+        content, kept = _without_audio(content, kept)
+    for key in _V03:
+        kept.pop(key, None)
+    if not isinstance(content, str):
+        content = _chat_content(content) if not on_responses else _stripped(content)
+    return message.model_copy(update={"content": content, "additional_kwargs": kept, "id": None})
+
+
+def _without_audio(content: Any, extra: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    # A voice answer is stored by the model that gave it; for any other only its transcript means something.
+    audio = extra.pop("audio", None)
+    if isinstance(audio, Mapping) and audio.get("transcript") and not content:
+        content = str(audio["transcript"])
+    if isinstance(content, list):
+        content = [_spoken(block) for block in content]
+    return content, extra
+
+
+def _spoken(block: Any) -> Any:
+    if not isinstance(block, Mapping) or block.get("type") != "audio":
+        return block
+    said = block.get("transcript") or (block.get("extras") or {}).get("transcript") or ""
+    return {"type": "text", "text": str(said)}
+
+
+def _chat_content(content: Sequence[Any]) -> Any:
+    blocks: list[Any] = [
+        {"type": "text", "text": block_text(block)} if block.get("type") in TEXTS else block
+        for block in ({"type": "text", "text": b} if isinstance(b, str) else b for b in content)
+        if block.get("type") in (*_CHAT_ANSWER, *TEXTS, "audio")
+    ]
+    return blocks or ""
+
+
+def _stripped(content: Sequence[Any]) -> list[Any]:
+    # Another model's reasoning cannot be read, and an item id without its reasoning item is refused.
+    stripped: list[Any] = []
+    for block in content:
+        if isinstance(block, str):
+            stripped.append({"type": "text", "text": block})
+        elif block.get("type") in _STAYS:
+            extras = {k: v for k, v in (block.get("extras") or {}).items() if k != "item_id"}
+            # A standard tool_call's id is the call's, not the item's.
+            item_only = () if block["type"] == "tool_call" else ("id",)
+            bare = {k: v for k, v in block.items() if k not in ("extras", *item_only)}
+            if extras:
+                bare["extras"] = extras
+            stripped.append(bare)
+    return stripped
+
+
+def pack(items: Sequence[Any]) -> tuple[str, list[dict[str, Any]]]:
+    """Split Responses items into the text a reader wants and the items that the next turn needs.
+
+    The text is not kept twice: text items remember their length only.
+    """
+    text, packed = [], []
+    for item in items:
+        if item.get("type") == "text":
+            text.append(item.get("text") or "")
+            packed.append({**{k: v for k, v in item.items() if k != "text"}, "length": len(text[-1])})
+        else:
+            packed.append(dict(item))
+    return "".join(text), packed
+
+
+def unpack(message: AIMessage) -> AIMessage:
+    """Put the Responses items behind a plain answer back into its content, edits of the text included."""
+    items = message.additional_kwargs.get(ITEMS)
+    if not items or not isinstance(message.content, str):
+        return message
+    text, at, content = message.content, 0, []
+    unedited = sum(item.get("length", 0) for item in items if item["type"] == "text") == len(text)
+    calls = {call["id"] for call in message.tool_calls}
+    for item in items:
+        if item["type"] != "text":
+            if item.get("call_id") is None or item["call_id"] in calls:
+                content.append(
+                    {k: v for k, v in item.items() if unedited or k != "id" or item["type"] == "reasoning"}
+                )
+        elif unedited:
+            rest = {k: v for k, v in item.items() if k != "length"}
+            content.append({**rest, "text": text[at : at + item["length"]]})
+            at += item["length"]
+    if text and not unedited:
+        content.append({"type": "text", "text": text})
+    extra = {k: v for k, v in message.additional_kwargs.items() if k != ITEMS}
+    return message.model_copy(update={"content": content, "additional_kwargs": extra})
+
+
+def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
+    blocks = [_fit_block(block, on_responses=on_responses) for block in message.content]
+    if all(new is old for new, old in zip(blocks, message.content, strict=True)):
+        return message
+    return message.model_copy(update={"content": blocks})
+
+
+def _fit_block(block: Any, *, on_responses: bool) -> Any:
+    if isinstance(block, str):
+        return {"type": "text", "text": block} if on_responses else block
+    kind = block.get("type")
+    if kind == "text-plain" or (kind == "input_text" and not on_responses):
+        return {"type": "text", "text": block_text(block)}
+    if kind not in MEDIA:
+        return block
+    media = as_media(block)
+    if media is None or not _needs_translation(block, media, on_responses=on_responses):
+        return block
+    return _for_responses(media) if on_responses else _for_chat(media)
+
+
+def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: bool) -> bool:
+    kind = block["type"]
+    if kind in ("document", "media", "video") or (kind == "image" and (media.file_id or media.detail)):
+        return True
+    if kind == "image_url":
+        return not isinstance(block.get("image_url"), Mapping) or media.file_id is not None
+    if kind in ("input_image", "input_file"):
+        return not on_responses
+    return kind == "file" and "file" not in block and media.data is None and media.url is None
+
+
+def _for_chat(media: Media) -> dict[str, Any]:
+    if media.kind == "text":
+        return {"type": "text", "text": media.data or ""}
+    if media.kind == "image":
+        detail = {} if media.detail is None else {"detail": media.detail}
+        return {"type": "image_url", "image_url": {"url": media.source, **detail}}
+    if media.kind == "audio":
+        form = (media.mime or "audio/wav").partition("/")[2]
+        return {"type": "input_audio", "input_audio": {"data": media.data, "format": form}}
+    if media.file_id is not None:
+        return {"type": "file", "file": {"file_id": media.file_id}}
+    return {"type": "file", "file": {"filename": media.filename or "file", "file_data": media.source}}
+
+
+def _for_responses(media: Media) -> dict[str, Any]:
+    if media.kind == "text":
+        return {"type": "text", "text": media.data or ""}
+    if media.kind == "image":
+        detail = {} if media.detail is None else {"detail": media.detail}
+        where = {"image_url": media.source} if media.file_id is None else {"file_id": media.file_id}
+        return {"type": "input_image", **where, **detail}
+    if media.file_id is not None:
+        return {"type": "input_file", "file_id": media.file_id}
+    if media.by_reference:
+        return {"type": "input_file", "file_url": media.url}
+    return {"type": "input_file", "filename": media.filename or "file", "file_data": media.source}

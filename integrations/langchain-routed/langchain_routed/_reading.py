@@ -1,0 +1,240 @@
+"""LangChain's messages and a call's parameters, told to a RequestBuilder.
+
+Messages are read as the caller gave them: nothing is fetched, and nothing is converted first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, ToolMessage
+
+from langchain_routed._blocks import TEXTS, block_text, tell_block
+from langchain_routed._history import ITEMS, origin
+from routed_llm import Call, Previous, RequestBuilder
+
+__all__ = ["PASSED_ON", "merge", "previous_of", "state_owner", "tell_messages", "tell_parameters", "to_send"]
+
+PASSED_ON: Final = frozenset(
+    {
+        "extra_body",
+        "extra_headers",
+        "extra_query",
+        "messages",
+        "n_retries",
+        "strict",
+        "stream_options",
+        "timeout",
+    }
+)
+"""Keywords of the SDK or of LangChain that say nothing about what a model must be able to do."""
+
+_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_ROLES: Final = {"human": "user", "ai": "assistant"}
+_NOT_SENT: Final = frozenset({"model", "stream", "reasoning", "reasoning_effort", *_CAPS})
+
+
+def tell_messages(builder: RequestBuilder, messages: Sequence[BaseMessage]) -> None:
+    """Tell a builder what every message holds.
+
+    Raises:
+        RequestError: for a broken or unknown content block.
+    """
+    for message in messages:
+        role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type, message.type)
+        builder.message(role, name=message.name)
+        if isinstance(message, AIMessage):
+            _tell_answer(builder, message)
+        elif isinstance(message.content, str):
+            if message.additional_kwargs.get("type") == "computer_call_output":
+                builder.image(message.content).endpoint("responses")
+            else:
+                builder.text(message.content)
+        else:
+            for block in message.content:
+                if isinstance(block, dict) and "type" not in block and isinstance(message, ToolMessage):
+                    builder.text(json.dumps(block, default=str))
+                else:
+                    tell_block(builder, block)
+
+
+def _tell_answer(builder: RequestBuilder, message: AIMessage) -> None:
+    # What a model made is replayed by id or as text: it is no image or audio input of this request.
+    if isinstance(message.content, str):
+        builder.text(message.content)
+    else:
+        for block in message.content:
+            if isinstance(block, str):
+                builder.text(block)
+            elif block.get("type") in TEXTS:
+                builder.text(block_text(block))
+            elif block.get("type") == "refusal":
+                builder.text(str(block.get("refusal") or ""))
+    for call in (*message.tool_calls, *message.invalid_tool_calls):
+        builder.tool_call(call["name"] or "", call["args"] or "")
+    audio = message.additional_kwargs.get("audio")
+    if isinstance(audio, Mapping):
+        builder.text(str(audio.get("transcript") or ""))
+
+
+def merge(fields: Mapping[str, Any], call: Mapping[str, Any], stop: list[str] | None) -> dict[str, Any]:
+    """Merge a model's own parameters with those of one call, which win, whatever name they use."""
+    merged = dict(fields)
+    if any(name in call for name in _CAPS):
+        for name in _CAPS:
+            merged.pop(name, None)
+    if _effort(call) is not None:
+        merged.pop("reasoning_effort", None)
+        if isinstance(merged.get("reasoning"), Mapping):
+            merged["reasoning"] = {k: v for k, v in merged["reasoning"].items() if k != "effort"}
+    merged.update(call)
+    if stop is not None:
+        merged["stop"] = stop
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _effort(parameters: Mapping[str, Any]) -> str | None:
+    reasoning = parameters.get("reasoning")
+    given = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
+    return given or parameters.get("reasoning_effort")
+
+
+def tell_parameters(builder: RequestBuilder, parameters: Mapping[str, Any], *, stream: bool) -> None:
+    """Tell a builder every parameter of a call.
+
+    Raises:
+        RequestError: for a value of a kind that no model takes.
+    """
+    for name, value in parameters.items():
+        if name in PASSED_ON or name in ("model", "stream"):
+            continue
+        if name == "response_format":
+            builder.set(name, _plain_format(value))
+        elif name == "functions":
+            builder.tools([{"type": "function", "function": item} for item in value])
+            builder.endpoint("chat_completions")  # The older form exists there only.
+        else:
+            builder.set(name, value)
+    builder.set("stream", stream or None)
+
+
+def _plain_format(value: Any) -> Any:
+    return _schema_of(value) if isinstance(value, type) else value
+
+
+@lru_cache(maxsize=256)
+def _schema_of(schema: type) -> Mapping[str, Any]:
+    maker = getattr(schema, "model_json_schema", None) or getattr(schema, "schema", None)
+    made = maker() if callable(maker) else {}
+    return {"type": "json_schema", "json_schema": {"name": schema.__name__, "schema": made, "strict": True}}
+
+
+def to_send(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    """Return the keywords that langchain-openai sends for a decided call.
+
+    Values go on as the caller gave them; only what the decision changed is replaced, added or left out.
+    """
+    sent = {
+        name: value
+        for name, value in parameters.items()
+        if name in PASSED_ON or not (name in _NOT_SENT or name in call.dropped)
+    }
+    reasoning: dict[str, Any] = {}
+    for name, value in call.parameters.items():
+        if name == "reasoning":
+            reasoning = dict(value)
+        elif name not in _NOT_SENT and _differs(parameters.get(name), value):
+            sent[name] = value
+    if call.cap is not None:
+        sent["max_tokens"] = call.cap
+    if call.endpoint == "responses":
+        if call.effort is not None:
+            reasoning["effort"] = call.effort
+        if reasoning:
+            sent["reasoning"] = reasoning
+    elif call.effort is not None:
+        sent["reasoning_effort"] = call.effort
+    return sent
+
+
+def _differs(given: Any, decided: Any) -> bool:
+    # An object that is not JSON (a pydantic class, say) reaches the decision as its name only.
+    return given is None or (
+        isinstance(given, (str, int, float, bool, list, dict, tuple)) and given != decided
+    )
+
+
+def previous_of(messages: Sequence[BaseMessage], known: Any) -> Previous | None:
+    """Tell who answered the turn before, from the last answer's own metadata; None when nobody known did.
+
+    Args:
+        messages: the request's messages.
+        known: a function from a model's name to its catalog id, or None for a stranger.
+    """
+    for index in range(len(messages) - 1, -1, -1):
+        message = messages[index]
+        if isinstance(message, AIMessage):
+            break
+    else:
+        return None
+    model, record = origin(message, known)
+    if model is None:
+        return None
+    asked = {call["id"] for call in message.tool_calls}
+    answered = {m.tool_call_id for m in messages[index + 1 :] if isinstance(m, ToolMessage)}
+    return Previous(
+        model=model,
+        effort=record.get("effort"),
+        endpoint=record.get("endpoint") or _endpoint_of(message),
+        prefix_tokens=message.usage_metadata["input_tokens"] if message.usage_metadata else 0,
+        in_tool_loop=bool(asked) and messages[-1].type == "tool" and asked <= answered,
+    )
+
+
+def _endpoint_of(message: AIMessage) -> str | None:
+    made = str(message.response_metadata.get("id") or "")
+    if made.startswith("resp_"):
+        return "responses"
+    return "chat_completions" if made.startswith("chatcmpl") else None
+
+
+def state_owner(
+    messages: Sequence[BaseMessage], response_id: str | None, *, chained: bool, known: Any
+) -> tuple[str | None, bool]:
+    """Tell which model's stored state a request refers to, and whether it must.
+
+    Args:
+        messages: the request's messages.
+        response_id: the ``previous_response_id`` given for this call, or None.
+        chained: whether langchain-openai will itself refer to the last response in the history.
+        known: a function from a model's name to its catalog id, or None for a stranger.
+
+    Returns:
+        The model's catalog id or None, and True when the state is the provider's alone, False when
+        the request can also be made without it (encrypted reasoning, which can be left out).
+    """
+    for message in reversed(messages):
+        if not isinstance(message, AIMessage):
+            continue
+        made = str(message.response_metadata.get("id") or "")
+        if (response_id is not None and made == response_id) or (chained and made.startswith("resp_")):
+            return origin(message, known)[0], True
+        if response_id is None and not chained and _encrypted(message):
+            return origin(message, known)[0], False
+    return None, False
+
+
+def _encrypted(message: AIMessage) -> bool:
+    blocks = [*message.additional_kwargs.get(ITEMS, ())]
+    blocks.append(message.additional_kwargs.get("reasoning"))
+    if not isinstance(message.content, str):
+        blocks.extend(message.content)
+    for block in blocks:
+        if not isinstance(block, Mapping) or block.get("type", "reasoning") != "reasoning":
+            continue
+        if block.get("encrypted_content") or (block.get("extras") or {}).get("encrypted_content"):
+            return True
+    return False

@@ -1,0 +1,368 @@
+"""RoutedChatModel: a ChatOpenAI that picks the model for each call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
+from langchain_core.language_models.chat_model_stream import AsyncChatModelStream, ChatModelStream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.runnables import RunnableConfig
+from langchain_openai import ChatOpenAI
+from langchain_openai.chat_models.base import BaseChatOpenAI
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+from typing_extensions import override
+
+from langchain_routed import _calls
+from langchain_routed._children import PLAN
+from langchain_routed._desk import Desk, policy_from
+from langchain_routed._plan import Plan
+from routed_llm import Call, Catalog, Decision, Policy, Router
+
+__all__ = ["RoutedChatModel"]
+
+
+class RoutedChatModel(ChatOpenAI):
+    """A drop-in for ChatOpenAI that picks the OpenAI model, effort and endpoint for each call.
+
+    Every argument, method, type and result is ChatOpenAI's. What differs:
+
+    * ``model`` names the model the program was written for: the quality floor of the default policy.
+      A ``model`` given for one call (``invoke(..., model=...)``, ``bind(model=...)``) pins that call.
+    * ``response_metadata["routing"]`` of every answer says who served it, why, and for how much.
+    * :meth:`explain` gives the Decision without a call.
+
+    Example:
+        .. code-block:: python
+
+            llm = RoutedChatModel(model="gpt-4o", temperature=0)
+            llm.invoke("What is the capital of Peru?").response_metadata["routing"]["why"]
+    """
+
+    model_name: str = Field(default="gpt-4o", alias="model")
+    """The baseline: the model the program was written for."""
+
+    policy: Policy | None = Field(default=None)
+    """What the user wants: a Policy, a dict of its keywords, or the path of a TOML file."""
+
+    router: Router | None = Field(default=None, exclude=True)
+    """The router to ask, with its ledger and catalog; None for one that all models share."""
+
+    catalog: Catalog | None = Field(default=None, exclude=True)
+    """The models there are; None for the packaged ones. A ``router`` brings its own."""
+
+    factory: Callable[[Call], BaseChatOpenAI] | None = Field(default=None, exclude=True)
+    """Makes the model behind a call, for other back ends; None for ChatOpenAI on this one's clients."""
+
+    _desk: Desk | None = PrivateAttr(default=None)
+
+    # --- construction ---
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make a model from ChatOpenAI's arguments and the four fields above."""
+        if "policy" in kwargs:
+            # Read here, a wrong policy stays a PolicyError; inside pydantic it would be a ValidationError.
+            kwargs["policy"] = policy_from(kwargs["policy"])
+        super().__init__(*args, **kwargs)
+
+    @model_validator(mode="before")
+    @classmethod
+    def validate_temperature(cls, values: dict[str, Any]) -> Any:
+        """Leave the temperature alone: whether a model takes it is settled when one is chosen."""
+        if values.get("factory") is not None and not (values.get("api_key") or values.get("openai_api_key")):
+            values["api_key"] = "unused: the factory's models have their own"
+        return values
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _read_policy(cls, value: Any) -> Policy | None:
+        return policy_from(value)
+
+    @model_validator(mode="after")
+    def _infer_use_responses_api(self) -> Self:
+        """Infer nothing from the baseline's name: the endpoint belongs to the model that is chosen."""
+        if "model_name" not in self.model_fields_set and self.policy is not None:
+            self.__dict__["model_name"] = self.policy.baseline
+        return self
+
+    # --- deciding ---
+
+    def explain(self, input: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any) -> Decision:
+        """Decide as a call would, without making it.
+
+        Args:
+            input: what :meth:`invoke` takes.
+            stop: stop sequences of the call.
+            **kwargs: the call's other keywords; ``routing`` changes the policy for it.
+
+        Returns:
+            The Decision; its ``chosen`` is None when nothing fits.
+
+        Raises:
+            RequestError: when no model could take the messages.
+            PolicyError: for a wrong ``routing``.
+        """
+        messages = self._convert_input(input).to_messages()
+        asked = self._at_desk().read(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+        decision = self._at_desk().router.explain(asked.request, policy=asked.policy)
+        if decision.chosen is None and asked.soft:
+            decision = self._at_desk().router.explain(asked.without_lock(), policy=asked.policy)
+        return decision
+
+    def _at_desk(self) -> Desk:
+        desk = self._desk
+        if (
+            desk is None
+            or desk.owner is not self
+            or (self.router is not None and desk.router is not self.router)
+        ):
+            # A copy brings its original's desk along; it needs one of its own.
+            desk = Desk(self)
+            self._desk = desk
+        return desk
+
+    def _plan(
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+    ) -> Plan:
+        desk = self._at_desk()
+        asked = desk.read(messages, stop, kwargs, stream=stream)
+        return desk.plan(asked, desk.decide(asked))
+
+    async def _aplan(
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+    ) -> Plan:
+        desk = self._at_desk()
+        asked = desk.read(messages, stop, kwargs, stream=stream)
+        return desk.plan(asked, await desk.adecide(asked))
+
+    # --- the public entries: each call is routed here, before LangChain names a model anywhere ---
+
+    @override
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        return super().invoke(input, config, stop=stop, **_calls.configured(config, kwargs))
+
+    @override
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        return await super().ainvoke(input, config, stop=stop, **_calls.configured(config, kwargs))
+
+    @override
+    def generate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        if PLAN in kwargs or not messages:
+            return super().generate(messages, stop, callbacks, **kwargs)
+        runs, kwargs = _calls.split_runs(len(messages), kwargs)
+        stream = _calls.streams(self, callbacks, kwargs, async_api=False)
+        results = []
+        for prompt, run in zip(messages, runs, strict=True):
+            plan = self._plan(prompt, stop, kwargs, stream=stream)
+            result = super().generate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, plan))
+            results.append(_calls.completed(result, plan))
+        return _calls.joined(results)
+
+    @override
+    async def agenerate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        if PLAN in kwargs or not messages:
+            return await super().agenerate(messages, stop, callbacks, **kwargs)
+        runs, kwargs = _calls.split_runs(len(messages), kwargs)
+        stream = _calls.streams(self, callbacks, kwargs, async_api=True)
+        agenerate = super().agenerate
+
+        async def one(prompt: list[BaseMessage], run: dict[str, Any]) -> LLMResult:
+            plan = await self._aplan(prompt, stop, kwargs, stream=stream)
+            result = await agenerate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, plan))
+            return _calls.completed(result, plan)
+
+        if len(messages) == 1:
+            return await one(messages[0], runs[0])
+        return _calls.joined(await asyncio.gather(*map(one, messages, runs)))
+
+    @override
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        kwargs = _calls.configured(config, kwargs)
+        if self._should_stream(async_api=False, **{**kwargs, "stream": True}):
+            messages = self._convert_input(input).to_messages()
+            kwargs = _calls.planned(kwargs, self._plan(messages, stop, kwargs, stream=True))
+        yield from super().stream(input, config, stop=stop, **kwargs)
+
+    @override
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        kwargs = _calls.configured(config, kwargs)
+        if self._should_stream(async_api=True, **{**kwargs, "stream": True}):
+            messages = self._convert_input(input).to_messages()
+            kwargs = _calls.planned(kwargs, await self._aplan(messages, stop, kwargs, stream=True))
+        async with _calls.closing(super().astream(input, config, stop=stop, **kwargs)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    @override
+    def _chat_model_stream_v3(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> ChatModelStream:
+        kwargs = _calls.configured(config, kwargs)
+        messages = self._convert_input(input).to_messages()
+        kwargs = _calls.planned(kwargs, self._plan(messages, stop, kwargs, stream=True))
+        return super()._chat_model_stream_v3(input, config, stop=stop, **kwargs)
+
+    @override
+    async def _achat_model_stream_v3(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncChatModelStream:
+        kwargs = _calls.configured(config, kwargs)
+        messages = self._convert_input(input).to_messages()
+        kwargs = _calls.planned(kwargs, await self._aplan(messages, stop, kwargs, stream=True))
+        return await super()._achat_model_stream_v3(input, config, stop=stop, **kwargs)
+
+    # --- LangChain's private hooks: each hands over to the plan's child ---
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        plan = kwargs.get(PLAN) or self._plan(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+        return plan.generate(messages, run_manager)
+
+    @override
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        plan = kwargs.get(PLAN) or await self._aplan(
+            messages, stop, kwargs, stream=bool(kwargs.get("stream"))
+        )
+        return await plan.agenerate(messages, run_manager)
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        plan = kwargs.get(PLAN) or self._plan(messages, stop, kwargs, stream=True)
+        yield from plan.stream(messages, run_manager, _calls.stream_keywords(plan, kwargs))
+
+    @override
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        plan = kwargs.get(PLAN) or await self._aplan(messages, stop, kwargs, stream=True)
+        async with _calls.closing(
+            plan.astream(messages, run_manager, _calls.stream_keywords(plan, kwargs))
+        ) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    @override
+    def _get_request_payload(
+        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        plan = kwargs.pop(PLAN, None)
+        if plan is None:
+            messages = self._convert_input(input_).to_messages()
+            plan = self._plan(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+            stream = {"stream": kwargs["stream"]} if "stream" in kwargs else {}
+            input_, stop, kwargs = plan.history(messages), None, {**plan.sent, **stream}
+        return plan.child._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
+
+    @override
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        plan: Plan | None = kwargs.pop(PLAN, None)
+        if plan is None:
+            return super()._get_invocation_params(stop=stop, **_calls.visible(kwargs))
+        return plan.child._get_invocation_params(stop=plan.sent.get("stop"), **plan.sent)
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        plan: Plan | None = kwargs.pop(PLAN, None)
+        if plan is None:
+            return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
+        return plan.child._get_ls_params(stop=plan.sent.get("stop"), **plan.sent)
+
+    @override
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        plan: Plan | None = kwargs.pop(PLAN, None)
+        if plan is None:
+            return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
+        form = "plain" if plan.plain else "items"
+        return f"routed/{form}/{plan.child._get_llm_string(stop=None, **plan.sent)}"
+
+    # --- serialization ---
+
+    @classmethod
+    @override
+    def get_lc_namespace(cls) -> list[str]:
+        """Return the namespace of the LangChain object."""
+        return ["langchain_routed", "chat_models"]
+
+    @property
+    @override
+    def lc_attributes(self) -> dict[str, Any]:
+        return {
+            **super().lc_attributes,
+            **({} if self.policy is None else {"policy": _calls.policy_data(self.policy)}),
+        }
