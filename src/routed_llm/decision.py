@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from routed_llm.budget import PICO
 from routed_llm.facts import RequestFacts
@@ -18,6 +18,8 @@ __all__ = ["RECORD_VERSION", "Call", "Candidate", "Change", "Decision", "Evidenc
 
 RECORD_VERSION = 1
 """Version of the JSON record that :meth:`Decision.record` writes."""
+
+_Others: TypeAlias = tuple[dict[str, str], dict[str, str | None]]
 
 _SENTENCES: Mapping[str, str] = {
     "retired": "{model} was shut down on {shutdown}{replaced}",
@@ -47,8 +49,8 @@ _SENTENCES: Mapping[str, str] = {
     "floor_below": "{model}{at_effort} is below {baseline} on {dimension} ({measures})",
     "floor_unknown": "no published measure compares {model}{at_effort} with {baseline} on {dimension}",
     "floor_inferred": "{model}{at_effort} against {baseline} on {dimension} is only inferred",
-    "max_input": "{tokens:,} input tokens are more than the {limit:,} that {model} accepts",
-    "window": "{tokens:,} input and {output:,} output tokens exceed the {limit:,} window of {model}",
+    "max_input": "{about}{tokens:,} input tokens are more than the {limit:,} that {model} accepts",
+    "window": "{about}{tokens:,} input and {output:,} output tokens exceed the {limit:,} window of {model}",
     "max_output": "{asked:,} output tokens are more than the {limit:,} that {model} writes",
     "image_patches": "an image of {width} x {height} pixels is over the {limit:,} patches {model} accepts",
     "recall": "published recall of {model}{at_effort} at {tokens:,} tokens is {value}, under {least}",
@@ -250,7 +252,9 @@ class Decision:
     catalog_version: str = ""
     _expand: Callable[[], tuple[Candidate, ...]] | None = field(default=None, repr=False)
     _explain: Callable[[], str] | None = field(default=None, repr=False)
+    _refuse: Callable[[], _Others] | None = field(default=None, repr=False)
     _candidates: tuple[Candidate, ...] | None = field(default=None, repr=False)
+    _rejected: _Others | None = field(default=None, repr=False)
     _why: str | None = field(default=None, repr=False)
 
     @property
@@ -262,12 +266,21 @@ class Decision:
 
     @property
     def rejected(self) -> dict[str, str]:
-        """Model to the first sentence against its best configuration, the chosen model left out."""
-        found: dict[str, str] = {}
-        for candidate in self.candidates:
-            if candidate.model != self.model and candidate.reasons:
-                found.setdefault(candidate.model, candidate.reasons[0].text)
-        return found
+        """Model to the sentence that rules it out, for models of which no configuration can serve."""
+        return dict(self._others()[0])
+
+    @property
+    def dearer(self) -> dict[str, str | None]:
+        """Model to the US dollars its cheapest configuration would cost, for those that could serve, too.
+
+        Under a policy that optimises quality some of them may be cheaper; they rank lower.
+        """
+        return dict(self._others()[1])
+
+    def _others(self) -> _Others:
+        if self._rejected is None:
+            self._rejected = self._refuse() if self._refuse is not None else ({}, {})
+        return self._rejected
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -320,6 +333,7 @@ class Decision:
             "evidence": {item.dimension: item.verdict for item in self.evidence},
             "without_evidence": list(self.without_evidence),
             "rejected": self.rejected,
+            "dearer": self.dearer,
             "estimates": list(self.facts.estimates),
             "at": self.at.isoformat(),
             "catalog": self.catalog_version,
@@ -336,8 +350,9 @@ class Decision:
 
 def format_dollars(pico: int) -> str:
     """Write picodollars as a decimal string of US dollars, without exponent or trailing zeros."""
-    text = f"{Decimal(pico) / PICO:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    whole, part = divmod(abs(pico), PICO)
+    text = f"{whole}.{part:012d}".rstrip("0").rstrip(".")
+    return f"-{text}" if pico < 0 else text
 
 
 def _jsonable(value: Any) -> Any:

@@ -24,7 +24,7 @@ __all__ = ["MAX_PATCHES", "PAGE", "image_count", "media_tokens", "over_limit"]
 
 PAGE = ImageFacts(1700, 2200, "high")
 """A document page as an image: US letter at 200 dpi. The provider does not publish the size it renders
-at; it does say that a page counts as an image, at detail high from gpt-5.6 on (File inputs guide, 2026-07)."""
+at; it says that a page counts as an image, at detail high from gpt-5.6 on (File inputs guide, 2026-07)."""
 
 
 def media_tokens(facts: RequestFacts, model: Model) -> int:

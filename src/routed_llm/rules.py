@@ -53,6 +53,7 @@ class Setting:
         endpoints: the facts of each endpoint.
         floor: the quality floor, or None.
         dimensions: the dimensions of quality that the request touches.
+        guarded: the other dimensions on which a configuration must not be worse.
         alone: True when the pool holds a single model, so that nothing else could serve the call.
     """
 
@@ -61,6 +62,7 @@ class Setting:
     endpoints: Mapping[str, Endpoint]
     floor: Floor | None
     dimensions: tuple[str, ...] = ()
+    guarded: tuple[str, ...] = ()
     alone: bool = False
 
 
@@ -70,6 +72,7 @@ class Weighed:
 
     Attributes:
         input_tokens: input tokens by the model's own rules.
+        about: ``"about "`` when that number is not exact, for sentences.
         cap: the output cap that would be sent, or None.
         visible: output tokens asked for the answer itself, as far as any model in the pool can write.
         reserve: output tokens that must fit into the window.
@@ -81,6 +84,7 @@ class Weighed:
     visible: int | None
     reserve: int
     cost: int | None
+    about: str = ""
     recall: tuple[float | None, int] | None = field(default=None)
 
 
@@ -204,9 +208,9 @@ def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> R
     floor = setting.floor
     if floor is None or facts.model is not None:
         return None
-    for dimension in setting.dimensions:
+    for dimension in (*setting.dimensions, *setting.guarded):
         found = floor.compare(at.model, at.effort, dimension)
-        if floor.admits(dimension, found):
+        if floor.admits(dimension, found, guarded=dimension in setting.guarded):
             continue
         data = {
             "model": at.model.id,
@@ -248,7 +252,10 @@ def max_input(
     limit = at.model.limits.max_input
     if weighed.input_tokens <= limit:
         return None
-    return Reason("max_input", {"model": at.model.id, "tokens": weighed.input_tokens, "limit": limit})
+    return Reason(
+        "max_input",
+        {"model": at.model.id, "tokens": weighed.input_tokens, "about": weighed.about, "limit": limit},
+    )
 
 
 def max_output(
@@ -268,7 +275,13 @@ def window(
     limit = at.model.limits.context_window
     if weighed.input_tokens + weighed.reserve <= limit:
         return None
-    data = {"model": at.model.id, "tokens": weighed.input_tokens, "output": weighed.reserve, "limit": limit}
+    data = {
+        "model": at.model.id,
+        "tokens": weighed.input_tokens,
+        "about": weighed.about,
+        "output": weighed.reserve,
+        "limit": limit,
+    }
     return Reason("window", data)
 
 

@@ -6,7 +6,7 @@ OpenAI's words. The builder never keeps a framework's object and never fetches a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -332,7 +332,7 @@ class RequestBuilder:
         self._parameters["web_search_options"] = value
 
 
-_SPECIAL = {
+_SPECIAL: Mapping[str, Callable[[RequestBuilder, Any], object]] = {
     "reasoning_effort": RequestBuilder._set_effort,
     "reasoning": RequestBuilder._set_reasoning,
     "text": RequestBuilder._set_text,

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
-from routed_llm.decision import Call, Candidate, Change, Decision, Reason, format_dollars
+from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, format_dollars
 from routed_llm.facts import thaw
 from routed_llm.media import MAX_PATCHES, over_limit
 from routed_llm.parameters import cap_changes
-from routed_llm.rules import NUMBER_RULES, Setting
-from routed_llm.selector.weigh import Load, cached_tokens, output_tokens, weigh
+from routed_llm.rules import NUMBER_RULES
+from routed_llm.selector.weigh import Load, cached_tokens, misfits, output_tokens, row_cost, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from routed_llm.budget import Budget
     from routed_llm.facts import RequestFacts
-    from routed_llm.rules import Weighed
+    from routed_llm.rules import Setting, Weighed
     from routed_llm.selector.shape import Row, Shape
 
 __all__ = ["Picked", "conclude"]
@@ -53,38 +52,63 @@ class Scene:
     load: Load
     budget: Budget | None
     unavailable: Mapping[str, str]
-    baseline: str | None
-    at: date
     catalog_version: str
     send_as: Mapping[str, str]
+    incumbent: str | None
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether nothing but the limits and a cap on cost can rule a row out."""
+        plain = self.load.plain and not self.unavailable and self.budget is None
+        policy = self.setting.policy
+        return plain and policy.min_recall is None and policy.max_cost_per_call is None
+
+    @property
+    def baseline(self) -> str | None:
+        """The model that the floor refers to, or None without a floor."""
+        return None if self.setting.floor is None else self.setting.floor.baseline.id
 
 
 def conclude(picked: Picked, scene: Scene) -> Decision:
     """Make the Decision."""
     row = picked.row
-    evidence = ()
-    floor = scene.setting.floor
-    if row is not None and floor is not None:
-        evidence = floor.evidence(row.at.model, row.at.effort, scene.shape.dimensions)
     chosen = call = None
     changes: tuple[Change, ...] = ()
+    known: tuple[Evidence, ...] = ()
+    unknown: tuple[str, ...] = ()
     if row is not None:
         chosen = _candidate(row, scene, scene.facts.tokens.likely, (), picked.endpoint)
         call, changes = _call(row, picked, scene)
+        known, unknown = _published(row, scene)
     return Decision(
         chosen=chosen,
         call=call,
         changes=changes,
-        evidence=tuple(item for item in evidence if item.verdict != "unknown"),
-        without_evidence=tuple(item.dimension for item in evidence if item.verdict == "unknown"),
+        evidence=known,
+        without_evidence=unknown,
         baseline=scene.baseline,
         facts=scene.facts,
-        at=scene.at,
+        at=scene.setting.at,
         certain=picked.certain,
         catalog_version=scene.catalog_version,
         _expand=lambda: _candidates(picked, scene),
         _explain=lambda: _why(picked, scene),
+        _refuse=lambda: _others(picked, scene),
     )
+
+
+def _published(row: Row, scene: Scene) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
+    floor, notes = scene.setting.floor, scene.shape.notes
+    if floor is None:
+        return (), ()
+    kept: tuple[tuple[Evidence, ...], tuple[str, ...]] | None = notes.get(row.order)
+    if kept is None:
+        asked = scene.shape.dimensions + scene.shape.guarded
+        found = floor.evidence(row.at.model, row.at.effort, asked)
+        known = tuple(item for item in found if item.verdict != "unknown")
+        kept = known, tuple(item.dimension for item in found if item.verdict == "unknown")
+        notes[row.order] = kept
+    return kept
 
 
 def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, ...]]:
@@ -183,6 +207,45 @@ def _candidates(picked: Picked, scene: Scene) -> tuple[Candidate, ...]:
     rest.sort(key=lambda item: (item.cost is None, item.cost or 0, item.name))
     unable.sort(key=lambda item: (item.cost is None, item.cost or 0, item.name))
     return (*first, *rest, *unable, *scene.shape.rejected)
+
+
+def _others(picked: Picked, scene: Scene) -> tuple[dict[str, str], dict[str, str | None]]:
+    """Say of each other model what rules it out, or else what it would have cost."""
+    mine = None if picked.row is None else picked.row.at.model.id
+    dearer: dict[str, int | None] = {}
+    refused: dict[str, Row] = {}
+    quick = scene.is_quick
+    for row in scene.shape.rows:
+        model = row.at.model.id
+        if model == mine:
+            continue
+        tokens = picked.tokens if scene.load.plain else weigh(row, scene.load, picked.tokens).input_tokens
+        cost = row_cost(row, scene.load, tokens)
+        if misfits(row, scene.load, tokens) or not (quick or not _refusals_at(row, picked, scene)):
+            refused.setdefault(model, row)
+        elif model not in dearer or (cost or 0) < (dearer[model] or 0):
+            dearer[model] = cost
+    notes = scene.shape.notes
+    static: dict[str, str] | None = notes.get("rejected")
+    if static is None:
+        static = notes["rejected"] = _first_reasons(scene.shape.rejected)
+    rejected = {model: text for model, text in static.items() if model != mine and model not in dearer}
+    for model, row in refused.items():
+        if model not in dearer:
+            rejected[model] = _refusals_at(row, picked, scene)[0].text
+    return rejected, {model: None if cost is None else format_dollars(cost) for model, cost in dearer.items()}
+
+
+def _refusals_at(row: Row, picked: Picked, scene: Scene) -> tuple[Reason, ...]:
+    return refusals(row, weigh(row, scene.load, picked.tokens), scene)
+
+
+def _first_reasons(candidates: tuple[Candidate, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for candidate in candidates:
+        if candidate.model not in found:
+            found[candidate.model] = candidate.reasons[0].text
+    return found
 
 
 def _beaten(row: Row, picked: Picked, scene: Scene, text_tokens: int) -> Reason:

@@ -26,7 +26,7 @@ class Pool:
     """What may be chosen.
 
     Attributes:
-        models: the models, newest first, so that ties go to the newer one.
+        models: the models, those that live longest first, then the newest: ties go to the first.
         audio: the models that join when audio is asked for.
         floor: the model that the quality floor refers to, or None without a floor.
         incumbent: catalog id of the policy's incumbent, or None.
@@ -53,9 +53,7 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         PolicyError: when a pattern matches no model.
         CatalogError: when the policy names a model that the catalog does not know.
     """
-    entries = sorted(
-        catalog, key=lambda model: (model.lifecycle.released or date.min, model.id), reverse=True
-    )
+    entries = sorted(catalog, key=lambda model: _standing(model, at), reverse=True)
     baseline = catalog.get(policy.baseline)
     floor = None
     if policy.at_least is not None:
@@ -85,6 +83,14 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         incumbent=None if incumbent is None else incumbent.id,
         send_as=send_as,
     )
+
+
+def _standing(model: Model, at: date) -> tuple[date, date, str]:
+    """Order by how long a model is known to live, then by its age: ties go to the first."""
+    life = model.lifecycle
+    announced = life.deprecated is None or life.deprecated <= at
+    end = life.shutdown if life.shutdown is not None and announced else date.max
+    return end, life.released or date.min, model.id
 
 
 def _kinds(policy: Policy) -> frozenset[str]:

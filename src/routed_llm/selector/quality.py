@@ -30,13 +30,37 @@ _MIRRORED = {"below": "above", "tie": "tie", "above": "below", "above (inferred)
 _PASSES = frozenset({"above", "tie", "above (inferred)", "same model", "counterpart"})
 
 
-def dimensions(facts: RequestFacts, task: str | None, *, long: bool) -> tuple[str, ...]:
-    """List the dimensions of quality that a request touches.
+CORE = (
+    "overall",
+    "science",
+    "maths",
+    "coding",
+    "instructions",
+    "tools",
+    "knowledge",
+    "vision",
+    "long_context",
+    "language",
+)
+"""Dimensions that any call may turn out to need. Restraint, faithful summaries, many languages and taste
+are left to the caller's word: nearly every newer model is published as worse than gpt-4o on the first."""
+
+
+def dimensions(
+    facts: RequestFacts, task: str | None, *, long: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """List the dimensions of quality that a request touches, and those it might.
+
+    What a call without a task is for, nobody can see: it must not meet a configuration that is published
+    as worse on any core dimension, wherever the call itself gives no sign of it.
 
     Args:
         facts: the request.
         task: what the caller says it is for, or None.
         long: whether its text is longer than :data:`LONG_CONTEXT_FROM`.
+
+    Returns:
+        The dimensions that the request touches, and the others to be guarded.
     """
     found = ["overall"]
     if "image" in facts.inputs or "pdf" in facts.inputs:
@@ -49,10 +73,11 @@ def dimensions(facts: RequestFacts, task: str | None, *, long: bool) -> tuple[st
         found.append("instructions")
     if task is not None:
         found.extend(DIMENSIONS_BY_TASK[task])
-    elif len(found) == 1 or found == ["overall", "instructions"]:
-        # Plain untagged text may be a question of fact, answered from the model's memory.
+        return tuple(dict.fromkeys(found)), ()
+    if found in (["overall"], ["overall", "instructions"]):
+        # Plain text may be a question of fact, answered from the model's memory.
         found.append("knowledge")
-    return tuple(dict.fromkeys(found))
+    return tuple(found), tuple(name for name in CORE if name not in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +119,21 @@ class Floor:
             return Comparison("same model")
         if model.equivalent_to & {self.baseline.id, self.baseline.base or self.baseline.id}:
             return Comparison("counterpart")
-        verdict = model.verdicts.get(effort or "", {}).get(dimension)
         if self._baseline_is_reference:
-            if verdict is None:
-                return Comparison("unknown")
-            return Comparison(verdict.verdict, _names(verdict))
-        return self._indirect(model, verdict, dimension)
+            verdict = model.verdicts.get(effort or "", {}).get(dimension)
+            return Comparison("unknown") if verdict is None else Comparison(verdict.verdict, _names(verdict))
+        return self._indirect(model, effort, dimension)
 
-    def admits(self, dimension: str, found: Comparison) -> bool:
-        """Say whether a comparison meets the floor on its dimension."""
+    def admits(self, dimension: str, found: Comparison, *, guarded: bool = False) -> bool:
+        """Say whether a comparison meets the floor on its dimension.
+
+        Args:
+            dimension: the dimension compared on.
+            found: how the configuration compares.
+            guarded: True for a dimension that the request shows no sign of.
+        """
+        if guarded:
+            return found.passes or found.verdict == "unknown"
         if found.verdict == "unknown":
             return not self._measured and dimension not in _NEVER_UNKNOWN
         if self._measured and found.verdict == "above (inferred)":
@@ -120,24 +151,26 @@ class Floor:
             return True
         return EFFORTS.index(effort) >= EFFORTS.index(least)
 
-    def _indirect(self, model: Model, verdict: Verdict | None, dimension: str) -> Comparison:
+    def _indirect(self, model: Model, effort: str | None, dimension: str) -> Comparison:
+        """Compare with a baseline that the catalog's verdicts do not refer to."""
         other = self._baseline_verdicts.get(dimension)
-        if other is None:
-            return Comparison("unknown")
-        if _same(model, self._reference):
+        verdict = model.verdicts.get(effort or "", {}).get(dimension)
+        if _same(model, self._reference) and other is not None:
             return Comparison(_MIRRORED.get(other.verdict, "unknown"), _names(other))
-        if verdict is None:
-            return Comparison("unknown")
-        direct = self._direct(verdict, other)
-        if direct is not None:
-            return direct
-        # Through the reference: at least as good as it, and it at least as good as the baseline.
-        up, down = ("above", "tie", "above (inferred)"), ("below", "tie")
-        if verdict.verdict in up and other.verdict in down:
-            return Comparison("above (inferred)", _names(verdict))
-        if verdict.verdict in ("below", "mixed") and other.verdict in ("above", "tie", "above (inferred)"):
-            return Comparison("below", _names(verdict))
-        return Comparison("unknown")
+        found = None
+        if verdict is not None and other is not None:
+            found = self._direct(verdict, other) or _through_reference(verdict, other)
+        if found is None and dimension == "overall":
+            found = self._by_rank(model, effort)
+        return found or Comparison("unknown")
+
+    def _by_rank(self, model: Model, effort: str | None) -> Comparison | None:
+        mine = model.quality_rank.get(effort or "")
+        theirs = self.baseline.quality_rank.get(self.baseline.default_effort or "")
+        if mine is None or theirs is None:
+            return None
+        verdict = "above (inferred)" if mine >= theirs else "below"
+        return Comparison(verdict, ("published order of quality",))
 
     def _direct(self, verdict: Verdict, other: Verdict) -> Comparison | None:
         theirs = {item.name: item.value for item in other.evidence if item.value is not None}
@@ -157,6 +190,16 @@ class Floor:
         if worst < 0:
             return Comparison("mixed" if best > 0 else "below", names)
         return Comparison("above" if best > 0 else "tie", names)
+
+
+def _through_reference(verdict: Verdict, other: Verdict) -> Comparison | None:
+    """Chain two verdicts: at least as good as the reference, and it at least as good as the baseline."""
+    up = ("above", "tie", "above (inferred)")
+    if verdict.verdict in up and other.verdict in ("below", "tie"):
+        return Comparison("above (inferred)", _names(verdict))
+    if verdict.verdict in ("below", "mixed") and other.verdict in up:
+        return Comparison("below", _names(verdict))
+    return None
 
 
 def _names(verdict: Verdict) -> tuple[str, ...]:

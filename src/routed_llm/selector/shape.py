@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from routed_llm.decision import Candidate, Reason
 from routed_llm.parameters import Fit, fit_parameters
@@ -68,6 +68,8 @@ class Shape:
         rejected: the other configurations, with the Reasons against them.
         widest: the most output tokens that any row writes.
         dimensions: the dimensions of quality that were asked about.
+        guarded: the other dimensions on which nothing may be worse.
+        notes: what has been worked out for this shape and need not be again.
     """
 
     rows: tuple[Row, ...]
@@ -75,6 +77,8 @@ class Shape:
     rejected: tuple[Candidate, ...]
     widest: int
     dimensions: tuple[str, ...]
+    guarded: tuple[str, ...]
+    notes: dict[Any, Any]
 
 
 def build_shape(
@@ -117,6 +121,8 @@ def _build(
         rejected=tuple(rejected),
         widest=max((row.at.model.limits.max_output for row in rows), default=0),
         dimensions=setting.dimensions,
+        guarded=setting.guarded,
+        notes={},
     )
 
 
@@ -214,14 +220,19 @@ def _distance(effort: str | None, wanted: str | None) -> int:
 
 def _front(rows: list[Row]) -> tuple[Row, ...]:
     """Leave out rows that another one beats or equals in everything that arithmetic looks at."""
-    return tuple(row for row in rows if not any(_dominates(other, row) for other in rows if other is not row))
+    return tuple(row for row in rows if not any(_outdoes(other, row) for other in rows if other is not row))
+
+
+def _outdoes(one: Row, other: Row) -> bool:
+    # Of two that are equal in everything, the earlier one stays.
+    return _dominates(one, other) and not (other.order < one.order and _dominates(other, one))
 
 
 def _dominates(one: Row, other: Row) -> bool:
     if one.short is None or one.long is None or other.short is None or other.long is None:
         return False
     mine, theirs = one.at.model.limits, other.at.model.limits
-    if one.distance > other.distance or (one.room > other.room and mine.max_output <= theirs.max_output):
+    if one.distance > other.distance:
         return False
     limits = (
         mine.max_input >= theirs.max_input
@@ -235,16 +246,12 @@ def _dominates(one: Row, other: Row) -> bool:
     pairs = [(one.short, other.short), (one.long, other.long)]
     if len(above) == 2 or (above and 0 in (one.above, other.above)):
         pairs += [(one.long, other.short), (one.short, other.long)]
-    cheaper = all(_cheaper(a, one.ratio, b, other.ratio) for a, b in pairs)
-    return cheaper and (one.order < other.order or not _equal(one, other))
+    return all(_cheaper(a, one.ratio, b, other.ratio) for a, b in pairs)
 
 
 def _cheaper(a: Price, a_ratio: float, b: Price, b_ratio: float) -> bool:
     def dearest(row: Price) -> int:
         return max(row.input, row.cache_write or 0)
 
-    return dearest(a) <= b.input and a.output * a_ratio <= b.output * b_ratio
-
-
-def _equal(one: Row, other: Row) -> bool:
-    return one.short == other.short and one.long == other.long and one.ratio == other.ratio
+    # A cap may cut the other's output short, down to what gpt-4o would write, but no further.
+    return dearest(a) <= b.input and a.output * a_ratio <= b.output * min(b_ratio, 1.0)

@@ -33,12 +33,14 @@ class Load:
         facts: the request.
         expected: output tokens that gpt-4o would be expected to write.
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
+        reserve: output tokens kept free when no cap is given.
         plain: True when there is nothing but text to count and no conversation to weigh.
     """
 
     facts: RequestFacts
     expected: int
     visible: int | None
+    reserve: int
     plain: bool
 
 
@@ -46,8 +48,13 @@ def load(facts: RequestFacts, policy: Policy, widest: int) -> Load:
     """Work out what all configurations share."""
     visible = None if facts.cap is None else min(facts.cap, widest) if widest else facts.cap
     plain = not (facts.images or facts.audio_seconds or facts.pdf_pages or facts.previous)
+    expected = expected_output(facts, policy.output_tokens)
     return Load(
-        facts=facts, expected=expected_output(facts, policy.output_tokens), visible=visible, plain=plain
+        facts=facts,
+        expected=expected,
+        visible=visible,
+        reserve=expected if expected > DEFAULT_RESERVE else DEFAULT_RESERVE,
+        plain=plain,
     )
 
 
@@ -57,18 +64,41 @@ def weigh(row: Row, load: Load, text_tokens: int) -> Weighed:
     tokens = text_tokens + (0 if load.plain else media_tokens(facts, model))
     limits = model.limits
     cap = output_cap(load.visible, row.room, limits.max_output, limits.context_window - tokens)
-    if cap is None:
-        reserve = min(max(DEFAULT_RESERVE, load.expected), limits.max_output)
-    else:
-        reserve = cap
+    reserve = min(load.reserve, limits.max_output) if cap is None else cap
     return Weighed(
         input_tokens=tokens,
         cap=cap,
         visible=load.visible,
         reserve=reserve,
         cost=row_cost(row, load, tokens),
+        about="" if facts.tokens.exact else "about ",
         recall=_recall(row, tokens),
     )
+
+
+def misfits(row: Row, load: Load, tokens: int) -> bool:
+    """Say whether a limit of the model rules the row out; the rules say which one."""
+    limits = row.at.model.limits
+    need = load.visible
+    if need is None:
+        need = min(load.reserve, limits.max_output)
+    elif need > limits.max_output:
+        return True
+    return tokens > limits.max_input or tokens + need > limits.context_window
+
+
+def row_thresholds(row: Row, load: Load) -> set[int]:
+    """List the text token counts beyond which the row's limits, rates or figures change."""
+    weighed = weigh(row, load, 0)
+    media, limits = weighed.input_tokens, row.at.model.limits
+    need = min(load.reserve, limits.max_output) if load.visible is None else load.visible
+    found = {limits.max_input - media, limits.context_window - need - media}
+    found.update(up_to - media for up_to in row.recall)
+    if row.above:
+        found.add(row.above - media)
+    if row.write_from:
+        found.add(row.write_from - 1 - media)
+    return found
 
 
 def output_tokens(row: Row, load: Load) -> int:
