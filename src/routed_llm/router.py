@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from routed_llm.catalog import Catalog
 from routed_llm.decision import Decision, format_dollars
 from routed_llm.errors import NoModelFits
+from routed_llm.facts import TokenCount
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost_pico
 from routed_llm.selector import Table, prepare
@@ -79,11 +80,16 @@ class Router:
             CatalogError: when the policy or the call names an unknown model.
         """
         table, facts, decision = self._bounded(request, policy, at)
-        if decision.certain:
+        if decision.certain and (decision.chosen is not None or facts.tokens.exact):
             return decision
         counting = Counting(request.texts, known=request.fixed)
-        low, high = counting.settle(table.thresholds(facts))
-        return self._settled(table, facts, counting, low, high)
+        counting.settle(table.thresholds(facts))
+        decision = table.select(_bounded_by(counting, request), unavailable=self._unavailable)
+        if decision.certain and decision.chosen is not None:
+            return decision
+        # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
+        counting.exact()
+        return table.select(_bounded_by(counting, request), unavailable=self._unavailable)
 
     async def adecide(
         self, request: Request, *, policy: Policy | None = None, at: date | None = None
@@ -96,7 +102,7 @@ class Router:
             CatalogError: as :meth:`decide` does.
         """
         _, _, decision = self._bounded(request, policy, at)
-        if not decision.certain:
+        if not decision.certain or decision.chosen is None:
             decision = await asyncio.to_thread(self.explain, request, policy=policy, at=at)
         return _checked(decision)
 
@@ -124,16 +130,6 @@ class Router:
         table = prepare(self.catalog, self.policy if policy is None else policy, self._day(at))
         facts = request.facts
         return table, facts, table.select(facts, unavailable=self._unavailable)
-
-    def _settled(
-        self, table: Table, facts: RequestFacts, counting: Counting, low: int, high: int
-    ) -> Decision:
-        decision = table.select(_counted(facts, low, high), unavailable=self._unavailable)
-        if decision.certain:
-            return decision
-        # The bounds no longer straddle a threshold, yet two configurations cost about the same there.
-        exact = counting.exact()
-        return table.select(_counted(facts, exact, exact), unavailable=self._unavailable)
 
 
 class Run:
@@ -184,11 +180,16 @@ class Run:
         return None if pico is None else format_dollars(pico)
 
 
-def _counted(facts: RequestFacts, low: int, high: int) -> RequestFacts:
-    from routed_llm.facts import TokenCount
-
-    likely = min(max(facts.tokens.likely, low), high)
-    return facts.with_tokens(TokenCount(low, likely, high))
+def _bounded_by(counting: Counting, request: Request) -> RequestFacts:
+    """Return the facts with what counting has found so far."""
+    low, high = counting.low, counting.high
+    left = counting.uncounted
+    done = sum(map(len, request.texts)) - left
+    # What is not counted yet is likely to be as dense as what is.
+    guess = (
+        (low - request.fixed) * (done + left) // done + request.fixed if done else request.facts.tokens.likely
+    )
+    return request.facts.with_tokens(TokenCount(low, min(max(guess, low), high), high))
 
 
 def _checked(decision: Decision) -> Decision:
