@@ -1,1 +1,6 @@
 """A LlamaIndex LLM that picks the OpenAI model for each call."""
+
+from llama_index.llms.routed.base import RoutedLLM
+from llama_index.llms.routed.events import RoutingDecisionEvent, record_routing
+
+__all__ = ["RoutedLLM", "RoutingDecisionEvent", "record_routing"]

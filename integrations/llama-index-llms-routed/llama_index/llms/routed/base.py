@@ -1,0 +1,313 @@
+"""RoutedLLM: the framework's OpenAI class by type and surface, a choice of model for each call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+    MessageRole,
+)
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer, field_validator
+from llama_index.core.constants import DEFAULT_TEMPERATURE
+from llama_index.core.llms.loading import RECOGNIZED_LLMS
+from llama_index.core.types import PydanticProgramMode
+from llama_index.llms.routed.calls import RoutedCall
+from llama_index.llms.routed.delegates import ChatDelegate, Delegates, ResponsesDelegate
+from llama_index.llms.routed.own import OwnRouter
+from llama_index.llms.routed.reading import parameters, portable, read_request
+from llama_index.llms.routed.sending import payload
+from llama_index.llms.routed.turns import Turns
+from llama_index.llms.routed.upstream import CarefulOpenAI
+from openai import AsyncOpenAI
+from openai import OpenAI as SyncOpenAI
+from typing_extensions import override
+
+from routed_llm import Catalog, Decision, Policy, Request, Router
+
+__all__ = ["RoutedLLM"]
+
+_ANY_SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "any", "strict": True, "schema": {"type": "object", "properties": {}}},
+}
+_DEFAULT_POLICY = Policy()
+
+
+class RoutedLLM(CarefulOpenAI):
+    """An OpenAI LLM whose model is chosen for each call.
+
+    It takes every argument of :class:`llama_index.llms.openai.OpenAI` and those below. ``model`` is the
+    baseline: the model that the program was written for, which the quality floor refers to and whose name
+    ``metadata`` reports. A ``model=`` given to a single call is used for that call.
+
+    Args:
+        model: the baseline; the policy's own when left out.
+        temperature: as upstream; sent to the models that take one.
+        max_tokens: the most tokens of an answer.
+        policy: what is wanted of routing: a Policy, or its keywords as a dictionary.
+        router: the router that decides; by default one for this LLM, made from ``catalog``.
+        catalog: the models there are; the packaged ones when left out.
+        context_window: what ``metadata`` advertises, up to which LlamaIndex packs prompts. None for what
+            the baseline and the cheapest model take at the price of a small prompt; ``"largest"`` for
+            what any model in the pool takes; or a number of tokens. Longer requests are routed as well.
+        stream_usage: whether streams are asked for their usage. Turn it off for servers that refuse
+            ``stream_options``; what a stream cost is then not known.
+
+    Raises:
+        PolicyError: when the policy is wrong.
+        CatalogError: when the baseline is not in the catalog (at the first call).
+
+    Examples:
+        ```python
+        from llama_index.llms.routed import RoutedLLM
+
+        llm = RoutedLLM(model="gpt-4o")
+        response = llm.complete("Say hello.")
+        print(response.additional_kwargs["routing"]["model"])
+        ```
+    """
+
+    policy: Policy | None = Field(default=None, description="What is wanted of routing.")
+    router: Router | None = Field(default=None, exclude=True, repr=False, description="What decides.")
+    catalog: Catalog | None = Field(default=None, exclude=True, repr=False, description="The models.")
+    context_window: int | Literal["largest"] | None = Field(
+        default=None, description="The context window to advertise; None to work it out."
+    )
+    stream_usage: bool = Field(default=True, description="Whether streams are asked for their usage.")
+
+    _delegates: Delegates = PrivateAttr(default_factory=Delegates)
+    _turns: Turns = PrivateAttr(default_factory=Turns)
+    _own: OwnRouter = PrivateAttr(default_factory=OwnRouter)
+
+    def __init__(
+        self,
+        model: str | None = None,
+        temperature: float = DEFAULT_TEMPERATURE,
+        max_tokens: int | None = None,
+        *,
+        policy: Policy | Mapping[str, Any] | None = None,
+        router: Router | None = None,
+        catalog: Catalog | None = None,
+        context_window: int | Literal["largest"] | None = None,
+        stream_usage: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        wanted = Policy(**policy) if isinstance(policy, Mapping) else policy
+        super().__init__(
+            temperature=temperature,
+            max_tokens=max_tokens,
+            policy=wanted,
+            router=router,
+            catalog=catalog,
+            context_window=context_window,
+            stream_usage=stream_usage,
+            **kwargs,
+        )
+        # Set afterwards: the constructor compares the name with its tables, changes the temperature by it
+        # and refuses models that only Responses has.
+        self.model = model or (wanted or (router.policy if router else _DEFAULT_POLICY)).baseline
+        self._policy()  # a wrong policy is refused here and not at the first call
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _read_policy(cls, value: Any) -> Any:
+        return Policy(**value) if isinstance(value, Mapping) else value
+
+    @field_serializer("policy")
+    def _write_policy(self, policy: Policy | None) -> dict[str, Any] | None:
+        if policy is None:
+            return None
+        plain = policy.to_dict()
+        cap = plain["max_cost_per_call"]
+        return {**plain, "max_cost_per_call": None if cap is None else str(cap)}
+
+    @classmethod
+    @override
+    def class_name(cls) -> str:
+        return "routed_llm"
+
+    @property
+    @override
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(
+            context_window=self._advertised(),
+            num_output=self.max_tokens or -1,
+            is_chat_model=True,
+            is_function_calling_model=True,
+            model_name=self.model,
+            system_role=MessageRole.SYSTEM,
+        )
+
+    # ----- the eight endpoints: not decorated, since the delegate's own fire the events
+
+    @override
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        call = self._route(messages, kwargs)
+        with call.sending():
+            answer: ChatResponse = call.delegate.chat(call.messages, **call.kwargs)
+        return call.finished(answer)
+
+    @override
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        call = self._route([ChatMessage(prompt)], kwargs)
+        with call.sending():
+            answer: CompletionResponse = call.delegate.complete(prompt, formatted=formatted, **call.kwargs)
+        return call.finished(answer)
+
+    @override
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        call = self._route(messages, kwargs, stream=True)
+        return call.follow(call.delegate.stream_chat(call.messages, **call.kwargs))
+
+    @override
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        call = self._route([ChatMessage(prompt)], kwargs, stream=True)
+        return call.follow(call.delegate.stream_complete(prompt, formatted=formatted, **call.kwargs))
+
+    @override
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        call = await self._aroute(messages, kwargs)
+        with call.sending():
+            answer: ChatResponse = await call.delegate.achat(call.messages, **call.kwargs)
+        return call.finished(answer)
+
+    @override
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        call = await self._aroute([ChatMessage(prompt)], kwargs)
+        with call.sending():
+            answer: CompletionResponse = await call.delegate.acomplete(
+                prompt, formatted=formatted, **call.kwargs
+            )
+        return call.finished(answer)
+
+    @override
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        call = await self._aroute(messages, kwargs, stream=True)
+        return call.afollow(await call.delegate.astream_chat(call.messages, **call.kwargs))
+
+    @override
+    async def astream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponseAsyncGen:
+        call = await self._aroute([ChatMessage(prompt)], kwargs, stream=True)
+        chunks = await call.delegate.astream_complete(prompt, formatted=formatted, **call.kwargs)
+        return call.afollow(chunks)
+
+    # ----- routing
+
+    @override
+    def _should_use_structure_outputs(self) -> bool:
+        if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
+            return False
+        given = {**self._given({}), "response_format": _ANY_SCHEMA}
+        request = read_request([ChatMessage("")], given)
+        return self._router().explain(request, policy=self._policy()).model is not None
+
+    def explain(self, messages: str | Sequence[ChatMessage], **kwargs: Any) -> Decision:
+        """Return the Decision for a request without sending anything; its ``chosen`` is None if nothing fits.
+
+        Args:
+            messages: what ``chat`` or ``complete`` would be given.
+            kwargs: what they would be given besides.
+
+        Raises:
+            RequestError: when the request itself is wrong.
+            PolicyError: when a pattern of the policy matches no model.
+            CatalogError: when the policy or the call names an unknown model.
+        """
+        asked = [ChatMessage(messages)] if isinstance(messages, str) else messages
+        request = self._read(asked, self._given(kwargs), stream=bool(kwargs.get("stream")))
+        return self._router().explain(request, policy=self._policy())
+
+    def _route(
+        self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
+    ) -> RoutedCall:
+        given = self._given(kwargs)
+        router, request = self._router(), self._read(messages, given, stream=stream)
+        decision = router.decide(request, policy=self._policy())
+        return self._call(
+            router,
+            decision,
+            messages,
+            given,
+            self._delegate(decision, given, client=self._get_client()),
+            stream,
+        )
+
+    async def _aroute(
+        self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
+    ) -> RoutedCall:
+        given = self._given(kwargs)
+        router, request = self._router(), self._read(messages, given, stream=stream)
+        decision = await router.adecide(request, policy=self._policy())
+        return self._call(
+            router,
+            decision,
+            messages,
+            given,
+            self._delegate(decision, given, aclient=self._get_aclient()),
+            stream,
+        )
+
+    def _given(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        return parameters(self, kwargs)
+
+    def _read(self, messages: Sequence[ChatMessage], given: Mapping[str, Any], *, stream: bool) -> Request:
+        author = self._turns.author(given.get("previous_response_id"))
+        before = self._turns.before(messages)
+        return read_request(messages, given, stream=stream, previous=before, locked_to=author)
+
+    def _call(
+        self,
+        router: Router,
+        decision: Decision,
+        messages: Sequence[ChatMessage],
+        given: Mapping[str, Any],
+        delegate: ChatDelegate | ResponsesDelegate,
+        stream: bool,
+    ) -> RoutedCall:
+        return RoutedCall(
+            router=router,
+            decision=decision,
+            delegate=delegate,
+            messages=[portable(message) for message in messages],
+            kwargs=payload(decision, given, stream=stream, stream_usage=self.stream_usage),
+            remember=partial(self._turns.remember, tuple(messages)),
+        )
+
+    def _delegate(
+        self,
+        decision: Decision,
+        given: Mapping[str, Any],
+        *,
+        client: SyncOpenAI | None = None,
+        aclient: AsyncOpenAI | None = None,
+    ) -> ChatDelegate | ResponsesDelegate:
+        window = self._router().catalog.get(decision.model or "").limits.context_window
+        modalities = tuple(given.get("modalities") or ())
+        return self._delegates.get(self, decision, window, modalities, client=client, aclient=aclient)
+
+    def _router(self) -> Router:
+        return self.router if self.router is not None else self._own.get(self.catalog)
+
+    def _policy(self) -> Policy:
+        policy = self.policy or (self.router.policy if self.router is not None else _DEFAULT_POLICY)
+        return self._own.policy(policy, self.model)
+
+    def _advertised(self) -> int:
+        if isinstance(self.context_window, int):
+            return self.context_window
+        return self._own.window(self._router(), self._policy(), self._given({}), self.context_window)
+
+
+RECOGNIZED_LLMS[RoutedLLM.class_name()] = RoutedLLM

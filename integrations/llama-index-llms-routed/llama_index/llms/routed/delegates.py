@@ -1,0 +1,272 @@
+"""The objects that make the calls: one of the framework's own OpenAI classes for each model and endpoint.
+
+A delegate carries the name of the model it calls, so that events, callbacks and spans name it. What is
+sent is worked out beforehand: a delegate adds the model's name and nothing else, and asks none of the
+framework's own tables of model names.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
+from threading import Lock
+from typing import Any, Final, cast
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    ContentBlock,
+    LLMMetadata,
+    TextBlock,
+)
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.llms.openai import OpenAI, OpenAIResponses
+from llama_index.llms.routed.sending import RESPONSES
+from openai import APIError, AsyncOpenAI
+from openai import OpenAI as SyncOpenAI
+from openai.types.responses import (
+    ResponseCompletedEvent,
+    ResponseErrorEvent,
+    ResponseFailedEvent,
+    ResponseIncompleteEvent,
+)
+from typing_extensions import override
+
+from routed_llm import Call, Decision
+
+__all__ = ["ChatDelegate", "Delegates", "ResponsesDelegate"]
+
+_NO_CLIENT: Final = cast(Any, object())
+"""Stands where a delegate has no use for a client: upstream's constructor would make one."""
+
+_KEPT: Final = 64
+"""Delegates kept at a time; each is small, and a new one takes a fraction of a millisecond."""
+
+
+class ChatDelegate(OpenAI):
+    """One model on Chat Completions."""
+
+    api_key: str | None = Field(default=None, exclude=True, repr=False)
+    _described: LLMMetadata = PrivateAttr()
+
+    def __init__(self, described: LLMMetadata, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Set afterwards: the constructor compares the name and changes the temperature by it.
+        self.model = described.model_name
+        self._described = described
+
+    @property
+    @override
+    def metadata(self) -> LLMMetadata:
+        return self._described
+
+    @override
+    def _get_client(self) -> SyncOpenAI:
+        return cast(SyncOpenAI, self._client)
+
+    @override
+    def _get_aclient(self) -> AsyncOpenAI:
+        return cast(AsyncOpenAI, self._aclient)
+
+    @override
+    def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
+        return {"model": self.model, **kwargs}
+
+
+class ResponsesDelegate(OpenAIResponses):
+    """One model on Responses, streaming as the Chat Completions class does: the text so far."""
+
+    api_key: str | None = Field(default=None, exclude=True, repr=False)
+    _described: LLMMetadata = PrivateAttr()
+
+    def __init__(self, described: LLMMetadata, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = described.model_name
+        self._described = described
+
+    @property
+    @override
+    def metadata(self) -> LLMMetadata:
+        return self._described
+
+    @override
+    def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
+        return {"model": self.model, **kwargs}
+
+    @override
+    def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return _counted(cast(ChatResponse, super()._chat(messages, **kwargs)))
+
+    @override
+    async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return _counted(cast(ChatResponse, await super()._achat(messages, **kwargs)))
+
+    @override
+    def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        events: Iterator[ChatResponse] = super()._stream_chat(messages, **kwargs)
+
+        def gen() -> ChatResponseGen:
+            so_far = _SoFar()
+            for event in events:
+                yield so_far.add(event)
+
+        return gen()
+
+    @override
+    async def _astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        events: AsyncIterator[ChatResponse] = await super()._astream_chat(messages, **kwargs)
+
+        async def gen() -> ChatResponseAsyncGen:
+            so_far = _SoFar()
+            async for event in events:
+                yield so_far.add(event)
+
+        return gen()
+
+
+class Delegates:
+    """Delegates already made, safe to share between threads; a copy or a pickle of it starts empty."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._made: OrderedDict[Hashable, ChatDelegate | ResponsesDelegate] = OrderedDict()
+
+    def __reduce__(self) -> tuple[type[Delegates], tuple[()]]:
+        return (Delegates, ())
+
+    def get(
+        self,
+        llm: OpenAI,
+        decision: Decision,
+        window: int,
+        modalities: tuple[str, ...],
+        *,
+        client: SyncOpenAI | None,
+        aclient: AsyncOpenAI | None,
+    ) -> ChatDelegate | ResponsesDelegate:
+        """Return the delegate for a decision and what the LLM's fields say now, making it if need be.
+
+        Args:
+            llm: whose fields count.
+            decision: a decision that chose.
+            window: the chosen model's context window, for its metadata.
+            modalities: the kinds of output asked for.
+            client: the client for threads, or None when the call is asynchronous.
+            aclient: the client of the running event loop, or None when the call is not asynchronous.
+        """
+        call = decision.call
+        if call is None:
+            raise AssertionError("a decision without a choice is raised before a delegate is needed")
+        # Objects are in the key by identity: a delegate keeps them alive, so no other takes their place.
+        shared = (client, aclient, llm.callback_manager, llm.rate_limiter)
+        values = (llm.temperature, llm.max_tokens, llm.api_base, llm.reuse_client, modalities)
+        key = (call.endpoint, call.model, call.base_url, tuple(map(id, shared)), values)
+        if not llm.reuse_client:
+            return _make(llm, call, window, modalities, client, aclient)
+        with self._lock:
+            delegate = self._made.get(key)
+            if delegate is None:
+                delegate = self._made[key] = _make(llm, call, window, modalities, client, aclient)
+                while len(self._made) > _KEPT:
+                    self._made.popitem(last=False)
+            else:
+                self._made.move_to_end(key)
+            return delegate
+
+
+def _make(
+    llm: OpenAI,
+    call: Call,
+    window: int,
+    modalities: tuple[str, ...],
+    client: SyncOpenAI | None,
+    aclient: AsyncOpenAI | None,
+) -> ChatDelegate | ResponsesDelegate:
+    described = LLMMetadata(
+        context_window=window,
+        num_output=llm.max_tokens or -1,
+        is_chat_model=True,
+        is_function_calling_model=True,
+        model_name=call.model,
+    )
+    common: dict[str, Any] = {
+        "temperature": llm.temperature,
+        "api_key": llm.api_key,
+        "api_base": call.base_url or llm.api_base,
+        "api_version": llm.api_version,
+        # The client retries, and what a stream's first chunk brings as well. Both retrying would multiply.
+        "max_retries": 0,
+        "callback_manager": llm.callback_manager,
+        "rate_limiter": llm.rate_limiter,
+        "openai_client": _at(client, call.base_url),
+        "async_openai_client": _at(aclient, call.base_url),
+    }
+    if call.endpoint == RESPONSES:
+        return ResponsesDelegate(described, max_output_tokens=llm.max_tokens, **common)
+    kinds = list(modalities) or None
+    return ChatDelegate(
+        described, max_tokens=llm.max_tokens, modalities=kinds, reuse_client=llm.reuse_client, **common
+    )
+
+
+def _at(client: Any, base_url: str | None) -> Any:
+    if client is None:
+        return _NO_CLIENT
+    return client if base_url is None else client.with_options(base_url=base_url)
+
+
+class _SoFar:
+    """What a Responses stream has said until now, in the order it was said."""
+
+    def __init__(self) -> None:
+        self._blocks: list[ContentBlock] = []
+
+    def add(self, response: ChatResponse) -> ChatResponse:
+        """Replace an event's own part by all that was said until then.
+
+        Raises:
+            APIError: when the event says that the answer failed, which the SDK reports as any event.
+        """
+        event = response.raw
+        if isinstance(event, ResponseFailedEvent | ResponseErrorEvent):
+            raise _failure(event)
+        if isinstance(event, ResponseCompletedEvent | ResponseIncompleteEvent):
+            whole = OpenAIResponses._parse_response_output(event.response.output)
+            self._blocks = list(whole.message.blocks)
+            response.raw = event.response
+        else:
+            for block in response.message.blocks:
+                self._append(block)
+        response.message = ChatMessage(role=response.message.role, blocks=list(self._blocks))
+        response.delta = response.delta or ""
+        response.additional_kwargs = dict(response.additional_kwargs)
+        return _counted(response)
+
+    def _append(self, block: ContentBlock) -> None:
+        last = self._blocks[-1] if self._blocks else None
+        if isinstance(block, TextBlock) and isinstance(last, TextBlock):
+            self._blocks[-1] = TextBlock(text=last.text + block.text)
+        else:
+            self._blocks.append(block)
+
+
+def _counted(response: ChatResponse) -> ChatResponse:
+    """Add the token counts by the names that the Chat Completions class gives them."""
+    usage = getattr(response.raw, "usage", None)
+    if usage is not None:
+        response.additional_kwargs.update(
+            usage=usage,
+            prompt_tokens=usage.input_tokens,
+            completion_tokens=usage.output_tokens,
+            total_tokens=usage.total_tokens,
+        )
+    return response
+
+
+def _failure(event: ResponseFailedEvent | ResponseErrorEvent) -> APIError:
+    error = event.response.error if isinstance(event, ResponseFailedEvent) else event
+    message = getattr(error, "message", None) or "The response failed and the server gave no reason."
+    body = {"message": message, "code": getattr(error, "code", None), "param": getattr(error, "param", None)}
+    return APIError(message, request=cast(Any, None), body=body)

@@ -1,0 +1,68 @@
+"""Where a decision shows besides the response: an event on the dispatcher, and a log of a block of code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from llama_index.core.instrumentation.events import BaseEvent
+from llama_index_instrumentation import get_dispatcher
+
+from routed_llm import Decision
+
+__all__ = ["RoutingDecisionEvent", "announce", "record_routing"]
+
+dispatcher = get_dispatcher(__name__)
+
+# A tuple and not a list: what an inner block adds must not show in the blocks of other tasks.
+_LOGS: ContextVar[tuple[list[dict[str, Any]], ...]] = ContextVar("routed_llm_logs", default=())
+
+
+class RoutingDecisionEvent(BaseEvent):
+    """A model was chosen for a call that is about to be sent.
+
+    Attributes:
+        model: catalog id of the chosen model.
+        effort: the reasoning effort it is sent, or None.
+        endpoint: ``chat_completions`` or ``responses``.
+        routing: the record; what the call cost is added to it when the answer is complete.
+    """
+
+    model: str | None
+    effort: str | None
+    endpoint: str | None
+    routing: dict[str, Any]
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name by which LlamaIndex's instrumentation knows the event."""
+        return "RoutingDecisionEvent"
+
+
+@contextmanager
+def record_routing() -> Iterator[list[dict[str, Any]]]:
+    """Collect the record of every call that is sent inside the block, in order.
+
+    It follows asyncio tasks and the threads that LlamaIndex starts, for the places where the framework
+    drops a response's metadata (agents, query engines, structured LLMs). A bare ``threading.Thread``
+    does not take the context along.
+    """
+    log: list[dict[str, Any]] = []
+    token = _LOGS.set((*_LOGS.get(), log))
+    try:
+        yield log
+    finally:
+        _LOGS.reset(token)
+
+
+def announce(decision: Decision, routing: dict[str, Any]) -> None:
+    """Show a decision on the dispatcher and in every open log."""
+    dispatcher.event(
+        RoutingDecisionEvent(
+            model=decision.model, effort=decision.effort, endpoint=decision.endpoint, routing=routing
+        )
+    )
+    for log in _LOGS.get():
+        log.append(routing)

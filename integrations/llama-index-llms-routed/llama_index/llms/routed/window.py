@@ -1,0 +1,95 @@
+"""How much text LlamaIndex is told that it may pack into one prompt.
+
+A larger window does not mean fewer dollars: packing fills whatever is advertised, and a full prompt that
+only a dearer model can take, or that crosses the length above which a model charges more for the whole
+request, costs more than two smaller ones. All that is asked here is asked of the router.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
+from llama_index.llms.routed.reading import read_request
+
+from routed_llm import Decision, Policy, Request, Router, TokenCount
+
+__all__ = ["largest", "workhorse"]
+
+_SMALL: Final = 8_000
+"""Tokens of a prompt that every chat model takes: what it costs there is the rate to compare with."""
+
+_MOST: Final = 4_000_000
+"""Tokens above which no window is looked for."""
+
+_STEP: Final = 1_000
+_MARGIN: Final = 128
+"""Tokens that packing does not count: the framing of messages, and the padding it keeps itself."""
+
+_DEARER: Final = Decimal("1.1")
+"""A token of a long prompt may cost this many times what one more costs in a small prompt."""
+
+
+def workhorse(router: Router, policy: Policy, given: dict[str, Any]) -> int:
+    """Return the window up to which the baseline and the cheapest model both take a prompt.
+
+    Args:
+        router: the router that decides calls.
+        policy: what the user wants; its baseline is the model the program was written for.
+        given: the parameters that every call has, the output cap among them.
+    """
+    explain = _explainer(router, policy, given)
+    small, double = explain(_SMALL).dollars, explain(2 * _SMALL).dollars
+
+    def cheap(tokens: int) -> bool:
+        decision = explain(tokens)
+        if small is None or double is None or decision.dollars is None:
+            return decision.model is not None
+        return decision.dollars - small <= (double - small) / _SMALL * (tokens - _SMALL) * _DEARER
+
+    cheapest = _search(cheap)
+    own = _explainer(router, policy.replace(models=(policy.baseline,), exclude=(), at_least=None), given)
+    baseline = _search(lambda tokens: own(tokens).model is not None)
+    # A baseline that can no longer be called says nothing about the prompts the others should get.
+    return _advertised(min(cheapest, baseline) if baseline else cheapest, given)
+
+
+def largest(router: Router, policy: Policy, given: dict[str, Any]) -> int:
+    """Return the window of the longest prompt that any model in the pool takes."""
+    explain = _explainer(router, policy, given)
+    return _advertised(_search(lambda tokens: explain(tokens).model is not None), given)
+
+
+def _advertised(room: int, given: dict[str, Any]) -> int:
+    """Add to the input what LlamaIndex itself takes off for the output, and round down."""
+    output = given.get("max_tokens") or DEFAULT_NUM_OUTPUTS
+    return max(room + int(output) - _MARGIN, 0) // _STEP * _STEP
+
+
+def _explainer(router: Router, policy: Policy, given: dict[str, Any]) -> Callable[[int], Decision]:
+    request = read_request([ChatMessage("")], given)
+
+    def explain(tokens: int) -> Decision:
+        return router.explain(_sized(request, tokens), policy=policy)
+
+    return explain
+
+
+def _sized(request: Request, tokens: int) -> Request:
+    facts = request.facts
+    return replace(request, facts=facts.with_tokens(TokenCount.of(tokens)), texts=(), fixed=tokens)
+
+
+def _search(served: Callable[[int], bool]) -> int:
+    """Return the most tokens that are served, to within a few; 0 when not even a small prompt is."""
+    low, high = _SMALL - 1, _MOST
+    if served(high):
+        return high
+    while high - low > _MARGIN // 4:
+        middle = (low + high) // 2
+        low, high = (middle, high) if served(middle) else (low, middle)
+    return low if low >= _SMALL else 0
