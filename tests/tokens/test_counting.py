@@ -62,12 +62,13 @@ def test_short_prompt_is_never_counted(spy: Spy) -> None:
 
 
 def test_making_one_loads_no_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds need no counter, not even the default one."""
+    """Bounds need no counter, not even the default one, and no memo, which would hash the text."""
 
-    def refuse() -> None:
-        raise AssertionError("a counter was asked for")
+    def refuse(*_: object) -> None:
+        raise AssertionError("a counter or the memo was asked")
 
     monkeypatch.setattr("routed_llm.tokens.counting.default_counter", refuse)
+    monkeypatch.setattr(Memo, "get", refuse)
     assert Counting(["hello"], memo=Memo()).settle([5, 1_000]) == (1, 5)
 
 
@@ -147,6 +148,7 @@ def test_repeat_is_not_counted_again(spy: Spy) -> None:
     calls = len(spy.calls)
     copies = ["".join(list(text)) for text in texts]
     again = Counting(copies, memo=memo, counter=spy)
+    again.recall()
     assert (again.low, again.high) == (first, first)
     assert again.exact() == first == truth(texts)
     assert len(spy.calls) == calls
@@ -160,6 +162,7 @@ def test_partial_count_is_continued(spy: Spy) -> None:
     begun = spy.characters
     assert 0 < begun < len(text)
     again = Counting([text], memo=memo, counter=spy)
+    again.recall()
     assert again.low > 20_000
     assert again.uncounted == len(text) - begun
     assert again.exact() == truth([text])

@@ -22,9 +22,10 @@ INLINE: Final = 32_768
 class Counting:
     """The token count of a list of texts, known between `low` and `high`.
 
-    Making one reads no text and loads no vocabulary. `settle` counts, the text with most uncertainty
-    first, in parts of 64 KB, and stops as soon as the answer cannot change a decision; `exact` counts
-    all. What was counted is kept in a memo, also in part, for the next list that holds the same text.
+    Making one reads no text and loads no vocabulary. `settle` looks up what is known and counts the rest,
+    the text with most uncertainty first, in parts of 64 KB, and stops as soon as the answer cannot change
+    a decision; `exact` counts all. What was counted is kept in a memo, also in part, for the next list
+    that holds the same text.
 
     Not to be shared between threads; the memo and the counter may be.
 
@@ -33,7 +34,7 @@ class Counting:
         high: most tokens possible; equal to `low` when all is counted.
     """
 
-    __slots__ = ("_counter", "_known", "_memo", "_texts", "_tight", "high", "low")
+    __slots__ = ("_counter", "_known", "_memo", "_new", "_texts", "_tight", "high", "low")
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class Counting:
         memo: Memo | None = None,
         counter: TextCounter | None = None,
     ) -> None:
-        """Start from what the memo knows.
+        """Start from bounds that need no reading.
 
         Args:
             texts: the texts to count together.
@@ -51,6 +52,7 @@ class Counting:
             memo: where counts are kept; the process's own if None.
             counter: the counter to use; the default one if None, chosen when a count is needed.
         """
+        self._new: list[str] = []
         self._texts: list[str] = []
         self._known: list[Partial] = []
         self._memo = memos.shared if memo is None else memo
@@ -64,23 +66,29 @@ class Counting:
         self.low += known
         self.high += known
         for text in texts:
-            partial = self._memo.get(text)
-            if partial is not None and partial.done == len(text):
-                self.low += partial.tokens
-                self.high += partial.tokens
-            elif text:
-                self._add_unknown(text, partial or Partial(0, 0, bounds(text)[1]))
+            fewest, most = bounds(text)
+            self.low += fewest
+            self.high += most
+            self._new.append(text)
 
-    def _add_unknown(self, text: str, partial: Partial) -> None:
-        self._texts.append(text)
-        self._known.append(partial)
-        self.low += partial.tokens + _fewest(text, partial)
-        self.high += partial.tokens + partial.left
-        self._tight = False
+    def recall(self) -> None:
+        """Narrow the bounds by what the memo knows of the texts; reads each text once, for its hash."""
+        new, self._new = self._new, []
+        for text in new:
+            fewest, most = bounds(text)
+            known = self._memo.get(text) or Partial(0, 0, most)
+            rest = _fewest(text, known)
+            self.low += known.tokens + rest - fewest
+            self.high += known.tokens + known.left - most
+            if known.done < len(text):
+                self._texts.append(text)
+                self._known.append(known)
+                self._tight = False
 
     @property
     def is_exact(self) -> bool:
         """Whether every text is counted."""
+        self.recall()
         return self.low == self.high
 
     @property
@@ -89,6 +97,7 @@ class Counting:
 
         For money, not for limits; see `text.likely` for how far off it may be.
         """
+        self.recall()
         guess = self.low
         for text, known in zip(self._texts, self._known, strict=True):
             guess -= _fewest(text, known)
@@ -99,6 +108,7 @@ class Counting:
     @property
     def uncounted(self) -> int:
         """Characters that are not counted yet."""
+        self.recall()
         return sum(len(text) - known.done for text, known in zip(self._texts, self._known, strict=True))
 
     def is_settled(self, thresholds: Iterable[int]) -> bool:
@@ -112,7 +122,10 @@ class Counting:
         A threshold separates them if the count may be at most the threshold and may be more: a context
         window, the limit of a price tier, the tokens that a budget pays for.
         """
-        if not self.is_settled(thresholds) and not self._tight:
+        if self.is_settled(thresholds):
+            return self.low, self.high
+        self.recall()
+        if not self._tight:
             self._tighten(thresholds)
         while not self.is_settled(thresholds):
             self._count(self._next())
@@ -130,6 +143,7 @@ class Counting:
 
     def exact(self) -> int:
         """Count everything that is not counted yet and return the number of tokens."""
+        self.recall()
         while self._texts:
             self._count(self._next())
         return self.low
@@ -143,11 +157,14 @@ class Counting:
         return await asyncio.to_thread(self.exact)
 
     def _is_quick(self) -> bool:
-        return not self._texts or (self.uncounted <= INLINE and (self._counter is not None or is_warm()))
+        uncounted = self.uncounted
+        return not uncounted or (uncounted <= INLINE and (self._counter is not None or is_warm()))
 
     def _tighten(self, thresholds: Sequence[int]) -> None:
         """Replace the bound of 4 bytes a character by the true length, largest gap first."""
         self._tight = True
+        if self.is_settled(thresholds):
+            return
         for index in sorted(range(len(self._texts)), key=lambda at: -self._known[at].left):
             text, known = self._texts[index], self._known[index]
             if known.done or text.isascii():
