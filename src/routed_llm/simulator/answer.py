@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import random
 from typing import Any
 
@@ -61,16 +62,13 @@ class Script:
     times: int = 1
 
 
-def answer(
-    ask: Ask, model: SimulatedModel, room: int, key: str, script: Script | None = None
-) -> Answer:
+def answer(ask: Ask, model: SimulatedModel, room: int, key: str, script: Script | None = None) -> Answer:
     """Return the answer to a request.
 
-    Args:
-        room: most output tokens: the cap, the model's own limit and what is left of the window.
-        key: seed, request and number of the choice; the same key gives the same answer.
+    `room` is the most output tokens: the cap, the model's own limit, what is left of the window. `key` is
+    made of seed, request and number of the choice; the same key gives the same answer.
     """
-    rng = random.Random(hashlib.sha256(key.encode()).digest())
+    rng = random.Random(hashlib.sha256(key.encode("utf-8", "replace")).digest())  # noqa: S311
     reasoning = _reasoning(ask, rng)
     if script is not None and script.reasoning_tokens is not None:
         reasoning = script.reasoning_tokens
@@ -94,8 +92,6 @@ def _reasoning(ask: Ask, rng: random.Random) -> int:
 
 def _calls(ask: Ask, rng: random.Random, script: Script | None) -> list[Call]:
     if script is not None and script.tool_calls:
-        import json
-
         return [
             Call(id=_id(rng), name=name, arguments=value if isinstance(value, str) else json.dumps(value))
             for name, value in script.tool_calls

@@ -13,7 +13,7 @@ _MILLION = Decimal(1_000_000)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """Tokens of one request; `cached`, `written` and `audio_in` are parts of `prompt`, the others of `completion`."""
+    """Tokens of one request; cached, written and audio_in are parts of prompt, the rest of completion."""
 
     prompt: int
     completion: int = 0
@@ -31,7 +31,7 @@ class Used:
 def tier_for(model: SimulatedModel, asked: str) -> str:
     """Return the service tier that serves the request, as the response reports it.
 
-    A tier that the model does not offer is served at the default one, as OpenAI's pricing page says of fast mode.
+    A tier that the model does not offer is served at the default one, as the pricing page says of fast mode.
     """
     wanted = {"fast": "priority", "auto": "default", "": "default", "scale": "default"}.get(asked, asked)
     if wanted == "default" or wanted in model.prices:

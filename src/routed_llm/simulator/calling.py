@@ -8,14 +8,10 @@ import re
 from typing import Any
 
 from routed_llm.simulator.ask import Ask, Tool
+from routed_llm.simulator.frozen import load
 from routed_llm.simulator.schema_instance import Hints, instance
 
 _WORD = re.compile(r"[A-Za-z]{3,}")
-_COMMON = frozenset(
-    "the and for with from that this what when where which who how are can you your use using tool tools get "
-    "set call please give tell return returns value input output function into about into any all some given "
-    "one two name text string number list user want need run make".split()
-)
 _AND = re.compile(r",\s*(?:and\s+)?|\s+and\s+")
 Planned = tuple[Tool, str]
 
@@ -63,12 +59,13 @@ def _overlap(tool: Tool, said: frozenset[str]) -> int:
 
 def _words(text: str) -> frozenset[str]:
     stems = (re.sub(r"(?:ing|ies|es|s|ed|er)$", "", word.lower()) for word in _WORD.findall(text))
-    return frozenset(stem for stem in stems if stem not in _COMMON and len(stem) > 2)
+    common = load("words")["common"].split()
+    return frozenset(stem for stem in stems if stem not in common and len(stem) > 2)
 
 
 def _calls(tool: Tool, prompt: str, rng: random.Random) -> list[Planned]:
     if tool.kind == "custom":
-        return [(tool, _custom_input(tool, prompt))]
+        return [(tool, _custom_input(prompt))]
     literal = re.findall(rf"(?<!\w){re.escape(tool.name)}\(([^()]*)\)", prompt)
     if len(set(literal)) > 1:
         return [(tool, _arguments(tool, text, rng)) for text in dict.fromkeys(literal)]
@@ -86,9 +83,9 @@ def _several(tool: Tool, prompt: str) -> list[tuple[str, Any]]:
     properties: dict[str, Any] = tool.parameters.get("properties") or {}
     if len(properties) != 1:
         return []
-    (key, row), = properties.items()
+    ((key, row),) = properties.items()
     kind = row.get("type") if isinstance(row, dict) else None
-    hints = Hints(prompt, random.Random(0))
+    hints = Hints(prompt, random.Random(0))  # noqa: S311
     if kind in ("integer", "number") and len(hints.numbers) > 1 and " and " in prompt:
         return [(key, int(n) if n == int(n) else n) for n in hints.numbers]
     if kind != "string" or row.get("enum"):
@@ -110,7 +107,7 @@ def _arguments(tool: Tool, text: str, rng: random.Random) -> str:
     return json.dumps(instance(tool.parameters, Hints(text, rng)), ensure_ascii=False)
 
 
-def _custom_input(tool: Tool, prompt: str) -> str:
+def _custom_input(prompt: str) -> str:
     fenced = re.search(r"```(?:\w*\n)?(.*?)```", prompt, re.S)
     if fenced:
         return fenced[1].strip()

@@ -103,7 +103,9 @@ def chunks(
     """Yield the chunks of a streamed reply; the last one carries the usage when it was asked for."""
     base = envelope.base("chat.completion.chunk")
 
-    def chunk(index: int, delta: dict[str, Any], finish: str | None = None, probs: Any = None) -> dict[str, Any]:
+    def chunk(
+        index: int, delta: dict[str, Any], finish: str | None = None, probs: Any = None
+    ) -> dict[str, Any]:
         choice = {"index": index, "delta": delta, "logprobs": probs, "finish_reason": finish}
         row = {**base, "choices": [choice]}
         if include_usage:

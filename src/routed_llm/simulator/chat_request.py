@@ -12,7 +12,17 @@ from routed_llm.simulator.frozen import load
 from routed_llm.simulator.models import SimulatedModel
 from routed_llm.simulator.toolbox import read_choice, read_format, read_tools
 
-_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "refusal", "audio", "function_call", "annotations")
+_KEYS = (
+    "role",
+    "content",
+    "name",
+    "tool_calls",
+    "tool_call_id",
+    "refusal",
+    "audio",
+    "function_call",
+    "annotations",
+)
 _PARTS = {
     "user": ("text", "image_url", "input_audio", "file"),
     "assistant": ("text", "refusal"),
@@ -40,7 +50,9 @@ def check_messages(body: dict[str, Any]) -> None:
 def _check_content(i: int, role: str, message: dict[str, Any]) -> None:
     content = message.get("content")
     if content is None:
-        if role == "assistant" and any(message.get(k) for k in ("tool_calls", "refusal", "audio", "function_call")):
+        if role == "assistant" and any(
+            message.get(k) for k in ("tool_calls", "refusal", "audio", "function_call")
+        ):
             return
         raise failure("content_null", index=i)
     if isinstance(content, str):
@@ -196,5 +208,7 @@ def _audio_format(model: SimulatedModel, body: dict[str, Any], turns: tuple[Turn
     if body.get("stream") and kind != "pcm16":
         raise failure("audio_stream_format", value=kind)
     if kind not in ("wav", "mp3", "pcm16"):
-        raise failure("invalid_value", param="audio.format", value=kind, supported=listed(["wav", "mp3", "pcm16"]))
+        raise failure(
+            "invalid_value", param="audio.format", value=kind, supported=listed(["wav", "mp3", "pcm16"])
+        )
     return kind

@@ -50,7 +50,8 @@ def check_type(param: str, value: Any, rule: list[Any] | None) -> None:
         raise failure("invalid_type", param=param, expected=expected, got=kind_of(value))
     if kind not in ("decimal", "integer"):
         return
-    least, most = (rule[1], rule[2]) if len(rule) > 1 else ("", "")
+    least: Any = rule[1] if len(rule) > 1 else ""
+    most: Any = rule[2] if len(rule) > 2 else ""
     if least != "" and value < least:
         raise failure(f"{kind}_below", param=param, minimum=least, value=number(value))
     if most != "" and value > most:

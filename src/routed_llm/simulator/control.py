@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import date
 from typing import Any
@@ -14,7 +15,13 @@ def control(service: Service, method: str, what: str, content: bytes) -> tuple[i
     """Return (status, body) of a control request."""
     try:
         body = json.loads(content) if content else {}
-        handler = {"faults": _faults, "journal": _journal, "date": _date, "limits": _limits, "scripts": _scripts}[what]
+        handler = {
+            "faults": _faults,
+            "journal": _journal,
+            "date": _date,
+            "limits": _limits,
+            "scripts": _scripts,
+        }[what]
         return 200, handler(service, method, body)
     except KeyError as error:
         return 404, {"error": {"message": f"There is no control endpoint or key {error}."}}
@@ -28,12 +35,10 @@ def _faults(service: Service, method: str, body: Any) -> Any:
             service.faults.add(row)
     elif method == "DELETE":
         service.faults.clear()
-    import dataclasses
-
     return {"faults": [dataclasses.asdict(fault) for fault in service.faults.pending()]}
 
 
-def _journal(service: Service, method: str, body: Any) -> Any:
+def _journal(service: Service, method: str, _: Any) -> Any:
     if method == "DELETE":
         service.journal.clear()
     entries = service.journal.entries()

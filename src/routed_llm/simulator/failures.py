@@ -14,22 +14,20 @@ class ApiFailure(Exception):
         status: HTTP status.
         error: the object under ``error`` in the body: message, type, param, code.
         by: who refused: ``rule``, ``rate_limit``, ``fault`` or ``key``.
-        inside_stream: the error comes as an event inside a 200 when the request asked for a stream.
+        headers: response headers that come with it.
     """
 
-    def __init__(
-        self, status: int, error: dict[str, Any], *, by: str = "rule", inside_stream: bool = False
-    ) -> None:
+    def __init__(self, status: int, error: dict[str, Any], *, by: str = "rule") -> None:
         super().__init__(error["message"])
         self.status = status
         self.error = error
         self.by = by
-        self.inside_stream = inside_stream
+        self.headers: dict[str, str] = {}
 
 
-def failure(name: str, *, by: str = "rule", inside_stream: bool = False, **fill: Any) -> ApiFailure:
-    """Return the failure called `name` in the data, with its placeholders filled."""
-    row = load("errors")[name]
+def failure(which: str, /, *, by: str = "rule", **fill: Any) -> ApiFailure:
+    """Return the failure called `which` in the data, with its placeholders filled."""
+    row = load("errors")[which]
 
     def text(key: str, default: str | None) -> str | None:
         value = row.get(key, default)
@@ -41,7 +39,7 @@ def failure(name: str, *, by: str = "rule", inside_stream: bool = False, **fill:
         "param": text("param", None),
         "code": text("code", None),
     }
-    return ApiFailure(row.get("status", 400), error, by=by, inside_stream=inside_stream)
+    return ApiFailure(row.get("status", 400), error, by=by)
 
 
 def listed(values: list[str] | tuple[str, ...]) -> str:

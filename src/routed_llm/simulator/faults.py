@@ -99,7 +99,9 @@ class FaultPlan:
         with self._lock:
             for row in self._rows:
                 fault: Fault = row[0]
-                if (fault.model and fault.model not in names) or (fault.endpoint and fault.endpoint != endpoint):
+                if (fault.model and fault.model not in names) or (
+                    fault.endpoint and fault.endpoint != endpoint
+                ):
                     continue
                 if fault.times and row[2] <= 0:
                     continue
@@ -128,5 +130,7 @@ def refusal(fault: Fault, model: str) -> tuple[ApiFailure, dict[str, str]]:
         }
     if fault.kind == "tpm_too_large":
         return failure("request_too_large", by="fault", model=model, limit=30000, requested=30601), {}
-    name = {"insufficient_quota": "insufficient_quota", "500": "server_error", "503": "overloaded"}[fault.kind]
+    name = {"insufficient_quota": "insufficient_quota", "500": "server_error", "503": "overloaded"}[
+        fault.kind
+    ]
     return failure(name, by="fault"), {}

@@ -10,7 +10,12 @@ from routed_llm.simulator.frozen import load
 
 def size(data: bytes) -> tuple[str, int, int] | None:
     """Return (mime, width, height) from the header of a PNG, JPEG, GIF or WebP, or None."""
-    for mime, reader in (("image/png", _png), ("image/gif", _gif), ("image/webp", _webp), ("image/jpeg", _jpeg)):
+    for mime, reader in (
+        ("image/png", _png),
+        ("image/gif", _gif),
+        ("image/webp", _webp),
+        ("image/jpeg", _jpeg),
+    ):
         try:
             found = reader(data)
         except (struct.error, IndexError):
@@ -27,7 +32,7 @@ def tokens(rule_name: str, width: int, height: int, detail: str) -> int:
         if detail == "low":
             return int(rule["base"])
         return int(rule["base"] + rule["tile"] * _tiles(width, height))
-    return math.ceil(patches(rule_name, width, height, detail) * rule["multiplier"])
+    return math.ceil(patches(rule_name, width, height, detail) * float(rule["multiplier"]))
 
 
 def patches(rule_name: str, width: int, height: int, detail: str) -> int:
@@ -43,7 +48,7 @@ def patches(rule_name: str, width: int, height: int, detail: str) -> int:
         across, down = w * shrink / 32, h * shrink / 32
         fit = min(_floor_ratio(across), _floor_ratio(down))
         w, h = w * shrink * fit, h * shrink * fit
-        return min(budget, _grid(w, h))
+        return min(int(budget), _grid(w, h))
     return _grid(w, h)
 
 

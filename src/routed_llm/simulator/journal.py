@@ -10,8 +10,16 @@ from typing import Any
 
 from routed_llm.simulator.billing import Used
 
-KEPT_HEADERS = ("x-stainless-retry-count", "x-stainless-async", "x-stainless-read-timeout", "user-agent",
-                "openai-organization", "openai-project", "x-simulator-fault", "x-client-request-id")  # fmt: skip
+KEPT_HEADERS = (
+    "x-stainless-retry-count",
+    "x-stainless-async",
+    "x-stainless-read-timeout",
+    "user-agent",
+    "openai-organization",
+    "openai-project",
+    "x-simulator-fault",
+    "x-client-request-id",
+)
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)

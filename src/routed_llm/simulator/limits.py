@@ -6,8 +6,9 @@ import collections
 import threading
 import time
 
-from routed_llm.simulator.failures import failure
+from routed_llm.simulator.failures import ApiFailure, failure
 
+Spent = collections.deque[tuple[float, int]]
 _SHOWN_REQUESTS = 10_000
 _SHOWN_TOKENS = 30_000_000
 
@@ -18,7 +19,7 @@ class RateLimits:
     def __init__(self) -> None:
         self._tpm: dict[str, int] = {}
         self._rpm: dict[str, int] = {}
-        self._spent: dict[str, collections.deque[tuple[float, int]]] = collections.defaultdict(collections.deque)
+        self._spent: dict[str, Spent] = collections.defaultdict(collections.deque)
         self._lock = threading.Lock()
 
     def set(self, model: str, *, tpm: int | None = None, rpm: int | None = None) -> None:
@@ -52,15 +53,32 @@ class RateLimits:
             tpm, rpm = self._tpm.get(model), self._rpm.get(model)
             if tpm is not None and tokens > tpm:
                 raise failure("request_too_large", by="rate_limit", model=model, limit=tpm, requested=tokens)
-            wait = shown_wait((spent[0][0] + 60 - now) if spent else 0)
             if tpm is not None and used + tokens > tpm:
-                raise failure("rate_limit", by="rate_limit", model=model, unit="tokens", limit=tpm, used=used,
-                              name="tokens per min (TPM)", requested=tokens, wait=wait)  # fmt: skip
+                raise _over(model, spent, now, "tokens", tpm, used, tokens)
             if rpm is not None and len(spent) >= rpm:
-                raise failure("rate_limit", by="rate_limit", model=model, unit="requests", limit=rpm, used=len(spent),
-                              name="requests per min (RPM)", requested=1, wait=wait)  # fmt: skip
+                raise _over(model, spent, now, "requests", rpm, len(spent), 1)
             spent.append((now, tokens))
             return headers(tpm or _SHOWN_TOKENS, used + tokens, rpm or _SHOWN_REQUESTS, len(spent))
+
+
+def _over(
+    model: str, spent: Spent, now: float, unit: str, limit: int, used: int, requested: int
+) -> ApiFailure:
+    """A 429 with the wait until the oldest request leaves the minute, in words and in headers."""
+    wait = (spent[0][0] + 60 - now) if spent else 60.0
+    name = "tokens per min (TPM)" if unit == "tokens" else "requests per min (RPM)"
+    error = failure(
+        "rate_limit", by="rate_limit", model=model, unit=unit, name=name, limit=limit, used=used,
+        requested=requested, wait=shown_wait(wait),
+    )  # fmt: skip
+    error.headers = {
+        "retry-after-ms": str(round(wait * 1000)),
+        "retry-after": str(max(1, round(wait))),
+        f"x-ratelimit-limit-{unit}": str(limit),
+        f"x-ratelimit-remaining-{unit}": str(max(0, limit - used)),
+        f"x-ratelimit-reset-{unit}": shown_wait(wait),
+    }
+    return error
 
 
 def headers(tokens: int, used: int, requests: int, made: int) -> dict[str, str]:

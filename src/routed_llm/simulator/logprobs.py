@@ -8,8 +8,28 @@ from typing import Any
 
 from routed_llm.simulator.tokens import pieces_of
 
-_OTHERS = (" the", " a", " and", ",", ".", " of", " to", " in", " is", " it", " that", " for", " on", " as", " with",
-           " by", " at", " an", " or", " be")  # fmt: skip
+_OTHERS = (
+    " the",
+    " a",
+    " and",
+    ",",
+    ".",
+    " of",
+    " to",
+    " in",
+    " is",
+    " it",
+    " that",
+    " for",
+    " on",
+    " as",
+    " with",
+    " by",
+    " at",
+    " an",
+    " or",
+    " be",
+)
 
 
 def logprobs(text: str, top: int) -> list[dict[str, Any]]:

@@ -152,5 +152,5 @@ def _read_pdf(data: bytes | None, rule: dict[str, Any]) -> tuple[int, int]:
     try:
         reader = pypdf.PdfReader(io.BytesIO(data))
         return len(reader.pages), sum(count(page.extract_text()) for page in reader.pages)
-    except Exception:  # pypdf raises many kinds on a damaged file; the size is then all there is
+    except Exception:  # noqa: BLE001  pypdf raises many kinds on a damaged file; the size is then all there is
         return guess, guess * int(rule["tokens_per_page"])

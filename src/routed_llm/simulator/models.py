@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from datetime import date, datetime, time, timezone
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -131,7 +131,7 @@ def _offered(found: SimulatedModel, at: date) -> bool:
 
 
 def _seconds(day: date) -> int:
-    return int(datetime.combine(day, time(), timezone.utc).timestamp())
+    return int(datetime.combine(day, time(), UTC).timestamp())
 
 
 def _released(name: str, row: dict[str, Any]) -> date | None:

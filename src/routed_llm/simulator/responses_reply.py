@@ -29,7 +29,13 @@ def usage(used: Used) -> dict[str, Any]:
 
 
 def whole(
-    response_id: str, created: int, model: SimulatedModel, body: dict[str, Any], ask: Ask, answer: Answer, used: Used
+    response_id: str,
+    created: int,
+    model: SimulatedModel,
+    body: dict[str, Any],
+    ask: Ask,
+    answer: Answer,
+    used: Used,
 ) -> dict[str, Any]:
     """Return the finished response."""
     cut = answer.finish == "length"
@@ -112,7 +118,9 @@ def _message(stem: str, status: str, block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reasoning_item(item_id: str, model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
-    asked = (body.get("reasoning") or {}).get("summary") or (body.get("reasoning") or {}).get("generate_summary")
+    asked = (body.get("reasoning") or {}).get("summary") or (body.get("reasoning") or {}).get(
+        "generate_summary"
+    )
     item: dict[str, Any] = {"id": item_id, "type": "reasoning", "summary": []}
     if asked:
         item["summary"] = [{"type": "summary_text", "text": _SUMMARY}]

@@ -75,18 +75,22 @@ def _item(i: int, row: Any, kept: Kept) -> Item:
         if role not in roles:
             raise failure("invalid_value", param=f"{where}.role", value=role, supported=listed(roles))
         _check_content(where, role, required(row, "content", f"{where}."))
-    elif kind in _CALLS:
-        required(row, "call_id", f"{where}.")
-        required(row, "name", f"{where}.")
-        if row.get("input" if kind == "custom_tool_call" else "arguments") is None:
-            required(row, "arguments", f"{where}.")
-    elif kind in _CALLS.values():
-        required(row, "call_id", f"{where}.")
-        if row.get("output") is None:
-            required(row, "output", f"{where}.")
-    elif kind == "reasoning" and row.get("summary") is None:
-        required(row, "summary", f"{where}.")
+    else:
+        _check_item(kind, row, where)
     return {**row, "type": kind, "where": where}
+
+
+def _check_item(kind: str, row: Item, where: str) -> None:
+    """Refuse an item that is no message when what makes it one is missing."""
+    needed: tuple[str, ...] = ()
+    if kind in _CALLS:
+        needed = ("call_id", "name", "input" if kind == "custom_tool_call" else "arguments")
+    elif kind in _CALLS.values():
+        needed = ("call_id", "output")
+    elif kind == "reasoning":
+        needed = ("summary",)
+    for key in needed:
+        required(row, key, f"{where}.")
 
 
 def _check_content(where: str, role: str, content: Any) -> None:
@@ -154,9 +158,7 @@ def unseal(text: str) -> str | None:
         return None
 
 
-def read(
-    body: dict[str, Any], model: SimulatedModel, effort: str, items: list[Item]
-) -> Ask:
+def read(body: dict[str, Any], model: SimulatedModel, effort: str, items: list[Item]) -> Ask:
     """Return what the request asks, its media decoded and checked against the model."""
     tools = read_tools(body, "responses")
     choice, allowed = read_choice(body, "responses", tools)

@@ -50,10 +50,8 @@ def check_parameters(
 ) -> None:
     """Refuse the first parameter that the model does not take.
 
-    Args:
-        body: the request without nulls.
-        raw: the request as it came, for the rules to which null is a value.
-        effort: the reasoning effort in force.
+    `body` is the request without nulls, `raw` the request as it came, for the rules to which null is a value;
+    `effort` is the one in force.
     """
     search = load("parameters")["search"]
     if model.family in search["families"]:
@@ -69,9 +67,7 @@ def check_parameters(
     _check_prediction(body)
 
 
-def check_tools(
-    model: SimulatedModel, asked: str, tools: bool, effort: str, given: str | None
-) -> None:
+def check_tools(model: SimulatedModel, asked: str, tools: bool, effort: str, given: str | None) -> None:
     """Refuse function tools with reasoning on Chat Completions, model by model."""
     data = load("parameters")
     rule = data["tools_on_chat_models"].get(model.name) or data["tools_on_chat"].get(model.family)
@@ -98,11 +94,9 @@ def check_context(model: SimulatedModel, endpoint: str, tokens: int, cap: int | 
     if not over_input and not over_window:
         return
     if endpoint == "responses":
-        raise failure("context_responses", inside_stream=True)
+        raise failure("context_responses")
     if not over_input and cap is not None:
-        raise failure(
-            "context_with_output", window=model.window, total=tokens + cap, tokens=tokens, cap=cap
-        )
+        raise failure("context_with_output", window=model.window, total=tokens + cap, tokens=tokens, cap=cap)
     if model.shared_window:
         raise failure("context_shared", window=model.window, tokens=tokens)
     raise failure("context_input_limit", limit=model.max_input, tokens=tokens)

@@ -7,7 +7,9 @@ import re
 from typing import Any
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w)|(?<=\()-?\d+(?:\.\d+)?")
-_QUOTED = re.compile(r"[\"“]([^\"”\n]{1,200})[\"”]|(?<![A-Za-z])'([^'\n]{1,200})'(?![A-Za-z])|`([^`\n]{1,200})`")
+_QUOTED = re.compile(
+    r"[\"“]([^\"”\n]{1,200})[\"”]|(?<![A-Za-z])'([^'\n]{1,200})'(?![A-Za-z])|`([^`\n]{1,200})`"
+)
 _PROPER = re.compile(r"(?<=[a-z,:;(] )((?:[A-Z][\w’'-]*)(?:,? (?:[A-Z][\w’'-]*))*)")
 _PAIR = re.compile(r"(\w+)[\"']?\s*(?:=|:|\bis\b|\bof\b)\s*(?:\"([^\"]*)\"|'([^']*)'|([\w.+-]+))")
 _DEPTH = 12
@@ -20,9 +22,9 @@ class Hints:
         self.text = text[-20_000:]
         self.rng = rng
         self.numbers = [float(found) for found in _NUMBER.findall(self.text)]
-        self.quoted = [next(g for g in groups if g) for groups in _QUOTED.findall(self.text)]
-        self.proper = [name.strip(" ,") for name in _PROPER.findall(self.text)]
-        self.pairs = {k.lower(): a or b or c for k, a, b, c in _PAIR.findall(self.text)}
+        self.quoted: list[str] = [next(g for g in groups if g) for groups in _QUOTED.findall(self.text)]
+        self.proper: list[str] = [name.strip(" ,") for name in _PROPER.findall(self.text)]
+        self.pairs: dict[str, str] = {k.lower(): a or b or c for k, a, b, c in _PAIR.findall(self.text)}
         self._taken = 0
         self._words = 0
 
@@ -64,7 +66,7 @@ def _value(schema: Any, root: dict[str, Any], hints: Hints, name: str, depth: in
         return _enum(schema["enum"], hints)
     for word in ("anyOf", "oneOf"):
         if schema.get(word):
-            return _value(_branch(schema[word], root, depth), root, hints, name, depth + 1)
+            return _value(_branch(schema[word], depth), root, hints, name, depth + 1)
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((k for k in kind if k != "null"), "null") if depth < _DEPTH else kind[-1]
@@ -103,7 +105,7 @@ def _without(schema: dict[str, Any], key: str) -> dict[str, Any]:
     return {k: v for k, v in schema.items() if k != key}
 
 
-def _branch(branches: list[Any], root: dict[str, Any], depth: int) -> Any:
+def _branch(branches: list[Any], depth: int) -> Any:
     """The first branch that says something; deep inside a recursion the null or the plainest one."""
     nulls = [b for b in branches if isinstance(b, dict) and b.get("type") == "null"]
     others = [b for b in branches if b not in nulls]
@@ -141,8 +143,8 @@ def _mentioned(name: str, hints: Hints) -> bool:
 def _array(schema: dict[str, Any], root: dict[str, Any], hints: Hints, name: str, depth: int) -> list[Any]:
     least = int(schema.get("minItems", 0))
     most = int(schema.get("maxItems", max(least, 50)))
-    items = schema.get("items") if isinstance(schema.get("items"), dict) else {}
-    assert isinstance(items, dict)
+    given = schema.get("items")
+    items: dict[str, Any] = given if isinstance(given, dict) else {}
     inner = _resolved(items, root)
     if depth >= _DEPTH and least == 0:
         return []

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -18,7 +19,8 @@ from routed_llm.simulator.control import control
 from routed_llm.simulator.failures import failure
 from routed_llm.simulator.faults import Fault
 from routed_llm.simulator.journal import KEPT_HEADERS
-from routed_llm.simulator.service import Reply, Service
+from routed_llm.simulator.service import Service
+from routed_llm.simulator.serving import Reply
 
 _LARGEST = 600 * 1024 * 1024  # bytes; the API takes 512 MB
 
@@ -63,8 +65,6 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no error of ours; anything else is printed."""
-        import sys
-
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -78,10 +78,12 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def setup(self) -> None:
+        """Number the connection."""
         super().setup()
         self.number = self.server.opened(self.connection)
 
     def finish(self) -> None:
+        """Forget the connection; its client may be gone."""
         self.server.closed(self.connection)
         with contextlib.suppress(OSError, ValueError):
             super().finish()
@@ -90,12 +92,15 @@ class Handler(BaseHTTPRequestHandler):
         """The journal tells what happened; nothing is printed."""
 
     def do_GET(self) -> None:
+        """Answer."""
         self._answer()
 
     def do_POST(self) -> None:
+        """Answer."""
         self._answer()
 
     def do_DELETE(self) -> None:
+        """Answer."""
         self._answer()
 
     def _answer(self) -> None:
@@ -183,8 +188,7 @@ class Handler(BaseHTTPRequestHandler):
             self._flush(head)
             head = b""
             self.server.stopping.wait(fault.seconds)
-        assert reply.events is not None
-        for number, event in enumerate(_written(reply.events, reply.dialect)):
+        for number, event in enumerate(_written(reply.events or iter(()), reply.dialect)):
             if fault is not None and self._strikes(fault, number, reply.dialect, head):
                 return
             self._flush(head + _chunk(event))

@@ -113,12 +113,13 @@ def run(
 ) -> None:
     """Serve until SIGINT or SIGTERM; for the command line.
 
-    Args:
-        ready: called with the `Simulator` once it listens.
+    `ready` is called with the `Simulator` once it listens; the other arguments are those of `serve`.
     """
     stop = threading.Event()
     with serve(at=at, port=port, seed=seed, api_key=api_key) as simulator:
-        previous = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in (signal.SIGINT, signal.SIGTERM)}
+        previous = {
+            kind: signal.signal(kind, lambda *_: stop.set()) for kind in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             if ready is not None:
                 ready(simulator)

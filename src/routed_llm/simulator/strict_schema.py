@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-_REFUSED = ("oneOf", "allOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else",
-            "patternProperties", "uniqueItems", "unevaluatedProperties", "propertyNames")
+_REFUSED = (
+    "oneOf",
+    "allOf",
+    "not",
+    "dependentRequired",
+    "dependentSchemas",
+    "if",
+    "then",
+    "else",
+    "patternProperties",
+    "uniqueItems",
+    "unevaluatedProperties",
+    "propertyNames",
+)
 
 
 def objection(schema: dict[str, Any]) -> str | None:

@@ -37,7 +37,9 @@ def _tool(row: Any, where: str, endpoint: str) -> Tool:
     kind = required(row, "type", f"{where}.")
     if kind not in ("function", "custom"):
         if endpoint == "chat":
-            raise failure("invalid_value", param=f"{where}.type", value=kind, supported="'function' and 'custom'")
+            raise failure(
+                "invalid_value", param=f"{where}.type", value=kind, supported="'function' and 'custom'"
+            )
         return Tool(name=str(row.get("name") or kind), kind=str(kind))
     if endpoint == "chat":
         row = required(row, kind, f"{where}.")
@@ -84,7 +86,9 @@ def read_choice(body: dict[str, Any], endpoint: str, tools: tuple[Tool, ...]) ->
     kind = required(choice, "type", "tool_choice.")
     if kind == "allowed_tools":
         inner = required(choice, "allowed_tools", "tool_choice.") if endpoint == "chat" else choice
-        return str(inner.get("mode", "auto")), tuple(_choice_name(row, endpoint) for row in inner.get("tools", ()))
+        return str(inner.get("mode", "auto")), tuple(
+            _choice_name(row, endpoint) for row in inner.get("tools", ())
+        )
     if kind not in ("function", "custom"):
         return "auto", ()
     name = _choice_name(choice, endpoint)

@@ -14,11 +14,14 @@ from routed_llm.simulator.ask import Ask, Turn
 from routed_llm.simulator.schema_instance import Hints, instance
 
 _EXACT = re.compile(
-    r"\b(?:say|reply|respond|answer|output|return|write|repeat|print)\b(?:\s+(?:back|after me|with|only|exactly|just|"
+    r"\b(?:say|reply|respond|answer|output|return|write|repeat|print)\b"
+    r"(?:\s+(?:back|after me|with|only|exactly|just|"
     r"the|word|words|phrase|text|following|this|nothing but|verbatim))*\s*:?\s*[\"'“‘`]([^\"'”’`]+)[\"'”’`]",
     re.I,
 )
-_LENGTH = re.compile(r"\b(?:in|of|about|exactly|write|least|around|a)?\s*(\d{1,5})[- ](word|sentence|paragraph)s?\b", re.I)
+_LENGTH = re.compile(
+    r"\b(?:in|of|about|exactly|write|least|around|a)?\s*(\d{1,5})[- ](word|sentence|paragraph)s?\b", re.I
+)
 _SUM = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:\s*(?:[-+*/×÷^]|\*\*)\s*-?\(?\d+(?:\.\d+)?\)?)+")
 _QUERY = re.compile(r"(?:^|\n)\s*(?:Query|Question|User question|Q)\s*:\s*(.+)", re.I)
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
@@ -88,7 +91,9 @@ def _answer(ask: Ask, prompt: str, model: str, rng: random.Random) -> str:
 def _media(ask: Ask) -> str:
     last = next((turn for turn in reversed(ask.turns) if turn.role == "user"), None)
     kinds = [part.kind for part in last.parts if part.kind in ("image", "audio", "file")] if last else []
-    shown = [f"{kinds.count(kind)} {kind}{'s' if kinds.count(kind) > 1 else ''}" for kind in dict.fromkeys(kinds)]
+    shown = [
+        f"{kinds.count(kind)} {kind}{'s' if kinds.count(kind) > 1 else ''}" for kind in dict.fromkeys(kinds)
+    ]
     return f"I received {' and '.join(shown)}. " if shown else ""
 
 
@@ -108,7 +113,9 @@ def _recalled(ask: Ask, asked: str) -> str:
         if turn.role == "user" and found:
             return f"Your {wanted[1]} is {found[1].strip()}."
     if wanted[1].lower() == "name":
-        found = next((m for t in reversed(ask.turns) if (m := re.search(r"\b(?:I'm|I am) ([A-Z]\w+)", t.text))), None)
+        found = next(
+            (m for t in reversed(ask.turns) if (m := re.search(r"\b(?:I'm|I am) ([A-Z]\w+)", t.text))), None
+        )
         return f"Your name is {found[1]}." if found else ""
     return ""
 
@@ -116,8 +123,12 @@ def _recalled(ask: Ask, asked: str) -> str:
 def _evidence(material: str, asked: str) -> str:
     """The sentence of the material that shares most words with the question."""
     wanted = {w.lower() for w in re.findall(r"\w{4,}", asked)}
-    sentences = [s.strip() for s in re.split(r"(?<=[.?!])\s+|\n+", material[-400_000:]) if 12 < len(s.strip()) < 600]
-    best = max(sentences, key=lambda s: len(wanted & {w.lower() for w in re.findall(r"\w{4,}", s)}), default="")
+    sentences = [
+        s.strip() for s in re.split(r"(?<=[.?!])\s+|\n+", material[-400_000:]) if 12 < len(s.strip()) < 600
+    ]
+    best = max(
+        sentences, key=lambda s: len(wanted & {w.lower() for w in re.findall(r"\w{4,}", s)}), default=""
+    )
     shared = wanted & {w.lower() for w in re.findall(r"\w{4,}", best)}
     return best if len(shared) >= 1 and len(sentences) >= 1 and not best.endswith((":", "?")) else ""
 
@@ -154,14 +165,17 @@ def _lengthened(text: str, prompt: str, rng: random.Random) -> str:
             text += f" {rng.choice(_FILLER)}."
         return " ".join(text.split()[:number])
     per = 1 if unit == "sentence" else 4
-    more = [" ".join(f"{rng.choice(_FILLER)}." for _ in range(per)) for _ in range(max(0, min(number, 2000) - 1))]
+    more = [
+        " ".join(f"{rng.choice(_FILLER)}." for _ in range(per)) for _ in range(max(0, min(number, 2000) - 1))
+    ]
     return ("\n\n" if unit == "paragraph" else " ").join([text, *more])
 
 
 def _json_object(ask: Ask, rng: random.Random) -> str:
     """An object with the keys that the prompt names."""
     told = "\n".join(turn.text for turn in ask.turns if turn.role in ("system", "developer", "user"))
-    keys = re.findall(r"[`\"'](\w+)[`\"'](?=[^`\"'\n]{0,40}\b(?:key|keys|field|fields)\b)", told)
+    named = re.search(r"\b(?:key|field|propert)", told)
+    keys = re.findall(r"[`\"'](\w+)[`\"'](?!\s*:)", told) if named else []
     keys = keys or re.findall(r"[`\"'](\w+)[`\"']\s*:", told) or re.findall(r"`(\w+)`", told)
     if not keys:
         return json.dumps({"answer": _answer(ask, ask.last_user, "the simulator", rng)}, ensure_ascii=False)
