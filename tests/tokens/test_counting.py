@@ -169,6 +169,18 @@ def test_partial_count_is_continued(spy: Spy) -> None:
     assert spy.characters == len(text)
 
 
+def test_uncounted_agrees_with_the_bounds(spy: Spy) -> None:
+    """While the bounds do not use what the memo knows, its texts count as uncounted."""
+    memo = Memo()
+    Counting([PROSE], memo=memo, counter=spy).exact()
+    again = Counting([PROSE], memo=memo, counter=spy)
+    assert again.settle([1_000]) == (1, 4 * len(PROSE))
+    assert again.uncounted == len(PROSE)
+    again.recall()
+    assert again.low == again.high == truth([PROSE])
+    assert again.uncounted == 0
+
+
 def test_likely(spy: Spy) -> None:
     """The guess lies between the bounds, improves with counting, and ends at the count."""
     texts = [PROSE * 10_000, "字を書く。" * 500]

@@ -107,9 +107,10 @@ class Counting:
 
     @property
     def uncounted(self) -> int:
-        """Characters that are not counted yet."""
-        self.recall()
-        return sum(len(text) - known.done for text, known in zip(self._texts, self._known, strict=True))
+        """Characters that are not counted yet, or not yet looked up."""
+        return sum(map(len, self._new)) + sum(
+            len(text) - known.done for text, known in zip(self._texts, self._known, strict=True)
+        )
 
     def is_settled(self, thresholds: Iterable[int]) -> bool:
         """Return whether "more than the threshold" has the same answer at both bounds, for each one."""
@@ -157,6 +158,7 @@ class Counting:
         return await asyncio.to_thread(self.exact)
 
     def _is_quick(self) -> bool:
+        self.recall()
         uncounted = self.uncounted
         return not uncounted or (uncounted <= INLINE and (self._counter is not None or is_warm()))
 
