@@ -211,11 +211,13 @@ class Desk:
         call = decision.call
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
         sent = to_send(asked.parameters, call)
+        stop = sent.pop("stop", None)
         return Plan(
             decision=decision,
             router=self.router,
             child=self.children.get(call),
             sent=sent,
+            stop=stop,
             plain=asked.plain and call.endpoint == "responses",
             known=self.known,
             added=_keep_reasoning(sent, call.endpoint, call.effort),

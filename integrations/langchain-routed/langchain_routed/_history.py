@@ -174,6 +174,9 @@ def _fit_block(block: Any, *, on_responses: bool) -> Any:
     kind = block.get("type")
     if kind == "text-plain" or (kind == "input_text" and not on_responses):
         return {"type": "text", "text": block_text(block)}
+    if kind == "text" and "cache_control" in block:
+        # Anthropic's mark; OpenAI caches by itself.
+        return {k: v for k, v in block.items() if k != "cache_control"}
     if kind not in MEDIA:
         return block
     media = as_media(block)

@@ -27,17 +27,19 @@ class Plan:
         decision: the Decision; something was chosen.
         router: the Router that made it and settles it.
         child: the langchain-openai model that makes the call.
-        sent: the keywords to send.
+        sent: the keywords to send, all but the stop sequences.
+        stop: the stop sequences to send, or None.
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
         known: a function from a model's name to its catalog id.
         added: what the adapter added to the call, as the record's ``changes`` show it.
-        sent_once: set when a request was begun; a cached answer never sets it.
+        begun: set when the request is sent; an answer from the cache never sets it.
     """
 
     decision: Decision
     router: Router
     child: BaseChatOpenAI
     sent: dict[str, Any]
+    stop: list[str] | None = None
     plain: bool
     known: Known
     added: tuple[dict[str, Any], ...] = ()
@@ -67,7 +69,9 @@ class Plan:
         """Make the call and complete its answer."""
         self.begun, run = True, self.router.begin(self.decision)
         try:
-            result = self.child._generate(self.history(messages), run_manager=run_manager, **self.keywords())
+            result = self.child._generate(
+                self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
+            )
         except BaseException:
             run.cancel()
             raise
@@ -78,7 +82,7 @@ class Plan:
         self.begun, run = True, self.router.begin(self.decision)
         try:
             result = await self.child._agenerate(
-                self.history(messages), run_manager=run_manager, **self.keywords()
+                self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
             )
         except BaseException:
             run.cancel()
@@ -98,7 +102,9 @@ class Plan:
         self.begun, run = True, self.router.begin(self.decision)
         reader, settled = _answers.StreamReader(plain=self.plain), False
         try:
-            for chunk in self.child._stream(self.history(messages), **self.keywords(), **keywords):
+            for chunk in self.child._stream(
+                self.history(messages), stop=self.stop, **self.keywords(), **keywords
+            ):
                 for ready in reader.feed(chunk):
                     if run_manager is not None:
                         run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
@@ -117,7 +123,9 @@ class Plan:
         """Make the call and pass its chunks on; the last one has the record."""
         self.begun, run = True, self.router.begin(self.decision)
         reader, settled = _answers.StreamReader(plain=self.plain), False
-        chunks: Any = self.child._astream(self.history(messages), **self.keywords(), **keywords)
+        chunks: Any = self.child._astream(
+            self.history(messages), stop=self.stop, **self.keywords(), **keywords
+        )
         try:
             async with aclosing(chunks):
                 async for chunk in chunks:

@@ -326,7 +326,7 @@ class RoutedChatModel(ChatOpenAI):
             messages = self._convert_input(input_).to_messages()
             plan = self._plan(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
             stream = {"stream": kwargs["stream"]} if "stream" in kwargs else {}
-            input_, stop, kwargs = plan.history(messages), None, {**plan.sent, **stream}
+            input_, stop, kwargs = plan.history(messages), plan.stop, {**plan.sent, **stream}
         return plan.child._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
 
     @override
@@ -334,14 +334,14 @@ class RoutedChatModel(ChatOpenAI):
         plan: Plan | None = kwargs.pop(PLAN, None)
         if plan is None:
             return super()._get_invocation_params(stop=stop, **_calls.visible(kwargs))
-        return plan.child._get_invocation_params(stop=plan.sent.get("stop"), **plan.sent)
+        return plan.child._get_invocation_params(stop=plan.stop, **plan.sent)
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         plan: Plan | None = kwargs.pop(PLAN, None)
         if plan is None:
             return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
-        return plan.child._get_ls_params(stop=plan.sent.get("stop"), **plan.sent)
+        return plan.child._get_ls_params(stop=plan.stop, **plan.sent)
 
     @override
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
@@ -349,7 +349,7 @@ class RoutedChatModel(ChatOpenAI):
         if plan is None:
             return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
         form = "plain" if plan.plain else "items"
-        return f"routed/{form}/{plan.child._get_llm_string(stop=None, **plan.sent)}"
+        return f"routed/{form}/{plan.child._get_llm_string(stop=plan.stop, **plan.sent)}"
 
     # --- serialization ---
 
