@@ -287,7 +287,8 @@ def test_not_toml(tmp_path: Path) -> None:
             "+ MMMU-Pro (AA v4.0)",
             "+ MMMU-Pro (AA v4.9)",
             "models/gpt-4.1.toml: verdicts.plain.vision.on[0]: measures.toml has no measure "
-            "'MMMU-Pro (AA v4.9)' of vision. Did you mean MMMU-Pro (AA v4.1) or MMMU-Pro (AA v4.0) or MMMU-Pro (AA v4.3.2)?",
+            "'MMMU-Pro (AA v4.9)' of vision. "
+            "Did you mean MMMU-Pro (AA v4.1) or MMMU-Pro (AA v4.0) or MMMU-Pro (AA v4.3.2)?",
         ),
         (
             "models/gpt-4.1.toml",

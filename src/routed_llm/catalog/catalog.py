@@ -220,6 +220,7 @@ def _endpoint(spec: Mapping[str, Any]) -> Endpoint:
         names=FrozenDict(spec.get("names", {})),
         without_efforts=frozenset(spec["without_efforts"]),
         builtin_tools=spec["builtin_tools"],
+        min_output=spec.get("min_output", 1),
         source=spec["source"],
         verified=date.fromisoformat(spec["verified"]),
     )

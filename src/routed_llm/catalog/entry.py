@@ -34,6 +34,7 @@ from routed_llm.catalog.parts import (
     Row,
     Rules,
     Structured,
+    Tokens,
     VerdictEntry,
 )
 
@@ -117,6 +118,7 @@ class EndpointEntry(Entry):
     builtin_tools: bool
     without_efforts: list[Effort]
     absent: list[Name]
+    min_output: Tokens = 1
     names: dict[Name, Name] = Field(default_factory=dict)
     parameters: Rules = Field(default_factory=dict)
     source: str

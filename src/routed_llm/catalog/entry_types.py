@@ -21,6 +21,7 @@ class Endpoint:
         names: parameter to the name it has there, where that differs; a dot is a nested field.
         without_efforts: reasoning efforts refused there, whatever the model.
         builtin_tools: whether hosted tools exist there.
+        min_output: the smallest output cap it takes, in tokens.
     """
 
     name: str
@@ -30,5 +31,6 @@ class Endpoint:
     names: Mapping[str, str] = field(default_factory=dict)
     without_efforts: frozenset[str] = frozenset()
     builtin_tools: bool = False
+    min_output: int = 1
     source: str = ""
     verified: date | None = None

@@ -33,6 +33,7 @@ __all__ = [
     "Row",
     "Rules",
     "Structured",
+    "Tokens",
     "VerdictEntry",
     "parse_evidence",
 ]
