@@ -363,3 +363,60 @@ def test_the_best_of_the_default_pool() -> None:
     for model in CATALOG:
         ranks = [model.quality_rank[e] for e in model.efforts.get("responses", ()) if e in model.quality_rank]
         assert ranks == sorted(ranks), model.id
+
+
+@pytest.mark.parametrize(
+    ("name", "effort", "dimension", "verdict"),
+    [
+        ("gpt-4.1", "", "overall", "above"),
+        ("gpt-4.1", "", "knowledge", "tie"),
+        ("gpt-4.1-mini", "", "knowledge", "below"),
+        ("gpt-4.1-mini", "", "tools", "mixed"),
+        ("gpt-5-mini", "medium", "knowledge", "below"),
+        ("gpt-5.1", "none", "overall", "above"),
+        ("gpt-5.6-luna", "none", "long_context", "below"),
+        ("gpt-5.6-luna", "low", "overall", "above (inferred)"),
+        ("gpt-5.6-luna", "low", "vision", "above"),
+        ("gpt-5.6-luna", "low", "instructions", None),
+        ("gpt-5.6-sol", "max", "overall", "above (inferred)"),
+        ("gpt-5.6-sol", "max", "restraint", None),
+        ("gpt-5.1", "low", "overall", None),
+        ("gpt-4o", "", "multilingual", "tie"),
+    ],
+)
+def test_verdicts(name: str, effort: str, dimension: str, verdict: str | None) -> None:
+    """Verdicts against gpt-4o are the published ones; where nothing is published there is none."""
+    found = CATALOG.get(name).verdicts[effort].get(dimension)
+    assert (None if found is None else found.verdict) == verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "effort", "ratio"),
+    [
+        ("gpt-4o", "", 1.0),
+        ("gpt-4.1", "", 1.7),
+        ("gpt-5", "high", 28.5),
+        ("gpt-5.4-nano", "xhigh", 78.0),
+        ("gpt-5.5", "medium", 8.4),
+        ("gpt-5.6-luna", "none", 1.1),
+        ("gpt-5.6-luna", "low", 2.7),
+    ],
+)
+def test_output_ratios(name: str, effort: str, ratio: float) -> None:
+    """Output tokens relative to gpt-4o are those of the published runs."""
+    assert CATALOG.get(name).output_ratio[effort] == ratio
+
+
+@pytest.mark.parametrize(
+    ("name", "test", "up_to", "percent"),
+    [
+        ("gpt-4o", "MRCR 2-needle (OpenAI 2025)", 131_072, 31.9),
+        ("gpt-4.1", "MRCR 2-needle (OpenAI 2025)", 1_048_576, 46.3),
+        ("gpt-5.4", "MRCR v2 8-needle (OpenAI 2026)", 1_048_576, 36.6),
+        ("gpt-5.6-luna", "MRCR v2 8-needle (OpenAI 2026)", 524_288, 41.3),
+    ],
+)
+def test_recall(name: str, test: str, up_to: int, percent: float) -> None:
+    """Recall figures are those that OpenAI published."""
+    rows = {(row.test, row.up_to): row.value for row in CATALOG.get(name).recall}
+    assert rows[test, up_to] == percent

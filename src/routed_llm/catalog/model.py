@@ -167,7 +167,7 @@ class Measure:
     Attributes:
         name: measure, evaluator and version.
         sign: ``+`` above the reference by more than the margin, ``=`` within it, ``-`` below;
-            in brackets when the reference is itself an estimate.
+            in brackets when it is inferred: the reference is an estimate, or a lower effort was measured.
         value: the model's value, only where its licence lets it be repeated; else None.
         reference: the reference model's value, likewise.
     """
