@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from routed_llm.budget import PICO
-from routed_llm.facts import RequestFacts
+from routed_llm.facts import RequestFacts, jsonable
 
 __all__ = ["RECORD_VERSION", "Call", "Candidate", "Change", "Decision", "Evidence", "Reason"]
 
@@ -60,6 +60,7 @@ _SENTENCES: Mapping[str, str] = {
     "budget": "{model}{at_effort} is expected to cost ${cost}; ${remaining} is left{scope}",
     "dearer": "{model}{at_effort} is expected to cost ${cost}, {times}",
     "not_default_effort": "the call names the model without an effort, so it is called at effort {effort}",
+    "farther_effort": "effort {asked} was asked for, and {effort} is the nearest that fits, not {other}",
     "no_price_known": "no price of {model} is known, so a priced model comes first",
     "ranked_lower": "{model}{at_effort} ranks below on published quality",
     "not_incumbent": "the incumbent {incumbent} can serve the request",
@@ -87,7 +88,7 @@ class Reason:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the code, the values and the sentence as JSON-able data."""
-        data = {key: _jsonable(value) for key, value in self.data.items()}
+        data = {key: jsonable(value) for key, value in self.data.items()}
         return {"code": self.code, "text": self.text, "data": data}
 
 
@@ -125,8 +126,8 @@ class Change:
         return {
             "parameter": self.parameter,
             "action": self.action,
-            "before": _jsonable(self.before),
-            "after": _jsonable(self.after),
+            "before": jsonable(self.before),
+            "after": jsonable(self.after),
             "why": self.why,
         }
 
@@ -353,13 +354,3 @@ def format_dollars(pico: int) -> str:
     whole, part = divmod(abs(pico), PICO)
     text = f"{whole}.{part:012d}".rstrip("0").rstrip(".")
     return f"-{text}" if pico < 0 else text
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, (str, int, float, bool, type(None))):
-        return value
-    if isinstance(value, Mapping):
-        return {str(k): _jsonable(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_jsonable(v) for v in value]
-    return str(value)

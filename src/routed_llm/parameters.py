@@ -94,7 +94,10 @@ def fit_parameters(
     if not facts.parameters:
         return _NOTHING
     rules = model.parameters.get(endpoint, {})
-    given = {name for name, _ in facts.parameters} | ({facts.cap_name} if facts.cap is not None else set())
+    given = {name for name, _ in facts.parameters}
+    if facts.cap is not None:
+        # However the caller names the cap, this is what it may be sent as.
+        given.update((facts.cap_name, "max_completion_tokens"))
     if facts.tools:
         given.add("tools")
     reasons: list[Reason] = []
@@ -184,7 +187,7 @@ def cap_changes(facts: RequestFacts, name: str, sent: int | None, max_output: in
         why = f"the model writes at most {max_output:,} tokens"
         changes.append(Change(facts.cap_name, "clamped", facts.cap, sent, why))
     elif sent > facts.cap:
-        why = "reasoning counts against the cap, and the answer itself must have the room that was asked for"
+        why = "reasoning counts against the cap and must not eat up the answer, or the endpoint takes no less"
         changes.append(Change(facts.cap_name, "raised", facts.cap, sent, why))
     return tuple(changes)
 

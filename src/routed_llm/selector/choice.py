@@ -37,7 +37,8 @@ def choose(scene: Scene, kind: Kind, tokens: int) -> tuple[Row | None, str]:
     if not able:
         return None, "none"
     if kind.pinned or (kind.setting.alone and asked):
-        return min(able, key=lambda row: (row.distance, _money(row, scene.load, tokens))), "pinned"
+        nearest = min(able, key=lambda row: (row.distance, _money(row, scene.load, tokens)))
+        return nearest, "pinned" if kind.pinned else "only"
     if facts.previous is not None and facts.previous.in_tool_loop:
         stay = _of(able, facts.previous.model, facts.previous.effort)
         if stay is not None:

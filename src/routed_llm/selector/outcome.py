@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, format_dollars
@@ -114,18 +114,21 @@ def _published(row: Row, scene: Scene) -> tuple[tuple[Evidence, ...], tuple[str,
 def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, ...]]:
     facts, model = scene.facts, row.at.model
     fit = row.fits[picked.endpoint]
-    weighed = weigh(row, scene.load, picked.tokens)
+    # The upper bound, so that a cap with room for reasoning never reaches beyond the window.
+    weighed = weigh(row, scene.load, facts.tokens.high)
     rule = model.parameters.get(picked.endpoint, {}).get(facts.cap_name)
-    names = scene.setting.endpoints[picked.endpoint].names
-    name = (rule.rename if rule is not None else None) or names.get(facts.cap_name, facts.cap_name)
-    changes = [*_effort_change(row, scene), *cap_changes(facts, name, weighed.cap, model.limits.max_output)]
-    changes.extend(fit.changes)
+    place = scene.setting.endpoints[picked.endpoint]
+    name = (rule.rename if rule is not None else None) or place.names.get(facts.cap_name, facts.cap_name)
+    cap = None if weighed.cap is None else max(weighed.cap, place.min_output)
+    changes = [*_effort_change(row, scene), *cap_changes(facts, name, cap, model.limits.max_output)]
+    # How parameters fit is known for a whole shape; the values are this request's own.
+    changes.extend(replace(change, before=facts.parameter(change.parameter)) for change in fit.changes)
     call = Call(
         model=scene.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,
         endpoint=picked.endpoint,
         effort=row.at.effort,
-        cap=weighed.cap,
+        cap=cap,
         parameters={key: thaw(value) for key, value in facts.parameters if key not in fit.dropped},
         dropped=fit.dropped,
     )
@@ -261,6 +264,10 @@ def _beaten(row: Row, picked: Picked, scene: Scene, text_tokens: int) -> Reason:
     best = weigh(chosen, scene.load, text_tokens).cost
     if picked.because == "stays" and mine is not None and best is not None and mine < best:
         return Reason("switch", {"incumbent": chosen.at.model.id})
+    asked = scene.facts.effort or scene.setting.policy.effort
+    if asked is not None and row.distance > chosen.distance:
+        data = {"effort": chosen.at.effort, "asked": asked, "other": row.at.effort or "the model's own"}
+        return Reason("farther_effort", data)
     if picked.because == "pinned":
         return Reason("not_default_effort", {**names, "effort": chosen.at.effort or "left to the model"})
     if mine is None:
@@ -275,6 +282,10 @@ def _why(picked: Picked, scene: Scene) -> str:
         return "no model fits"
     if picked.because == "pinned":
         return f"this call names {scene.facts.model}"
+    if picked.because == "only":
+        asked = scene.facts.effort or scene.setting.policy.effort
+        nearest = "" if row.at.effort == asked else f"; its nearest effort to {asked} is {row.at.effort}"
+        return f"the pool holds no model but {row.at.model.id}{nearest}"
     if picked.because == "incumbent":
         return f"the incumbent {row.at.model.id} can serve the request"
     if picked.because == "tool_loop":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from routed_llm.decision import Evidence
+from routed_llm.errors import RequestError
 from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ LONG_CONTEXT_FROM = 64_000
 about 100K tokens say nothing on shorter prompts."""
 
 _NEVER_UNKNOWN = frozenset({"overall", "long_context"})
+"""Dimensions on which a configuration of which nothing at all is published does not pass."""
+_AT_LEAST = ("above", "tie", "above (inferred)")
 _MIRRORED = {"below": "above", "tie": "tie", "above": "below", "above (inferred)": "below"}
 """What the baseline's verdict against the reference says of the reference itself."""
 _PASSES = frozenset({"above", "tie", "above (inferred)", "same model", "counterpart"})
@@ -72,6 +75,9 @@ def dimensions(
     if facts.structured == "json_schema":
         found.append("instructions")
     if task is not None:
+        if task not in DIMENSIONS_BY_TASK:
+            valid = ", ".join(DIMENSIONS_BY_TASK)
+            raise RequestError(f"task={task!r} is none of {valid}. Use one of these.", where="task")
         found.extend(DIMENSIONS_BY_TASK[task])
         return tuple(dict.fromkeys(found)), ()
     if found in (["overall"], ["overall", "instructions"]):
@@ -135,7 +141,7 @@ class Floor:
         if guarded:
             return found.passes or found.verdict == "unknown"
         if found.verdict == "unknown":
-            return not self._measured and dimension not in _NEVER_UNKNOWN
+            return not self._measured and (dimension not in _NEVER_UNKNOWN or bool(found.measures))
         if self._measured and found.verdict == "above (inferred)":
             return False
         return found.passes
@@ -162,6 +168,9 @@ class Floor:
             found = self._direct(verdict, other) or _through_reference(verdict, other)
         if found is None and dimension == "overall":
             found = self._by_rank(model, effort)
+        if found is None and verdict is not None and verdict.verdict in _AT_LEAST:
+            # Nothing compares the two, but something is published: at least as good as the reference.
+            return Comparison("unknown", _names(verdict))
         return found or Comparison("unknown")
 
     def _by_rank(self, model: Model, effort: str | None) -> Comparison | None:
@@ -194,10 +203,9 @@ class Floor:
 
 def _through_reference(verdict: Verdict, other: Verdict) -> Comparison | None:
     """Chain two verdicts: at least as good as the reference, and it at least as good as the baseline."""
-    up = ("above", "tie", "above (inferred)")
-    if verdict.verdict in up and other.verdict in ("below", "tie"):
+    if verdict.verdict in _AT_LEAST and other.verdict in ("below", "tie"):
         return Comparison("above (inferred)", _names(verdict))
-    if verdict.verdict in ("below", "mixed") and other.verdict in up:
+    if verdict.verdict in ("below", "mixed") and other.verdict in _AT_LEAST:
         return Comparison("below", _names(verdict))
     return None
 

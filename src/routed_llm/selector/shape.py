@@ -6,6 +6,7 @@ that asked for it; what is left is arithmetic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -253,5 +254,6 @@ def _cheaper(a: Price, a_ratio: float, b: Price, b_ratio: float) -> bool:
     def dearest(row: Price) -> int:
         return max(row.input, row.cache_write or 0)
 
-    # A cap may cut the other's output short, down to what gpt-4o would write, but no further.
-    return dearest(a) <= b.input and a.output * a_ratio <= b.output * min(b_ratio, 1.0)
+    # A cap may cut the other's output short, down to what gpt-4o would write, but no further; and tokens are
+    # whole, so that the first one counts in full.
+    return dearest(a) <= b.input and a.output * math.ceil(a_ratio) <= b.output * min(b_ratio, 1.0)
