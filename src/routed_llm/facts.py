@@ -81,11 +81,12 @@ class Previous:
 def freeze(value: Any) -> Any:
     """Turn JSON-like data into an equal hashable value, dicts becoming sorted tuples of pairs."""
     if isinstance(value, Mapping):
-        return ("{}", tuple(sorted((str(k), freeze(v)) for k, v in value.items())))
+        named = {str(k): freeze(v) for k, v in value.items()}
+        return ("{}", tuple(sorted(named.items(), key=lambda item: item[0])))
     if isinstance(value, (list, tuple)):
         return ("[]", tuple(freeze(v) for v in value))
     if isinstance(value, (set, frozenset)):
-        return ("[]", tuple(sorted(freeze(v) for v in value)))
+        return ("[]", tuple(sorted((freeze(v) for v in value), key=repr)))
     try:
         hash(value)
     except TypeError:
@@ -162,7 +163,8 @@ class RequestFacts:
     shape: tuple[Any, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Everything that is not a number: requests of one shape share the outcome of most rules.
+        # Everything that is not a number or a parameter's value: requests of one shape share the outcome of
+        # most rules.
         shape = (
             self.inputs,
             self.outputs,
@@ -171,7 +173,7 @@ class RequestFacts:
             self.builtin_tools,
             self.tool_choice,
             self.structured,
-            self.parameters,
+            tuple([name for name, _ in self.parameters]),
             self.cap is not None,
             self.cap_name,
             self.effort,
@@ -239,13 +241,24 @@ def freeze_parameters(
     return tuple(sorted(((name, freeze(value)) for name, value in items), key=lambda item: item[0]))
 
 
+def jsonable(value: Any) -> Any:
+    """Return a value as JSON-able data: what JSON does not know becomes its text."""
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(v) for v in value]
+    return str(value)
+
+
 def _plain(name: str, value: Any) -> Any:
     if name == "tokens":
         return [value.low, value.likely, value.high]
     if name == "images":
         return [[image.width, image.height, image.detail] for image in value]
     if name == "parameters":
-        return {key: thaw(item) for key, item in value}
+        return {key: jsonable(thaw(item)) for key, item in value}
     if name == "previous":
         return {item.name: getattr(value, item.name) for item in fields(value)}
     if isinstance(value, frozenset):

@@ -96,6 +96,7 @@ class Policy:
 
     def __init__(
         self,
+        /,
         *,
         models: str | Iterable[str] | None = None,
         exclude: str | Iterable[str] = (),
@@ -215,7 +216,7 @@ def _name(key: str, value: Any) -> str:
 
 
 def _patterns(key: str, value: Any) -> tuple[str, ...]:
-    items = (value,) if isinstance(value, str) else tuple(value)
+    items = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
     for item in items:
         if not isinstance(item, str) or not item.strip():
             raise PolicyError(

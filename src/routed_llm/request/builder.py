@@ -6,12 +6,14 @@ OpenAI's words. The builder never keeps a framework's object and never fetches a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from routed_llm.errors import RequestError
 from routed_llm.facts import ImageFacts, Previous, RequestFacts, TokenCount, freeze_parameters
+from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
 from routed_llm.request import files
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.tokens.messages import PER_MESSAGE, PER_NAME, PER_ROLE, REPLY_PRIMING
@@ -22,6 +24,8 @@ __all__ = ["Request", "RequestBuilder"]
 _CAP_NAMES = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
 _TIERS = {"auto": "standard", "default": "standard", "fast": "priority"}
 _FUNCTION_TOOLS = frozenset({"function", "custom"})
+_DETAILS = ("auto", "low", "high", "original")
+_MOST_TOKENS = 10**12  # no limit of a model comes near it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,8 @@ class RequestBuilder:
         """Begin a message; the parts told next belong to it."""
         self._role = role
         self._messages += 1
+        if name is not None:
+            _check(f"{self._where()} name", name, str, "a string")
         self._fixed += PER_MESSAGE + PER_ROLE
         if name:
             self._fixed += PER_NAME
@@ -74,7 +80,13 @@ class RequestBuilder:
         return self
 
     def text(self, text: str) -> RequestBuilder:
-        """Add text to the current message."""
+        """Add text to the current message.
+
+        Raises:
+            RequestError: when it is not a string.
+        """
+        if type(text) is not str:
+            _check(self._where(), text, str, "text")
         if text:
             self._texts.append(text)
         return self
@@ -90,6 +102,13 @@ class RequestBuilder:
             RequestError: when inline data is not an image that the API takes.
         """
         self._kind("image")
+        if detail is not None and detail not in _DETAILS:
+            valid = ", ".join(_DETAILS)
+            raise RequestError(
+                f"{self._where()} has an image of detail {detail!r}. Use one of {valid}.", where=self._where()
+            )
+        if source is not None:
+            _check(f"{self._where()} image", source, (str, bytes), "a data URL, a web URL or bytes")
         size = files.image_size(source, where=self._where()) if source is not None else None
         if size is None:
             self._estimates.append("an image given by reference is counted at the rule's worst case")
@@ -108,6 +127,9 @@ class RequestBuilder:
             self._estimates.append("a voice clip given by reference is counted at one hour")
             self._audio_seconds += 3600.0
         else:
+            _check(f"{self._where()} audio", data, (str, bytes), "base64 text or bytes")
+            if format is not None:
+                _check(f"{self._where()} audio format", format, str, "a name such as 'wav'")
             self._audio_seconds += files.audio_seconds(data, format, where=self._where())
         return self
 
@@ -135,6 +157,10 @@ class RequestBuilder:
             self._unknown_files += 1
             self._estimates.append("a file given by reference is of unknown size and is not in the count")
             return self
+        _check(f"{self._where()} file", data, (str, bytes), "base64 text, a data URL or bytes")
+        for text in (mime, filename):
+            if text is not None:
+                _check(f"{self._where()} file name or type", text, str, "a string")
         found = files.document(data, mime=mime, filename=filename, where=self._where())
         if found.kind == "image":
             return self.image(found.data)
@@ -154,7 +180,8 @@ class RequestBuilder:
 
     def tool_call(self, name: str, arguments: Any) -> RequestBuilder:
         """Add a tool call that the model made in an earlier turn."""
-        texts, fixed = tool_rules.call_parts(name, arguments)
+        with _as_json("a tool call's arguments"):
+            texts, fixed = tool_rules.call_parts(name, arguments)
         self._texts.extend(texts)
         self._fixed += fixed
         return self
@@ -176,12 +203,20 @@ class RequestBuilder:
         )
 
     def tools(self, definitions: Sequence[Mapping[str, Any]]) -> RequestBuilder:
-        """Add the tools offered, in the form of either endpoint; hosted tools are told by their type."""
+        """Add the tools offered, in the form of either endpoint; hosted tools are told by their type.
+
+        Raises:
+            RequestError: when they are not a list of objects.
+        """
+        _check("tools", definitions, (list, tuple), "a list of objects")
+        for definition in definitions:
+            _check("tools", definition, Mapping, "a list of objects")
         functions: Sequence[Mapping[str, Any]] = definitions
-        if any(definition.get("type", "function") not in _FUNCTION_TOOLS for definition in definitions):
+        if any(str(definition.get("type", "function")) not in _FUNCTION_TOOLS for definition in definitions):
             functions = self._hosted(definitions)
         if functions:
-            parts = tool_rules.shared.parts(functions)
+            with _as_json("tools"):
+                parts = tool_rules.shared.parts(functions)
             self._tools += len(functions)
             self._texts.extend(parts.texts)
             self._fixed += parts.fixed
@@ -190,11 +225,11 @@ class RequestBuilder:
     def _hosted(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         functions = []
         for definition in definitions:
-            kind = definition.get("type", "function")
+            kind = str(definition.get("type", "function"))
             if kind in _FUNCTION_TOOLS:
                 functions.append(definition)
             else:
-                self._builtin.add(_builtin_name(str(kind)))
+                self._builtin.add(_builtin_name(kind))
         return functions
 
     def set(self, name: str, value: Any) -> RequestBuilder:
@@ -225,7 +260,13 @@ class RequestBuilder:
         return self
 
     def pin(self, model: str | None) -> RequestBuilder:
-        """Note a model that was named for this call only."""
+        """Note a model that was named for this call only.
+
+        Raises:
+            RequestError: when it is not a string.
+        """
+        if model is not None:
+            _check("model", model, str, "a model id such as 'gpt-4o'")
         self._values["model"] = model
         return self
 
@@ -235,7 +276,14 @@ class RequestBuilder:
         return self
 
     def task(self, task: str | None) -> RequestBuilder:
-        """Note what the caller says this call is for."""
+        """Note what the caller says this call is for.
+
+        Raises:
+            RequestError: when it is none of a policy's tasks.
+        """
+        if task is not None and task not in DIMENSIONS_BY_TASK:
+            valid = ", ".join(DIMENSIONS_BY_TASK)
+            raise RequestError(f"task={task!r} is none of {valid}. Use one of these.", where="task")
         self._values["task"] = task
         return self
 
@@ -248,6 +296,8 @@ class RequestBuilder:
         if not self._messages:
             raise RequestError("The request has no messages. Send at least one message.", where="messages")
         fixed = self._fixed + REPLY_PRIMING
+        with _as_json("parameters"):
+            parameters = freeze_parameters(self._parameters)
         facts = RequestFacts(
             tokens=_bound(self._texts, fixed),
             images=tuple(self._images),
@@ -259,7 +309,7 @@ class RequestBuilder:
             tool_inputs=frozenset(self._tool_inputs),
             tools=self._tools,
             builtin_tools=frozenset(self._builtin),
-            parameters=freeze_parameters(self._parameters),
+            parameters=parameters,
             estimates=tuple(dict.fromkeys(self._estimates)),
             **self._values,
         )
@@ -274,24 +324,31 @@ class RequestBuilder:
         return f"message {self._messages} ({self._role})"
 
     def _set_cap(self, name: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_TOKENS:
             raise RequestError(
-                f"{name}={value!r} is not a token count. Give a whole number above 0.", where=name
+                f"{name}={_short(value)} is not a token count. Give a whole number above 0.", where=name
             )
         self._values["cap"] = value
         self._values["cap_name"] = name
 
     def _set_effort(self, value: Any) -> None:
-        self._values["effort"] = str(value)
+        if value not in EFFORTS:
+            valid = ", ".join(EFFORTS)
+            raise RequestError(
+                f"reasoning_effort={value!r} is none of {valid}. Use one of these.", where="reasoning_effort"
+            )
+        self._values["effort"] = value
 
-    def _set_reasoning(self, value: Mapping[str, Any]) -> None:
+    def _set_reasoning(self, value: Any) -> None:
+        _check("reasoning", value, Mapping, "an object")
         rest = {key: item for key, item in value.items() if key != "effort" and item is not None}
         if value.get("effort") is not None:
-            self._values["effort"] = str(value["effort"])
+            self._set_effort(value["effort"])
         if rest:
             self._parameters["reasoning"] = rest
 
-    def _set_text(self, value: Mapping[str, Any]) -> None:
+    def _set_text(self, value: Any) -> None:
+        _check("text", value, Mapping, "an object")
         self.set("verbosity", value.get("verbosity"))
         self.set("response_format", value.get("format"))
 
@@ -306,7 +363,9 @@ class RequestBuilder:
             )
         self._values["structured"] = kind
         if kind == "json_schema" and isinstance(value, Mapping):
-            texts, fixed = tool_rules.schema_parts(value)
+            _check("response_format.json_schema", value.get("json_schema", value), Mapping, "an object")
+            with _as_json("response_format"):
+                texts, fixed = tool_rules.schema_parts(value)
             self._texts.extend(texts)
             self._fixed += fixed
 
@@ -317,7 +376,10 @@ class RequestBuilder:
     def _set_stream(self, value: Any) -> None:
         self._values["stream"] = bool(value)
 
-    def _set_modalities(self, value: Sequence[str]) -> None:
+    def _set_modalities(self, value: Any) -> None:
+        _check("modalities", value, (list, tuple, set, frozenset), "a list")
+        for item in value:
+            _check("modalities", item, str, "a list of text and audio")
         self._outputs = set(value) or {"text"}
 
     def _set_service_tier(self, value: Any) -> None:
@@ -345,6 +407,29 @@ _SPECIAL: Mapping[str, Callable[[RequestBuilder, Any], object]] = {
     "web_search_options": RequestBuilder._set_web_search,
     "model": RequestBuilder.pin,
 }
+
+
+@contextmanager
+def _as_json(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RequestError(
+            f"{what} cannot be written as JSON ({_short(str(error))}). Give plain JSON data.", where=what
+        ) from error
+
+
+def _check(where: str, value: Any, kind: type | tuple[type, ...], wanted: str) -> None:
+    if not isinstance(value, kind):
+        raise RequestError(f"{where} is {_short(value)}. Give {wanted}.", where=where)
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an int of thousands of digits; a list that holds itself
+        text = f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _bound(texts: Sequence[str], fixed: int) -> TokenCount:

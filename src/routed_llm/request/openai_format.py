@@ -40,13 +40,15 @@ def read_openai(payload: Mapping[str, Any], *, pin: bool = False) -> Request:
             "Give the body of a Chat Completions or Responses call."
         )
     for key, value in rest.items():
+        if not isinstance(key, str):
+            raise RequestError(f"The request has the key {key!r}. Give string keys only.")
         builder.set(key, value)
     if pin:
         builder.pin(payload.get("model"))
     return builder.build()
 
 
-def _each(items: Any, where: str, read: Callable[[Any, str], None]) -> None:
+def _each(items: Any, where: str, read: Callable[[Any, str], object]) -> None:
     if isinstance(items, str) or not isinstance(items, Sequence):
         raise RequestError(f"{where} is not a list. Give a list of objects.", where=where)
     for index, item in enumerate(items):
@@ -68,9 +70,17 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
     if item.get("tool_call_id"):
         builder.tool_result(str(item["tool_call_id"]))
     _content(builder, item.get("content"), f"{where}.content")
-    for call in item.get("tool_calls") or ():
-        function = call.get("function") or call.get("custom") or {}
-        builder.tool_call(str(function.get("name", "")), function.get("arguments", function.get("input", "")))
+    if item.get("tool_calls"):
+        _each(item["tool_calls"], f"{where}.tool_calls", lambda call, place: _tool_call(builder, call, place))
+
+
+def _tool_call(builder: RequestBuilder, call: Mapping[str, Any], where: str) -> None:
+    function = call.get("function") or call.get("custom") or {}
+    if not isinstance(function, Mapping):
+        raise RequestError(
+            f"{where}.function is not an object. Give an object with a name and arguments.", where=where
+        )
+    builder.tool_call(str(function.get("name", "")), function.get("arguments", function.get("input", "")))
 
 
 def _responses_input(builder: RequestBuilder, payload: Mapping[str, Any]) -> None:
@@ -94,8 +104,12 @@ def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:
         _content(builder, item.get("output"), f"{where}.output")
     elif kind == "reasoning":
         builder.message("assistant")
-        for part in item.get("summary") or ():
-            builder.text(str(part.get("text", "")))
+        if item.get("summary"):
+            _each(
+                item["summary"],
+                f"{where}.summary",
+                lambda part, _: builder.text(str(part.get("text", ""))),
+            )
     elif kind not in ("item_reference",):
         builder.message("assistant")
 
@@ -117,6 +131,10 @@ def _part(builder: RequestBuilder, part: Mapping[str, Any], where: str) -> None:
         _image(builder, part)
     elif kind == "input_audio":
         audio = part.get("input_audio") or part
+        if not isinstance(audio, Mapping):
+            raise RequestError(
+                f"{where}.input_audio is not an object. Give an object with data and format.", where=where
+            )
         builder.audio(audio.get("data"), format=audio.get("format"))
     elif kind in ("file", "input_file"):
         _file(builder, part)

@@ -73,8 +73,8 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         audio = tuple(model for model in audio if model not in models and _worth_listing(model, at))
     send_as = {
         catalog.get(name).id: name
-        for name in (policy.incumbent, policy.baseline)
-        if name is not None and name in catalog.get(name).snapshots
+        for name in (*(policy.models or ()), policy.incumbent, policy.baseline)
+        if name is not None and name in catalog and name in catalog.get(name).snapshots
     }
     return Pool(
         models=models,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -26,7 +27,7 @@ from routed_llm.selector.weigh import load, row_thresholds
 
 if TYPE_CHECKING:
     from routed_llm.budget import Budget
-    from routed_llm.catalog import Catalog
+    from routed_llm.catalog import Catalog, Model
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
@@ -141,12 +142,12 @@ class Table:
             if found is None or row is None:
                 if found is not row:
                     return False
-            elif found.at.model is not row.at.model or found.at.effort != row.at.effort:
+            elif found.at.model.id != row.at.model.id or found.at.effort != row.at.effort:
                 return False
         return True
 
     def _marks(self, facts: RequestFacts, kind: Kind) -> list[int]:
-        if facts.images or facts.audio_seconds or facts.pdf_pages:
+        if facts.images or facts.audio_seconds or facts.pdf_pages or facts.previous:
             return self.thresholds(facts)
         key = ("thresholds", facts.cap)
         kept: list[int] | None = kind.shape.notes.get(key)
@@ -202,7 +203,15 @@ class Table:
     def _named(self, name: str) -> Mapping[str, str]:
         # A snapshot that was named is what gets sent, not the alias it belongs to.
         model = self.catalog.get(name)
-        return {model.id: name if name != model.id else model.sent_as}
+        return {model.id: _as_named(name, model) or model.sent_as}
+
+
+def _as_named(name: str, model: Model) -> str | None:
+    if model.sent_as != model.id:
+        return None
+    # Case does not matter to the catalog, but it does to the provider.
+    known = {*model.snapshots, *model.aliases}
+    return name if name in known else next((item for item in known if item.lower() == name.lower()), None)
 
 
 def _value_sensitive(catalog: Catalog) -> frozenset[str]:
@@ -217,5 +226,7 @@ def _value_sensitive(catalog: Catalog) -> frozenset[str]:
 def remember(kept: dict[Any, Any], key: Any, value: Any) -> None:
     """Keep a value in a bounded table, the oldest leaving first."""
     if len(kept) >= _SHAPES_KEPT:
-        kept.pop(next(iter(kept)), None)
+        # Another thread may change the table between these two steps; then it makes the room itself.
+        with suppress(StopIteration, RuntimeError):
+            kept.pop(next(iter(kept)), None)
     kept[key] = value

@@ -98,6 +98,11 @@ def row_thresholds(row: Row, load: Load) -> set[int]:
         found.add(row.above - media)
     if row.write_from:
         found.add(row.write_from - 1 - media)
+    previous, terms = load.facts.previous, row.at.model.cache
+    if previous is not None and terms is not None and previous.model == row.at.model.id:
+        found.update(
+            (previous.prefix_tokens // terms.step * terms.step - media, terms.min_prefix - 1 - media)
+        )
     return found
 
 
@@ -117,7 +122,7 @@ def cached_tokens(row: Row, load: Load, tokens: int) -> int:
     terms = row.at.model.cache
     if previous.age is not None and previous.age > terms.ttl:
         return 0
-    usable = min(previous.prefix_tokens, tokens) // terms.step * terms.step
+    usable = min(previous.prefix_tokens // terms.step * terms.step, tokens)
     return usable if usable >= terms.min_prefix else 0
 
 
