@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
@@ -177,6 +175,8 @@ class Policy:
             PolicyError: when the file cannot be read or parsed, or holds an unknown key or an
                 impossible value; the message names the file.
         """
+        import tomllib
+
         where = str(path)
         try:
             data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -192,6 +192,8 @@ class Policy:
 
 
 def _unknown_key(key: str) -> PolicyError:
+    import difflib  # only an error needs it
+
     valid = [item.name for item in fields(Policy)]
     near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}?" if near else f"Valid ones are {', '.join(valid)}."
@@ -202,6 +204,8 @@ def _choice(key: str, value: Any) -> str:
     valid = _CHOICES[key]
     if value in valid:
         return str(value)
+    import difflib
+
     near = difflib.get_close_matches(str(value), valid, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise PolicyError(

@@ -7,7 +7,6 @@ decides is pure and lives below.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -103,6 +102,8 @@ class Router:
         """
         _, _, decision = self._bounded(request, policy, at)
         if not decision.certain or decision.chosen is None:
+            import asyncio  # heavy, and loaded already wherever this runs
+
             decision = await asyncio.to_thread(self.explain, request, policy=policy, at=at)
         return _checked(decision)
 

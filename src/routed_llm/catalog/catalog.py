@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import threading
@@ -133,6 +132,8 @@ class Catalog:
         Raises:
             CatalogError: naming file and key, for the first thing that is wrong.
         """
+        import hashlib
+
         from routed_llm.catalog.custom import extend, read_entries
 
         entries = read_entries(models)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,8 @@ def files(root: Path = ROOT) -> list[str]:
 
 def digest(root: Path = ROOT) -> str:
     """Sum up every name and byte of the catalog's files; equal digests mean equal catalogs."""
+    import hashlib  # here and below: not needed to import the package
+
     total = hashlib.blake2b(digest_size=16)
     for name in files(root):
         content = (root / name).read_bytes()
@@ -38,6 +38,8 @@ def read_toml(path: Path, shown: str | None = None) -> dict[str, Any]:
     Raises:
         CatalogError: when it is missing or not TOML.
     """
+    import tomllib
+
     name = shown or str(path)
     try:
         with path.open("rb") as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from routed_llm.errors import CatalogError
@@ -77,6 +76,8 @@ def verdict_of(signs: Iterable[str]) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Name the nearest known words, as the sentence that ends an error."""
     names = sorted(known)
+    import difflib  # only an error needs it
+
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
     if near:
         return f"Did you mean {' or '.join(near)}?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -112,6 +111,8 @@ def _matching(catalog: Catalog, entries: list[Model], policy: Policy) -> tuple[M
         if not found and pattern in catalog:
             found = [catalog.get(pattern)]
         if not found:
+            import difflib  # only an error needs it
+
             ids = [model.id for model in entries]
             near = difflib.get_close_matches(pattern.rstrip("*"), ids, n=3, cutoff=0.4)
             hint = f"The nearest ids are {', '.join(near)}." if near else "`routed models` lists the ids."
