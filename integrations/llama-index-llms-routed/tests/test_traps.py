@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import pickle
 import threading
 import tomllib
@@ -167,7 +168,7 @@ def test_t4_streamed_text_grows(make, sim, policy) -> None:
     tools = [ADD.metadata.to_openai_tool()]
     chunks = list(llm.stream_chat(user(), tools=tools, tool_choice="none"))
     texts = [chunk.message.content or "" for chunk in chunks]
-    assert all(later.startswith(earlier) for earlier, later in zip(texts, texts[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
     assert texts[-1] == "".join(chunk.delta or "" for chunk in chunks) != ""
     assert sim.refused == []
 
@@ -218,7 +219,7 @@ async def test_t6_callers_objects_stay_as_they_were(make) -> None:
 class Events(BaseEventHandler):
     """Keeps every event."""
 
-    seen: list[Any] = []
+    seen: list[Any]
 
     def handle(self, event: Any, **kwargs: Any) -> None:
         self.seen.append(event)

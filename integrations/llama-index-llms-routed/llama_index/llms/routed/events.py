@@ -59,10 +59,10 @@ def record_routing() -> Iterator[list[dict[str, Any]]]:
 
 def announce(decision: Decision, routing: dict[str, Any]) -> None:
     """Show a decision on the dispatcher and in every open log."""
-    dispatcher.event(
-        RoutingDecisionEvent(
-            model=decision.model, effort=decision.effort, endpoint=decision.endpoint, routing=routing
-        )
+    event = RoutingDecisionEvent(
+        model=decision.model, effort=decision.effort, endpoint=decision.endpoint, routing={}
     )
+    event.routing = routing  # assigned, since the constructor would copy it
+    dispatcher.event(event)
     for log in _LOGS.get():
         log.append(routing)

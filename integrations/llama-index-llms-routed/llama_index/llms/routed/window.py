@@ -30,8 +30,8 @@ _STEP: Final = 1_000
 _MARGIN: Final = 128
 """Tokens that packing does not count: the framing of messages, and the padding it keeps itself."""
 
-_DEARER: Final = Decimal("1.1")
-"""A token of a long prompt may cost this many times what one more costs in a small prompt."""
+_DEARER: Final = Decimal("1.25")
+"""One prompt may cost this many times what two of half its length do; the answers' share varies."""
 
 
 def workhorse(router: Router, policy: Policy, given: dict[str, Any]) -> int:
@@ -43,13 +43,12 @@ def workhorse(router: Router, policy: Policy, given: dict[str, Any]) -> int:
         given: the parameters that every call has, the output cap among them.
     """
     explain = _explainer(router, policy, given)
-    small, double = explain(_SMALL).dollars, explain(2 * _SMALL).dollars
 
     def cheap(tokens: int) -> bool:
-        decision = explain(tokens)
-        if small is None or double is None or decision.dollars is None:
-            return decision.model is not None
-        return decision.dollars - small <= (double - small) / _SMALL * (tokens - _SMALL) * _DEARER
+        whole, half = explain(tokens), explain(tokens // 2).dollars
+        if whole.dollars is None or half is None:
+            return whole.model is not None
+        return whole.dollars <= 2 * half * _DEARER
 
     cheapest = _search(cheap)
     own = _explainer(router, policy.replace(models=(policy.baseline,), exclude=(), at_least=None), given)
@@ -85,11 +84,15 @@ def _sized(request: Request, tokens: int) -> Request:
 
 
 def _search(served: Callable[[int], bool]) -> int:
-    """Return the most tokens that are served, to within a few; 0 when not even a small prompt is."""
-    low, high = _SMALL - 1, _MOST
-    if served(high):
-        return high
-    while high - low > _MARGIN // 4:
+    """Return the most tokens that are served, to within a few; 0 when not even a small prompt is.
+
+    Lengths are doubled until one is not served, so that no step is compared with one beyond it.
+    """
+    low = 0
+    high = _SMALL
+    while high <= _MOST and served(high):
+        low, high = high, 2 * high
+    while low and high - low > _MARGIN // 4:
         middle = (low + high) // 2
         low, high = (middle, high) if served(middle) else (low, middle)
-    return low if low >= _SMALL else 0
+    return low
