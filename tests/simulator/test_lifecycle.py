@@ -1,0 +1,68 @@
+"""Which models exist on which day, and what is served under which name."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import openai
+import pytest
+
+from routed_llm.simulator import Simulator
+
+HI = [{"role": "user", "content": "hi"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "served"),
+    [
+        ("gpt-4o", "gpt-4o-2024-08-06"),
+        ("gpt-4o-2024-11-20", "gpt-4o-2024-11-20"),
+        ("gpt-4o-mini", "gpt-4o-mini-2024-07-18"),
+        ("gpt-5.4-mini", "gpt-5.4-mini-2026-03-17"),
+        ("gpt-5.6", "gpt-5.6-sol"),
+        ("gpt-6-luna", "gpt-6-luna"),
+    ],
+)
+def test_served_name(client: openai.OpenAI, model: str, served: str) -> None:
+    """The response names the snapshot that answered; 5.6 and later have none."""
+    assert client.chat.completions.create(model=model, messages=HI).model == served
+
+
+@pytest.mark.parametrize(
+    ("model", "day", "status"),
+    [
+        ("gpt-4o", date(2027, 1, 13), 200),
+        ("gpt-4o", date(2027, 1, 14), 404),
+        ("gpt-4o-2024-11-20", date(2027, 1, 14), 404),
+        ("gpt-5", date(2026, 12, 10), 200),
+        ("gpt-5", date(2026, 12, 11), 404),
+        ("gpt-4.1-nano", date(2026, 10, 22), 200),
+        ("gpt-4.1-nano", date(2026, 10, 23), 404),
+        ("gpt-5.5", date(2026, 4, 22), 404),
+        ("gpt-5.5", date(2026, 4, 23), 200),
+        ("gpt-6.2-sol", date(2026, 11, 16), 404),
+        ("gpt-6.2-sol", date(2026, 11, 17), 200),
+        ("o3-mini", date(2026, 11, 1), 404),
+    ],
+)
+def test_dates(client: openai.OpenAI, simulator: Simulator, model: str, day: date, status: int) -> None:
+    """A model is there from its release on and gone from its shutdown on."""
+    simulator.at = day
+    try:
+        client.chat.completions.create(model=model, messages=HI)
+        found = 200
+    except openai.NotFoundError as error:
+        found = error.status_code
+        assert error.code == "model_not_found"
+    assert found == status
+
+
+def test_listing_carries_shutdown_dates(client: openai.OpenAI) -> None:
+    """GET /v1/models gives what is offered that day, with the date of its end."""
+    rows = {row.id: (row.model_extra or {})["shutdown_date"] for row in client.models.list()}
+    assert rows["gpt-4o"] == "2027-01-14"
+    assert rows["gpt-6-luna"] is None
+    assert "gpt-4.1-nano" not in rows
+    assert client.models.retrieve("gpt-4o").id == "gpt-4o"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-4.1-nano")
