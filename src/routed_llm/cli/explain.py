@@ -1,0 +1,147 @@
+"""`routed explain`: the decision on a request in a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.catalog import Catalog
+from routed_llm.cli.errors import CommandError
+from routed_llm.cli.explain_table import show
+from routed_llm.cli.screen import console, print_json
+from routed_llm.errors import RequestError
+from routed_llm.policy import Policy
+from routed_llm.request import read_openai
+from routed_llm.router import Router
+from routed_llm.selector import select
+
+if TYPE_CHECKING:
+    from routed_llm.decision import Decision
+
+__all__ = ["Timing", "run"]
+
+REPEATS = 201
+"""Calls of `select` of which the median is reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Where the time went, in seconds.
+
+    Attributes:
+        read: reading the file and its JSON, and turning it into a Request.
+        decide: the first decision: preparing the policy's table, counting text, selecting.
+        select: `select` itself, median of `repeats` calls with what has been counted.
+    """
+
+    read: float
+    decide: float
+    select: float
+    repeats: int = REPEATS
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the seconds as JSON-able data."""
+        return {
+            "read_seconds": round(self.read, 6),
+            "decide_seconds": round(self.decide, 6),
+            "select_seconds": round(self.select, 9),
+            "select_repeats": self.repeats,
+        }
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Print the decision; 0 when a model was chosen, else 1.
+
+    Raises:
+        RequestError: when the file holds no request that can be read.
+        PolicyError: for a wrong policy.
+        CatalogError: when an unknown model is named.
+        CommandError: when the file cannot be read.
+    """
+    # A console that cannot be had is reported before the work, not after it.
+    out = None if asked.json else console()
+    began = time.perf_counter()
+    body = _body(asked.file)
+    request = _request(body)
+    read = time.perf_counter() - began
+    policy = _policy(asked, body)
+    catalog = Catalog.load()
+    at = asked.at or datetime.now(UTC).date()
+    began = time.perf_counter()
+    decision = Router(catalog=catalog, policy=policy).explain(request, at=at)
+    decide = time.perf_counter() - began
+    timing = Timing(read=read, decide=decide, select=_select_seconds(decision, policy, catalog))
+    if out is None:
+        print_json({**decision.to_dict(), "timing": timing.to_dict()})
+    else:
+        show(out, decision, timing, every=asked.all)
+    return 0 if decision.chosen is not None else 1
+
+
+def _body(name: str) -> Mapping[str, Any]:
+    where = "standard input" if name == "-" else name
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CommandError(
+            f"{where}: {reason}. Name a file that can be read, or - for standard input."
+        ) from error
+    try:
+        body = json.loads(data)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise RequestError(
+            f"{where} is not JSON: {error.msg} at {place}. "
+            "Give the body of a Chat Completions or Responses call."
+        ) from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it is nested too deep"
+        raise RequestError(
+            f"{where} is not JSON: {reason}. Give the body of a Chat Completions or Responses call."
+        ) from error
+    if not isinstance(body, dict):
+        raise RequestError(
+            f"{where} holds no JSON object. Give the body of a Chat Completions or Responses call."
+        )
+    return body
+
+
+def _request(body: Mapping[str, Any]) -> Any:
+    try:
+        return read_openai(body)
+    except RequestError:
+        raise
+    except (AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:
+        # A value of another kind than OpenAI's format has there, which the reader did not foresee.
+        raise RequestError(
+            f"The request is not in OpenAI's format ({error}). Check it against the API's reference."
+        ) from error
+
+
+def _policy(asked: argparse.Namespace, body: Mapping[str, Any]) -> Policy:
+    policy = Policy() if asked.policy is None else Policy.from_toml(asked.policy)
+    named = body.get("model")
+    given = {
+        "baseline": named if asked.baseline is None else asked.baseline,
+        "optimize": asked.optimize,
+        "max_cost_per_call": asked.max_cost,
+    }
+    return policy.replace(**{name: value for name, value in given.items() if value is not None})
+
+
+def _select_seconds(decision: Decision, policy: Policy, catalog: Catalog) -> float:
+    times = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        select(decision.facts, policy=policy, catalog=catalog, at=decision.at)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)

@@ -1,0 +1,137 @@
+"""How `routed explain` shows a Decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.cli.needs import required
+from routed_llm.cli.screen import ENDPOINTS, money
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from routed_llm.cli.explain import Timing
+    from routed_llm.decision import Candidate, Decision
+
+__all__ = ["show"]
+
+
+def show(out: Console, decision: Decision, timing: Timing, *, every: bool) -> None:
+    """Print a decision, its candidates and where the time went.
+
+    Args:
+        out: the console.
+        decision: what was decided.
+        timing: how long it took.
+        every: list every configuration instead of the best of each model.
+    """
+    out.print(_summary(decision))
+    out.print()
+    out.print(_table(decision.candidates if every else _best(decision.candidates)))
+    out.print()
+    out.print(
+        f"select took {_time(timing.select)} (median of {timing.repeats}); "
+        f"before it, reading {_time(timing.read)}, counting and the first decision {_time(timing.decide)}.",
+        style="dim",
+    )
+
+
+def _summary(decision: Decision) -> Any:
+    grid = required("rich.table", extra="'routed-llm[cli]'").Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for name, lines in _lines(decision):
+        for line in lines:
+            grid.add_row(name, line)
+            name = ""
+    return grid
+
+
+def _lines(decision: Decision) -> Iterable[tuple[str, list[str]]]:
+    chosen, call = decision.chosen, decision.call
+    if chosen is None or call is None:
+        yield "chosen", ["nothing fits"]
+    else:
+        endpoint = ENDPOINTS[chosen.endpoint]
+        yield "chosen", [f"{chosen.name} on {endpoint}, expected to cost {money(chosen.dollars)}"]
+        sent = {"model": call.model, "effort": call.effort, "output cap": call.cap, "at": call.base_url}
+        parts = [f"{name} {value}" for name, value in sent.items() if value is not None]
+        yield "call", [", ".join([*parts, *sorted(call.parameters)])]
+    yield "why", [decision.why]
+    yield "request", [_request(decision)]
+    yield "changes", [change.text for change in decision.changes]
+    against = f" against {decision.baseline}" if decision.baseline else ""
+    yield (
+        "evidence",
+        [
+            f"{item.dimension.replace('_', ' ')}: {item.verdict}{against} ({', '.join(item.measures)})"
+            if item.measures
+            else f"{item.dimension.replace('_', ' ')}: {item.verdict}"
+            for item in decision.evidence
+        ],
+    )
+    if decision.without_evidence:
+        names = ", ".join(name.replace("_", " ") for name in decision.without_evidence)
+        yield "no measure", [f"nothing is published on {names}"]
+    yield "estimates", list(decision.facts.estimates)
+    yield "day", [f"{decision.at}, catalog {decision.catalog_version}"]
+
+
+def _request(decision: Decision) -> str:
+    facts, count = decision.facts, decision.facts.tokens
+    if count.exact:
+        text = f"{count.likely:,} text tokens"
+    else:
+        text = f"about {count.likely:,} text tokens (certainly {count.low:,} to {count.high:,})"
+    parts = [text]
+    for number, one, many in (
+        (len(facts.images), "image", "images"),
+        (facts.pdf_pages, "PDF page", "PDF pages"),
+        (facts.unknown_files, "file of unknown size", "files of unknown size"),
+        (facts.tools, "tool", "tools"),
+    ):
+        if number:
+            parts.append(f"{number} {one if number == 1 else many}")
+    if facts.audio_seconds:
+        parts.append(f"{facts.audio_seconds:.1f} s of audio")
+    if facts.structured:
+        parts.append(facts.structured.replace("_", " "))
+    return ", ".join(parts)
+
+
+def _best(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    found: dict[str, Candidate] = {}
+    for candidate in candidates:
+        found.setdefault(candidate.model, candidate)
+    return tuple(found.values())
+
+
+def _table(candidates: Iterable[Candidate]) -> Any:
+    table = required("rich.table", extra="'routed-llm[cli]'").Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold"
+    )
+    table.add_column("candidate", no_wrap=True)
+    table.add_column("endpoint", no_wrap=True)
+    table.add_column("expected", justify="right", no_wrap=True)
+    table.add_column("why not", ratio=1)
+    for candidate in candidates:
+        # The cost has a column of its own.
+        reasons = [
+            reason.data["times"] if reason.code == "dearer" else reason.text for reason in candidate.reasons
+        ]
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        table.add_row(
+            candidate.name,
+            ENDPOINTS[candidate.endpoint],
+            money(candidate.dollars) if candidate.cost is not None else "-",
+            f"{reasons[0]}{more}" if reasons else "chosen",
+            style="bold green" if not reasons else None,
+        )
+    return table
+
+
+def _time(seconds: float) -> str:
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

@@ -1,0 +1,71 @@
+"""What the commands print with: one console, and the spelling of money, tokens and configurations."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.cli.needs import required
+from routed_llm.policy import EFFORTS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["ENDPOINTS", "console", "effort_range", "money", "print_json", "tokens"]
+
+WIDTH = 100
+"""Columns when the output is no terminal and nothing says otherwise."""
+
+ENDPOINTS = {"chat_completions": "chat", "responses": "responses", "realtime": "realtime"}
+"""Endpoints as tables spell them."""
+
+
+def console() -> Console:
+    """Return the console to print on.
+
+    Raises:
+        CommandError: when rich is not installed.
+    """
+    rich = required("rich.console", extra="'routed-llm[cli]'")
+    fixed = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else WIDTH
+    made: Console = rich.Console(width=fixed, highlight=False, emoji=False, markup=False)
+    return made
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON for programs; needs nothing but the standard library."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def money(dollars: Decimal | None) -> str:
+    """Write an amount: cents and, below a dollar, as many places as show three figures."""
+    if dollars is None:
+        return "unknown"
+    if not dollars:
+        return "$0"
+    if dollars >= 1:
+        return f"${dollars:,.2f}"
+    return f"${dollars:.{min(2 - dollars.adjusted(), 9)}f}"
+
+
+def tokens(count: int) -> str:
+    """Write a limit in thousands or millions where that loses nothing."""
+    if count >= 1_000_000:
+        return f"{count / 1_000_000:.4g}M"
+    return f"{count // 1000}K" if count % 1000 == 0 else f"{count:,}"
+
+
+def effort_range(efforts: Iterable[str]) -> str:
+    """Write efforts as a range where they follow one another."""
+    places = sorted({EFFORTS.index(effort) for effort in efforts})
+    if not places:
+        return "-"
+    names = [EFFORTS[place] for place in places]
+    if len(places) > 2 and places[-1] - places[0] == len(places) - 1:
+        return f"{names[0]}..{names[-1]}"
+    gaps = len(places) > 3 and places[1:] == list(range(places[1], places[-1] + 1))
+    return f"{names[0]},{names[1]}..{names[-1]}" if gaps else ",".join(names)
