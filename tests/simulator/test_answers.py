@@ -1,3 +1,4 @@
+# ruff: noqa: E501  tables of cases are read by the row
 """What an answer says and how it ends: caps, stops, choices, tools, schemas, audio, scripts."""
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from routed_llm.simulator import Simulator
 
 
 def user(text: str) -> list[dict[str, Any]]:
+    """A conversation of one message."""
     return [{"role": "user", "content": text}]
 
 
 def tool(name: str, about: str = "", **properties: Any) -> dict[str, Any]:
+    """A function tool with all properties required."""
     schema = {"type": "object", "properties": properties, "required": list(properties)}
     return {"type": "function", "function": {"name": name, "description": about, "parameters": schema}}
 
@@ -74,13 +77,16 @@ def test_a_small_cap_leaves_nothing_to_say(client: openai.OpenAI, effort: str) -
         model="gpt-5.6-luna", messages=user("Why?"), max_completion_tokens=50, reasoning_effort=effort
     )
     assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == ("", "length")
-    assert reply.usage and reply.usage.completion_tokens == 50
+    assert reply.usage
+    assert reply.usage.completion_tokens == 50
     response = client.responses.create(
         model="gpt-5.6-luna", input="Why?", max_output_tokens=50, reasoning={"effort": effort}
     )
     assert (response.status, response.output_text) == ("incomplete", "")
-    assert response.incomplete_details and response.incomplete_details.reason == "max_output_tokens"
-    assert response.usage and response.usage.output_tokens_details.reasoning_tokens == 50
+    assert response.incomplete_details
+    assert response.incomplete_details.reason == "max_output_tokens"
+    assert response.usage
+    assert response.usage.output_tokens_details.reasoning_tokens == 50
 
 
 def test_effort_none_spends_no_reasoning(client: openai.OpenAI) -> None:
@@ -89,14 +95,16 @@ def test_effort_none_spends_no_reasoning(client: openai.OpenAI) -> None:
         model="gpt-5.6-luna", messages=user('Say "yes".'), max_completion_tokens=50, reasoning_effort="none"
     )
     assert reply.choices[0].message.content == "yes"
-    assert reply.usage and reply.usage.completion_tokens == 1
+    assert reply.usage
+    assert reply.usage.completion_tokens == 1
 
 
 def test_cap_and_stop_cut_the_text(client: openai.OpenAI) -> None:
     """A cap cuts at tokens and says `length`; a stop sequence cuts before itself and says `stop`."""
     capped = client.chat.completions.create(model="gpt-4o", messages=user("Write 300 words."), max_tokens=20)
     assert capped.choices[0].finish_reason == "length"
-    assert capped.usage and capped.usage.completion_tokens == 20
+    assert capped.usage
+    assert capped.usage.completion_tokens == 20
     stopped = client.chat.completions.create(
         model="gpt-4o", messages=user('Say "one two three"'), stop=[" two"]
     )
@@ -111,7 +119,8 @@ def test_choices_logprobs_and_fingerprint(client: openai.OpenAI) -> None:
     assert [choice.index for choice in reply.choices] == [0, 1, 2]
     assert reply.system_fingerprint
     rows = reply.choices[0].logprobs
-    assert rows and rows.content
+    assert rows
+    assert rows.content
     assert "".join(row.token for row in rows.content) == reply.choices[0].message.content
     assert all(len(row.top_logprobs) == 2 and row.logprob < 0 for row in rows.content)
 
@@ -122,7 +131,8 @@ def test_prediction_is_accounted_for(client: openai.OpenAI) -> None:
         model="gpt-4o", messages=user('Say "one two three four"'),
         prediction={"type": "content", "content": "one two five six seven"},
     )  # fmt: skip
-    assert reply.usage and reply.usage.completion_tokens_details
+    assert reply.usage
+    assert reply.usage.completion_tokens_details
     details = reply.usage.completion_tokens_details
     assert (details.accepted_prediction_tokens, details.rejected_prediction_tokens) == (2, 3)
     assert reply.usage.completion_tokens == 4 + 3
@@ -174,6 +184,21 @@ def test_tool_result_is_told(client: openai.OpenAI) -> None:
     ]
     second = client.chat.completions.create(model="gpt-4o", messages=said, tools=[MAGIC])
     assert second.choices[0].message.content == "According to the tools: magic_function returned: 5."
+
+
+def test_react_text(client: openai.OpenAI) -> None:
+    """A conversation in ReAct form gets its action as text, then an answer from the observation."""
+    system = (
+        "Use:\nThought: ...\nAction: tool name\nAction Input: {}\n\n> Tool Name: multiply\nTool Description: "
+        'Multiply two numbers.\nTool Args: {"type": "object", "properties": {"a": {"type": "integer"}, '
+        '"b": {"type": "integer"}}, "required": ["a", "b"]}\n'
+    )
+    said: list[Any] = [{"role": "system", "content": system}, *user("Multiply 6 and 7")]
+    first = client.chat.completions.create(model="gpt-4o", messages=said).choices[0].message.content
+    assert first == 'Thought: I need to use multiply.\nAction: multiply\nAction Input: {"a": 6, "b": 7}'
+    said += [{"role": "assistant", "content": first}, *user("Observation: 42")]
+    second = client.chat.completions.create(model="gpt-4o", messages=said).choices[0].message.content
+    assert second == "Thought: I can answer without using any more tools.\nAnswer: The result is 42"
 
 
 def test_custom_tool(client: openai.OpenAI) -> None:
@@ -240,9 +265,11 @@ def test_spoken_answer(client: openai.OpenAI, kind: str, magic: bytes) -> None:
         audio={"voice": "alloy", "format": kind},
     )  # fmt: skip
     spoken = reply.choices[0].message.audio
-    assert spoken and spoken.transcript == "good morning"
+    assert spoken
+    assert spoken.transcript == "good morning"
     assert base64.b64decode(spoken.data).startswith(magic)
-    assert reply.usage and reply.usage.completion_tokens_details
+    assert reply.usage
+    assert reply.usage.completion_tokens_details
     assert (
         reply.usage.completion_tokens_details.audio_tokens == 16
     )  # 12 characters, 0.8 s, 20 tokens a second
@@ -254,7 +281,8 @@ def test_script(client: openai.OpenAI, simulator: Simulator) -> None:
     simulator.script(tool_calls=[("f", {"x": 1})])
     first = client.chat.completions.create(model="gpt-5", messages=user("some magic"))
     assert first.choices[0].message.content == "scripted"
-    assert first.usage and first.usage.completion_tokens == 7 + 2  # "scripted" is two tokens
+    assert first.usage
+    assert first.usage.completion_tokens == 7 + 2
     second = client.chat.completions.create(model="gpt-4o", messages=user("anything"))
     assert second.choices[0].message.tool_calls
     third = client.chat.completions.create(model="gpt-4o", messages=user("anything"))

@@ -24,7 +24,9 @@ def test_previous_response(client: openai.OpenAI) -> None:
         model="gpt-6-sol", input=[result], previous_response_id=first.id, tools=[TOOL]
     )
     assert second.output_text == "According to the tools: magic_function returned: 5."
-    assert second.usage and first.usage and second.usage.input_tokens > first.usage.input_tokens
+    assert second.usage
+    assert first.usage
+    assert second.usage.input_tokens > first.usage.input_tokens
 
 
 def test_store_false_keeps_nothing(client: openai.OpenAI) -> None:
@@ -45,6 +47,7 @@ def test_retrieve_and_delete(client: openai.OpenAI) -> None:
 
 
 def replay(client: openai.OpenAI, model: str, leave_out: str = "", **more: Any) -> Any:
+    """Send a response of gpt-6-sol back to a model, without one kind of item."""
     first = client.responses.create(
         model="gpt-6-sol",
         input="magic_function(3)",
@@ -102,4 +105,5 @@ def test_input_tokens(client: openai.OpenAI) -> None:
     }
     counted = client.responses.input_tokens.count(**asked).input_tokens
     usage = client.responses.create(**asked).usage
-    assert usage and usage.input_tokens == counted
+    assert usage
+    assert usage.input_tokens == counted

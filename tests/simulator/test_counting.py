@@ -1,3 +1,4 @@
+# ruff: noqa: E501  tables of cases are read by the row
 """Tokens, cached prefixes and dollars."""
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from routed_llm.tokens.vocabulary import o200k_encoding
 
 
 def user(content: Any) -> list[dict[str, Any]]:
+    """A conversation of one message."""
     return [{"role": "user", "content": content}]
 
 
@@ -53,6 +55,7 @@ def test_image_tokens(rule: str, width: int, height: int, detail: str, expected:
 
 
 def png(width: int, height: int) -> bytes:
+    """The header of a PNG of a size."""
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + bytes(9)
 
 
@@ -102,7 +105,8 @@ def test_prompt_tokens_by_the_cookbook(client: openai.OpenAI) -> None:
     """3 per message, its role and text, 1 per name, 3 for the reply."""
     plain = client.chat.completions.create(model="gpt-4o", messages=user("hi")).usage
     named = client.chat.completions.create(model="gpt-4o", messages=[{**user("hi")[0], "name": "bob"}]).usage
-    assert plain and named
+    assert plain
+    assert named
     assert (plain.prompt_tokens, named.prompt_tokens) == (3 + 1 + 1 + 3, 3 + 1 + 1 + 3 + 2)
 
 
@@ -112,7 +116,8 @@ def test_image_and_audio_in_usage(client: openai.OpenAI) -> None:
     content = [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": url}}]
     for name, expected in (("gpt-4o", 765), ("gpt-4o-mini", 25501), ("gpt-5.6-luna", 1229)):
         usage = client.chat.completions.create(model=name, messages=user(content)).usage
-        assert usage and usage.prompt_tokens == 8 + expected
+        assert usage
+        assert usage.prompt_tokens == 8 + expected
     sound = io.BytesIO()
     with wave.open(sound, "wb") as writer:
         writer.setparams((1, 2, 16_000, 0, "NONE", ""))
@@ -121,7 +126,8 @@ def test_image_and_audio_in_usage(client: openai.OpenAI) -> None:
     heard = client.chat.completions.create(
         model="gpt-audio-1.5", messages=user([{"type": "input_audio", "input_audio": audio}])
     )
-    assert heard.usage and heard.usage.prompt_tokens_details
+    assert heard.usage
+    assert heard.usage.prompt_tokens_details
     assert heard.usage.prompt_tokens_details.audio_tokens == 30
 
 

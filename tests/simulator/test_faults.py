@@ -1,3 +1,4 @@
+# ruff: noqa: E501  tables of cases are read by the row
 """Every failure on demand, as the SDK's clients meet it."""
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ HI = [{"role": "user", "content": 'Say "one two three four"'}]
 
 
 def ask(client: openai.OpenAI, **more: Any) -> Any:
+    """A small request to gpt-4o."""
     return client.chat.completions.create(model="gpt-4o", messages=HI, **more)
 
 
@@ -72,11 +74,12 @@ def test_sdk_retries_and_the_journal_counts_them(simulator: Simulator) -> None:
 def test_error_inside_a_chat_stream(client: openai.OpenAI, simulator: Simulator) -> None:
     """An error event in a stream is an APIError without a status."""
     simulator.faults.add(kind="sse_error", after_chunks=2)
-    seen = []
+    stream = iter(ask(client, stream=True))
+    next(stream)
+    next(stream)
     with pytest.raises(openai.APIError) as info:
-        for chunk in ask(client, stream=True):
-            seen.append(chunk)  # noqa: PERF402  the chunks before the error count
-    assert (len(seen), info.value.type) == (2, "server_error")
+        next(stream)
+    assert info.value.type == "server_error"
     assert not isinstance(info.value, openai.APIStatusError)
 
 
@@ -112,9 +115,16 @@ def test_slow_streams_arrive_whole(
 def test_hang_times_out(simulator: Simulator) -> None:
     """A request that hangs is ended by the client's own timeout."""
     simulator.faults.add(kind="hang", seconds=5)
-    with openai.OpenAI(base_url=simulator.url, api_key="k", max_retries=0, timeout=0.3) as client:
-        with pytest.raises(openai.APITimeoutError):
-            ask(client)
+    with openai.OpenAI(base_url=simulator.url, api_key="k", max_retries=0, timeout=0.3) as impatient:
+        found = _caught(impatient)
+    assert isinstance(found, openai.APITimeoutError)
+
+
+def _caught(client: openai.OpenAI) -> Exception:
+    """The error of one request."""
+    with pytest.raises(openai.APIError) as info:
+        ask(client)
+    return info.value
 
 
 def test_where_a_fault_strikes(client: openai.OpenAI, simulator: Simulator) -> None:

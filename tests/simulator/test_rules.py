@@ -1,3 +1,4 @@
+# ruff: noqa: E501  tables of cases are read by the row
 """Every refusal, word for word, as the SDK's client sees it."""
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ INVALID = "invalid_request_error"
 
 
 def image(url: str = PIXEL) -> list[dict[str, Any]]:
+    """A message with text and an image."""
     return [
         {
             "role": "user",
@@ -266,6 +268,7 @@ OK_CHAT: dict[str, dict[str, Any]] = {
 
 
 def caught(call: Any) -> openai.APIStatusError:
+    """The error a call raises."""
     with pytest.raises(openai.APIStatusError) as info:
         call()
     return info.value

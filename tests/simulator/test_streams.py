@@ -1,3 +1,4 @@
+# ruff: noqa: E501  tables of cases are read by the row
 """Streams of both dialects, chunk by chunk."""
 
 from __future__ import annotations

@@ -55,9 +55,11 @@ def check_parameters(
     """
     search = load("parameters")["search"]
     if model.family in search["families"]:
-        for param in body:
-            if param not in search["allowed"]:
-                raise failure("search_parameter", param=param)
+        extra = sorted(param for param in body if param not in search["allowed"])
+        if extra:
+            raise failure(
+                "search_parameters" if len(extra) > 1 else "search_parameter", param=", ".join(extra)
+            )
     for rule in _rules(model, endpoint):
         for param in rule.get("params") or [rule["param"]]:
             source = raw if rule.get("null_counts") else body

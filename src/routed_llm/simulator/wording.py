@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from routed_llm.simulator.ask import Ask, Turn
+from routed_llm.simulator.react import react_step
 from routed_llm.simulator.schema_instance import Hints, instance
 
 _EXACT = re.compile(
@@ -47,6 +48,9 @@ def words_for(ask: Ask, model: str, rng: random.Random) -> str:
     results = _results(ask.tail())
     if results:
         return results
+    step = react_step(ask, rng)
+    if step is not None:
+        return step
     if exact:
         return exact[1]
     return _lengthened(_answer(ask, prompt, model, rng), prompt, rng)
