@@ -103,6 +103,10 @@ CHAT: dict[str, tuple[dict[str, Any], int, str, str | None, str | None]] = {
         "prompt_cache_retention is not supported on this model", "prompt_cache_retention", "invalid_parameter",
     ),
     "search": ({"model": "gpt-5-search-api", "temperature": 1}, 400, "Model incompatible request argument supplied: temperature", None, None),
+    "two arguments of search": (
+        {"model": "gpt-5-search-api", "temperature": 1, "top_p": 1}, 400,
+        "Model incompatible request arguments supplied: temperature, top_p", None, None,
+    ),
     "audio without audio": (
         {"model": "gpt-audio-1.5"}, 400,
         "This model requires that either input content or output modality contain audio.", "model", "invalid_value",
@@ -242,6 +246,11 @@ RESPONSES: dict[str, tuple[dict[str, Any], int, str, str | None, str | None]] = 
     "unknown block field": (
         {"model": "gpt-4o", "input": [{"role": "user", "content": [{"type": "input_text", "text": "x", "detail": "low"}]}]}, 400,
         "Unknown parameter: 'input[0].content[0].detail'.", "input[0].content[0].detail", "unknown_parameter",
+    ),
+    "stream on gpt-5-pro": (
+        {"model": "gpt-5-pro", "stream": True}, 400,
+        "Unsupported value: 'stream' does not support true with this model. Only the default (false) value is supported.",
+        "stream", "unsupported_value",
     ),
     "foreign reasoning": (
         {"model": "gpt-4o", "input": [{"type": "reasoning", "id": "rs_1", "summary": []}, {"role": "user", "content": "x"}]}, 400,

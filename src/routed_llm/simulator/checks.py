@@ -74,7 +74,9 @@ def kind_of(value: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """Return a number as error bodies write it."""
+    """Return a number or a boolean as error bodies write it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -115,7 +115,12 @@ def _family_rules(family: str, endpoint: str) -> tuple[dict[str, Any], ...]:
 
 def _rules(model: SimulatedModel, endpoint: str) -> list[dict[str, Any]]:
     rows = _family_rules(model.family, endpoint)
-    return [rule for rule in rows if model.name not in rule.get("except_models", ())]
+    return [
+        rule
+        for rule in rows
+        if model.name not in rule.get("except_models", ())
+        and model.name in rule.get("only_models", (model.name,))
+    ]
 
 
 def _lookup(body: dict[str, Any], param: str) -> tuple[bool, Any]:
@@ -140,7 +145,7 @@ def _apply(rule: dict[str, Any], param: str, value: Any, effort: str) -> None:
     elif kind == "only_default":
         if value != rule["default"]:
             raise failure(
-                "unsupported_value_default", param=param, value=number(value), default=rule["default"]
+                "unsupported_value_default", param=param, value=number(value), default=number(rule["default"])
             )
     elif kind == "use":
         raise failure("unsupported_parameter_use", param=param, instead=rule["instead"])
