@@ -58,7 +58,7 @@ def test_dates(client: openai.OpenAI, simulator: Simulator, model: str, day: dat
 
 def test_listing_carries_shutdown_dates(client: openai.OpenAI) -> None:
     """GET /v1/models gives what is offered that day, with the date of its end."""
-    rows = {row.id: (row.model_extra or {})["shutdown_date"] for row in client.models.list()}
+    rows = {row.id: row.to_dict(mode="json")["shutdown_date"] for row in client.models.list()}
     assert rows["gpt-4o"] == "2027-01-14"
     assert rows["gpt-6-luna"] is None
     assert "gpt-4.1-nano" not in rows
