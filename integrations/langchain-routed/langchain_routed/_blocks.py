@@ -158,9 +158,20 @@ MEDIA: Final[Mapping[str, Callable[[Mapping[str, Any]], Media]]] = {
 
 
 def as_media(block: Mapping[str, Any]) -> Media | None:
-    """Read an image, audio, file or video block of any known form; None for any other block."""
+    """Read an image, audio, file or video block of any known form; None for any other block.
+
+    A file that says it is an image or a voice clip is read as one.
+    """
     reader = MEDIA.get(str(block.get("type")))
-    return None if reader is None else reader(block)
+    if reader is None:
+        return None
+    media = reader(block)
+    if media.kind != "file":
+        return media
+    url = media.url or ""
+    mime = media.mime or (url[5:].partition(";")[0] if url.startswith("data:") else "")
+    kind = mime.partition("/")[0]
+    return media._replace(kind=kind, mime=mime) if kind in ("image", "audio", "video") else media
 
 
 def tell_block(builder: RequestBuilder, block: Any) -> None:
@@ -177,8 +188,8 @@ def tell_block(builder: RequestBuilder, block: Any) -> None:
         tell_block(builder, block["value"])
     elif kind in TEXTS:
         builder.text(block_text(block))
-    elif kind in MEDIA:
-        _tell_media(builder, MEDIA[kind](block))
+    elif (media := as_media(block)) is not None:
+        _tell_media(builder, media)
     elif kind in RESPONSES_ITEMS:
         builder.text(json.dumps(block, default=str)).endpoint("responses")
     elif kind == "refusal":

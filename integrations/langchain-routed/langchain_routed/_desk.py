@@ -23,6 +23,7 @@ from routed_llm import (
     Request,
     RequestBuilder,
     Router,
+    TokenCount,
 )
 
 if TYPE_CHECKING:
@@ -222,6 +223,18 @@ class Desk:
             known=self.known,
             added=_keep_reasoning(sent, call.endpoint, call.effort),
         )
+
+    def count(self, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> int:
+        """Count a request's tokens as the model that would serve it counts them.
+
+        Raises:
+            RequestError: when no model could take the messages.
+        """
+        asked = self.read(messages, None, kwargs, stream=False)
+        text = self.router.count(asked.request)
+        facts = asked.request.facts.with_tokens(TokenCount.of(text))
+        chosen = self.router.explain(replace(asked.request, facts=facts), policy=asked.policy).chosen
+        return text if chosen is None else chosen.input_tokens
 
     def _endpoint(self, parameters: Mapping[str, Any]) -> str | None:
         if self.owner.use_responses_api is False:

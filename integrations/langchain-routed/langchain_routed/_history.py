@@ -170,7 +170,7 @@ def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
 
 def _fit_block(block: Any, *, on_responses: bool) -> Any:
     if isinstance(block, str):
-        return {"type": "text", "text": block} if on_responses else block
+        return {"type": "text", "text": block}
     kind = block.get("type")
     if kind == "text-plain" or (kind == "input_text" and not on_responses):
         return {"type": "text", "text": block_text(block)}
@@ -193,6 +193,8 @@ def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: 
         return not isinstance(block.get("image_url"), Mapping) or media.file_id is not None
     if kind in ("input_image", "input_file"):
         return not on_responses
+    if kind == "file" and media.kind != "file":
+        return True
     return kind == "file" and "file" not in block and media.data is None and media.url is None
 
 
@@ -204,7 +206,8 @@ def _for_chat(media: Media) -> dict[str, Any]:
         return {"type": "image_url", "image_url": {"url": media.source, **detail}}
     if media.kind == "audio":
         form = (media.mime or "audio/wav").partition("/")[2]
-        return {"type": "input_audio", "input_audio": {"data": media.data, "format": form}}
+        data = media.data or (media.url or "").partition(",")[2]
+        return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
     if media.file_id is not None:
         return {"type": "file", "file": {"file_id": media.file_id}}
     return {"type": "file", "file": {"filename": media.filename or "file", "file_data": media.source}}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
-from langchain_core.language_models import LangSmithParams, LanguageModelInput
+from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_model_stream import AsyncChatModelStream, ChatModelStream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import Field, PrivateAttr, field_validator, model_validator
@@ -21,7 +24,8 @@ from langchain_routed import _calls
 from langchain_routed._children import PLAN
 from langchain_routed._desk import Desk, policy_from
 from langchain_routed._plan import Plan
-from routed_llm import Call, Catalog, Decision, Policy, Router
+from langchain_routed._profile import profile_of
+from routed_llm import Call, Catalog, Decision, Policy, Request, RequestFacts, Router
 
 __all__ = ["RoutedChatModel"]
 
@@ -350,6 +354,49 @@ class RoutedChatModel(ChatOpenAI):
             return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
         form = "plain" if plan.plain else "items"
         return f"routed/{form}/{plan.child._get_llm_string(stop=plan.stop, **plan.sent)}"
+
+    # --- what the router as a whole can do ---
+
+    @override
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        desk = self._at_desk()
+        profile = profile_of(desk.router, desk.policy())
+        return copy.copy(profile)
+
+    @override
+    def get_num_tokens(self, text: str) -> int:
+        """Count a text's tokens, without a network."""
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        return self._at_desk().router.count(Request(facts=RequestFacts(), texts=(text,)))
+
+    @override
+    def get_token_ids(self, text: str) -> list[int]:
+        """Return a text's tokens, without a network."""
+        if self.custom_get_token_ids is not None:
+            return self.custom_get_token_ids(text)
+        if self.tiktoken_model_name is not None:
+            return super().get_token_ids(text)
+        return self._at_desk().router.token_ids(text)
+
+    @override
+    def get_num_tokens_from_messages(
+        self,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+        *,
+        allow_fetching_images: bool = True,
+    ) -> int:
+        """Count what the messages and tools are to the model that would serve them, without a network.
+
+        Text is counted exactly; images, audio and documents by the rule of that model; what is given by
+        reference only at the rule's worst case.
+
+        Raises:
+            RequestError: when no model could take the messages.
+        """
+        definitions = [convert_to_openai_tool(tool) for tool in tools or ()]
+        return self._at_desk().count(messages, {"tools": definitions} if definitions else {})
 
     # --- serialization ---
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langchain_routed import RoutedChatModel
 from pydantic import BaseModel
 
 from routed_llm import Decision, NoModelFits, Policy, PolicyError, RequestError
+
+from .helpers import changed, merged, routing
 
 
 class Person(BaseModel):
@@ -26,19 +27,6 @@ class Person(BaseModel):
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
-
-
-def routing(message: Any) -> dict[str, Any]:
-    record = message.response_metadata["routing"]
-    json.dumps(record)
-    return record
-
-
-def merged(chunks: list[AIMessageChunk]) -> AIMessageChunk:
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole += chunk
-    return whole
 
 
 def test_no_arguments_are_needed() -> None:
@@ -152,7 +140,7 @@ def test_a_model_given_for_a_call_pins_it(make, sim, how: str) -> None:
     answer = llm.invoke("Hi", model="gpt-5") if how == "invoke" else llm.bind(model="gpt-5").invoke("Hi")
     record = routing(answer)
     assert record["model"] == "gpt-5"
-    assert [(c["parameter"], c["action"]) for c in record["changes"]] == [("temperature", "dropped")]
+    assert changed(answer) == [("temperature", "dropped")]
     assert sim.refused == []
     assert "temperature" not in sim.journal[0].body
 

@@ -1,0 +1,328 @@
+"""Traps 21 to 31: the object itself: serialization, copies, assignments, clients, threads and loops."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from langchain_core.load import dumpd, dumps, load, loads
+from langchain_core.runnables import ConfigurableField
+from langchain_openai import AzureChatOpenAI, ChatOpenAI
+from langchain_openai.chat_models.base import BaseChatOpenAI
+from langchain_routed import RoutedChatModel
+from pydantic import SecretStr
+
+from routed_llm import Call, Policy, Router
+
+from .helpers import merged, routing
+
+ONLY_41 = {"models": ["gpt-4.1"], "at_least": None}
+
+
+def _load(text: str) -> Any:
+    return loads(
+        text,
+        allowed_objects=[RoutedChatModel],
+        valid_namespaces=["langchain_routed"],
+        secrets_from_env=True,
+    )
+
+
+def test_21_it_loads_what_it_dumps() -> None:
+    """A dumped model loads as itself, routed still, with its policy and without its key in clear."""
+    policy = Policy(models=["gpt-4.1", "gpt-5*"], max_cost_per_call=Decimal("0.02"), task="coding")
+    llm = RoutedChatModel(model="gpt-4.1", temperature=0.2, policy=policy, max_retries=1)
+    text = dumps(llm)
+    assert "simulated" not in text
+    loaded = _load(text)
+    assert type(loaded) is RoutedChatModel
+    assert (loaded.model_name, loaded.temperature, loaded.max_retries) == ("gpt-4.1", 0.2, 1)
+    assert loaded.policy == policy
+    assert dumpd(loaded) == dumpd(llm)
+
+
+def test_21_it_is_not_mistaken_for_chatopenai() -> None:
+    """Its name in a dump is its own, so that nobody loads it as a model that does not route."""
+    assert dumpd(RoutedChatModel())["id"] == ["langchain_routed", "chat_models", "RoutedChatModel"]
+    with pytest.raises(ValueError, match="not allowed"):
+        load(dumpd(RoutedChatModel()), allowed_objects="all")
+
+
+def test_21_a_chain_loads_with_it() -> None:
+    """A binding around it loads, too."""
+    from langchain_core.runnables import RunnableBinding
+
+    text = dumps(RoutedChatModel().bind(stop=["END"]))
+    loaded = loads(
+        text,
+        allowed_objects=[RoutedChatModel, RunnableBinding],
+        valid_namespaces=["langchain_routed"],
+        secrets_from_env=True,
+    )
+    assert isinstance(loaded.bound, RoutedChatModel)
+    assert loaded.kwargs == {"stop": ["END"]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sent"),
+    [
+        pytest.param("temperature", 0.3, {"temperature": 0.3}, id="temperature"),
+        pytest.param("max_tokens", 77, {"max_completion_tokens": 77}, id="cap"),
+        pytest.param("seed", 7, {"seed": 7}, id="seed"),
+        pytest.param("use_responses_api", True, {"store": None}, id="endpoint"),
+        pytest.param("model_kwargs", {"user": "u"}, {"user": "u"}, id="model_kwargs"),
+    ],
+)
+@pytest.mark.parametrize("how", ["assign", "model_copy", "copy.copy"])
+def test_22_a_changed_field_reaches_the_next_call(
+    make, sim, field: str, value: Any, sent: dict[str, Any], how: str
+) -> None:
+    """After an assignment or a copy with other values, no call is made with the old ones."""
+    llm = make(policy=ONLY_41)
+    llm.invoke("Hi")
+    changed = llm.model_copy(update={field: value}) if how == "model_copy" else llm
+    if how == "copy.copy":
+        changed = copy.copy(llm)
+    setattr(changed, field, value)
+    changed.invoke("Hi")
+    before, after = (entry.body for entry in sim.journal)
+    assert {key: after.get(key) for key in sent} == sent
+    assert before != after
+    if how != "assign":
+        llm.invoke("Hi")
+        assert sim.journal[2].body == before
+
+
+def test_22_a_changed_policy_or_baseline_reaches_the_next_call(make) -> None:
+    """Policy and baseline are read at each call, also on a copy."""
+    llm = make()
+    llm.invoke("Hi")
+    other = llm.model_copy(update={"policy": Policy(**ONLY_41)})
+    assert routing(other.invoke("Hi"))["model"] == "gpt-4.1"
+    assert routing(llm.invoke("Hi"))["model"] != "gpt-4.1"
+    llm.model_name = "gpt-5"
+    assert llm.explain("Hi").baseline == "gpt-5"
+
+
+def test_22_a_copy_has_children_of_its_own(make) -> None:
+    """A copy shares the router, not the cached models, which belong to the original's settings."""
+    llm = make(policy=ONLY_41)
+    llm.invoke("Hi")
+    other = llm.model_copy()
+    other.invoke("Hi")
+    assert other._at_desk() is not llm._at_desk()
+    assert other._at_desk().router is llm._at_desk().router
+
+
+def test_22_a_replaced_client_is_used(make) -> None:
+    """A client put in place of the old one gets the next call."""
+    llm = make(policy=ONLY_41)
+    llm.invoke("Hi")
+
+    class Refuses:
+        @property
+        def with_raw_response(self) -> Any:
+            raise ConnectionError("the new client")
+
+    llm.client = Refuses()
+    with pytest.raises(ConnectionError, match="the new client"):
+        llm.invoke("Hi")
+
+
+def test_23_every_field_is_accepted_by_the_constructor(make, sim) -> None:
+    """configurable_fields makes a new model from the old one's fields, clients included."""
+    llm = make(policy=ONLY_41).configurable_fields(temperature=ConfigurableField(id="temperature"))
+    llm.with_config(configurable={"temperature": 0.7}).invoke("Hi")
+    assert sim.journal[0].body["temperature"] == 0.7
+    original = make(policy=ONLY_41)
+    fields = {name: getattr(original, name) for name in RoutedChatModel.model_fields}
+    RoutedChatModel(**fields).invoke("Hi")
+    assert sim.refused == []
+
+
+def test_23_alternatives_and_fallbacks(make, sim) -> None:
+    """configurable_alternatives, with_fallbacks and with_retry work as on ChatOpenAI."""
+    llm = make(policy=ONLY_41)
+    either = llm.configurable_alternatives(
+        ConfigurableField(id="llm"), default_key="a", b=make(policy={"models": ["gpt-4o"]})
+    )
+    assert routing(either.with_config(configurable={"llm": "b"}).invoke("Hi"))["model"] == "gpt-4o"
+    sim.faults.add("500")
+    answer = llm.with_fallbacks([make(policy={"models": ["gpt-4o"]})]).invoke("Hi")
+    assert routing(answer)["model"] == "gpt-4o"
+    sim.faults.add("500")
+    again = llm.with_retry(stop_after_attempt=2, wait_exponential_jitter=False).invoke("Hi")
+    assert routing(again)["model"] == "gpt-4.1"
+
+
+@pytest.mark.parametrize("operation", [pickle.dumps, copy.deepcopy], ids=["pickle", "deepcopy"])
+def test_24_pickle_fails_as_chatopenai_does(make, plain, operation: Any) -> None:
+    """The SDK's clients hold locks: neither class can be pickled, before or after a call."""
+    llm = make()
+    llm.invoke("Hi")
+    for model in (plain, llm):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            operation(model)
+
+
+def test_25_a_proxy_is_in_the_shared_clients(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children are made with the router's clients, which have the proxy; it is not given twice."""
+    llm = make(openai_proxy="http://127.0.0.1:9", policy=ONLY_41)
+    with pytest.raises(Exception, match="Connection error"):
+        llm.invoke("Hi")
+    (child,) = llm._at_desk().children._made.values()
+    assert child.root_client is llm.root_client
+    assert child.openai_proxy is None
+
+
+@pytest.mark.parametrize("client", ["default", "http_client"])
+def test_26_streams_have_usage_whoever_made_the_client(make, sim, client: str) -> None:
+    """A client of the caller's own does not turn usage off."""
+    own = {} if client == "default" else {"http_client": httpx.Client(), "policy": ONLY_41}
+    try:
+        llm = make(**own)
+    except TypeError:
+        pytest.skip("this SDK takes clients of httpx2 only")
+    assert merged(list(llm.stream("Hi"))).usage_metadata is not None
+
+
+def test_27_a_factory_needs_no_openai_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a factory the router needs no key of its own and hands none on."""
+    monkeypatch.delenv("OPENAI_API_KEY")
+    made: list[Call] = []
+
+    def factory(call: Call) -> BaseChatOpenAI:
+        made.append(call)
+        return AzureChatOpenAI(
+            azure_deployment=call.model,
+            azure_endpoint="http://127.0.0.1:9",
+            api_key=SecretStr("azure"),
+            api_version="2025-01-01",
+            max_retries=0,
+        )
+
+    llm = RoutedChatModel(factory=factory)
+    with pytest.raises(Exception, match="Connection error"):
+        llm.invoke("Hi")
+    (child,) = llm._at_desk().children._made.values()
+    assert child.openai_api_key.get_secret_value() == "azure"
+    assert len(made) == 1
+
+
+def test_27_without_a_factory_a_missing_key_fails_at_construction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing key is told as ChatOpenAI tells it, where the model is made."""
+    monkeypatch.delenv("OPENAI_API_KEY")
+    errors = []
+    for kind in (ChatOpenAI, RoutedChatModel):
+        with pytest.raises(Exception, match="OPENAI_API_KEY") as error:
+            kind()
+        errors.append((type(error.value), str(error.value)))
+    assert errors[0] == errors[1]
+
+
+def test_28_streaming_with_streaming_disabled_fails_as_upstream(make, sim) -> None:
+    """The two contrary settings end in the same error as on ChatOpenAI."""
+    settings = {"streaming": True, "disable_streaming": True}
+    errors = []
+    for model in (
+        ChatOpenAI(base_url=sim.url, model="gpt-4.1", **settings),
+        make(policy=ONLY_41, **settings),
+    ):
+        with pytest.raises(Exception) as error:  # noqa: PT011 - whatever it is, it must be the same
+            model.invoke("Hi")
+        errors.append(type(error.value))
+    assert errors[0] is errors[1]
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0, httpx.Timeout(5.0)], ids=["default", "seconds", "object"])
+def test_29_all_models_share_one_connection(make, sim, timeout: Any) -> None:
+    """Three models and two endpoints cost one TCP connection, whatever the timeout is made of."""
+    llm = make(policy={"at_least": None}, timeout=timeout, http_socket_options=[])
+    for model in ("gpt-4.1", "gpt-5.4", "gpt-5.2-pro"):
+        llm.invoke("Hi", model=model)
+    assert sim.connections == 1
+
+
+def test_30_a_second_event_loop_is_upstreams_matter(make, sim) -> None:
+    """In a loop of its own, a model made there works; nothing of ours is bound to a loop."""
+
+    def run() -> str:
+        async def call() -> Any:
+            llm = make(policy=ONLY_41, http_async_client=None, timeout=7.5)
+            return await llm.ainvoke("Hi")
+
+        return routing(asyncio.run(call()))["model"]
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run).result() == "gpt-4.1"
+
+
+def test_31_no_http_library_is_named() -> None:
+    """The SDK's second major speaks httpx, its third httpx2: the package imports neither."""
+    import langchain_routed
+
+    folder = langchain_routed.__path__[0]
+    import pathlib
+
+    for path in pathlib.Path(folder).glob("*.py"):
+        assert "httpx" not in path.read_text(), path.name
+
+
+def test_gateways_share_one_pool_and_keep_their_addresses(make, sim) -> None:
+    """Models with a base_url of their own are called there, from the same object."""
+    from datetime import date
+
+    from routed_llm import Catalog
+    from routed_llm.simulator import serve
+
+    with serve(at=date(2026, 11, 22)) as elsewhere:
+        catalog = Catalog.load().with_models(
+            {"mine": {"base": "gpt-4.1", "sent_as": "gpt-4.1", "base_url": elsewhere.url}}
+        )
+        llm = make(
+            router=Router(catalog=catalog, clock=lambda: date(2026, 11, 22)), policy={"at_least": None}
+        )
+        for how in (lambda m: llm.invoke("Hi", model=m), lambda m: merged(list(llm.stream("Hi", model=m)))):
+            assert routing(how("mine"))["model"] == "mine"
+            assert routing(how("gpt-4.1"))["model"] == "gpt-4.1"
+        assert [entry.model for entry in elsewhere.journal] == ["gpt-4.1"] * 2
+        assert [entry.model for entry in sim.journal] == ["gpt-4.1"] * 2
+
+
+def test_many_threads_make_one_child(make) -> None:
+    """Children are made once, however many threads ask first."""
+    llm, barrier = make(policy=ONLY_41), threading.Barrier(16)
+
+    def child() -> int:
+        barrier.wait()
+        call = llm.explain("Hi").call
+        return id(llm._at_desk().children.get(call))
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len({future.result() for future in [pool.submit(child) for _ in range(16)]}) == 1
+
+
+def test_a_subclass_may_override_the_hooks(make, sim) -> None:
+    """What a subclass does to the payload and to the answer still happens behind a routed call."""
+
+    class Mine(RoutedChatModel):
+        def _get_request_payload(self, input_: Any, *, stop: Any = None, **kwargs: Any) -> dict[str, Any]:
+            return {**super()._get_request_payload(input_, stop=stop, **kwargs), "user": "mine"}
+
+        def _create_chat_result(self, response: Any, generation_info: Any = None) -> Any:
+            result = super()._create_chat_result(response, generation_info)
+            result.generations[0].message.additional_kwargs["seen"] = True
+            return result
+
+    llm = Mine(base_url=sim.url, router=make().router, policy=ONLY_41)
+    answer = llm.invoke("Hi")
+    list(llm.stream("Hi"))
+    assert [entry.body["user"] for entry in sim.journal] == ["mine", "mine"]
+    assert answer.additional_kwargs["seen"] is True
