@@ -20,17 +20,23 @@ from llama_index.core.base.llms.types import (
     ContentBlock,
     LLMMetadata,
     TextBlock,
+    ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index.llms.routed.sending import RESPONSES
 from openai import APIError, AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
+from openai.types.chat.chat_completion_message_tool_call import ChatCompletionMessageToolCall, Function
 from openai.types.responses import (
     ResponseCompletedEvent,
     ResponseErrorEvent,
     ResponseFailedEvent,
+    ResponseFunctionCallArgumentsDeltaEvent,
+    ResponseFunctionCallArgumentsDoneEvent,
+    ResponseFunctionToolCall,
     ResponseIncompleteEvent,
+    ResponseOutputItemAddedEvent,
 )
 from typing_extensions import override
 
@@ -97,11 +103,11 @@ class ResponsesDelegate(OpenAIResponses):
 
     @override
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return _counted(cast(ChatResponse, super()._chat(messages, **kwargs)))
+        return _alike(cast(ChatResponse, super()._chat(messages, **kwargs)))
 
     @override
     async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return _counted(cast(ChatResponse, await super()._achat(messages, **kwargs)))
+        return _alike(cast(ChatResponse, await super()._achat(messages, **kwargs)))
 
     @override
     def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
@@ -222,6 +228,7 @@ class _SoFar:
 
     def __init__(self) -> None:
         self._blocks: list[ContentBlock] = []
+        self._calls: dict[int, int] = {}  # an item's number in the output to its place among the blocks
 
     def add(self, response: ChatResponse) -> ChatResponse:
         """Replace an event's own part by all that was said until then.
@@ -236,13 +243,33 @@ class _SoFar:
             whole = OpenAIResponses._parse_response_output(event.response.output)
             self._blocks = list(whole.message.blocks)
             response.raw = event.response
+        elif isinstance(event, ResponseFunctionCallArgumentsDoneEvent):
+            self._extend_call(event.output_index, event.arguments, whole=True)
         else:
+            self._start_or_extend_call(event)
             for block in response.message.blocks:
                 self._append(block)
         response.message = ChatMessage(role=response.message.role, blocks=list(self._blocks))
         response.delta = response.delta or ""
         response.additional_kwargs = dict(response.additional_kwargs)
-        return _counted(response)
+        return _alike(response)
+
+    def _start_or_extend_call(self, event: Any) -> None:
+        if isinstance(event, ResponseOutputItemAddedEvent) and isinstance(
+            event.item, ResponseFunctionToolCall
+        ):
+            self._calls[event.output_index] = len(self._blocks)
+            call = ToolCallBlock(tool_call_id=event.item.call_id, tool_name=event.item.name, tool_kwargs="")
+            self._blocks.append(call)
+        elif isinstance(event, ResponseFunctionCallArgumentsDeltaEvent):
+            self._extend_call(event.output_index, event.delta)
+
+    def _extend_call(self, number: int, text: str, *, whole: bool = False) -> None:
+        place = self._calls.get(number)
+        block = self._blocks[place] if place is not None else None
+        if place is not None and isinstance(block, ToolCallBlock):
+            before = "" if whole else str(block.tool_kwargs)
+            self._blocks[place] = block.model_copy(update={"tool_kwargs": before + text})
 
     def _append(self, block: ContentBlock) -> None:
         last = self._blocks[-1] if self._blocks else None
@@ -252,8 +279,11 @@ class _SoFar:
             self._blocks.append(block)
 
 
-def _counted(response: ChatResponse) -> ChatResponse:
-    """Add the token counts by the names that the Chat Completions class gives them."""
+def _alike(response: ChatResponse) -> ChatResponse:
+    """Add what the Chat Completions class would: token counts by its names, tool calls in its form.
+
+    LlamaIndex reads a streamed tool call nowhere else (``process_streaming_objects``).
+    """
     usage = getattr(response.raw, "usage", None)
     if usage is not None:
         response.additional_kwargs.update(
@@ -262,6 +292,16 @@ def _counted(response: ChatResponse) -> ChatResponse:
             completion_tokens=usage.output_tokens,
             total_tokens=usage.total_tokens,
         )
+    calls = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
+    if calls:
+        response.message.additional_kwargs["tool_calls"] = [
+            ChatCompletionMessageToolCall(
+                id=call.tool_call_id or "",
+                type="function",
+                function=Function(name=call.tool_name, arguments=str(call.tool_kwargs)),
+            )
+            for call in calls
+        ]
     return response
 
 

@@ -1,0 +1,1 @@
+"""What RoutedLLM does to LlamaIndex programs: their tests, their notebooks, their bill."""
