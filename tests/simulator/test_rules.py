@@ -8,6 +8,8 @@ from typing import Any
 import openai
 import pytest
 
+from routed_llm.simulator.frozen import load
+
 HI = [{"role": "user", "content": "hi"}]
 TOOL = {
     "type": "function",
@@ -331,3 +333,29 @@ def test_no_key(simulator: Any) -> None:
     reply = httpx.post(f"{simulator.url}/chat/completions", content=b"no json")
     assert reply.status_code == 401
     assert reply.json()["error"]["message"].startswith("You didn't provide an API key.")
+
+
+SHAPES: tuple[Any, ...] = (3, True, "x", [], {}, [3], [{}], [None], {"type": "function"}, [{"type": "function"}],
+    [{"type": "function", "function": 3}], [{"role": "user", "content": [{}]}], [{"role": "user", "content": 3}],
+    {"type": "json_schema", "json_schema": 3}, {"content": 3}, {"effort": 3}, {"format": 3})  # fmt: skip
+
+
+@pytest.mark.parametrize("endpoint", ["chat/completions", "responses", "responses/input_tokens"])
+def test_no_shape_is_too_odd(simulator: Any, endpoint: str) -> None:
+    """Whatever a field holds, the reply is an answer or a 400 in the API's form, never a failure of the simulator."""
+    import httpx
+
+    fields = {"chat/completions": "chat", "responses": "responses", "responses/input_tokens": "input_tokens"}
+    said = {"messages": HI} if endpoint.startswith("chat") else {"input": "hi"}
+    with httpx.Client(headers={"authorization": "Bearer k"}) as http:
+        for field in load("fields")[fields[endpoint]]:
+            for shape in SHAPES:
+                body = {"model": "gpt-4o", **said, field: shape}
+                reply = http.post(f"{simulator.url}/{endpoint}", json=body)
+                assert reply.status_code in (200, 400, 404), (field, shape)
+                assert reply.status_code == 200 or set(reply.json()["error"]) == {
+                    "message",
+                    "type",
+                    "param",
+                    "code",
+                }

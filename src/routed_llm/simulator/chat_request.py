@@ -99,6 +99,8 @@ def _check_options(body: dict[str, Any]) -> None:
         check_type("stop", stop, ["array"])
         if len(stop) > 4:
             raise failure("array_too_long", param="stop", maximum=4, length=len(stop))
+        for i, word in enumerate(stop):
+            check_type(f"stop[{i}]", word, ["string"])
     if "max_tokens" in body and "max_completion_tokens" in body:
         raise failure("both_caps")
     if body.get("stream_options") is not None and not body.get("stream"):
@@ -125,6 +127,7 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str) -> Ask:
     prediction = (body.get("prediction") or {}).get("content") or ""
     if isinstance(prediction, list):
         prediction = "".join(str(block.get("text", "")) for block in prediction)
+    check_type("prediction.content", prediction, ["string"])
     return Ask(
         endpoint="chat",
         turns=turns,

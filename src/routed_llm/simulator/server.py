@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -117,10 +118,11 @@ class Handler(BaseHTTPRequestHandler):
         book = service.journal.open(self.command, path, self.number, kept)
         try:
             reply = service.handle(self.command, path, sent, content, book)
-        except Exception:
+        except Exception:  # noqa: BLE001  a defect of the simulator must not look like a broken connection
             book.status, book.by = 500, "defect"
+            traceback.print_exc()
             self._send(Reply(status=500, body={"error": failure("server_error").error}), started)
-            raise
+            return
         try:
             self._play(reply, started)
         except (ConnectionError, TimeoutError):

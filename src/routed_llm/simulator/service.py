@@ -5,8 +5,9 @@ Order of checks: key, form, model, endpoint, parameters, modality, output cap, c
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from routed_llm.simulator import chat_request, responses_request, rules
@@ -90,6 +91,11 @@ class Service(State):
         return Reply(body={"id": response_id, "object": "response.deleted", "deleted": True})
 
     def _chat(self, raw: Any, sent: dict[str, str], book: Entry) -> Reply:
+        with _reading():
+            request = self._read_chat(raw, book)
+        return self._served(request, sent, book)
+
+    def _read_chat(self, raw: Any, book: Entry) -> Accepted:
         body = clean_body(raw, "chat")
         _note(book, body)
         chat_request.check_messages(body)
@@ -103,10 +109,11 @@ class Service(State):
         rules.check_cap(model, "chat", ask.cap)
         ids = prompt_ids(ask)
         rules.check_context(model, "chat", len(ids), ask.cap)
-        return self._served(Accepted(model=model, ask=ask, body=body, ids=ids), sent, book)
+        return Accepted(model=model, ask=ask, body=body, ids=ids)
 
     def _responses(self, raw: Any, sent: dict[str, str], book: Entry) -> Reply:
-        request = self._read_response(raw, "responses", book)
+        with _reading():
+            request = self._read_response(raw, "responses", book)
         cap = request.ask.cap
         rules.check_cap(request.model, "responses", cap)
         try:
@@ -119,7 +126,8 @@ class Service(State):
         return self._served(request, sent, book)
 
     def _input_tokens(self, raw: Any, _: dict[str, str], book: Entry) -> Reply:
-        request = self._read_response(raw, "input_tokens", book)
+        with _reading():
+            request = self._read_response(raw, "input_tokens", book)
         return Reply(body={"object": "response.input_tokens", "input_tokens": len(request.ids)})
 
     def _read_response(self, raw: Any, fields: str, book: Entry) -> Accepted:
@@ -171,6 +179,15 @@ class Service(State):
         except ValueError as error:
             text = {"message": str(error), "type": "invalid_request_error", "param": None, "code": None}
             raise ApiFailure(400, text, by="fault") from error
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Turn what a body of undocumented shape makes the readers stumble over into a refusal."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise failure("malformed", why=f"{type(error).__name__}: {error}") from error
 
 
 def _note(book: Entry, body: dict[str, Any]) -> None:

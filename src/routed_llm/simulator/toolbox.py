@@ -61,6 +61,7 @@ def _tool(row: Any, where: str, endpoint: str) -> Tool:
 
 def _check_parameters(name: str, parameters: Any, strict: bool, param: str) -> None:
     check_type(param, parameters, ["object"])
+    check_type(f"{param}.properties", parameters.get("properties") or {}, ["object"])
     if parameters and parameters.get("type") != "object":
         kind = parameters.get("type", "None")
         raise failure("function_schema_type", name=name, kind=kind, param=param)
@@ -135,6 +136,7 @@ def read_format(
     schema = inner.get("schema") if endpoint == "chat" else required(inner, "schema", f"{path}.")
     schema = schema or {"type": "object", "properties": {}}
     check_type(f"{path}.schema", schema, ["object"])
+    check_type(f"{path}.schema.properties", schema.get("properties") or {}, ["object"])
     why = objection(schema) if inner.get("strict") else None
     if why:
         raise failure(f"strict_schema_{endpoint}", name=name, why=why)
