@@ -7,7 +7,7 @@ facts whichever adapter read it, and recorded facts can be replayed through anot
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 __all__ = ["ImageFacts", "Previous", "RequestFacts", "TokenCount", "freeze", "thaw"]
@@ -188,7 +188,12 @@ class RequestFacts:
 
     def with_tokens(self, tokens: TokenCount) -> RequestFacts:
         """Return the same facts with another text token count."""
-        return replace(self, tokens=tokens)
+        # Every field is as it was, so that there is nothing to work out again.
+        copy = object.__new__(RequestFacts)
+        for name in _SLOTS:
+            _set(copy, name, getattr(self, name))
+        _set(copy, "tokens", tokens)
+        return copy
 
     def parameter(self, name: str, default: Any = None) -> Any:
         """Return the value of a parameter as it was given."""
@@ -231,6 +236,10 @@ class RequestFacts:
         if "estimates" in values:
             values["estimates"] = tuple(values["estimates"])
         return cls(**values)
+
+
+_SLOTS = tuple(item.name for item in fields(RequestFacts))
+_set = object.__setattr__
 
 
 def freeze_parameters(

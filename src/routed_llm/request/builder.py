@@ -17,13 +17,14 @@ from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
 from routed_llm.request import files
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.tokens.messages import PER_MESSAGE, PER_NAME, PER_ROLE, REPLY_PRIMING
-from routed_llm.tokens.text import bounds, likely
+from routed_llm.tokens.text import bounds_of, likely_of
 
 __all__ = ["Request", "RequestBuilder"]
 
 _CAP_NAMES = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
 _TIERS = {"auto": "standard", "default": "standard", "fast": "priority"}
 _FUNCTION_TOOLS = frozenset({"function", "custom"})
+_TEXT = frozenset({"text"})
 _DETAILS = ("auto", "low", "high", "original")
 _MOST_TOKENS = 10**12  # no limit of a model comes near it
 
@@ -296,16 +297,18 @@ class RequestBuilder:
         if not self._messages:
             raise RequestError("The request has no messages. Send at least one message.", where="messages")
         fixed = self._fixed + REPLY_PRIMING
-        with _as_json("parameters"):
-            parameters = freeze_parameters(self._parameters)
+        parameters: tuple[tuple[str, Any], ...] = ()
+        if self._parameters:
+            with _as_json("parameters"):
+                parameters = freeze_parameters(self._parameters)
         facts = RequestFacts(
             tokens=_bound(self._texts, fixed),
             images=tuple(self._images),
             audio_seconds=self._audio_seconds,
             pdf_pages=self._pdf_pages,
             unknown_files=self._unknown_files,
-            inputs=frozenset(self._inputs),
-            outputs=frozenset(self._outputs),
+            inputs=_TEXT if self._inputs == _TEXT else frozenset(self._inputs),
+            outputs=_TEXT if self._outputs == _TEXT else frozenset(self._outputs),
             tool_inputs=frozenset(self._tool_inputs),
             tools=self._tools,
             builtin_tools=frozenset(self._builtin),
@@ -433,13 +436,8 @@ def _short(value: Any) -> str:
 
 
 def _bound(texts: Sequence[str], fixed: int) -> TokenCount:
-    low = high = guess = fixed
-    for text in texts:
-        least, most = bounds(text)
-        low += least
-        high += most
-        guess += likely(text)
-    return TokenCount(low, min(max(guess, low), high), high)
+    low, high = bounds_of(texts)
+    return TokenCount(low + fixed, min(max(likely_of(texts), low), high) + fixed, high + fixed)
 
 
 def _builtin_name(kind: str) -> str:

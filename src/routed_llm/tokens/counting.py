@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from routed_llm.tokens import memo as memos
 from routed_llm.tokens.memo import Memo, Partial
 from routed_llm.tokens.split import PART, next_cut
-from routed_llm.tokens.text import bounds, default_counter, is_warm, likely, utf8_length
+from routed_llm.tokens.text import bounds, bounds_of, default_counter, is_warm, likely, utf8_length
 from routed_llm.tokens.vocabulary import LONGEST
 
 if TYPE_CHECKING:
@@ -65,25 +65,33 @@ class Counting:
         """Add more texts, and tokens that need no counting."""
         self.low += known
         self.high += known
-        for text in texts:
-            fewest, most = bounds(text)
-            self.low += fewest
-            self.high += most
-            self._new.append(text)
+        more = list(texts)
+        fewest, most = bounds_of(more)
+        self.low += fewest
+        self.high += most
+        self._new += more
 
     def recall(self) -> None:
         """Narrow the bounds by what the memo knows of the texts; reads each text once, for its hash."""
+        if not self._new:
+            return
         new, self._new = self._new, []
-        for text in new:
-            fewest, most = bounds(text)
-            known = self._memo.get(text) or Partial(0, 0, most)
-            rest = _fewest(text, known)
-            self.low += known.tokens + rest - fewest
-            self.high += known.tokens + known.left - most
+        fewest, most = bounds_of(new)
+        low, high = self.low - fewest, self.high - most
+        for text, known in zip(new, self._memo.get_all(new), strict=True):
+            if known is None:
+                known = Partial(0, 0, bounds(text)[1])
+            elif known.done == len(text):
+                low += known.tokens
+                high += known.tokens
+                continue
+            low += known.tokens + _fewest(text, known)
+            high += known.tokens + known.left
             if known.done < len(text):
                 self._texts.append(text)
                 self._known.append(known)
                 self._tight = False
+        self.low, self.high = low, high
 
     @property
     def is_exact(self) -> bool:

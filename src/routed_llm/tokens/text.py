@@ -68,6 +68,22 @@ def bounds(text: str) -> tuple[int, int]:
     return -(-length // LONGEST), length if text.isascii() else 4 * length
 
 
+def bounds_of(texts: Sequence[str]) -> tuple[int, int]:
+    """Return the sums of the fewest and the most tokens that texts can have, without reading them."""
+    lengths = [*map(len, texts)]
+    fewest = sum([-(-length // LONGEST) for length in lengths])
+    if all(map(str.isascii, texts)):
+        return fewest, sum(lengths)
+    return fewest, sum([len(text) if text.isascii() else 4 * len(text) for text in texts])
+
+
+def likely_of(texts: Sequence[str]) -> int:
+    """Return the sum of the estimates of texts; see `likely`."""
+    if all(map(str.isascii, texts)):
+        return sum([-(-length // _BYTES_PER_TOKEN) for length in map(len, texts)])
+    return sum(map(likely, texts))
+
+
 def utf8_length(text: str) -> int:
     """Return the bytes of a text as UTF-8, the tightest bound from above short of counting.
 
