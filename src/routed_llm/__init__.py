@@ -1,6 +1,6 @@
 """Decide, for each single call, which OpenAI model serves it."""
 
-from routed_llm.budget import Budget
+from routed_llm.budget import Allowance, Budget
 from routed_llm.catalog import Catalog, Model
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason
 from routed_llm.errors import (
@@ -23,6 +23,7 @@ from routed_llm.usage import Usage
 __version__ = "0.1.0"
 
 __all__ = [
+    "Allowance",
     "Budget",
     "BudgetExceeded",
     "Call",

@@ -1,31 +1,306 @@
-"""Budget: what may still be spent, as a value that select() can weigh."""
+"""Budget: what the user allows to be spent. Allowance: what that leaves for one call, as a value.
+
+A Budget is stated once and says for whom it holds (its scope), over which period and how strictly.
+The ledger keeps one Account for each scope and period; what is left in the accounts that a call
+touches reaches ``select()`` as an Allowance, so that the choice stays a pure function.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from urllib.parse import quote
 
-__all__ = ["PICO", "Budget"]
+from routed_llm.errors import PolicyError
+
+__all__ = ["PERIODS", "PICO", "Account", "Allowance", "Budget"]
 
 PICO = 10**12
 """Picodollars in a US dollar. All money inside the core is an integer number of picodollars:
 the cheapest published price, $0.005 per million tokens, is 5,000 of them per token, so that
 every price and every sum is exact."""
 
+PERIODS: Final = ("per_conversation", "per_hour", "per_day", "per_month", "total")
+"""The limits of a Budget that a ledger keeps an account for; ``per_call`` needs none."""
+
+_CONVERSATION_KEPT: Final = timedelta(days=30)
+_WINDOWS: Final = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What the tightest budget leaves for one call.
+class Account:
+    """One counter of a ledger, as one Budget looks at it.
 
     Attributes:
-        remaining: picodollars that may still be spent, or None for no limit.
-        scope: whose budget it is, for messages (``team=search``).
+        key: names the counter: scope, period and window, such as ``team=search/day/2026-11-22``.
+        limit: picodollars that may be spent in it.
+        scope: whose it is, for messages; empty for everybody's.
+        period: ``conversation``, ``hour``, ``day``, ``month`` or ``total``.
+        until: when the window ends (UTC), or None; nothing is kept longer than it can matter.
+        resets_at: when there will be money again, or None if never.
+        hard: whether the limit refuses calls.
+        low: share of the limit below which the choice moves towards cost.
+        low_floor: the quality floor while the budget is low, or None for the policy's own.
+        notify_at: spent shares of the limit that raise an event when they are passed.
+    """
+
+    key: str
+    limit: int
+    scope: str = ""
+    period: str = "total"
+    until: datetime | None = None
+    resets_at: datetime | None = None
+    hard: bool = True
+    low: float = 0.0
+    low_floor: str | None = None
+    notify_at: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What all budgets together leave for one call.
+
+    Attributes:
+        remaining: picodollars that the tightest hard budget leaves, or None for no limit.
+        scope: whose budget that is, for messages (``team=search``).
         period: ``call``, ``conversation``, ``hour``, ``day``, ``month`` or ``total``.
-        hard: True refuses what does not fit; False only moves the choice towards cost.
-        pressure: 0.0 (plenty left) to 1.0 (nothing left): how far a soft budget presses on the choice.
+        resets_at: when that budget is refilled, or None.
+        pressure: 0.0 (plenty left) to 1.0 (nothing left): how far low budgets press on the choice.
+        worst_case: whether the worst case must fit instead of the expected cost.
+        accounts: the accounts that the call draws on.
+        tags: the scope tags of the call.
+        conversation: the caller's key of the conversation, or None.
     """
 
     remaining: int | None = None
     scope: str = ""
     period: str = "call"
-    hard: bool = True
+    resets_at: datetime | None = None
     pressure: float = 0.0
+    worst_case: bool = False
+    accounts: tuple[Account, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    conversation: str | None = None
+
+    @property
+    def limits(self) -> bool:
+        """Whether anything is forbidden or pressed for; otherwise it only says whom to charge."""
+        return self.remaining is not None or self.pressure > 0.0
+
+    @property
+    def cache_key(self) -> str:
+        """What to send as ``prompt_cache_key``: the same for every call of the conversation."""
+        from hashlib import blake2b
+
+        return "routed-" + blake2b((self.conversation or "").encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Budget:
+    """What may be spent, by whom, in which time.
+
+    Amounts are US dollars; hours, days and months are UTC. Several budgets hold at once: a call must
+    fit all those whose scope it falls under, and draws on all of them or on none.
+
+    Attributes:
+        per_call: most that one call may be expected to cost.
+        per_conversation: most for one conversation (calls that name the same ``conversation``).
+        per_hour: most in one hour.
+        per_day: most in one day.
+        per_month: most in one calendar month.
+        total: most ever.
+        scope: whom it holds for. ``""`` is everybody together, ``"team=search"`` those calls that are
+            tagged so, ``"team"`` every team on its own. Several tags are joined by commas. A call
+            without such a tag does not fall under the budget.
+        hard: True refuses what does not fit; False only moves the choice towards cost.
+        downshift_below: share left (0.2 = a fifth) below which the choice moves towards cost.
+        downshift_to: the quality floor (a model id) while less than that is left, or None to keep the
+            policy's floor. A floor is only ever lowered by what is written here.
+        worst_case: True admits and reserves calls by the most they can cost, not the expected cost.
+        notify_at: spent shares of a limit at which the router's ``on_budget`` is called.
+    """
+
+    per_call: Decimal | None
+    per_conversation: Decimal | None
+    per_hour: Decimal | None
+    per_day: Decimal | None
+    per_month: Decimal | None
+    total: Decimal | None
+    scope: str
+    hard: bool
+    downshift_below: float
+    downshift_to: str | None
+    worst_case: bool
+    notify_at: tuple[float, ...]
+
+    def __init__(
+        self,
+        *,
+        per_call: Decimal | float | str | None = None,
+        per_conversation: Decimal | float | str | None = None,
+        per_hour: Decimal | float | str | None = None,
+        per_day: Decimal | float | str | None = None,
+        per_month: Decimal | float | str | None = None,
+        total: Decimal | float | str | None = None,
+        scope: str | Mapping[str, str] = "",
+        hard: bool = True,
+        downshift_below: float = 0.2,
+        downshift_to: str | None = None,
+        worst_case: bool = False,
+        notify_at: Iterable[float] = (0.8, 1.0),
+    ) -> None:
+        """Check the keywords and make the budget.
+
+        Raises:
+            PolicyError: for an impossible value, or when no amount is given.
+        """
+        values: dict[str, Any] = {
+            "per_call": _dollars("per_call", per_call),
+            "per_conversation": _dollars("per_conversation", per_conversation),
+            "per_hour": _dollars("per_hour", per_hour),
+            "per_day": _dollars("per_day", per_day),
+            "per_month": _dollars("per_month", per_month),
+            "total": _dollars("total", total),
+            "scope": _scope(scope),
+            "hard": _flag("hard", hard),
+            "downshift_below": _share("downshift_below", downshift_below),
+            "downshift_to": downshift_to,
+            "worst_case": _flag("worst_case", worst_case),
+            "notify_at": tuple(_share("notify_at", share) for share in notify_at),
+        }
+        if all(values[name] is None for name in ("per_call", *PERIODS)):
+            raise PolicyError(
+                "A Budget without an amount limits nothing. Give per_call, per_conversation, per_hour, "
+                "per_day, per_month or total, in US dollars.",
+                key="total",
+            )
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the keywords that make an equal budget."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    def scope_of(self, tags: Mapping[str, str]) -> str | None:
+        """Name the scope that a call with these tags falls under, or None when it falls outside."""
+        if not self.scope:
+            return ""
+        parts = []
+        for part in self.scope.split(","):
+            name, _, wanted = part.partition("=")
+            value = tags.get(name)
+            if value is None or (wanted and quote(value, safe=_SAFE) != wanted):
+                return None
+            parts.append(f"{name}={quote(value, safe=_SAFE)}")
+        return ",".join(parts)
+
+    def accounts(
+        self, tags: Mapping[str, str], conversation: str | None, at: datetime
+    ) -> tuple[Account, ...]:
+        """List the accounts that a call draws on.
+
+        Args:
+            tags: the call's scope tags.
+            conversation: the caller's key of the conversation, or None.
+            at: the moment of the call; aware.
+        """
+        scope = self.scope_of(tags)
+        if scope is None:
+            return ()
+        found = []
+        for name in PERIODS:
+            amount: Decimal | None = getattr(self, name)
+            period = name.removeprefix("per_")
+            if amount is None or (period == "conversation" and conversation is None):
+                continue
+            window, until, resets = _window(period, conversation, at)
+            found.append(
+                Account(
+                    key=f"{scope or 'all'}/{period}{window}",
+                    limit=int(amount * PICO),
+                    scope=scope,
+                    period=period,
+                    until=until,
+                    resets_at=resets,
+                    hard=self.hard,
+                    low=self.downshift_below,
+                    low_floor=self.downshift_to,
+                    notify_at=self.notify_at,
+                )
+            )
+        return tuple(found)
+
+
+_SAFE = " :@+-._"
+
+
+def _window(
+    period: str, conversation: str | None, at: datetime
+) -> tuple[str, datetime | None, datetime | None]:
+    """Return the window's name, when it can be forgotten, and when there will be money again."""
+    if period == "total":
+        return "", None, None
+    if period == "conversation":
+        return f"/{quote(conversation or '', safe=_SAFE)}", at + _CONVERSATION_KEPT, None
+    moment = at.astimezone(UTC)
+    hour = moment.replace(minute=0, second=0, microsecond=0)
+    if period == "hour":
+        end = hour + timedelta(hours=1)
+    elif period == "day":
+        end = hour.replace(hour=0) + timedelta(days=1)
+    else:
+        first = hour.replace(day=1, hour=0)
+        end = (first + timedelta(days=32)).replace(day=1)
+    return f"/{moment.strftime(_WINDOWS[period])}", end, end
+
+
+def _scope(value: Any) -> str:
+    items = value.items() if isinstance(value, Mapping) else _split(value)
+    parts = {}
+    for name, wanted in items:
+        if not isinstance(name, str) or not name.strip() or not isinstance(wanted, str):
+            raise PolicyError(
+                f"scope={value!r} is not a scope. Give 'team=search', 'team' or several joined by commas.",
+                key="scope",
+            )
+        parts[name.strip()] = "" if wanted in ("", "*") else quote(wanted.strip(), safe=_SAFE)
+    return ",".join(f"{name}={wanted}" if wanted else name for name, wanted in sorted(parts.items()))
+
+
+def _split(value: Any) -> list[tuple[Any, Any]]:
+    if value == "":
+        return []
+    if not isinstance(value, str):
+        return [(None, value)]
+    return [(name, wanted) for name, _, wanted in (part.partition("=") for part in value.split(","))]
+
+
+def _dollars(key: str, value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if isinstance(value, bool) or not amount.is_finite() or not 0 <= amount <= _MOST:
+        raise PolicyError(f"{key}={value!r} is not an amount. Give US dollars from 0 to {_MOST:,}.", key=key)
+    return amount
+
+
+_MOST: Final = 9_000_000
+"""A 64-bit integer holds some nine million dollars in picodollars."""
+
+
+def _share(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise PolicyError(f"{key} holds {value!r}. Give a share from 0 to 1, such as 0.2.", key=key)
+    return float(value)
+
+
+def _flag(key: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise PolicyError(f"{key}={value!r} is neither true nor false. Give one of the two.", key=key)

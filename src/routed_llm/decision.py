@@ -11,10 +11,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from routed_llm.budget import PICO
+from routed_llm.budget import PICO, Allowance
 from routed_llm.facts import RequestFacts, jsonable
 
-__all__ = ["RECORD_VERSION", "Call", "Candidate", "Change", "Decision", "Evidence", "Reason"]
+__all__ = ["RECORD_VERSION", "Call", "Candidate", "Change", "Decision", "Evidence", "Reason", "Switch"]
 
 RECORD_VERSION = 1
 """Version of the JSON record that :meth:`Decision.record` writes."""
@@ -132,6 +132,38 @@ class Change:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """What it takes to leave the model that answered before, and whether that was done.
+
+    Attributes:
+        previous: the model that answered before.
+        switched: whether another model was chosen.
+        price: picodollars that the prefix in the previous model's cache saves on this call, and that
+            a switch gives up.
+        saving: picodollars that leaving for the best other model saves over this call and the horizon,
+            its cold start paid; negative when staying is cheaper, None when one of them cannot serve
+            or has no known price.
+        horizon: further turns that were reckoned with.
+    """
+
+    previous: str
+    switched: bool
+    price: int
+    saving: int | None
+    horizon: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the switch as JSON-able data; money is a decimal string of US dollars."""
+        return {
+            "previous": self.previous,
+            "switched": self.switched,
+            "price": format_dollars(self.price),
+            "saving": None if self.saving is None else format_dollars(self.saving),
+            "horizon": self.horizon,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is published about the chosen configuration on one dimension of quality.
@@ -239,6 +271,9 @@ class Decision:
         certain: False when the text's token count was only bounded and an exact count might
             change the choice.
         catalog_version: hash of the catalog that was used.
+        allowance: what budgets left for the call and which accounts it draws on, or None without any.
+        reserve: picodollars to hold while the call runs; None when no price is known.
+        switch: what leaving the previous model would cost or save; None without one.
     """
 
     chosen: Candidate | None
@@ -251,6 +286,9 @@ class Decision:
     at: date
     certain: bool = True
     catalog_version: str = ""
+    allowance: Allowance | None = None
+    reserve: int | None = None
+    switch: Switch | None = None
     _expand: Callable[[], tuple[Candidate, ...]] | None = field(default=None, repr=False)
     _explain: Callable[[], str] | None = field(default=None, repr=False)
     _refuse: Callable[[], _Others] | None = field(default=None, repr=False)
@@ -338,6 +376,7 @@ class Decision:
             "estimates": list(self.facts.estimates),
             "at": self.at.isoformat(),
             "catalog": self.catalog_version,
+            "switch": None if self.switch is None else self.switch.to_dict(),
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -186,6 +186,26 @@ class RequestFacts:
         )
         object.__setattr__(self, "shape", shape)
 
+    @property
+    def cache_steered(self) -> bool:
+        """Whether the caller steers the prompt cache with parameters of its own."""
+        return any(name.startswith("prompt_cache_") for name, _ in self.parameters)
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What a request counts as when outputs are observed: what it is made of, then rough sizes."""
+        made_of = (
+            self.tools > 0,
+            self.tool_choice,
+            self.structured,
+            self.inputs,
+            self.outputs,
+            self.task,
+            self.previous is not None and self.previous.in_tool_loop,
+        )
+        cap = 0 if self.cap is None else self.cap.bit_length()
+        return (made_of, cap, self.tokens.likely.bit_length() // 2)
+
     def with_tokens(self, tokens: TokenCount) -> RequestFacts:
         """Return the same facts with another text token count."""
         # Every field is as it was, so that there is nothing to work out again.

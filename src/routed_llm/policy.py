@@ -71,6 +71,9 @@ class Policy:
         service_tier: the tier that prices are taken from unless the request names one.
         regional: True when calls go to a data-residency endpoint, which costs more on some models.
         switch_saving: share of the staying cost (0.1 = 10%) that a switch in mid-conversation must save.
+        horizon: further turns that a conversation is expected to have, over which a switch must pay.
+            0 says that prompts are one-off: then nothing is written to a prompt cache where writing
+            costs and nothing is expected to be read from it.
     """
 
     models: tuple[str, ...] | None
@@ -91,6 +94,7 @@ class Policy:
     service_tier: str
     regional: bool
     switch_saving: float
+    horizon: int
 
     def __init__(
         self,
@@ -114,6 +118,7 @@ class Policy:
         service_tier: str = "standard",
         regional: bool = False,
         switch_saving: float = 0.1,
+        horizon: int = 4,
         **unknown: Any,
     ) -> None:
         """Check the keywords and make the policy.
@@ -142,6 +147,7 @@ class Policy:
             "service_tier": _choice("service_tier", service_tier),
             "regional": _flag("regional", regional),
             "switch_saving": _number("switch_saving", switch_saving, 0, 1),
+            "horizon": _whole("horizon", horizon, 0),
         }
         if values["models"] == ():
             raise PolicyError(

@@ -18,7 +18,7 @@ from routed_llm.decision import Reason, format_dollars
 from routed_llm.policy import Policy
 
 if TYPE_CHECKING:
-    from routed_llm.budget import Budget
+    from routed_llm.budget import Allowance
     from routed_llm.catalog.entry_types import Endpoint
     from routed_llm.catalog.model import Model
     from routed_llm.facts import RequestFacts
@@ -77,6 +77,7 @@ class Weighed:
         visible: output tokens asked for the answer itself, as far as any model in the pool can write.
         reserve: output tokens that must fit into the window.
         cost: expected picodollars, or None.
+        worst: the most picodollars it can cost, worked out only where a budget asks for it; else None.
     """
 
     input_tokens: int
@@ -86,10 +87,11 @@ class Weighed:
     cost: int | None
     about: str = ""
     recall: tuple[float | None, int] | None = field(default=None)
+    worst: int | None = None
 
 
 ShapeRule = Callable[[Configuration, "RequestFacts", Setting], "Reason | None"]
-NumberRule = Callable[[Configuration, "RequestFacts", Weighed, Setting, "Budget | None"], "Reason | None"]
+NumberRule = Callable[[Configuration, "RequestFacts", Weighed, Setting, "Allowance | None"], "Reason | None"]
 
 
 def lifecycle(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
@@ -247,7 +249,7 @@ _CHAT_BUILTIN = frozenset({"web_search_options"})
 
 
 def max_input(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
 ) -> Reason | None:
     """The input must be within what the model accepts, which can be less than its window."""
     limit = at.model.limits.max_input
@@ -260,7 +262,7 @@ def max_input(
 
 
 def max_output(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
 ) -> Reason | None:
     """The output asked for must be within what the model writes."""
     limit = at.model.limits.max_output
@@ -270,7 +272,7 @@ def max_output(
 
 
 def window(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
 ) -> Reason | None:
     """Input and the output kept free for must fit into the window together."""
     limit = at.model.limits.context_window
@@ -287,7 +289,7 @@ def window(
 
 
 def recall(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
 ) -> Reason | None:
     """A policy may ask for a published recall at the request's length."""
     least = setting.policy.min_recall
@@ -301,7 +303,7 @@ def recall(
 
 
 def cost_cap(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
 ) -> Reason | None:
     """The expected cost must be within the policy's cap, and known for that."""
     most = setting.policy.max_cost_pico
@@ -316,21 +318,22 @@ def cost_cap(
 
 
 def within_budget(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, budget: Budget | None
+    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
 ) -> Reason | None:
-    """A hard budget must have room for the expected cost, and the cost be known for that."""
-    if budget is None or budget.remaining is None or not budget.hard:
+    """A hard budget must have room for the expected (or worst) cost, and the cost be known for that."""
+    if allowance is None or allowance.remaining is None:
         return None
     if weighed.cost is None:
         return Reason("no_price", {"model": at.model.id})
-    if weighed.cost <= budget.remaining:
+    need = weighed.cost if weighed.worst is None else weighed.worst
+    if need <= allowance.remaining:
         return None
     data = {
         "model": at.model.id,
         "at_effort": at.at_effort,
-        "cost": format_dollars(weighed.cost),
-        "remaining": format_dollars(max(budget.remaining, 0)),
-        "scope": f" in {budget.scope}" if budget.scope else "",
+        "cost": format_dollars(need),
+        "remaining": format_dollars(max(allowance.remaining, 0)),
+        "scope": f" in {allowance.scope}" if allowance.scope else "",
     }
     return Reason("budget", data)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ["Usage"]
+if TYPE_CHECKING:
+    from routed_llm.facts import RequestFacts
+
+__all__ = ["Observed", "Seen", "Usage"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +71,37 @@ class Usage:
             image_input_tokens=count(into, "image_tokens"),
             service_tier=service_tier,
         )
+
+
+class Seen(NamedTuple):
+    """What calls of one kind have been seen to write.
+
+    Attributes:
+        base: output tokens that gpt-4o would write for such a request, by what others wrote.
+        tokens: output tokens by (model, effort); None while a single one has been seen, whose figure
+            is then ``base`` times its published ratio.
+    """
+
+    base: float
+    tokens: Mapping[tuple[str, str | None], float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the calls before this one have used, as a value that ``select()`` can weigh.
+
+    Attributes:
+        outputs: kind of request (:attr:`RequestFacts.kind`, or its first part) to what was seen.
+        reads: model to the share (0 to 1) of the expected cache reads that really happened.
+    """
+
+    outputs: Mapping[Any, Seen] = field(default_factory=dict)
+    reads: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, facts: RequestFacts) -> Seen | None:
+        """Find what was seen for requests like this one, or failing that for its wider kind."""
+        outputs = self.outputs
+        if not outputs:
+            return None
+        kind = facts.kind
+        return outputs.get(kind) or outputs.get(kind[0])

@@ -54,10 +54,10 @@ def facts(tokens: int | tuple[int, int] = 1_000, **given: Any) -> RequestFacts:
 
 
 def decide(
-    asked: RequestFacts, at: date = TODAY, *, catalog: Catalog = CATALOG, budget: Any = None, **policy: Any
+    asked: RequestFacts, at: date = TODAY, *, catalog: Catalog = CATALOG, allowance: Any = None, **policy: Any
 ) -> Decision:
     """Select with a policy given by keywords."""
-    return select(asked, policy=Policy(**policy), catalog=catalog, at=at, budget=budget)
+    return select(asked, policy=Policy(**policy), catalog=catalog, at=at, **({"allowance": allowance} if allowance else {}))
 
 
 def codes(decision: Decision, model: str) -> list[str]:

@@ -77,7 +77,7 @@ def test_when_bounds_are_enough(tokens: tuple[int, int], certain: bool, model: s
 def test_a_prefix_in_the_cache_bends_the_cost() -> None:
     """Where the cached prefix ends the cost of staying turns, so that bounds around it are no proof."""
     previous = Previous(model="gpt-4o", prefix_tokens=40_000, age=5)
-    policy = Policy(models=["gpt-4o", "gpt-4.1"], at_least=None, output_tokens=1, switch_saving=0)
+    policy = Policy(models=["gpt-4o", "gpt-4.1"], at_least=None, output_tokens=1, switch_saving=0, horizon=0)
     table = prepare(CATALOG, policy, TODAY)
     asked = facts((1_500, 120_000), previous=previous)
     assert 40_000 // 128 * 128 in table.thresholds(asked)

@@ -1,4 +1,4 @@
-"""The choice: from facts, policy, catalog, budget and date to a Decision. Pure.
+"""The choice: from facts, policy, catalog, allowance and date to a Decision. Pure.
 
 ``pool`` says which models may be used, ``shape`` which configurations of them can serve requests of
 one kind, ``weigh`` what each would cost, ``quality`` what is published about it, ``table`` chooses

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from routed_llm.selector.outcome import refusals
-from routed_llm.selector.weigh import misfits, row_cost, weigh
+from routed_llm.selector.weigh import conversation_cost, misfits, row_cost, weigh
 
 if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
@@ -31,7 +31,7 @@ def choose(scene: Scene, kind: Kind, tokens: int) -> tuple[Row | None, str]:
     facts, policy = scene.facts, kind.setting.policy
     asked = facts.effort or policy.effort
     ordinary = policy.optimize == "cost" and not (kind.pinned or asked or scene.incumbent)
-    if ordinary and scene.load.plain and not scene.unavailable and scene.budget is None:
+    if ordinary and scene.load.plain and not scene.unavailable and not scene.load.worst:
         return _cheapest(scene, kind, tokens), "cost"
     able = [row for row in kind.shape.rows if not refusals(row, weigh(row, scene.load, tokens), scene)]
     if not able:
@@ -39,18 +39,39 @@ def choose(scene: Scene, kind: Kind, tokens: int) -> tuple[Row | None, str]:
     if kind.pinned or (kind.setting.alone and asked):
         nearest = min(able, key=lambda row: (row.distance, _money(row, scene.load, tokens)))
         return nearest, "pinned" if kind.pinned else "only"
-    if facts.previous is not None and facts.previous.in_tool_loop:
-        stay = _of(able, facts.previous.model, facts.previous.effort)
+    settled = _settled(able, scene, tokens)
+    if settled is not None:
+        return settled
+    if policy.optimize == "quality":
+        return _best(able, scene, tokens), "quality"
+    if facts.previous is None:
+        return min(able, key=lambda row: _money(row, scene.load, tokens)), "cost"
+    return _or_stay(able, scene, tokens)
+
+
+def _settled(able: list[Row], scene: Scene, tokens: int) -> tuple[Row, str] | None:
+    """Return the row that a tool loop or the policy's incumbent settles on, or None."""
+    previous = scene.facts.previous
+    if previous is not None and previous.in_tool_loop:
+        stay = _of(able, previous.model, previous.effort)
         if stay is not None:
             return stay, "tool_loop"
-    if scene.incumbent is not None:
-        mine = [row for row in able if row.at.model.id == scene.incumbent]
-        if mine:
-            return min(mine, key=lambda row: _money(row, scene.load, tokens)), "incumbent"
-    if policy.optimize == "quality":
-        return max(able, key=lambda row: (row.rank, *_cheap_first(row, scene.load, tokens))), "quality"
-    best = min(able, key=lambda row: _money(row, scene.load, tokens))
-    return _or_stay(best, able, scene, tokens)
+    if scene.incumbent is None:
+        return None
+    mine = [row for row in able if row.at.model.id == scene.incumbent]
+    if not mine:
+        return None
+    best = min(mine, key=lambda row: _money(row, scene.load, tokens))
+    return (best, "incumbent") if best in _within_pressure(best, able, scene, tokens) else None
+
+
+def _best(able: list[Row], scene: Scene, tokens: int) -> Row:
+    def rank(row: Row) -> tuple[int, bool, int, int]:
+        return (row.rank, *_cheap_first(row, scene.load, tokens))
+
+    best = max(able, key=rank)
+    left = _within_pressure(best, able, scene, tokens)
+    return best if left is able else max(left, key=rank)
 
 
 def endpoint_for(row: Row, facts: RequestFacts) -> str:
@@ -65,7 +86,11 @@ def _cheapest(scene: Scene, kind: Kind, tokens: int) -> Row | None:
     """Do what the rules and the prices say for a plain text request, in integers and nothing else."""
     shared, policy = scene.load, kind.setting.policy
     most = policy.max_cost_pico
-    rows = kind.shape.front if policy.min_recall is None else kind.shape.rows
+    if scene.allowance is not None and scene.allowance.remaining is not None:
+        left = scene.allowance.remaining
+        most = left if most is None or left < most else most
+    # What has been observed may overturn which rows can ever be the cheapest.
+    rows = kind.shape.front if policy.min_recall is None and not shared.outputs else kind.shape.rows
     best: Row | None = None
     least: int | None = None
     for row in rows:
@@ -84,15 +109,40 @@ def _cheapest(scene: Scene, kind: Kind, tokens: int) -> Row | None:
     return best
 
 
-def _or_stay(best: Row, able: list[Row], scene: Scene, tokens: int) -> tuple[Row, str]:
-    previous = scene.facts.previous
+def _within_pressure(best: Row, able: list[Row], scene: Scene, tokens: int) -> list[Row]:
+    """Leave those that cost no more than a budget that runs low still lets a call cost.
+
+    That amount moves, in equal steps of proportion, from what the first choice costs (no pressure) to
+    what the cheapest costs (nothing left).
+    """
+    if scene.allowance is None or not scene.allowance.pressure:
+        return able
+    costs = [(row, weigh(row, scene.load, tokens).cost) for row in able]
+    known = [cost for _, cost in costs if cost is not None]
+    first = weigh(best, scene.load, tokens).cost
+    if not known or first is None:
+        return able
+    least = min(known)
+    most = least * (first / least) ** (1 - scene.allowance.pressure) if least else first
+    return [row for row, cost in costs if cost is not None and cost <= max(most, least)]
+
+
+def _or_stay(able: list[Row], scene: Scene, tokens: int) -> tuple[Row, str]:
+    """Weigh leaving the model that answered before: over the turns to come, and by more than a trifle."""
+    previous, policy = scene.facts.previous, scene.setting.policy
+
+    def total(row: Row) -> tuple[bool, int, int]:
+        cost = conversation_cost(row, scene.load, tokens, policy.horizon)
+        return (cost is None, cost or 0, row.order)
+
+    best = min(able, key=total)
     stay = None if previous is None else _of(able, previous.model, previous.effort)
     if stay is None or stay is best or stay.at.model is best.at.model:
         return best, "cost"
-    theirs, mine = weigh(best, scene.load, tokens).cost, weigh(stay, scene.load, tokens).cost
-    if theirs is None or mine is None or theirs > mine * (1 - scene.setting.policy.switch_saving):
+    (unknown, theirs, _), (_, mine, _) = total(best), total(stay)
+    if unknown or theirs > mine * (1 - policy.switch_saving):
         return stay, "stays"
-    return best, "cost"
+    return best, "switch"
 
 
 def _money(row: Row, shared: Load, tokens: int) -> tuple[bool, int, int]:

@@ -5,17 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, format_dollars
+from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
 from routed_llm.facts import thaw
 from routed_llm.media import MAX_PATCHES, over_limit
 from routed_llm.parameters import cap_changes
 from routed_llm.rules import NUMBER_RULES
-from routed_llm.selector.weigh import Load, cached_tokens, misfits, output_tokens, row_cost, weigh
+from routed_llm.selector.weigh import (
+    Load,
+    cached_tokens,
+    cold_cost,
+    conversation_cost,
+    misfits,
+    output_tokens,
+    row_cost,
+    weigh,
+    writes_nothing,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from routed_llm.budget import Budget
+    from routed_llm.budget import Allowance
     from routed_llm.facts import RequestFacts
     from routed_llm.rules import Setting, Weighed
     from routed_llm.selector.shape import Row, Shape
@@ -50,7 +60,7 @@ class Scene:
     shape: Shape
     setting: Setting
     load: Load
-    budget: Budget | None
+    allowance: Allowance | None
     unavailable: Mapping[str, str]
     catalog_version: str
     send_as: Mapping[str, str]
@@ -59,7 +69,8 @@ class Scene:
     @property
     def is_quick(self) -> bool:
         """Whether nothing but the limits and a cap on cost can rule a row out."""
-        plain = self.load.plain and not self.unavailable and self.budget is None
+        plain = self.load.plain and not self.unavailable
+        plain = plain and (self.allowance is None or self.allowance.remaining is None)
         policy = self.setting.policy
         return plain and policy.min_recall is None and policy.max_cost_per_call is None
 
@@ -91,9 +102,45 @@ def conclude(picked: Picked, scene: Scene) -> Decision:
         at=scene.setting.at,
         certain=picked.certain,
         catalog_version=scene.catalog_version,
+        allowance=scene.allowance,
+        reserve=None if row is None or scene.allowance is None else _reserve(row, scene),
+        switch=None if scene.facts.previous is None else _switch(picked, scene),
         _expand=lambda: _candidates(picked, scene),
         _explain=lambda: _why(picked, scene),
         _refuse=lambda: _others(picked, scene),
+    )
+
+
+def _reserve(row: Row, scene: Scene) -> int | None:
+    weighed = weigh(row, scene.load, scene.facts.tokens.likely)
+    return weighed.cost if weighed.worst is None else weighed.worst
+
+
+def _switch(picked: Picked, scene: Scene) -> Switch | None:
+    """Put a price on leaving the model that answered before, whether it was left or not."""
+    previous, tokens = scene.facts.previous, scene.facts.tokens.likely
+    if previous is None or picked.row is None:
+        return None
+    horizon = scene.setting.policy.horizon
+    mine: tuple[int, int] | None = None
+    theirs: int | None = None
+    for row in scene.shape.rows:
+        weighed = weigh(row, scene.load, tokens)
+        same = row.at.model.id == previous.model
+        if weighed.cost is None or refusals(row, weighed, scene):
+            continue
+        total = conversation_cost(row, scene.load, tokens, horizon)
+        if same and row.at.effort in (previous.effort, picked.row.at.effort):
+            cold = cold_cost(row, scene.load, weighed.input_tokens)
+            mine = (total or 0, (cold or 0) - weighed.cost)
+        elif not same and total is not None and (theirs is None or total < theirs):
+            theirs = total
+    return Switch(
+        previous=previous.model,
+        switched=picked.row.at.model.id != previous.model,
+        price=0 if mine is None else max(mine[1], 0),
+        saving=None if mine is None or theirs is None else mine[0] - theirs,
+        horizon=horizon,
     )
 
 
@@ -123,16 +170,39 @@ def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, .
     changes = [*_effort_change(row, scene), *cap_changes(facts, name, cap, model.limits.max_output)]
     # How parameters fit is known for a whole shape; the values are this request's own.
     changes.extend(replace(change, before=facts.parameter(change.parameter)) for change in fit.changes)
+    parameters = {key: thaw(value) for key, value in facts.parameters if key not in fit.dropped}
+    for change in _cache_changes(row, scene):
+        parameters[change.parameter] = change.after
+        changes.append(change)
     call = Call(
         model=scene.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,
         endpoint=picked.endpoint,
         effort=row.at.effort,
         cap=cap,
-        parameters={key: thaw(value) for key, value in facts.parameters if key not in fit.dropped},
+        parameters=parameters,
         dropped=fit.dropped,
     )
     return call, tuple(changes)
+
+
+def _cache_changes(row: Row, scene: Scene) -> Iterator[Change]:
+    """Steer the prompt cache where that saves money and the caller has not done so."""
+    terms, facts = row.at.model.cache, scene.facts
+    keyed = scene.allowance is not None and scene.allowance.conversation is not None
+    if terms is None or (scene.load.reuse and not keyed) or facts.cache_steered:
+        return
+    tokens = weigh(row, scene.load, facts.tokens.likely).input_tokens
+    if writes_nothing(row, scene.load, tokens, cached_tokens(row, scene.load, tokens)):
+        # openai-python 3.54.0, PromptCacheOptions.mode: without an implicit breakpoint and with no
+        # explicit one "the request does not use prompt caching". Not tried against the live API.
+        yield Change("prompt_cache_options", "added", None, {"mode": "explicit"}, _BYPASS)
+    elif scene.allowance is not None and keyed and tokens >= terms.min_prefix:
+        yield Change("prompt_cache_key", "added", None, scene.allowance.cache_key, _CACHE_KEY)
+
+
+_BYPASS = "nothing will read what this call would pay to write to the prompt cache (unverified)"
+_CACHE_KEY = "the calls of one conversation then reach the cache that holds its prefix"
 
 
 def _effort_change(row: Row, scene: Scene) -> tuple[Change, ...]:
@@ -170,7 +240,7 @@ def _candidate(
 
 def refusals(row: Row, weighed: Weighed, scene: Scene) -> tuple[Reason, ...]:
     """Ask every number rule about one row."""
-    found = [rule(row.at, scene.facts, weighed, scene.setting, scene.budget) for rule in NUMBER_RULES]
+    found = [rule(row.at, scene.facts, weighed, scene.setting, scene.allowance) for rule in NUMBER_RULES]
     reasons = [reason for reason in found if reason is not None]
     reasons.extend(_image_refusals(row, scene))
     if row.at.model.id in scene.unavailable:
@@ -277,21 +347,22 @@ def _beaten(row: Row, picked: Picked, scene: Scene, text_tokens: int) -> Reason:
 
 
 def _why(picked: Picked, scene: Scene) -> str:
-    row = picked.row
+    row, previous = picked.row, scene.facts.previous
     if row is None:
         return "no model fits"
-    if picked.because == "pinned":
-        return f"this call names {scene.facts.model}"
-    if picked.because == "only":
-        asked = scene.facts.effort or scene.setting.policy.effort
-        nearest = "" if row.at.effort == asked else f"; its nearest effort to {asked} is {row.at.effort}"
-        return f"the pool holds no model but {row.at.model.id}{nearest}"
-    if picked.because == "incumbent":
-        return f"the incumbent {row.at.model.id} can serve the request"
-    if picked.because == "tool_loop":
-        return f"{row.at.model.id} made the tool calls that this request answers"
-    if picked.because == "stays":
-        return f"stays with {row.at.model.id}: a switch would save too little for the cached prefix it loses"
+    model = row.at.model.id
+    said = {
+        "pinned": f"this call names {scene.facts.model}",
+        "incumbent": f"the incumbent {model} can serve the request",
+        "tool_loop": f"{model} made the tool calls that this request answers",
+        "stays": f"stays with {model}: a switch would save too little for the cached prefix it loses",
+        "switch": f"leaves {previous.model if previous else ''} for {model}: "
+        "the turns to come save more than the cached prefix is worth",
+    }
+    return said.get(picked.because) or _why_first(picked, scene)
+
+
+def _why_first(picked: Picked, scene: Scene) -> str:
     able = sum(
         1 for other in scene.shape.rows if not refusals(other, weigh(other, scene.load, picked.tokens), scene)
     )

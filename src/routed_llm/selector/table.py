@@ -1,4 +1,4 @@
-"""select: facts, policy, catalog, budget and date in, a Decision out. Pure.
+"""select: facts, policy, catalog, allowance and date in, a Decision out. Pure.
 
 What depends only on the kinds of things in a request (its shape) is worked out once and kept; a call
 then weighs a handful of configurations by arithmetic on integers. When the text's token count is
@@ -26,11 +26,12 @@ from routed_llm.selector.shape import Row, build_shape
 from routed_llm.selector.weigh import load, row_thresholds
 
 if TYPE_CHECKING:
-    from routed_llm.budget import Budget
+    from routed_llm.budget import Allowance
     from routed_llm.catalog import Catalog, Model
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
+    from routed_llm.usage import Observed
 
 __all__ = ["Table", "prepare", "select"]
 
@@ -45,7 +46,8 @@ def select(
     policy: Policy,
     catalog: Catalog,
     at: date,
-    budget: Budget | None = None,
+    allowance: Allowance | None = None,
+    observed: Observed | None = None,
     unavailable: Mapping[str, str] = _NOTHING,
 ) -> Decision:
     """Choose the model, effort and endpoint that serve a request.
@@ -55,7 +57,8 @@ def select(
         policy: what the user wants.
         catalog: the models there are.
         at: the day to decide for; of a datetime its date counts.
-        budget: what may still be spent, or None.
+        allowance: what may still be spent, or None.
+        observed: what calls before this one have used, or None.
         unavailable: models that turned out not to answer, with the reason.
 
     Returns:
@@ -65,7 +68,8 @@ def select(
         PolicyError: when a pattern of the policy matches no model.
         CatalogError: when the policy or the call names a model that the catalog does not know.
     """
-    return prepare(catalog, policy, _day(at)).select(facts, budget=budget, unavailable=unavailable)
+    table = prepare(catalog, policy, _day(at))
+    return table.select(facts, allowance=allowance, observed=observed, unavailable=unavailable)
 
 
 @lru_cache(maxsize=64)
@@ -87,6 +91,8 @@ class Table:
         self.at = at
         self.pool: Pool = make_pool(catalog, policy, at)
         self._shapes: dict[Any, Kind] = {}
+        # No further turn means that nothing will read what this call would write to the cache.
+        self._reuse = policy.horizon > 0
         self._watched = _value_sensitive(catalog)
         self._endpoints = {name: catalog.endpoint(name) for name in _ENDPOINTS}
         floor = self.pool.floor
@@ -97,12 +103,17 @@ class Table:
         )
 
     def select(
-        self, facts: RequestFacts, *, budget: Budget | None = None, unavailable: Mapping[str, str] = _NOTHING
+        self,
+        facts: RequestFacts,
+        *,
+        allowance: Allowance | None = None,
+        observed: Observed | None = None,
+        unavailable: Mapping[str, str] = _NOTHING,
     ) -> Decision:
         """Choose for one request; see :func:`select`."""
         count = facts.tokens
         kind = self._kind(facts, count.high > LONG_CONTEXT_FROM)
-        scene = self._scene(facts, kind, budget, unavailable)
+        scene = self._scene(facts, kind, allowance, observed, unavailable)
         # The upper bound is safe for limits when the count is not settled.
         row, because = choose(scene, kind, count.high)
         certain = count.exact or self._agrees(row, scene, kind)
@@ -120,7 +131,7 @@ class Table:
         found = {LONG_CONTEXT_FROM}
         for long in (False, True):
             kind = self._kind(facts, long)
-            shared = load(facts, self.policy, kind.shape.widest)
+            shared = load(facts, self.policy, kind.shape.widest, self._reuse)
             for row in kind.shape.rows:
                 found.update(row_thresholds(row, shared))
         return sorted(item for item in found if item >= 0)
@@ -137,7 +148,7 @@ class Table:
         inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
         for point in {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}:
             other = self._kind(facts, point > LONG_CONTEXT_FROM)
-            setting = scene if other is kind else self._scene(facts, other, scene.budget, scene.unavailable)
+            setting = scene if other is kind else self._moved(scene, other)
             found, _ = choose(setting, other, point)
             if found is None or row is None:
                 if found is not row:
@@ -156,15 +167,25 @@ class Table:
             remember(kind.shape.notes, key, kept)
         return kept
 
+    def _moved(self, scene: Scene, kind: Kind) -> Scene:
+        """Return the scene as it is on the other side of the threshold between short and long requests."""
+        return self._scene(scene.facts, kind, scene.allowance, scene.load.observed, scene.unavailable)
+
     def _scene(
-        self, facts: RequestFacts, kind: Kind, budget: Budget | None, unavailable: Mapping[str, str]
+        self,
+        facts: RequestFacts,
+        kind: Kind,
+        allowance: Allowance | None,
+        observed: Observed | None,
+        unavailable: Mapping[str, str],
     ) -> Scene:
+        worst = allowance is not None and allowance.worst_case
         return Scene(
             facts=facts,
             shape=kind.shape,
             setting=kind.setting,
-            load=load(facts, self.policy, kind.shape.widest),
-            budget=budget,
+            load=load(facts, self.policy, kind.shape.widest, self._reuse, observed, worst=worst),
+            allowance=allowance,
             unavailable=unavailable,
             catalog_version=self.catalog.version,
             send_as=self.pool.send_as if facts.model is None else self._named(facts.model),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from routed_llm.media import media_tokens
 from routed_llm.parameters import output_cap
@@ -13,10 +12,13 @@ from routed_llm.rules import Weighed
 from routed_llm.tokens.audio import input_tokens as audio_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from routed_llm.catalog.model import Price
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
     from routed_llm.selector.shape import Row
+    from routed_llm.usage import Observed
 
 __all__ = ["DEFAULT_RESERVE", "Load", "load", "weigh"]
 
@@ -25,8 +27,7 @@ DEFAULT_RESERVE = 4_096
 when it was released (4,096 tokens, gpt-4o-2024-05-13), so that no such answer is cut short."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Load(NamedTuple):
     """The amounts in a request that are the same for every configuration.
 
     Attributes:
@@ -35,26 +36,50 @@ class Load:
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
         reserve: output tokens kept free when no cap is given.
         plain: True when there is nothing but text to count and no conversation to weigh.
+        reuse: whether anything is expected to read what this call writes to a cache.
+        worst: whether the worst case is asked for, too.
+        outputs: output tokens observed for this kind of request, by model and effort, or None when no
+            two configurations have been observed.
+        observed: where these come from.
     """
 
     facts: RequestFacts
-    expected: int
+    expected: float
     visible: int | None
     reserve: int
     plain: bool
+    reuse: bool = True
+    worst: bool = False
+    outputs: Mapping[tuple[str, str | None], float] | None = None
+    observed: Observed | None = None
 
 
-def load(facts: RequestFacts, policy: Policy, widest: int) -> Load:
+def load(
+    facts: RequestFacts,
+    policy: Policy,
+    widest: int,
+    reuse: bool = True,
+    observed: Observed | None = None,
+    *,
+    worst: bool = False,
+) -> Load:
     """Work out what all configurations share."""
     visible = None if facts.cap is None else min(facts.cap, widest) if widest else facts.cap
     plain = not (facts.images or facts.audio_seconds or facts.pdf_pages or facts.previous)
-    expected = expected_output(facts, policy.output_tokens)
+    expected: float = expected_output(facts, policy.output_tokens)
+    seen = None if observed is None else observed.of(facts)
+    if seen is not None:
+        expected = seen.base if facts.cap is None else min(seen.base, facts.cap)
     return Load(
         facts=facts,
         expected=expected,
         visible=visible,
-        reserve=expected if expected > DEFAULT_RESERVE else DEFAULT_RESERVE,
+        reserve=int(expected) if expected > DEFAULT_RESERVE else DEFAULT_RESERVE,
         plain=plain,
+        reuse=reuse,
+        worst=worst,
+        outputs=None if seen is None else seen.tokens,
+        observed=observed,
     )
 
 
@@ -73,6 +98,7 @@ def weigh(row: Row, load: Load, text_tokens: int) -> Weighed:
         cost=row_cost(row, load, tokens),
         about="" if facts.tokens.exact else "about ",
         recall=_recall(row, tokens),
+        worst=worst_cost(row, load, tokens, cap) if load.worst else None,
     )
 
 
@@ -108,7 +134,9 @@ def row_thresholds(row: Row, load: Load) -> set[int]:
 
 def output_tokens(row: Row, load: Load) -> int:
     """Expected output tokens of a configuration, reasoning included."""
-    out = math.ceil(load.expected * row.ratio)
+    seen = None if load.outputs is None else load.outputs.get((row.at.model.id, row.at.effort))
+    # Rounded first, since 50 * 1.1 is a little more than 55.
+    out = math.ceil(round(load.expected * row.ratio if seen is None else seen, 6))
     if load.visible is not None:
         out = min(out, load.visible + row.room)
     return min(out, row.at.model.limits.max_output)
@@ -123,7 +151,10 @@ def cached_tokens(row: Row, load: Load, tokens: int) -> int:
     if previous.age is not None and previous.age > terms.ttl:
         return 0
     usable = min(previous.prefix_tokens // terms.step * terms.step, tokens)
-    return usable if usable >= terms.min_prefix else 0
+    if usable < terms.min_prefix:
+        return 0
+    share = 1.0 if load.observed is None else load.observed.reads.get(row.at.model.id, 1.0)
+    return usable if share >= 1.0 else int(usable * share)
 
 
 def row_cost(row: Row, load: Load, tokens: int) -> int | None:
@@ -136,11 +167,73 @@ def row_cost(row: Row, load: Load, tokens: int) -> int | None:
     return total * (100 + row.surcharge) // 100 if row.surcharge else total
 
 
+def writes_nothing(row: Row, load: Load, tokens: int, cached: int) -> bool:
+    """Say whether the call is worth sending past the cache: writing costs, and nothing would be read."""
+    price = row.long if row.above and tokens > row.above else row.short
+    if price is None or price.cache_write is None or not row.write_from or tokens < row.write_from:
+        return False
+    return not _writes(row, load, tokens, cached)
+
+
+def _writes(row: Row, load: Load, tokens: int, cached: int) -> bool:
+    if not row.write_from or tokens < row.write_from:
+        return False
+    return load.reuse or cached > 0 or not _can_bypass(row, load)
+
+
+def _can_bypass(row: Row, load: Load) -> bool:
+    terms = row.at.model.cache
+    if terms is None or terms.control != "prompt_cache_options":
+        return False
+    return not load.facts.cache_steered
+
+
+def worst_cost(row: Row, load: Load, tokens: int, cap: int | None) -> int | None:
+    """The most picodollars that a call can cost: nothing cached, everything written, the cap used up."""
+    facts, limits = load.facts, row.at.model.limits
+    tokens += max(facts.tokens.high - facts.tokens.likely, 0) if not facts.tokens.exact else 0
+    price = row.long if row.above and tokens > row.above else row.short
+    if price is None:
+        return None
+    most = min(limits.max_output, max(limits.context_window - tokens, 1)) if cap is None else cap
+    rate = max(price.input, price.cache_write or 0)
+    total = tokens * rate + most * max(price.output, price.audio_output or 0)
+    if facts.audio_seconds and price.audio_input is not None:
+        total += audio_tokens(facts.audio_seconds) * max(price.audio_input - rate, 0)
+    return -(-total * (100 + row.surcharge) // 100)
+
+
+def conversation_cost(row: Row, load: Load, text_tokens: int, horizon: int) -> int | None:
+    """Expected picodollars of this call and of the further turns that the policy reckons with.
+
+    A further turn reads what this call sends from the cache, as long as the pauses stay as they are.
+    """
+    tokens = text_tokens + (0 if load.plain else media_tokens(load.facts, row.at.model))
+    now = row_cost(row, load, tokens)
+    price = row.long if row.above and tokens > row.above else row.short
+    if now is None or price is None or not horizon:
+        return now
+    previous, terms = load.facts.previous, row.at.model.cache
+    kept = 0
+    if terms is not None and (previous is None or previous.age is None or previous.age <= terms.ttl):
+        kept = tokens // terms.step * terms.step
+        kept = kept if kept >= terms.min_prefix else 0
+    read = price.input if price.cached_input is None else price.cached_input
+    later = kept * read + (tokens - kept) * price.input + output_tokens(row, load) * price.output
+    later = later * (100 + row.surcharge) // 100 if row.surcharge else later
+    return now + horizon * later
+
+
+def cold_cost(row: Row, load: Load, tokens: int) -> int | None:
+    """Expected picodollars of a configuration if its cache held nothing."""
+    return row_cost(row, load._replace(plain=True), tokens)
+
+
 def _input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) -> int:
     fresh = tokens - cached
     rate = price.input
     # Where writes are charged, whatever is not read from the cache is written to it.
-    if price.cache_write is not None and row.write_from and tokens >= row.write_from:
+    if price.cache_write is not None and _writes(row, load, tokens, cached):
         rate = price.cache_write
     total = fresh * rate
     if cached:

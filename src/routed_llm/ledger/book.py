@@ -1,0 +1,168 @@
+"""What every ledger does, and the values that go in and out of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+
+from routed_llm.budget import PICO, Account
+from routed_llm.usage import Usage
+
+__all__ = ["HOLD_FOR", "Entry", "Hold", "Ledger", "Shortage", "new_id"]
+
+HOLD_FOR: Final = timedelta(minutes=15)
+"""How long a reservation lives when nobody settles or cancels it, as after a killed process. A call
+that takes longer is still booked in full when it is settled; only its money was not held meanwhile."""
+
+_ENTRY_VERSION: Final = 1
+
+
+def new_id() -> str:
+    """Make an id for one call: sixteen hexadecimal digits of the system's randomness."""
+    return os.urandom(8).hex()
+
+
+class Hold(NamedTuple):
+    """Money that is reserved for one call.
+
+    Attributes:
+        id: the call's id; the Entry that settles it has the same.
+        amount: picodollars held, in each account alike.
+        accounts: where.
+        expires: when the ledger lets go of it by itself.
+    """
+
+    id: str
+    amount: int
+    accounts: tuple[Account, ...]
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """Why a reservation was refused.
+
+    Attributes:
+        account: the first account, in the order given, that had no room.
+        remaining: picodollars left in it; may be negative after a settlement above its reservation.
+    """
+
+    account: Account
+    remaining: int
+
+
+class Entry(NamedTuple):
+    """One line in the book: one finished call. It has no prompt text.
+
+    Attributes:
+        id: of the call (its decision).
+        at: when it was settled; aware.
+        model: catalog id of the model that was chosen.
+        effort: the reasoning effort that was sent, or None.
+        endpoint: where it was sent.
+        served: the model id that the response named, or None.
+        tier: the service tier that the response named, or None.
+        usage: what the provider reported, or None when it reported nothing.
+        cost: picodollars by usage and price, or None when either is not known.
+        booked: picodollars charged to the accounts: the cost or, where that is not known, what was
+            reserved.
+        estimated: picodollars that the call was expected to cost, or None without a price.
+        tags: the call's scope.
+        conversation: the caller's key of the conversation, or None.
+    """
+
+    id: str
+    at: datetime
+    model: str
+    effort: str | None = None
+    endpoint: str | None = None
+    served: str | None = None
+    tier: str | None = None
+    usage: Usage | None = None
+    cost: int | None = None
+    booked: int = 0
+    estimated: int | None = None
+    tags: Mapping[str, str] = MappingProxyType({})
+    conversation: str | None = None
+
+    @property
+    def dollars(self) -> Decimal | None:
+        """The cost in US dollars, or None when it is not known."""
+        return None if self.cost is None else Decimal(self.cost) / PICO
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entry as JSON-able data; money stays in integer picodollars."""
+        row: dict[str, Any] = {"v": _ENTRY_VERSION, **self._asdict()}
+        row["at"] = self.at.isoformat()
+        row["tags"] = dict(self.tags)
+        if self.usage is not None:
+            row["usage"] = {
+                item.name: value for item in fields(self.usage) if (value := getattr(self.usage, item.name))
+            }
+        return row
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Entry:
+        """Read what :meth:`to_dict` wrote."""
+        values = {name: row[name] for name in cls._fields if name in row}
+        values["at"] = datetime.fromisoformat(values["at"])
+        if values.get("usage") is not None:
+            values["usage"] = Usage(**values["usage"])
+        return cls(**values)
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """The book: reserve before a call, settle after it, cancel when it failed.
+
+    Money is integer picodollars. Every method is safe to call from many threads; the durable stores
+    also from many processes. No method reads a clock: the moment comes in as ``at``, aware.
+
+    Attributes:
+        blocks: whether a method may wait for a disk or a network, so that async code should call it
+            in a thread.
+    """
+
+    blocks: bool
+
+    def reserve(
+        self, id: str, amount: int, accounts: Sequence[Account], *, at: datetime, hold: timedelta = HOLD_FOR
+    ) -> Hold | Shortage:
+        """Hold an amount in all of the accounts, or in none.
+
+        A hard account has room when what is spent and held in it and the amount are within its limit.
+        A soft account always has room. Reserving again under the same id changes nothing.
+        """
+        ...
+
+    def settle(self, hold: Hold, entry: Entry) -> tuple[int, ...]:
+        """Charge ``entry.booked`` to the accounts of the hold, release it and write the entry.
+
+        Booked in full even when that exceeds a limit or the hold has expired: the money is spent.
+        Settling the same id again changes nothing.
+
+        Returns:
+            What is now spent in each account, in the hold's order.
+        """
+        ...
+
+    def cancel(self, hold: Hold) -> None:
+        """Release what was held; nothing is charged."""
+        ...
+
+    def remaining(self, accounts: Sequence[Account], *, at: datetime) -> tuple[int, ...]:
+        """Return limit minus spent minus held for each account; may be negative."""
+        ...
+
+    def entries(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[Entry]:
+        """Give the entries from ``since`` to before ``until``, oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

@@ -1,0 +1,144 @@
+"""MemoryLedger: the book of one process."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+
+from routed_llm.budget import Account
+from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Shortage
+
+__all__ = ["MemoryLedger"]
+
+_SWEEP_EVERY = 1024
+
+
+class _Counter:
+    __slots__ = ("held", "spent", "until")
+
+    def __init__(self, until: datetime | None) -> None:
+        self.spent = 0
+        self.held = 0
+        self.until = until
+
+
+class MemoryLedger:
+    """Keeps the book in memory: exact, shared by threads and tasks, gone with the process.
+
+    Args:
+        keep: entries kept, the oldest leaving first; the accounts are right without them.
+    """
+
+    blocks = False
+
+    def __init__(self, *, keep: int = 100_000) -> None:
+        self._counters: dict[str, _Counter] = {}
+        self._holds: dict[str, Hold] = {}
+        self._expiry: list[tuple[datetime, str]] = []
+        self._settled: dict[str, None] = {}
+        self._entries: deque[Entry] = deque(maxlen=keep)
+        self._lock = threading.Lock()
+        self._calls = 0
+
+    def reserve(
+        self, id: str, amount: int, accounts: Sequence[Account], *, at: datetime, hold: timedelta = HOLD_FOR
+    ) -> Hold | Shortage:
+        """Hold an amount in all of the accounts, or in none; see :class:`Ledger`."""
+        with self._lock:
+            self._expire(at)
+            known = self._holds.get(id)
+            if known is not None:
+                return known
+            counters = self._counters
+            for account in accounts:
+                counter = counters.get(account.key)
+                used = 0 if counter is None else counter.spent + counter.held
+                if account.hard and used + amount > account.limit:
+                    return Shortage(account=account, remaining=account.limit - used)
+            made = Hold(id=id, amount=amount, accounts=tuple(accounts), expires=at + hold)
+            for account in _once(accounts):
+                counter = counters.get(account.key)
+                if counter is None:
+                    counter = counters[account.key] = _Counter(account.until)
+                counter.held += amount
+                counter.until = account.until
+            if accounts:
+                self._holds[id] = made
+                heappush(self._expiry, (made.expires, id))
+            return made
+
+    def settle(self, hold: Hold, entry: Entry) -> tuple[int, ...]:
+        """Charge an entry and release its hold; see :class:`Ledger`."""
+        with self._lock:
+            if hold.id not in self._settled:
+                self._release(hold.id)
+                for account in _once(hold.accounts):
+                    self._counter(account).spent += entry.booked
+                self._entries.append(entry)
+                self._settled[hold.id] = None
+                if len(self._settled) > _SWEEP_EVERY:
+                    del self._settled[next(iter(self._settled))]
+            return tuple([self._counter(account).spent for account in hold.accounts])
+
+    def cancel(self, hold: Hold) -> None:
+        """Release what was held; nothing is charged."""
+        with self._lock:
+            self._release(hold.id)
+
+    def remaining(self, accounts: Sequence[Account], *, at: datetime) -> tuple[int, ...]:
+        """Return limit minus spent minus held for each account."""
+        with self._lock:
+            self._expire(at)
+            found = []
+            for account in accounts:
+                counter = self._counters.get(account.key)
+                used = 0 if counter is None else counter.spent + counter.held
+                found.append(account.limit - used)
+            return tuple(found)
+
+    def entries(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[Entry]:
+        """Give the entries from ``since`` to before ``until``, oldest first."""
+        with self._lock:
+            kept = list(self._entries)
+        for entry in kept:
+            if (since is None or entry.at >= since) and (until is None or entry.at < until):
+                yield entry
+
+    def close(self) -> None:
+        """Do nothing: there is no file and no connection."""
+
+    def _counter(self, account: Account) -> _Counter:
+        counter = self._counters.get(account.key)
+        if counter is None:
+            counter = self._counters[account.key] = _Counter(account.until)
+        return counter
+
+    def _release(self, id: str) -> None:
+        hold = self._holds.pop(id, None)
+        if hold is not None:
+            for account in _once(hold.accounts):
+                self._counters[account.key].held -= hold.amount
+
+    def _expire(self, at: datetime) -> None:
+        expiry = self._expiry
+        while expiry and (expiry[0][0] <= at or expiry[0][1] not in self._holds):
+            self._release(heappop(expiry)[1])
+        self._calls += 1
+        if self._calls % _SWEEP_EVERY == 0:
+            over = [
+                key
+                for key, counter in self._counters.items()
+                if counter.until is not None and counter.until <= at and not counter.held
+            ]
+            for key in over:
+                del self._counters[key]
+
+
+def _once(accounts: Sequence[Account]) -> Sequence[Account]:
+    """Leave out accounts whose counter was named before: two budgets may look at the same one."""
+    if len(accounts) < 2:
+        return accounts
+    return list({account.key: account for account in accounts}.values())

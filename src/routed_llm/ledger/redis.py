@@ -1,0 +1,278 @@
+"""RedisLedger: the book of a fleet. Every step is one Lua script, so it happens at once or not at all.
+
+Redis counts in doubles inside a script, which are exact only to 2**53 picodollars (nine thousand
+dollars). Amounts are therefore kept as two whole numbers: microdollars and the rest in picodollars.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.budget import Account
+from routed_llm.errors import PolicyError
+from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Shortage
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+__all__ = ["RedisLedger"]
+
+_MICRO = 10**6
+_SETTLED_KEPT = 24 * 3600
+
+# Fields of a counter: sh, sl spent; hh, hl held. A hold is the member "id|high|low" of a sorted set, by
+# the second at which it expires.
+_SHARED = """
+local MICRO = 1000000
+local function add(key, h, l, dh, dl)
+  local high = tonumber(redis.call('HGET', key, h) or '0') + dh
+  local low = tonumber(redis.call('HGET', key, l) or '0') + dl
+  local carry = math.floor(low / MICRO)
+  redis.call('HSET', key, h, string.format('%.0f', high + carry),
+             l, string.format('%.0f', low - carry * MICRO))
+end
+local function used(key)
+  local f = redis.call('HMGET', key, 'sh', 'sl', 'hh', 'hl')
+  local low = tonumber(f[2] or '0') + tonumber(f[4] or '0')
+  local carry = math.floor(low / MICRO)
+  return tonumber(f[1] or '0') + tonumber(f[3] or '0') + carry, low - carry * MICRO
+end
+local function release(key, holds, member)
+  if redis.call('ZREM', holds, member) == 1 then
+    local _, high, low = string.match(member, '^([^|]*)|(-?%d+)|(%d+)$')
+    add(key, 'hh', 'hl', -tonumber(high), -tonumber(low))
+  end
+end
+local function expire(key, holds, now)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', holds, '-inf', now)) do
+    release(key, holds, member)
+  end
+end
+local function keep(key, holds, seconds)
+  if tonumber(seconds) > 0 then
+    redis.call('EXPIRE', key, seconds)
+    redis.call('EXPIRE', holds, seconds)
+  end
+end
+"""
+
+# KEYS: counter, holds for each account. ARGV: member, high, low, now, expires,
+# then for each account: hard, limit high, limit low, seconds to keep.
+_RESERVE = (
+    _SHARED
+    + """
+local high, low = tonumber(ARGV[2]), tonumber(ARGV[3])
+local n = #KEYS / 2
+for i = 1, n do
+  if redis.call('ZSCORE', KEYS[2 * i], ARGV[1]) then return {0} end
+end
+for i = 1, n do
+  local key, holds, a = KEYS[2 * i - 1], KEYS[2 * i], 5 + 4 * (i - 1)
+  expire(key, holds, ARGV[4])
+  if ARGV[a + 1] == '1' then
+    local uh, ul = used(key)
+    local th, tl = uh + high, ul + low
+    if tl >= MICRO then th, tl = th + 1, tl - MICRO end
+    local lh, ll = tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3])
+    if th > lh or (th == lh and tl > ll) then
+      return {i, string.format('%.0f', uh), string.format('%.0f', ul)}
+    end
+  end
+end
+for i = 1, n do
+  local key, holds = KEYS[2 * i - 1], KEYS[2 * i]
+  if redis.call('ZADD', holds, 'NX', ARGV[5], ARGV[1]) == 1 then
+    add(key, 'hh', 'hl', high, low)
+  end
+  keep(key, holds, ARGV[5 + 4 * i])
+end
+return {0}
+"""
+)
+
+# KEYS: settled mark, entries, then counter, holds for each account. ARGV: member, booked high, low, line,
+# seconds to keep the mark, seconds to keep the entries, then for each account the seconds to keep it.
+_SETTLE = (
+    _SHARED
+    + """
+local n = (#KEYS - 2) / 2
+if redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[5]) then
+  redis.call('RPUSH', KEYS[2], ARGV[4])
+  if tonumber(ARGV[6]) > 0 then redis.call('EXPIRE', KEYS[2], ARGV[6]) end
+  local done = {}
+  for i = 1, n do
+    local key, holds = KEYS[1 + 2 * i], KEYS[2 + 2 * i]
+    if not done[key] then
+      release(key, holds, ARGV[1])
+      add(key, 'sh', 'sl', tonumber(ARGV[2]), tonumber(ARGV[3]))
+      keep(key, holds, ARGV[6 + i])
+      done[key] = true
+    end
+  end
+end
+local found = {}
+for i = 1, n do
+  local f = redis.call('HMGET', KEYS[1 + 2 * i], 'sh', 'sl')
+  found[2 * i - 1], found[2 * i] = f[1] or '0', f[2] or '0'
+end
+return found
+"""
+)
+
+_CANCEL = _SHARED + "for i = 1, #KEYS, 2 do release(KEYS[i], KEYS[i + 1], ARGV[1]) end"
+
+_REMAINING = (
+    _SHARED
+    + """
+local found = {}
+for i = 1, #KEYS, 2 do
+  expire(KEYS[i], KEYS[i + 1], ARGV[1])
+  local high, low = used(KEYS[i])
+  found[i], found[i + 1] = string.format('%.0f', high), string.format('%.0f', low)
+end
+return found
+"""
+)
+
+
+class RedisLedger:
+    """Keeps the book in Redis (or Valkey) 6 or later, for many processes on many machines.
+
+    Counters and holds expire with their period, entries after ``keep_days``. All keys share one hash
+    slot, so a cluster works as well as a single server.
+
+    Args:
+        client: a ``redis.Redis``, or a URL such as ``redis://localhost:6379/0``.
+        prefix: begins every key.
+        keep_days: days for which entries are kept; 0 keeps them for good.
+
+    Raises:
+        PolicyError: when a URL is given and the ``redis`` package is not installed.
+    """
+
+    blocks = True
+
+    def __init__(self, client: Redis | str, *, prefix: str = "routed", keep_days: int = 400) -> None:
+        self._client: Any = _connect(client) if isinstance(client, str) else client
+        self._prefix = "{" + prefix + "}"
+        self._keep = keep_days * 86_400
+
+    def reserve(
+        self, id: str, amount: int, accounts: Sequence[Account], *, at: datetime, hold: timedelta = HOLD_FOR
+    ) -> Hold | Shortage:
+        """Hold an amount in all of the accounts, or in none; see :class:`Ledger`."""
+        made = Hold(id=id, amount=amount, accounts=tuple(accounts), expires=at + hold)
+        if not accounts:
+            return made
+        arguments: list[Any] = [
+            _member(made),
+            *divmod(amount, _MICRO),
+            at.timestamp(),
+            made.expires.timestamp(),
+        ]
+        for account in accounts:
+            arguments += [int(account.hard), *divmod(account.limit, _MICRO), _seconds(account, at)]
+        found = self._reserve(keys=self._keys(accounts), args=arguments)
+        if found[0] == 0:
+            return made
+        account = accounts[found[0] - 1]
+        return Shortage(account=account, remaining=account.limit - _joined(found[1], found[2]))
+
+    def settle(self, hold: Hold, entry: Entry) -> tuple[int, ...]:
+        """Charge an entry and release its hold; see :class:`Ledger`."""
+        line = json.dumps(entry.to_dict(), ensure_ascii=False, separators=(",", ":"))
+        day = entry.at.astimezone(UTC).date()
+        keys = [f"{self._prefix}:settled:{entry.id}", self._day(day), *self._keys(hold.accounts)]
+        arguments = [_member(hold), *divmod(entry.booked, _MICRO), line, _SETTLED_KEPT, self._keep]
+        arguments += [_seconds(account, entry.at) for account in hold.accounts]
+        found = self._settle(keys=keys, args=arguments)
+        return tuple(_joined(found[i], found[i + 1]) for i in range(0, len(found), 2))
+
+    def cancel(self, hold: Hold) -> None:
+        """Release what was held; nothing is charged."""
+        if hold.accounts:
+            self._cancel(keys=self._keys(hold.accounts), args=[_member(hold)])
+
+    def remaining(self, accounts: Sequence[Account], *, at: datetime) -> tuple[int, ...]:
+        """Return limit minus spent minus held for each account."""
+        if not accounts:
+            return ()
+        found = self._remaining(keys=self._keys(accounts), args=[at.timestamp()])
+        return tuple(
+            account.limit - _joined(found[2 * i], found[2 * i + 1]) for i, account in enumerate(accounts)
+        )
+
+    def entries(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[Entry]:
+        """Give the entries from ``since`` to before ``until``, by day, oldest first."""
+        head = f"{self._prefix}:entries:"
+        names = sorted(_text(name) for name in self._client.scan_iter(match=head + "*", count=1000))
+        first = "" if since is None else since.astimezone(UTC).date().isoformat()
+        last = "9" if until is None else until.astimezone(UTC).date().isoformat()
+        for name in names:
+            if not first <= name.removeprefix(head) <= last:
+                continue
+            lines = [Entry.from_dict(json.loads(line)) for line in self._client.lrange(name, 0, -1)]
+            for entry in sorted(lines, key=lambda entry: entry.at):
+                if (since is None or entry.at >= since) and (until is None or entry.at < until):
+                    yield entry
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    @cached_property
+    def _reserve(self) -> Any:
+        return self._client.register_script(_RESERVE)
+
+    @cached_property
+    def _settle(self) -> Any:
+        return self._client.register_script(_SETTLE)
+
+    @cached_property
+    def _cancel(self) -> Any:
+        return self._client.register_script(_CANCEL)
+
+    @cached_property
+    def _remaining(self) -> Any:
+        return self._client.register_script(_REMAINING)
+
+    def _keys(self, accounts: Sequence[Account]) -> list[str]:
+        return [f"{self._prefix}:{kind}:{account.key}" for account in accounts for kind in ("spent", "holds")]
+
+    def _day(self, day: date) -> str:
+        return f"{self._prefix}:entries:{day.isoformat()}"
+
+
+def _connect(url: str) -> Any:
+    try:
+        import redis
+    except ImportError as error:
+        raise PolicyError(
+            "A RedisLedger needs the redis package. Install it with pip install 'routed-llm[redis]'.",
+            key="ledger",
+        ) from error
+    return redis.Redis.from_url(url)
+
+
+def _member(hold: Hold) -> str:
+    high, low = divmod(hold.amount, _MICRO)
+    return f"{hold.id}|{high}|{low}"
+
+
+def _seconds(account: Account, at: datetime) -> int:
+    """Seconds for which the account can still matter: to the end of its window, and for late answers."""
+    if account.until is None:
+        return 0
+    return max(int((account.until - at + 4 * HOLD_FOR).total_seconds()), 1)
+
+
+def _joined(high: Any, low: Any) -> int:
+    return int(high) * _MICRO + int(low)
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)

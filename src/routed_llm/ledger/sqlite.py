@@ -1,0 +1,207 @@
+"""SQLiteLedger: a book on disk that several processes of one machine share."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from routed_llm.budget import Account
+from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Shortage
+
+__all__ = ["SQLiteLedger"]
+
+_SWEEP_EVERY = 4096
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS counters (
+    key TEXT PRIMARY KEY, spent INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0, until INTEGER
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS holds (
+    id TEXT NOT NULL, key TEXT NOT NULL, amount INTEGER NOT NULL, expires INTEGER NOT NULL,
+    PRIMARY KEY (id, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS holds_expire ON holds (expires);
+CREATE TABLE IF NOT EXISTS entries (id TEXT PRIMARY KEY, at INTEGER NOT NULL, line TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS entries_at ON entries (at);
+"""
+
+
+class SQLiteLedger:
+    """Keeps the book in an SQLite file (WAL): durable, shared by threads and processes of one machine.
+
+    An acknowledged entry survives a killed process. With ``power_safe`` it also survives a power cut, at
+    the cost of one fsync a call. The file must be on a local disk: WAL does not work over a network.
+
+    Args:
+        path: the file; it is made when it is not there.
+        power_safe: whether each call waits until the disk has it.
+        wait: seconds to wait for other processes that are writing.
+    """
+
+    blocks = True
+
+    def __init__(self, path: str | Path, *, power_safe: bool = False, wait: float = 30.0) -> None:
+        self.path = Path(path)
+        self._power_safe = power_safe
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._pid = 0
+        self._calls = 0
+        with self._lock:
+            self._connection()
+
+    def reserve(
+        self, id: str, amount: int, accounts: Sequence[Account], *, at: datetime, hold: timedelta = HOLD_FOR
+    ) -> Hold | Shortage:
+        """Hold an amount in all of the accounts, or in none; see :class:`Ledger`."""
+        made = Hold(id=id, amount=amount, accounts=tuple(accounts), expires=at + hold)
+        if not accounts:
+            return made
+        with self._writing() as db:
+            self._sweep(db, at)
+            _expire(db, at)
+            if db.execute("SELECT 1 FROM holds WHERE id = ?", (id,)).fetchone():
+                return made
+            for account in accounts:
+                used = _used(db, account.key)
+                if account.hard and used + amount > account.limit:
+                    return Shortage(account=account, remaining=account.limit - used)
+            for key, until in _keys(accounts).items():
+                db.execute(
+                    "INSERT INTO counters (key, held, until) VALUES (?, ?, ?) "
+                    "ON CONFLICT (key) DO UPDATE SET held = held + excluded.held, until = excluded.until",
+                    (key, amount, until),
+                )
+                db.execute("INSERT INTO holds VALUES (?, ?, ?, ?)", (id, key, amount, _stamp(made.expires)))
+        return made
+
+    def settle(self, hold: Hold, entry: Entry) -> tuple[int, ...]:
+        """Charge an entry and release its hold; see :class:`Ledger`."""
+        line = json.dumps(entry.to_dict(), ensure_ascii=False, separators=(",", ":"))
+        with self._writing() as db:
+            added = db.execute(
+                "INSERT OR IGNORE INTO entries VALUES (?, ?, ?)", (entry.id, _stamp(entry.at), line)
+            )
+            if added.rowcount:
+                _release(db, hold.id)
+                for key, until in _keys(hold.accounts).items():
+                    db.execute(
+                        "INSERT INTO counters (key, spent, until) VALUES (?, ?, ?) "
+                        "ON CONFLICT (key) DO UPDATE SET spent = spent + excluded.spent",
+                        (key, entry.booked, until),
+                    )
+            return tuple([_spent(db, account.key) for account in hold.accounts])
+
+    def cancel(self, hold: Hold) -> None:
+        """Release what was held; nothing is charged."""
+        if hold.accounts:
+            with self._writing() as db:
+                _release(db, hold.id)
+
+    def remaining(self, accounts: Sequence[Account], *, at: datetime) -> tuple[int, ...]:
+        """Return limit minus spent minus held for each account."""
+        with self._lock:
+            db = self._connection()
+            now = _stamp(at)
+            found = []
+            for account in accounts:
+                # Read without writing: what has expired is only left out of the sum.
+                over = db.execute(
+                    "SELECT COALESCE(SUM(amount), 0) FROM holds WHERE expires <= ? AND key = ?",
+                    (now, account.key),
+                ).fetchone()[0]
+                found.append(account.limit - _used(db, account.key) + over)
+            return tuple(found)
+
+    def entries(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[Entry]:
+        """Give the entries from ``since`` to before ``until``, oldest first."""
+        first = -(2**62) if since is None else _stamp(since)
+        last = 2**62 if until is None else _stamp(until)
+        with self._lock:
+            rows = (
+                self._connection()
+                .execute(
+                    "SELECT line FROM entries WHERE at >= ? AND at < ? ORDER BY at, rowid", (first, last)
+                )
+                .fetchall()
+            )
+        return (Entry.from_dict(json.loads(row[0])) for row in rows)
+
+    def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        with self._lock:
+            if self._db is not None and self._pid == os.getpid():
+                self._db.close()
+            self._db = None
+
+    def _connection(self) -> sqlite3.Connection:
+        # A connection must not be carried over a fork.
+        if self._db is not None and self._pid == os.getpid():
+            return self._db
+        self._db = sqlite3.connect(
+            self.path, timeout=self._wait, isolation_level=None, check_same_thread=False
+        )
+        self._pid = os.getpid()
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA synchronous = {'FULL' if self._power_safe else 'NORMAL'}")
+        if self._db.execute("PRAGMA user_version").fetchone()[0] < 1:
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = 1; COMMIT;")
+        return self._db
+
+    def _sweep(self, db: sqlite3.Connection, at: datetime) -> None:
+        self._calls += 1
+        if self._calls % _SWEEP_EVERY == 0:
+            db.execute("DELETE FROM counters WHERE until <= ? AND held = 0", (_stamp(at),))
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            db = self._connection()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+
+def _stamp(moment: datetime) -> int:
+    """Microseconds since 1970 in UTC: exact, and in the order of time."""
+    return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _keys(accounts: Sequence[Account]) -> dict[str, int | None]:
+    # Two budgets may look at the same counter.
+    return {account.key: None if account.until is None else _stamp(account.until) for account in accounts}
+
+
+def _used(db: sqlite3.Connection, key: str) -> int:
+    row = db.execute("SELECT spent + held FROM counters WHERE key = ?", (key,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _spent(db: sqlite3.Connection, key: str) -> int:
+    row = db.execute("SELECT spent FROM counters WHERE key = ?", (key,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _release(db: sqlite3.Connection, id: str) -> None:
+    for key, amount in db.execute("DELETE FROM holds WHERE id = ? RETURNING key, amount", (id,)).fetchall():
+        db.execute("UPDATE counters SET held = held - ? WHERE key = ?", (amount, key))
+
+
+def _expire(db: sqlite3.Connection, at: datetime) -> None:
+    now = _stamp(at)
+    over = db.execute("DELETE FROM holds WHERE expires <= ? RETURNING key, amount", (now,)).fetchall()
+    for key, amount in over:
+        db.execute("UPDATE counters SET held = held - ? WHERE key = ?", (amount, key))
