@@ -265,7 +265,7 @@ def test_40_tools_and_schemas_count(make) -> None:
 
 
 def test_32_counting_needs_no_network(make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counting loads no vocabulary and fetches no image from the network, and raises on nothing that is sent."""
+    """Counting loads no vocabulary and fetches no image, and raises on nothing that may be sent."""
     llm = make()
 
     def refuse(*_: Any, **__: Any) -> None:
@@ -340,7 +340,7 @@ def test_35_summarization_fires_where_it_should(make) -> None:
 
 
 def test_36_the_catalog_mends_the_profile(make) -> None:
-    """Where langchain-openai's table is off (gpt-5.4 takes 922,000 tokens, gpt-audio hears), ours is right."""
+    """Where langchain-openai's table is off (gpt-5.4 takes 922,000 tokens), ours is right."""
     assert make(policy={"models": ["gpt-5.4"], "at_least": None}).profile["max_input_tokens"] == 922_000
     hears = make(policy=Policy(models=["gpt-audio*"], at_least=None))
     assert RoutedChatModel().profile["audio_inputs"] is True
