@@ -35,6 +35,7 @@ EDGES = sorted(
             1_024,
         )
         for shift in (-3, -1, 0, 1, 3)
+        if edge > 0
     }
 )
 

@@ -1,0 +1,163 @@
+"""A second way to the same choice: slow, on fractions, straight from the catalog's data and the rules' words.
+
+It covers requests of text for which the call names no model. It shares nothing with the selector but the
+catalog, so where both agree, pruning, kept shapes and integer shortcuts changed nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from core_support import CATALOG
+
+from routed_llm import Model, Policy, RequestFacts
+from routed_llm.catalog.model import ParameterRule
+
+Configuration = tuple[Model, str | None, str]
+
+_CORE = [
+    "overall", "science", "maths", "coding", "instructions", "tools", "knowledge", "vision", "long_context",
+    "language",
+]  # fmt: skip
+_OF_TASK = {
+    "general": [], "coding": ["coding"], "reasoning": ["science", "maths"], "vision": ["vision"],
+    "long_context": ["long_context"], "tool_use": ["tools"], "knowledge": ["knowledge"],
+    "multilingual": ["multilingual"], "summary": ["faithful_summary"], "restraint": ["restraint"],
+}  # fmt: skip
+_HARD = {"stop", "n", "logprobs", "logit_bias", "prediction"}
+_GPT_4O_OUTPUT, _RESERVE = 211, 4_096
+
+
+def cheapest(asked: RequestFacts, policy: Policy, at: date) -> tuple[Fraction | None, set[tuple[str, str | None]]]:
+    """Return the least cost in dollars and every (model, effort) that has it.
+
+    The cost is None when only models without a price fit; the set is empty when nothing does.
+    """
+    able = list(_able(asked, policy, at))
+    costs = [(_cost(asked, policy, at, model, effort), model.id, effort) for model, effort, _ in able]
+    least = min((cost for cost, _, _ in costs if cost is not None), default=None)
+    return least, {(model, effort) for cost, model, effort in costs if cost == least}
+
+
+def _able(asked: RequestFacts, policy: Policy, at: date) -> Iterator[Configuration]:
+    kinds = {"default", "quality"} if policy.optimize == "quality" else {"default"}
+    floor = policy.baseline if policy.at_least == "baseline" else policy.at_least
+    pool = [
+        model
+        for model in CATALOG
+        if (model.pool in kinds or model.id == floor) and policy.models is None
+        or (policy.models is not None and model.id in policy.models)
+    ]
+    shaped = [one for model in pool for one in _configurations(model) if _shape(asked, policy, at, one, pool)]
+    most = max((model.limits.max_output for model, _, _ in shaped), default=0)
+    wanted = None if asked.cap is None else min(asked.cap, most)
+    for model, effort, endpoint in shaped:
+        limits, tokens = model.limits, asked.tokens.high
+        expected = _expected(asked, policy)
+        kept = min(max(expected, _RESERVE), limits.max_output) if wanted is None else wanted
+        if tokens > limits.max_input or tokens + kept > limits.context_window or kept > limits.max_output:
+            continue
+        cost = _cost(asked, policy, at, model, effort)
+        most_dollars = policy.max_cost_per_call
+        if most_dollars is not None and (cost is None or cost > Fraction(most_dollars)):
+            continue
+        yield model, effort, endpoint
+
+
+def _configurations(model: Model) -> Iterator[Configuration]:
+    for endpoint in ("chat_completions", "responses"):
+        if endpoint in model.endpoints:
+            for effort in model.efforts.get(endpoint) or (None,):
+                yield model, effort, endpoint
+
+
+def _shape(asked: RequestFacts, policy: Policy, at: date, one: Configuration, pool: list[Model]) -> bool:
+    model, effort, endpoint = one
+    life = model.lifecycle
+    if (life.released and at < life.released) or (life.shutdown and at >= life.shutdown):
+        return False
+    if asked.stream and not model.streaming and len(pool) > 1:
+        return False
+    if model.requires_audio or (asked.structured and asked.structured not in model.structured):
+        return False
+    takes = model.tools.get(endpoint)
+    if asked.tools and (takes == "no" or (takes == "effort_none" and effort != "none")):
+        return False
+    wanted = asked.effort or policy.effort
+    if wanted and wanted != effort and not (wanted == "none" and not model.efforts.get(endpoint)):
+        return False
+    given = dict(asked.parameters)
+    if not all(_parameter(name, asked.parameter(name), asked, one, given) for name in given):
+        return False
+    return _floor(asked, policy, model, effort)
+
+
+def _parameter(name: str, value: Any, asked: RequestFacts, one: Configuration, given: dict[str, Any]) -> bool:
+    model, effort, endpoint = one
+    if name not in _HARD or value in ({"n": [1], "logprobs": [False], "stop": [[]], "logit_bias": [{}]}.get(name, [])):
+        return True
+    if name in CATALOG.endpoint(endpoint).absent:
+        return False
+    rule = model.parameters.get(endpoint, {}).get(name, ParameterRule())
+    if rule.accept == "no" or (rule.accept == "effort_none" and effort != "none"):
+        return False
+    if rule.max_items and isinstance(value, list) and len(value) > rule.max_items:
+        return False
+    present = {*given, *(["tools"] if asked.tools else []), *(["max_completion_tokens"] if asked.cap else [])}
+    return not present & set(rule.without) and (rule.requires is None or rule.requires in present)
+
+
+def _floor(asked: RequestFacts, policy: Policy, model: Model, effort: str | None) -> bool:
+    if policy.at_least is None or model.id == policy.baseline:
+        return True
+    published = model.verdicts.get(effort or "", {})
+    touched = ["overall"]
+    if asked.tokens.high > 64_000:
+        touched.append("long_context")
+    if asked.tools:
+        touched.append("tools")
+    if asked.structured == "json_schema":
+        touched.append("instructions")
+    guarded: list[str] = []
+    if asked.task is not None:
+        touched += _OF_TASK[asked.task]
+    else:
+        if not {"long_context", "tools"} & set(touched):
+            touched.append("knowledge")
+        guarded = [name for name in _CORE if name not in touched]
+    bad = {"below", "mixed"} | ({"above (inferred)"} if policy.evidence == "measured" else set())
+    if any(name in published and published[name].verdict in bad for name in touched):
+        return False
+    needed = touched if policy.evidence == "measured" else {"overall", "long_context"} & set(touched)
+    if any(name not in published for name in needed):
+        return False
+    return not any(name in published and published[name].verdict in ("below", "mixed") for name in guarded)
+
+
+def _expected(asked: RequestFacts, policy: Policy) -> int:
+    base = policy.output_tokens or _GPT_4O_OUTPUT
+    return base if asked.cap is None else min(base, asked.cap)
+
+
+def _cost(asked: RequestFacts, policy: Policy, at: date, model: Model, effort: str | None) -> Fraction | None:
+    tokens = asked.tokens.high
+    rows = [
+        row
+        for row in model.prices
+        if row.tier == "standard" and row.since <= at and (tokens > row.above or not row.above)
+    ]
+    if not rows:
+        return None
+    row = max(rows, key=lambda row: (row.above, row.since))
+    out = math.ceil(_expected(asked, policy) * Fraction(str(model.output_ratio.get(effort or "", 1.0))))
+    if asked.cap is not None:
+        out = min(out, asked.cap + model.reasoning_room.get(effort or "", 0))
+    out = min(out, model.limits.max_output)
+    rate = row.input
+    if row.cache_write is not None and model.cache is not None and tokens >= model.cache.min_prefix:
+        rate = row.cache_write
+    return Fraction(tokens * rate + out * row.output, 10**12)
