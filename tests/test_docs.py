@@ -87,9 +87,9 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     from routed_llm.simulator import serve
 
     with serve() as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "simulated")
-        yield server.base_url
+        yield server.url
 
 
 def examples_of(path: Path, **names: Any) -> list[Example]:

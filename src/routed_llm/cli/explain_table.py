@@ -31,8 +31,8 @@ def show(out: Console, decision: Decision, timing: Timing, *, every: bool) -> No
     out.print(_table(decision.candidates if every else _best(decision.candidates)))
     out.print()
     out.print(
-        f"select took {_time(timing.select)} (median of {timing.repeats}); "
-        f"before it, reading {_time(timing.read)}, counting and the first decision {_time(timing.decide)}.",
+        f"select took {_time(timing.select)} (median of {timing.repeats}). Before it: reading "
+        f"{_time(timing.read)}, counting {_time(timing.count)}, preparing the table {_time(timing.prepare)}.",
         style="dim",
     )
 
@@ -79,12 +79,8 @@ def _lines(decision: Decision) -> Iterable[tuple[str, list[str]]]:
 
 
 def _request(decision: Decision) -> str:
-    facts, count = decision.facts, decision.facts.tokens
-    if count.exact:
-        text = f"{count.likely:,} text tokens"
-    else:
-        text = f"about {count.likely:,} text tokens (certainly {count.low:,} to {count.high:,})"
-    parts = [text]
+    facts = decision.facts
+    parts = [f"{facts.tokens.likely:,} text tokens"]
     for number, one, many in (
         (len(facts.images), "image", "images"),
         (facts.pdf_pages, "PDF page", "PDF pages"),

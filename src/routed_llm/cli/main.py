@@ -138,4 +138,5 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         from routed_llm import __version__
 
-        parser.exit(0, f"routed-llm {__version__}\n")
+        print(f"routed-llm {__version__}")
+        parser.exit(0)

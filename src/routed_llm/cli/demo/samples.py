@@ -22,7 +22,9 @@ def log(tokens: int, question: str) -> str:
 
 @functools.lru_cache(maxsize=4)
 def _log(tokens: int) -> str:
-    sample = [_entry(number) for number in range(100, 100_000, 499)]
+    # Higher numbers take more tokens, so the sample is drawn from about the range that is used.
+    guess = tokens // 28
+    sample = [_entry(number) for number in range(100, 100 + guess, max(1, guess // 200))]
     each = sum(default_counter().count(["\n".join(sample)])) / len(sample)
     return "\n".join(_entry(number) for number in range(100, 100 + round(tokens / each)))
 

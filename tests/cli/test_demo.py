@@ -1,0 +1,171 @@
+"""`routed demo`: run once as a user would, and its parts."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import wave
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routed_llm.cli.demo import samples
+from routed_llm.cli.demo.cases import CASES, DAY, Case
+from routed_llm.cli.demo.query_engine import EngineOutcome
+from routed_llm.cli.demo.rendering import Screen
+from routed_llm.cli.demo.running import Outcome, Pair, run_case, settings
+from routed_llm.cli.screen import console
+from routed_llm.simulator import serve
+from routed_llm.tokens.images import data_url_size
+from routed_llm.tokens.pdf import read_pdf
+from routed_llm.tokens.text import default_counter
+
+COMMAND = Path(sys.executable).parent / "routed"
+SECONDS = 180
+
+REFUSED_PLAIN = {
+    "126K tokens in, 16K tokens out": "400 context_length_exceeded",
+    "200K tokens in": "400 context_length_exceeded",
+    "300K tokens in": "400 context_length_exceeded",
+    "900K tokens in": "400 context_length_exceeded",
+    "2M tokens in": "400 context_length_exceeded",
+    "a voice clip": "400 invalid_value",
+    "gpt-5.5 named for the call, temperature 0.2": "400 unsupported_value",
+    "the short question, 2027-01-15": "404 model_not_found",
+}
+
+
+@pytest.fixture(scope="module")
+def demo() -> dict[str, Any]:
+    """The whole demo as JSON, run once in a process of its own."""
+    done = subprocess.run(
+        [COMMAND, "demo", "--json"], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def test_nothing_routed_is_refused(demo: dict[str, Any]) -> None:
+    """The simulator refuses no routed request, and those of plain gpt-4o that break a rule."""
+    assert demo["refused"]["routed"] == 0
+    assert demo["refused"]["plain"] == len(REFUSED_PLAIN)
+    assert len(demo["cases"]) == len(CASES) >= 14
+
+
+@pytest.mark.parametrize("index", range(len(CASES)), ids=[case.title for case in CASES])
+def test_each_case_comes_out_as_it_should(demo: dict[str, Any], index: int) -> None:
+    """Routed: answered by what was decided, and billed; too large: refused before anything is sent."""
+    case, shown = CASES[index], demo["cases"][index]
+    routed, plain = shown["routed"], shown["plain"]
+    assert shown["as_it_should"] is True
+    assert (plain["code"], plain["answered"]) == (
+        REFUSED_PLAIN.get(case.title),
+        case.title not in REFUSED_PLAIN,
+    )
+    if case.refused:
+        assert (routed["code"], routed["sent"], routed["answered"]) == ("NoModelFits", 0, False)
+        return
+    assert routed["answered"] is True
+    assert routed["sent"] == len(routed["routing"]) == len(case.turns)
+    assert Decimal(routed["billed"]) > 0
+    assert Decimal(routed["estimated"]) > 0
+    for record, served in zip(routed["routing"], routed["served"], strict=True):
+        assert record["served"] == served
+        assert served.startswith(record["model"])
+        assert record["at"] == (case.at or DAY).isoformat()
+    # What routing booked for itself is what the simulator, which has its own prices, billed.
+    assert sum(Decimal(record["cost"]) for record in routed["routing"]) == Decimal(routed["billed"])
+
+
+def test_the_cap_on_cost_holds(demo: dict[str, Any]) -> None:
+    """The case with a cap of five cents is expected to cost, and costs, no more."""
+    (shown,) = (
+        shown["routed"] for case, shown in zip(CASES, demo["cases"], strict=True) if case.policy is not None
+    )
+    assert Decimal(shown["estimated"]) <= Decimal("0.05")
+    assert Decimal(shown["billed"]) <= Decimal("0.05")
+
+
+def test_one_conversation_has_one_model(demo: dict[str, Any]) -> None:
+    """The three turns are answered by one model, the later ones partly from its prompt cache."""
+    (shown,) = (
+        shown["routed"] for case, shown in zip(CASES, demo["cases"], strict=True) if len(case.turns) == 3
+    )
+    assert len(set(shown["served"])) == 1
+    first, *later = (Decimal(record["cost"]) for record in shown["routing"])
+    assert all(cost < first for cost in later)
+
+
+def test_a_case_is_shown_with_both_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    """A row shows who served, why and for how much, and beside it what plain gpt-4o did."""
+    case = next(case for case in CASES if case.at == date(2027, 1, 15))
+    with settings(), serve(at=DAY) as simulator:
+        pair = run_case(case, simulator, DAY)
+    screen = Screen(console())
+    screen.begin("http://127.0.0.1:1/v1", DAY)
+    screen.case(1, pair)
+    screen.end([pair], EngineOutcome(skipped="LlamaIndex: left out."))
+    shown = capsys.readouterr().out
+    text = " ".join(shown.split())
+    assert max(len(line) for line in shown.splitlines()) <= 100
+    assert f"{pair.routed.served[0]}" in text
+    assert "estimated $" in text
+    assert "404 model_not_found" in text
+    assert "Requests that the simulator refused: routed 0, plain 1." in text
+    assert "Cases answered: routed 1 of 1, plain 0." in text
+    assert "NOT AS IT SHOULD BE" not in text
+
+
+@pytest.mark.parametrize(
+    ("refused", "outcome", "expected"),
+    [
+        pytest.param(False, Outcome(answered=True), True, id="answered"),
+        pytest.param(False, Outcome(answered=False, refused=1), False, id="refused by the API"),
+        pytest.param(False, Outcome(answered=False, code="NoModelFits"), False, id="no model for what fits"),
+        pytest.param(
+            True, Outcome(answered=False, code="NoModelFits"), True, id="no model for what does not"
+        ),
+        pytest.param(True, Outcome(answered=True), False, id="a model for what does not fit"),
+        pytest.param(False, Outcome(answered=True, refused=1), False, id="refused, then answered"),
+    ],
+)
+def test_the_demo_fails_on_any_other_outcome(refused: bool, outcome: Outcome, expected: bool) -> None:
+    """Only a case that is answered at once, or refused before anything is sent as it should, counts."""
+    case = Case(title="a case", turns=(), refused=refused)
+    assert Pair(case=case, routed=outcome, plain=outcome).as_it_should is expected
+
+
+def test_the_user_s_settings_stay_out_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys, proxies and tracing of the user don't reach the demo, and are there after it."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    with settings():
+        assert "OPENAI_API_KEY" not in os.environ
+        assert "LANGSMITH_TRACING" not in os.environ
+        assert os.environ["NO_PROXY"] == "127.0.0.1"
+    assert os.environ["OPENAI_API_KEY"] == "sk-mine"
+    assert os.environ["LANGSMITH_TRACING"] == "true"
+
+
+@pytest.mark.parametrize("tokens", [2_000, 126_000], ids=str)
+def test_a_log_has_the_length_asked_for(tokens: int) -> None:
+    """The text is within one percent of the tokens asked for."""
+    (counted,) = default_counter().count([samples.log(tokens, "Why?")])
+    assert counted == pytest.approx(tokens, rel=0.01)
+
+
+def test_the_image_the_clip_and_the_pdf_are_what_they_say() -> None:
+    """Other readers than the demo's own make sense of what it draws, records and writes."""
+    assert data_url_size(samples.picture())[:2] == (1024, 768)
+    with wave.open(io.BytesIO(base64.b64decode(samples.voice(2.0)))) as clip:
+        assert clip.getnframes() / clip.getframerate() == 2.0
+    found = read_pdf(base64.b64decode(samples.pdf("Due on Monday").partition(",")[2]))
+    assert (found.pages, found.is_estimate) == (1, False)
+    assert "Due on Monday" in "".join(found.texts)
