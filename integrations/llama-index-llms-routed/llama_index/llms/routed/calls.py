@@ -119,12 +119,11 @@ class RoutedCall:
             self.routing.update(self._run.settle(seen.usage, served=seen.served))
         model = self.decision.model
         if model is not None and seen.message is not None:
-            tokens = (seen.usage.input_tokens + seen.usage.output_tokens) if seen.usage else 0
             previous = Previous(
                 model=model,
                 effort=self.decision.effort,
                 endpoint=self.decision.endpoint,
-                prefix_tokens=tokens,
+                prefix_tokens=seen.usage.input_tokens if seen.usage else 0,
             )
             self.remember(seen.message, previous, seen.response_id)
 

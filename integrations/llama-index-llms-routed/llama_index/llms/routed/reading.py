@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,9 @@ __all__ = ["SDK_OPTIONS", "parameters", "portable", "read_request"]
 
 SDK_OPTIONS = frozenset({"extra_headers", "extra_query", "extra_body", "timeout", "stream_options"})
 """Keyword arguments that steer the SDK or the transport and say nothing about the model."""
+
+
+_MEDIA = (ImageBlock, AudioBlock, DocumentBlock)
 
 
 def parameters(llm: OpenAI, kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,12 +94,16 @@ def portable(message: ChatMessage) -> ChatMessage:
     """Return a message that either endpoint takes, the given one when it is that already.
 
     Upstream's classes keep tool calls twice, as blocks and in the form of the endpoint that made them,
-    and pass the second to whichever endpoint comes next. Only the blocks are kept.
+    and pass the second to whichever endpoint comes next. Only the blocks are kept. Images, sound and files
+    that a model made are left out of its message on Chat Completions and refused there on Responses, so
+    they are left out of both.
     """
     extra = message.additional_kwargs
-    if "tool_calls" not in extra and "routing" not in extra:
+    answer = message.role == MessageRole.ASSISTANT
+    made = answer and any(isinstance(block, _MEDIA) for block in message.blocks)
+    if not made and "tool_calls" not in extra and "routing" not in extra:
         return message
-    blocks = list(message.blocks)
+    blocks = [block for block in message.blocks if not (answer and isinstance(block, _MEDIA))]
     if not any(isinstance(block, ToolCallBlock) for block in blocks):
         blocks += [_tool_call(call) for call in extra.get("tool_calls") or ()]
     rest = {key: value for key, value in extra.items() if key not in ("tool_calls", "routing")}
@@ -114,8 +122,6 @@ def _tool_call(call: Any) -> ToolCallBlock:
 
 def _read_message(builder: RequestBuilder, message: ChatMessage) -> None:
     builder.message(message.role.value)
-    if message.role == MessageRole.ASSISTANT and message.additional_kwargs.get("reference_audio_id"):
-        return  # sent as an id only
     for block in message.blocks:
         _read_block(builder, block)
 
@@ -133,9 +139,17 @@ def _read_block(builder: RequestBuilder, block: Any) -> None:
     elif isinstance(block, VideoBlock):
         builder.video()
     elif isinstance(block, ToolCallBlock):
-        builder.tool_call(block.tool_name, block.tool_kwargs)
+        builder.tool_call(block.tool_name, _arguments(block.tool_kwargs))
     elif not isinstance(block, ThinkingBlock):  # thinking is never sent back
         raise builder.unknown(getattr(block, "block_type", type(block).__name__))
+
+
+def _arguments(given: Any) -> Any:
+    # Parsed, so that the same call counts the same whether it was kept as text or as data.
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        return given
 
 
 def _read_document(builder: RequestBuilder, block: DocumentBlock) -> None:

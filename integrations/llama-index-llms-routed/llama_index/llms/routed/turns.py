@@ -69,8 +69,12 @@ class Turns:
             found = next((self._answers[key] for key in keys if key in self._answers), None)
         if found is None:
             return None
-        answered = any(message.role == MessageRole.TOOL for message in messages[last + 1 :])
-        return replace(found, in_tool_loop=bool(calls) and answered)
+        results = [m for m in messages[last + 1 :] if m.role == MessageRole.TOOL]
+        answered = {
+            m.additional_kwargs.get("tool_call_id", m.additional_kwargs.get("call_id")) for m in results
+        }
+        waiting = messages[-1].role == MessageRole.TOOL and answered.issuperset(calls)
+        return replace(found, in_tool_loop=bool(calls) and waiting)
 
     def author(self, response_id: str | None) -> str | None:
         """Return the model that gave a response, where that is known."""

@@ -1,0 +1,285 @@
+"""The same request gets the same facts and the same Decision, whichever framework brings it.
+
+Two hundred requests are made from a seed, in words of neither framework, and then told to both adapters
+in each one's own messages and keywords.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import random
+import struct
+import wave
+import zlib
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_routed import RoutedChatModel
+from llama_index.core.base.llms.types import AudioBlock, DocumentBlock, ToolCallBlock
+from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
+from llama_index.llms.routed import RoutedLLM
+
+from routed_llm import Policy, Router
+
+TODAY = date(2026, 11, 22)
+REQUESTS = 200
+TEXTS = (
+    "What is the capital of Peru? ",
+    "Erkläre mir die Gezeiten der Nordsee. ",
+    "请解释潮汐是如何形成的。",
+    "def tide(hour: int) -> float:\n    return (hour % 12) / 12\n",
+    '{"sea": "Baltic", "depth": 55, "tides": null}\n',
+    "🌊 <|endoftext|> ",
+)
+POLICIES: tuple[dict[str, Any], ...] = (
+    {},
+    {"optimize": "quality", "max_cost_per_call": "0.05"},
+    {"models": ["gpt-4o", "gpt-4.1*"], "at_least": None},
+    {"on_unsupported": "avoid"},
+    {"evidence": "measured", "task": "coding"},
+    {"exclude": ["gpt-5.6*"]},
+)
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "tide",
+        "description": "Tell the tide at a place.",
+        "parameters": {
+            "type": "object",
+            "properties": {"place": {"type": "string"}, "hour": {"type": "integer"}},
+            "required": ["place"],
+        },
+    },
+}
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "sea",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}},
+            "required": ["name"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+@dataclass(kw_only=True)
+class Wanted:
+    """A request in words of neither framework.
+
+    Attributes:
+        system: the system message, or an empty text.
+        turns: earlier questions with their answers.
+        parts: the last question: ``("text", str)``, ``("image", bytes or URL, detail)``, ``("pdf", bytes)``
+            or ``("audio", bytes)``.
+        loop: the result of a tool call that the model is waiting for: a text, an image or None.
+        kwargs: parameters of the call.
+        policy: keywords of the Policy.
+    """
+
+    system: str = ""
+    turns: list[tuple[str, str]] = field(default_factory=list)
+    parts: list[tuple[Any, ...]] = field(default_factory=list)
+    loop: str | bytes | None = None
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+
+
+def png(width: int, height: int) -> bytes:
+    """A black PNG image."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0" * ((width + 7) // 8 + 1) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def wav(seconds: int) -> bytes:
+    """Silence."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(bytes(16000 * seconds))
+    return buffer.getvalue()
+
+
+def pdf(pages: int) -> bytes:
+    """A PDF file of empty pages."""
+    kids = " ".join(f"{number + 3} 0 R" for number in range(pages))
+    bodies = ["<</Type/Catalog/Pages 2 0 R>>", f"<</Type/Pages/Kids[{kids}]/Count {pages}>>"]
+    bodies += ["<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>"] * pages
+    data, table = b"%PDF-1.4\n", b"0000000000 65535 f \n"
+    for number, body in enumerate(bodies, 1):
+        table += b"%010d 00000 n \n" % len(data)
+        data += f"{number} 0 obj{body}endobj\n".encode()
+    end = f"trailer<</Root 1 0 R/Size {len(bodies) + 1}>>\nstartxref\n{len(data)}\n%%EOF\n"
+    return data + f"xref\n0 {len(bodies) + 1}\n".encode() + table + end.encode()
+
+
+def request(seed: int) -> Wanted:
+    """Make the request of a seed."""
+    rng = random.Random(seed)
+
+    def text() -> str:
+        return rng.choice(TEXTS) * rng.choice((1, 1, 3, 20, 200))
+
+    wanted = Wanted(system=rng.choice(("", "You know the sea.")), policy=rng.choice(POLICIES))
+    wanted.turns = [(text(), text()) for _ in range(rng.choice((0, 0, 1, 3)))]
+    long = rng.random() < 0.08
+    wanted.parts = [("text", TEXTS[0] * rng.choice((10_000, 16_500, 40_000)) if long else text())]
+    for _ in range(rng.choice((0, 0, 0, 1, 2))):
+        image = png(rng.choice((32, 640, 2048)), rng.choice((32, 480, 3000)))
+        source = rng.choice((image, image, "https://example.com/tide.png"))
+        wanted.parts.append(("image", source, rng.choice((None, "low", "high"))))
+    if rng.random() < 0.1:
+        wanted.parts.append(("pdf", pdf(rng.randint(1, 5))))
+    if rng.random() < 0.06:
+        wanted.parts = [wanted.parts[0], ("audio", wav(rng.randint(1, 9)))]
+    wanted.kwargs = parameters(rng)
+    if "tools" in wanted.kwargs and rng.random() < 0.4:
+        wanted.loop = rng.choice(("high tide at nine", "high tide at nine", png(64, 64)))
+    return wanted
+
+
+def parameters(rng: random.Random) -> dict[str, Any]:
+    """Make the parameters of one call; the temperature is always told, since LlamaIndex always does."""
+    choices: dict[str, tuple[float, Any]] = {
+        "max_tokens": (0.3, rng.choice((16, 50, 4000, 30_000))),
+        "top_p": (0.1, 0.9),
+        "stop": (0.1, ["\n\n"]),
+        "seed": (0.1, 7),
+        "presence_penalty": (0.1, 0.5),
+        "logprobs": (0.06, True),
+        "reasoning_effort": (0.12, rng.choice(("low", "high"))),
+        "verbosity": (0.06, "low"),
+        "service_tier": (0.06, "flex"),
+        "user": (0.1, "someone"),
+        "model": (0.1, rng.choice(("gpt-4.1", "gpt-5-mini", "gpt-4o"))),
+        "stream": (0.3, True),
+        "response_format": (0.2, rng.choice((SCHEMA, {"type": "json_object"}))),
+    }
+    chosen = {name: value for name, (share, value) in choices.items() if rng.random() < share}
+    if rng.random() < 0.3:
+        chosen["tools"] = [TOOL] * rng.choice((1, 1, 30))
+        chosen["tool_choice"] = rng.choice(
+            ("auto", "required", {"type": "function", "function": {"name": "tide"}})
+        )
+        chosen["parallel_tool_calls"] = rng.choice((True, False))
+    return {"temperature": rng.choice((0.0, 0.1, 1.0)), **chosen}
+
+
+def b64(data: bytes) -> str:
+    """Write bytes as base64 text."""
+    return base64.b64encode(data).decode()
+
+
+def langchain_part(kind: str, *values: Any) -> dict[str, Any]:
+    """Write a part of a message as LangChain's users do."""
+    if kind == "text":
+        return {"type": "text", "text": values[0]}
+    if kind == "audio":
+        return {"type": "input_audio", "input_audio": {"data": b64(values[0]), "format": "wav"}}
+    if kind == "pdf":
+        data = f"data:application/pdf;base64,{b64(values[0])}"
+        return {"type": "file", "file": {"filename": "tide.pdf", "file_data": data}}
+    source, detail = values
+    url = source if isinstance(source, str) else f"data:image/png;base64,{b64(source)}"
+    return {"type": "image_url", "image_url": {"url": url} | ({"detail": detail} if detail else {})}
+
+
+def langchain_messages(wanted: Wanted) -> list[BaseMessage]:
+    """Write a request as LangChain messages."""
+    messages: list[BaseMessage] = [SystemMessage(wanted.system)] if wanted.system else []
+    for question, answer in wanted.turns:
+        messages += [HumanMessage(question), AIMessage(answer)]
+    messages.append(HumanMessage([langchain_part(*part) for part in wanted.parts]))
+    if wanted.loop is not None:
+        call = {"name": "tide", "args": {"place": "Hull"}, "id": "call_1"}
+        parts = wanted.loop if isinstance(wanted.loop, str) else [langchain_part("image", wanted.loop, None)]
+        messages += [AIMessage("", tool_calls=[call]), ToolMessage(parts, tool_call_id="call_1")]
+    return messages
+
+
+def llama_index_part(kind: str, *values: Any) -> Any:
+    """Write a part of a message as a LlamaIndex block."""
+    if kind == "text":
+        return TextBlock(text=values[0])
+    if kind == "audio":
+        return AudioBlock(audio=values[0], format="wav")
+    if kind == "pdf":
+        return DocumentBlock(data=values[0], title="tide.pdf", document_mimetype="application/pdf")
+    source, detail = values
+    return (
+        ImageBlock(url=source, detail=detail)
+        if isinstance(source, str)
+        else ImageBlock(image=source, detail=detail)
+    )
+
+
+def llama_index_messages(wanted: Wanted) -> list[ChatMessage]:
+    """Write a request as LlamaIndex messages."""
+    messages = [ChatMessage(role="system", content=wanted.system)] if wanted.system else []
+    for question, answer in wanted.turns:
+        messages += [
+            ChatMessage(role="user", content=question),
+            ChatMessage(role="assistant", content=answer),
+        ]
+    messages.append(ChatMessage(role="user", blocks=[llama_index_part(*part) for part in wanted.parts]))
+    if wanted.loop is not None:
+        call = ToolCallBlock(tool_call_id="call_1", tool_name="tide", tool_kwargs='{"place":"Hull"}')
+        part = ("text", wanted.loop) if isinstance(wanted.loop, str) else ("image", wanted.loop, None)
+        messages += [
+            ChatMessage(role="assistant", blocks=[call]),
+            ChatMessage(
+                role="tool", blocks=[llama_index_part(*part)], additional_kwargs={"tool_call_id": "call_1"}
+            ),
+        ]
+    return messages
+
+
+@pytest.fixture(scope="module")
+def router() -> Router:
+    """The router that both adapters share."""
+    return Router(clock=lambda: TODAY)
+
+
+@pytest.mark.parametrize("seed", range(REQUESTS), ids=lambda seed: f"request {seed}")
+def test_both_frameworks_get_the_same_decision(router: Router, seed: int) -> None:
+    """RequestFacts are equal, and so is every candidate, reason, change and dollar of the Decision."""
+    wanted = request(seed)
+    policy = Policy(**wanted.policy)
+    chain = RoutedChatModel(model="gpt-4o", router=router, policy=policy, api_key="simulated")
+    index = RoutedLLM(model="gpt-4o", router=router, policy=policy, api_key="simulated")
+    one = chain.explain(langchain_messages(wanted), **wanted.kwargs)
+    other = index.explain(llama_index_messages(wanted), **wanted.kwargs)
+    assert one.facts.to_dict() == other.facts.to_dict()
+    assert one.facts == other.facts
+    assert one.call == other.call
+    assert one.to_dict() == other.to_dict()
+
+
+def test_the_requests_are_worth_comparing(router: Router) -> None:
+    """The two hundred requests reach many models, both endpoints and some that nothing fits."""
+    kinds: set[str] = set()
+    models: set[str | None] = set()
+    endpoints: set[str | None] = set()
+    for seed in range(REQUESTS):
+        wanted = request(seed)
+        llm = RoutedLLM(model="gpt-4o", router=router, policy=Policy(**wanted.policy), api_key="simulated")
+        decision = llm.explain(llama_index_messages(wanted), **wanted.kwargs)
+        kinds |= decision.facts.inputs
+        models.add(decision.model)
+        endpoints.add(decision.endpoint)
+    assert kinds >= {"text", "image", "pdf", "audio"}
+    assert len(models) > 5
+    assert endpoints >= {"chat_completions", "responses", None}
