@@ -30,10 +30,30 @@ CORPUS_TOKENS = 300_000
 TURNS = 40
 TURN_TOKENS = 8_000
 
-_WORDS = (
-    "harbour ledger winter engine village signal copper garden treaty anchor lantern river margin"
-    " archive bridge season factory record merchant silver timber weather column frontier"
-).split(" ")
+_NOUNS = (
+    "harbour",
+    "ledger",
+    "engine",
+    "village",
+    "signal",
+    "garden",
+    "treaty",
+    "lantern",
+    "river",
+    "merchant",
+)
+_VERBS = (
+    "keeps",
+    "names",
+    "counts",
+    "crosses",
+    "paints",
+    "guards",
+    "repairs",
+    "sells",
+    "measures",
+    "follows",
+)
 
 
 def text_of(tokens: int, seed: int) -> str:
@@ -41,8 +61,9 @@ def text_of(tokens: int, seed: int) -> str:
     rng = random.Random(seed)
     sentences = []
     while len(sentences) * 13 < tokens:
-        words = [rng.choice(_WORDS) for _ in range(10)]
-        sentences.append(f"The {words[0]} {' '.join(words[1:])} of {rng.randint(1500, 1999)}.")
+        one, two, three = rng.sample(_NOUNS, 3)
+        year = rng.randint(1500, 1999)
+        sentences.append(f"The {one} {rng.choice(_VERBS)} the {two} of {year} by the {three}.")
     return " ".join(sentences)
 
 
