@@ -201,7 +201,7 @@ def effort(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason |
         return None
     if asked == "none" and not at.model.reasons:
         return None
-    offered = ", ".join(at.model.efforts.get(at.endpoint, ())) or "none"
+    offered = ", ".join(at.model.efforts.get(at.endpoint, ())) or "no efforts"
     data = {"model": at.model.id, "endpoint": at.endpoint, "asked": asked, "offered": offered}
     return Reason("effort", data)
 

@@ -27,6 +27,10 @@ DEFAULT_RESERVE = 4_096
 when it was released (4,096 tokens, gpt-4o-2024-05-13), so that no such answer is cut short."""
 
 
+MOST_CHOICES = 128
+"""The largest ``n`` that Chat Completions takes (openai-python 3.54.0, completion_create_params.py)."""
+
+
 class Load(NamedTuple):
     """The amounts in a request that are the same for every configuration.
 
@@ -41,6 +45,7 @@ class Load(NamedTuple):
         outputs: output tokens observed for this kind of request, by model and effort, or None when no
             two configurations have been observed.
         observed: where these come from.
+        choices: answers asked for (``n``); each is billed.
     """
 
     facts: RequestFacts
@@ -52,6 +57,7 @@ class Load(NamedTuple):
     worst: bool = False
     outputs: Mapping[tuple[str, str | None], float] | None = None
     observed: Observed | None = None
+    choices: int = 1
 
 
 def load(
@@ -80,7 +86,13 @@ def load(
         worst=worst,
         outputs=None if seen is None else seen.tokens,
         observed=observed,
+        choices=_choices(facts) if facts.parameters else 1,
     )
+
+
+def _choices(facts: RequestFacts) -> int:
+    asked = facts.parameter("n", 1)
+    return asked if isinstance(asked, int) and 1 <= asked <= MOST_CHOICES else 1
 
 
 def weigh(row: Row, load: Load, text_tokens: int) -> Weighed:
@@ -133,13 +145,14 @@ def row_thresholds(row: Row, load: Load) -> set[int]:
 
 
 def output_tokens(row: Row, load: Load) -> int:
-    """Expected output tokens of a configuration, reasoning included."""
+    """Expected output tokens of a configuration, reasoning and every choice included."""
     seen = None if load.outputs is None else load.outputs.get((row.at.model.id, row.at.effort))
     # Rounded first, since 50 * 1.1 is a little more than 55.
     out = math.ceil(round(load.expected * row.ratio if seen is None else seen, 6))
     if load.visible is not None:
         out = min(out, load.visible + row.room)
-    return min(out, row.at.model.limits.max_output)
+    out = min(out, row.at.model.limits.max_output)
+    return out * load.choices if seen is None else out
 
 
 def cached_tokens(row: Row, load: Load, tokens: int) -> int:
@@ -197,7 +210,7 @@ def worst_cost(row: Row, load: Load, tokens: int, cap: int | None) -> int | None
         return None
     most = min(limits.max_output, max(limits.context_window - tokens, 1)) if cap is None else cap
     rate = max(price.input, price.cache_write or 0)
-    total = tokens * rate + most * max(price.output, price.audio_output or 0)
+    total = tokens * rate + most * max(price.output, price.audio_output or 0) * load.choices
     if facts.audio_seconds and price.audio_input is not None:
         total += audio_tokens(facts.audio_seconds) * max(price.audio_input - rate, 0)
     return -(-total * (100 + row.surcharge) // 100)
