@@ -156,7 +156,7 @@ def _cost(asked: RequestFacts, policy: Policy, at: date, model: Model, effort: s
     out = math.ceil(_expected(asked, policy) * Fraction(str(model.output_ratio.get(effort or "", 1.0))))
     if asked.cap is not None:
         out = min(out, asked.cap + model.reasoning_room.get(effort or "", 0))
-    out = min(out, model.limits.max_output)
+    out = min(out, model.limits.max_output) * asked.parameter("n", 1)
     rate = row.input
     if row.cache_write is not None and model.cache is not None and tokens >= model.cache.min_prefix:
         rate = row.cache_write

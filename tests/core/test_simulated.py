@@ -61,6 +61,8 @@ def send(simulator: Simulator, at: date, seeds: range) -> list[Sent]:
                 continue
             assert decision.call is not None
             path, body = body_of(decision.call, payload)
+            if not CATALOG.get(str(decision.model)).streaming:
+                body.pop("stream", None)  # an adapter sends the whole answer as one chunk
             found.append(Sent(seed, payload, request, decision, path, client.post(path, json=body)))
     return found
 
