@@ -13,6 +13,9 @@ from routed_llm.errors import (
     RoutedError,
 )
 from routed_llm.facts import ImageFacts, Previous, RequestFacts, TokenCount
+from routed_llm.ledger import Entry, Ledger, MemoryLedger, open_ledger
+from routed_llm.ledger.books import BudgetEvent
+from routed_llm.ledger.scoped import scoped
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost
 from routed_llm.request import Request, RequestBuilder, read_openai
@@ -25,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Allowance",
     "Budget",
+    "BudgetEvent",
     "BudgetExceeded",
     "Call",
     "Candidate",
@@ -32,8 +36,11 @@ __all__ = [
     "CatalogError",
     "Change",
     "Decision",
+    "Entry",
     "Evidence",
     "ImageFacts",
+    "Ledger",
+    "MemoryLedger",
     "Model",
     "NoModelFits",
     "Policy",
@@ -51,6 +58,8 @@ __all__ = [
     "TokenCount",
     "Usage",
     "cost",
+    "open_ledger",
     "read_openai",
+    "scoped",
     "select",
 ]

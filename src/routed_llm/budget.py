@@ -69,6 +69,7 @@ class Allowance:
         period: ``call``, ``conversation``, ``hour``, ``day``, ``month`` or ``total``.
         resets_at: when that budget is refilled, or None.
         pressure: 0.0 (plenty left) to 1.0 (nothing left): how far low budgets press on the choice.
+        floor: the quality floor that a low budget sets in place of the policy's, or None.
         worst_case: whether the worst case must fit instead of the expected cost.
         accounts: the accounts that the call draws on.
         tags: the scope tags of the call.
@@ -80,6 +81,7 @@ class Allowance:
     period: str = "call"
     resets_at: datetime | None = None
     pressure: float = 0.0
+    floor: str | None = None
     worst_case: bool = False
     accounts: tuple[Account, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
@@ -176,6 +178,12 @@ class Budget:
                 "A Budget without an amount limits nothing. Give per_call, per_conversation, per_hour, "
                 "per_day, per_month or total, in US dollars.",
                 key="total",
+            )
+        if per_call is not None and not hard:
+            raise PolicyError(
+                "per_call of a soft budget limits nothing. Give it to a hard Budget of its own, or use "
+                "Policy(max_cost_per_call=...).",
+                key="per_call",
             )
         for name, value in values.items():
             object.__setattr__(self, name, value)

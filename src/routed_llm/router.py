@@ -8,30 +8,51 @@ decides is pure and lives below.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from routed_llm.catalog import Catalog
-from routed_llm.decision import Decision, format_dollars
+from routed_llm.decision import Decision
 from routed_llm.errors import NoModelFits
 from routed_llm.facts import TokenCount
+from routed_llm.ledger.books import Books, BudgetEvent
+from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
+from routed_llm.ledger.observer import Observer
+from routed_llm.ledger.run import Run, as_moment
+from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
-from routed_llm.pricing import cost_pico
 from routed_llm.selector import Table, prepare
+from routed_llm.selector.refusal import no_fit_message
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import warm_up
+from routed_llm.tokens.vocabulary import o200k_encoding
 
 if TYPE_CHECKING:
+    from routed_llm.budget import Allowance, Budget
     from routed_llm.facts import RequestFacts
+    from routed_llm.ledger import Ledger
     from routed_llm.request import Request
-    from routed_llm.usage import Usage
+    from routed_llm.usage import Observed
 
 __all__ = ["Router", "Run"]
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
+_T = TypeVar("_T")
+Scoped = Mapping[str, str] | str | None
+
+
+def _now() -> date:
+    return datetime.now(UTC)
+
+
+class _Weighing(NamedTuple):
+    """What a choice depends on besides the request."""
+
+    table: Table
+    allowance: Allowance | None
+    observed: Observed | None
 
 
 class Router:
@@ -40,7 +61,12 @@ class Router:
     Args:
         catalog: the models there are; the packaged ones when left out.
         policy: what is wanted; the default Policy when left out.
-        clock: returns the day (or moment) to decide for; the system's UTC clock when left out.
+        ledger: where calls are booked; in memory when left out, and then only while a budget holds.
+        budgets: what may be spent; none when left out.
+        on_budget: called with a BudgetEvent when a budget passes one of its ``notify_at`` shares.
+        observe: whether outputs and cache reads of finished calls correct the estimates of later ones.
+        clock: returns the moment (an aware datetime, or a day) to decide for; the system's UTC clock when
+            left out.
     """
 
     def __init__(
@@ -48,68 +74,125 @@ class Router:
         *,
         catalog: Catalog | None = None,
         policy: Policy | None = None,
+        ledger: Ledger | None = None,
+        budgets: Budget | Iterable[Budget] | None = None,
+        on_budget: Callable[[BudgetEvent], object] | None = None,
+        observe: bool = True,
         clock: Callable[[], date] | None = None,
     ) -> None:
         self.catalog = Catalog.load() if catalog is None else catalog
         self.policy = Policy() if policy is None else policy
-        self._clock = _today if clock is None else clock
+        self._clock = _now if clock is None else clock
+        self._books = Books(ledger, merge(None, None, None, budgets).budgets, on_budget)
+        self._observer = Observer() if observe else None
         self._unavailable: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def decide(self, request: Request, *, policy: Policy | None = None, at: date | None = None) -> Decision:
+    def decide(
+        self,
+        request: Request,
+        *,
+        policy: Policy | None = None,
+        at: date | None = None,
+        scope: Scoped = None,
+        conversation: str | None = None,
+        budget: Budget | Iterable[Budget] | None = None,
+    ) -> Decision:
         """Choose the model, effort and endpoint that serve a request.
 
         Args:
             request: what an adapter or :func:`routed_llm.read_openai` made of it.
             policy: a policy for this call only.
-            at: the day to decide for; the clock's when left out.
+            at: the moment (or day) to decide for; the clock's when left out.
+            scope: tags that say whom the call is for, such as ``{"team": "search"}``, over those of a
+                :func:`routed_llm.scoped` block around it.
+            conversation: the caller's key of the conversation: for budgets per conversation and so that
+                its calls reach the same prompt cache.
+            budget: budgets for this call, besides the router's own.
 
         Raises:
             NoModelFits: when nothing in the pool can serve it; nothing has been sent.
+            BudgetExceeded: when something could, but a hard budget has no room for it.
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        return _checked(self.explain(request, policy=policy, at=at))
+        weighing = self._weighing(policy, at, scope, conversation, budget)
+        return self._checked(self._explain(request, weighing), weighing)
 
-    def explain(self, request: Request, *, policy: Policy | None = None, at: date | None = None) -> Decision:
+    def explain(
+        self,
+        request: Request,
+        *,
+        policy: Policy | None = None,
+        at: date | None = None,
+        scope: Scoped = None,
+        conversation: str | None = None,
+        budget: Budget | Iterable[Budget] | None = None,
+    ) -> Decision:
         """Return the Decision without raising when nothing fits: its ``chosen`` is None then.
 
         Raises:
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        table, facts, decision = self._bounded(request, policy, at)
-        if decision.certain and (decision.chosen is not None or facts.tokens.exact):
-            return decision
-        counting = Counting(request.texts, known=request.fixed)
-        counting.settle(table.thresholds(facts))
-        decision = table.select(_bounded_by(counting, request), unavailable=self._unavailable)
-        if decision.certain and decision.chosen is not None:
-            return decision
-        # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
-        counting.exact()
-        return table.select(_bounded_by(counting, request), unavailable=self._unavailable)
+        return self._explain(request, self._weighing(policy, at, scope, conversation, budget))
 
     async def adecide(
-        self, request: Request, *, policy: Policy | None = None, at: date | None = None
+        self,
+        request: Request,
+        *,
+        policy: Policy | None = None,
+        at: date | None = None,
+        scope: Scoped = None,
+        conversation: str | None = None,
+        budget: Budget | Iterable[Budget] | None = None,
     ) -> Decision:
         """Do what :meth:`decide` does, leaving the event loop free while large texts are counted.
 
         Raises:
             NoModelFits: as :meth:`decide` does.
+            BudgetExceeded: as :meth:`decide` does.
             PolicyError: as :meth:`decide` does.
             CatalogError: as :meth:`decide` does.
         """
-        _, _, decision = self._bounded(request, policy, at)
+        weighing = await self._off_loop(self._weighing, policy, at, scope, conversation, budget)
+        decision = self._first(request.facts, weighing)
         if not decision.certain or decision.chosen is None:
             import asyncio  # heavy, and loaded already wherever this runs
 
-            decision = await asyncio.to_thread(self.explain, request, policy=policy, at=at)
-        return _checked(decision)
+            decision = await asyncio.to_thread(self._explain, request, weighing)
+        return self._checked(decision, weighing)
+
+    def count(self, request: Request) -> int:
+        """Count a request's text tokens exactly, overheads included; images, audio and pages are not text."""
+        return Counting(request.texts, known=request.fixed).exact()
+
+    def token_ids(self, text: str) -> list[int]:
+        """Return the o200k_base ids of a text; what looks like a special token counts as ordinary text."""
+        return o200k_encoding().encode_ordinary(text)
 
     def begin(self, decision: Decision) -> Run:
-        """Open the books for a call that is about to be sent; see :class:`Run`."""
-        return Run(self, decision)
+        """Open the books for a call that is about to be sent; see :class:`Run`.
+
+        Raises:
+            BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
+        """
+        run = Run(self.catalog, self.policy, self._books, self._observer, self._clock, decision)
+        run.open()
+        return run
+
+    async def abegin(self, decision: Decision) -> Run:
+        """Do what :meth:`begin` does, leaving the event loop free while a ledger on disk or network works.
+
+        Raises:
+            BudgetExceeded: as :meth:`begin` does.
+        """
+        return await self._off_loop(self.begin, decision)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where calls are booked."""
+        return self._books.ledger
 
     def warmup(self) -> None:
         """Load the vocabulary and prepare the default table, off the path of any request."""
@@ -125,60 +208,76 @@ class Router:
         moment = self._clock() if at is None else at
         return moment.date() if isinstance(moment, datetime) else moment
 
-    def _bounded(
-        self, request: Request, policy: Policy | None, at: date | None
-    ) -> tuple[Table, RequestFacts, Decision]:
-        table = prepare(self.catalog, self.policy if policy is None else policy, self._day(at))
+    def _weighing(
+        self,
+        policy: Policy | None,
+        at: date | None,
+        scope: Scoped,
+        conversation: str | None,
+        budget: Budget | Iterable[Budget] | None,
+    ) -> _Weighing:
+        """Gather what a choice depends on besides the request."""
+        moment = self._clock() if at is None else at
+        day = moment.date() if isinstance(moment, datetime) else moment
+        policy = self.policy if policy is None else policy
+        allowance = None
+        around = CURRENT.get()
+        if self._books.always or around or scope or conversation or budget:
+            merged = merge(around, scope, conversation, budget)
+            allowance = self._books.allowance(merged, as_moment(moment))
+            if allowance.floor is not None and policy.at_least is not None:
+                policy = policy.replace(at_least=allowance.floor)
+        observed = None if self._observer is None else self._observer.value
+        return _Weighing(prepare(self.catalog, policy, day), allowance, observed)
+
+    def _first(self, facts: RequestFacts, weighing: _Weighing) -> Decision:
+        table, allowance, observed = weighing
+        return table.select(facts, allowance=allowance, observed=observed, unavailable=self._unavailable)
+
+    def _explain(self, request: Request, weighing: _Weighing) -> Decision:
         facts = request.facts
-        return table, facts, table.select(facts, unavailable=self._unavailable)
+        decision = self._first(facts, weighing)
+        if decision.certain and (decision.chosen is not None or facts.tokens.exact):
+            return decision
+        counting = Counting(request.texts, known=request.fixed)
+        counting.settle(weighing.table.thresholds(facts))
+        decision = self._first(_bounded_by(counting, request), weighing)
+        if decision.certain and decision.chosen is not None:
+            return decision
+        # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
+        counting.exact()
+        return self._first(_bounded_by(counting, request), weighing)
 
-
-class Run:
-    """One call that has been decided and is being sent: settle it or cancel it, exactly once.
-
-    Attributes:
-        decision: what was decided.
-    """
-
-    __slots__ = ("_done", "_router", "decision")
-
-    def __init__(self, router: Router, decision: Decision) -> None:
-        self._router = router
-        self.decision = decision
-        self._done = False
-
-    def settle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
-        """Book what the call used and return the record to attach to the answer.
-
-        Args:
-            usage: what the provider reported, or None when it reported nothing.
-            served: the model id that the response names.
-
-        Returns:
-            The Decision's record with ``served`` and ``cost`` (US dollars as a decimal string, None
-            when the usage or a price is not known).
-        """
-        self._done = True
-        record = self.decision.record()
-        record["served"] = served
-        record["cost"] = self._cost(usage)
-        return record
-
-    def cancel(self) -> None:
-        """Release what was reserved: the call failed or was abandoned."""
-        self._done = True
-
-    def _cost(self, usage: Usage | None) -> str | None:
-        chosen = self.decision.chosen
-        if usage is None or chosen is None:
-            return None
-        pico = cost_pico(
-            usage,
-            self._router.catalog.get(chosen.model),
-            self.decision.at,
-            regional=self._router.policy.regional,
+    def _checked(self, decision: Decision, weighing: _Weighing) -> Decision:
+        if decision.chosen is not None:
+            return decision
+        allowance = weighing.allowance
+        asked = None if allowance is None else asked_of_budget(decision)
+        if allowance is None or asked is None:
+            raise NoModelFits(no_fit_message(decision), decision=decision)
+        # What would fit if the quality floor or the model asked for were given up.
+        table = weighing.table
+        facts = replace(decision.facts, model=None)
+        anything = prepare(self.catalog, table.policy.replace(at_least=None), table.at).select(
+            facts, observed=weighing.observed, unavailable=self._unavailable
         )
-        return None if pico is None else format_dollars(pico)
+        remaining = allowance.remaining or 0
+        raise out_of_money(
+            decision,
+            scope=allowance.scope,
+            period=allowance.period,
+            resets_at=allowance.resets_at,
+            asked=asked,
+            remaining=remaining,
+            fits=would_fit(anything, remaining),
+        )
+
+    async def _off_loop(self, do: Callable[..., _T], *arguments: object) -> _T:
+        if not self._books.ledger.blocks:
+            return do(*arguments)
+        import asyncio
+
+        return await asyncio.to_thread(do, *arguments)
 
 
 def _bounded_by(counting: Counting, request: Request) -> RequestFacts:
@@ -191,44 +290,3 @@ def _bounded_by(counting: Counting, request: Request) -> RequestFacts:
         (low - request.fixed) * (done + left) // done + request.fixed if done else request.facts.tokens.likely
     )
     return request.facts.with_tokens(TokenCount(low, min(max(guess, low), high), high))
-
-
-def _checked(decision: Decision) -> Decision:
-    if decision.chosen is not None:
-        return decision
-    raise NoModelFits(no_fit_message(decision), decision=decision)
-
-
-def no_fit_message(decision: Decision) -> str:
-    """Say why nothing fits, in a few lines, and what to do about it."""
-    lines = [f"{name}: {text}" for name, text in list(decision.rejected.items())[:_SHOWN]]
-    more = len(decision.rejected) - len(lines)
-    head = f"None of {len(decision.rejected)} models can serve this request."
-    tail = f" ({more} more in .decision.candidates.)" if more > 0 else ""
-    return f"{head} " + "; ".join(lines) + f".{tail} {_advice(decision)}"
-
-
-_SHOWN = 4
-
-_ADVICE: Mapping[str, str] = {
-    "max_input": "Shorten the input, or widen the pool with Policy(models=...).",
-    "window": "Shorten the input or lower the output cap, or widen the pool with Policy(models=...).",
-    "max_output": "Lower the output cap.",
-    "cost_cap": "Raise max_cost_per_call, or shorten the request.",
-    "budget": "Wait for the budget to be refilled, raise it, or shorten the request.",
-    "floor_below": "Lower the floor with Policy(at_least=...), or widen the pool with Policy(models=...).",
-    "floor_unknown": "Lower the floor with Policy(at_least=...), or use evidence='inferred'.",
-    "floor_inferred": "Use evidence='inferred', or lower the floor with Policy(at_least=...).",
-    "retired": "Name a model that is still served; `routed models` lists them.",
-    "recall": "Lower min_recall, or shorten the input.",
-    "recall_unknown": "Lower min_recall, or shorten the input.",
-    "no_price": "Give the model a price with Catalog.with_models(), or lift the limit on cost.",
-}
-
-
-def _advice(decision: Decision) -> str:
-    codes = [candidate.reasons[0].code for candidate in decision.candidates if candidate.reasons]
-    known = [code for code in codes if code in _ADVICE]
-    if not known:
-        return "Leave out what no model takes, or widen the pool with Policy(models=...)."
-    return _ADVICE[max(dict.fromkeys(known), key=known.count)]

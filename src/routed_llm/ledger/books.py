@@ -1,0 +1,201 @@
+"""Books: the router's side of the ledger. What is left becomes an Allowance; a finished call an Entry."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.budget import PICO, Account, Allowance, Budget
+from routed_llm.decision import format_dollars
+from routed_llm.ledger.book import Entry, Hold, Ledger, new_id
+from routed_llm.ledger.exceeded import out_of_money
+from routed_llm.ledger.memory import MemoryLedger
+from routed_llm.ledger.scoped import Scope
+
+if TYPE_CHECKING:
+    from routed_llm.decision import Decision
+    from routed_llm.usage import Usage
+
+__all__ = ["Books", "BudgetEvent"]
+
+_log = logging.getLogger("routed_llm")
+_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetEvent:
+    """A budget has passed one of its ``notify_at`` shares.
+
+    Attributes:
+        scope: whose budget, such as ``team=search``; empty for everybody's.
+        period: ``conversation``, ``hour``, ``day``, ``month`` or ``total``.
+        share: the share that was passed, such as 0.8.
+        spent: US dollars spent in the period.
+        limit: US dollars that may be spent in it.
+        resets_at: when it is refilled, or None if never.
+    """
+
+    scope: str
+    period: str
+    share: float
+    spent: Decimal
+    limit: Decimal
+    resets_at: datetime | None
+
+
+class Books:
+    """Keeps a ledger for a router. Safe to share between threads.
+
+    Args:
+        ledger: where the book is kept; in memory when left out.
+        budgets: the budgets that hold for every call.
+        on_budget: called with a BudgetEvent, in the thread that settles; its errors are logged.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger | None,
+        budgets: Sequence[Budget],
+        on_budget: Callable[[BudgetEvent], object] | None,
+    ) -> None:
+        self.ledger: Ledger = MemoryLedger() if ledger is None else ledger
+        self.budgets = tuple(budgets)
+        self.always = ledger is not None or bool(budgets)
+        self._on_budget = on_budget
+        self._kept: dict[Any, tuple[Account, ...]] = {}
+
+    def allowance(self, scope: Scope, at: datetime) -> Allowance:
+        """Work out what all budgets leave for a call."""
+        accounts = self._accounts(scope, at)
+        left = self.ledger.remaining(accounts, at=at) if accounts else ()
+        values: dict[str, Any] = {}
+        least: int | None = None
+        for budget in self.budgets + scope.budgets:
+            if budget.worst_case and budget.hard:
+                values["worst_case"] = True
+            if budget.per_call is None:
+                continue
+            name = budget.scope_of(dict(scope.tags))
+            amount = int(budget.per_call * PICO)
+            if name is not None and (least is None or amount < least):
+                least = amount
+                values.update(remaining=amount, scope=name, period="call", resets_at=None)
+        for account, rest in zip(accounts, left, strict=True):
+            if account.hard and (least is None or rest < least):
+                least = rest
+                values.update(
+                    remaining=rest, scope=account.scope, period=account.period, resets_at=account.resets_at
+                )
+            pressure = _pressure(account, rest)
+            if pressure > values.get("pressure", 0.0):
+                values.update(pressure=pressure, floor=account.low_floor or values.get("floor"))
+        return Allowance(accounts=accounts, tags=scope.tags, conversation=scope.conversation, **values)
+
+    def reserve(self, decision: Decision, at: datetime) -> Hold:
+        """Hold the money for a call that is about to be sent.
+
+        Raises:
+            BudgetExceeded: when others have taken it since the decision.
+        """
+        allowance = decision.allowance
+        accounts = () if allowance is None else allowance.accounts
+        found = self.ledger.reserve(new_id(), decision.reserve or 0, accounts, at=at)
+        if isinstance(found, Hold):
+            return found
+        raise out_of_money(
+            decision,
+            scope=found.account.scope,
+            period=found.account.period,
+            resets_at=found.account.resets_at,
+            asked=decision.reserve or 0,
+            remaining=found.remaining,
+        )
+
+    def settle(
+        self,
+        hold: Hold,
+        decision: Decision,
+        *,
+        usage: Usage | None,
+        cost: int | None,
+        served: str | None,
+        at: datetime,
+    ) -> list[dict[str, Any]]:
+        """Write the entry, and return what is left in each account, as the record shows it."""
+        chosen, allowance = decision.chosen, decision.allowance
+        entry = Entry(
+            id=hold.id,
+            at=at,
+            model=chosen.model if chosen else "",
+            effort=chosen.effort if chosen else None,
+            endpoint=chosen.endpoint if chosen else None,
+            served=served,
+            tier=None if usage is None else usage.service_tier,
+            usage=usage,
+            cost=cost,
+            booked=hold.amount if cost is None else cost,
+            estimated=None if chosen is None else chosen.cost,
+            tags=dict(allowance.tags) if allowance is not None else {},
+            conversation=None if allowance is None else allowance.conversation,
+        )
+        spent = self.ledger.settle(hold, entry)
+        for account, now in zip(hold.accounts, spent, strict=True):
+            self._notify(account, now - entry.booked, now)
+        return [
+            {
+                "scope": account.scope,
+                "period": account.period,
+                "remaining": format_dollars(account.limit - now),
+                "limit": format_dollars(account.limit),
+                "resets_at": None if account.resets_at is None else account.resets_at.isoformat(),
+            }
+            for account, now in zip(hold.accounts, spent, strict=True)
+        ]
+
+    def _accounts(self, scope: Scope, at: datetime) -> tuple[Account, ...]:
+        budgets = self.budgets + scope.budgets
+        if not budgets:
+            return ()
+        # Windows change at full hours at the earliest.
+        hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        key = (scope, hour)
+        found = self._kept.get(key)
+        if found is None:
+            tags = dict(scope.tags)
+            found = tuple(
+                account for budget in budgets for account in budget.accounts(tags, scope.conversation, hour)
+            )
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[key] = found
+        return found
+
+    def _notify(self, account: Account, before: int, now: int) -> None:
+        if self._on_budget is None:
+            return
+        for share in account.notify_at:
+            mark = account.limit * share
+            if before < mark <= now:
+                event = BudgetEvent(
+                    scope=account.scope,
+                    period=account.period,
+                    share=share,
+                    spent=Decimal(now) / PICO,
+                    limit=Decimal(account.limit) / PICO,
+                    resets_at=account.resets_at,
+                )
+                try:
+                    self._on_budget(event)
+                except Exception:  # noqa: BLE001 - the answer is there and paid for; it must not be lost
+                    _log.exception("on_budget failed for %s", event)
+
+
+def _pressure(account: Account, rest: int) -> float:
+    if not account.low:
+        return 0.0
+    share = rest / account.limit if account.limit else 0.0
+    return 0.0 if share >= account.low else 1.0 - max(share, 0.0) / account.low

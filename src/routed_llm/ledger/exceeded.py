@@ -1,0 +1,87 @@
+"""The refusal of a call that its budgets cannot pay for, in words and data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from routed_llm.budget import PICO
+from routed_llm.decision import format_dollars
+from routed_llm.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    from routed_llm.decision import Candidate, Decision
+
+__all__ = ["asked_of_budget", "out_of_money", "would_fit"]
+
+_ABLE = frozenset({"dearer", "ranked_lower", "switch", "not_incumbent", "not_default_effort", "budget"})
+"""Reasons against configurations that could have served the call."""
+
+_SHOWN = 3
+
+
+def asked_of_budget(decision: Decision) -> int | None:
+    """Return the least picodollars that would have been needed, or None when money is not the cause."""
+    asked = [
+        int(Decimal(candidate.reasons[0].data["cost"]) * PICO)
+        for candidate in decision.candidates
+        if candidate.reasons and all(reason.code == "budget" for reason in candidate.reasons)
+    ]
+    return min(asked, default=None)
+
+
+def would_fit(decision: Decision, remaining: int) -> tuple[tuple[str, str | None, Decimal], ...]:
+    """List the cheapest configurations of a decision that the remaining money would pay for."""
+    able = [candidate for candidate in decision.candidates if _able(candidate)]
+    able.sort(key=lambda candidate: candidate.cost or 0)
+    return tuple(
+        (candidate.model, candidate.effort, Decimal(candidate.cost) / PICO)
+        for candidate in able
+        if candidate.cost is not None and candidate.cost <= remaining
+    )[:_SHOWN]
+
+
+def _able(candidate: Candidate) -> bool:
+    return all(reason.code in _ABLE for reason in candidate.reasons)
+
+
+def out_of_money(
+    decision: Decision,
+    *,
+    scope: str,
+    period: str,
+    resets_at: datetime | None,
+    asked: int,
+    remaining: int,
+    fits: tuple[tuple[str, str | None, Decimal], ...] | None = None,
+) -> BudgetExceeded:
+    """Make the error; the caller raises it."""
+    found = would_fit(decision, remaining) if fits is None else fits
+    whose = f"of {scope} " if scope else ""
+    time = "in total" if period == "total" else f"per {period}"
+    left = format_dollars(max(remaining, 0))
+    said = [
+        f"The budget {whose}{time} has ${left} left, and this call is expected to cost at least "
+        f"${format_dollars(asked)}; nothing was sent."
+    ]
+    if found:
+        names = ", ".join(
+            f"{model}{'' if effort is None else '@' + effort} (${dollars.normalize():f})"
+            for model, effort, dollars in found
+        )
+        said.append(f"What would fit, below the quality floor or the model asked for: {names}.")
+    raising = "raise the budget, shorten the request or lower its output cap"
+    if resets_at is not None:
+        said.append(f"Wait until {resets_at.isoformat()}, when it is refilled, {raising}.")
+    else:
+        said.append(f"{raising[0].upper()}{raising[1:]}.")
+    return BudgetExceeded(
+        " ".join(said),
+        scope=scope,
+        period=period,
+        asked=Decimal(asked) / PICO,
+        remaining=Decimal(remaining) / PICO,
+        resets_at=resets_at,
+        fits=found,
+    )

@@ -1,0 +1,146 @@
+"""Run: one call that has been decided and is being sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.decision import format_dollars
+from routed_llm.pricing import cost_pico
+
+if TYPE_CHECKING:
+    from routed_llm.catalog import Catalog, Model
+    from routed_llm.decision import Decision
+    from routed_llm.ledger.book import Hold
+    from routed_llm.ledger.books import Books
+    from routed_llm.ledger.observer import Observer
+    from routed_llm.policy import Policy
+    from routed_llm.usage import Usage
+
+__all__ = ["Run", "as_moment"]
+
+
+def as_moment(at: date) -> datetime:
+    """Return an aware datetime: of a day its first moment in UTC, of a naive datetime that in UTC."""
+    if not isinstance(at, datetime):
+        return datetime.combine(at, time(), UTC)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+class Run:
+    """One call that has been decided and is being sent: settle it or cancel it, once.
+
+    Attributes:
+        decision: what was decided.
+    """
+
+    __slots__ = ("_books", "_catalog", "_clock", "_done", "_hold", "_observer", "_policy", "decision")
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        policy: Policy,
+        books: Books,
+        observer: Observer | None,
+        clock: Callable[[], date],
+        decision: Decision,
+    ) -> None:
+        """Take what :meth:`routed_llm.Router.begin` gives; use that instead."""
+        self._catalog = catalog
+        self._policy = policy
+        self._books = books
+        self._observer = observer
+        self._clock = clock
+        self._hold: Hold | None = None
+        self._done = False
+        self.decision = decision
+
+    def open(self) -> None:
+        """Reserve the money, if anything is booked at all.
+
+        Raises:
+            BudgetExceeded: when other calls have taken it since the decision.
+        """
+        if self._books.always or self.decision.allowance is not None:
+            self._hold = self._books.reserve(self.decision, as_moment(self._clock()))
+
+    def settle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
+        """Book what the call used and return the record to attach to the answer.
+
+        Without a usage or a price the cost is not known; then what was reserved is charged to the
+        budgets, since an answer that has begun is billed however it ends.
+
+        Args:
+            usage: what the provider reported, or None when it reported nothing.
+            served: the model id that the response names.
+
+        Returns:
+            The Decision's record with ``served``, ``cost`` (US dollars as a decimal string, None when it
+            is not known), ``usage``, ``settled_at`` and ``remaining``: what is left in each budget that
+            the call drew on.
+        """
+        record = self.decision.record()
+        cost = None if usage is None else self._cost(usage, served)
+        record["served"] = served
+        record["cost"] = None if cost is None else format_dollars(cost)
+        record["usage"] = None if usage is None else _counts(usage)
+        moment = as_moment(self._clock())
+        record["settled_at"] = moment.isoformat()
+        record["remaining"] = []
+        if self._done:
+            return record
+        self._done = True
+        if self._hold is not None:
+            record["remaining"] = self._books.settle(
+                self._hold, self.decision, usage=usage, cost=cost, served=served, at=moment
+            )
+        if self._observer is not None and usage is not None and self.decision.chosen is not None:
+            model = self._catalog.get(self.decision.chosen.model)
+            self._observer.learn(self.decision, model, usage, base=self._policy.output_tokens)
+        return record
+
+    def cancel(self) -> None:
+        """Release what was reserved: the call failed or was abandoned before an answer began."""
+        if self._done:
+            return
+        self._done = True
+        if self._hold is not None:
+            self._books.ledger.cancel(self._hold)
+
+    async def asettle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
+        """Do what :meth:`settle` does, leaving the event loop free while a ledger works."""
+        if self._hold is None or not self._books.ledger.blocks:
+            return self.settle(usage, served=served)
+        import asyncio
+
+        return await asyncio.to_thread(self.settle, usage, served=served)
+
+    async def acancel(self) -> None:
+        """Do what :meth:`cancel` does, leaving the event loop free while a ledger works."""
+        if self._hold is None or not self._books.ledger.blocks:
+            self.cancel()
+            return
+        import asyncio
+
+        await asyncio.to_thread(self.cancel)
+
+    def _cost(self, usage: Usage, served: str | None) -> int | None:
+        chosen = self.decision.chosen
+        if chosen is None:
+            return None
+        model = self._served(self._catalog.get(chosen.model), served)
+        return cost_pico(usage, model, self.decision.at, regional=self._policy.regional)
+
+    def _served(self, chosen: Model, served: str | None) -> Model:
+        """Return the model whose prices hold: the one that answered, where the provider's own list has it."""
+        if served is None or chosen.base is not None or chosen.base_url is not None:
+            return chosen
+        if served == chosen.sent_as or served not in self._catalog:
+            return chosen
+        return self._catalog.get(served)
+
+
+def _counts(usage: Usage) -> dict[str, Any]:
+    return {item.name: value for item in fields(usage) if (value := getattr(usage, item.name))}

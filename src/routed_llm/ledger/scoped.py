@@ -1,0 +1,94 @@
+"""Who a call is for, said once around the code that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, NamedTuple
+
+from routed_llm.budget import Budget
+from routed_llm.errors import PolicyError
+
+__all__ = ["CURRENT", "Scope", "merge", "scoped"]
+
+
+class Scope(NamedTuple):
+    """Who a call is for.
+
+    Attributes:
+        tags: such as (("team", "search"), ("user", "ann")), sorted.
+        conversation: the caller's key of the conversation, or None.
+        budgets: budgets for these calls, besides the router's own.
+    """
+
+    tags: tuple[tuple[str, str], ...] = ()
+    conversation: str | None = None
+    budgets: tuple[Budget, ...] = ()
+
+
+CURRENT: Final[ContextVar[Scope | None]] = ContextVar("routed_llm_scope", default=None)
+
+
+@contextmanager
+def scoped(
+    *,
+    conversation: str | None = None,
+    budget: Budget | Iterable[Budget] | None = None,
+    **tags: str,
+) -> Iterator[Scope]:
+    """Tag every call that is decided inside the ``with`` block.
+
+    Blocks nest: an inner one adds to the outer one and wins where both set the same tag. Tasks and
+    threads that copy the context (asyncio, LangChain's executors) inherit it.
+
+    Args:
+        conversation: the caller's key of the conversation.
+        budget: budgets for these calls, besides the router's own.
+        tags: such as ``user="ann", team="search"``.
+
+    Raises:
+        PolicyError: when a tag is not a string.
+    """
+    made = merge(CURRENT.get(), tags, conversation, budget)
+    token = CURRENT.set(made)
+    try:
+        yield made
+    finally:
+        CURRENT.reset(token)
+
+
+def merge(
+    outer: Scope | None,
+    scope: Mapping[str, str] | str | None,
+    conversation: str | None,
+    budget: Budget | Iterable[Budget] | None,
+) -> Scope:
+    """Lay what is said of one call over what holds around it.
+
+    Raises:
+        PolicyError: when the scope is not made of named strings.
+    """
+    base = outer or Scope()
+    tags = base.tags
+    if scope:
+        tags = tuple(sorted({**dict(base.tags), **_tags(scope)}.items()))
+    extra = () if budget is None else (budget,) if isinstance(budget, Budget) else tuple(budget)
+    return Scope(tags, base.conversation if conversation is None else conversation, base.budgets + extra)
+
+
+def _tags(scope: Any) -> dict[str, str]:
+    if isinstance(scope, str):
+        items = [part.partition("=")[::2] for part in scope.split(",")]
+    elif isinstance(scope, Mapping):
+        items = list(scope.items())
+    else:
+        items = [("", "")]
+    for name, value in items:
+        if not isinstance(name, str) or not name or not isinstance(value, str) or not value:
+            raise PolicyError(
+                f"scope={scope!r} does not say whom the call is for. Give tags such as "
+                "{'team': 'search', 'user': 'ann'} or 'team=search,user=ann'.",
+                key="scope",
+            )
+    return {name.strip(): value.strip() for name, value in items}
