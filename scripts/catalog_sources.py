@@ -41,6 +41,7 @@ def from_catalog(catalog: Catalog) -> Facts:
             facts[model.id, f"limits.{key}"] = getattr(model.limits, key)
         facts[model.id, "lifecycle.released"] = model.lifecycle.released
         facts[model.id, "lifecycle.shutdown"] = model.lifecycle.shutdown
+        facts[model.id, "streaming"] = model.streaming
         facts[model.id, "structured.json_schema"] = "json_schema" in model.structured
         for kind in ("image", "audio", "pdf"):
             facts[model.id, f"inputs.{kind}"] = kind in model.inputs
@@ -110,6 +111,11 @@ def _simulator_rules(name: str, entry: Mapping[str, Any], rules: Mapping[str, An
     for rule in rules["rule"]:
         if entry["family"] not in rule["families"] or name in rule.get("except_models", ()):
             continue
+        if name not in rule.get("only_models", (name,)):
+            continue
+        if rule.get("param") == "stream":
+            facts[name, "streaming"] = rule["default"]
+            continue
         for short, endpoint in endpoints.items():
             if short not in entry["endpoints"] or rule["endpoint"] not in (short, "both"):
                 continue
@@ -133,8 +139,8 @@ def _simulator_defaults(name: str, entry: Mapping[str, Any], rules: Mapping[str,
     facts: Facts = {}
     for rule in rules["rule"]:
         for parameter in rule.get("params") or [rule["param"]]:
-            if rule["kind"] == "use" or "." in parameter or parameter == "reasoning_effort":
-                continue  # renamed parameters and efforts are compared under their own fields
+            if rule["kind"] == "use" or "." in parameter or parameter in ("reasoning_effort", "stream"):
+                continue  # renamed parameters, efforts and streaming are compared under their own fields
             for endpoint in entry["endpoints"]:
                 if rule["endpoint"] in (endpoint, "both"):
                     facts[name, f"parameters.{ENDPOINTS.get(endpoint, endpoint)}.{parameter}"] = "yes"

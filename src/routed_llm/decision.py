@@ -241,6 +241,7 @@ class Call:
         cap: the output cap to send, or None to send none.
         parameters: the caller's other parameters that survive, by their Chat Completions names.
         dropped: the names of those that do not.
+        stream: whether to stream; False where the caller asked for it and the model cannot.
     """
 
     model: str
@@ -250,6 +251,7 @@ class Call:
     cap: int | None
     parameters: Mapping[str, Any]
     dropped: frozenset[str] = frozenset()
+    stream: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -174,6 +174,9 @@ def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, .
     for change in _cache_changes(row, scene):
         parameters[change.parameter] = change.after
         changes.append(change)
+    if facts.stream and not model.streaming:
+        why = f"{model.id} cannot stream; the answer comes whole"
+        changes.append(Change("stream", "dropped", True, None, why))
     call = Call(
         model=scene.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,
@@ -182,6 +185,7 @@ def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, .
         cap=cap,
         parameters=parameters,
         dropped=fit.dropped,
+        stream=facts.stream and model.streaming,
     )
     return call, tuple(changes)
 
