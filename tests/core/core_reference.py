@@ -32,7 +32,9 @@ _HARD = {"stop", "n", "logprobs", "logit_bias", "prediction"}
 _GPT_4O_OUTPUT, _RESERVE = 211, 4_096
 
 
-def cheapest(asked: RequestFacts, policy: Policy, at: date) -> tuple[Fraction | None, set[tuple[str, str | None]]]:
+def cheapest(
+    asked: RequestFacts, policy: Policy, at: date
+) -> tuple[Fraction | None, set[tuple[str, str | None]]]:
     """Return the least cost in dollars and every (model, effort) that has it.
 
     The cost is None when only models without a price fit; the set is empty when nothing does.
@@ -49,7 +51,8 @@ def _able(asked: RequestFacts, policy: Policy, at: date) -> Iterator[Configurati
     pool = [
         model
         for model in CATALOG
-        if (model.pool in kinds or model.id == floor) and policy.models is None
+        if (model.pool in kinds or model.id == floor)
+        and policy.models is None
         or (policy.models is not None and model.id in policy.models)
     ]
     shaped = [one for model in pool for one in _configurations(model) if _shape(asked, policy, at, one, pool)]
@@ -98,7 +101,9 @@ def _shape(asked: RequestFacts, policy: Policy, at: date, one: Configuration, po
 
 def _parameter(name: str, value: Any, asked: RequestFacts, one: Configuration, given: dict[str, Any]) -> bool:
     model, effort, endpoint = one
-    if name not in _HARD or value in ({"n": [1], "logprobs": [False], "stop": [[]], "logit_bias": [{}]}.get(name, [])):
+    if name not in _HARD or value in (
+        {"n": [1], "logprobs": [False], "stop": [[]], "logit_bias": [{}]}.get(name, [])
+    ):
         return True
     if name in CATALOG.endpoint(endpoint).absent:
         return False

@@ -77,7 +77,8 @@ PARAMETERS = st.dictionaries(
         "temperature top_p stop n seed logprobs logit_bias verbosity user metadata prediction store "
         "presence_penalty reasoning include prompt_cache_key nobody_knows_this".split()
     ),
-    st.sampled_from([0, 1, 0.7, "x", ["a", "b"], ["1", "2", "3", "4", "5"], {}, {"k": [1]}, True, "24h"]) | _JSON,
+    st.sampled_from([0, 1, 0.7, "x", ["a", "b"], ["1", "2", "3", "4", "5"], {}, {"k": [1]}, True, "24h"])
+    | _JSON,
     max_size=3,
 )
 
@@ -101,7 +102,9 @@ def plain_facts(draw: Any, *, exact: bool = True) -> RequestFacts:
     given: dict[str, Any] = {}
     if draw(st.booleans()):
         given["cap"] = draw(st.sampled_from([1, 15, 16, 100, 4_096, 16_384, 16_385, 32_768, 128_000, 10**7]))
-        given["cap_name"] = draw(st.sampled_from(["max_tokens", "max_completion_tokens", "max_output_tokens"]))
+        given["cap_name"] = draw(
+            st.sampled_from(["max_tokens", "max_completion_tokens", "max_output_tokens"])
+        )
     if draw(st.booleans()):
         given["tools"] = draw(st.integers(1, 9))
         given["tool_choice"] = draw(st.sampled_from([None, "auto", "named"]))

@@ -57,7 +57,13 @@ def decide(
     asked: RequestFacts, at: date = TODAY, *, catalog: Catalog = CATALOG, allowance: Any = None, **policy: Any
 ) -> Decision:
     """Select with a policy given by keywords."""
-    return select(asked, policy=Policy(**policy), catalog=catalog, at=at, **({"allowance": allowance} if allowance else {}))
+    return select(
+        asked,
+        policy=Policy(**policy),
+        catalog=catalog,
+        at=at,
+        **({"allowance": allowance} if allowance else {}),
+    )
 
 
 def codes(decision: Decision, model: str) -> list[str]:

@@ -109,7 +109,9 @@ TINY = CATALOG.with_models(
         )
     }
 )
-TEXTS = st.text(st.sampled_from("abc XYZ 0123 .,\n\t東京éü😀\ud800<|endoftext|>"), max_size=160) | st.text(max_size=80)
+TEXTS = st.text(st.sampled_from("abc XYZ 0123 .,\n\t東京éü😀\ud800<|endoftext|>"), max_size=160) | st.text(
+    max_size=80
+)
 
 
 def counted(texts: list[str]) -> int:
@@ -143,7 +145,9 @@ def words(tokens: int, random: Random) -> str:
     ("limit", "catalog_policy", "at"),
     [
         pytest.param(128_000 - 4_096, {"models": ["gpt-4o", "gpt-4.1"]}, TODAY, id="gpt-4o with its reserve"),
-        pytest.param(272_000, {"models": ["gpt-5.1", "gpt-4.1"], "at_least": None}, TODAY, id="gpt-5.1 input"),
+        pytest.param(
+            272_000, {"models": ["gpt-5.1", "gpt-4.1"], "at_least": None}, TODAY, id="gpt-5.1 input"
+        ),
         pytest.param(272_000, {"models": ["gpt-5.4", "gpt-4.1"], "at_least": None}, REVIEW, id="long rate"),
         pytest.param(64_000, {}, TODAY, id="long context measures"),
         pytest.param(64_000, {}, REVIEW, id="long context measures, April"),
