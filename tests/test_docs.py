@@ -88,6 +88,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
     with serve() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_BASE", server.url)  # the name that LlamaIndex reads
         monkeypatch.setenv("OPENAI_API_KEY", "simulated")
         yield server.url
 
