@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.pricing import expected_output
+from routed_llm.selector.weigh import choices_of
 from routed_llm.usage import Observed, Seen
 
 if TYPE_CHECKING:
@@ -82,14 +83,15 @@ class Observer:
         key = (chosen.model, chosen.effort)
         prior = float(expected_output(facts, base))
         kind = facts.kind
+        tokens = usage.output_tokens / (choices_of(facts) if facts.parameters else 1)
         with self._lock:
             for name in (kind, kind[0]):
-                self._output(name, key, usage.output_tokens, ratio, prior)
+                self._output(name, key, tokens, ratio, prior)
             if chosen.cached_tokens:
                 self._read(chosen.model, min(usage.cached_tokens / chosen.cached_tokens, 1.0))
 
     def _output(
-        self, name: Any, key: tuple[str, str | None], tokens: int, ratio: float, prior: float
+        self, name: Any, key: tuple[str, str | None], tokens: float, ratio: float, prior: float
     ) -> None:
         kind = self._kinds.get(name)
         if kind is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from routed_llm.media import media_tokens
@@ -86,11 +85,12 @@ def load(
         worst=worst,
         outputs=None if seen is None else seen.tokens,
         observed=observed,
-        choices=_choices(facts) if facts.parameters else 1,
+        choices=choices_of(facts) if facts.parameters else 1,
     )
 
 
-def _choices(facts: RequestFacts) -> int:
+def choices_of(facts: RequestFacts) -> int:
+    """Say how many answers a request asks for (``n``)."""
     asked = facts.parameter("n", 1)
     return asked if isinstance(asked, int) and 1 <= asked <= MOST_CHOICES else 1
 
@@ -146,13 +146,18 @@ def row_thresholds(row: Row, load: Load) -> set[int]:
 
 def output_tokens(row: Row, load: Load) -> int:
     """Expected output tokens of a configuration, reasoning and every choice included."""
-    seen = None if load.outputs is None else load.outputs.get((row.at.model.id, row.at.effort))
-    # Rounded first, since 50 * 1.1 is a little more than 55.
-    out = math.ceil(round(load.expected * row.ratio if seen is None else seen, 6))
-    if load.visible is not None:
-        out = min(out, load.visible + row.room)
-    out = min(out, row.at.model.limits.max_output)
-    return out * load.choices if seen is None else out
+    amount = load.expected * row.ratio
+    if load.outputs is not None:
+        amount = load.outputs.get((row.at.model.id, row.at.effort), amount)
+    # Rounded up, but for a millionth: 50 * 1.1 is a little more than 55.
+    out = int(amount + _ALMOST_ONE)
+    if load.visible is not None and out > load.visible + row.room:
+        out = load.visible + row.room
+    most = row.at.model.limits.max_output
+    return (out if out < most else most) * load.choices
+
+
+_ALMOST_ONE = 1 - 1e-6
 
 
 def cached_tokens(row: Row, load: Load, tokens: int) -> int:
@@ -209,6 +214,7 @@ def worst_cost(row: Row, load: Load, tokens: int, cap: int | None) -> int | None
     if price is None:
         return None
     most = min(limits.max_output, max(limits.context_window - tokens, 1)) if cap is None else cap
+    most *= load.choices
     rate = max(price.input, price.cache_write or 0)
     total = tokens * rate + most * max(price.output, price.audio_output or 0) * load.choices
     if facts.audio_seconds and price.audio_input is not None:
@@ -246,8 +252,9 @@ def _input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) ->
     fresh = tokens - cached
     rate = price.input
     # Where writes are charged, whatever is not read from the cache is written to it.
-    if price.cache_write is not None and _writes(row, load, tokens, cached):
-        rate = price.cache_write
+    writes = price.cache_write is not None and row.write_from and tokens >= row.write_from
+    if writes and (load.reuse or _writes(row, load, tokens, cached)):
+        rate = price.cache_write or rate
     total = fresh * rate
     if cached:
         total += cached * (price.input if price.cached_input is None else price.cached_input)
