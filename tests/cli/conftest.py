@@ -28,7 +28,8 @@ Routed = Callable[..., Done]
 def routed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Routed:
     """Run the command line with words and, if given, bytes on standard input."""
 
-    def run(*words: str, stdin: bytes = b"") -> Done:
+    def run(*words: str, stdin: bytes = b"", columns: int = 100) -> Done:
+        monkeypatch.setenv("COLUMNS", str(columns))
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         try:
             code = main(words)

@@ -72,3 +72,11 @@ def test_facts_not_compared_for_45_days_are_pointed_out(routed: Routed) -> None:
     assert listed(routed, "--all", "--at", old.isoformat())["gpt-4o"]["stale"] is True
     text = " ".join(routed("models", "--at", old.isoformat()).out.split())
     assert f"more than 45 days before {old}" in text
+
+
+def test_a_narrow_terminal_gets_fewer_columns(routed: Routed) -> None:
+    """With 80 columns nothing is cut off: some columns are left out, and a line says so."""
+    done = routed("models", "--at", "2026-11-22", columns=80)
+    assert re.search(r"^gpt-4o +!ends 2027-01-14 +128K +16,384 +2\.50 +10\.00 *$", done.out, re.MULTILINE)
+    assert "A terminal of 100 columns also shows window, efforts, endpoints." in done.out
+    assert max(len(line) for line in done.out.splitlines()) <= 80

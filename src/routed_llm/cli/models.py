@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from routed_llm.budget import PICO
 from routed_llm.catalog import Catalog
 from routed_llm.cli.needs import required
-from routed_llm.cli.screen import ENDPOINTS, console, effort_range, print_json, tokens
+from routed_llm.cli.screen import ENDPOINTS, WIDTH, console, effort_range, print_json, tokens
 from routed_llm.policy import EFFORTS
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(asked: argparse.Namespace) -> int:
         print_json([_data(row, at) for row in shown])
         return 0
     out = console()
-    out.print(_table(shown))
+    out.print(_table(shown, out.width))
     _notes(out, shown, len(rows) - len(shown), at)
     return 0
 
@@ -83,28 +83,39 @@ def _row(model: Model, at: date) -> _Row:
     )
 
 
-def _table(rows: Iterable[_Row]) -> Any:
+def _table(rows: Iterable[_Row], width: int) -> Any:
+    shown = [column for column in _COLUMNS if width >= WIDTH or column not in _DROPPED]
     table = required("rich.table", extra="'routed-llm[cli]'").Table(
-        box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", title_justify="left"
+        box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
-    for name in ("model", "status", "window", "input", "output", "$ in", "$ out", "efforts", "endpoints"):
+    for name in shown:
         table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
     for row in rows:
-        limits = row.model.limits
-        table.add_row(
-            row.model.id,
-            _status(row),
-            tokens(limits.context_window),
-            tokens(limits.max_input),
-            tokens(limits.max_output),
-            _rate(row, "input"),
-            _rate(row, "output"),
-            effort_range({effort for efforts in row.model.efforts.values() for effort in efforts}),
-            "+".join(short for name, short in _SHORT.items() if name in row.model.endpoints),
-            style={"closing": "yellow", "retired": "dim", "unreleased": "dim"}.get(row.status),
-        )
+        cells = _cells(row)
+        style = {"closing": "yellow", "retired": "dim", "unreleased": "dim"}.get(row.status)
+        table.add_row(*(cells[name] for name in shown), style=style)
     return table
 
+
+def _cells(row: _Row) -> dict[str, str]:
+    limits = row.model.limits
+    efforts = {effort for offered in row.model.efforts.values() for effort in offered}
+    return {
+        "model": row.model.id,
+        "status": _status(row),
+        "window": tokens(limits.context_window),
+        "input": tokens(limits.max_input),
+        "output": tokens(limits.max_output),
+        "$ in": _rate(row, "input"),
+        "$ out": _rate(row, "output"),
+        "efforts": effort_range(efforts),
+        "endpoints": "+".join(short for name, short in _SHORT.items() if name in row.model.endpoints),
+    }
+
+
+_COLUMNS = ("model", "status", "window", "input", "output", "$ in", "$ out", "efforts", "endpoints")
+_DROPPED = ("window", "efforts", "endpoints")
+"""Columns for which a narrow terminal has no room."""
 
 _NUMBERS = ("window", "input", "output", "$ in", "$ out")
 _SHORT = {"chat_completions": "chat", "responses": "resp", "realtime": "live"}
@@ -138,6 +149,8 @@ def _notes(out: Console, rows: list[_Row], hidden: int, at: date) -> None:
     out.print(
         f"{len(rows)} models on {at}; the most tokens in and out; dollars per million, + dearer when long."
     )
+    if out.width < WIDTH:
+        out.print(f"A terminal of {WIDTH} columns also shows {', '.join(_DROPPED)}.")
     if hidden:
         out.print(f"{hidden} retired or unreleased ones are left out; --all lists them.")
     closing = [row.model.lifecycle for row in rows if row.status == "closing"]

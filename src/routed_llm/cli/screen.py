@@ -15,7 +15,7 @@ from routed_llm.policy import EFFORTS
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["ENDPOINTS", "console", "effort_range", "money", "print_json", "tokens"]
+__all__ = ["ENDPOINTS", "WIDTH", "console", "effort_range", "money", "print_json", "tokens"]
 
 WIDTH = 100
 """Columns when the output is no terminal and nothing says otherwise."""

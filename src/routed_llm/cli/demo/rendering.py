@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.cli.needs import required
-from routed_llm.cli.screen import ENDPOINTS, money
+from routed_llm.cli.screen import ENDPOINTS, WIDTH, money
 from routed_llm.pricing import DEFAULT_OUTPUT_TOKENS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["Screen", "data"]
 _WIDTHS = (2, 19, 45, 28)
 """Columns of text, which with two between them make 100."""
 
-_BRIEF = 145
+_BRIEF = 140
 """Characters of a provider's message, beyond its first sentence, that are shown."""
 
 
@@ -33,6 +33,11 @@ class Screen:
     def __init__(self, out: Console) -> None:
         self._out = out
         self._tables = required("rich.table", extra="'routed-llm[cli]'")
+        number, request, routed, plain = _WIDTHS
+        lacking = min(max(WIDTH - out.width, 0), 40)
+        less_routed, less_plain = lacking * 9 // 20, lacking * 7 // 20
+        request -= lacking - less_routed - less_plain
+        self._widths = (number, request, routed - less_routed, plain - less_plain)
 
     def begin(self, url: str, at: date) -> None:
         """Print what is about to happen and the heads of the columns."""
@@ -57,7 +62,7 @@ class Screen:
 
     def _row(self, *cells: Iterable[str], style: str | None = None) -> None:
         grid = self._tables.Table.grid(padding=(0, 2, 0, 0))
-        for width in _WIDTHS:
+        for width in self._widths:
             grid.add_column(width=width, overflow="fold")
         grid.add_row(*("\n".join(lines) for lines in cells), style=style)
         self._out.print(grid)

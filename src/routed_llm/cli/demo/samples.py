@@ -24,16 +24,20 @@ def log(tokens: int, question: str) -> str:
 def _log(tokens: int) -> str:
     # Higher numbers take more tokens, so the sample is drawn from about the range that is used.
     guess = tokens // 28
-    sample = [_entry(number) for number in range(100, 100 + guess, max(1, guess // 200))]
+    step = next(step for step in range(1 + guess // 200, guess + 2) if math.gcd(step, _PERIODS) == 1)
+    sample = [_entry(number) for number in range(100, 100 + guess, step)]
     each = sum(default_counter().count(["\n".join(sample)])) / len(sample)
     return "\n".join(_entry(number) for number in range(100, 100 + round(tokens / each)))
 
 
 def _entry(number: int) -> str:
-    # Steps prime to the moduli, so that no stretch of the log repeats another one.
+    # The periods are prime, so that no stretch of the log repeats another one.
     pump, minutes, heat = number % 97, number * 37 % 1439, number * 13 % 89
     return f"Entry {number}: pump {pump} ran {minutes} minutes at {heat} degrees; {_REMARKS[number % 5]}."
 
+
+_PERIODS = 5 * 97 * 1439 * 89
+"""After so many entries a log repeats itself; a sample whose step shares a factor with it would be askew."""
 
 _REMARKS = (
     "nothing unusual was noted",
