@@ -28,13 +28,15 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMChatStartEvent
 from llama_index.core.instrumentation.span import SimpleSpan
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
-from llama_index.core.llms import ChatMessage, ImageBlock, MessageRole, TextBlock
+from llama_index.core.llms import ChatMessage, ChatResponse, ImageBlock, MessageRole, TextBlock
 from llama_index.core.llms.loading import load_llm
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed import RoutedLLM
+from llama_index.llms.routed.delegates import _SoFar
+from openai.types.responses import Response, ResponseError, ResponseFailedEvent
 from pydantic import BaseModel
 
 from routed_llm import NoModelFits, Policy, RequestError
@@ -180,6 +182,35 @@ async def test_t4_streamed_tool_calls_arrive_once(make, sim) -> None:
     last = [chunk async for chunk in stream][-1]
     (call,) = llm.get_tool_calls_from_response(last)
     assert (call.tool_name, call.tool_kwargs) == ("add", {"a": 3, "b": 4})
+
+
+async def test_t4_streamed_tool_calls_grow_as_on_chat_completions(make, sim) -> None:
+    """A call's arguments grow from chunk to chunk, and stand in the form that LlamaIndex's programs read."""
+    llm = make(policy=RESPONSES)
+    chunks = list(llm.stream_chat_with_tools([ADD], user_msg="use add to add 3 and 4"))
+    kept = [chunk.message.additional_kwargs.get("tool_calls", ()) for chunk in chunks]
+    texts = [call.function.arguments for calls in kept for call in calls]
+    assert len(set(texts)) > 2
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
+    assert [(call.function.name, call.id) for call in kept[-1]] == [
+        ("add", chunks[-1].raw.output[-1].call_id)
+    ]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_t4_an_answer_cut_by_its_cap_is_kept_and_counted(make, sim, stream) -> None:
+    """What a capped answer had said, and what it cost, come back from Responses."""
+    sim.script("tide " * 60_000)
+    llm = make(policy=RESPONSES, max_tokens=50)
+    tools = [ADD.metadata.to_openai_tool()]
+    if stream:
+        answer = list(llm.stream_chat(user(), tools=tools, tool_choice="none"))[-1]
+    else:
+        answer = llm.chat(user(), tools=tools, tool_choice="none")
+    assert answer.raw.status == "incomplete"
+    assert answer.message.content.startswith("tide tide")
+    record, (entry,) = answer.additional_kwargs["routing"], sim.journal
+    assert float(record["cost"]) == pytest.approx(float(entry.dollars))
 
 
 def test_t5_tool_required_is_understood(make, sim) -> None:
@@ -335,12 +366,27 @@ def test_t10_a_stream_that_nobody_reads_reserves_nothing(make, sim, books) -> No
     assert (books.entries, sim.journal) == ([], [])
 
 
-def test_t10_a_stream_that_breaks_off_is_settled(make, sim, books) -> None:
+@pytest.mark.parametrize("policy", [CHAT, RESPONSES], ids=["chat", "responses"])
+def test_t10_a_stream_that_breaks_off_is_settled(make, sim, books, policy) -> None:
     """An error in the middle of an answer is the consumer's, and what was used is booked as unknown."""
     sim.faults.add("sse_error")
+    tools = [ADD.metadata.to_openai_tool()]
     with pytest.raises(openai.APIError):
-        list(make(router=books).stream_chat(user("Count in 40 words.")))
+        list(make(router=books, policy=policy).stream_chat(user("Count in 40 words."), tools=tools))
     assert books.entries == [("begin", None), ("settle", None)]
+
+
+def test_t10_a_response_that_failed_is_an_error() -> None:
+    """A response.failed event, which the SDK yields like any other, is raised with its own code."""
+    error = {"code": "server_is_overloaded", "message": "Please try again later."}
+    event = ResponseFailedEvent.model_construct(
+        type="response.failed",
+        response=Response.model_construct(error=ResponseError.model_construct(**error)),
+    )
+    said = ChatResponse(message=ChatMessage(role="assistant", content=""), raw=event)
+    with pytest.raises(openai.APIError, match="Please try again later") as caught:
+        _SoFar().add(said)
+    assert caught.value.code == "server_is_overloaded"
 
 
 @pytest.mark.parametrize("policy", [CHAT, RESPONSES], ids=["chat", "responses"])
