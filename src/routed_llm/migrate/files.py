@@ -1,0 +1,182 @@
+"""Files: which are searched, how they are decoded, and how they are replaced without ever being half written."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from routed_llm.errors import RoutedError
+
+__all__ = ["MigrationError", "Walk", "decode", "encode", "replace_file"]
+
+VENDORED = frozenset(
+    {
+        "node_modules",
+        "site-packages",
+        "vendor",
+        "vendored",
+        "_vendor",
+        "third_party",
+        "__pycache__",
+        "venv",
+        "env",
+        "virtualenv",
+        "dist",
+        "build",
+        "egg-info",
+    }
+)
+"""Names of folders whose files somebody else writes."""
+
+_SKIPPED_SUFFIXES = frozenset(
+    ".png .jpg .jpeg .gif .webp .ico .pdf .zip .gz .xz .bz2 .7z .tar .whl .pyc .so .dll .exe .woff .woff2 .ttf .mp3 .mp4 "
+    ".wav .mov .parquet .bin .pt .onnx .npy .npz .pkl .db .sqlite .faiss .jar .class .o .a .avi .docx .xlsx .pptx".split()
+)
+_COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+class MigrationError(RoutedError):
+    """The search cannot begin or the files cannot be written; the last sentence says what to do."""
+
+
+class Walk:
+    """Goes through a tree, and counts what it leaves out and why.
+
+    Args:
+        root: a folder or one file.
+        vendored: whether to enter hidden, vendored and generated folders.
+
+    Attributes:
+        skipped: reason to the number of files or folders left out.
+
+    Raises:
+        MigrationError: when there is nothing at the path.
+    """
+
+    def __init__(self, root: Path, *, vendored: bool = False) -> None:
+        if not root.exists():
+            raise MigrationError(f"{root} does not exist. Name a folder or a file.")
+        self.root = root
+        self.skipped: Counter[str] = Counter()
+        self._vendored = vendored
+        self._seen: set[tuple[int, int]] = set()
+
+    def __iter__(self) -> Iterator[Path]:
+        """Give the files in a fixed order, each once; links to folders are not followed."""
+        if self.root.is_file():
+            yield self.root
+            return
+        yield from self._folder(self.root)
+
+    def _folder(self, folder: Path) -> Iterator[Path]:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:
+            self.skipped["folders that cannot be read"] += 1
+            return
+        for entry in entries:
+            if entry.is_symlink():
+                self.skipped["symbolic links"] += 1
+            elif entry.is_dir():
+                if self._entered(entry):
+                    yield from self._folder(Path(entry.path))
+            elif entry.is_file() and self._taken(entry):
+                yield Path(entry.path)
+
+    def _entered(self, entry: os.DirEntry[str]) -> bool:
+        name = entry.name
+        if name == ".git":
+            return False
+        if not self._vendored:
+            if name in VENDORED or name.endswith(".egg-info") or (Path(entry.path) / "pyvenv.cfg").exists():
+                self.skipped["vendored and generated folders"] += 1
+                return False
+            if name.startswith(".") and name not in (".github", ".streamlit", ".devcontainer"):
+                self.skipped["hidden folders"] += 1
+                return False
+        return True
+
+    def _taken(self, entry: os.DirEntry[str]) -> bool:
+        if os.path.splitext(entry.name)[1].lower() in _SKIPPED_SUFFIXES:  # noqa: PTH122 - ten thousand times
+            self.skipped["binary files"] += 1
+            return False
+        found = entry.stat()
+        if found.st_nlink > 1:
+            if (found.st_dev, found.st_ino) in self._seen:
+                self.skipped["hard links to a file seen before"] += 1
+                return False
+            self._seen.add((found.st_dev, found.st_ino))
+        return True
+
+
+def decode(data: bytes, *, python: bool) -> tuple[str, str, bytes]:
+    """Decode a file so that encoding it again gives the same bytes.
+
+    Returns:
+        The text without its byte order mark, the encoding, and the mark.
+
+    Raises:
+        ValueError: when it is not text in the encoding that it says or, without one, in UTF-8.
+    """
+    mark, encoding = b"", "utf-8"
+    for bom, name in _BOMS:
+        if data.startswith(bom):
+            mark, encoding = bom, name
+            break
+    if python and not mark:
+        encoding = _declared(data) or encoding
+    body = data[len(mark) :]
+    try:
+        text = body.decode(encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise ValueError(f"it is not {encoding} text") from error
+    if encoding == "utf-8" and "\0" in text:
+        raise ValueError("it is binary")
+    if text.encode(encoding) != body:
+        raise ValueError(f"its {encoding} text cannot be written back as it was")
+    return text, encoding, mark
+
+
+def encode(text: str, encoding: str, mark: bytes) -> bytes:
+    """Undo :func:`decode`."""
+    return mark + text.encode(encoding)
+
+
+def _declared(data: bytes) -> str | None:
+    for line in data.split(b"\n", 2)[:2]:
+        found = _COOKIE.match(line)
+        if found:
+            return found[1].decode("ascii")
+    return None
+
+
+def replace_file(path: Path, old: bytes, new: bytes) -> None:
+    """Put new content in a file's place at once, with the same permissions.
+
+    Raises:
+        MigrationError: when the file has changed since it was read, or cannot be replaced.
+    """
+    try:
+        if path.read_bytes() != old:
+            raise MigrationError(f"{path} has changed since it was read. Run the command again.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".routed")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(new)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).chmod(stat.S_IMODE(path.stat().st_mode))
+            os.replace(name, path)  # noqa: PTH105 - the atomic one, by its name
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MigrationError(f"{path}: {reason}. Nothing of it was written; make it writable.") from error

@@ -1,0 +1,142 @@
+"""Which ids retire, by the catalog's dates, and where a text names them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+from routed_llm.catalog import Catalog, Model
+from routed_llm.errors import CatalogError
+
+__all__ = ["Hit", "RetiringIds"]
+
+_WORD = r"[A-Za-z0-9_@:/.\-]"
+_PROVIDERS = ("openai", "azure_openai", "openai-chat", "openai-responses")
+_VENDOR = re.compile(r"[A-Za-z0-9_.\-]+/(?:[A-Za-z0-9_.\-]+/)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One place where a text names a retiring id.
+
+    Attributes:
+        start: the first character of the id itself.
+        end: one past its last character.
+        word: the whole identifier that the id stands in.
+        model: the catalog id of the model.
+        exact: whether the word is the id (or a fine-tune of it), not something that contains it.
+        vendor: what stands before the id with a slash (``openrouter/openai/``), or empty.
+        provider: a provider that stands before the id with a colon (``openai``), or empty.
+    """
+
+    start: int
+    end: int
+    word: str
+    model: str
+    exact: bool
+    vendor: str = ""
+    provider: str = ""
+
+
+class RetiringIds:
+    """The ids that stop answering, found in texts.
+
+    Args:
+        catalog: the models there are; the packaged ones when left out.
+        before: only ids that stop before this day; every id with a shutdown date when left out.
+    """
+
+    def __init__(self, catalog: Catalog | None = None, before: date | None = None) -> None:
+        self.catalog = Catalog.load() if catalog is None else catalog
+        self._before = before
+        names: dict[str, Model] = {}
+        for model in self.catalog:
+            for name in (model.id, *model.aliases, *model.snapshots):
+                names[name] = model
+        self._ends = {name for name, model in names.items() if self._retires(model)}
+        longest = sorted(names, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest)), re.IGNORECASE)
+        stems = sorted(self._ends, key=len)
+        shortest: list[str] = []
+        for stem in stems:
+            if not any(known in stem for known in shortest):
+                shortest.append(stem)
+        self._bytes = re.compile("|".join(map(re.escape, shortest)).encode() or rb"(?!)", re.IGNORECASE)
+
+    def within(self, data: bytes) -> bool:
+        """Say quickly whether a file may name one of the ids."""
+        return self._bytes.search(data) is not None
+
+    def find(self, text: str) -> Iterator[Hit]:
+        """Find every occurrence in a text, in order; ids that stay are passed over."""
+        for match in self._pattern.finditer(text):
+            hit = self._hit(text, match.start(), match.end())
+            if hit is not None:
+                yield hit
+
+    def model(self, name: str) -> Model | None:
+        """Return the model behind an id that retires, or None."""
+        try:
+            found = self.catalog.get(name)
+        except CatalogError:
+            return None
+        return found if self._retires(found) else None
+
+    def knows(self, name: str) -> bool:
+        """Say whether the catalog has a model of this id."""
+        return name in self.catalog
+
+    def _retires(self, model: Model) -> bool:
+        end = model.lifecycle.shutdown
+        if end is None and model.base is not None and model.base in self.catalog:
+            end = self.catalog.get(model.base).lifecycle.shutdown
+        return end is not None and (self._before is None or end < self._before)
+
+    def _hit(self, text: str, start: int, end: int) -> Hit | None:
+        word, before, after = _word(text, start, end)
+        core = word[before : len(word) - after]
+        name = core
+        exact = before == 0 and after == 0
+        vendor = provider = ""
+        if not exact:
+            head, tail = word[:before], word[len(word) - after :] if after else ""
+            if head.lower().startswith("ft:") or "/ft:" in head.lower() or head.lower().endswith("ft:"):
+                name, exact = "ft:" + core + tail, head.lower() == "ft:"
+            elif not tail and _VENDOR.fullmatch(head):
+                vendor = head
+            elif head.lower().rstrip(":") in _PROVIDERS and head.endswith(":") and not tail:
+                provider = head[:-1]
+            elif not head and self.knows(word):
+                name, exact = word, True  # a dated snapshot that the catalog does not list
+        model = self.model(name) if (exact or name.startswith("ft:")) else self.model(core)
+        if model is None:
+            return None
+        return Hit(start, end, word, model.base or model.id, exact, vendor, provider)
+
+
+def _word(text: str, start: int, end: int) -> tuple[str, int, int]:
+    """Return the identifier around a span, and how much of it stands before and after the span."""
+    left, right = start, end
+    while left > 0 and re.match(_WORD, text[left - 1]):
+        if text[left - 1] == "/" and left > 1 and text[left - 2] in "/:":
+            break
+        left -= 1
+    while right < len(text) and re.match(_WORD, text[right]):
+        right += 1
+    while right > end and text[right - 1] in ".:/-@":
+        right -= 1
+    while left < start and text[left] in ".:/@-_":
+        left += 1
+    # An escaped line end ("\\ngpt-4o") is no part of the word.
+    if left > 0 and text[left - 1] == "\\" and left < start and text[left] in "ntr":
+        left += 1
+    return text[left:right], start - left, right - end
+
+
+@lru_cache(maxsize=4)
+def shared(before: str | None) -> RetiringIds:
+    """Return the ids of the packaged catalog; made once a process for each horizon."""
+    return RetiringIds(before=None if before is None else date.fromisoformat(before))

@@ -1,0 +1,86 @@
+"""JSON with positions: every string of a document, where its characters stand, and its path."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["JsonString", "escape", "offsets", "strings"]
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s"\[\]{}:,]+', re.DOTALL)
+_PIECE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]+")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonString:
+    """A string of a JSON document.
+
+    Attributes:
+        path: the keys and places that lead to it.
+        start: where its opening quote stands.
+        end: one past its closing quote.
+        is_key: whether it is the key of an object.
+    """
+
+    path: tuple[str | int, ...]
+    start: int
+    end: int
+    is_key: bool = False
+
+
+def strings(text: str) -> Iterator[JsonString]:
+    """Give every string of a valid document with its path.
+
+    Raises:
+        ValueError: when the text is not JSON.
+    """
+    json.loads(text)  # the walk below trusts it
+    path: list[Any] = []
+    expect_key: list[bool] = []
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        mark = token[0]
+        if mark == "{":
+            path.append(None)
+            expect_key.append(True)
+        elif mark == "[":
+            path.append(0)
+            expect_key.append(False)
+        elif mark in "}]":
+            path.pop()
+            expect_key.pop()
+        elif mark == ",":
+            if isinstance(path[-1], int):
+                path[-1] += 1
+            else:
+                expect_key[-1] = True
+        elif mark == '"':
+            if expect_key and expect_key[-1]:
+                path[-1] = json.loads(token, strict=False)
+                expect_key[-1] = False
+                yield JsonString(tuple(path), match.start(), match.end(), is_key=True)
+            else:
+                yield JsonString(tuple(path), match.start(), match.end())
+
+
+def offsets(raw: str) -> list[int]:
+    """Return where each decoded character of a string's inside begins, and at last where it ends."""
+    if "\\" not in raw:
+        return list(range(len(raw) + 1))
+    places: list[int] = []
+    for match in _PIECE.finditer(raw):
+        piece = match[0]
+        if piece[0] == "\\":
+            places.append(match.start())
+        else:
+            places.extend(range(match.start(), match.end()))
+    places.append(len(raw))
+    return places
+
+
+def escape(text: str, *, ascii_only: bool) -> str:
+    """Write text as the inside of a JSON string."""
+    return json.dumps(text, ensure_ascii=ascii_only)[1:-1]

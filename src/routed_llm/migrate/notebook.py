@@ -1,0 +1,148 @@
+"""Notebooks: their code cells as one Python text; edits change characters of the cells' source only."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from routed_llm.migrate.found import Edit
+from routed_llm.migrate.jsontext import JsonString, escape, offsets, strings
+from routed_llm.migrate.views import masked
+
+__all__ = ["Notebook"]
+
+
+@dataclass(slots=True)
+class _Line:
+    """One string of a cell's source: where it stands in the view, in the file, and how it is escaped."""
+
+    start: int
+    string: JsonString
+    value: str
+    places: list[int] = field(default_factory=list)
+
+
+class Notebook:
+    """A notebook's Python.
+
+    Args:
+        raw: the notebook file's text.
+
+    Attributes:
+        text: the code of the cells that are Python, one after another.
+        kinds: for each string of the file, by where it starts: ``code``, ``markdown``, ``output`` or
+            ``other``; for a string of code that is not Python, ``shell``.
+
+    Raises:
+        ValueError: when the file is not a notebook.
+    """
+
+    def __init__(self, raw: str) -> None:
+        self._raw = raw
+        data = json.loads(raw)
+        cells = data.get("cells") if isinstance(data, dict) else None
+        if not isinstance(cells, list):
+            raise ValueError("it has no list of cells")
+        self._ascii = raw.isascii()
+        self._strings = list(strings(raw))
+        self._begins = [string.start for string in self._strings]
+        self._types = [cell.get("cell_type") if isinstance(cell, dict) else None for cell in cells]
+        by_cell: dict[int, list[JsonString]] = {}
+        for string in self._strings:
+            if self._kind(string) == "code":
+                by_cell.setdefault(int(string.path[1]), []).append(string)
+        self._lines: list[_Line] = []
+        self._shell: set[int] = set()
+        self.text = self._read(by_cell)
+        self._starts = [line.start for line in self._lines]
+
+    def _kind(self, string: JsonString) -> str:
+        path = string.path
+        if len(path) < 3 or path[0] != "cells" or string.is_key:
+            return "other"
+        kind = self._types[int(path[1])]
+        if path[2] == "source":
+            return "code" if kind == "code" else "markdown"
+        return "output" if path[2] == "outputs" else "other"
+
+    def _read(self, by_cell: dict[int, list[JsonString]]) -> str:
+        parts: list[str] = []
+        length = 0
+        for _, cell in sorted(by_cell.items()):
+            values = [json.loads(self._raw[item.start : item.end], strict=False) for item in cell]
+            code = "".join(values)
+            python = masked(code)
+            if python is None:
+                self._shell.update(item.start for item in cell)
+                continue
+            for item, value in zip(cell, values, strict=True):
+                places = offsets(self._raw[item.start + 1 : item.end - 1])
+                self._lines.append(_Line(length, item, value, places))
+                length += len(value)
+            end = "" if code.endswith("\n") else "\n"
+            parts.append(python + end)
+            length += len(end)
+        return "".join(parts)
+
+    @property
+    def unread(self) -> int:
+        """The number of strings of code cells that are not Python."""
+        return len(self._shell)
+
+    def kind_at(self, offset: int) -> str:
+        """Say what a character of the file belongs to: code, shell, markdown, output or other."""
+        index = bisect_right(self._begins, offset) - 1
+        if index < 0:
+            return "other"
+        string = self._strings[index]
+        return "shell" if string.start in self._shell else self._kind(string)
+
+    def place(self, offset: int) -> int:
+        """Return where a character of the text stands in the file's text."""
+        line = self._line(offset)
+        inside = min(max(offset - line.start, 0), len(line.places) - 1)
+        return line.string.start + 1 + line.places[inside]
+
+    def edits(self, edits: Sequence[Edit]) -> list[Edit]:
+        """Return edits of the text as edits of the file's text.
+
+        An edit over several lines is made in each of them, so that no line's quotes are touched. A line
+        that is added becomes a string of its own, as Jupyter writes them.
+        """
+        return [part for edit in edits for part in self._edit(edit)]
+
+    def _line(self, offset: int) -> _Line:
+        return self._lines[max(bisect_right(self._starts, offset) - 1, 0)]
+
+    def _edit(self, edit: Edit) -> list[Edit]:
+        first = self._line(edit.start)
+        if edit.start == first.start and edit.start == edit.end and first is not self._lines[0]:
+            before = self._lines[self._lines.index(first) - 1]
+            # What is inserted between two cells belongs to the one that has just ended.
+            if before.string.path[1] != first.string.path[1] or not before.value.endswith("\n"):
+                first = before
+        made = [Edit(self._raw_place(first, edit.start), self._raw_place(first, edit.end), self._new(first, edit))]
+        index = self._lines.index(first) + 1
+        while index < len(self._lines) and self._lines[index].start < edit.end:
+            line = self._lines[index]
+            made.append(Edit(self._raw_place(line, line.start), self._raw_place(line, edit.end), ""))
+            index += 1
+        return made
+
+    def _raw_place(self, line: _Line, offset: int) -> int:
+        inside = min(max(offset - line.start, 0), len(line.value))
+        return line.string.start + 1 + line.places[inside]
+
+    def _new(self, line: _Line, edit: Edit) -> str:
+        written = escape(edit.new, ascii_only=self._ascii)
+        if "\\n" not in written or not isinstance(line.string.path[-1], int):
+            return written
+        return written.replace("\\n", '\\n"' + self._between(line) + '"')
+
+    def _between(self, line: _Line) -> str:
+        """Return what separates two strings of a source in this file."""
+        start = line.string.start
+        lead = self._raw[self._raw.rfind("\n", 0, start) + 1 : start]
+        return ",\n" + lead if not lead.strip() else ", "

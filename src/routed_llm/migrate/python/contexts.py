@@ -1,0 +1,172 @@
+"""What a string that holds a retiring id is there for, when no known constructor takes it."""
+
+from __future__ import annotations
+
+import re
+
+import libcst as cst
+
+from routed_llm.migrate.found import Kind
+from routed_llm.migrate.ids import Hit
+from routed_llm.migrate.python.tree import Tree, dotted, text_of
+
+__all__ = ["of_string", "of_word"]
+
+Verdict = tuple[Kind, str]
+
+_RAW_CHAT = re.compile(r"(chat\.completions|(^|\.)completions|ChatCompletion|chat_completion)\.(create|parse|stream|acreate)$")
+_RAW_RESPONSES = re.compile(r"(^|\.)responses\.(create|parse|stream|connect)$")
+_RAW_OTHER = re.compile(
+    r"(fine_tuning\.jobs|batches|assistants|threads\.runs|images|audio\.\w+|realtime\.\w+)\.\w+$"
+)
+_SPEAKS = re.compile(
+    r"(^|\.)(print|log|debug|info|warning|warn|error|exception|critical|write|echo|markdown|caption|fail|skip|"
+    r"add_argument|title|header|subheader|success|format)$"
+)
+_MODEL_KEY = re.compile(r"(^|[_\-.])(model|models|llm|engine|deployment|model_?name|model_?id|id)($|[_\-.])", re.IGNORECASE)
+_COUNTS = re.compile(r"(encoding_for_model|num_tokens|get_encoding|Tokenizer|tokenizer|count_tokens)")
+
+RESPONSES_ADVICE = "Ask Router().decide(read_openai(body)) what to send, or name a model that stays"
+
+
+def of_word(hit: Hit) -> Verdict | None:
+    """Classify by the word alone: another identifier, or another vendor's name."""
+    if hit.vendor:
+        return Kind.KEEP, f"{hit.word} is a gateway's name for it; when it stops there is for {hit.vendor[:-1]} to say"
+    if not hit.exact and not hit.provider:
+        return Kind.NEVER, f"{hit.word} is another identifier that contains the id"
+    return None
+
+
+def of_string(tree: Tree, node: cst.SimpleString | cst.FormattedStringText, hit: Hit) -> Verdict:
+    """Classify an occurrence inside a string literal."""
+    if isinstance(node, cst.FormattedStringText):
+        return _formatted(tree, node, hit)
+    value = text_of(node)
+    if isinstance(tree.parent(node), cst.Expr):
+        return Kind.KEEP, "it stands in a docstring or a bare text"
+    if value is None or value.strip() != hit.word:
+        return of_word(hit) or (Kind.KEEP, "it stands in a longer text") if _prose(value) else _embedded(hit)
+    return of_word(hit) or _by_use(tree, node)
+
+
+def _prose(value: str | None) -> bool:
+    return value is None or bool(re.search(r"\s", value.strip()))
+
+
+def _embedded(hit: Hit) -> Verdict:
+    return of_word(hit) or (
+        Kind.REPORT,
+        f"{hit.word} stands in a longer value. Look at what reads it, and name a model that stays.",
+    )
+
+
+def _formatted(tree: Tree, node: cst.FormattedStringText, hit: Hit) -> Verdict:
+    if _prose(node.value):
+        return Kind.KEEP, "it stands in a longer text"
+    verdict = of_word(hit)
+    if verdict is not None and verdict[0] is Kind.KEEP:
+        return verdict
+    return Kind.REPORT, "the id is put together in an f-string. Write the ids out, then run this again."
+
+
+def _by_use(tree: Tree, node: cst.SimpleString) -> Verdict:
+    """Go outwards from the literal until something says what it is for."""
+    inner: cst.CSTNode = node
+    for outer in tree.ancestors(node):
+        verdict = _step(tree, inner, outer)
+        if verdict is not None:
+            return verdict
+        if isinstance(outer, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+            break
+        inner = outer
+    return Kind.REPORT, "nothing here says what it is for. Look at it, and name a model that stays if it is called."
+
+
+def _step(tree: Tree, inner: cst.CSTNode, outer: cst.CSTNode) -> Verdict | None:
+    if isinstance(outer, (cst.Comparison, cst.ComparisonTarget, cst.MatchValue)):
+        return Kind.KEEP, "it is compared with something"
+    if isinstance(outer, cst.Assert):
+        return Kind.KEEP, "it is compared with something"
+    if isinstance(outer, cst.DictElement):
+        return _entry(tree, inner, outer)
+    if isinstance(outer, cst.SubscriptElement):
+        holder = tree.around(outer, cst.Subscript)
+        if holder is not None and dotted(holder.value).split(".")[-1] == "Literal":
+            return Kind.KEEP, "it is one of the values that a type allows"
+        return Kind.KEEP, "it is looked up in a table"
+    if isinstance(outer, cst.Arg):
+        return _argument(tree, outer)
+    if isinstance(outer, (cst.List, cst.Set, cst.Tuple)):
+        return _collection(tree, outer)
+    if isinstance(outer, (cst.Assign, cst.AnnAssign, cst.NamedExpr)):
+        return _assigned(tree, outer)
+    if isinstance(outer, cst.Param):
+        return (
+            Kind.REPORT,
+            f"it is the default of {outer.name.value}, which reaches no constructor known here. "
+            "Look at what is done with it.",
+        )
+    if isinstance(outer, cst.Return):
+        return Kind.REPORT, "a function returns it. Look at what its callers do with it."
+    return None
+
+
+def _entry(tree: Tree, inner: cst.CSTNode, outer: cst.DictElement) -> Verdict | None:
+    if inner is outer.key:
+        return Kind.KEEP, "it is a key of a table, such as one of prices or limits"
+    table = tree.parent(outer)
+    keys = [text_of(item.key) for item in table.elements if isinstance(item, cst.DictElement)] if isinstance(table, cst.Dict) else []
+    key = text_of(outer.key)
+    if key is not None and _MODEL_KEY.search(key):
+        where = "messages" in keys or "input" in keys
+        if where:
+            return Kind.REPORT, f"it is the model of a request's body. {RESPONSES_ADVICE}."
+        return Kind.REPORT, f"it is the value of {key!r} in a dictionary. Look at what reads it."
+    return Kind.REPORT, "it is a value in a table. Look at what is done with it."
+
+
+def _argument(tree: Tree, outer: cst.Arg) -> Verdict | None:
+    call = tree.parent(outer)
+    if not isinstance(call, cst.Call):
+        return None
+    name = dotted(call.func)
+    known = next(iter(sorted(tree.names(call.func))), name)
+    if name.endswith((".startswith", ".endswith", ".replace", ".count", ".index", ".find")):
+        return Kind.KEEP, "it is compared with something"
+    if _COUNTS.search(name):
+        return Kind.KEEP, f"{name}() counts tokens by it and calls no model"
+    if _RAW_CHAT.search(name):
+        return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. {RESPONSES_ADVICE}."
+    if _RAW_RESPONSES.search(name):
+        return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. {RESPONSES_ADVICE}."
+    if _RAW_OTHER.search(name):
+        return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. Name a model that stays."
+    if _SPEAKS.search(name) and (outer.keyword is None or outer.keyword.value in ("help", "text")):
+        return Kind.KEEP, f"{name}() shows it to a reader"
+    what = outer.keyword.value if outer.keyword is not None else "argument"
+    if name.endswith((".get", "getenv")):
+        return Kind.REPORT, "it is the default of a setting that reaches no constructor known here. Look at what reads it."
+    return Kind.REPORT, f"it is the {what} of {known or 'a call'}(), which has no routed counterpart. Name a model that stays."
+
+
+def _collection(tree: Tree, outer: cst.List | cst.Set | cst.Tuple) -> Verdict | None:
+    up = tree.parent(outer)
+    if isinstance(up, cst.ComparisonTarget) or isinstance(up, cst.Comparison):
+        return Kind.KEEP, "it is compared with something"
+    holder = tree.around(outer, cst.Subscript)
+    if holder is not None and dotted(holder.value).split(".")[-1] == "Literal":
+        return Kind.KEEP, "it is one of the values that a type allows"
+    return (
+        Kind.REPORT,
+        "it is one of a list of models. Take it out when it stops, or offer a routed model in its place.",
+    )
+
+
+def _assigned(tree: Tree, outer: cst.Assign | cst.AnnAssign | cst.NamedExpr) -> Verdict:
+    target = outer.targets[0].target if isinstance(outer, cst.Assign) else outer.target
+    name = dotted(target) or "a variable"
+    return (
+        Kind.REPORT,
+        f"it is assigned to {name}, which reaches no constructor known here. Look at what is done with it.",
+    )

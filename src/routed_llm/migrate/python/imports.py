@@ -1,0 +1,173 @@
+"""Imports: the new name next to the old one, and the old one gone where nothing uses it any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import libcst as cst
+from libcst.metadata import ImportAssignment
+
+from routed_llm.migrate.found import Edit
+from routed_llm.migrate.python.tree import Tree
+from routed_llm.migrate.rules.base import NewName
+
+__all__ = ["Wanted", "collision", "tidy"]
+
+Wanted = tuple[cst.BaseExpression, NewName]
+"""An expression whose import tells where the new name is imported, and that name."""
+
+_Statement = cst.Import | cst.ImportFrom
+
+
+def collision(tree: Tree, anchor: cst.BaseExpression, new: NewName) -> str | None:
+    """Say why the new name cannot be imported next to the import of an expression, or None."""
+    root = _root(anchor)
+    if root is None:
+        return "it is not called by an imported name. Rewrite it by hand."
+    imports = _imports(tree, root)
+    if not imports or len(imports) != len(tree.assignments(root)):
+        return "its name is also bound to something that is not an import. Rewrite it by hand."
+    for statement in imports:
+        if not isinstance(tree.parent(statement), cst.SimpleStatementLine):
+            return "its import shares a line with other code. Put the import on a line of its own."
+        if isinstance(statement.names, cst.ImportStar):
+            return "it comes from an import of *. Import it by name."
+    scope = tree.scope(root)
+    for item in scope[new.name] if scope is not None else ():
+        ours = isinstance(item, ImportAssignment) and _module(item.node) == new.module
+        if not ours:
+            return f"{new.name} is the name of something else here. Rename that first."
+    return None
+
+
+def tidy(tree: Tree, wanted: Iterable[Wanted], swapped: Iterable[cst.BaseExpression]) -> list[Edit]:
+    """Return the edits of the imports.
+
+    Args:
+        tree: the module.
+        wanted: what has to be imported, and where.
+        swapped: the expressions whose text is replaced, so that they use their import no more.
+    """
+    spans = [tree.span(node) for node in swapped]
+    statements: dict[_Statement, tuple[set[str], dict[str, NewName]]] = {}
+    for anchor, new in wanted:
+        root = _root(anchor)
+        for statement in _imports(tree, root) if root is not None else ():
+            names, news = statements.setdefault(statement, (set(), {}))
+            names.add(root.value if root is not None else "")
+            news[new.module] = new
+    edits: list[Edit] = []
+    done: set[tuple[int, str]] = set()
+    for statement in sorted(statements, key=lambda item: tree.span(item)[0]):
+        names, news = statements[statement]
+        gone = {name for name in names if _unused(tree, statement, name, spans)}
+        block = id(tree.parent(tree.parent(statement) or statement))
+        fresh = [
+            new for _, new in sorted(news.items()) if (block, new.module) not in done and not _has(tree, block, new)
+        ]
+        done.update((block, new.module) for new in fresh)
+        edits.extend(_change(tree, statement, gone, fresh))
+    return edits
+
+
+def _root(node: cst.BaseExpression) -> cst.Name | None:
+    current: cst.CSTNode = node
+    while isinstance(current, cst.Attribute):
+        current = current.value
+    return current if isinstance(current, cst.Name) else None
+
+
+def _imports(tree: Tree, root: cst.Name) -> list[_Statement]:
+    found = []
+    for item in tree.assignments(root):
+        if isinstance(item, ImportAssignment) and isinstance(item.node, (cst.Import, cst.ImportFrom)):
+            found.append(item.node)
+    return found
+
+
+def _module(node: cst.CSTNode) -> str:
+    if not isinstance(node, cst.ImportFrom) or node.module is None:
+        return ""
+    return cst.Module([]).code_for_node(node.module)
+
+
+def _bound(alias: cst.ImportAlias) -> str:
+    if alias.asname is not None:
+        return cst.Module([]).code_for_node(alias.asname.name)
+    return cst.Module([]).code_for_node(alias.name).split(".")[0]
+
+
+def _unused(tree: Tree, statement: _Statement, name: str, spans: list[tuple[int, int]]) -> bool:
+    if name in tree.exported:
+        return False
+    scope = tree.scope(statement)
+    for item in scope[name] if scope is not None else ():
+        for access in item.references:
+            start, end = tree.span(access.node)
+            if not any(first <= start and end <= last for first, last in spans):
+                return False
+    return True
+
+
+def _has(tree: Tree, block: int, new: NewName) -> bool:
+    """Say whether the same block imports the new name already."""
+    for statement, parent in tree.parents.items():
+        if isinstance(statement, cst.ImportFrom) and _module(statement) == new.module:
+            outer = tree.parent(parent)
+            names = [] if isinstance(statement.names, cst.ImportStar) else list(statement.names)
+            if id(outer) in (block, id(tree.module)) and any(_bound(alias) == new.name for alias in names):
+                return True
+    return False
+
+
+def _change(tree: Tree, statement: _Statement, gone: set[str], fresh: list[NewName]) -> list[Edit]:
+    assert not isinstance(statement.names, cst.ImportStar)  # noqa: S101 - collision() has refused it
+    aliases = list(statement.names)
+    start, end = tree.span(statement)
+    lines = [f"from {new.module} import {new.name}" for new in fresh]
+    indent = tree.text[tree.text.rfind("\n", 0, start) + 1 : start]
+    newline = _newline(tree, end)
+    leaving = [alias for alias in aliases if _bound(alias) in gone]
+    if len(leaving) == len(aliases):
+        if lines:
+            return [Edit(start, end, (newline + indent).join(lines))]
+        return [_whole_line(tree, start, end)]
+    edits = [_remove(tree, aliases, alias) for alias in leaving]
+    if lines:
+        place = _line_end(tree.text, end)
+        edits.append(Edit(place, place, "".join(newline + indent + line for line in lines)))
+    return edits
+
+
+def _remove(tree: Tree, aliases: list[cst.ImportAlias], alias: cst.ImportAlias) -> Edit:
+    place = aliases.index(alias)
+    if place + 1 < len(aliases):
+        return Edit(tree.span(alias)[0], tree.span(aliases[place + 1])[0], "")
+    previous = aliases[place - 1]
+    last = alias.asname.name if alias.asname is not None else alias.name
+    before = previous.asname.name if previous.asname is not None else previous.name
+    return Edit(tree.span(before)[1], tree.span(last)[1], "")
+
+
+def _whole_line(tree: Tree, start: int, end: int) -> Edit:
+    text = tree.text
+    first = text.rfind("\n", 0, start) + 1
+    last = text.find("\n", end)
+    last = len(text) if last < 0 else last + 1
+    if text[first:start].strip() or text[end:last].strip():
+        return Edit(start, end, "pass")
+    return Edit(first, last, "")
+
+
+def _line_end(text: str, place: int) -> int:
+    end = text.find("\n", place)
+    if end < 0:
+        return len(text)
+    return end - 1 if text[end - 1] == "\r" else end
+
+
+def _newline(tree: Tree, place: int) -> str:
+    end = tree.text.find("\n", place)
+    if end > 0:
+        return "\r\n" if tree.text[end - 1] == "\r" else "\n"
+    return tree.module.default_newline

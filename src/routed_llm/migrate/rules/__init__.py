@@ -1,0 +1,32 @@
+"""The rules: one rule, one code, one file, one table of cases in the tests."""
+
+from __future__ import annotations
+
+from routed_llm.migrate.rules import (
+    rm001_chat_openai,
+    rm002_init_chat_model,
+    rm003_llama_index_openai,
+    rm004_llama_index_responses,
+    rm005_subclass,
+    rm006_partial,
+    rm007_agent_model,
+)
+from routed_llm.migrate.rules.base import LANGCHAIN, LLAMA_INDEX, NewName, Rule, Swap
+
+__all__ = ["CODES", "LANGCHAIN", "LLAMA_INDEX", "RULES", "NewName", "Rule", "Swap"]
+
+RULES: tuple[Rule, ...] = (
+    rm001_chat_openai.RULE,
+    rm002_init_chat_model.RULE,
+    rm003_llama_index_openai.RULE,
+    rm004_llama_index_responses.RULE,
+    rm005_subclass.RULE,
+    rm006_partial.RULE,
+    rm007_agent_model.RULE,
+)
+
+CODES: dict[str, str] = {
+    **{rule.code: rule.title for rule in RULES},
+    "RM020": "dependency files get the routed packages",
+    "RM021": "ids that --map renames",
+}

@@ -1,0 +1,142 @@
+"""What a rule is: it recognises one way of naming a model and says what becomes of it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import libcst as cst
+
+from routed_llm.migrate.found import Edit
+from routed_llm.migrate.python.tree import Tree, text_of
+
+__all__ = ["LANGCHAIN", "LLAMA_INDEX", "UNKNOWN", "NewName", "Rule", "Swap", "arguments", "elsewhere", "without"]
+
+UNKNOWN = "<not a literal>"
+"""Stands for the value of a keyword that is no literal."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewName:
+    """A class to import, and the distribution that has it."""
+
+    module: str
+    name: str
+    distribution: str
+
+
+LANGCHAIN = NewName("langchain_routed", "RoutedChatModel", "langchain-routed")
+LLAMA_INDEX = NewName("llama_index.llms.routed", "RoutedLLM", "llama-index-llms-routed")
+
+
+@dataclass(slots=True, kw_only=True)
+class Swap:
+    """One place that a rule recognises.
+
+    Attributes:
+        rule: the rule's code.
+        node: the call or class.
+        name: what is called or subclassed, as it is written.
+        new: what it becomes.
+        model: the expression that gives the model, or None.
+        replaced: expressions whose text becomes the new name.
+        edits: further edits that belong to the same rewrite.
+        parameters: the call's keywords with their literal values.
+        blocked: why it is not rewritten, or None.
+    """
+
+    rule: str
+    node: cst.CSTNode
+    name: str
+    new: NewName
+    model: cst.BaseExpression | None
+    replaced: list[cst.BaseExpression] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    blocked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        code: such as ``RM001``.
+        title: what it rewrites, in a few words.
+        match: takes a module and one of its calls or classes, and gives what it recognises there.
+    """
+
+    code: str
+    title: str
+    match: Callable[[Tree, cst.Call | cst.ClassDef], Swap | None]
+
+
+def arguments(tree: Tree, call: cst.Call, positional: Iterable[str] = ()) -> tuple[dict[str, cst.Arg], bool]:
+    """Return a call's arguments by name, and whether it also passes some with ``*`` or ``**``."""
+    names = list(positional)
+    found: dict[str, cst.Arg] = {}
+    starred = False
+    for place, item in enumerate(call.args):
+        if item.star:
+            if item.star == "**" and _spread(tree, item, found):
+                continue
+            starred = True
+        elif item.keyword is not None:
+            found[item.keyword.value] = item
+        elif place < len(names):
+            found[names[place]] = item
+        else:
+            starred = True
+    return found, starred
+
+
+def _spread(tree: Tree, item: cst.Arg, found: dict[str, cst.Arg]) -> bool:
+    """Read ``**{...}`` written in place."""
+    if not isinstance(item.value, cst.Dict):
+        return False
+    for entry in item.value.elements:
+        key = text_of(entry.key) if isinstance(entry, cst.DictElement) else None
+        if key is None:
+            return False
+        found[key] = cst.Arg(value=entry.value)
+    return True
+
+
+def literals(tree: Tree, items: Mapping[str, cst.Arg]) -> dict[str, Any]:
+    """Return the literal values of arguments; :data:`UNKNOWN` for the others."""
+    values: dict[str, Any] = {}
+    for name, item in items.items():
+        try:
+            values[name] = ast.literal_eval(tree.source(item.value))
+        except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+            values[name] = UNKNOWN
+    return values
+
+
+_ELSEWHERE = ("base_url", "openai_api_base", "api_base", "azure_endpoint")
+
+
+def elsewhere(values: Mapping[str, Any]) -> str | None:
+    """Say why a call goes to another server than OpenAI's, or None when it does not."""
+    for name in _ELSEWHERE:
+        value = values.get(name)
+        if value is None or (isinstance(value, str) and "api.openai.com" in value):
+            continue
+        return (
+            f"{name} sends it to another server, which may not have the other models. "
+            "Rewrite it by hand if that server is a proxy for OpenAI."
+        )
+    return None
+
+
+def without(tree: Tree, call: cst.Call, item: cst.Arg) -> Edit:
+    """Return the edit that takes an argument out of a call, with its comma."""
+    place = call.args.index(item)
+    start, end = tree.span(item)
+    if place + 1 < len(call.args):
+        return Edit(start, tree.span(call.args[place + 1])[0], "")
+    if place:
+        return Edit(tree.span(call.args[place - 1].value)[1], tree.span(item.value)[1], "")
+    return Edit(start, end, "")
