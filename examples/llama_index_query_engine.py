@@ -34,8 +34,8 @@ def document() -> str:
     return " ".join(entries)
 
 
-def ask(llm: LLM, index: SummaryIndex, sim: Simulator, name: str) -> None:
-    """Ask one question of the whole document and say what it took."""
+def ask(llm: LLM, index: SummaryIndex, sim: Simulator, name: str) -> int:
+    """Ask one question of the whole document, say what it took, and return how many requests were refused."""
     sim.reset()
     with record_routing() as log:
         index.as_query_engine(llm=llm, response_mode=ResponseMode.COMPACT).query(QUESTION)
@@ -45,10 +45,11 @@ def ask(llm: LLM, index: SummaryIndex, sim: Simulator, name: str) -> None:
     )
     for record in log:
         print(f"  {record['model']} at effort {record['effort']} for ${record['cost']}: {record['why']}")
+    return len(sim.refused)
 
 
-def main() -> None:
-    """Ask with the class the program had before, with RoutedLLM, and send the whole document at once."""
+def main() -> int:
+    """Ask with the class the program had before, then with RoutedLLM; return what the latter had refused."""
     text = document()
     splitter = SentenceSplitter(chunk_size=1024, chunk_overlap=0)
     index = SummaryIndex.from_documents([Document(text=text)], transformations=[splitter])
@@ -57,11 +58,12 @@ def main() -> None:
         plain = OpenAI(model="gpt-4o", api_base=sim.url, api_key="simulated")
         routed = RoutedLLM(model="gpt-4o", api_base=sim.url, api_key="simulated", router=router)
         ask(plain, index, sim, 'OpenAI(model="gpt-4o")')
-        ask(routed, index, sim, 'RoutedLLM(model="gpt-4o")')
+        refused = ask(routed, index, sim, 'RoutedLLM(model="gpt-4o")')
         decision = routed.explain(f"{text}\n\n{QUESTION}")
         print(f"The whole document in one prompt would go to {decision.model}: {decision.why}")
         for reason in decision.reasons_against("gpt-4o")[:1]:
             print(f"  and not to gpt-4o: {reason.text}")
+    return refused
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def test_the_demo_runs_as_a_user_would(subtests: pytest.Subtests) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     demo = json.loads(done.stdout)
     assert demo["refused"] == {"routed": 0, "plain": len(REFUSED_PLAIN)}
-    assert demo["llama_index"]["refused"] == 0
+    assert demo["llama_index"]["skipped"] is None
+    assert "RoutedLLM" in demo["llama_index"]["text"]
     assert len(demo["cases"]) == len(CASES) >= 14
     for case, shown in zip(CASES, demo["cases"], strict=True):
         with subtests.test(case.title):

@@ -30,9 +30,7 @@ def run(asked: argparse.Namespace) -> int:
             pairs.append(run_case(case, simulator, at))
             if screen is not None:
                 screen.case(number, pairs[-1])
-        simulator.at = at
-        simulator.reset()
-        engine = run_query_engine(simulator)
+        engine = run_query_engine()
     if screen is not None:
         screen.end(pairs, engine)
     else:

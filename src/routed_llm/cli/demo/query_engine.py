@@ -1,21 +1,15 @@
-"""The demo's last part: the LlamaIndex example of the repository, on the same simulator."""
+"""The demo's last part: the LlamaIndex example of the repository."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
 import runpy
 from dataclasses import dataclass
-from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import routed_llm
-
-if TYPE_CHECKING:
-    from routed_llm.simulator import Simulator
 
 __all__ = ["EngineOutcome", "run_query_engine"]
 
@@ -29,36 +23,28 @@ class EngineOutcome:
     Attributes:
         skipped: why it was not run, or None.
         text: what it printed.
-        sent: requests that reached the simulator.
-        refused: those of them that broke a rule of the API.
-        billed: US dollars in the simulator's journal.
+        refused: routed requests that its simulator refused.
     """
 
     skipped: str | None = None
     text: str = ""
-    sent: int = 0
     refused: int = 0
-    billed: Decimal = Decimal(0)
 
 
-def run_query_engine(simulator: Simulator) -> EngineOutcome:
-    """Run the example's `main()` against the simulator, if it and LlamaIndex are there.
-
-    Args:
-        simulator: where the example's requests go, by the variables that OpenAI's SDK reads.
-    """
+def run_query_engine() -> EngineOutcome:
+    """Run the example's `main()`, which has a simulator of its own, if it and LlamaIndex are there."""
     if not EXAMPLE.is_file():
         return EngineOutcome(skipped="LlamaIndex: left out, the example is in the repository only.")
-    if find_spec("llama_index") is None or find_spec("llama_index.llms.routed") is None:
+    if not _installed("llama_index.llms.routed"):
         return EngineOutcome(skipped="LlamaIndex: left out, `pip install llama-index-llms-routed` adds it.")
-    os.environ["OPENAI_BASE_URL"] = os.environ["OPENAI_API_BASE"] = simulator.url
-    os.environ["OPENAI_API_KEY"] = "simulated"
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        runpy.run_path(str(EXAMPLE))["main"]()
-    return EngineOutcome(
-        text=printed.getvalue(),
-        sent=len(simulator.journal),
-        refused=len(simulator.refused),
-        billed=simulator.billed,
-    )
+        refused: int = runpy.run_path(str(EXAMPLE))["main"]()
+    return EngineOutcome(text=printed.getvalue(), refused=refused)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # one of the packages that it stands in
+        return False

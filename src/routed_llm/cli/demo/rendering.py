@@ -55,6 +55,8 @@ class Screen:
 
     def end(self, pairs: Sequence[Pair], engine: EngineOutcome) -> None:
         """Print the LlamaIndex part and the sums."""
+        if engine.skipped is None:
+            self._out.print("LlamaIndex: a query engine over one long document", style="bold")
         self._out.print(engine.skipped or engine.text.rstrip())
         self._out.rule(style="dim")
         for line in _sums(pairs, engine):
@@ -147,9 +149,7 @@ def data(pairs: Sequence[Pair], engine: EngineOutcome, at: date) -> dict[str, An
         "llama_index": {
             "skipped": engine.skipped,
             "text": engine.text,
-            "sent": engine.sent,
             "refused": engine.refused,
-            "billed": str(engine.billed),
         },
         "refused": {
             "routed": sum(pair.routed.refused for pair in pairs) + engine.refused,
