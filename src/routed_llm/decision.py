@@ -37,7 +37,7 @@ _SENTENCES: Mapping[str, str] = {
     "builtin_tool": "{model} does not offer the {tool} tool on {endpoint}",
     "structured": "{model} does not offer {kind}",
     "parameter": "{model} refuses {parameter} on {endpoint}",
-    "parameter_value": "{model} refuses {parameter}={value} on {endpoint}; it takes {only}",
+    "parameter_value": "{model} refuses {parameter}={value!r} on {endpoint}; it takes {only}",
     "parameter_items": "{model} takes at most {most} items of {parameter}, not {items}",
     "parameter_absent": "{endpoint} has no {parameter}",
     "parameter_effort": "{model} takes {parameter} on {endpoint} only with effort none",

@@ -318,11 +318,13 @@ def _refusals_at(row: Row, picked: Picked, scene: Scene) -> tuple[Reason, ...]:
 
 
 def _first_reasons(candidates: tuple[Candidate, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    """Say of each model why the configuration of it that came closest was refused."""
+    closest: dict[str, tuple[Reason, ...]] = {}
     for candidate in candidates:
-        if candidate.model not in found:
-            found[candidate.model] = candidate.reasons[0].text
-    return found
+        kept = closest.get(candidate.model)
+        if kept is None or len(candidate.reasons) < len(kept):
+            closest[candidate.model] = candidate.reasons
+    return {model: reasons[0].text for model, reasons in closest.items()}
 
 
 def _beaten(row: Row, picked: Picked, scene: Scene, text_tokens: int) -> Reason:
@@ -362,8 +364,14 @@ def _why(picked: Picked, scene: Scene) -> str:
         "stays": f"stays with {model}: a switch would save too little for the cached prefix it loses",
         "switch": f"leaves {previous.model if previous else ''} for {model}: "
         "the turns to come save more than the cached prefix is worth",
+        "only": f"the pool holds no model but {model}{_nearest_effort(row, scene)}",
     }
     return said.get(picked.because) or _why_first(picked, scene)
+
+
+def _nearest_effort(row: Row, scene: Scene) -> str:
+    asked = scene.facts.effort or scene.setting.policy.effort
+    return "" if asked == row.at.effort else f"; its nearest effort to {asked} is {row.at.effort}"
 
 
 def _why_first(picked: Picked, scene: Scene) -> str:
