@@ -67,4 +67,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(1 if main() else 0)

@@ -74,9 +74,9 @@ class Books(Router):
         super().__init__(**kwargs)
         self.entries: list[tuple[str, Any]] = []
 
-    def begin(self, decision: Decision, **kwargs: Any) -> Run:
+    def begin(self, decision: Decision) -> Run:
         """Open the books for a call, and note it."""
-        return _Noted(super().begin(decision, **kwargs), self.entries)  # type: ignore[return-value]
+        return _Noted(super().begin(decision), self.entries)  # type: ignore[return-value]
 
 
 class _Noted:
@@ -91,6 +91,12 @@ class _Noted:
     def cancel(self) -> None:
         self._entries.append(("cancel", None))
         self._run.cancel()
+
+    async def asettle(self, usage: Any, *, served: str | None = None) -> dict[str, Any]:
+        return self.settle(usage, served=served)
+
+    async def acancel(self) -> None:
+        self.cancel()
 
 
 @pytest.fixture

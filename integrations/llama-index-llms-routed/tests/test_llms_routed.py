@@ -17,7 +17,17 @@ from llama_index.core.llms import ChatMessage
 from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed import RoutedLLM, RoutingDecisionEvent, record_routing
 
-from routed_llm import Catalog, CatalogError, Decision, NoModelFits, Policy, PolicyError, Router
+from routed_llm import (
+    Budget,
+    BudgetExceeded,
+    Catalog,
+    CatalogError,
+    Decision,
+    NoModelFits,
+    Policy,
+    PolicyError,
+    Router,
+)
 
 from .conftest import TODAY
 
@@ -95,6 +105,37 @@ def test_a_model_given_to_a_call_is_used_for_it(make, sim) -> None:
     assert llm.chat(HELLO, model="gpt-4.1").additional_kwargs["routing"]["model"] == "gpt-4.1"
     assert llm.chat(HELLO).additional_kwargs["routing"]["model"] != "gpt-4.1"
     assert sim.journal[0].model == "gpt-4.1"
+
+
+def test_a_policy_given_to_a_call_is_used_for_it(make, sim) -> None:
+    """`routing=` changes the policy of one call, in part or whole, and is not sent."""
+    llm = make(policy={"exclude": ["gpt-5.6*"]})
+    kept = llm.chat(HELLO, routing={"exclude": ["gpt-5*"]}).additional_kwargs["routing"]["model"]
+    assert not kept.startswith("gpt-5")
+    assert llm.explain(HELLO, routing=Policy(models=["gpt-4.1"], at_least=None)).model == "gpt-4.1"
+    assert "routing" not in sim.journal[0].body
+    with pytest.raises(PolicyError) as caught:
+        llm.chat(HELLO, routing="cheap")
+    assert str(caught.value) == "routing is a str. Give a dict of Policy keywords or a Policy."
+
+
+def test_budgets_hold_in_both_kinds_of_code(make, sim) -> None:
+    """A budget of the router is drawn on by each call, and stops the one that it cannot pay."""
+    router = Router(clock=lambda: TODAY, budgets=Budget(per_day="0.002"))
+    llm = make(router=router)
+    remaining = llm.chat(HELLO).additional_kwargs["routing"]["remaining"]
+    assert remaining
+
+    async def spend() -> None:
+        for _ in range(40):
+            await llm.achat(HELLO)
+
+    with pytest.raises(BudgetExceeded):
+        asyncio.run(spend())
+    assert 1 < len(sim.journal) < 40
+    assert float(sim.billed) <= 0.002
+    with pytest.raises(BudgetExceeded):
+        llm.stream_chat(HELLO)
 
 
 def test_explain_sends_nothing(make, sim) -> None:

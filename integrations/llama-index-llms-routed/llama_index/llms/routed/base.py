@@ -32,7 +32,7 @@ from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
 from typing_extensions import override
 
-from routed_llm import Catalog, Decision, Policy, Request, Router
+from routed_llm import Catalog, Decision, Policy, PolicyError, Request, Router
 
 __all__ = ["RoutedLLM"]
 
@@ -48,7 +48,8 @@ class RoutedLLM(CarefulOpenAI):
 
     It takes every argument of :class:`llama_index.llms.openai.OpenAI` and those below. ``model`` is the
     baseline: the model that the program was written for, which the quality floor refers to and whose name
-    ``metadata`` reports. A ``model=`` given to a single call is used for that call.
+    ``metadata`` reports. A ``model=`` given to a single call is used for that call; ``routing=`` (a Policy,
+    or some of its keywords) changes the policy for that call.
 
     Args:
         model: the baseline; the policy's own when left out.
@@ -177,18 +178,18 @@ class RoutedLLM(CarefulOpenAI):
     @override
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         call = await self._aroute(messages, kwargs)
-        with call.sending():
+        async with call.asending():
             answer: ChatResponse = await call.delegate.achat(call.messages, **call.kwargs)
-        return call.finished(answer)
+        return await call.afinished(answer)
 
     @override
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         call = await self._aroute([ChatMessage(prompt)], kwargs)
-        with call.sending():
+        async with call.asending():
             answer: CompletionResponse = await call.delegate.acomplete(
                 prompt, formatted=formatted, **call.kwargs
             )
-        return call.finished(answer)
+        return await call.afinished(answer)
 
     @override
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
@@ -227,14 +228,14 @@ class RoutedLLM(CarefulOpenAI):
         """
         asked = [ChatMessage(messages)] if isinstance(messages, str) else messages
         request = self._read(asked, self._given(kwargs), stream=bool(kwargs.get("stream")))
-        return self._router().explain(request, policy=self._policy())
+        return self._router().explain(request, policy=self._policy(kwargs.get("routing")))
 
     def _route(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> RoutedCall:
         given = self._given(kwargs)
         router, request = self._router(), self._read(messages, given, stream=stream)
-        decision = router.decide(request, policy=self._policy())
+        decision = router.decide(request, policy=self._policy(kwargs.get("routing")))
         return self._call(
             router,
             decision,
@@ -249,7 +250,7 @@ class RoutedLLM(CarefulOpenAI):
     ) -> RoutedCall:
         given = self._given(kwargs)
         router, request = self._router(), self._read(messages, given, stream=stream)
-        decision = await router.adecide(request, policy=self._policy())
+        decision = await router.adecide(request, policy=self._policy(kwargs.get("routing")))
         return self._call(
             router,
             decision,
@@ -300,9 +301,19 @@ class RoutedLLM(CarefulOpenAI):
     def _router(self) -> Router:
         return self.router if self.router is not None else self._own.get(self.catalog)
 
-    def _policy(self) -> Policy:
+    def _policy(self, override: Any = None) -> Policy:
         policy = self.policy or (self.router.policy if self.router is not None else _DEFAULT_POLICY)
-        return self._own.policy(policy, self.model)
+        wanted = self._own.policy(policy, self.model)
+        if override is None:
+            return wanted
+        if isinstance(override, Policy):
+            return override
+        if isinstance(override, Mapping):
+            return wanted.replace(**override)
+        raise PolicyError(
+            f"routing is a {type(override).__name__}. Give a dict of Policy keywords or a Policy.",
+            key="routing",
+        )
 
     def _advertised(self) -> int:
         if isinstance(self.context_window, int):

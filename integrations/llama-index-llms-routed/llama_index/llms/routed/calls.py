@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
 from llama_index.llms.routed.delegates import ChatDelegate, ResponsesDelegate
 from llama_index.llms.routed.events import announce
 from pydantic import BaseModel
 
-from routed_llm import Decision, Previous, Router, Usage
+from routed_llm import Decision, Previous, Router, Run, Usage
 
 __all__ = ["RoutedCall"]
 
 Answer = TypeVar("Answer", ChatResponse, CompletionResponse)
 Remember = Callable[[ChatMessage, Previous, str | None], None]
-
-
-class _Run(Protocol):
-    def settle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]: ...
-
-    def cancel(self) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,7 +41,7 @@ class RoutedCall:
     kwargs: Mapping[str, Any]
     remember: Remember
     routing: dict[str, Any] = field(init=False)
-    _run: _Run | None = None
+    _run: Run | None = None
     _seen: _Seen = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,22 +55,38 @@ class RoutedCall:
         Raises:
             BudgetExceeded: when another call has taken what was left meanwhile; nothing is sent.
         """
-        run = self._begin()
+        run = self._begun(self.router.begin(self.decision))
         try:
             yield
         except BaseException:
             run.cancel()
             raise
 
+    @asynccontextmanager
+    async def asending(self) -> AsyncIterator[None]:
+        """Do what :meth:`sending` does, leaving the event loop free while a ledger works."""
+        run = self._begun(await self.router.abegin(self.decision))
+        try:
+            yield
+        except BaseException:
+            await run.acancel()
+            raise
+
     def finished(self, answer: Answer) -> Answer:
         """Book what a complete answer cost and attach the record to it."""
         self._note(answer)
-        self._settle()
+        self._close()
+        return answer
+
+    async def afinished(self, answer: Answer) -> Answer:
+        """Do what :meth:`finished` does, leaving the event loop free while a ledger works."""
+        self._note(answer)
+        await self._aclose()
         return answer
 
     def follow(self, chunks: Generator[Answer, None, None]) -> Generator[Answer, None, None]:
         """Pass a stream on; book it when it ends, fails or is abandoned."""
-        self._begin()
+        self._begun(self.router.begin(self.decision))
         try:
             for chunk in chunks:
                 yield self._note(chunk)
@@ -86,7 +96,7 @@ class RoutedCall:
 
     async def afollow(self, chunks: AsyncGenerator[Answer, None]) -> AsyncGenerator[Answer, None]:
         """Pass a stream on; book it when it ends, fails or is abandoned."""
-        self._begin()
+        self._begun(await self.router.abegin(self.decision))
         try:
             async for chunk in chunks:
                 yield self._note(chunk)
@@ -94,12 +104,12 @@ class RoutedCall:
             try:
                 await chunks.aclose()
             finally:
-                self._close()
+                await self._aclose()
 
-    def _begin(self) -> _Run:
-        self._run = self.router.begin(self.decision)
+    def _begun(self, run: Run) -> Run:
+        self._run = run
         announce(self.decision, self.routing)
-        return self._run
+        return run
 
     def _note(self, answer: Answer) -> Answer:
         self._seen.add(answer)
@@ -107,25 +117,33 @@ class RoutedCall:
         return answer
 
     def _close(self) -> None:
-        if self._seen.last is not None:
-            self._settle()
-        elif self._run is not None:
-            # Nothing came back: the provider refused, or the consumer never asked for a chunk.
-            self._run.cancel()
+        if self._run is None:
+            return
+        if self._seen.last is None:
+            self._run.cancel()  # nothing came back: the provider refused
+        else:
+            self._settled(self._run.settle(self._seen.usage, served=self._seen.served))
 
-    def _settle(self) -> None:
-        seen = self._seen
-        if self._run is not None:
-            self.routing.update(self._run.settle(seen.usage, served=seen.served))
-        model = self.decision.model
-        if model is not None and seen.message is not None:
-            previous = Previous(
-                model=model,
-                effort=self.decision.effort,
-                endpoint=self.decision.endpoint,
-                prefix_tokens=seen.usage.input_tokens if seen.usage else 0,
-            )
-            self.remember(seen.message, previous, seen.response_id)
+    async def _aclose(self) -> None:
+        if self._run is None:
+            return
+        if self._seen.last is None:
+            await self._run.acancel()
+        else:
+            self._settled(await self._run.asettle(self._seen.usage, served=self._seen.served))
+
+    def _settled(self, record: dict[str, Any]) -> None:
+        self.routing.update(record)
+        seen, model = self._seen, self.decision.model
+        if model is None or seen.message is None:
+            return
+        previous = Previous(
+            model=model,
+            effort=self.decision.effort,
+            endpoint=self.decision.endpoint,
+            prefix_tokens=seen.usage.input_tokens if seen.usage else 0,
+        )
+        self.remember(seen.message, previous, seen.response_id)
 
 
 class _Seen:

@@ -40,6 +40,7 @@ def parameters(llm: OpenAI, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """
     given = {"temperature": llm.temperature, **kwargs}
     given.pop("stream", None)
+    given.pop("routing", None)
     if given.pop("use_chat_completions", True) is False:
         raise RequestError(
             "use_chat_completions=False asks for the legacy completions endpoint, which is not routed. "
