@@ -86,6 +86,7 @@ class Router:
         self._books = Books(ledger, merge(None, None, None, budgets).budgets, on_budget)
         self._observer = Observer() if observe else None
         self._unavailable: dict[str, str] = {}
+        self._prepared: tuple[Policy, date, Table] | None = None
         self._lock = threading.Lock()
 
     def decide(
@@ -156,11 +157,11 @@ class Router:
             CatalogError: as :meth:`decide` does.
         """
         weighing = await self._off_loop(self._weighing, policy, at, scope, conversation, budget)
-        decision = self._first(request.facts, weighing)
-        if not decision.certain or decision.chosen is None:
+        decision = self._at_bounds(request.facts, weighing)
+        if decision is None:
             import asyncio  # heavy, and loaded already wherever this runs
 
-            decision = await asyncio.to_thread(self._explain, request, weighing)
+            decision = await asyncio.to_thread(self._counted, request, weighing)
         return self._checked(decision, weighing)
 
     def count(self, request: Request) -> int:
@@ -228,25 +229,42 @@ class Router:
             if allowance.floor is not None and policy.at_least is not None:
                 policy = policy.replace(at_least=allowance.floor)
         observed = None if self._observer is None else self._observer.value
-        return _Weighing(prepare(self.catalog, policy, day), allowance, observed)
+        return _Weighing(self._table(policy, day), allowance, observed)
 
-    def _first(self, facts: RequestFacts, weighing: _Weighing) -> Decision:
-        table, allowance, observed = weighing
-        return table.select(facts, allowance=allowance, observed=observed, unavailable=self._unavailable)
+    def _table(self, policy: Policy, day: date) -> Table:
+        kept = self._prepared
+        # Nearly always the same object: to compare the fields of policies would take longer than the choice.
+        if kept is None or kept[0] is not policy or kept[1] != day:
+            kept = self._prepared = (policy, day, prepare(self.catalog, policy, day))
+        return kept[2]
 
     def _explain(self, request: Request, weighing: _Weighing) -> Decision:
+        return self._at_bounds(request.facts, weighing) or self._counted(request, weighing)
+
+    def _at_bounds(self, facts: RequestFacts, weighing: _Weighing) -> Decision | None:
+        """Decide by the bounds of the token count alone; None when they do not settle it."""
+        table, allowance, observed = weighing
+        decision = table.select_certain(
+            facts, allowance=allowance, observed=observed, unavailable=self._unavailable
+        )
+        # A refusal quotes exact numbers.
+        if decision is not None and decision.chosen is None and not facts.tokens.exact:
+            return None
+        return decision
+
+    def _counted(self, request: Request, weighing: _Weighing) -> Decision:
+        """Decide by counting what the bounds leave open, and no more of it than that takes."""
+        table, allowance, observed = weighing
         facts = request.facts
-        decision = self._first(facts, weighing)
-        if decision.certain and (decision.chosen is not None or facts.tokens.exact):
-            return decision
         counting = Counting(request.texts, known=request.fixed)
-        counting.settle(weighing.table.thresholds(facts))
-        decision = self._first(_bounded_by(counting, request), weighing)
-        if decision.certain and decision.chosen is not None:
+        counting.settle(table.thresholds(facts))
+        decision = self._at_bounds(_bounded_by(counting, facts), weighing)
+        if decision is not None and decision.chosen is not None:
             return decision
         # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
         counting.exact()
-        return self._first(_bounded_by(counting, request), weighing)
+        facts = _bounded_by(counting, facts)
+        return table.select(facts, allowance=allowance, observed=observed, unavailable=self._unavailable)
 
     def _checked(self, decision: Decision, weighing: _Weighing) -> Decision:
         if decision.chosen is not None:
@@ -280,13 +298,6 @@ class Router:
         return await asyncio.to_thread(do, *arguments)
 
 
-def _bounded_by(counting: Counting, request: Request) -> RequestFacts:
+def _bounded_by(counting: Counting, facts: RequestFacts) -> RequestFacts:
     """Return the facts with what counting has found so far."""
-    low, high = counting.low, counting.high
-    left = counting.uncounted
-    done = sum(map(len, request.texts)) - left
-    # What is not counted yet is likely to be as dense as what is.
-    guess = (
-        (low - request.fixed) * (done + left) // done + request.fixed if done else request.facts.tokens.likely
-    )
-    return request.facts.with_tokens(TokenCount(low, min(max(guess, low), high), high))
+    return facts.with_tokens(TokenCount(counting.low, counting.likely, counting.high))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from routed_llm.selector.outcome import refusals
-from routed_llm.selector.weigh import conversation_cost, misfits, row_cost, weigh
+from routed_llm.selector.scene import admits, contenders, refusals
+from routed_llm.selector.weigh import conversation_cost, misfits, row_cost, text_cost, weigh
 
 if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.rules import Setting
-    from routed_llm.selector.outcome import Scene
+    from routed_llm.selector.scene import Scene
     from routed_llm.selector.shape import Row, Shape
     from routed_llm.selector.weigh import Load
 
@@ -33,7 +33,8 @@ def choose(scene: Scene, kind: Kind, tokens: int) -> tuple[Row | None, str]:
     ordinary = policy.optimize == "cost" and not (kind.pinned or asked or scene.incumbent)
     if ordinary and scene.load.plain and not scene.unavailable and not scene.load.worst:
         return _cheapest(scene, kind, tokens), "cost"
-    able = [row for row in kind.shape.rows if not refusals(row, weigh(row, scene.load, tokens), scene)]
+    rows = contenders(scene) if ordinary else kind.shape.rows
+    able = [row for row in rows if admits(row, scene, tokens)]
     if not able:
         return None, "none"
     if kind.pinned or (kind.setting.alone and asked):
@@ -117,9 +118,9 @@ def _within_pressure(best: Row, able: list[Row], scene: Scene, tokens: int) -> l
     """
     if scene.allowance is None or not scene.allowance.pressure:
         return able
-    costs = [(row, weigh(row, scene.load, tokens).cost) for row in able]
+    costs = [(row, text_cost(row, scene.load, tokens)) for row in able]
     known = [cost for _, cost in costs if cost is not None]
-    first = weigh(best, scene.load, tokens).cost
+    first = text_cost(best, scene.load, tokens)
     if not known or first is None:
         return able
     least = min(known)
@@ -146,7 +147,7 @@ def _or_stay(able: list[Row], scene: Scene, tokens: int) -> tuple[Row, str]:
 
 
 def _money(row: Row, shared: Load, tokens: int) -> tuple[bool, int, int]:
-    cost = weigh(row, shared, tokens).cost
+    cost = text_cost(row, shared, tokens)
     return (cost is None, cost or 0, row.order)
 
 

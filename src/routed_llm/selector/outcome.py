@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
 from routed_llm.facts import thaw
-from routed_llm.media import MAX_PATCHES, over_limit
+from routed_llm.media import media_tokens
 from routed_llm.parameters import cap_changes
-from routed_llm.rules import NUMBER_RULES
+from routed_llm.selector.scene import Scene, admits, contenders, refusals
+from routed_llm.selector.standing import standing
 from routed_llm.selector.weigh import (
-    Load,
     cached_tokens,
     cold_cost,
     conversation_cost,
-    misfits,
     output_tokens,
     row_cost,
+    text_cost,
     weigh,
     writes_nothing,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from routed_llm.budget import Allowance
-    from routed_llm.facts import RequestFacts
-    from routed_llm.rules import Setting, Weighed
-    from routed_llm.selector.shape import Row, Shape
+    from routed_llm.selector.shape import Row
 
 __all__ = ["Picked", "conclude"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Picked:
-    """What the choice came to.
+    """What the choice came to; made for each call and never changed.
 
     Attributes:
         row: the configuration, or None when nothing fits.
@@ -50,34 +48,6 @@ class Picked:
     because: str
     tokens: int
     certain: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """Everything that explaining a choice needs besides the choice."""
-
-    facts: RequestFacts
-    shape: Shape
-    setting: Setting
-    load: Load
-    allowance: Allowance | None
-    unavailable: Mapping[str, str]
-    catalog_version: str
-    send_as: Mapping[str, str]
-    incumbent: str | None
-
-    @property
-    def is_quick(self) -> bool:
-        """Whether nothing but the limits and a cap on cost can rule a row out."""
-        plain = self.load.plain and not self.unavailable
-        plain = plain and (self.allowance is None or self.allowance.remaining is None)
-        policy = self.setting.policy
-        return plain and policy.min_recall is None and policy.max_cost_per_call is None
-
-    @property
-    def baseline(self) -> str | None:
-        """The model that the floor refers to, or None without a floor."""
-        return None if self.setting.floor is None else self.setting.floor.baseline.id
 
 
 def conclude(picked: Picked, scene: Scene) -> Decision:
@@ -124,15 +94,15 @@ def _switch(picked: Picked, scene: Scene) -> Switch | None:
     horizon = scene.setting.policy.horizon
     mine: tuple[int, int] | None = None
     theirs: int | None = None
-    for row in scene.shape.rows:
-        weighed = weigh(row, scene.load, tokens)
+    for row in contenders(scene):
+        cost = text_cost(row, scene.load, tokens)
         same = row.at.model.id == previous.model
-        if weighed.cost is None or refusals(row, weighed, scene):
+        if cost is None or not admits(row, scene, tokens):
             continue
         total = conversation_cost(row, scene.load, tokens, horizon)
         if same and row.at.effort in (previous.effort, picked.row.at.effort):
-            cold = cold_cost(row, scene.load, weighed.input_tokens)
-            mine = (total or 0, (cold or 0) - weighed.cost)
+            cold = cold_cost(row, scene.load, weigh(row, scene.load, tokens).input_tokens)
+            mine = (total or 0, (cold or 0) - cost)
         elif not same and total is not None and (theirs is None or total < theirs):
             theirs = total
     return Switch(
@@ -161,22 +131,28 @@ def _published(row: Row, scene: Scene) -> tuple[tuple[Evidence, ...], tuple[str,
 def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, ...]]:
     facts, model = scene.facts, row.at.model
     fit = row.fits[picked.endpoint]
-    # The upper bound, so that a cap with room for reasoning never reaches beyond the window.
-    weighed = weigh(row, scene.load, facts.tokens.high)
-    rule = model.parameters.get(picked.endpoint, {}).get(facts.cap_name)
-    place = scene.setting.endpoints[picked.endpoint]
-    name = (rule.rename if rule is not None else None) or place.names.get(facts.cap_name, facts.cap_name)
-    cap = None if weighed.cap is None else max(weighed.cap, place.min_output)
-    changes = [*_effort_change(row, scene), *cap_changes(facts, name, cap, model.limits.max_output)]
-    # How parameters fit is known for a whole shape; the values are this request's own.
-    changes.extend(replace(change, before=facts.parameter(change.parameter)) for change in fit.changes)
+    changes = _effort_change(row, scene)
+    cap = None
+    if facts.cap is not None:
+        # The upper bound, so that a cap with room for reasoning never reaches beyond the window.
+        weighed = weigh(row, scene.load, facts.tokens.high)
+        rule = model.parameters.get(picked.endpoint, {}).get(facts.cap_name)
+        place = scene.setting.endpoints[picked.endpoint]
+        name = (rule.rename if rule is not None else None) or place.names.get(facts.cap_name, facts.cap_name)
+        cap = None if weighed.cap is None else max(weighed.cap, place.min_output)
+        changes += cap_changes(facts, name, cap, model.limits.max_output)
+    if fit.changes:
+        # How parameters fit is known for a whole shape; the values are this request's own.
+        changes += tuple(
+            [replace(change, before=facts.parameter(change.parameter)) for change in fit.changes]
+        )
     parameters = {key: thaw(value) for key, value in facts.parameters if key not in fit.dropped}
     for change in _cache_changes(row, scene):
         parameters[change.parameter] = change.after
-        changes.append(change)
+        changes += (change,)
     if facts.stream and not model.streaming:
         why = f"{model.id} cannot stream; the answer comes whole"
-        changes.append(Change("stream", "dropped", True, None, why))
+        changes += (Change("stream", "dropped", True, None, why),)
     call = Call(
         model=scene.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,
@@ -187,7 +163,7 @@ def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, .
         dropped=fit.dropped,
         stream=facts.stream and model.streaming,
     )
-    return call, tuple(changes)
+    return call, changes
 
 
 def _cache_changes(row: Row, scene: Scene) -> Iterator[Change]:
@@ -216,54 +192,35 @@ def _effort_change(row: Row, scene: Scene) -> tuple[Change, ...]:
     if asked is None:
         if effort is None or effort == row.at.model.default_effort:
             return ()
-        return (Change("reasoning_effort", "added", None, effort, "the effort is part of what was chosen"),)
+        return _added(effort)
     if effort is None:
         return (Change("reasoning_effort", "dropped", asked, None, f"{row.at.model.id} does not reason"),)
     why = f"{row.at.model.id} has no effort {asked}"
     return (Change("reasoning_effort", "clamped", asked, effort, why),)
 
 
+@lru_cache(maxsize=64)
+def _added(effort: str) -> tuple[Change, ...]:
+    return (Change("reasoning_effort", "added", None, effort, "the effort is part of what was chosen"),)
+
+
 def _candidate(
     row: Row, scene: Scene, text_tokens: int, reasons: tuple[Reason, ...], endpoint: str | None = None
 ) -> Candidate:
-    weighed = weigh(row, scene.load, text_tokens)
-    model = row.at.model
+    model, shared = row.at.model, scene.load
+    tokens = text_tokens + (0 if shared.plain else media_tokens(scene.facts, model))
     return Candidate(
         model=model.id,
         effort=row.at.effort,
         endpoint=endpoint or row.at.endpoint,
-        cost=weighed.cost,
-        input_tokens=weighed.input_tokens,
-        output_tokens=output_tokens(row, scene.load),
-        cached_tokens=cached_tokens(row, scene.load, weighed.input_tokens),
+        cost=row_cost(row, shared, tokens),
+        input_tokens=tokens,
+        output_tokens=output_tokens(row, shared),
+        cached_tokens=0 if shared.plain else cached_tokens(row, shared, tokens),
         reasons=reasons,
         sent_as=scene.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,
     )
-
-
-def refusals(row: Row, weighed: Weighed, scene: Scene) -> tuple[Reason, ...]:
-    """Ask every number rule about one row."""
-    found = [rule(row.at, scene.facts, weighed, scene.setting, scene.allowance) for rule in NUMBER_RULES]
-    reasons = [reason for reason in found if reason is not None]
-    reasons.extend(_image_refusals(row, scene))
-    if row.at.model.id in scene.unavailable:
-        data = {"model": row.at.model.id, "why": scene.unavailable[row.at.model.id]}
-        reasons.insert(0, Reason("unavailable", data))
-    return tuple(reasons)
-
-
-def _image_refusals(row: Row, scene: Scene) -> list[Reason]:
-    if not scene.facts.images:
-        return []
-    return [
-        Reason(
-            "image_patches",
-            {"model": row.at.model.id, "width": image.width, "height": image.height, "limit": MAX_PATCHES},
-        )
-        for image in scene.facts.images
-        if over_limit(row.at.model, image)
-    ]
 
 
 def _candidates(picked: Picked, scene: Scene) -> tuple[Candidate, ...]:
@@ -289,28 +246,21 @@ def _candidates(picked: Picked, scene: Scene) -> tuple[Candidate, ...]:
 def _others(picked: Picked, scene: Scene) -> tuple[dict[str, str], dict[str, str | None]]:
     """Say of each other model what rules it out, or else what it would have cost."""
     mine = None if picked.row is None else picked.row.at.model.id
-    dearer: dict[str, int | None] = {}
-    refused: dict[str, Row] = {}
-    quick = scene.is_quick
-    for row in scene.shape.rows:
-        model = row.at.model.id
-        if model == mine:
-            continue
-        tokens = picked.tokens if scene.load.plain else weigh(row, scene.load, picked.tokens).input_tokens
-        cost = row_cost(row, scene.load, tokens)
-        if misfits(row, scene.load, tokens) or not (quick or not _refusals_at(row, picked, scene)):
-            refused.setdefault(model, row)
-        elif model not in dearer or (cost or 0) < (dearer[model] or 0):
-            dearer[model] = cost
+    kept, tokens = standing(scene, picked.tokens), picked.tokens
+    dearer: dict[str, str | None] = {}
+    for model, lines in kept.lines:
+        if model != mine:
+            cost = None if lines is None else min([fixed + rate * tokens for fixed, rate in lines])
+            dearer[model] = None if cost is None else format_dollars(cost)
     notes = scene.shape.notes
     static: dict[str, str] | None = notes.get("rejected")
     if static is None:
         static = notes["rejected"] = _first_reasons(scene.shape.rejected)
     rejected = {model: text for model, text in static.items() if model != mine and model not in dearer}
-    for model, row in refused.items():
-        if model not in dearer:
+    for model, row in kept.refused:
+        if model != mine:
             rejected[model] = _refusals_at(row, picked, scene)[0].text
-    return rejected, {model: None if cost is None else format_dollars(cost) for model, cost in dearer.items()}
+    return rejected, dearer
 
 
 def _refusals_at(row: Row, picked: Picked, scene: Scene) -> tuple[Reason, ...]:
@@ -336,8 +286,7 @@ def _beaten(row: Row, picked: Picked, scene: Scene, text_tokens: int) -> Reason:
         return Reason("ranked_lower", names)
     if picked.because in ("incumbent", "tool_loop"):
         return Reason("not_incumbent", {"incumbent": chosen.at.model.id})
-    mine = weigh(row, scene.load, text_tokens).cost
-    best = weigh(chosen, scene.load, text_tokens).cost
+    mine, best = text_cost(row, scene.load, text_tokens), text_cost(chosen, scene.load, text_tokens)
     if picked.because == "stays" and mine is not None and best is not None and mine < best:
         return Reason("switch", {"incumbent": chosen.at.model.id})
     asked = scene.facts.effort or scene.setting.policy.effort
@@ -375,9 +324,7 @@ def _nearest_effort(row: Row, scene: Scene) -> str:
 
 
 def _why_first(picked: Picked, scene: Scene) -> str:
-    able = sum(
-        1 for other in scene.shape.rows if not refusals(other, weigh(other, scene.load, picked.tokens), scene)
-    )
+    able = standing(scene, picked.tokens).able
     if able == 1:
         text = "the only configuration that can serve this"
     elif picked.because == "quality":
@@ -394,8 +341,9 @@ def _baseline_cannot(picked: Picked, scene: Scene) -> str:
     """Say why the baseline itself could not have served the call, if so."""
     for row in scene.shape.rows:
         if row.at.model.id == scene.baseline:
-            reasons = refusals(row, weigh(row, scene.load, picked.tokens), scene)
-            return f"; {reasons[0].text}" if reasons else ""
+            if admits(row, scene, picked.tokens):
+                return ""
+            return f"; {_refusals_at(row, picked, scene)[0].text}"
     for candidate in scene.shape.rejected:
         if candidate.model == scene.baseline:
             return f"; {candidate.reasons[0].text}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, Price
     from routed_llm.facts import RequestFacts
 
-__all__ = ["Row", "Shape", "build_shape"]
+__all__ = ["Row", "Shape", "build_shape", "outlasts"]
 
 _PREFERENCE = {"chat_completions": 0, "responses": 1, "realtime": 2}
 """Where both endpoints can serve a call it stays on the first: its answers have the form that
@@ -248,6 +248,27 @@ def _dominates(one: Row, other: Row) -> bool:
     if len(above) == 2 or (above and 0 in (one.above, other.above)):
         pairs += [(one.long, other.short), (one.short, other.long)]
     return all(_cheaper(a, one.ratio, b, other.ratio) for a, b in pairs)
+
+
+def outlasts(one: Row, other: Row) -> bool:
+    """Say whether one row always costs less than another, over the further turns of a conversation, too."""
+    if one is other or not _dominates(one, other):
+        return False
+    mine, theirs = one.at.model.cache, other.at.model.cache
+    if mine is None or theirs is None:
+        if mine is not theirs:
+            return False
+    elif (mine.step, mine.min_prefix, mine.ttl) != (theirs.step, theirs.min_prefix, theirs.ttl):
+        return False
+    prices = [(a, b) for a in (one.short, one.long) for b in (other.short, other.long) if a and b]
+    if any(_read(a) > _read(b) for a, b in prices):
+        return False
+    # Of two that may cost the same, the earlier one is chosen.
+    return one.order < other.order or all(max(a.input, a.cache_write or 0) < b.input for a, b in prices)
+
+
+def _read(price: Price) -> int:
+    return price.input if price.cached_input is None else price.cached_input
 
 
 def _cheaper(a: Price, a_ratio: float, b: Price, b_ratio: float) -> bool:

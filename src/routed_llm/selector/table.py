@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 from routed_llm.parameters import NEUTRAL
 from routed_llm.rules import Setting
 from routed_llm.selector.choice import Kind, choose, endpoint_for
-from routed_llm.selector.outcome import Picked, Scene, conclude
+from routed_llm.selector.outcome import Picked, conclude
 from routed_llm.selector.pool import Pool, make_pool
 from routed_llm.selector.quality import LONG_CONTEXT_FROM, Floor, dimensions
+from routed_llm.selector.scene import Scene
 from routed_llm.selector.shape import Row, build_shape
-from routed_llm.selector.weigh import load, row_thresholds
+from routed_llm.selector.track import Track, remember
+from routed_llm.selector.weigh import cache_thresholds, load, row_cost, row_thresholds
 
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Table", "prepare", "select"]
 
-_SHAPES_KEPT = 512
 _ENDPOINTS = ("chat_completions", "responses", "realtime")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -91,6 +92,9 @@ class Table:
         self.at = at
         self.pool: Pool = make_pool(catalog, policy, at)
         self._shapes: dict[Any, Kind] = {}
+        self._tracks: dict[Any, Track] = {}
+        self._thresholds: dict[Any, list[int]] = {}
+        self._is_ordinary = policy.optimize == "cost" and not (policy.effort or self.pool.incumbent)
         # No further turn means that nothing will read what this call would write to the cache.
         self._reuse = policy.horizon > 0
         self._watched = _value_sensitive(catalog)
@@ -111,12 +115,38 @@ class Table:
         unavailable: Mapping[str, str] = _NOTHING,
     ) -> Decision:
         """Choose for one request; see :func:`select`."""
+        return conclude(*self._pick(facts, allowance, observed, unavailable))
+
+    def select_certain(
+        self,
+        facts: RequestFacts,
+        *,
+        allowance: Allowance | None = None,
+        observed: Observed | None = None,
+        unavailable: Mapping[str, str] = _NOTHING,
+    ) -> Decision | None:
+        """Choose for one request, or return None when an exact count might change the choice."""
+        picked, scene = self._pick(facts, allowance, observed, unavailable)
+        return conclude(picked, scene) if picked.certain else None
+
+    def _pick(
+        self,
+        facts: RequestFacts,
+        allowance: Allowance | None,
+        observed: Observed | None,
+        unavailable: Mapping[str, str],
+    ) -> tuple[Picked, Scene]:
         count = facts.tokens
         kind = self._kind(facts, count.high > LONG_CONTEXT_FROM)
         scene = self._scene(facts, kind, allowance, observed, unavailable)
-        # The upper bound is safe for limits when the count is not settled.
-        row, because = choose(scene, kind, count.high)
-        certain = count.exact or self._agrees(row, scene, kind)
+        found = self._on_track(scene)
+        if found is not None:
+            row, certain = found
+            because = "cost"
+        else:
+            # The upper bound is safe for limits when the count is not settled.
+            row, because = choose(scene, kind, count.high)
+            certain = count.low == count.high or self._agrees(row, scene, kind)
         picked = Picked(
             row=row,
             endpoint="" if row is None else endpoint_for(row, facts),
@@ -124,16 +154,66 @@ class Table:
             tokens=count.likely if certain else count.high,
             certain=certain,
         )
-        return conclude(picked, scene)
+        return picked, scene
+
+    def _on_track(self, scene: Scene) -> tuple[Row | None, bool] | None:
+        """Look the choice up where nothing but limits and prices settles it; None where more does."""
+        facts, shared = scene.facts, scene.load
+        if not shared.plain or not self._is_ordinary or facts.model is not None or facts.effort is not None:
+            return None
+        if scene.unavailable or shared.outputs is not None or shared.worst:
+            return None
+        track = self._track(facts)
+        found = track.choice(facts.tokens.low, facts.tokens.high)
+        if scene.allowance is None or scene.allowance.remaining is None:
+            scene.marks = track.marks
+            return found
+        if found is None or found[0] is None:
+            return None
+        # The cheapest row that a budget has room for at the upper bound has it throughout.
+        cost = row_cost(found[0], shared, facts.tokens.high)
+        return found if cost is not None and cost <= scene.allowance.remaining else None
+
+    def _track(self, facts: RequestFacts) -> Track:
+        key = (facts.shape, self._values(facts), facts.cap)
+        kept = self._tracks.get(key)
+        if kept is None:
+            kinds = (self._kind(facts, False), self._kind(facts, True))
+            scenes = [self._scene(facts, kind, None, None, _NOTHING) for kind in kinds]
+
+            def chosen(tokens: int) -> Row | None:
+                long = tokens > LONG_CONTEXT_FROM
+                return choose(scenes[long], kinds[long], tokens)[0]
+
+            kept = Track(self.thresholds(facts), chosen)
+            remember(self._tracks, key, kept)
+        return kept
 
     def thresholds(self, facts: RequestFacts) -> list[int]:
         """List the text token counts beyond which the choice may change, in ascending order."""
+        previous = facts.previous
+        key: tuple[Any, ...] = (facts.shape, self._values(facts), facts.cap)
+        if facts.images or facts.audio_seconds or facts.pdf_pages:
+            key += (facts.images, facts.audio_seconds, facts.pdf_pages)
+        kept = self._thresholds.get(key)
+        if kept is None:
+            kept = self._find_thresholds(facts if previous is None else replace(facts, previous=None))
+            remember(self._thresholds, key, kept)
+        if previous is None:
+            return kept
+        found = set(kept)
+        for row in self._kind(facts, False).shape.rows + self._kind(facts, True).shape.rows:
+            if row.at.model.id == previous.model:
+                found |= cache_thresholds(row, facts)
+        return sorted(item for item in found if item >= 0)
+
+    def _find_thresholds(self, facts: RequestFacts) -> list[int]:
         found = {LONG_CONTEXT_FROM}
         for long in (False, True):
             kind = self._kind(facts, long)
             shared = load(facts, self.policy, kind.shape.widest, self._reuse)
             for row in kind.shape.rows:
-                found.update(row_thresholds(row, shared))
+                found |= row_thresholds(row, shared)
         return sorted(item for item in found if item >= 0)
 
     def _agrees(self, row: Row | None, scene: Scene, kind: Kind) -> bool:
@@ -144,7 +224,7 @@ class Table:
         """
         facts = scene.facts
         low, high = facts.tokens.low, facts.tokens.high
-        marks = self._marks(facts, kind)
+        marks = self.thresholds(facts)
         inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
         for point in {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}:
             other = self._kind(facts, point > LONG_CONTEXT_FROM)
@@ -156,16 +236,6 @@ class Table:
             elif found.at.model.id != row.at.model.id or found.at.effort != row.at.effort:
                 return False
         return True
-
-    def _marks(self, facts: RequestFacts, kind: Kind) -> list[int]:
-        if facts.images or facts.audio_seconds or facts.pdf_pages or facts.previous:
-            return self.thresholds(facts)
-        key = ("thresholds", facts.cap)
-        kept: list[int] | None = kind.shape.notes.get(key)
-        if kept is None:
-            kept = self.thresholds(facts)
-            remember(kind.shape.notes, key, kept)
-        return kept
 
     def _moved(self, scene: Scene, kind: Kind) -> Scene:
         """Return the scene as it is on the other side of the threshold between short and long requests."""
@@ -193,17 +263,18 @@ class Table:
         )
 
     def _kind(self, facts: RequestFacts, long: bool) -> Kind:
-        if facts.parameters:
-            watched = self._watched
-            values = tuple([(name, value if name in watched else None) for name, value in facts.parameters])
-        else:
-            values = ()
-        key = (facts.shape, values, long)
+        key = (facts.shape, self._values(facts), long)
         kept = self._shapes.get(key)
         if kept is None:
             kept = self._build(facts, long)
             remember(self._shapes, key, kept)
         return kept
+
+    def _values(self, facts: RequestFacts) -> tuple[Any, ...]:
+        if not facts.parameters:
+            return ()
+        watched = self._watched
+        return tuple([(name, value if name in watched else None) for name, value in facts.parameters])
 
     def _build(self, facts: RequestFacts, long: bool) -> Kind:
         pinned = facts.model is not None
@@ -242,12 +313,3 @@ def _value_sensitive(catalog: Catalog) -> frozenset[str]:
         for rules in model.parameters.values():
             names.update(name for name, rule in rules.items() if rule.only is not None or rule.max_items)
     return frozenset(names)
-
-
-def remember(kept: dict[Any, Any], key: Any, value: Any) -> None:
-    """Keep a value in a bounded table, the oldest leaving first."""
-    if len(kept) >= _SHAPES_KEPT:
-        # Another thread may change the table between these two steps; then it makes the room itself.
-        with suppress(StopIteration, RuntimeError):
-            kept.pop(next(iter(kept)), None)
-    kept[key] = value

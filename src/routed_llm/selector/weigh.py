@@ -114,6 +114,11 @@ def weigh(row: Row, load: Load, text_tokens: int) -> Weighed:
     )
 
 
+def text_cost(row: Row, load: Load, text_tokens: int) -> int | None:
+    """Expected picodollars of a configuration, given the text's token count."""
+    return row_cost(row, load, text_tokens + (0 if load.plain else media_tokens(load.facts, row.at.model)))
+
+
 def misfits(row: Row, load: Load, tokens: int) -> bool:
     """Say whether a limit of the model rules the row out; the rules say which one."""
     limits = row.at.model.limits
@@ -136,12 +141,16 @@ def row_thresholds(row: Row, load: Load) -> set[int]:
         found.add(row.above - media)
     if row.write_from:
         found.add(row.write_from - 1 - media)
-    previous, terms = load.facts.previous, row.at.model.cache
-    if previous is not None and terms is not None and previous.model == row.at.model.id:
-        found.update(
-            (previous.prefix_tokens // terms.step * terms.step - media, terms.min_prefix - 1 - media)
-        )
-    return found
+    return found | cache_thresholds(row, load.facts)
+
+
+def cache_thresholds(row: Row, facts: RequestFacts) -> set[int]:
+    """List the text token counts beyond which the row reads another part of the prompt from its cache."""
+    previous, terms = facts.previous, row.at.model.cache
+    if previous is None or terms is None or previous.model != row.at.model.id:
+        return set()
+    media = media_tokens(facts, row.at.model)
+    return {previous.prefix_tokens // terms.step * terms.step - media, terms.min_prefix - 1 - media}
 
 
 def output_tokens(row: Row, load: Load) -> int:

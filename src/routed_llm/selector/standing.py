@@ -1,0 +1,80 @@
+"""Standing: how the rows that were not chosen stand at one text token count. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+from routed_llm.selector.scene import admits
+from routed_llm.selector.track import remember
+from routed_llm.selector.weigh import text_cost
+
+if TYPE_CHECKING:
+    from routed_llm.selector.scene import Scene
+    from routed_llm.selector.shape import Row
+
+__all__ = ["Standing", "standing"]
+
+
+class Standing(NamedTuple):
+    """Which rows can serve a request, and what they would cost.
+
+    Attributes:
+        able: how many rows can.
+        lines: for each model of which a row can, the straight lines of its rows' costs as (fixed, for each
+            token); None when its price is not known.
+        refused: for each other model, the first of its rows.
+    """
+
+    able: int
+    lines: tuple[tuple[str, tuple[tuple[int, int], ...] | None], ...]
+    refused: tuple[tuple[str, Row], ...]
+
+
+def standing(scene: Scene, tokens: int) -> Standing:
+    """Say how the rows stand at one text token count; kept for all counts between the same two marks."""
+    marks = scene.marks
+    if marks is None or not scene.is_limited_only or any(row.surcharge for row in scene.shape.rows):
+        return _work_out(scene, tokens, tokens)
+    notes = scene.shape.notes
+    index = bisect_left(marks, tokens)
+    key = ("standing", scene.facts.cap, index)
+    kept: Standing | None = notes.get(key)
+    if kept is None:
+        lower = marks[index - 1] + 1 if index else 0
+        upper = marks[index] if index < len(marks) else max(lower + 1, tokens)
+        kept = _work_out(scene, lower, upper)
+        remember(notes, key, kept)
+    return kept
+
+
+def _work_out(scene: Scene, lower: int, upper: int) -> Standing:
+    able = 0
+    lines: dict[str, list[tuple[int, int]] | None] = {}
+    refused: dict[str, Row] = {}
+    for row in scene.shape.rows:
+        model = row.at.model.id
+        if not admits(row, scene, lower):
+            refused.setdefault(model, row)
+            continue
+        able += 1
+        line = _line(row, scene, lower, upper)
+        known = lines.setdefault(model, None if line is None else [])
+        if known is not None and line is not None:
+            known.append(line)
+    return Standing(
+        able,
+        tuple((model, None if found is None else tuple(found)) for model, found in lines.items()),
+        tuple((model, row) for model, row in refused.items() if model not in lines),
+    )
+
+
+def _line(row: Row, scene: Scene, lower: int, upper: int) -> tuple[int, int] | None:
+    """Return the fixed part and the rate of what a row costs between two counts."""
+    cost = text_cost(row, scene.load, lower)
+    if cost is None:
+        return None
+    if upper == lower:
+        return cost, 0
+    rate = (text_cost(row, scene.load, lower + 1) or 0) - cost
+    return cost - rate * lower, rate
