@@ -113,23 +113,32 @@ def test_a_case_is_shown_with_both_columns(
     assert "NOT AS IT SHOULD BE" not in text
 
 
+REFUSED_BY_API = Outcome(answered=False, refused=1, code="400 unsupported_value")
+NO_MODEL = Outcome(answered=False, code="NoModelFits")
+ANSWERED = Outcome(answered=True)
+LATER = date(2027, 6, 1)
+
+
 @pytest.mark.parametrize(
-    ("refused", "outcome", "expected"),
+    ("refused", "at", "outcome", "expected"),
     [
-        pytest.param(False, Outcome(answered=True), True, id="answered"),
-        pytest.param(False, Outcome(answered=False, refused=1), False, id="refused by the API"),
-        pytest.param(False, Outcome(answered=False, code="NoModelFits"), False, id="no model for what fits"),
-        pytest.param(
-            True, Outcome(answered=False, code="NoModelFits"), True, id="no model for what does not"
-        ),
-        pytest.param(True, Outcome(answered=True), False, id="a model for what does not fit"),
-        pytest.param(False, Outcome(answered=True, refused=1), False, id="refused, then answered"),
+        pytest.param(False, DAY, ANSWERED, True, id="answered"),
+        pytest.param(False, DAY, REFUSED_BY_API, False, id="refused by the API"),
+        pytest.param(False, LATER, REFUSED_BY_API, False, id="refused by the API on another day"),
+        pytest.param(False, DAY, NO_MODEL, False, id="no model for what fits"),
+        pytest.param(False, LATER, NO_MODEL, True, id="no model any more"),
+        pytest.param(True, DAY, NO_MODEL, True, id="no model for what does not fit"),
+        pytest.param(True, DAY, ANSWERED, False, id="a model for what does not fit"),
+        pytest.param(False, DAY, Outcome(answered=True, refused=1), False, id="refused, then answered"),
+        pytest.param(False, LATER, Outcome(answered=False, code="500"), False, id="failed"),
     ],
 )
-def test_the_demo_fails_on_any_other_outcome(refused: bool, outcome: Outcome, expected: bool) -> None:
+def test_the_demo_fails_on_any_other_outcome(
+    refused: bool, at: date, outcome: Outcome, expected: bool
+) -> None:
     """Only a case that is answered at once, or refused before anything is sent as it should, counts."""
     case = Case(title="a case", turns=(), refused=refused)
-    assert Pair(case=case, routed=outcome, plain=outcome).as_it_should is expected
+    assert Pair(case=case, at=at, routed=outcome, plain=outcome).as_it_should is expected
 
 
 def test_the_user_s_settings_stay_out_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:

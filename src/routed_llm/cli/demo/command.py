@@ -8,6 +8,7 @@ from routed_llm.cli.demo.cases import CASES, DAY
 from routed_llm.cli.demo.query_engine import run_query_engine
 from routed_llm.cli.demo.rendering import Screen, data
 from routed_llm.cli.demo.running import Pair, run_case, settings
+from routed_llm.cli.needs import required
 from routed_llm.cli.screen import console, print_json
 from routed_llm.simulator import serve
 
@@ -21,6 +22,7 @@ def run(asked: argparse.Namespace) -> int:
         CommandError: when a package that the demo needs is not installed.
     """
     at = asked.at or DAY
+    required("langchain_routed", extra="langchain-routed")
     screen = None if asked.json else Screen(console())
     pairs: list[Pair] = []
     with settings(), serve(at=at) as simulator:

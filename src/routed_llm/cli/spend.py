@@ -1,0 +1,99 @@
+"""`routed spend`: what has been spent, by scope, model, day."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.budget import PICO
+from routed_llm.cli.errors import CommandError
+from routed_llm.cli.needs import required
+from routed_llm.cli.screen import console, money, print_json
+from routed_llm.ledger import open_ledger
+from routed_llm.ledger.report import GROUPS, Spending, spending
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["add_parser", "arguments", "run"]
+
+HELP = "say what has been spent, by scope, model, day"
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand to those of `routed`."""
+    arguments(commands.add_parser("spend", help=HELP, description=f"{HELP.capitalize()}."))
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommand's arguments."""
+    parser.add_argument(
+        "ledger", metavar="LEDGER", help="the file of an SQLite ledger, or the redis:// URL of a Redis one"
+    )
+    parser.add_argument(
+        "--by",
+        default="model",
+        metavar="NAMES",
+        help=f"what to group by, joined by commas: {', '.join(GROUPS)}, or a scope tag (default: model)",
+    )
+    parser.add_argument("--since", type=_day, metavar="DATE", help="the first day, in UTC")
+    parser.add_argument("--until", type=_day, metavar="DATE", help="the last day, in UTC")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Print the sums."""
+    by = [name.strip() for name in asked.by.split(",") if name.strip()]
+    until = None if asked.until is None else asked.until + timedelta(days=1)
+    rows, total = _sums(asked.ledger, by, asked.since, until)
+    if asked.json:
+        print_json({"by": by, "rows": [row.to_dict(by) for row in rows], "total": total.to_dict(by)})
+        return 0
+    out = console()
+    out.print(_table(by, [*rows, total] if len(rows) != 1 else rows))
+    if total.unknown:
+        out.print(
+            f"The cost of {total.unknown} of {total.calls} calls is not known: the answer reported no usage, or "
+            "the model has no price. They are not in the sums."
+        )
+    return 0
+
+
+def _sums(
+    where: str, by: list[str], since: datetime | None, until: datetime | None
+) -> tuple[list[Spending], Spending]:
+    if "://" not in where and not Path(where).is_file():
+        raise CommandError(f"There is no ledger {where!r}. Name the file that a SQLiteLedger writes.")
+    if "://" in where:
+        required("redis", extra="'routed-llm[redis]'")
+    ledger = open_ledger(where)
+    try:
+        return spending(ledger.entries(since=since, until=until), by=by)
+    except OSError as error:
+        raise CommandError(f"{where} cannot be read: {error}. See that the server runs.") from error
+    finally:
+        ledger.close()
+
+
+def _table(by: list[str], rows: list[Spending]) -> Table:
+    rich = required("rich.table", extra="'routed-llm[cli]'")
+    table: Table = rich.Table(box=None, pad_edge=False, header_style="bold")
+    for name in by:
+        table.add_column(name.upper(), no_wrap=True)
+    for name in ("CALLS", "COST", "EXPECTED", "INPUT", "CACHED", "OUTPUT"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        amounts = (f"{row.input_tokens:,}", f"{row.cached_tokens:,}", f"{row.output_tokens:,}")
+        dollars = (money(Decimal(row.cost) / PICO), money(Decimal(row.estimated) / PICO))
+        table.add_row(*row.group, f"{row.calls:,}", *dollars, *amounts)
+    return table
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-11-22") from None
