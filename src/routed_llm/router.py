@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from routed_llm.catalog import Catalog
@@ -273,12 +274,6 @@ class Router:
         asked = None if allowance is None else asked_of_budget(decision)
         if allowance is None or asked is None:
             raise NoModelFits(no_fit_message(decision), decision=decision)
-        # What would fit if the quality floor or the model asked for were given up.
-        table = weighing.table
-        facts = replace(decision.facts, model=None)
-        anything = prepare(self.catalog, table.policy.replace(at_least=None), table.at).select(
-            facts, observed=weighing.observed, unavailable=self._unavailable
-        )
         remaining = allowance.remaining or 0
         raise out_of_money(
             decision,
@@ -287,8 +282,20 @@ class Router:
             resets_at=allowance.resets_at,
             asked=asked,
             remaining=remaining,
-            fits=would_fit(anything, remaining),
+            fits=self._fits(decision, weighing, remaining),
         )
+
+    def _fits(
+        self, decision: Decision, weighing: _Weighing, remaining: int
+    ) -> tuple[tuple[str, str | None, Decimal], ...]:
+        """Say what would fit if the model asked for or, where that does not help, the floor were given up."""
+        table, facts = weighing.table, replace(decision.facts, model=None)
+        found: tuple[tuple[str, str | None, Decimal], ...] = ()
+        for floor in dict.fromkeys((table.policy.at_least, None)):
+            other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at)
+            anything = other.select(facts, observed=weighing.observed, unavailable=self._unavailable)
+            found = found or would_fit(anything, remaining)
+        return found
 
     async def _off_loop(self, do: Callable[..., _T], *arguments: object) -> _T:
         if not self._books.ledger.blocks:

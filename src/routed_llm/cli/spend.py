@@ -56,8 +56,8 @@ def run(asked: argparse.Namespace) -> int:
     out.print(_table(by, [*rows, total] if len(rows) != 1 else rows))
     if total.unknown:
         out.print(
-            f"The cost of {total.unknown} of {total.calls} calls is not known: the answer reported no usage, or "
-            "the model has no price. They are not in the sums."
+            f"The cost of {total.unknown} of {total.calls} calls is not known: the answer reported no usage, "
+            "or the model has no price. They are not in the sums."
         )
     return 0
 

@@ -70,7 +70,7 @@ def out_of_money(
             f"{model}{'' if effort is None else '@' + effort} (${dollars.normalize():f})"
             for model, effort, dollars in found
         )
-        said.append(f"What would fit, below the quality floor or the model asked for: {names}.")
+        said.append(f"What would fit, given up the model or the quality asked for: {names}.")
     raising = "raise the budget, shorten the request or lower its output cap"
     if resets_at is not None:
         said.append(f"Wait until {resets_at.isoformat()}, when it is refilled, {raising}.")

@@ -102,7 +102,7 @@ class MemoryLedger:
     def entries(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[Entry]:
         """Give the entries from ``since`` to before ``until``, oldest first."""
         with self._lock:
-            kept = list(self._entries)
+            kept = sorted(self._entries, key=lambda entry: entry.at)
         for entry in kept:
             if (since is None or entry.at >= since) and (until is None or entry.at < until):
                 yield entry
