@@ -10,6 +10,7 @@ import base64
 import io
 import struct
 import wave
+from datetime import date
 from typing import Any
 
 import pytest
@@ -26,8 +27,10 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.response_synthesizers import ResponseMode
 from llama_index.core.tools import FunctionTool
 from llama_index.core.types import PydanticProgramMode
-from llama_index.llms.routed import record_routing
+from llama_index.llms.routed import RoutedLLM, record_routing
 from pydantic import BaseModel, Field
+
+from routed_llm import Router
 
 MODES = ["compact", "refine", "tree_summarize", "simple_summarize", "accumulate", "compact_accumulate"]
 POLICIES = [
@@ -289,3 +292,74 @@ def test_spoken_answers_come_back(make, sim) -> None:
     answer = llm.chat([ChatMessage("Say hello.")])
     assert any(isinstance(block, AudioBlock) for block in answer.message.blocks)
     assert sim.refused == []
+
+
+SEA = "The sea is wide and deep, and the tide comes in twice a day. "
+HARD = "Prove that there are infinitely many primes of the form 4k+3, step by step."
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "look_up",
+        "description": "Look a word up in a dictionary of the sea.",
+        "parameters": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},
+    },
+}
+ROWS = [
+    pytest.param("Hello.", {}, id="short"),
+    pytest.param(HARD, {"temperature": 0.2, "max_tokens": 50}, id="hard, with parameters of gpt-4o"),
+    pytest.param(HARD, {"tools": [TOOL]}, id="hard, with a tool"),
+    pytest.param("Hello.", {"tools": [TOOL] * 30}, id="thirty tools"),
+    pytest.param(SEA * 12_500, {}, id="200,000 tokens"),
+    pytest.param(SEA * 7_900, {"max_tokens": 16_384}, id="126,000 tokens in and 16,384 out"),
+    pytest.param("Hello.", {"model": "gpt-5", "temperature": 0.2}, id="gpt-5 named, with a temperature"),
+    pytest.param("Hello.", {"model": "gpt-5.5", "tools": [TOOL]}, id="gpt-5.5 named, with a tool"),
+    pytest.param("Hello.", {"model": "gpt-5-mini", "max_tokens": 50}, id="a small cap on a reasoning model"),
+    pytest.param("Hello.", {"stop": ["!"]}, id="a parameter that reasoning models refuse"),
+    pytest.param("Hello.", {"logprobs": True, "top_logprobs": 2}, id="logprobs"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "kwargs"), ROWS)
+def test_requests_written_for_gpt_4o_are_answered(make, sim, prompt, kwargs) -> None:
+    """Each request gets an answer with something in it, on the first attempt, whole and streamed."""
+    llm = make()
+    answer = llm.chat([ChatMessage(prompt)], **kwargs)
+    assert answer.message.blocks
+    assert list(llm.stream_chat([ChatMessage(prompt)], **kwargs))[-1].message.blocks
+    assert [entry.status for entry in sim.journal] == [200, 200]
+    assert sim.refused == []
+
+
+def test_the_longest_prompt_is_answered(make, sim) -> None:
+    """A million tokens go to the one model of the pool that takes them."""
+    answer = make().complete(SEA * 62_800)
+    (entry,) = sim.journal
+    assert entry.used.prompt > 922_000
+    assert answer.text
+    assert sim.refused == []
+
+
+def test_a_long_pdf_is_counted_by_its_pages(make, sim) -> None:
+    """A document counts for what it takes up, not for the length of its encoding."""
+    blocks = [TextBlock(text="What is this?"), DocumentBlock(data=pdf(), title="a.pdf")]
+    decision = make().explain([ChatMessage(role="user", blocks=blocks)])
+    assert (decision.facts.pdf_pages, "pdf" in decision.facts.inputs) == (1, True)
+
+
+def test_after_its_shutdown_a_model_is_not_called(sim) -> None:
+    """The day after gpt-4o's shutdown its programs go on with another model."""
+    later = date(2027, 6, 1)
+    before, sim.at = sim.at, later
+    try:
+        llm = RoutedLLM(
+            model="gpt-4o",
+            api_base=sim.url,
+            api_key="sk-simulated",
+            max_retries=0,
+            router=Router(clock=lambda: later),
+        )
+        assert llm.complete("Hello.").text
+        assert sim.journal[0].model != "gpt-4o"
+        assert sim.refused == []
+    finally:
+        sim.at = before

@@ -35,7 +35,7 @@ from llama_index.core.tools import FunctionTool
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed import RoutedLLM
-from llama_index.llms.routed.delegates import _SoFar
+from llama_index.llms.routed.answers import SoFar
 from openai.types.responses import Response, ResponseError, ResponseFailedEvent
 from pydantic import BaseModel
 
@@ -385,7 +385,7 @@ def test_t10_a_response_that_failed_is_an_error() -> None:
     )
     said = ChatResponse(message=ChatMessage(role="assistant", content=""), raw=event)
     with pytest.raises(openai.APIError, match="Please try again later") as caught:
-        _SoFar().add(said)
+        SoFar().add(said)
     assert caught.value.code == "server_is_overloaded"
 
 

@@ -32,7 +32,7 @@ from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
 from typing_extensions import override
 
-from routed_llm import Catalog, Decision, Policy, PolicyError, Request, Router
+from routed_llm import Catalog, Decision, Policy, Request, Router
 
 __all__ = ["RoutedLLM"]
 
@@ -303,17 +303,7 @@ class RoutedLLM(CarefulOpenAI):
 
     def _policy(self, override: Any = None) -> Policy:
         policy = self.policy or (self.router.policy if self.router is not None else _DEFAULT_POLICY)
-        wanted = self._own.policy(policy, self.model)
-        if override is None:
-            return wanted
-        if isinstance(override, Policy):
-            return override
-        if isinstance(override, Mapping):
-            return wanted.replace(**override)
-        raise PolicyError(
-            f"routing is a {type(override).__name__}. Give a dict of Policy keywords or a Policy.",
-            key="routing",
-        )
+        return self._own.policy(policy, self.model, override)
 
     def _advertised(self) -> int:
         if isinstance(self.context_window, int):

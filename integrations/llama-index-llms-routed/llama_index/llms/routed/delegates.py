@@ -17,27 +17,14 @@ from llama_index.core.base.llms.types import (
     ChatResponse,
     ChatResponseAsyncGen,
     ChatResponseGen,
-    ContentBlock,
     LLMMetadata,
-    TextBlock,
-    ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.llms.openai import OpenAI, OpenAIResponses
+from llama_index.llms.routed.answers import SoFar, alike
 from llama_index.llms.routed.sending import RESPONSES
-from openai import APIError, AsyncOpenAI
+from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
-from openai.types.chat.chat_completion_message_tool_call import ChatCompletionMessageToolCall, Function
-from openai.types.responses import (
-    ResponseCompletedEvent,
-    ResponseErrorEvent,
-    ResponseFailedEvent,
-    ResponseFunctionCallArgumentsDeltaEvent,
-    ResponseFunctionCallArgumentsDoneEvent,
-    ResponseFunctionToolCall,
-    ResponseIncompleteEvent,
-    ResponseOutputItemAddedEvent,
-)
 from typing_extensions import override
 
 from routed_llm import Call, Decision
@@ -103,18 +90,18 @@ class ResponsesDelegate(OpenAIResponses):
 
     @override
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return _alike(cast(ChatResponse, super()._chat(messages, **kwargs)))
+        return alike(cast(ChatResponse, super()._chat(messages, **kwargs)))
 
     @override
     async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return _alike(cast(ChatResponse, await super()._achat(messages, **kwargs)))
+        return alike(cast(ChatResponse, await super()._achat(messages, **kwargs)))
 
     @override
     def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         events: Iterator[ChatResponse] = super()._stream_chat(messages, **kwargs)
 
         def gen() -> ChatResponseGen:
-            so_far = _SoFar()
+            so_far = SoFar()
             for event in events:
                 yield so_far.add(event)
 
@@ -125,7 +112,7 @@ class ResponsesDelegate(OpenAIResponses):
         events: AsyncIterator[ChatResponse] = await super()._astream_chat(messages, **kwargs)
 
         async def gen() -> ChatResponseAsyncGen:
-            so_far = _SoFar()
+            so_far = SoFar()
             async for event in events:
                 yield so_far.add(event)
 
@@ -221,92 +208,3 @@ def _at(client: Any, base_url: str | None) -> Any:
     if client is None:
         return _NO_CLIENT
     return client if base_url is None else client.with_options(base_url=base_url)
-
-
-class _SoFar:
-    """What a Responses stream has said until now, in the order it was said."""
-
-    def __init__(self) -> None:
-        self._blocks: list[ContentBlock] = []
-        self._calls: dict[int, int] = {}  # an item's number in the output to its place among the blocks
-
-    def add(self, response: ChatResponse) -> ChatResponse:
-        """Replace an event's own part by all that was said until then.
-
-        Raises:
-            APIError: when the event says that the answer failed, which the SDK reports as any event.
-        """
-        event = response.raw
-        if isinstance(event, ResponseFailedEvent | ResponseErrorEvent):
-            raise _failure(event)
-        if isinstance(event, ResponseCompletedEvent | ResponseIncompleteEvent):
-            whole = OpenAIResponses._parse_response_output(event.response.output)
-            self._blocks = list(whole.message.blocks)
-            response.raw = event.response
-        elif isinstance(event, ResponseFunctionCallArgumentsDoneEvent):
-            self._extend_call(event.output_index, event.arguments, whole=True)
-        else:
-            self._start_or_extend_call(event)
-            for block in response.message.blocks:
-                self._append(block)
-        response.message = ChatMessage(role=response.message.role, blocks=list(self._blocks))
-        response.delta = response.delta or ""
-        response.additional_kwargs = dict(response.additional_kwargs)
-        return _alike(response)
-
-    def _start_or_extend_call(self, event: Any) -> None:
-        if isinstance(event, ResponseOutputItemAddedEvent) and isinstance(
-            event.item, ResponseFunctionToolCall
-        ):
-            self._calls[event.output_index] = len(self._blocks)
-            call = ToolCallBlock(tool_call_id=event.item.call_id, tool_name=event.item.name, tool_kwargs="")
-            self._blocks.append(call)
-        elif isinstance(event, ResponseFunctionCallArgumentsDeltaEvent):
-            self._extend_call(event.output_index, event.delta)
-
-    def _extend_call(self, number: int, text: str, *, whole: bool = False) -> None:
-        place = self._calls.get(number)
-        block = self._blocks[place] if place is not None else None
-        if place is not None and isinstance(block, ToolCallBlock):
-            before = "" if whole else str(block.tool_kwargs)
-            self._blocks[place] = block.model_copy(update={"tool_kwargs": before + text})
-
-    def _append(self, block: ContentBlock) -> None:
-        last = self._blocks[-1] if self._blocks else None
-        if isinstance(block, TextBlock) and isinstance(last, TextBlock):
-            self._blocks[-1] = TextBlock(text=last.text + block.text)
-        else:
-            self._blocks.append(block)
-
-
-def _alike(response: ChatResponse) -> ChatResponse:
-    """Add what the Chat Completions class would: token counts by its names, tool calls in its form.
-
-    LlamaIndex reads a streamed tool call nowhere else (``process_streaming_objects``).
-    """
-    usage = getattr(response.raw, "usage", None)
-    if usage is not None:
-        response.additional_kwargs.update(
-            usage=usage,
-            prompt_tokens=usage.input_tokens,
-            completion_tokens=usage.output_tokens,
-            total_tokens=usage.total_tokens,
-        )
-    calls = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
-    if calls:
-        response.message.additional_kwargs["tool_calls"] = [
-            ChatCompletionMessageToolCall(
-                id=call.tool_call_id or "",
-                type="function",
-                function=Function(name=call.tool_name, arguments=str(call.tool_kwargs)),
-            )
-            for call in calls
-        ]
-    return response
-
-
-def _failure(event: ResponseFailedEvent | ResponseErrorEvent) -> APIError:
-    error = event.response.error if isinstance(event, ResponseFailedEvent) else event
-    message = getattr(error, "message", None) or "The response failed and the server gave no reason."
-    body = {"message": message, "code": getattr(error, "code", None), "param": getattr(error, "param", None)}
-    return APIError(message, request=cast(Any, None), body=body)
