@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from pathlib import Path
 from typing import Any
 
@@ -35,32 +34,37 @@ def said(asked: Any, at: Any = TODAY, **policy: Any) -> str:
 
 NOTHING_FITS = [
     ("two million tokens", facts(2_000_000), {"models": ["gpt-5.4", "gpt-4.1"]},
-     "gpt-4.1: 2,000,000 input tokens are more than the 1,047,576 that gpt-4.1 accepts",
+     "2,000,000 input tokens are more than the 1,047,576 that gpt-4.1 accepts",
      "Shorten the input, or widen the pool with Policy(models=...)."),
     ("image and audio together", facts(audio_seconds=3, images=[(10, 10)]), {"models": ["gpt-4o", "gpt-audio-1.5"]},
-     "gpt-audio-1.5: gpt-audio-1.5 takes no image input", None),
+     "gpt-audio-1.5 takes no image input", None),
     ("a floor nobody meets", facts(), {"models": "gpt-4o-mini"},
-     "gpt-4o-mini: gpt-4o-mini is below gpt-4o on overall (- LiveBench mean, 15 shared tasks, = Epoch Capabilities "
+     "gpt-4o-mini is below gpt-4o on overall (- LiveBench mean, 15 shared tasks, = Epoch Capabilities "
      "Index)", "Lower the floor with Policy(at_least=...), or widen the pool with Policy(models=...)."),
     ("a floor that only measured evidence could meet", facts(), {"models": "gpt-5.6-terra", "evidence": "measured"},
-     "gpt-5.6-terra: gpt-5.6-terra at none against gpt-4o on overall is only inferred",
+     "gpt-5.6-terra at none against gpt-4o on overall is only inferred",
      "Use evidence='inferred', or lower the floor with Policy(at_least=...)."),
     ("a cost cap nobody meets", facts(), {"models": "gpt-4o", "max_cost_per_call": "0.001"},
-     "gpt-4o: gpt-4o is expected to cost $0.00461, over the cap of $0.001",
+     "gpt-4o is expected to cost $0.00461, over the cap of $0.001",
      "Raise max_cost_per_call, or shorten the request."),
     ("a retired pinned model", facts(model="gpt-4.1-nano"), {},
-     "gpt-4.1-nano: gpt-4.1-nano was shut down on 2026-10-23; the provider names gpt-5.6-luna instead",
+     "gpt-4.1-nano was shut down on 2026-10-23; the provider names gpt-5.6-luna instead",
      "Name a model that is still served; `routed models` lists them."),
     ("a pinned model without eyes", facts(model="gpt-audio-1.5", images=[(10, 10)]), {},
-     "gpt-audio-1.5: gpt-audio-1.5 takes no image input", None),
+     "gpt-audio-1.5 takes no image input", "Leave out what it does not take, or name another model."),
+    ("a pinned model that is too small", facts(200_000, model="gpt-4o"), {},
+     "gpt-4o cannot serve this request: 200,000 input tokens are more than the 128,000 that gpt-4o accepts.",
+     "Leave out what it does not take, or name another model."),
+    ("image and audio together, over the default pool", facts(audio_seconds=3, images=[(10, 10)]), {"at_least": None},
+     "takes no image input", None),
     ("a window that is full", facts(127_000, cap=2_000), {"models": "gpt-4o"},
-     "gpt-4o: 127,000 input and 2,000 output tokens exceed the 128,000 window of gpt-4o",
+     "127,000 input and 2,000 output tokens exceed the 128,000 window of gpt-4o",
      "Shorten the input or lower the output cap, or widen the pool with Policy(models=...)."),
     ("recall nobody has", facts(100_000), {"models": "gpt-4o", "min_recall": 99},
-     "gpt-4o: published recall of gpt-4o at 100,000 tokens is 31.9, under 99.0",
+     "published recall of gpt-4o at 100,000 tokens is 31.9, under 99.0",
      "Lower min_recall, or shorten the input."),
     ("five stop sequences", facts(parameters={"stop": list("abcde")}), {"models": "gpt-4o"},
-     "gpt-4o: gpt-4o takes at most 4 items of stop, not 5", None),
+     "gpt-4o takes at most 4 items of stop, not 5", None),
 ]  # fmt: skip
 
 
@@ -71,25 +75,33 @@ def test_nothing_fits(asked: Any, policy: dict[str, Any], why: str, advice: str 
     """The message holds the numbers, and its last sentence says what to do."""
     text = said(asked, **policy)
     assert why in text
-    assert text.startswith("N")
     last = "Leave out what no model takes, or widen the pool with Policy(models=...)." if advice is None else advice
     assert text.endswith(" " + last)
 
 
-def test_a_whole_message() -> None:
-    """One message from end to end."""
-    text = said(facts(2_000_000), models=["gpt-5.4", "gpt-4.1"], at_least=None)
-    assert re.sub(r"^None of 2 models can serve this request\.", "", text) == (
-        " gpt-5.4: 2,000,000 input tokens are more than the 922,000 that gpt-5.4 accepts; "
-        "gpt-4.1: 2,000,000 input tokens are more than the 1,047,576 that gpt-4.1 accepts. "
+def test_whole_messages() -> None:
+    """Messages from end to end."""
+    assert said(facts(2_000_000), models=["gpt-5.4", "gpt-4.1"], at_least=None) == (
+        "None of 2 models can serve this request. "
+        "2,000,000 input tokens are more than the 1,047,576 that gpt-4.1 accepts; "
+        "2,000,000 input tokens are more than the 922,000 that gpt-5.4 accepts. "
         "Shorten the input, or widen the pool with Policy(models=...)."
+    )
+    assert said(facts(model="gpt-4.1-nano")) == (
+        "gpt-4.1-nano cannot serve this request: gpt-4.1-nano was shut down on 2026-10-23; the provider names "
+        "gpt-5.6-luna instead. Name a model that is still served; `routed models` lists them."
+    )
+    assert said(facts(audio_seconds=3, images=[(10, 10)]), models=["gpt-4o", "gpt-4.1", "gpt-audio-1.5"]) == (
+        "None of 3 models can serve this request. gpt-audio-1.5 takes no image input; gpt-4.1 takes no audio input; "
+        "gpt-4o takes no audio input. Leave out what no model takes, or widen the pool with Policy(models=...)."
     )
 
 
 def test_a_long_list_is_cut() -> None:
-    """Four models are named; the others are counted."""
+    """Four models are named, one for each kind of reason first; the others are counted."""
     text = said(facts(2_000_000))
-    assert text.count("input tokens are more than") == 4
+    assert text.count("input tokens are more than") == 3
+    assert text.count("; ") == 3
     assert " more in .decision.candidates.) Shorten the input" in text
 
 
