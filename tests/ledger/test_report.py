@@ -104,8 +104,8 @@ def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1] == ["search", "2026-11-22", "2", "$0.300", "$0", "3,000", "20", "30"]
     assert lines[3][:2] == ["all", "all"]
     assert " ".join(" ".join(line) for line in lines[4:]) == (
-        "The cost of 1 of 3 calls is not known: the answer reported no usage, or the model has no price. They "
-        "are not in the sums."
+        "The cost of 1 of 3 calls is not known: the answer reported no usage, or the model has no price. "
+        "They are not in the sums."
     )
 
 

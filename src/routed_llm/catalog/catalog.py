@@ -17,6 +17,7 @@ from routed_llm.catalog.sources import ROOT, digest
 from routed_llm.catalog.vocabulary import did_you_mean, problem
 
 if TYPE_CHECKING:
+    from routed_llm.catalog.live import PriceDifference
     from routed_llm.catalog.model import Model
 
 __all__ = ["Catalog"]
@@ -143,6 +144,28 @@ class Catalog:
         total = hashlib.blake2b(digest_size=16)
         total.update(json.dumps([self._data["digest"], data["models"]], sort_keys=True).encode())
         return Catalog({**data, "digest": total.hexdigest()}, specs=specs)
+
+    def check_prices(self, at: date) -> tuple[PriceDifference, ...]:
+        """List the prices of a day on which the catalog and genai-prices do not agree.
+
+        Raises:
+            CatalogError: when genai-prices is not installed.
+        """
+        from routed_llm.catalog.live import differences
+
+        return tuple(differences(self, at))
+
+    def with_live_prices(self, at: date) -> Catalog:
+        """Make a catalog whose prices from a day on are those that genai-prices has for that day.
+
+        The prices of the days before stay, and so do those of models that genai-prices does not know.
+
+        Raises:
+            CatalogError: when genai-prices is not installed.
+        """
+        from routed_llm.catalog.live import live_rows
+
+        return self.with_models(live_rows(self, at))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Catalog) and self._data["digest"] == other._data["digest"]
