@@ -23,7 +23,8 @@ from llama_index.core.base.llms.types import AudioBlock, DocumentBlock, ToolCall
 from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
 from llama_index.llms.routed import RoutedLLM
 
-from routed_llm import Policy, Router
+from routed_llm import Decision, Policy, Router
+from routed_llm.simulator import serve
 
 TODAY = date(2026, 11, 22)
 REQUESTS = 200
@@ -283,3 +284,42 @@ def test_the_requests_are_worth_comparing(router: Router) -> None:
     assert kinds >= {"text", "image", "pdf", "audio"}
     assert len(models) > 5
     assert endpoints >= {"chat_completions", "responses", None}
+
+
+QUESTION = TEXTS[0] * 400
+
+
+@pytest.mark.parametrize("policy", POLICIES[:3], ids=["default", "quality", "gpt-4o and 4.1"])
+@pytest.mark.parametrize("tools", [False, True], ids=["conversation", "loop of tool calls"])
+def test_the_next_turn_is_decided_alike(policy: dict[str, Any], tools: bool) -> None:
+    """After one real answer through each framework, the turn that follows is decided alike."""
+    kwargs: dict[str, Any] = {"temperature": 0.1, **({"tools": [TOOL]} if tools else {})}
+    decisions: list[Decision] = []
+    with serve(at=TODAY) as sim:
+        router = Router(clock=lambda: TODAY, observe=False)
+        common = {"model": "gpt-4o", "router": router, "policy": Policy(**policy), "api_key": "simulated"}
+        chain = RoutedChatModel(**common, base_url=sim.url)
+        index = RoutedLLM(**common, api_base=sim.url)
+        for _ in range(2):
+            if tools:
+                sim.script(tool_calls=[("tide", {"place": "Hull"})])
+            else:
+                sim.script("Lima.")
+        asked = HumanMessage(QUESTION)
+        said = chain.invoke([asked], **kwargs)
+        then = ToolMessage("high", tool_call_id=said.tool_calls[0]["id"]) if tools else HumanMessage("Sure?")
+        decisions.append(chain.explain([asked, said, then], **kwargs))
+        asked_too = ChatMessage(QUESTION)
+        answer = index.chat([asked_too], **kwargs).message
+        next_too = ChatMessage("Sure?")
+        if tools:
+            (call,) = [block for block in answer.blocks if isinstance(block, ToolCallBlock)]
+            told = {"tool_call_id": call.tool_call_id}
+            next_too = ChatMessage(role="tool", content="high", additional_kwargs=told)
+        decisions.append(index.explain([asked_too, answer, next_too], **kwargs))
+        assert sim.refused == []
+    one, other = decisions
+    assert one.facts.previous is not None
+    assert one.facts.previous.in_tool_loop is tools
+    assert one.facts.to_dict() == other.facts.to_dict()
+    assert one.to_dict() == other.to_dict()

@@ -10,6 +10,7 @@ blocks; T21 the legacy endpoint.
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import itertools
 import pickle
@@ -528,6 +529,20 @@ def test_t18_a_pickle_works(make, sim) -> None:
     again.chat(user())
     assert (again.temperature, again.policy) == (0.4, llm.policy)
     assert [entry.body["temperature"] for entry in sim.journal] == [0.4, 0.4]
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["shallow", "deep"])
+async def test_t18_a_copy_works(make, sim, deep) -> None:
+    """A used LLM can be copied; the copy decides with the same router and changes on its own."""
+    llm = make(policy=CHAT)
+    llm.chat(user())
+    await llm.achat(user())
+    again = (copy.deepcopy if deep else copy.copy)(llm)
+    again.temperature = 0.6
+    again.chat(user())
+    llm.chat(user())
+    assert again.router is llm.router
+    assert [entry.body["temperature"] for entry in sim.journal] == [0.1, 0.1, 0.6, 0.1]
 
 
 def test_t19_structured_output_is_native(make, sim) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -118,6 +118,12 @@ class RoutedLLM(CarefulOpenAI):
         # and refuses models that only Responses has.
         self.model = model or (wanted or (router.policy if router else _DEFAULT_POLICY)).baseline
         self._policy()  # a wrong policy is refused here and not at the first call
+
+    @override
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        # What decides is shared by copies, as it is by threads.
+        shared = {id(value): value for value in (self.router, self.catalog) if value is not None}
+        return super().__deepcopy__({**(memo or {}), **shared})
 
     @field_validator("policy", mode="before")
     @classmethod

@@ -59,7 +59,7 @@ class OwnRouter:
         It is worked out once and stays: LlamaIndex reads it when a query engine is built, so one that
         moved would split the engines of a program.
         """
-        key = (id(router), policy, given.get("max_tokens"), wanted)
+        key = (router, policy, given.get("max_tokens"), wanted)
         with self._lock:
             known = self._window
         if known is not None and known[0] == key:

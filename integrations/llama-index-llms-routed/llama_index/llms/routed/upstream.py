@@ -103,12 +103,15 @@ class CarefulOpenAI(OpenAI):
         return self._clients.asynchronous(self._connection(), self._make_aclient)
 
     def _make_client(self) -> SyncOpenAI:
+        # Kept by `_clients` alone: a client as an attribute can neither be copied nor pickled.
         self._client = None
-        return super()._get_client()
+        client, self._client = super()._get_client(), None
+        return client
 
     def _make_aclient(self) -> AsyncOpenAI:
         self._aclient = None
-        return super()._get_aclient()
+        client, self._aclient = super()._get_aclient(), None
+        return client
 
     def _connection(self) -> Hashable:
         # The transport given at construction cannot be assigned later, so it is no part of this.
