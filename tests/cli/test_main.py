@@ -17,7 +17,7 @@ from .conftest import Routed
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("command", ["models", "explain", "simulate", "demo"])
+@pytest.mark.parametrize("command", ["models", "explain", "simulate", "demo", "spend"])
 def test_every_command_explains_itself(routed: Routed, command: str) -> None:
     """`--help` says what the command does and which exit codes there are."""
     done = routed(command, "--help")

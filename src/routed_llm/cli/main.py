@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         ("explain", "say which model would serve a request in a file, and why", _explain),
         ("simulate", "run a simulated OpenAI API on this machine", _simulate),
         ("demo", "send every kind of request to a simulated OpenAI API, beside plain gpt-4o", _demo),
+        ("spend", "say what has been spent, by scope, model, day", _spend),
     ):
         arguments(commands.add_parser(name, help=text, description=f"{text.capitalize()}.", epilog=_EPILOG))
     return parser
@@ -99,6 +100,12 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
 def _demo(parser: argparse.ArgumentParser) -> None:
     _at(parser, "the day to send them on (default: 2026-11-22, when gpt-4o is still served)")
     _json(parser)
+
+
+def _spend(parser: argparse.ArgumentParser) -> None:
+    from routed_llm.cli.spend import arguments
+
+    arguments(parser)
 
 
 def _at(parser: argparse.ArgumentParser, text: str = "the day to decide for (default: today)") -> None:
