@@ -1,0 +1,141 @@
+"""Reading requests: what the builder and the reader of OpenAI's own form make of messages and parameters."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from core_support import png
+
+from routed_llm import ImageFacts, RequestBuilder, RequestFacts, read_openai
+from routed_llm.tokens.counting import Counting
+from routed_llm.tokens.vocabulary import o200k_encoding
+
+
+def read(payload: dict[str, Any], **given: Any) -> RequestFacts:
+    """Read the facts of a body, with a message unless it has one."""
+    if "messages" not in payload and "input" not in payload:
+        payload = {"messages": [{"role": "user", "content": "hi"}], **payload}
+    return read_openai(payload, **given).facts
+
+
+def part(block: dict[str, Any], role: str = "user") -> dict[str, Any]:
+    """Make a body of one message with one block."""
+    return {"messages": [{"role": role, "content": [block]}]}
+
+
+FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("a cap of the old name", {"max_tokens": 5}, {"cap": 5, "cap_name": "max_tokens"}),
+    ("a cap of Responses", {"max_output_tokens": 5}, {"cap": 5, "cap_name": "max_output_tokens"}),
+    ("null is not given", {"max_tokens": None, "temperature": None, "tools": None}, {"cap": None, "parameters": ()}),
+    ("effort of Chat Completions", {"reasoning_effort": "low"}, {"effort": "low"}),
+    ("effort of Responses", {"reasoning": {"effort": "high", "summary": None}}, {"effort": "high", "parameters": ()}),
+    ("the rest of reasoning", {"reasoning": {"summary": "auto"}},
+     {"effort": None, "parameters": (("reasoning", ("{}", (("summary", "auto"),))),)}),
+    ("text of Responses", {"text": {"verbosity": "low", "format": {"type": "json_object"}}},
+     {"structured": "json_object", "parameters": (("verbosity", "low"),)}),
+    ("plain text output", {"response_format": {"type": "text"}}, {"structured": None}),
+    ("JSON", {"response_format": {"type": "json_object"}}, {"structured": "json_object"}),
+    ("a tool choice by word", {"tool_choice": "required"}, {"tool_choice": "required"}),
+    ("a tool choice by name", {"tool_choice": {"type": "function", "function": {"name": "f"}}}, {"tool_choice": "named"}),
+    ("streaming", {"stream": True}, {"stream": True}),
+    ("audio out", {"modalities": ["text", "audio"]}, {"outputs": frozenset({"text", "audio"})}),
+    ("a tier", {"service_tier": "flex"}, {"service_tier": "flex", "parameters": (("service_tier", "flex"),)}),
+    ("a tier by its other name", {"service_tier": "fast"}, {"service_tier": "priority"}),
+    ("no tier in particular", {"service_tier": "auto"}, {"service_tier": "standard"}),
+    ("web search on Chat Completions", {"web_search_options": {}}, {"builtin_tools": frozenset({"web_search_options"})}),
+    ("hosted tools by their versions", {"tools": [{"type": "web_search_preview_2025_03_11"}, {"type": "mcp"},
+     {"type": "function", "function": {"name": "f"}}]}, {"builtin_tools": frozenset({"web_search", "mcp"}), "tools": 1}),
+    ("tools in the form of Responses", {"tools": [{"type": "function", "name": "f", "parameters": {}}]}, {"tools": 1}),
+    ("anything else", {"logit_bias": {"5": -1}, "user": "u"},
+     {"parameters": (("logit_bias", ("{}", (("5", -1),))), ("user", "u"))}),
+    ("the model is left to the caller", {"model": "gpt-4o"}, {"model": None}),
+    ("an image and its detail", part({"type": "image_url", "image_url": {"url": png(30, 20), "detail": "low"}}),
+     {"images": (ImageFacts(30, 20, "low"),), "inputs": frozenset({"text", "image"})}),
+    ("an image of Responses", part({"type": "input_image", "image_url": png(30, 20)}), {"images": (ImageFacts(30, 20),)}),
+    ("a remote image", part({"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}),
+     {"images": (ImageFacts(None, None),),
+      "estimates": ("an image given by reference is counted at the rule's worst case",)}),
+    ("an image in a tool message", part({"type": "image_url", "image_url": {"url": png(3, 2)}}, "tool"),
+     {"tool_inputs": frozenset({"image"})}),
+    ("a file by id", part({"type": "file", "file": {"file_id": "file-1"}}), {"unknown_files": 1,
+     "inputs": frozenset({"text", "pdf"}),
+     "estimates": ("a file given by reference is of unknown size and is not in the count",)}),
+    ("a video", part({"type": "video_url", "video_url": {"url": "x"}}), {"inputs": frozenset({"text", "video"})}),
+    ("an image in a function's output", {"input": [{"type": "function_call_output", "call_id": "c",
+     "output": [{"type": "input_image", "image_url": png(3, 2)}]}]}, {"tool_inputs": frozenset({"image"})}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("payload", "found"), [item[1:] for item in FOUND], ids=[item[0] for item in FOUND])
+def test_facts_of_requests(payload: dict[str, Any], found: dict[str, Any]) -> None:
+    """Each part of a body gives its facts, in either endpoint's words."""
+    asked = read(payload)
+    assert {name: getattr(asked, name) for name in found} == found
+
+
+def test_pins() -> None:
+    """With pin the body's model is the only one allowed."""
+    assert read({"model": "gpt-4o"}, pin=True).model == "gpt-4o"
+    assert read({}, pin=True).model is None
+
+
+def tokens(text: str) -> int:
+    """Count with tiktoken alone."""
+    return len(o200k_encoding().encode_ordinary(text))
+
+
+COUNTS: list[tuple[str, dict[str, Any], int]] = [
+    ("one message", {"messages": [{"role": "user", "content": "hello world"}]}, 2 + 4 + 3),
+    ("two messages and a name", {"messages": [{"role": "system", "content": "a"}, {"role": "user", "name": "bob",
+     "content": "b"}]}, 1 + 4 + 1 + 4 + 1 + 1 + 3),
+    ("text of parts", {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"},
+     {"type": "text", "text": "b"}]}]}, 1 + 1 + 4 + 3),
+    ("a refusal", {"messages": [{"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}]}, 1 + 4 + 3),
+    ("an input and instructions", {"input": "a", "instructions": "b"}, 1 + 4 + 1 + 4 + 3),
+    ("nothing said", {"messages": [{"role": "assistant", "content": None}]}, 4 + 3),
+    ("what looks like a special token", {"messages": [{"role": "user", "content": "<|endoftext|>"}]}, 7 + 4 + 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("payload", "count"), [item[1:] for item in COUNTS], ids=[item[0] for item in COUNTS])
+def test_counts(payload: dict[str, Any], count: int) -> None:
+    """Exact counts by the published overheads; the bounds hold them."""
+    request = read_openai(payload)
+    assert Counting(request.texts, known=request.fixed).exact() == count
+    assert request.facts.tokens.low <= count <= request.facts.tokens.high
+
+
+def test_both_endpoints_count_alike() -> None:
+    """The same conversation in either form has the same facts."""
+    chat = read_openai({"messages": [{"role": "user", "content": [{"type": "text", "text": "hello there"}]}]})
+    responses = read_openai({"input": [{"role": "user", "content": [{"type": "input_text", "text": "hello there"}]}]})
+    assert chat.facts == responses.facts
+    assert (chat.texts, chat.fixed) == (responses.texts, responses.fixed)
+
+
+@pytest.mark.parametrize("mime", ["text/plain", "application/json", "text/markdown"])
+def test_text_files_become_text(mime: str) -> None:
+    """A file of text counts as its text."""
+    data = f"data:{mime};base64," + base64.b64encode(b"hello world").decode()
+    request = read_openai(part({"type": "input_file", "file_data": data, "filename": "a.txt"}))
+    assert request.facts.inputs == {"text", "file"}
+    assert request.texts == ("hello world",)
+
+
+def test_no_text_is_kept_in_the_facts() -> None:
+    """Facts can be recorded: nothing of a prompt is in them."""
+    secret = "the launch code is 7231"
+    request = read_openai({"messages": [{"role": "user", "content": secret}]})
+    assert secret not in repr(request)
+    assert secret not in str(request.facts.to_dict())
+    assert request.texts == (secret,)
+
+
+def test_an_estimate_is_named_once() -> None:
+    """Ten remote images are one estimate."""
+    builder = RequestBuilder().message("user")
+    for _ in range(10):
+        builder.image("https://example.org/x.png")
+    assert builder.build().facts.estimates == ("an image given by reference is counted at the rule's worst case",)
