@@ -134,6 +134,18 @@ def test_t2_a_history_without_blocks_is_understood(make, sim) -> None:
     assert history[1].additional_kwargs == {"tool_calls": [call]}
 
 
+@pytest.mark.parametrize("policy", [CHAT, RESPONSES], ids=["chat", "responses"])
+def test_t2_an_answer_survives_json(make, sim, policy) -> None:
+    """An answer with a tool call that a store wrote and read again is understood as before."""
+    llm, history = make(policy=policy), user("use add to add 3 and 4")
+    answer = llm.chat_with_tools([ADD], chat_history=history)
+    (call,) = llm.get_tool_calls_from_response(answer)
+    stored = ChatMessage.model_validate_json(answer.message.model_dump_json())
+    result = ChatMessage(role="tool", content="7", additional_kwargs={"tool_call_id": call.tool_id})
+    assert "7" in llm.chat_with_tools([ADD], chat_history=[*history, stored, result]).message.content
+    assert sim.refused == []
+
+
 @pytest.mark.parametrize(
     ("policy", "choice", "tool"),
     [
