@@ -29,6 +29,7 @@ _OF_TASK = {
     "multilingual": ["multilingual"], "summary": ["faithful_summary"], "restraint": ["restraint"],
 }  # fmt: skip
 _HARD = {"stop", "n", "logprobs", "logit_bias", "prediction"}
+_NEUTRAL: dict[str, list[Any]] = {"n": [1], "logprobs": [False], "stop": [[]], "logit_bias": [{}]}
 _GPT_4O_OUTPUT, _RESERVE = 211, 4_096
 
 
@@ -51,8 +52,7 @@ def _able(asked: RequestFacts, policy: Policy, at: date) -> Iterator[Configurati
     pool = [
         model
         for model in CATALOG
-        if (model.pool in kinds or model.id == floor)
-        and policy.models is None
+        if ((model.pool in kinds or model.id == floor) and policy.models is None)
         or (policy.models is not None and model.id in policy.models)
     ]
     shaped = [one for model in pool for one in _configurations(model) if _shape(asked, policy, at, one, pool)]
@@ -101,9 +101,7 @@ def _shape(asked: RequestFacts, policy: Policy, at: date, one: Configuration, po
 
 def _parameter(name: str, value: Any, asked: RequestFacts, one: Configuration, given: dict[str, Any]) -> bool:
     model, effort, endpoint = one
-    if name not in _HARD or value in (
-        {"n": [1], "logprobs": [False], "stop": [[]], "logit_bias": [{}]}.get(name, [])
-    ):
+    if name not in _HARD or value in (_NEUTRAL.get(name, [])):
         return True
     if name in CATALOG.endpoint(endpoint).absent:
         return False

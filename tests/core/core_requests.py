@@ -7,9 +7,27 @@ from typing import Any
 
 from core_support import CATALOG, png
 
-_WORDS = "the quick brown fox jumps over a lazy dog; 12345 naïve café résumé 東京 Привет json = {} \n".split(
-    " "
-)
+_WORDS = [
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "jumps",
+    "over",
+    "a",
+    "lazy",
+    "dog;",
+    "12345",
+    "naïve",
+    "café",
+    "résumé",
+    "東京",
+    "Привет",
+    "json",
+    "=",
+    "{}",
+    "\n",
+]
 _SIZES = ((1, 1), (64, 64), (512, 512), (513, 512), (1024, 768), (768, 2048), (4000, 300), (2500, 2500))
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _POOLS = ("gpt-4*", "gpt-4.1*", "gpt-5*", "gpt-5.4*", "gpt-5.6-luna", "gpt-5-*", "gpt-6*", "*-pro", "*")

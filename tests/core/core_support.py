@@ -1,4 +1,5 @@
 """What the tests of the deciding core share: days, facts by keyword, requests in OpenAI's own form."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -142,7 +143,7 @@ def _items(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for message in messages:
         content = message.get("content")
         if message["role"] == "tool":
-            output = content if isinstance(content, str) else [_part(part, "user") for part in content]
+            output = content if isinstance(content, str) else [_part(part, "user") for part in content or ()]
             items.append(
                 {"type": "function_call_output", "call_id": message["tool_call_id"], "output": output}
             )
@@ -152,8 +153,10 @@ def _items(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             items.append(
                 {"role": message["role"], "content": [_part(part, message["role"]) for part in parts]}
             )
-        for call in message.get("tool_calls", ()):
-            items.append({"type": "function_call", "call_id": call["id"], **call["function"]})
+        items += [
+            {"type": "function_call", "call_id": call["id"], **call["function"]}
+            for call in message.get("tool_calls", ())
+        ]
     return items
 
 

@@ -49,7 +49,7 @@ def test_a_certain_decision_holds_for_every_count(
 ) -> None:
     """Whatever the true count between the bounds, a decision marked certain is the one it would give."""
     try:
-        table = prepare(CATALOG, policy, at)  # type: ignore[arg-type]
+        table = prepare(CATALOG, policy, at)
     except PolicyError:
         return
     bounded = table.select(asked)

@@ -1,4 +1,5 @@
 """Bad input: one typed error each, before anything is sent, whose whole text says what was wrong and what to do."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -69,13 +70,19 @@ NOTHING_FITS = [
 
 
 @pytest.mark.parametrize(
-    ("asked", "policy", "why", "advice"), [item[1:] for item in NOTHING_FITS], ids=[item[0] for item in NOTHING_FITS]
+    ("asked", "policy", "why", "advice"),
+    [item[1:] for item in NOTHING_FITS],
+    ids=[item[0] for item in NOTHING_FITS],
 )
 def test_nothing_fits(asked: Any, policy: dict[str, Any], why: str, advice: str | None) -> None:
     """The message holds the numbers, and its last sentence says what to do."""
     text = said(asked, **policy)
     assert why in text
-    last = "Leave out what no model takes, or widen the pool with Policy(models=...)." if advice is None else advice
+    last = (
+        "Leave out what no model takes, or widen the pool with Policy(models=...)."
+        if advice is None
+        else advice
+    )
     assert text.endswith(" " + last)
 
 
@@ -164,7 +171,9 @@ BROKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "text", "where"), [item[1:] for item in BROKEN], ids=[item[0] for item in BROKEN])
+@pytest.mark.parametrize(
+    ("body", "text", "where"), [item[1:] for item in BROKEN], ids=[item[0] for item in BROKEN]
+)
 def test_broken_requests(body: Any, text: str, where: str | None) -> None:
     """What no model could be sent is a RequestError that names the place."""
     with pytest.raises(RequestError) as caught:
@@ -203,7 +212,9 @@ def test_an_image_that_is_not_base64() -> None:
 
 def test_a_task_nobody_knows() -> None:
     """The builder refuses a task that is none of a policy's."""
-    with pytest.raises(RequestError, match=r"^task='cooking' is none of general, coding, .* Use one of these\.$"):
+    with pytest.raises(
+        RequestError, match=r"^task='cooking' is none of general, coding, .* Use one of these\.$"
+    ):
         RequestBuilder().task("cooking")
 
 
@@ -241,7 +252,9 @@ FILES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "text", "key"), [item[1:] for item in FILES], ids=[item[0] for item in FILES])
+@pytest.mark.parametrize(
+    ("content", "text", "key"), [item[1:] for item in FILES], ids=[item[0] for item in FILES]
+)
 def test_malformed_policy_files(tmp_path: Path, content: str, text: str, key: str | None) -> None:
     """A policy file's error names the file, the key, the value, and what to do."""
     path = tmp_path / "policy.toml"
@@ -249,7 +262,11 @@ def test_malformed_policy_files(tmp_path: Path, content: str, text: str, key: st
     with pytest.raises(PolicyError) as caught:
         Policy.from_toml(path)
     found = str(caught.value).replace(str(path), "PATH")
-    assert found == text if text.endswith(("?", ".")) and "not a keyword of Policy." not in text else found.startswith(text)
+    assert (
+        found == text
+        if text.endswith(("?", ".")) and "not a keyword of Policy." not in text
+        else found.startswith(text)
+    )
     assert found.endswith((".", "?"))
     assert (caught.value.key, caught.value.path) == (key, str(path))
 
@@ -258,8 +275,11 @@ def test_policy_files_that_cannot_be_read(tmp_path: Path) -> None:
     """A file that is not there, is a folder or is no text says so."""
     with pytest.raises(PolicyError) as caught:
         Policy.from_toml(tmp_path / "none.toml")
-    assert str(caught.value) == f"{tmp_path / 'none.toml'}: No such file or directory. Name a TOML file that can be read."
-    with pytest.raises(PolicyError, match="Is a directory. Name a TOML file that can be read"):
+    assert (
+        str(caught.value)
+        == f"{tmp_path / 'none.toml'}: No such file or directory. Name a TOML file that can be read."
+    )
+    with pytest.raises(PolicyError, match=r"Is a directory\. Name a TOML file that can be read"):
         Policy.from_toml(tmp_path)
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(PolicyError, match="is not TOML: 'utf-8' codec"):

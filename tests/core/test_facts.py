@@ -1,4 +1,5 @@
 """RequestFacts: counts, frozen parameters, what goes into a record."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -77,7 +78,9 @@ FULL = RequestFacts(
     service_tier="flex",
     stream=True,
     task="coding",
-    previous=Previous(model="gpt-4o", effort="low", endpoint="responses", prefix_tokens=9, age=1.0, in_tool_loop=True),
+    previous=Previous(
+        model="gpt-4o", effort="low", endpoint="responses", prefix_tokens=9, age=1.0, in_tool_loop=True
+    ),
     locked_to="gpt-4o",
     estimates=("an image",),
 )

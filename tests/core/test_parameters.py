@@ -1,4 +1,5 @@
 """What is sent differently from what was asked: hard, soft and neutral parameters, caps, efforts."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -64,7 +65,9 @@ CHANGES = [
 def ours(asked: Any, policy: dict[str, Any]) -> list[str]:
     """List the Changes of a decision but those of an effort that a policy fixes."""
     decision = decide(asked, **policy)
-    hidden = "reasoning_effort='low' added: the effort is part of what was chosen" if "effort" in policy else None
+    hidden = (
+        "reasoning_effort='low' added: the effort is part of what was chosen" if "effort" in policy else None
+    )
     return [change.text for change in decision.changes if change.text != hidden]
 
 

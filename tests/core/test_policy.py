@@ -1,4 +1,5 @@
 """Policy: what it takes, what it makes of it, files and copies."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -26,8 +27,12 @@ def test_defaults() -> None:
         pytest.param({"models": ["a", "b"]}, "models", ("a", "b"), id="a list of patterns"),
         pytest.param({"models": {"a": 1}}, "models", ("a",), id="any iterable of strings"),
         pytest.param({"exclude": ("x",)}, "exclude", ("x",), id="exclude"),
-        pytest.param({"max_cost_per_call": 0.1}, "max_cost_per_call", Decimal("0.1"), id="dollars from a float"),
-        pytest.param({"max_cost_per_call": "0.10"}, "max_cost_per_call", Decimal("0.10"), id="dollars from text"),
+        pytest.param(
+            {"max_cost_per_call": 0.1}, "max_cost_per_call", Decimal("0.1"), id="dollars from a float"
+        ),
+        pytest.param(
+            {"max_cost_per_call": "0.10"}, "max_cost_per_call", Decimal("0.10"), id="dollars from text"
+        ),
         pytest.param({"max_cost_per_call": 0}, "max_cost_per_call", Decimal(0), id="nothing at all"),
         pytest.param({"min_recall": 50}, "min_recall", 50.0, id="recall"),
         pytest.param({"at_least": None}, "at_least", None, id="no floor"),
@@ -51,14 +56,20 @@ BAD = [
     ({"max_cost": 1}, "'max_cost' is not a keyword of Policy. Did you mean 'max_cost_per_call'?"),
     ({"optimize": ["cost"]}, "optimize=['cost'] is none of cost, quality. Did you mean 'cost'?"),
     ({"surface": "voice"}, "surface='voice' is none of chat, realtime. Use one of these."),
-    ({"service_tier": "gold"}, "service_tier='gold' is none of standard, flex, priority, batch. Use one of these."),
+    (
+        {"service_tier": "gold"},
+        "service_tier='gold' is none of standard, flex, priority, batch. Use one of these.",
+    ),
     ({"evidence": None}, "evidence=None is none of inferred, measured. Use one of these."),
     ({"baseline": ""}, "baseline='' is not a model id. Give a string such as 'gpt-4o'."),
     ({"baseline": None}, "baseline=None is not a model id. Give a string such as 'gpt-4o'."),
     ({"models": ["", "a"]}, "models holds ''. Give model ids or patterns such as 'gpt-4.1*'."),
     ({"models": object}, "models holds <class 'object'>. Give model ids or patterns such as 'gpt-4.1*'."),
     ({"max_cost_per_call": True}, "max_cost_per_call=True is not an amount. Give US dollars of at least 0."),
-    ({"max_cost_per_call": float("inf")}, "max_cost_per_call=inf is not an amount. Give US dollars of at least 0."),
+    (
+        {"max_cost_per_call": float("inf")},
+        "max_cost_per_call=inf is not an amount. Give US dollars of at least 0.",
+    ),
     ({"output_tokens": 0}, "output_tokens=0 is out of range. Give a whole number of at least 1."),
     ({"switch_saving": 1.5}, "switch_saving=1.5 is out of range. Give a number from 0 to 1."),
     ({"min_recall": True}, "min_recall=True is out of range. Give a number from 0 to 100."),
@@ -77,7 +88,9 @@ def test_bad_values(given: dict[str, Any], text: str) -> None:
 
 def test_an_unlike_keyword_lists_the_valid_ones() -> None:
     """A keyword that is near to none gets the whole list."""
-    with pytest.raises(PolicyError, match=r"'zzz' is not a keyword of Policy\. Valid ones are models, exclude, "):
+    with pytest.raises(
+        PolicyError, match=r"'zzz' is not a keyword of Policy\. Valid ones are models, exclude, "
+    ):
         Policy(zzz=1)
 
 

@@ -1,4 +1,5 @@
 """Money: exact costs from usage, tiers, caches, audio, surcharges, and the estimates before a call."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -96,7 +97,11 @@ def test_estimates(asked: Any, policy: dict[str, Any], dollars: str, tokens_in: 
     """What a call is expected to cost, with the tokens it rests on."""
     chosen = decide(asked, **policy).chosen
     assert chosen is not None
-    assert (str(chosen.dollars), chosen.input_tokens, chosen.output_tokens) == (dollars, tokens_in, tokens_out)
+    assert (str(chosen.dollars), chosen.input_tokens, chosen.output_tokens) == (
+        dollars,
+        tokens_in,
+        tokens_out,
+    )
 
 
 def test_a_cached_prefix_costs_half_on_gpt_4o() -> None:

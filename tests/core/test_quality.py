@@ -1,4 +1,5 @@
 """The quality floor: which dimensions a request touches, and what is published about a configuration on them."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -90,9 +91,13 @@ ADMITTED = [
 
 
 @pytest.mark.parametrize(
-    ("verdict", "dimension", "inferred", "measured", "guarded"), ADMITTED, ids=[f"{i[0]} {i[1]}" for i in ADMITTED]
+    ("verdict", "dimension", "inferred", "measured", "guarded"),
+    ADMITTED,
+    ids=[f"{i[0]} {i[1]}" for i in ADMITTED],
 )
-def test_what_is_admitted(verdict: str, dimension: str, inferred: bool, measured: bool, guarded: bool) -> None:
+def test_what_is_admitted(
+    verdict: str, dimension: str, inferred: bool, measured: bool, guarded: bool
+) -> None:
     """Nothing below passes; unknown passes but overall and at length; measured wants a measure of its own."""
     found = Comparison(verdict)
     assert floor().admits(dimension, found) is inferred
@@ -113,7 +118,9 @@ BASELINES = [
 
 
 @pytest.mark.parametrize(
-    ("baseline", "model", "effort", "passes"), [item[1:] for item in BASELINES], ids=[item[0] for item in BASELINES]
+    ("baseline", "model", "effort", "passes"),
+    [item[1:] for item in BASELINES],
+    ids=[item[0] for item in BASELINES],
 )
 def test_other_baselines(baseline: str, model: str, effort: str | None, passes: bool) -> None:
     """A floor of another model is that model's, at the effort it is called with by default."""

@@ -1,4 +1,5 @@
 """Reading requests: what the builder and the reader of OpenAI's own form make of messages and parameters."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -99,7 +100,9 @@ COUNTS: list[tuple[str, dict[str, Any], int]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("payload", "count"), [item[1:] for item in COUNTS], ids=[item[0] for item in COUNTS])
+@pytest.mark.parametrize(
+    ("payload", "count"), [item[1:] for item in COUNTS], ids=[item[0] for item in COUNTS]
+)
 def test_counts(payload: dict[str, Any], count: int) -> None:
     """Exact counts by the published overheads; the bounds hold them."""
     request = read_openai(payload)
@@ -110,7 +113,9 @@ def test_counts(payload: dict[str, Any], count: int) -> None:
 def test_both_endpoints_count_alike() -> None:
     """The same conversation in either form has the same facts."""
     chat = read_openai({"messages": [{"role": "user", "content": [{"type": "text", "text": "hello there"}]}]})
-    responses = read_openai({"input": [{"role": "user", "content": [{"type": "input_text", "text": "hello there"}]}]})
+    responses = read_openai(
+        {"input": [{"role": "user", "content": [{"type": "input_text", "text": "hello there"}]}]}
+    )
     assert chat.facts == responses.facts
     assert (chat.texts, chat.fixed) == (responses.texts, responses.fixed)
 
@@ -138,4 +143,6 @@ def test_an_estimate_is_named_once() -> None:
     builder = RequestBuilder().message("user")
     for _ in range(10):
         builder.image("https://example.org/x.png")
-    assert builder.build().facts.estimates == ("an image given by reference is counted at the rule's worst case",)
+    assert builder.build().facts.estimates == (
+        "an image given by reference is counted at the rule's worst case",
+    )

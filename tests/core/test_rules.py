@@ -1,4 +1,5 @@
 """Every Reason by its whole sentence, from the smallest request that calls for it; every limit at its edge."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -13,7 +14,12 @@ from routed_llm.budget import Allowance
 from routed_llm.decision import _SENTENCES
 
 UNPRICED = CATALOG.with_models(
-    {"house": {"limits": {"context_window": 9_000, "max_input": 8_000, "max_output": 1_000}, "inputs": ["text"]}}
+    {
+        "house": {
+            "limits": {"context_window": 9_000, "max_input": 8_000, "max_output": 1_000},
+            "inputs": ["text"],
+        }
+    }
 )
 FREE: dict[str, Any] = {"at_least": None}
 
@@ -121,9 +127,7 @@ CASES: list[tuple[str, str, str, Any, dict[str, Any], date]] = [
     CASES,
     ids=[f"{case[0]}: {case[2][:70]}" for case in CASES],
 )
-def test_reasons(
-    code: str, model: str, sentence: str, asked: Any, policy: dict[str, Any], at: date
-) -> None:
+def test_reasons(code: str, model: str, sentence: str, asked: Any, policy: dict[str, Any], at: date) -> None:
     """The model, or one of its efforts or endpoints, is not chosen for this reason, in these words."""
     decision = decide(asked, at, **policy)
     assert decision.model != model or "effort" in code or code.startswith(("parameter", "floor", "tools"))
@@ -169,7 +173,11 @@ def test_a_hard_budget(remaining: int | None, model: str | None) -> None:
 def test_a_model_that_was_found_dead() -> None:
     """What the provider was found not to serve is left out, with what it said."""
     decision = select(
-        facts(), policy=Policy(), catalog=CATALOG, at=TODAY, unavailable={"gpt-5.6-luna": "404 model_not_found"}
+        facts(),
+        policy=Policy(),
+        catalog=CATALOG,
+        at=TODAY,
+        unavailable={"gpt-5.6-luna": "404 model_not_found"},
     )
     assert decision.model != "gpt-5.6-luna"
     text = "gpt-5.6-luna is marked unavailable in this process: 404 model_not_found"
@@ -206,7 +214,9 @@ def test_limits_to_the_token(within: str, beyond: str | None, limit: int, given:
     ]
 
 
-@pytest.mark.parametrize(("tokens", "cost"), [(271_999, "0.6847525"), (272_000, "0.684755"), (272_001, "1.3671375")])
+@pytest.mark.parametrize(
+    ("tokens", "cost"), [(271_999, "0.6847525"), (272_000, "0.684755"), (272_001, "1.3671375")]
+)
 def test_the_long_rate_to_the_token(tokens: int, cost: str) -> None:
     """Above 272,000 tokens the estimate takes the long rate for the whole request, and a cost cap sees it."""
     decision = decide(facts(tokens, effort="none"), **pool("gpt-5.4"))

@@ -1,4 +1,5 @@
 """Which model, effort and endpoint: pools, pins, efforts, endpoints, incumbents, conversations."""
+# ruff: noqa: E501 - tables of one case a row
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ CHOICES = [
 
 
 @pytest.mark.parametrize(
-    ("asked", "policy", "chosen", "endpoint"), [item[1:] for item in CHOICES], ids=[item[0] for item in CHOICES]
+    ("asked", "policy", "chosen", "endpoint"),
+    [item[1:] for item in CHOICES],
+    ids=[item[0] for item in CHOICES],
 )
 def test_choices(asked: Any, policy: dict[str, Any], chosen: str, endpoint: str) -> None:
     """The cheapest configuration that can serve the request and is good enough, where it can be served."""
@@ -71,7 +74,9 @@ PINS = [
 ]
 
 
-@pytest.mark.parametrize(("named", "asked", "sent", "effort"), PINS, ids=[f"{item[0]} {item[1]}" for item in PINS])
+@pytest.mark.parametrize(
+    ("named", "asked", "sent", "effort"), PINS, ids=[f"{item[0]} {item[1]}" for item in PINS]
+)
 def test_pins(named: str, asked: str | None, sent: str, effort: str | None) -> None:
     """A model named for the call is sent as it was named, at its default effort or the nearest to the asked one."""
     decision = decide(facts(model=named, effort=asked), optimize="quality", exclude="nothing*")
@@ -191,7 +196,7 @@ def test_the_default_pool_is_what_is_out(at: Any, count: int) -> None:
     """Models that are not released yet are not listed; retired ones are, with their reason."""
     decision = decide(facts(), at)
     listed = {candidate.model for candidate in decision.candidates}
-    assert all(CATALOG.get(model).lifecycle.released <= at for model in listed)  # type: ignore[operator]
+    assert all(CATALOG.get(model).lifecycle.released <= at for model in listed)
     assert not any(model.startswith(("gpt-6", "gpt-audio", "gpt-realtime")) for model in listed)
     assert not any(model.endswith("-pro") for model in listed)
     assert len(listed) == count

@@ -144,5 +144,5 @@ def test_allowances_stay_small(simulator: Simulator) -> None:
             continue
         over.append(counted_text(item.request) + media_tokens(item.request.facts, model) - billed)
     assert over
-    assert 0 <= min(over)
+    assert min(over) >= 0
     assert max(over) < 200
