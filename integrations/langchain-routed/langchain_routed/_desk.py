@@ -29,7 +29,7 @@ from routed_llm import (
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["Asked", "Desk", "policy_from"]
+__all__ = ["Asked", "Desk", "asks_for_responses", "policy_from"]
 
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
@@ -50,6 +50,18 @@ _ENCRYPTED: Final = "reasoning.encrypted_content"
 def _default_router() -> Router:
     """The router that every model without one of its own shares, so that they learn together."""
     return Router()
+
+
+def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, model_name: str = "") -> bool:
+    """Say whether ChatOpenAI would send a call to Responses: it knows best which calls need it.
+
+    Args:
+        model: the settings.
+        parameters: those of the call.
+        model_name: the name to judge by; none, to judge by the call and the settings alone.
+    """
+    settings = SimpleNamespace(model_name=model_name, **{name: getattr(model, name) for name in _SWITCHES})
+    return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
 
 
 def policy_from(value: Any) -> Policy | None:
@@ -245,12 +257,7 @@ class Desk:
         return self._asks(parameters, model_name=self.owner.model_name)
 
     def _asks(self, parameters: Mapping[str, Any], *, model_name: str) -> bool:
-        """Say whether ChatOpenAI would send this to Responses: it knows best which calls need it."""
-        owner = self.owner
-        settings = SimpleNamespace(
-            model_name=model_name, **{name: getattr(owner, name) for name in _SWITCHES}
-        )
-        return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
+        return asks_for_responses(self.owner, parameters, model_name=model_name)
 
 
 def _keep_reasoning(sent: dict[str, Any], endpoint: str, effort: str | None) -> tuple[dict[str, Any], ...]:

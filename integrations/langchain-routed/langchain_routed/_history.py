@@ -66,7 +66,7 @@ def _fit_answer(message: AIMessage, *, model: str, on_responses: bool, known: Kn
     plain = isinstance(message.content, str)
     if plain and not any(key in extra for key in (ITEMS, "audio", *_V03)):
         return message
-    same = origin(message, known)[0] == model
+    same = origin(message, known)[0] == model or not _signed(message)
     if on_responses and same:
         return unpack(message)
     content, kept = message.content, {k: v for k, v in extra.items() if k != ITEMS}
@@ -77,6 +77,12 @@ def _fit_answer(message: AIMessage, *, model: str, on_responses: bool, known: Kn
     if not isinstance(content, str):
         content = _chat_content(content) if not on_responses else _stripped(content)
     return message.model_copy(update={"content": content, "additional_kwargs": kept, "id": None})
+
+
+def _signed(message: AIMessage) -> bool:
+    # An answer that names no model is the caller's own make: it goes on as ChatOpenAI would send it.
+    metadata = message.response_metadata
+    return any(metadata.get(key) for key in (ROUTING, "model_name", "model", "model_provider"))
 
 
 def _without_audio(content: Any, extra: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -182,7 +188,9 @@ def _fit_block(block: Any, *, on_responses: bool) -> Any:
     media = as_media(block)
     if media is None or not _needs_translation(block, media, on_responses=on_responses):
         return block
-    return _for_responses(media) if on_responses else _for_chat(media)
+    translated = _for_responses(media) if on_responses else _for_chat(media)
+    mark = block.get("prompt_cache_breakpoint") or (block.get("extras") or {}).get("prompt_cache_breakpoint")
+    return translated if mark is None else {**translated, "prompt_cache_breakpoint": mark}
 
 
 def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: bool) -> bool:
@@ -193,9 +201,7 @@ def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: 
         return not isinstance(block.get("image_url"), Mapping) or media.file_id is not None
     if kind in ("input_image", "input_file"):
         return not on_responses
-    if kind == "file" and media.kind != "file":
-        return True
-    return kind == "file" and "file" not in block and media.data is None and media.url is None
+    return kind == "file" and media.kind != "file"
 
 
 def _for_chat(media: Media) -> dict[str, Any]:

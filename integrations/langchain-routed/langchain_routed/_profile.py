@@ -45,16 +45,16 @@ def _requests() -> tuple[Request, ...]:
 
 
 @lru_cache(maxsize=64)
-def profile_of(router: Router, policy: Policy) -> ModelProfile:
+def profile_of(router: Router, policy: Policy, *, on_responses: bool = False) -> ModelProfile:
     """Join the profiles of all reachable models.
 
     A capability is there when some model has it, since the call that needs it goes to such a model; a
     limit is the largest; what differs otherwise is left out. Limits and modalities are the catalog's
-    where it differs from langchain-openai's table.
+    where it differs from langchain-openai's table. ``on_responses`` says that every call goes there.
     """
     models = reachable(router, policy)
     joined: dict[str, Any] = {}
-    profiles = [_own_profile(model) for model in models]
+    profiles = [_own_profile(model, on_responses=on_responses) for model in models]
     for key in dict.fromkeys(key for profile in profiles for key in profile):
         value = _joined([profile[key] for profile in profiles if profile.get(key) is not None])
         if value is not None:
@@ -63,9 +63,9 @@ def profile_of(router: Router, policy: Policy) -> ModelProfile:
     return cast("ModelProfile", joined)
 
 
-def _own_profile(model: Model) -> dict[str, Any]:
+def _own_profile(model: Model, *, on_responses: bool) -> dict[str, Any]:
     # langchain-openai's own method, asked about this name; it claims nothing that hangs on the request.
-    only_responses = "chat_completions" not in model.endpoints
+    only_responses = on_responses or "chat_completions" not in model.endpoints
     asked = SimpleNamespace(model_name=model.id, _use_responses_api=lambda _: only_responses)
     return dict(ChatOpenAI._resolve_model_profile(asked) or {})  # type: ignore[arg-type]
 

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from langchain_routed import _calls
 from langchain_routed._children import PLAN
-from langchain_routed._desk import Desk, policy_from
+from langchain_routed._desk import Desk, asks_for_responses, policy_from
 from langchain_routed._plan import Plan
 from langchain_routed._profile import profile_of
 from routed_llm import Call, Catalog, Decision, Policy, Request, RequestFacts, Router
@@ -88,7 +88,9 @@ class RoutedChatModel(ChatOpenAI):
 
     @model_validator(mode="after")
     def _infer_use_responses_api(self) -> Self:
-        """Infer nothing from the baseline's name: the endpoint belongs to the model that is chosen."""
+        """Infer the endpoint from the settings, not from the baseline's name, which serves few calls."""
+        if self.use_responses_api is None and asks_for_responses(self, {}):
+            self.use_responses_api = True
         if "model_name" not in self.model_fields_set and self.policy is not None:
             self.__dict__["model_name"] = self.policy.baseline
         return self
@@ -360,7 +362,7 @@ class RoutedChatModel(ChatOpenAI):
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:
         desk = self._at_desk()
-        profile = profile_of(desk.router, desk.policy())
+        profile = profile_of(desk.router, desk.policy(), on_responses=asks_for_responses(self, {}))
         return copy.copy(profile)
 
     @override

@@ -1,0 +1,101 @@
+"""A pytest plugin that puts RoutedChatModel in the place of ChatOpenAI for langchain-openai's own tests.
+
+``ROUTED_SWAP=shift`` constructs every model as gpt-4o and routes it to the model that the test names;
+``ROUTED_SWAP=pin`` constructs it with that name, too. Without the variable nothing is swapped.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import langchain_openai
+import langchain_openai.chat_models
+import langchain_openai.chat_models.base as base
+import langchain_openai.chat_models.codex  # its class derives from ChatOpenAI itself, not from a swapped one
+from langchain_routed import RoutedChatModel
+
+from routed_llm import Catalog, Policy, Router
+
+SHIFT = os.environ.get("ROUTED_SWAP") == "shift"
+BARE = os.environ.get("ROUTED_CATALOG") == "bare"
+DAY = date(2026, 10, 1)
+
+
+@lru_cache(maxsize=256)
+def router_for(model: str) -> Router:
+    """A router whose catalog has the name: as we know it, or as a model without rules.
+
+    ``ROUTED_CATALOG=bare`` knows no rule of any model, so that what is sent is what the adapter makes of
+    a call; recorded traffic can only be compared with that, since choosing an effort is a deliberate change.
+    """
+    catalog = Catalog.load()
+    if BARE or model not in catalog:
+        entry = {"family": "compatible", "sent_as": model, **GENERIC}
+        reasons = {**entry, "efforts": list(EFFORTS), "prices": price("2")}
+        names = {id_of(model): {**entry, "prices": price("1")}}
+        if BARE:
+            # Without an effort in the call none is sent; with one, this dearer twin takes it.
+            names[f"{id_of(model)}-reasons"] = reasons
+        catalog = catalog.with_models(names)
+    return Router(catalog=catalog, clock=lambda: DAY)
+
+
+def policy_for(model: str) -> Policy:
+    """A policy that leaves the named model only."""
+    known = router_for(model).catalog
+    names = [id_of(model), f"{id_of(model)}-reasons"]
+    return Policy(models=[known.get(name).id for name in names if name in known], at_least=None)
+
+
+def price(dollars: str) -> dict[str, Any]:
+    """A price table of one row."""
+    return {"rows": [{"since": date(2020, 1, 1), "input": dollars, "output": dollars}]}
+
+
+def id_of(model: str) -> str:
+    """The catalog id under which a test's model is found."""
+    return f"bare-{model}" if BARE else model
+
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+GENERIC: dict[str, Any] = {
+    "limits": {"context_window": 1_000_000, "max_input": 1_000_000, "max_output": 100_000},
+    "inputs": ["text", "image", "pdf", "audio"],
+    "outputs": ["text", "audio"],
+    "endpoints": ["chat_completions", "responses"],
+    "tools": {"chat_completions": "yes", "responses": "yes"},
+    "parameters": {"chat_completions": {"verbosity": "yes"}, "responses": {"verbosity": "yes"}},
+    "structured": ["json_object", "json_schema"],
+    "builtin_tools": [
+        "apply_patch",
+        "code_interpreter",
+        "computer",
+        "custom",
+        "file_search",
+        "image_generation",
+        "mcp",
+        "namespace",
+        "tool_search",
+        "web_search",
+    ],
+}
+
+
+class Swapped(RoutedChatModel):
+    """RoutedChatModel under ChatOpenAI's name, with one model to choose."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        model = kwargs.pop("model", None) or kwargs.pop("model_name", None) or "gpt-3.5-turbo"
+        kwargs.pop("model_name", None)
+        kwargs.setdefault("router", router_for(model))
+        kwargs.setdefault("policy", policy_for(model))
+        super().__init__(*args, model="gpt-4o" if SHIFT else model, **kwargs)
+
+
+if os.environ.get("ROUTED_SWAP"):
+    Swapped.__name__ = Swapped.__qualname__ = "ChatOpenAI"
+    for module in (langchain_openai, langchain_openai.chat_models, base):
+        module.ChatOpenAI = Swapped  # type: ignore[misc]
