@@ -6,6 +6,7 @@ from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Rea
 from routed_llm.errors import (
     BudgetExceeded,
     CatalogError,
+    IncompleteStream,
     NoModelFits,
     PolicyError,
     ProviderError,
@@ -18,6 +19,7 @@ from routed_llm.ledger.books import BudgetEvent
 from routed_llm.ledger.scoped import scoped
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost
+from routed_llm.recovery import Attempt, Attempts, Cooldowns, ErrorFacts, Limits, Step
 from routed_llm.request import Request, RequestBuilder, read_openai
 from routed_llm.router import Router, Run
 from routed_llm.selector import select
@@ -27,6 +29,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Allowance",
+    "Attempt",
+    "Attempts",
     "Budget",
     "BudgetEvent",
     "BudgetExceeded",
@@ -35,11 +39,15 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "Change",
+    "Cooldowns",
     "Decision",
     "Entry",
+    "ErrorFacts",
     "Evidence",
     "ImageFacts",
+    "IncompleteStream",
     "Ledger",
+    "Limits",
     "MemoryLedger",
     "Model",
     "NoModelFits",
@@ -55,6 +63,7 @@ __all__ = [
     "RoutedError",
     "Router",
     "Run",
+    "Step",
     "TokenCount",
     "Usage",
     "cost",

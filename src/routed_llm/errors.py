@@ -9,6 +9,7 @@
     ├── NoModelFits         nothing in the pool can serve this request; carries the Decision
     ├── BudgetExceeded      a hard budget has no room for this call
     └── ProviderError       the provider failed in a way that no retry or reroute could mend
+        └── IncompleteStream    a stream ended cleanly, without saying that its answer was finished
 
 Each error carries its data as attributes; the last sentence of its message says what to do.
 """
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BudgetExceeded",
     "CatalogError",
+    "IncompleteStream",
     "NoModelFits",
     "PolicyError",
     "ProviderError",
@@ -131,3 +133,19 @@ class ProviderError(RoutedError):
     def __init__(self, message: str, *, attempts: Sequence[Any] = ()) -> None:
         super().__init__(message)
         self.attempts = tuple(attempts)
+
+
+class IncompleteStream(ProviderError):
+    """A stream ended cleanly, but without a finish reason: what arrived is not a whole answer.
+
+    Attributes:
+        received: the text that had arrived.
+    """
+
+    def __init__(self, message: str = "", *, received: str = "", attempts: Sequence[Any] = ()) -> None:
+        said = message or (
+            f"The stream ended after {len(received)} characters without a finish reason, so the answer is "
+            "not whole. Ask again; what arrived is in .received."
+        )
+        super().__init__(said, attempts=attempts)
+        self.received = received

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from routed_llm.catalog import Catalog
 from routed_llm.decision import Decision
@@ -24,6 +25,7 @@ from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
+from routed_llm.recovery import Attempts, Cooldowns, Limits
 from routed_llm.selector import Table, prepare
 from routed_llm.selector.refusal import no_fit_message
 from routed_llm.tokens.counting import Counting
@@ -54,6 +56,10 @@ class _Weighing(NamedTuple):
     table: Table
     allowance: Allowance | None
     observed: Observed | None
+    away: Mapping[str, str]
+    """Models to leave alone, those that cool down for a while among them."""
+    firm: Mapping[str, str]
+    """Models to leave alone even when nothing else is left."""
 
 
 class Router:
@@ -65,6 +71,7 @@ class Router:
         ledger: where calls are booked; in memory when left out, and then only while a budget holds.
         budgets: what may be spent; none when left out.
         on_budget: called with a BudgetEvent when a budget passes one of its ``notify_at`` shares.
+        cooldowns: what is known of failing models; to be shared by routers that call with the same key.
         observe: whether outputs and cache reads of finished calls correct the estimates of later ones.
         clock: returns the moment (an aware datetime, or a day) to decide for; the system's UTC clock when
             left out.
@@ -79,6 +86,7 @@ class Router:
         budgets: Budget | Iterable[Budget] | None = None,
         on_budget: Callable[[BudgetEvent], object] | None = None,
         observe: bool = True,
+        cooldowns: Cooldowns | None = None,
         clock: Callable[[], date] | None = None,
     ) -> None:
         self.catalog = Catalog.load() if catalog is None else catalog
@@ -86,6 +94,7 @@ class Router:
         self._clock = _now if clock is None else clock
         self._books = Books(ledger, merge(None, None, None, budgets).budgets, on_budget)
         self._observer = Observer() if observe else None
+        self.cooldowns = Cooldowns() if cooldowns is None else cooldowns
         self._unavailable: dict[str, str] = {}
         self._prepared: tuple[Policy, date, Table] | None = None
         self._lock = threading.Lock()
@@ -163,6 +172,7 @@ class Router:
             import asyncio  # heavy, and loaded already wherever this runs
 
             decision = await asyncio.to_thread(self._counted, request, weighing)
+        decision = self._or_cooling(decision, request, weighing)
         return self._checked(decision, weighing)
 
     def count(self, request: Request) -> int:
@@ -191,6 +201,57 @@ class Router:
         """
         return await self._off_loop(self.begin, decision)
 
+    def attempts(
+        self,
+        request: Request,
+        decision: Decision,
+        *,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+        choose: Callable[[Mapping[str, str]], Decision | None] | None = None,
+        **circumstances: Any,
+    ) -> Attempts:
+        """Return what keeps the failures of one call and says what to do about them.
+
+        Args:
+            request: what was decided for.
+            decision: what was decided.
+            policy: the policy it was decided by.
+            limits: how much may be tried.
+            choose: decides again, given the models to leave alone; :meth:`rechoose` when left out.
+            circumstances: ``at``, ``scope``, ``conversation`` and ``budget``, as given to :meth:`decide`.
+        """
+
+        def again(avoid: Mapping[str, str]) -> Decision | None:
+            return self.rechoose(request, avoid, policy=policy, **circumstances)
+
+        return Attempts(
+            decision,
+            choose=again if choose is None else choose,
+            policy=self.policy if policy is None else policy,
+            catalog=self.catalog,
+            cooldowns=self.cooldowns,
+            limits=limits,
+            on_dead=self.mark_unavailable,
+            clock=monotonic,
+        )
+
+    def rechoose(
+        self,
+        request: Request,
+        avoid: Mapping[str, str],
+        *,
+        policy: Policy | None = None,
+        at: date | None = None,
+        scope: Scoped = None,
+        conversation: str | None = None,
+        budget: Budget | Iterable[Budget] | None = None,
+    ) -> Decision | None:
+        """Choose as :meth:`decide` does among the models not to avoid; None when nothing is left."""
+        weighing = self._weighing(policy, at, scope, conversation, budget, avoid)
+        decision = self._explain(request, weighing)
+        return None if decision.chosen is None else decision
+
     @property
     def ledger(self) -> Ledger:
         """Where calls are booked."""
@@ -217,6 +278,7 @@ class Router:
         scope: Scoped,
         conversation: str | None,
         budget: Budget | Iterable[Budget] | None,
+        avoid: Mapping[str, str] | None = None,
     ) -> _Weighing:
         """Gather what a choice depends on besides the request."""
         moment = self._clock() if at is None else at
@@ -230,7 +292,10 @@ class Router:
             if allowance.floor is not None and policy.at_least is not None:
                 policy = policy.replace(at_least=allowance.floor)
         observed = None if self._observer is None else self._observer.value
-        return _Weighing(self._table(policy, day), allowance, observed)
+        firm = {**self._unavailable, **avoid} if avoid else self._unavailable
+        cooling = self.cooldowns.cooling(monotonic())
+        away = {**cooling, **firm} if cooling else firm
+        return _Weighing(self._table(policy, day), allowance, observed, away, firm)
 
     def _table(self, policy: Policy, day: date) -> Table:
         kept = self._prepared
@@ -240,14 +305,19 @@ class Router:
         return kept[2]
 
     def _explain(self, request: Request, weighing: _Weighing) -> Decision:
-        return self._at_bounds(request.facts, weighing) or self._counted(request, weighing)
+        decision = self._at_bounds(request.facts, weighing) or self._counted(request, weighing)
+        return self._or_cooling(decision, request, weighing)
+
+    def _or_cooling(self, decision: Decision, request: Request, weighing: _Weighing) -> Decision:
+        """Decide again where nothing fits: a model that cools down is better than none."""
+        if decision.chosen is not None or weighing.away is weighing.firm:
+            return decision
+        return self._explain(request, weighing._replace(away=weighing.firm))
 
     def _at_bounds(self, facts: RequestFacts, weighing: _Weighing) -> Decision | None:
         """Decide by the bounds of the token count alone; None when they do not settle it."""
-        table, allowance, observed = weighing
-        decision = table.select_certain(
-            facts, allowance=allowance, observed=observed, unavailable=self._unavailable
-        )
+        table, allowance, observed, away, _ = weighing
+        decision = table.select_certain(facts, allowance=allowance, observed=observed, unavailable=away)
         # A refusal quotes exact numbers.
         if decision is not None and decision.chosen is None and not facts.tokens.exact:
             return None
@@ -255,7 +325,7 @@ class Router:
 
     def _counted(self, request: Request, weighing: _Weighing) -> Decision:
         """Decide by counting what the bounds leave open, and no more of it than that takes."""
-        table, allowance, observed = weighing
+        table, allowance, observed, away, _ = weighing
         facts = request.facts
         counting = Counting(request.texts, known=request.fixed)
         counting.settle(table.thresholds(facts))
@@ -265,7 +335,7 @@ class Router:
         # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
         counting.exact()
         facts = _bounded_by(counting, facts)
-        return table.select(facts, allowance=allowance, observed=observed, unavailable=self._unavailable)
+        return table.select(facts, allowance=allowance, observed=observed, unavailable=away)
 
     def _checked(self, decision: Decision, weighing: _Weighing) -> Decision:
         if decision.chosen is not None:
@@ -293,7 +363,7 @@ class Router:
         found: tuple[tuple[str, str | None, Decimal], ...] = ()
         for floor in dict.fromkeys((table.policy.at_least, None)):
             other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at)
-            anything = other.select(facts, observed=weighing.observed, unavailable=self._unavailable)
+            anything = other.select(facts, observed=weighing.observed, unavailable=weighing.firm)
             found = found or would_fit(anything, remaining)
         return found
 

@@ -1,0 +1,214 @@
+"""Attempts: the failures of one call and what is done about them. Adapters send and sleep; this decides."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from routed_llm.errors import BudgetExceeded
+from routed_llm.recovery.classify import classify
+from routed_llm.recovery.cooldowns import Cooldowns
+from routed_llm.recovery.facts import ErrorFacts, ErrorKind
+from routed_llm.recovery.recover import recover
+from routed_llm.recovery.step import Action, Attempt, Limits, Step
+
+if TYPE_CHECKING:
+    from routed_llm.catalog import Catalog
+    from routed_llm.decision import Decision
+    from routed_llm.policy import Policy
+
+__all__ = ["Attempts"]
+
+_COUNTED: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.INCOMPLETE})
+"""Failures that say something about the model's health; a broken connection says nothing about it."""
+
+_ADVICE: Final[Mapping[ErrorKind, str]] = {
+    ErrorKind.QUOTA: "Add credit to the account, or use another key.",
+    ErrorKind.AUTHENTICATION: "Check the key and what its project may use.",
+    ErrorKind.CONTENT: "Change the content.",
+    ErrorKind.INVALID: "Change the request as the message says.",
+    ErrorKind.CONTEXT: "Shorten the input, or widen the pool with Policy(models=...).",
+    ErrorKind.TOO_LARGE: "Shorten the input, raise the account's limit, or widen the pool.",
+}
+_RETRY_LATER: Final = "Try again later, allow more attempts with max_retries, or widen the pool."
+
+
+class Attempts:
+    """One call and its failures. Made for each call; used by one thread or task at a time.
+
+    An adapter's loop::
+
+        attempts = router.attempts(request, decision)
+        while True:
+            run = router.begin(attempts.decision)
+            try:
+                answer = ...  # send attempts.decision.call, with no retries behind it
+            except Exception as error:
+                run.cancel()
+                step = attempts.failed(error)
+                if step.error is not None:
+                    raise step.error
+                time.sleep(step.delay)
+            else:
+                attempts.answered()
+                return answer, attempts.record(run.settle(usage))
+
+    Only an ``Exception`` is anything to recover from: interrupts and cancellation pass on untouched.
+
+    Args:
+        decision: what is sent first.
+        choose: decides again, given the models to leave alone with the reason; None when nothing fits.
+        policy: what the user wants.
+        catalog: the models, for errors of length.
+        cooldowns: shared by all callers.
+        limits: how much may be tried.
+        on_dead: told of a model that the provider does not have, with the reason.
+        clock: seconds of a clock that only moves forward.
+        chance: a random number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        decision: Decision,
+        *,
+        choose: Callable[[Mapping[str, str]], Decision | None],
+        policy: Policy,
+        catalog: Catalog,
+        cooldowns: Cooldowns,
+        limits: Limits | None = None,
+        on_dead: Callable[[str, str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.decision = decision
+        self.limits = limits or Limits()
+        self.failures: tuple[Attempt, ...] = ()
+        self._choose = choose
+        self._policy = policy
+        self._catalog = catalog
+        self._cooldowns = cooldowns
+        self._on_dead = on_dead
+        self._clock = clock
+        self._chance = chance
+        self._first: Exception | None = None
+        self._avoid: dict[str, str] = {}
+        self._since = clock()
+
+    def failed(self, error: Exception, *, started: bool = False, facts: ErrorFacts | None = None) -> Step:
+        """Note that a request failed and say what comes next.
+
+        Args:
+            error: what was raised.
+            started: whether tokens of the answer had been passed on; then nothing is tried again.
+            facts: what the error is, where the adapter knows better than :func:`classify`.
+
+        Returns:
+            The Step. :attr:`decision` has moved on to what is sent next; with ``stop``, ``step.error`` is
+            what to raise: the first error of the call, so that handlers written for it still work, with
+            ``.attempts`` and a note of what was tried. An error that arrived after the first tokens, and
+            one that is not the provider's, are themselves.
+        """
+        known = classify(error, started=started) if facts is None else replace(facts, started=started)
+        if known.kind is ErrorKind.FOREIGN:
+            return Step(action=Action.STOP, reason="not an error of the provider", error=self._foreign(error))
+        sent = self.decision
+        step = self._next(known)
+        self._report(sent, known, step)
+        self._note(sent, known, step)
+        self._first = self._first or error
+        if step.action is not Action.STOP:
+            return step
+        raised = error if started else self._first
+        self._tell(raised, known, step)
+        self._first = None  # an exception that is kept would keep its frames, and they the call
+        return replace(step, error=raised)
+
+    def answered(self) -> None:
+        """Note that the call was answered in full."""
+        if self.decision.model is not None:
+            self._cooldowns.answered(self.decision.model)
+        self._first = None
+
+    def record(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a routing record with what had failed before: ``attempts``, oldest first."""
+        return {**record, "attempts": [attempt.to_dict() for attempt in self.failures]}
+
+    def _foreign(self, error: Exception) -> Exception:
+        """Return what to raise for an error that is not the provider's: itself, or what led up to it."""
+        if self._first is None or not isinstance(error, BudgetExceeded):
+            return error
+        raised, self._first = self._first, None
+        stop = Step(action=Action.STOP, reason="the budget has no room for another request")
+        self._tell(raised, self.failures[-1].error, stop)
+        return raised
+
+    def _next(self, error: ErrorFacts) -> Step:
+        """Decide, and move the Decision on."""
+        now, jitter = self._clock() - self._since, self._chance()
+        step = self._recover(error, now, jitter)
+        if step.action is Action.MOVE:
+            avoid = {**self._avoid, **step.avoid}
+            found = self._choose(avoid)
+            if found is None or found.model in avoid:
+                again = self._recover(error, now, jitter, alone=True)
+                return replace(again, dead=step.dead, cool=max(step.cool, again.cool))
+            self._avoid, self.decision = avoid, found
+            return replace(step, decision=found)
+        if step.decision is not None:
+            self.decision = step.decision
+        return replace(step, decision=self.decision) if step.action is Action.RETRY else step
+
+    def _recover(self, error: ErrorFacts, now: float, jitter: float, *, alone: bool = False) -> Step:
+        # Only an error of length needs the limits of every model.
+        lengths = error.kind is ErrorKind.CONTEXT
+        limits = {model.id: model.limits for model in self._catalog} if lengths else {}
+        cut = error.kind is ErrorKind.CUT_SHORT and self.decision.model is not None
+        return recover(
+            self.decision,
+            error,
+            self.failures,
+            policy=self._policy,
+            limits=self.limits,
+            now=now,
+            jitter=jitter,
+            room={name: one.max_input for name, one in limits.items()},
+            writes=self._catalog.get(self.decision.model or "").limits.max_output if cut else None,
+            alone=alone,
+        )
+
+    def _report(self, sent: Decision, error: ErrorFacts, step: Step) -> None:
+        """Let other callers profit from what this one has met."""
+        model, call = sent.model, sent.call
+        if model is None or call is None:
+            return
+        if step.dead and self._on_dead is not None and call.model == self._catalog.get(model).sent_as:
+            # A dated snapshot that is gone says nothing about the model under its own name.
+            self._on_dead(model, f"the provider answered {error.text}")
+        elif error.kind in _COUNTED:
+            why = f"it failed with {error.text} a moment ago"
+            self._cooldowns.failed(model, why, now=self._clock(), seconds=step.cool)
+
+    def _note(self, sent: Decision, error: ErrorFacts, step: Step) -> None:
+        attempt = Attempt(
+            model=sent.model or "",
+            effort=sent.effort,
+            endpoint=sent.endpoint or "",
+            error=error,
+            seconds=self._clock() - self._since,
+            action=step.action,
+            reason=step.reason,
+            delay=step.delay,
+        )
+        self.failures = (*self.failures, attempt)
+
+    def _tell(self, raised: Exception, error: ErrorFacts, step: Step) -> None:
+        """Put what was tried on an exception, where it lets itself be written to."""
+        tried = "; ".join(f"{one.name} on {one.endpoint}: {one.error.text}" for one in self.failures)
+        advice = _ADVICE.get(error.kind, _RETRY_LATER)
+        with suppress(AttributeError, TypeError):
+            raised.attempts = self.failures  # type: ignore[attr-defined]
+            raised.add_note(f"routed-llm tried {tried}. It stopped: {step.reason}. {advice}")

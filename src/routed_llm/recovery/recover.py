@@ -1,0 +1,188 @@
+"""recover: what to do after a failure. Pure: no clock, no chance and no network; they come in as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from routed_llm.recovery.facts import ErrorFacts, ErrorKind
+from routed_llm.recovery.mend import mend
+from routed_llm.recovery.step import Action, Attempt, Limits, Step
+
+if TYPE_CHECKING:
+    from routed_llm.decision import Decision
+    from routed_llm.policy import Policy
+
+__all__ = ["others", "recover"]
+
+_K = ErrorKind
+
+# A candidate with nothing worse against it than these could have served the call.
+_RANKED: Final = frozenset(
+    {
+        "dearer",
+        "ranked_lower",
+        "not_incumbent",
+        "switch",
+        "not_default_effort",
+        "farther_effort",
+        "no_price_known",
+    }
+)
+
+_FATAL: Final[Mapping[ErrorKind, str]] = {
+    _K.QUOTA: "the account's quota is used up, for every model",
+    _K.AUTHENTICATION: "the key was refused, for every model",
+    _K.CONTENT: "the content was refused by policy, and is not tried on other models",
+    _K.INVALID: "the request was refused as it is",
+}
+_PASSING: Final = frozenset({_K.RATE_LIMIT, _K.SERVER, _K.CONNECTION, _K.TIMEOUT, _K.INCOMPLETE})
+_MENDABLE: Final = frozenset({_K.PARAMETER, _K.OUTPUT_CAP, _K.CUT_SHORT})
+_WHY: Final[Mapping[ErrorKind, str]] = {
+    _K.TOO_LARGE: "this request is over its limit a minute",
+    _K.CONTEXT: "this request is longer than it takes",
+    _K.NOT_FOUND: "the provider does not find it",
+    _K.ENDPOINT: "it is not offered on this endpoint",
+    _K.MODALITY: "it does not take this kind of input",
+    _K.PARAMETER: "it refuses a parameter of this request",
+    _K.OUTPUT_CAP: "it does not write as much as was asked for",
+    _K.CUT_SHORT: "the output cap leaves it no room for an answer",
+    _K.RATE_LIMIT: "its rate limit is used up",
+    _K.SERVER: "the provider failed on it",
+    _K.CONNECTION: "the connection to it broke",
+    _K.TIMEOUT: "it did not answer in time",
+    _K.INCOMPLETE: "its stream ended without a finish reason",
+}
+
+
+def recover(
+    decision: Decision,
+    error: ErrorFacts,
+    attempts: Sequence[Attempt] = (),
+    *,
+    policy: Policy,
+    limits: Limits | None = None,
+    now: float = 0.0,
+    jitter: float = 0.0,
+    room: Mapping[str, int] | None = None,
+    writes: int | None = None,
+    alone: bool = False,
+) -> Step:
+    """Say what to do after a failure.
+
+    ==========================================  ====================================================
+    the error                                   the step
+    ==========================================  ====================================================
+    not the provider's; tokens passed on;       stop
+    quota, key, content policy, wrong request
+    attempts or time used up                    stop
+    refused parameter, output cap               change it; else move; else stop
+    too long, too large, not found, modality,   move, never again the same model; else stop
+    endpoint
+    rate limit, broken connection               wait, if the wait is short; else move; else wait
+    server, timeout, unfinished stream          move; else wait
+    ==========================================  ====================================================
+
+    Args:
+        decision: the Decision that was sent.
+        error: what went wrong.
+        attempts: the failures of this call before this one, oldest first.
+        policy: what the user wants.
+        limits: how much may be tried.
+        now: seconds since the first request of this call was sent.
+        jitter: a random number from 0 to 1, which spreads the waits of many callers.
+        room: the most input tokens of each model, for errors of length.
+        writes: the most output tokens of the model that failed.
+        alone: whether no other model is to be had, whatever the Decision says.
+    """
+    limits = limits or Limits()
+    ending = _ending(error, len(attempts) + 1, limits, now)
+    if ending is not None:
+        return Step(action=Action.STOP, reason=ending)
+    if error.kind in _MENDABLE:
+        mended = mend(decision, error, policy, writes)
+        if mended is not None:
+            fixed, change = mended
+            return Step(action=Action.CHANGE, reason=change.text, decision=fixed, change=change)
+    model = decision.model or ""
+    avoid = _avoid(model, error, room or {}, decision)
+    able = () if alone else [one for one in others(decision) if one not in avoid]
+    if error.kind in _PASSING:
+        return _passing(decision, error, attempts, limits, now, jitter, avoid if able else {})
+    dead = error.kind is _K.NOT_FOUND
+    if able:
+        reason = f"{model}: {_WHY[error.kind]}"
+        return Step(action=Action.MOVE, reason=reason, avoid=avoid, dead=dead)
+    reason = f"{_WHY[error.kind]}, and no other model can serve the request"
+    return Step(action=Action.STOP, reason=f"{model}: {reason}", dead=dead)
+
+
+def others(decision: Decision) -> list[str]:
+    """Name the other models that could serve a decided request, the next best first."""
+    found = (
+        one.model
+        for one in decision.candidates
+        if one.model != decision.model and all(reason.code in _RANKED for reason in one.reasons)
+    )
+    return list(dict.fromkeys(found))
+
+
+def _ending(error: ErrorFacts, made: int, limits: Limits, now: float) -> str | None:
+    if error.kind is _K.FOREIGN:
+        return "not an error of the provider"
+    if error.started:
+        return "part of the answer had been passed on"
+    if error.kind in _FATAL:
+        return _FATAL[error.kind]
+    if made >= limits.attempts:
+        return f"{made} request{'s' if made > 1 else ''} may be sent for one call, and {made} failed"
+    if now >= limits.deadline:
+        return f"{now:.1f} s have passed, and {limits.deadline:g} s are the deadline"
+    return None
+
+
+def _avoid(model: str, error: ErrorFacts, room: Mapping[str, int], decision: Decision) -> dict[str, str]:
+    why = _WHY.get(error.kind, "")
+    avoid = {model: why}
+    if error.kind is _K.CONTEXT:
+        least = max(room.get(model, 0) + 1, error.tokens or 0)
+        avoid.update((one, why) for one in others(decision) if room.get(one, least) < least)
+    return avoid
+
+
+def _passing(
+    decision: Decision,
+    error: ErrorFacts,
+    attempts: Sequence[Attempt],
+    limits: Limits,
+    now: float,
+    jitter: float,
+    avoid: Mapping[str, str],
+) -> Step:
+    """Wait for the same model or move to another, whichever is sooner; an empty `avoid`: no other."""
+    model = decision.model or ""
+    before = sum(1 for attempt in attempts if attempt.model == model)
+    wait = _wait(error, before, limits, jitter)
+    cool = error.retry_after if error.retry_after and error.retry_after > limits.patience else 0.0
+    cool = cool if error.kind is _K.RATE_LIMIT else 0.0
+    step = Step(action=Action.RETRY, reason=f"{model}: {_WHY[error.kind]}", delay=wait, cool=cool)
+    may_wait = limits.waits and error.should_retry is not False and now + wait < limits.deadline
+    # A short wait keeps the model's cached prefix, and a broken connection says nothing about the model.
+    soon = wait <= limits.patience and error.kind in (_K.RATE_LIMIT, _K.CONNECTION) and not before
+    if may_wait and (soon or not avoid):
+        return step
+    if avoid:
+        return replace(step, action=Action.MOVE, delay=0.0, avoid=avoid)
+    blocked = "the provider says not to retry" if error.should_retry is False else f"a wait of {wait:.1f} s"
+    blocked = blocked if limits.waits else "the client behind it has retried already"
+    why = f"{step.reason}, no other model can serve the request"
+    tail = " is past the deadline" if blocked.startswith("a wait") else ""
+    return replace(step, action=Action.STOP, delay=0.0, reason=f"{why}, and {blocked}{tail}")
+
+
+def _wait(error: ErrorFacts, before: int, limits: Limits, jitter: float) -> float:
+    if error.retry_after is not None:
+        # Later than asked for, never sooner, or all callers come back at the same instant.
+        return float(error.retry_after * (1 + 0.1 * jitter))
+    return float(min(limits.base * 2**before, limits.most) * (1 - 0.25 * jitter))
