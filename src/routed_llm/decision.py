@@ -276,6 +276,7 @@ class Decision:
         allowance: what budgets left for the call and which accounts it draws on, or None without any.
         reserve: picodollars to hold while the call runs; None when no price is known.
         switch: what leaving the previous model would cost or save; None without one.
+        trial: in a shadow or a rollout, who answers and what the other one would do; else None.
     """
 
     chosen: Candidate | None
@@ -291,6 +292,7 @@ class Decision:
     allowance: Allowance | None = None
     reserve: int | None = None
     switch: Switch | None = None
+    trial: Any = None
     _expand: Callable[[], tuple[Candidate, ...]] | None = field(default=None, repr=False)
     _explain: Callable[[], str] | None = field(default=None, repr=False)
     _refuse: Callable[[], _Others] | None = field(default=None, repr=False)

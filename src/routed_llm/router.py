@@ -7,6 +7,7 @@ decides is pure and lives below.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -26,6 +27,8 @@ from routed_llm.ledger.run import Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
 from routed_llm.recovery import Attempts, Cooldowns, Limits
+from routed_llm.rollout.stage import stage_from
+from routed_llm.rollout.trial import Trials, Watched
 from routed_llm.selector import Table, prepare
 from routed_llm.selector.refusal import no_fit_message
 from routed_llm.tokens.counting import Counting
@@ -75,6 +78,14 @@ class Router:
         observe: whether outputs and cache reads of finished calls correct the estimates of later ones.
         clock: returns the moment (an aware datetime, or a day) to decide for; the system's UTC clock when
             left out.
+        mode: who answers: ``route`` (the default), ``shadow`` or ``rollout``; the environment's
+            ``ROUTED_MODE`` wins, as ``ROUTED_SHARE``, ``ROUTED_KEY`` and ``ROUTED_LOG`` do below.
+        share: the part of the callers, from 0 to 1, whom ``rollout`` routes.
+        key: the tag (see :func:`routed_llm.scoped`) that tells callers apart; the conversation when left out.
+        log: the path of a decision log to append to.
+
+    Raises:
+        PolicyError: for a mode, share or log that cannot be used.
     """
 
     def __init__(
@@ -88,6 +99,10 @@ class Router:
         observe: bool = True,
         cooldowns: Cooldowns | None = None,
         clock: Callable[[], date] | None = None,
+        mode: str | None = None,
+        share: float | None = None,
+        key: str | None = None,
+        log: str | os.PathLike[str] | None = None,
     ) -> None:
         self.catalog = Catalog.load() if catalog is None else catalog
         self.policy = Policy() if policy is None else policy
@@ -98,6 +113,8 @@ class Router:
         self._unavailable: dict[str, str] = {}
         self._prepared: tuple[Policy, date, Table] | None = None
         self._lock = threading.Lock()
+        stage = stage_from(os.environ, mode=mode, share=share, key=key, log=log)
+        self._trials = None if stage.idle else Trials(stage, self.catalog)
 
     def decide(
         self,
@@ -128,7 +145,10 @@ class Router:
             CatalogError: when the policy or the call names an unknown model.
         """
         weighing = self._weighing(policy, at, scope, conversation, budget)
-        return self._checked(self._explain(request, weighing), weighing)
+        decision = self._explain(request, weighing)
+        if self._trials is not None:
+            decision = self._turn(decision, request, weighing, scope, conversation)
+        return self._checked(decision, weighing)
 
     def explain(
         self,
@@ -173,6 +193,8 @@ class Router:
 
             decision = await asyncio.to_thread(self._counted, request, weighing)
         decision = self._or_cooling(decision, request, weighing)
+        if self._trials is not None:
+            decision = await self._off_loop(self._turn, decision, request, weighing, scope, conversation)
         return self._checked(decision, weighing)
 
     def count(self, request: Request) -> int:
@@ -189,7 +211,8 @@ class Router:
         Raises:
             BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
         """
-        run = Run(self.catalog, self.policy, self._books, self._observer, self._clock, decision)
+        parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision)
+        run = Run(*parts) if self._trials is None else Watched(self._trials, *parts)
         run.open()
         return run
 
@@ -303,6 +326,25 @@ class Router:
         if kept is None or kept[0] is not policy or kept[1] != day:
             kept = self._prepared = (policy, day, prepare(self.catalog, policy, day))
         return kept[2]
+
+    def _turn(
+        self,
+        decision: Decision,
+        request: Request,
+        weighing: _Weighing,
+        scope: Scoped,
+        conversation: str | None,
+    ) -> Decision:
+        """Let the baseline answer where the stage of the rollout says so."""
+        assert self._trials is not None  # noqa: S101 - asked before
+        return self._trials.turn(
+            decision,
+            request,
+            baseline=weighing.table.policy.baseline,
+            decide=lambda pinned: self._explain(pinned, weighing),
+            scope=scope,
+            conversation=conversation,
+        )
 
     def _explain(self, request: Request, weighing: _Weighing) -> Decision:
         decision = self._at_bounds(request.facts, weighing) or self._counted(request, weighing)

@@ -59,6 +59,7 @@ class RetiringIds:
         self._ends = {name for name, model in names.items() if self._retires(model)}
         longest = sorted(names, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest)), re.IGNORECASE)
+        self._heads = sorted({name.lower().split("-")[0] + "-" for name in names})
         stems = sorted(self._ends, key=len)
         shortest: list[str] = []
         for stem in stems:
@@ -72,10 +73,27 @@ class RetiringIds:
 
     def find(self, text: str) -> Iterator[Hit]:
         """Find every occurrence in a text, in order; ids that stay are passed over."""
-        for match in self._pattern.finditer(text):
-            hit = self._hit(text, match.start(), match.end())
-            if hit is not None:
-                yield hit
+        done = 0
+        for place in self._places(text):
+            match = self._pattern.match(text, place) if place >= done else None
+            if match is not None:
+                done = match.end()
+                hit = self._hit(text, match.start(), match.end())
+                if hit is not None:
+                    yield hit
+
+    def _places(self, text: str) -> list[int]:
+        """Return where an id may begin. Finding plain strings is many times faster than any pattern."""
+        lowered = text.lower()
+        if len(lowered) != len(text):  # a letter that has two small ones
+            return [match.start() for match in self._pattern.finditer(text)]
+        places = []
+        for head in self._heads:
+            place = lowered.find(head)
+            while place >= 0:
+                places.append(place)
+                place = lowered.find(head, place + 1)
+        return sorted(places)
 
     def model(self, name: str) -> Model | None:
         """Return the model behind an id that retires, or None."""

@@ -123,6 +123,8 @@ class Notebook:
             # What is inserted between two cells belongs to the one that has just ended.
             if before.string.path[1] != first.string.path[1] or not before.value.endswith("\n"):
                 first = before
+        if not edit.new and edit.start == first.start and edit.end == first.start + len(first.value):
+            return [self._without(first)]
         made = [Edit(self._raw_place(first, edit.start), self._raw_place(first, edit.end), self._new(first, edit))]
         index = self._lines.index(first) + 1
         while index < len(self._lines) and self._lines[index].start < edit.end:
@@ -130,6 +132,18 @@ class Notebook:
             made.append(Edit(self._raw_place(line, line.start), self._raw_place(line, edit.end), ""))
             index += 1
         return made
+
+    def _without(self, line: _Line) -> Edit:
+        """Take out a line with its quotes and the comma that separates it from another."""
+        string, index = line.string, self._strings.index(line.string)
+        if isinstance(string.path[-1], int):
+            after = self._strings[index + 1] if index + 1 < len(self._strings) else None
+            if after is not None and after.path[:-1] == string.path[:-1]:
+                return Edit(string.start, after.start, "")
+            before = self._strings[index - 1]
+            if before.path[:-1] == string.path[:-1]:
+                return Edit(before.end, string.end, "")
+        return Edit(string.start + 1, string.end - 1, "")
 
     def _raw_place(self, line: _Line, offset: int) -> int:
         inside = min(max(offset - line.start, 0), len(line.value))

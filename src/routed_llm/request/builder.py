@@ -37,11 +37,14 @@ class Request:
         facts: what the choice depends on; its token count is a bound until it is counted.
         texts: every text whose tokens are counted, in order.
         fixed: tokens that are known without counting (message and tool overheads).
+        opening: how many of the texts open the conversation, its first user message included: they are
+            the same on every turn. 0 when it is not known.
     """
 
     facts: RequestFacts
     texts: tuple[str, ...] = field(repr=False)
     fixed: int = 0
+    opening: int = 0
 
 
 class RequestBuilder:
@@ -55,6 +58,7 @@ class RequestBuilder:
         self._fixed = 0
         self._role: str | None = None
         self._messages = 0
+        self._opening: int | None = None
         self._images: list[ImageFacts] = []
         self._audio_seconds = 0.0
         self._pdf_pages = 0
@@ -70,6 +74,7 @@ class RequestBuilder:
 
     def message(self, role: str, *, name: str | None = None) -> RequestBuilder:
         """Begin a message; the parts told next belong to it."""
+        self._end_opening()
         self._role = role
         self._messages += 1
         if name is not None:
@@ -215,6 +220,7 @@ class RequestBuilder:
         functions: Sequence[Mapping[str, Any]] = definitions
         if any(str(definition.get("type", "function")) not in _FUNCTION_TOOLS for definition in definitions):
             functions = self._hosted(definitions)
+        self._end_opening()
         if functions:
             with _as_json("tools"):
                 parts = tool_rules.shared.parts(functions)
@@ -316,7 +322,12 @@ class RequestBuilder:
             estimates=tuple(dict.fromkeys(self._estimates)),
             **self._values,
         )
-        return Request(facts=facts, texts=tuple(self._texts), fixed=fixed)
+        self._end_opening()
+        return Request(facts=facts, texts=tuple(self._texts), fixed=fixed, opening=self._opening or 0)
+
+    def _end_opening(self) -> None:
+        if self._opening is None and self._role == "user":
+            self._opening = len(self._texts)
 
     def _kind(self, kind: str) -> None:
         self._inputs.add(kind)
@@ -365,6 +376,7 @@ class RequestBuilder:
                 where="response_format",
             )
         self._values["structured"] = kind
+        self._end_opening()
         if kind == "json_schema" and isinstance(value, Mapping):
             _check("response_format.json_schema", value.get("json_schema", value), Mapping, "an object")
             with _as_json("response_format"):

@@ -57,15 +57,17 @@ def tidy(tree: Tree, wanted: Iterable[Wanted], swapped: Iterable[cst.BaseExpress
             names.add(root.value if root is not None else "")
             news[new.module] = new
     edits: list[Edit] = []
-    done: set[tuple[int, str]] = set()
+    done: dict[tuple[int, str], set[str]] = {}
     for statement in sorted(statements, key=lambda item: tree.span(item)[0]):
         names, news = statements[statement]
         gone = {name for name in names if _unused(tree, statement, name, spans)}
         block = id(tree.parent(tree.parent(statement) or statement))
+        # A notebook may import a name in each of its cells; what replaces one import replaces all of them.
         fresh = [
-            new for _, new in sorted(news.items()) if (block, new.module) not in done and not _has(tree, block, new)
+            new
+            for _, new in sorted(news.items())
+            if done.setdefault((block, new.module), names) == names and not _has(tree, block, new)
         ]
-        done.update((block, new.module) for new in fresh)
         edits.extend(_change(tree, statement, gone, fresh))
     return edits
 
@@ -111,9 +113,9 @@ def _unused(tree: Tree, statement: _Statement, name: str, spans: list[tuple[int,
 
 def _has(tree: Tree, block: int, new: NewName) -> bool:
     """Say whether the same block imports the new name already."""
-    for statement, parent in tree.parents.items():
-        if isinstance(statement, cst.ImportFrom) and _module(statement) == new.module:
-            outer = tree.parent(parent)
+    for statement in tree.nodes.imports:
+        if _module(statement) == new.module:
+            outer = tree.parent(tree.parent(statement) or statement)
             names = [] if isinstance(statement.names, cst.ImportStar) else list(statement.names)
             if id(outer) in (block, id(tree.module)) and any(_bound(alias) == new.name for alias in names):
                 return True

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
-from libcst.metadata import Assignment, ImportAssignment
+from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
 
 from routed_llm.migrate.found import Origin
 from routed_llm.migrate.python.tree import Tree, dotted, text_of
@@ -93,13 +93,41 @@ class _Walk:
         assignments = self.tree.assignments(node)
         if not assignments:
             self.found.unknown = self.found.unknown or node.value
-        for item in assignments:
+        for item in self._reaching(node, assignments):
             if isinstance(item, ImportAssignment):
                 self._imported(node)
             elif isinstance(item, Assignment):
                 self._assigned(item.node, node.value, depth)
             else:
                 self.found.unknown = self.found.unknown or node.value
+
+    def _reaching(self, use: cst.Name, assignments: Sequence[BaseAssignment]) -> list[BaseAssignment]:
+        """Leave out what a later assignment in the same block has replaced, and what comes after the use."""
+        scope = self.tree.scope(use)
+        place = self.tree.span(use)[0]
+        around = set(self.tree.ancestors(use))
+        looped = any(isinstance(item, (cst.For, cst.While)) for item in around)
+        if looped or len(assignments) < 2 or any(item.scope is not scope for item in assignments):
+            return list(assignments)
+        starts = []
+        for item in assignments:
+            node = getattr(item, "node", None)
+            if not isinstance(node, cst.CSTNode):
+                return list(assignments)
+            starts.append((self.tree.span(node)[0], node, item))
+        before = sorted((item for item in starts if item[0] < place), key=lambda item: item[0])
+        for index in range(len(before) - 1, -1, -1):
+            block = next(
+                (
+                    outer
+                    for outer in self.tree.ancestors(before[index][1])
+                    if isinstance(outer, (cst.BaseSuite, cst.Module, cst.FunctionDef))
+                ),
+                None,
+            )
+            if block in around:
+                return [item for _, _, item in before[index:]]
+        return [item for _, _, item in before] or list(assignments)
 
     def _imported(self, node: cst.BaseExpression) -> None:
         for name in self.tree.names(node):
@@ -114,6 +142,10 @@ class _Walk:
         holder = parent if isinstance(node, cst.Name) else node
         if isinstance(holder, cst.Param):
             self._parameter(holder, depth)
+            return
+        if isinstance(holder, (cst.For, cst.CompFor)) and isinstance(holder.iter, (cst.List, cst.Tuple, cst.Set)):
+            for element in holder.iter.elements:
+                self.follow(element.value, "item of a loop", depth - 1)
             return
         statement = holder if isinstance(holder, (cst.AnnAssign, cst.NamedExpr)) else None
         if isinstance(holder, cst.AssignTarget):

@@ -31,6 +31,8 @@ _ROUTED = frozenset(
         "routed_llm.policy.Policy",
     }
 )
+_SETTERS = re.compile(r"ChatOpenAI|init_chat_model|create_\w*agent|RoutedChatModel|RoutedLLM|routed_llm|llama_index[\w.]*llms")
+"""What a text must name for anything in it to be rewritten or to be routed already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class _Reader:
         self.swapped: list[cst.BaseExpression] = []
 
     def run(self) -> PythonFindings:
-        for node in (*self.tree.nodes.calls, *self.tree.nodes.classes):
+        for node in (*self.tree.nodes.calls, *self.tree.nodes.classes) if _SETTERS.search(self.tree.text) else ():
             self._routed(node)
             for rule in RULES:
                 swap = rule.match(self.tree, node)

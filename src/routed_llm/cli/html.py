@@ -1,0 +1,120 @@
+"""Pages: one HTML file each, with its style and pictures inside; nothing is asked of any other host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from html import escape
+
+__all__ = ["bars", "columns", "document", "table", "tiles"]
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fff;--line:#d9dee4;--soft:#f4f6f8;
+--a:#2a6fdb;--b:#e07b39}
+@media(prefers-color-scheme:dark){:root{--ink:#e8ebef;--dim:#9aa4b0;--paper:#14181d;--line:#323a44;
+--soft:#1d232a;--a:#6ea8fe;--b:#f0a06a}}
+*{box-sizing:border-box}body{margin:0 auto;max-width:72rem;padding:1rem;font:15px/1.5 system-ui,sans-serif;
+color:var(--ink);background:var(--paper)}h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
+p{margin:.4rem 0;max-width:48rem}.dim{color:var(--dim)}.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{text-align:left;vertical-align:top;
+padding:.35rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere}th{color:var(--dim);font-weight:600}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:normal;white-space:nowrap}
+code{font:0.9em ui-monospace,monospace;background:var(--soft);padding:.05rem .25rem;border-radius:3px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:1rem 0}
+.tile{background:var(--soft);border-radius:8px;padding:.6rem .8rem}.tile b{display:block;font-size:1.35rem}
+details{border:1px solid var(--line);border-radius:8px;margin:.5rem 0}summary{cursor:pointer;padding:.5rem .8rem}
+details>.wide{padding:0 .8rem .6rem}svg{max-width:100%;height:auto;display:block}svg text{fill:var(--ink);
+font:12px system-ui,sans-serif}.a{fill:var(--a)}.b{fill:var(--b)}.rule{stroke:var(--line)}
+@media(max-width:40rem){table.stack thead{display:none}table.stack tr{display:block;padding:.4rem 0;
+border-bottom:1px solid var(--line)}table.stack td{display:flex;gap:.6rem;border:0;padding:.1rem 0;text-align:left;white-space:normal}
+table.stack td::before{content:attr(data-h);flex:0 0 6.5rem;color:var(--dim)}}
+"""
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """Return a whole page."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{_STYLE}</style></head><body>\n'
+        + "\n".join(parts)
+        + "\n</body></html>\n"
+    )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
+    """Return a table of escaped texts; on a phone each row becomes a block.
+
+    Args:
+        heads: the columns' names.
+        rows: the cells.
+        numbers: the columns that hold numbers.
+    """
+
+    def cell(place: int, text: str) -> str:
+        kind = ' class="n"' if place in numbers else ""
+        return f'<td{kind} data-h="{escape(heads[place])}"><span>{escape(text)}</span></td>'
+
+    head = "".join(f"<th{' class=n' if i in numbers else ''}>{escape(name)}</th>" for i, name in enumerate(heads))
+    body = "".join("<tr>" + "".join(cell(i, text) for i, text in enumerate(row)) + "</tr>\n" for row in rows)
+    return f'<div class="wide"><table class="stack"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def tiles(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return figures with a line below each."""
+    made = "".join(f'<div class="tile"><b>{escape(figure)}</b>{escape(text)}</div>' for figure, text in pairs)
+    return f'<div class="tiles">{made}</div>'
+
+
+def bars(rows: Sequence[tuple[str, float, str]], *, title: str) -> str:
+    """Return horizontal bars: a label, a length and what stands at its end."""
+    most = max((value for _, value, _ in rows), default=0) or 1
+    height = 26 * len(rows) + 4
+    made = []
+    for place, (label, value, end) in enumerate(rows):
+        top = 26 * place
+        width = max(value / most * 280, 1 if value else 0)
+        made.append(
+            f'<text x="0" y="{top + 17}">{escape(_short(label))}</text>'
+            f'<rect class="a" x="210" y="{top + 5}" width="{width:.1f}" height="16" rx="3"/>'
+            f'<text x="{216 + width:.1f}" y="{top + 17}">{escape(end)}</text>'
+        )
+    return _picture(620, height, title, "".join(made))
+
+
+def columns(
+    days: Sequence[str], first: Sequence[Decimal], second: Sequence[Decimal], *, names: tuple[str, str], title: str
+) -> str:
+    """Return two columns for each day, such as dollars of the baseline and of routing."""
+    most = max([*first, *second, Decimal(0)]) or Decimal(1)
+    step = 560 / max(len(days), 1)
+    wide = min(step * 0.36, 40)
+    made = ['<line class="rule" x1="30" x2="610" y1="180" y2="180"/>']
+    for place, day in enumerate(days):
+        left = 40 + place * step
+        for shift, value, kind in ((0.0, first[place], "a"), (wide + 2, second[place], "b")):
+            tall = float(value / most) * 150
+            made.append(
+                f'<rect class="{kind}" x="{left + shift:.1f}" y="{180 - tall:.1f}" width="{wide:.1f}" '
+                f'height="{tall:.1f}" rx="2"><title>{escape(day)}: ${value:.6f}</title></rect>'
+            )
+        if place % max(len(days) // 8, 1) == 0:
+            made.append(f'<text x="{left:.1f}" y="197">{escape(day[5:])}</text>')
+    made.append(
+        f'<rect class="a" x="40" y="6" width="12" height="12"/><text x="58" y="16">{escape(names[0])}</text>'
+        f'<rect class="b" x="240" y="6" width="12" height="12"/><text x="258" y="16">{escape(names[1])}</text>'
+    )
+    return _picture(620, 204, title, "".join(made))
+
+
+def _picture(width: int, height: int, title: str, inside: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{inside}</svg>"
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 30 else text[:29] + "…"

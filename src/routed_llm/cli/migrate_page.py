@@ -1,0 +1,120 @@
+"""The migration report as one HTML page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING
+
+from routed_llm.cli.html import bars, document, table, tiles
+from routed_llm.cli.migrate_table import MEANING, by_model, prices, served
+from routed_llm.migrate import Kind
+
+if TYPE_CHECKING:
+    from routed_llm.migrate import Migration, Occurrence, Site
+
+__all__ = ["page"]
+
+_FIRST = (Kind.REPORT, Kind.TRACE, Kind.REWRITE, Kind.NEVER, Kind.KEEP)
+
+
+def page(found: Migration) -> str:
+    """Return the page."""
+    count = found.count()
+    name = found.root.name or str(found.root)
+    parts = [
+        f"<h1>Leaving the models that stop: {escape(name)}</h1>",
+        f'<p class="dim">As of {escape(found.options.at or "")}. {found.searched} files searched; '
+        f"{len(found.files)} name a model that stops; {len(found.changes)} would be written.</p>",
+        tiles([(str(number), str(kind)) for kind, number in count.items()]),
+        table(("class", "meaning"), [(str(kind), text) for kind, text in MEANING.items()]),
+        "<h2>What stops when</h2>",
+        table(
+            ("model", "stops on", "OpenAI names", "occurrences"),
+            [(model, day, new or "–", str(number)) for model, day, new, number in by_model(found.occurrences)],
+            numbers=(3,),
+        ),
+        *_costs(found.sites),
+        *_sites(found.sites),
+        *_files(found),
+        *_rest(found),
+    ]
+    return document(f"Migration of {name}", parts)
+
+
+def _costs(sites: tuple[Site, ...]) -> list[str]:
+    routed = [site for site in sites if site.blocked is None]
+    if not routed:
+        return []
+    rows = Counter((site.model, prices(site, "before"), served(site), prices(site, "after")) for site in routed)
+    lines = []
+    for (model, before, after_model, after), _ in rows.most_common():
+        lines += [(f"{model}", _amount(before), before), (f"{after_model}", _amount(after), after)]
+    seen = list(dict.fromkeys(lines))
+    return [
+        "<h2>Expected cost for a million tokens</h2>",
+        '<p class="dim">80% input and 20% output, reasoning included, for the work that gpt-4o does with a token. '
+        "The catalog's list prices; what a call really costs depends on its lengths.</p>",
+        bars(seen, title="Expected US dollars for a million tokens, before and after"),
+    ]
+
+
+def _amount(text: str) -> float:
+    return float(text.lstrip("$")) if text.startswith("$") else 0.0
+
+
+def _sites(sites: tuple[Site, ...]) -> list[str]:
+    routed = [site for site in sites if site.blocked is None]
+    blocked = [site for site in sites if site.blocked is not None]
+    parts = []
+    if routed:
+        parts += ["<h2>Constructors that are rewritten</h2>", table(_HEADS, [_row(site) for site in routed])]
+    if blocked:
+        rows = [(f"{site.path}:{site.line}", site.name, site.model, site.blocked or "") for site in blocked]
+        parts += ["<h2>Constructors that are not</h2>", table(("where", "call", "model", "why"), rows)]
+    return parts
+
+
+_HEADS = ("where", "call", "becomes", "model", "served by", "$ / 1M before", "$ / 1M after", "what changes")
+
+
+def _row(site: Site) -> tuple[str, ...]:
+    changes = [str(change["text"]) for change in (site.effect or {}).get("changes", ())]
+    return (
+        f"{site.path}:{site.line}",
+        f"{site.rule} {site.name}",
+        site.becomes,
+        site.model,
+        served(site),
+        prices(site, "before"),
+        prices(site, "after"),
+        "; ".join(changes) or "nothing",
+    )
+
+
+def _files(found: Migration) -> list[str]:
+    parts = ["<h2>File by file</h2>"]
+    for file in sorted(found.files, key=lambda item: _order(item.occurrences)):
+        count = Counter(item.kind for item in file.occurrences)
+        what = ", ".join(f"{count[kind]} {kind}" for kind in _FIRST if count[kind])
+        rows = [(str(item.line), str(item.kind), item.text, item.why, item.snippet) for item in file.occurrences]
+        parts.append(
+            f"<details><summary><code>{escape(file.path)}</code> {escape(what)}</summary>"
+            + table(("line", "class", "id", "why", "text"), rows, numbers=(0,))
+            + "</details>"
+        )
+    return parts
+
+
+def _order(occurrences: tuple[Occurrence, ...]) -> tuple[int, str]:
+    return min(_FIRST.index(item.kind) for item in occurrences), occurrences[0].path
+
+
+def _rest(found: Migration) -> list[str]:
+    parts = []
+    if found.notes:
+        parts += ["<h2>To do besides</h2>", *(f"<p>{escape(note)}</p>" for note in found.notes)]
+    if found.skipped:
+        rows = [(why, str(number)) for why, number in sorted(found.skipped.items())]
+        parts += ["<h2>Left out</h2>", table(("what", "number"), rows, numbers=(1,))]
+    return parts
