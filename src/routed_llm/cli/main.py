@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from importlib import import_module
 from typing import Any, NoReturn
 
+from routed_llm.cli import migrate, report
 from routed_llm.errors import RoutedError
 
 __all__ = ["main"]
@@ -63,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         ("models", "list the models, their limits, prices and shutdown dates", _models),
         ("explain", "say which model would serve a request in a file, and why", _explain),
         ("simulate", "run a simulated OpenAI API on this machine", _simulate),
+        ("migrate", "find what names a model that stops, and rewrite it", migrate.arguments),
+        ("report", "add up a decision log: calls, models, dollars against the baseline", report.arguments),
         ("demo", "send every kind of request to a simulated OpenAI API, beside plain gpt-4o", _demo),
         ("spend", "say what has been spent, by scope, model, day", _spend),
     ):

@@ -23,7 +23,7 @@ OPEN = 1
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("path", metavar="PATH", help="a folder or a file")
+    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="a folder or a file (default: this folder)")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--check", action="store_true", help="exit with 1 while something is left to do (for CI)")
     action.add_argument("--diff", action="store_true", help="print the edits as a patch")
@@ -93,7 +93,7 @@ def _options(asked: argparse.Namespace) -> Options:
 
     for code in (*asked.select, *asked.ignore):
         if code not in CODES:
-            raise CommandError(f"There is no rule {code}. `routed migrate --rules .` lists them.")
+            raise CommandError(f"There is no rule {code}. `routed migrate --rules` lists them.")
     ids = shared(None)
     for old, new in asked.map:
         for name in (old, new):

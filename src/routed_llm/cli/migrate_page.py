@@ -64,6 +64,7 @@ def _amount(text: str) -> float:
 
 
 def _sites(sites: tuple[Site, ...]) -> list[str]:
+    sites = tuple(sorted(sites, key=lambda site: (site.path, site.line)))
     routed = [site for site in sites if site.blocked is None]
     blocked = [site for site in sites if site.blocked is not None]
     parts = []

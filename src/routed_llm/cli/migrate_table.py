@@ -104,15 +104,19 @@ def _sites(screen: Console, sites: tuple[Site, ...]) -> None:
     table = Table(box=None, pad_edge=False, title="Constructors that are rewritten", title_justify="left")
     for name in ("where", "rule", "model", "served by", "$ per 1M tokens", "changes"):
         table.add_column(name, overflow="fold")
-    for site in routed:
-        changes = [str(change["text"]) for change in (site.effect or {}).get("changes", ())]
+    for site in sorted(routed, key=lambda item: (item.path, item.line)):
+        changes = [
+            f"{change['parameter']} {change['action']}"
+            for change in (site.effect or {}).get("changes", ())
+            if change["parameter"] != "reasoning_effort" or change["action"] != "added"
+        ]
         table.add_row(
             f"{site.path}:{site.line}",
             site.rule,
             site.model,
             served(site),
             f"{prices(site, 'before')} to {prices(site, 'after')}",
-            "; ".join(changes) or "none",
+            ", ".join(changes) or "none",
         )
     screen.print(table)
     screen.print("Prices: 80% input, 20% output, reasoning included, for the work that gpt-4o does with a token.")

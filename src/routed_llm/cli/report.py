@@ -1,0 +1,140 @@
+"""`routed report`: what a decision log says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from routed_llm.replay import Group, Summary
+
+__all__ = ["arguments", "run"]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("log", metavar="LOG", help="a decision log, as Router(log=...) or ROUTED_LOG writes it")
+    parser.add_argument("--html", metavar="FILE", help="also write the report as one HTML file with charts")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Read the log and print what it says.
+
+    Raises:
+        RequestError: when the log cannot be read.
+        CommandError: when it has no entries, the page cannot be written, or rich is not installed.
+    """
+    from routed_llm.cli.errors import CommandError
+    from routed_llm.cli.screen import print_json
+    from routed_llm.replay import read_log, summarize
+
+    summary = summarize(read_log(asked.log))
+    if not summary.total.calls:
+        raise CommandError(f"{asked.log} has no entries. Make calls with ROUTED_LOG={asked.log} set.")
+    if asked.html:
+        from routed_llm.cli.report_page import page
+
+        try:
+            Path(asked.html).write_text(page(summary, asked.log), encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"{asked.html}: {error.strerror or error}. Name a file to write.") from error
+    if asked.json:
+        print_json(as_json(summary))
+    else:
+        _show(summary)
+    return 0
+
+
+def as_json(summary: Summary) -> dict[str, Any]:
+    """Return a summary as JSON-able data."""
+    return {
+        "version": 1,
+        "total": figures(summary.total),
+        "modes": dict(summary.modes),
+        "days": {name: figures(group) for name, group in summary.days.items()},
+        "tags": {name: figures(group) for name, group in summary.tags.items()},
+        "arms": {name: figures(group) for name, group in summary.arms.items()},
+        "answered": {name: figures(group) for name, group in summary.answered.items()},
+        "chosen": {name: figures(group) for name, group in summary.chosen.items()},
+        "changes": [[*change, number] for change, number in summary.changes.most_common()],
+        "refusals": dict(summary.refusals),
+        "broken": summary.broken,
+    }
+
+
+def figures(group: Group) -> dict[str, Any]:
+    """Return a group's figures; money is a decimal string of US dollars."""
+    return {
+        "calls": group.calls,
+        "failed": group.failed,
+        "billed": str(group.billed),
+        "baseline": str(group.baseline),
+        "routed": str(group.routed),
+        "compared": group.compared,
+        "unpriced": group.unpriced,
+        "avoided": group.avoided,
+        "unserved": group.unserved,
+        "saving": None if group.saving is None else f"{group.saving:.4f}",
+    }
+
+
+HEADS = ("", "calls", "billed", "baseline", "routed", "saving", "refusals avoided")
+"""The columns of every table of groups."""
+
+
+def rows(groups: Mapping[str, Group] | Iterable[tuple[str, Group]]) -> list[tuple[str, ...]]:
+    """Return groups as the cells of a table."""
+    from routed_llm.cli.screen import money
+
+    pairs = groups.items() if isinstance(groups, Mapping) else groups
+    return [
+        (
+            name,
+            f"{group.calls:,}",
+            money(group.billed),
+            money(group.baseline) if group.compared else "-",
+            money(group.routed) if group.compared else "-",
+            "-" if group.saving is None else f"{group.saving:.0%}",
+            str(group.avoided),
+        )
+        for name, group in pairs
+    ]
+
+
+def _show(summary: Summary) -> None:
+    from rich.table import Table
+
+    from routed_llm.cli.screen import console
+
+    screen = console()
+    modes = ", ".join(f"{number} in mode {mode}" for mode, number in summary.modes.most_common())
+    screen.print(f"{summary.total.calls:,} calls: {modes}.")
+    for title, groups in (
+        ("In all", {"": summary.total}),
+        ("Who answered", summary.arms),
+        ("The model that answered", summary.answered),
+        ("What routing chose", summary.chosen),
+        ("By day", summary.days),
+        ("By tag", summary.tags),
+    ):
+        if not groups:
+            continue
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for place, head in enumerate(HEADS):
+            table.add_column(head, justify="left" if place == 0 else "right")
+        for row in rows(groups):
+            table.add_row(*row)
+        screen.print()
+        screen.print(table)
+    screen.print()
+    for (parameter, action), number in summary.changes.most_common():
+        screen.print(f"{parameter} {action}: {number} calls")
+    for reason, number in summary.refusals.most_common():
+        screen.print(f"The baseline would refuse {number} calls: {reason}")
+    if summary.total.failed:
+        screen.print(f"{summary.total.failed} calls failed.")
+    if summary.broken:
+        screen.print(f"{summary.broken} lines are no entries and were left out.")
