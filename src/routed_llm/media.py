@@ -39,12 +39,13 @@ def media_tokens(facts: RequestFacts, model: Model) -> int:
 
 def image_count(model: Model, images: tuple[ImageFacts, ...]) -> int:
     """Count images by a model's own rule, in tokens; one of unknown size at the rule's worst case."""
-    if model.image is None:
-        return 0
-    rule = _rule(model.image)
-    if rule is None:
-        return 0
-    return sum(_one(rule, image) for image in images)
+    return 0 if model.image is None else _count(model.image, images)
+
+
+@lru_cache(maxsize=4096)
+def _count(spec: ImageRuleSpec, images: tuple[ImageFacts, ...]) -> int:
+    rule = _rule(spec)
+    return 0 if rule is None else sum(_one(rule, image) for image in images)
 
 
 def over_limit(model: Model, image: ImageFacts) -> bool:
