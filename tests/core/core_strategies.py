@@ -14,7 +14,7 @@ from routed_llm import Policy, Previous, RequestFacts
 from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
 
 EXAMPLES = settings(
-    max_examples=int(os.environ.get("ROUTED_TEST_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("ROUTED_TEST_EXAMPLES", "40")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -21,7 +21,7 @@ from routed_llm.tokens.counting import Counting
 
 DAYS = {"2026-04-22": REVIEW, "2026-11-22": TODAY, "2027-01-15": AFTER}
 CHUNKS = 5
-PER_CHUNK = int(os.environ.get("ROUTED_TEST_REQUESTS", "30"))
+PER_CHUNK = int(os.environ.get("ROUTED_TEST_REQUESTS", "20"))
 """Requests of one test; set the variable to more for a longer search."""
 
 
