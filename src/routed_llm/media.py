@@ -62,6 +62,7 @@ def _one(rule: ImageRule, image: ImageFacts) -> int:
     return image_tokens(rule, image.width, image.height, image.detail)
 
 
+@lru_cache(maxsize=256)
 def _rule(spec: ImageRuleSpec) -> ImageRule | None:
     details = tuple(sorted(spec.details.items()))
     return _built(spec.kind, spec.base, spec.per_tile, spec.multiplier, details)

@@ -44,12 +44,11 @@ class Scene:
 
     @property
     def is_limited_only(self) -> bool:
-        """Whether nothing but the models' limits can rule a row out."""
+        """Whether nothing but the models' limits, on images too, can rule a row out."""
         policy = self.setting.policy
         return (
             (self.allowance is None or self.allowance.remaining is None)
             and not self.unavailable
-            and not self.facts.images
             and policy.min_recall is None
             and policy.max_cost_per_call is None
         )
@@ -77,7 +76,9 @@ def admits(row: Row, scene: Scene, text_tokens: int) -> bool:
     tokens = text_tokens + (0 if shared.plain else media_tokens(scene.facts, row.at.model))
     if misfits(row, shared, tokens):
         return False
-    return scene.is_limited_only or not refusals(row, weigh(row, shared, text_tokens), scene)
+    if not scene.is_limited_only:
+        return not refusals(row, weigh(row, shared, text_tokens), scene)
+    return not any(over_limit(row.at.model, image) for image in scene.facts.images)
 
 
 def contenders(scene: Scene) -> tuple[Row, ...]:
@@ -85,7 +86,7 @@ def contenders(scene: Scene) -> tuple[Row, ...]:
     facts, shape = scene.facts, scene.shape
     if facts.previous is None or not scene.is_limited_only or scene.load.outputs is not None:
         return shape.rows
-    if facts.audio_seconds or facts.pdf_pages:
+    if facts.images or facts.audio_seconds or facts.pdf_pages:
         return shape.rows
     stays = facts.previous.model
     key = ("contenders", stays)
