@@ -21,6 +21,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from typing_extensions import override
 
 from langchain_routed import _calls
+from langchain_routed._azure import deployed, factory_for
 from langchain_routed._children import PLAN
 from langchain_routed._desk import Desk, asks_for_responses, policy_from
 from langchain_routed._plan import Plan
@@ -94,6 +95,35 @@ class RoutedChatModel(ChatOpenAI):
         if "model_name" not in self.model_fields_set and self.policy is not None:
             self.__dict__["model_name"] = self.policy.baseline
         return self
+
+    @classmethod
+    def from_azure(
+        cls,
+        *,
+        deployments: Mapping[str, str],
+        catalog: Catalog | None = None,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        azure: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Make a model whose calls go to Azure OpenAI deployments.
+
+        Args:
+            deployments: deployment to the OpenAI model that it runs; only these are ever called.
+            catalog: the catalog to start from; the packaged one when left out.
+            policy: what is wanted, as for the constructor; without ``models`` all deployments may serve.
+            azure: AzureChatOpenAI's arguments: ``azure_endpoint``, ``api_version``, ``api_key``, ...
+            **kwargs: ChatOpenAI's arguments for the call: ``model``, ``temperature``, ``max_tokens``, ...
+
+        Raises:
+            CatalogError: when there is no deployment, or one runs an unknown model.
+            PolicyError: for a wrong policy.
+        """
+        known, names = deployed(deployments, catalog)
+        wanted = policy_from(policy) or Policy(baseline=kwargs.get("model", "gpt-4o"))
+        if wanted.models is None:
+            wanted = wanted.replace(models=names)
+        return cls(catalog=known, policy=wanted, factory=factory_for(azure or {}), **kwargs)
 
     # --- deciding ---
 

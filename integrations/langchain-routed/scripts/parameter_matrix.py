@@ -135,8 +135,8 @@ def table(cells: dict[tuple[str, str, str], str]) -> str:
     lines = [
         "# What becomes of every parameter, on every model and endpoint",
         "",
-        f"Made by `scripts/parameter_matrix.py` on the simulator, for {DAY.isoformat()}: {len(cells):,} calls, "
-        "none refused by the server. `refused` means that the decision itself says no: a call that names "
+        f"Made by `scripts/parameter_matrix.py` on the simulator, for {DAY}: {len(cells):,} calls, "
+        "none refused by the server. `refused` means that the decision itself says no: a call naming "
         "the model fails before it is sent, and any other is served by another model.",
     ]
     for name in CELLS:
