@@ -80,10 +80,13 @@ class Seen(NamedTuple):
         base: output tokens that gpt-4o would write for such a request, by what others wrote.
         tokens: output tokens by (model, effort); None while a single one has been seen, whose figure
             is then ``base`` times its published ratio.
+        shared: tokens by model that calls without a previous one read from its cache: instructions and
+            tools that such requests have in common; None where there are none.
     """
 
     base: float
     tokens: Mapping[tuple[str, str | None], float] | None = None
+    shared: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,9 @@ _MEMORY = 256.0
 _PUBLISH = 0.02
 """Relative change below which the value stays the same, so that choices do not flicker."""
 
+_SHARED = 1024
+"""Fewest tokens that any cache keeps."""
+
 _KINDS = 1024
 
 
@@ -48,11 +51,18 @@ class _Mean:
 
 
 class _Kind:
-    __slots__ = ("base", "tokens")
+    __slots__ = ("base", "shared", "tokens")
 
     def __init__(self, prior: float) -> None:
         self.base = _Mean(prior)
         self.tokens: dict[tuple[str, str | None], _Mean] = {}
+        self.shared: dict[str, _Mean] = {}
+
+    def seen(self) -> Seen:
+        tokens = {key: mean.value for key, mean in self.tokens.items()}
+        shared = {model: int(mean.value) for model, mean in self.shared.items()}
+        warm = {model: count for model, count in shared.items() if count >= _SHARED}
+        return Seen(self.base.value, tokens if len(tokens) > 1 else None, warm or None)
 
 
 class Observer:
@@ -85,13 +95,21 @@ class Observer:
         kind = facts.kind
         tokens = usage.output_tokens / (choices_of(facts) if facts.parameters else 1)
         with self._lock:
+            # Only a call without a previous one shows what all such requests have in common.
+            shared = usage.cached_tokens if facts.previous is None else None
             for name in (kind, kind[0]):
-                self._output(name, key, tokens, ratio, prior)
-            if chosen.cached_tokens:
+                self._output(name, key, tokens, ratio, prior, shared)
+            if chosen.cached_tokens and facts.previous is not None:
                 self._read(chosen.model, min(usage.cached_tokens / chosen.cached_tokens, 1.0))
 
     def _output(
-        self, name: Any, key: tuple[str, str | None], tokens: float, ratio: float, prior: float
+        self,
+        name: Any,
+        key: tuple[str, str | None],
+        tokens: float,
+        ratio: float,
+        prior: float,
+        shared: int | None,
     ) -> None:
         kind = self._kinds.get(name)
         if kind is None:
@@ -104,10 +122,9 @@ class Observer:
             # A configuration that is new here begins where the others' experience puts it.
             mine = kind.tokens[key] = _Mean(kind.base.value * ratio)
         mine.add(tokens)
-        several = len(kind.tokens) > 1
-        seen = Seen(
-            kind.base.value, {key: mean.value for key, mean in kind.tokens.items()} if several else None
-        )
+        if shared is not None:
+            kind.shared.setdefault(key[0], _Mean(0.0)).add(shared)
+        seen = kind.seen()
         if _moved(self.value.outputs.get(name), seen):
             outputs = {name: held for name, held in self.value.outputs.items() if name in self._kinds}
             self.value = Observed(outputs={**outputs, name: seen}, reads=self.value.reads)
@@ -125,6 +142,9 @@ class Observer:
 def _moved(before: Seen | None, now: Seen) -> bool:
     if before is None or (before.tokens or {}).keys() != (now.tokens or {}).keys():
         return True
+    if (before.shared or {}).keys() != (now.shared or {}).keys():
+        return True
     pairs = [(before.base, now.base)]
     pairs.extend((value, (now.tokens or {})[key]) for key, value in (before.tokens or {}).items())
+    pairs.extend((count, (now.shared or {})[model]) for model, count in (before.shared or {}).items())
     return any(abs(new - old) > _PUBLISH * old for old, new in pairs)

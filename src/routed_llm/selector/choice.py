@@ -92,6 +92,9 @@ def _cheapest(scene: Scene, kind: Kind, tokens: int) -> Row | None:
         most = left if most is None or left < most else most
     # What has been observed may overturn which rows can ever be the cheapest.
     rows = kind.shape.front if policy.min_recall is None and not shared.outputs else kind.shape.rows
+    if shared.shared is not None and rows is not kind.shape.rows:
+        # A warm cache only makes a model cheaper, so all others are beaten by those they were beaten by.
+        rows = tuple(row for row in kind.shape.rows if row in rows or row.at.model.id in shared.shared)
     best: Row | None = None
     least: int | None = None
     for row in rows:

@@ -161,6 +161,7 @@ def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, .
         cap=cap,
         parameters=parameters,
         dropped=fit.dropped,
+        emulated=frozenset(change.parameter for change in fit.changes if change.action == "emulated"),
         stream=facts.stream and model.streaming,
     )
     return call, changes

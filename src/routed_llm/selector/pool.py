@@ -63,6 +63,8 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
     }
     if policy.models is not None:
         models = _matching(catalog, entries, policy)
+        if incumbent is not None and incumbent not in models:
+            models = (incumbent, *models)
         audio: tuple[Model, ...] = ()
     else:
         kinds = _kinds(policy)

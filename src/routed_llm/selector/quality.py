@@ -168,7 +168,7 @@ class Floor:
             found = self._direct(verdict, other) or _through_reference(verdict, other)
         if found is None and dimension == "overall":
             found = self._by_rank(model, effort)
-        if found is None and verdict is not None and verdict.verdict in _AT_LEAST:
+        if found is None and dimension != "overall" and verdict is not None and verdict.verdict in _AT_LEAST:
             # Nothing compares the two, but something is published: at least as good as the reference.
             return Comparison("unknown", _names(verdict))
         return found or Comparison("unknown")

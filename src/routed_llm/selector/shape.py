@@ -90,6 +90,10 @@ def build_shape(
     built = _build(facts, models, setting, tier, pinned, keep_taste=taste != "drop")
     if not built.rows and taste == "avoid":
         built = _build(facts, models, setting, tier, pinned, keep_taste=False)
+    if not built.rows and facts.emulates:
+        # The last resort: what no model takes, the caller does to the answer.
+        keep = taste == "raise"
+        built = _build(facts, models, setting, tier, pinned, keep_taste=keep, emulated=facts.emulates)
     return built
 
 
@@ -101,6 +105,7 @@ def _build(
     pinned: bool,
     *,
     keep_taste: bool,
+    emulated: frozenset[str] = frozenset(),
 ) -> Shape:
     rows: list[Row] = []
     rejected: list[Candidate] = []
@@ -108,7 +113,7 @@ def _build(
     for model in models:
         wanted = asked or (model.default_effort if pinned else None)
         for effort in _efforts(model, pinned):
-            fits, against = _endpoints(facts, model, effort, setting, keep_taste)
+            fits, against = _endpoints(facts, model, effort, setting, keep_taste, emulated)
             if fits:
                 rows.append(_row(model, effort, fits, setting, tier, wanted, len(rows)))
             else:
@@ -137,7 +142,12 @@ def _efforts(model: Model, pinned: bool) -> list[str | None]:
 
 
 def _endpoints(
-    facts: RequestFacts, model: Model, effort: str | None, setting: Setting, keep_taste: bool
+    facts: RequestFacts,
+    model: Model,
+    effort: str | None,
+    setting: Setting,
+    keep_taste: bool,
+    emulated: frozenset[str],
 ) -> tuple[dict[str, Fit], dict[str, tuple[Reason, ...]]]:
     fits: dict[str, Fit] = {}
     against: dict[str, tuple[Reason, ...]] = {}
@@ -154,7 +164,7 @@ def _endpoints(
         at = Configuration(model, effort, endpoint)
         reasons = [reason for rule in SHAPE_RULES if (reason := rule(at, facts, setting)) is not None]
         absent = setting.endpoints[endpoint].absent
-        fit = fit_parameters(facts, model, effort, endpoint, absent, keep_taste=keep_taste)
+        fit = fit_parameters(facts, model, effort, endpoint, absent, keep_taste=keep_taste, emulated=emulated)
         reasons.extend(fit.reasons)
         if reasons:
             against[endpoint] = tuple(reasons)

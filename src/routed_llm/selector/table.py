@@ -33,9 +33,13 @@ if TYPE_CHECKING:
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
+    from routed_llm.selector.weigh import Load
     from routed_llm.usage import Observed
 
 __all__ = ["Table", "prepare", "select"]
+
+MIN_CACHED = 1024
+"""Fewest tokens that any model's cache keeps; what is seen to be shared is never less."""
 
 _ENDPOINTS = ("chat_completions", "responses", "realtime")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -161,9 +165,9 @@ class Table:
         facts, shared = scene.facts, scene.load
         if not shared.plain or not self._is_ordinary or facts.model is not None or facts.effort is not None:
             return None
-        if scene.unavailable or shared.outputs is not None or shared.worst:
+        if scene.unavailable or shared.outputs is not None or shared.shared is not None or shared.worst:
             return None
-        track = self._track(facts)
+        track = self._track(facts, shared)
         found = track.choice(facts.tokens.low, facts.tokens.high)
         if scene.allowance is None or scene.allowance.remaining is None:
             scene.marks = track.marks
@@ -174,12 +178,12 @@ class Table:
         cost = row_cost(found[0], shared, facts.tokens.high)
         return found if cost is not None and cost <= scene.allowance.remaining else None
 
-    def _track(self, facts: RequestFacts) -> Track:
-        key = (facts.shape, self._values(facts), facts.cap)
+    def _track(self, facts: RequestFacts, shared: Load) -> Track:
+        key = (facts.shape, self._values(facts), facts.cap, shared.expected)
         kept = self._tracks.get(key)
         if kept is None:
             kinds = (self._kind(facts, False), self._kind(facts, True))
-            scenes = [self._scene(facts, kind, None, None, _NOTHING) for kind in kinds]
+            scenes = [self._scene(facts, kind, None, shared.observed, _NOTHING) for kind in kinds]
 
             def chosen(tokens: int) -> Row | None:
                 long = tokens > LONG_CONTEXT_FROM
@@ -225,6 +229,8 @@ class Table:
         facts = scene.facts
         low, high = facts.tokens.low, facts.tokens.high
         marks = self.thresholds(facts)
+        if scene.load.shared is not None:
+            marks = sorted({*marks, MIN_CACHED - 1, *scene.load.shared.values()})
         inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
         for point in {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}:
             other = self._kind(facts, point > LONG_CONTEXT_FROM)
@@ -287,6 +293,7 @@ class Table:
             floor=None if pinned else self._floor,
             dimensions=touched,
             guarded=guarded,
+            incumbent=self.pool.incumbent,
             alone=len(models) == 1,
         )
         tier = facts.service_tier if facts.service_tier != "standard" else self.policy.service_tier

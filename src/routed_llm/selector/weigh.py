@@ -43,6 +43,7 @@ class Load(NamedTuple):
         worst: whether the worst case is asked for, too.
         outputs: output tokens observed for this kind of request, by model and effort, or None when no
             two configurations have been observed.
+        shared: tokens by model that such requests were seen to read from its cache, or None.
         observed: where these come from.
         choices: answers asked for (``n``); each is billed.
     """
@@ -55,6 +56,7 @@ class Load(NamedTuple):
     reuse: bool = True
     worst: bool = False
     outputs: Mapping[tuple[str, str | None], float] | None = None
+    shared: Mapping[str, int] | None = None
     observed: Observed | None = None
     choices: int = 1
 
@@ -84,6 +86,7 @@ def load(
         reuse=reuse,
         worst=worst,
         outputs=None if seen is None else seen.tokens,
+        shared=None if seen is None else seen.shared,
         observed=observed,
         choices=choices_of(facts) if facts.parameters else 1,
     )
@@ -171,17 +174,19 @@ _ALMOST_ONE = 1 - 1e-6
 
 def cached_tokens(row: Row, load: Load, tokens: int) -> int:
     """Input tokens that the configuration's prompt cache is expected to hold."""
+    terms, model = row.at.model.cache, row.at.model.id
+    if terms is None:
+        return 0
+    shared = 0 if load.shared is None else min(load.shared.get(model, 0), tokens)
     previous = load.facts.previous
-    if previous is None or previous.model != row.at.model.id or row.at.model.cache is None:
-        return 0
-    terms = row.at.model.cache
+    if previous is None or previous.model != model:
+        return shared if shared >= terms.min_prefix else 0
     if previous.age is not None and previous.age > terms.ttl:
-        return 0
+        return shared if shared >= terms.min_prefix else 0
     usable = min(previous.prefix_tokens // terms.step * terms.step, tokens)
-    if usable < terms.min_prefix:
-        return 0
-    share = 1.0 if load.observed is None else load.observed.reads.get(row.at.model.id, 1.0)
-    return usable if share >= 1.0 else int(usable * share)
+    share = 1.0 if load.observed is None else load.observed.reads.get(model, 1.0)
+    usable = max(usable if share >= 1.0 else int(usable * share), shared)
+    return usable if usable >= terms.min_prefix else 0
 
 
 def row_cost(row: Row, load: Load, tokens: int) -> int | None:
@@ -189,7 +194,7 @@ def row_cost(row: Row, load: Load, tokens: int) -> int | None:
     price = row.long if row.above and tokens > row.above else row.short
     if price is None:
         return None
-    cached = 0 if load.plain else cached_tokens(row, load, tokens)
+    cached = 0 if load.plain and load.shared is None else cached_tokens(row, load, tokens)
     total = _input_cost(price, row, load, tokens, cached) + output_tokens(row, load) * price.output
     return total * (100 + row.surcharge) // 100 if row.surcharge else total
 
@@ -254,7 +259,7 @@ def conversation_cost(row: Row, load: Load, text_tokens: int, horizon: int) -> i
 
 def cold_cost(row: Row, load: Load, tokens: int) -> int | None:
     """Expected picodollars of a configuration if its cache held nothing."""
-    return row_cost(row, load._replace(plain=True), tokens)
+    return row_cost(row, load._replace(plain=True, shared=None), tokens)
 
 
 def _input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) -> int:
