@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ __all__ = ["arguments", "run"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("log", metavar="LOG", help="a decision log, as Router(log=...) or ROUTED_LOG writes it")
+    parser.add_argument(
+        "--observed", metavar="LOG", help="take routed outputs from this rollout's log instead of published ratios"
+    )
     parser.add_argument("--html", metavar="FILE", help="also write the report as one HTML file with charts")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
@@ -34,17 +38,18 @@ def run(asked: argparse.Namespace) -> int:
     summary = summarize(read_log(asked.log))
     if not summary.total.calls:
         raise CommandError(f"{asked.log} has no entries. Make calls with ROUTED_LOG={asked.log} set.")
+    observed = summary.observed(summarize(read_log(asked.observed)) if asked.observed else None)
     if asked.html:
         from routed_llm.cli.report_page import page
 
         try:
-            Path(asked.html).write_text(page(summary, asked.log), encoding="utf-8")
+            Path(asked.html).write_text(page(summary, asked.log, observed), encoding="utf-8")
         except OSError as error:
             raise CommandError(f"{asked.html}: {error.strerror or error}. Name a file to write.") from error
     if asked.json:
-        print_json(as_json(summary))
+        print_json({**as_json(summary), "observed": None if observed is None else str(observed)})
     else:
-        _show(summary)
+        _show(summary, observed)
     return 0
 
 
@@ -104,14 +109,16 @@ def rows(groups: Mapping[str, Group] | Iterable[tuple[str, Group]]) -> list[tupl
     ]
 
 
-def _show(summary: Summary) -> None:
+def _show(summary: Summary, observed: Decimal | None) -> None:
     from rich.table import Table
 
-    from routed_llm.cli.screen import console
+    from routed_llm.cli.screen import console, money
 
     screen = console()
     modes = ", ".join(f"{number} in mode {mode}" for mode, number in summary.modes.most_common())
     screen.print(f"{summary.total.calls:,} calls: {modes}.")
+    if observed is not None and observed != summary.total.routed:
+        screen.print(f"With the outputs that routed models were seen to write, routing costs {money(observed)}.")
     for title, groups in (
         ("In all", {"": summary.total}),
         ("Who answered", summary.arms),

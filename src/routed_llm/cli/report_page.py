@@ -12,6 +12,7 @@ from routed_llm.cli.screen import money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from routed_llm.replay import Group, Summary
 
@@ -20,7 +21,7 @@ __all__ = ["page"]
 _NUMBERS = tuple(range(1, len(HEADS)))
 
 
-def page(summary: Summary, log: str) -> str:
+def page(summary: Summary, log: str, observed: Decimal | None = None) -> str:
     """Return the page."""
     total = summary.total
     modes = ", ".join(f"{number:,} in mode {mode}" for mode, number in summary.modes.most_common())
@@ -35,6 +36,7 @@ def page(summary: Summary, log: str) -> str:
                 (money(total.billed), "billed"),
                 (money(total.baseline) if total.compared else "–", "with the baseline"),
                 (money(total.routed) if total.compared else "–", "with routing"),
+                *([(money(observed), "with routing, by outputs seen")] if observed not in (None, total.routed) else []),
                 (saving, "saving"),
                 (str(total.avoided), "refusals avoided"),
             ]

@@ -28,6 +28,8 @@ class _Side(BaseModel):
     estimated_cost: Decimal | None = None
     cost: Decimal | None = None
     refused: str | None = None
+    output_cost: Decimal | None = None
+    output_tokens: int | None = None
     changes: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -51,11 +53,43 @@ class LogEntry(BaseModel):
     served: str | None = None
     cost: Decimal | None = None
     estimated_cost: Decimal | None = None
+    usage: dict[str, Any] | None = None
     key: str | None = None
     tags: dict[str, str] = {}
     changes: tuple[tuple[str, str], ...] = ()
     baseline: _Side | None = None
     routed: _Side | None = None
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a routed configuration writes, as seen and as worked out from the baseline's answers.
+
+    Attributes:
+        answers: answers that it really gave.
+        tokens: the output tokens of these.
+        guesses: calls that the baseline answered in its place.
+        guessed: the output tokens worked out for these.
+        cost: what these tokens were taken to cost, in US dollars.
+    """
+
+    answers: int = 0
+    tokens: int = 0
+    guesses: int = 0
+    guessed: int = 0
+    cost: Decimal = Decimal(0)
+
+    def add(self, entry: LogEntry) -> None:
+        """Count a call that routing answered, or would have."""
+        assert entry.routed is not None  # noqa: S101 - the caller has looked
+        written = (entry.usage or {}).get("output_tokens", 0)
+        if entry.arm == "routed" and entry.outcome == "answered" and written:
+            self.answers += 1
+            self.tokens += written
+        elif entry.arm == "baseline" and entry.routed.output_cost is not None:
+            self.guesses += 1
+            self.guessed += entry.routed.output_tokens or 0
+            self.cost += entry.routed.output_cost
 
 
 @dataclass(slots=True)
@@ -123,6 +157,7 @@ class Summary:
         changes: parameter and what routing does to it, to the number of calls.
         refusals: reason for which the baseline would refuse, to the number of calls.
         modes: mode to the number of calls.
+        outputs: by model and effort that routing chose, what it writes.
         broken: lines that are no entries.
     """
 
@@ -135,6 +170,7 @@ class Summary:
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
+    outputs: dict[str, Outputs] = field(default_factory=dict)
     broken: int = 0
 
     def add(self, entry: LogEntry) -> None:
@@ -146,11 +182,40 @@ class Summary:
         routed = entry.routed
         if routed is not None and routed.model is not None:
             places.append((self.chosen, routed.name))
+            self.outputs.setdefault(routed.name, Outputs()).add(entry)
         for groups, name in places:
             groups.setdefault(name, Group()).add(entry)
         self.changes.update(routed.changes if routed is not None else entry.changes)
         if entry.baseline is not None and entry.baseline.refused:
             self.refusals[entry.baseline.refused] += 1
+
+    def observed(self, seen: Summary | None = None) -> Decimal | None:
+        """Return the dollars of routing, its outputs taken from answers that it really gave.
+
+        What a model writes, its reasoning included, is only published as a ratio. Where a rollout has let it
+        answer some of the calls, the mean of those answers says more.
+
+        Args:
+            seen: the summary of the log with those answers; this one when left out.
+
+        Returns:
+            The amount, or None while fewer than 30 such answers are known for a model that was chosen.
+        """
+        answers = (self if seen is None else seen).outputs
+        total = self.total.routed
+        for name, guess in self.outputs.items():
+            if not guess.guesses or not guess.guessed:
+                continue
+            real = answers.get(name)
+            if real is None or real.answers < ENOUGH:
+                return None
+            factor = Decimal(real.tokens * guess.guesses) / Decimal(real.answers * guess.guessed)
+            total += guess.cost * (factor - 1)
+        return total
+
+
+ENOUGH = 30
+"""Answers from which a mean is taken."""
 
 
 def read_log(path: Path | str) -> Iterator[LogEntry | None]:

@@ -16,7 +16,9 @@ from routed_llm.rollout.share import in_share, key_of, mark_of
 from routed_llm.usage import Usage
 
 if TYPE_CHECKING:
-    from routed_llm.catalog import Catalog
+    from datetime import date
+
+    from routed_llm.catalog import Catalog, Model
     from routed_llm.facts import RequestFacts
     from routed_llm.request import Request
     from routed_llm.rollout.stage import Stage
@@ -131,31 +133,40 @@ class Trials:
             return entry
         other = trial.routed if trial.arm == "baseline" else trial.baseline
         would = self._would_cost(decision, other, usage)
-        costs = {trial.arm: done.get("cost"), "routed" if trial.arm == "baseline" else "baseline": would}
+        costs = {trial.arm: {"cost": done.get("cost")}, "routed" if trial.arm == "baseline" else "baseline": would}
         return {
             **entry,
             "key": trial.key,
             "tags": dict(trial.tags),
-            "baseline": {**_configuration(trial.baseline), "cost": costs["baseline"], "refused": _refusal(trial.baseline)},
-            "routed": {**_configuration(trial.routed), "cost": costs["routed"], "refused": _refusal(trial.routed)},
+            "baseline": {**_configuration(trial.baseline), **costs["baseline"], "refused": _refusal(trial.baseline)},
+            "routed": {**_configuration(trial.routed), **costs["routed"], "refused": _refusal(trial.routed)},
         }
 
-    def _would_cost(self, decision: Decision, other: Decision, usage: Usage | None) -> str | None:
+    def _would_cost(self, decision: Decision, other: Decision, usage: Usage | None) -> dict[str, Any]:
         """Say what the one that did not answer would have cost, from what the other one used."""
         taken, spared = decision.chosen, other.chosen
         if usage is None or taken is None or spared is None:
-            return None
+            return {"cost": None}
         model = self._catalog.get(spared.model)
         read = _scaled(usage.input_tokens, spared.input_tokens, taken.input_tokens)
-        written = _scaled(usage.output_tokens, *self._ratios(spared, taken))
+        cached = min(spared.cached_tokens, read)
+        ratios = self._ratios(spared, taken)
         guess = Usage(
             input_tokens=read,
-            cached_tokens=min(spared.cached_tokens, read),
-            output_tokens=written,
+            cached_tokens=cached,
+            cache_write_tokens=_written(model, read - cached, decision.at),
+            output_tokens=_scaled(usage.output_tokens, *ratios),
             service_tier=usage.service_tier,
         )
-        pico = cost_pico(guess, model, decision.at)
-        return None if pico is None else format_dollars(pico)
+        total = cost_pico(guess, model, decision.at)
+        if total is None:
+            return {"cost": None}
+        rest = cost_pico(replace(guess, output_tokens=0), model, decision.at) or 0
+        return {
+            "cost": format_dollars(total),
+            "output_cost": format_dollars(total - rest),
+            "output_tokens": guess.output_tokens,
+        }
 
     def _ratios(self, spared: Candidate, taken: Candidate) -> tuple[float, float]:
         """Return the output tokens that each is published to write for the same work."""
@@ -219,6 +230,14 @@ def _as_asked(decision: Decision, facts: RequestFacts, baseline: str, catalog: C
         base_url=model.base_url,
     )
     return replace(decision, chosen=chosen, call=call, changes=())
+
+
+def _written(model: Model, fresh: int, at: date) -> int:
+    """Return the tokens that the provider would write to the model's prompt cache, and bill as written."""
+    price, terms = model.price(at), model.cache
+    if price is None or price.cache_write is None or terms is None or fresh < terms.min_prefix:
+        return 0
+    return fresh // terms.step * terms.step
 
 
 def _scaled(used: int, spared: float, taken: float) -> int:

@@ -1,0 +1,228 @@
+"""One table of cases before and after for each rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from routed_llm.migrate.found import Kind, Options
+from routed_llm.migrate.ids import shared
+from routed_llm.migrate.rules import CODES, RULES
+from routed_llm.migrate.scan import Scanner
+
+LC = "from langchain_openai import ChatOpenAI\n"
+LC_NEW = "from langchain_routed import RoutedChatModel\n"
+LI = "from llama_index.llms.openai import OpenAI\n"
+LI_NEW = "from llama_index.llms.routed import RoutedLLM\n"
+
+RM001 = {
+    "literal": (
+        LC + 'llm = ChatOpenAI(model="gpt-4o", temperature=0)  # fast\n',
+        LC_NEW + 'llm = RoutedChatModel(model="gpt-4o", temperature=0)  # fast\n',
+    ),
+    "alias": (
+        "from langchain_openai import ChatOpenAI as Chat\nllm = Chat(model_name='gpt-4o-mini')\n",
+        LC_NEW + "llm = RoutedChatModel(model_name='gpt-4o-mini')\n",
+    ),
+    "other names stay in the import": (
+        "from langchain_openai import ChatOpenAI, OpenAIEmbeddings\nllm = ChatOpenAI(model='gpt-4o')\n",
+        "from langchain_openai import OpenAIEmbeddings\n" + LC_NEW + "llm = RoutedChatModel(model='gpt-4o')\n",
+    ),
+    "last name leaves the import": (
+        "from langchain_openai import (\n    OpenAIEmbeddings,\n    ChatOpenAI,  # chat\n)\nllm = ChatOpenAI(model='gpt-4o')\n",
+        "from langchain_openai import (\n    OpenAIEmbeddings,  # chat\n)\n"
+        + LC_NEW
+        + "llm = RoutedChatModel(model='gpt-4o')\n",
+    ),
+    "used elsewhere, too": (
+        LC + "def f(x: ChatOpenAI): ...\nllm = ChatOpenAI(model='gpt-4o')\n",
+        LC + LC_NEW + "def f(x: ChatOpenAI): ...\nllm = RoutedChatModel(model='gpt-4o')\n",
+    ),
+    "module import": (
+        "import langchain_openai\nllm = langchain_openai.ChatOpenAI(model='gpt-4o')\n",
+        LC_NEW + "llm = RoutedChatModel(model='gpt-4o')\n",
+    ),
+    "import inside a function, Windows line ends": (
+        "def make():\r\n    from langchain_openai import ChatOpenAI\r\n    return ChatOpenAI(model='gpt-4o')\r\n",
+        "def make():\r\n    from langchain_routed import RoutedChatModel\r\n    return RoutedChatModel(model='gpt-4o')\r\n",
+    ),
+    "constant": (
+        LC + "MODEL = 'gpt-4o'\nllm = ChatOpenAI(model=MODEL)\n",
+        LC_NEW + "MODEL = 'gpt-4o'\nllm = RoutedChatModel(model=MODEL)\n",
+    ),
+    "default argument": (
+        LC + "def make(name='gpt-4o'):\n    return ChatOpenAI(model=name)\n",
+        LC_NEW + "def make(name='gpt-4o'):\n    return RoutedChatModel(model=name)\n",
+    ),
+    "environment default": (
+        LC + "import os\nllm = ChatOpenAI(model=os.getenv('MODEL', 'gpt-4o'))\n",
+        LC_NEW + "import os\nllm = RoutedChatModel(model=os.getenv('MODEL', 'gpt-4o'))\n",
+    ),
+    "dictionary value": (
+        LC + "cfg = {'model': 'gpt-4o'}\nllm = ChatOpenAI(model=cfg['model'])\n",
+        LC_NEW + "cfg = {'model': 'gpt-4o'}\nllm = RoutedChatModel(model=cfg['model'])\n",
+    ),
+    "dataclass field": (
+        LC + "class C:\n    model: str = 'gpt-4o'\n    def llm(self):\n        return ChatOpenAI(model=self.model)\n",
+        LC_NEW + "class C:\n    model: str = 'gpt-4o'\n    def llm(self):\n        return RoutedChatModel(model=self.model)\n",
+    ),
+    "snapshot": (
+        LC + "llm = ChatOpenAI(model='gpt-4o-2024-08-06')\n",
+        LC_NEW + "llm = RoutedChatModel(model='gpt-4o-2024-08-06')\n",
+    ),
+    "the last assignment counts": (
+        LC + "def f(c):\n    model = c.get('m', 'gpt-4o')\n    llm = ChatOpenAI(model=model)\n    model = llm.bind_tools([])\n",
+        LC_NEW
+        + "def f(c):\n    model = c.get('m', 'gpt-4o')\n    llm = RoutedChatModel(model=model)\n    model = llm.bind_tools([])\n",
+    ),
+    "not ASCII before it": (
+        LC + "s = 'Zürich 🏔'; llm = ChatOpenAI(model='gpt-4o')\n",
+        LC_NEW + "s = 'Zürich 🏔'; llm = RoutedChatModel(model='gpt-4o')\n",
+    ),
+    "a model that stays": (LC + "llm = ChatOpenAI(model='gpt-5.5')\n", None),
+    "another server": (LC + "llm = ChatOpenAI(model='gpt-4o', base_url='https://openrouter.ai/api')\n", None),
+    "another class of the name": ("from browser_use import ChatOpenAI\nllm = ChatOpenAI(model='gpt-4o')\n", None),
+    "a comment keeps it": (LC + "llm = ChatOpenAI(model='gpt-4o')  # routed: keep\n", None),
+    "the name is taken": (LC + "class RoutedChatModel: ...\nllm = ChatOpenAI(model='gpt-4o')\n", None),
+    "bound to something else, too": (
+        "try:\n    from langchain_openai import ChatOpenAI\nexcept ImportError:\n    ChatOpenAI = None\n"
+        "llm = ChatOpenAI(model='gpt-4o')\n",
+        None,
+    ),
+    "a fine-tune": (LC + "llm = ChatOpenAI(model='ft:gpt-4o-2024-08-06:acme::abc')\n", None),
+    "an f-string": (LC + "d = '2024'\nllm = ChatOpenAI(model=f'gpt-4o-{d}')\n", None),
+    "Azure": ("from langchain_openai import AzureChatOpenAI\nllm = AzureChatOpenAI(model='gpt-4o')\n", None),
+    "community": ("from langchain_community.chat_models import ChatOpenAI\nllm = ChatOpenAI(model='gpt-4o')\n", None),
+    "routed already": (LC_NEW + "llm = RoutedChatModel(model='gpt-4o')\n", None),
+}
+INIT = "from langchain.chat_models import init_chat_model\n"
+RM002 = {
+    "positional": (INIT + "m = init_chat_model('gpt-4o')\n", LC_NEW + "m = RoutedChatModel(model='gpt-4o')\n"),
+    "prefix": (
+        INIT + "m = init_chat_model('openai:gpt-4o', temperature=0)\n",
+        LC_NEW + "m = RoutedChatModel(model='gpt-4o', temperature=0)\n",
+    ),
+    "provider": (
+        INIT + "m = init_chat_model('gpt-4o', model_provider='openai', temperature=0)\n",
+        LC_NEW + "m = RoutedChatModel(model='gpt-4o', temperature=0)\n",
+    ),
+    "provider at the end": (
+        INIT + "m = init_chat_model(model='gpt-4o', model_provider='openai')\n",
+        LC_NEW + "m = RoutedChatModel(model='gpt-4o')\n",
+    ),
+    "another provider": (INIT + "m = init_chat_model('gpt-4o', model_provider='azure_openai')\n", None),
+    "configurable": (INIT + "m = init_chat_model('gpt-4o', configurable_fields='any')\n", None),
+}
+RM003 = {
+    "keyword": (LI + "llm = OpenAI(model='gpt-4o')\n", LI_NEW + "llm = RoutedLLM(model='gpt-4o')\n"),
+    "positional": (LI + "llm = OpenAI('gpt-4o', 0.1)\n", LI_NEW + "llm = RoutedLLM('gpt-4o', 0.1)\n"),
+    "settings": (
+        "from llama_index.core import Settings\n" + LI + "Settings.llm = OpenAI(model='gpt-4.1-mini')\n",
+        "from llama_index.core import Settings\n" + LI_NEW + "Settings.llm = RoutedLLM(model='gpt-4.1-mini')\n",
+    ),
+    "the SDK's client beside it": (
+        "from openai import OpenAI\nclient = OpenAI()\nr = client.responses.create(model='gpt-4o', input='hi')\n",
+        None,
+    ),
+    "Azure": (
+        "from llama_index.llms.azure_openai import AzureOpenAI\nllm = AzureOpenAI(model='gpt-4o', engine='x')\n",
+        None,
+    ),
+}
+RESPONSES = "from llama_index.llms.openai import OpenAIResponses\n"
+RM004 = {
+    "shared arguments": (
+        RESPONSES + "llm = OpenAIResponses(model='gpt-4o', max_output_tokens=99)\n",
+        LI_NEW + "llm = RoutedLLM(model='gpt-4o', max_tokens=99)\n",
+    ),
+    "its own arguments": (RESPONSES + "llm = OpenAIResponses(model='gpt-4o', built_in_tools=[])\n", None),
+}
+RM005 = {
+    "fields only": (
+        LC + "class Mine(ChatOpenAI):\n    model_name: str = 'gpt-4o'\n",
+        LC_NEW + "class Mine(RoutedChatModel):\n    model_name: str = 'gpt-4o'\n",
+    ),
+    "methods": (LC + "class Mine(ChatOpenAI):\n    model_name: str = 'gpt-4o'\n    def _generate(self): ...\n", None),
+}
+RM006 = {
+    "partial": (
+        LC + "from functools import partial\nmake = partial(ChatOpenAI, model='gpt-4o')\n",
+        LC_NEW + "from functools import partial\nmake = partial(RoutedChatModel, model='gpt-4o')\n",
+    ),
+}
+AGENT = "from langchain.agents import create_agent\n"
+RM007 = {
+    "positional": (
+        AGENT + "a = create_agent('openai:gpt-4o', tools=[])\n",
+        AGENT + LC_NEW + "a = create_agent(RoutedChatModel(model='gpt-4o'), tools=[])\n",
+    ),
+    "keyword": (
+        AGENT + "a = create_agent(model='gpt-4.1', tools=[])\n",
+        AGENT + LC_NEW + "a = create_agent(model=RoutedChatModel(model='gpt-4.1'), tools=[])\n",
+    ),
+}
+TABLES = {
+    "RM001": RM001,
+    "RM002": RM002,
+    "RM003": RM003,
+    "RM004": RM004,
+    "RM005": RM005,
+    "RM006": RM006,
+    "RM007": RM007,
+}
+CASES = [
+    pytest.param(code, before, after, id=f"{code} {name}")
+    for code, table in TABLES.items()
+    for name, (before, after) in table.items()
+]
+
+
+def rewritten(text: str, options: Options | None = None) -> str:
+    """Return a module after the edits, or as it was."""
+    data = text.encode()
+    found = Scanner(shared(None), options or Options(at="2026-11-22")).scan_bytes(data, "app.py")
+    return text if found is None or found.new is None else found.new.decode()
+
+
+@pytest.mark.parametrize(("code", "before", "after"), CASES)
+def test_before_and_after(code: str, before: str, after: str | None) -> None:
+    """A rule changes what its table says and nothing else."""
+    assert rewritten(before) == (before if after is None else after)
+
+
+@pytest.mark.parametrize(("code", "before", "after"), CASES)
+def test_twice_is_once(code: str, before: str, after: str | None) -> None:
+    """What is rewritten is not rewritten again."""
+    once = rewritten(before)
+    assert rewritten(once) == once
+
+
+@pytest.mark.parametrize("code", TABLES)
+def test_ignored_rule_changes_nothing(code: str) -> None:
+    """A rule that is ignored leaves its cases alone."""
+    for before, _ in TABLES[code].values():
+        assert rewritten(before, Options(ignore=(code,))) == before
+
+
+def test_every_rule_has_a_table() -> None:
+    """Each rule has a code of its own, a title and a table here."""
+    assert [rule.code for rule in RULES] == sorted(TABLES)
+    assert set(TABLES) <= set(CODES)
+
+
+@pytest.mark.parametrize(("code", "before", "after"), CASES)
+def test_one_class_each(code: str, before: str, after: str | None) -> None:
+    """Every occurrence has one class and a reason; rewritten ones name their rule."""
+    found = Scanner(shared(None), Options()).scan_bytes(before.encode(), "app.py")
+    occurrences = () if found is None else found.occurrences
+    hits = [hit.start for hit in shared(None).find(before)]
+    assert [item.offset for item in occurrences] == hits
+    assert all(item.why for item in occurrences)
+    if after is not None:
+        assert {item.rule for item in occurrences if item.kind in (Kind.REWRITE, Kind.TRACE)} == {code}
+
+
+def test_renamed_baseline() -> None:
+    """An id that is mapped becomes the other one where its constructor is rewritten, and only there."""
+    before = LC + "MINI = 'gpt-4o-mini'\nPRICES = {'gpt-4o-mini': 1}\nllm = ChatOpenAI(model=MINI)\n"
+    after = LC_NEW + "MINI = 'gpt-4o'\nPRICES = {'gpt-4o-mini': 1}\nllm = RoutedChatModel(model=MINI)\n"
+    assert rewritten(before, Options(models={"gpt-4o-mini": "gpt-4o"})) == after
