@@ -98,7 +98,7 @@ class Change:
 
     Attributes:
         parameter: its name as the caller gave it (or as it is sent, when it was added).
-        action: ``renamed``, ``clamped``, ``raised``, ``dropped`` or ``added``.
+        action: ``renamed``, ``clamped``, ``raised``, ``dropped``, ``emulated`` or ``added``.
         before: the value asked for, or None.
         after: the value (or, for a rename, the name) sent, or None when dropped.
         why: the rest of the sentence "... because".
@@ -115,6 +115,8 @@ class Change:
         """The change as a sentence."""
         if self.action == "dropped":
             return f"{self.parameter}={self.before!r} dropped: {self.why}"
+        if self.action == "emulated":
+            return f"{self.parameter}={self.before!r} emulated: {self.why}"
         if self.action == "added":
             return f"{self.parameter}={self.after!r} added: {self.why}"
         if self.action == "renamed":
@@ -241,6 +243,7 @@ class Call:
         cap: the output cap to send, or None to send none.
         parameters: the caller's other parameters that survive, by their Chat Completions names.
         dropped: the names of those that do not.
+        emulated: the parameters among them that the caller must make good itself.
         stream: whether to stream; False where the caller asked for it and the model cannot.
     """
 
@@ -251,6 +254,7 @@ class Call:
     cap: int | None
     parameters: Mapping[str, Any]
     dropped: frozenset[str] = frozenset()
+    emulated: frozenset[str] = frozenset()
     stream: bool = False
 
 

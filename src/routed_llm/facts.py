@@ -131,6 +131,8 @@ class RequestFacts:
         stream: whether the answer is to be streamed.
         task: what the caller says the call is for, or None.
         previous: who answered the turn before, or None.
+        emulates: parameters that the caller makes good itself where no model takes them (``stop``: it
+            cuts the answer).
         locked_to: the model whose stored state the request refers to (``previous_response_id``,
             encrypted reasoning), or None.
         estimates: what could not be known and was counted at its worst case, in words.
@@ -158,6 +160,7 @@ class RequestFacts:
     stream: bool = False
     task: str | None = None
     previous: Previous | None = None
+    emulates: frozenset[str] = frozenset()
     locked_to: str | None = None
     estimates: tuple[str, ...] = ()
     shape: tuple[Any, ...] = field(init=False, repr=False, compare=False)
@@ -182,6 +185,7 @@ class RequestFacts:
             self.service_tier,
             self.stream,
             self.task,
+            self.emulates,
             self.locked_to,
         )
         object.__setattr__(self, "shape", shape)
@@ -246,7 +250,7 @@ class RequestFacts:
             values["tokens"] = TokenCount(*values["tokens"])
         if "images" in values:
             values["images"] = tuple(ImageFacts(*image) for image in values["images"])
-        for name in ("inputs", "outputs", "tool_inputs", "builtin_tools"):
+        for name in ("inputs", "outputs", "tool_inputs", "builtin_tools", "emulates"):
             if name in values:
                 values[name] = frozenset(values[name])
         if "parameters" in values:

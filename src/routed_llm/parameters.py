@@ -80,6 +80,7 @@ def fit_parameters(
     absent: frozenset[str],
     *,
     keep_taste: bool,
+    emulated: frozenset[str] = frozenset(),
 ) -> Fit:
     """Hold the parameters of a request against one configuration.
 
@@ -90,6 +91,7 @@ def fit_parameters(
         endpoint: the endpoint that would be called.
         absent: parameters that this endpoint does not have at all.
         keep_taste: True when losing a parameter of taste rules the configuration out, too.
+        emulated: parameters that the caller makes good itself where the model refuses them.
     """
     if not facts.parameters:
         return _NOTHING
@@ -108,6 +110,10 @@ def fit_parameters(
         if reason is None:
             continue
         neutral = name in NEUTRAL and value == NEUTRAL[name]
+        if name in emulated and not neutral:
+            why = f"{reason.text}, so it is done to the answer instead"
+            changes.append(Change(name, "emulated", thaw(value), None, why))
+            continue
         if not neutral and (name in HARD or keep_taste):
             reasons.append(reason)
             continue

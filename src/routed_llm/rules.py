@@ -54,6 +54,7 @@ class Setting:
         floor: the quality floor, or None.
         dimensions: the dimensions of quality that the request touches.
         guarded: the other dimensions on which a configuration must not be worse.
+        incumbent: catalog id of the policy's incumbent, or None.
         alone: True when the pool holds a single model, so that nothing else could serve the call.
     """
 
@@ -63,6 +64,7 @@ class Setting:
     floor: Floor | None
     dimensions: tuple[str, ...] = ()
     guarded: tuple[str, ...] = ()
+    incumbent: str | None = None
     alone: bool = False
 
 
@@ -207,9 +209,12 @@ def effort(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason |
 
 
 def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
-    """No published measure may put the configuration below the baseline where it matters here."""
+    """No published measure may put the configuration below the baseline where it matters here.
+
+    An incumbent is there by the user's own word, whatever is published about it.
+    """
     floor = setting.floor
-    if floor is None or facts.model is not None:
+    if floor is None or facts.model is not None or at.model.id == setting.incumbent:
         return None
     for dimension in (*setting.dimensions, *setting.guarded):
         found = floor.compare(at.model, at.effort, dimension)
@@ -222,9 +227,11 @@ def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> R
             "dimension": dimension.replace("_", " "),
             "measures": ", ".join(found.measures) or found.verdict,
         }
-        code = {"unknown": "floor_unknown", "above (inferred)": "floor_inferred"}.get(
-            found.verdict, "floor_below"
-        )
+        code = {
+            "unknown": "floor_unknown",
+            "unproven": "floor_unknown",
+            "above (inferred)": "floor_inferred",
+        }.get(found.verdict, "floor_below")
         return Reason(code, data)
     return None
 

@@ -282,6 +282,11 @@ class RequestBuilder:
         self._values["endpoint"] = endpoint
         return self
 
+    def emulates(self, *parameters: str) -> RequestBuilder:
+        """Note parameters that the caller makes good itself where no model takes them."""
+        self._values["emulates"] = frozenset(parameters)
+        return self
+
     def task(self, task: str | None) -> RequestBuilder:
         """Note what the caller says this call is for.
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Picked", "conclude"]
 
+_NO_EVIDENCE = ("unknown", "unproven")
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Picked:
@@ -122,8 +124,8 @@ def _published(row: Row, scene: Scene) -> tuple[tuple[Evidence, ...], tuple[str,
     if kept is None:
         asked = scene.shape.dimensions + scene.shape.guarded
         found = floor.evidence(row.at.model, row.at.effort, asked)
-        known = tuple(item for item in found if item.verdict != "unknown")
-        kept = known, tuple(item.dimension for item in found if item.verdict == "unknown")
+        known = tuple(item for item in found if item.verdict not in _NO_EVIDENCE)
+        kept = known, tuple(item.dimension for item in found if item.verdict in _NO_EVIDENCE)
         notes[row.order] = kept
     return kept
 
@@ -217,7 +219,7 @@ def _candidate(
         cost=row_cost(row, shared, tokens),
         input_tokens=tokens,
         output_tokens=output_tokens(row, shared),
-        cached_tokens=0 if shared.plain else cached_tokens(row, shared, tokens),
+        cached_tokens=0 if shared.plain and shared.shared is None else cached_tokens(row, shared, tokens),
         reasons=reasons,
         sent_as=scene.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,

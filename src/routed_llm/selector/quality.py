@@ -88,7 +88,7 @@ def dimensions(
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The outcome on one dimension: a verdict of Evidence's, or ``below``, ``mixed``, ``unknown``."""
+    """The outcome on one dimension: one of Evidence's verdicts, ``below``, ``mixed`` or ``unproven``."""
 
     verdict: str
     measures: tuple[str, ...] = ()
@@ -139,7 +139,7 @@ class Floor:
             guarded: True for a dimension that the request shows no sign of.
         """
         if guarded:
-            return found.passes or found.verdict == "unknown"
+            return found.passes or found.verdict in ("unknown", "unproven")
         if found.verdict == "unknown":
             return not self._measured and (dimension not in _NEVER_UNKNOWN or bool(found.measures))
         if self._measured and found.verdict == "above (inferred)":
@@ -171,12 +171,16 @@ class Floor:
         if found is None and dimension != "overall" and verdict is not None and verdict.verdict in _AT_LEAST:
             # Nothing compares the two, but something is published: at least as good as the reference.
             return Comparison("unknown", _names(verdict))
+        if found is None and verdict is not None and verdict.verdict in ("below", "mixed"):
+            # Known to be worse than the reference, and nothing shows it to be as good as the baseline.
+            return Comparison("unproven", _names(verdict))
         return found or Comparison("unknown")
 
     def _by_rank(self, model: Model, effort: str | None) -> Comparison | None:
         mine = model.quality_rank.get(effort or "")
         theirs = self.baseline.quality_rank.get(self.baseline.default_effort or "")
-        if mine is None or theirs is None:
+        # A place between neighbouring efforts, without a published row of its own, is no evidence.
+        if mine is None or theirs is None or not model.verdicts.get(effort or ""):
             return None
         verdict = "above (inferred)" if mine >= theirs else "below"
         return Comparison(verdict, ("published order of quality",))

@@ -163,9 +163,7 @@ class Table:
     def _on_track(self, scene: Scene) -> tuple[Row | None, bool] | None:
         """Look the choice up where nothing but limits and prices settles it; None where more does."""
         facts, shared = scene.facts, scene.load
-        if not shared.plain or not self._is_ordinary or facts.model is not None or facts.effort is not None:
-            return None
-        if scene.unavailable or shared.outputs is not None or shared.shared is not None or shared.worst:
+        if not self._has_track(scene):
             return None
         track = self._track(facts, shared)
         found = track.choice(facts.tokens.low, facts.tokens.high)
@@ -177,6 +175,26 @@ class Table:
         # The cheapest row that a budget has room for at the upper bound has it throughout.
         cost = row_cost(found[0], shared, facts.tokens.high)
         return found if cost is not None and cost <= scene.allowance.remaining else None
+
+    def _has_track(self, scene: Scene) -> bool:
+        facts, shared = scene.facts, scene.load
+        if not shared.plain or not self._is_ordinary or facts.model is not None or facts.effort is not None:
+            return False
+        return not (scene.unavailable or shared.worst) and shared.outputs is None and shared.shared is None
+
+    def boundaries(
+        self,
+        facts: RequestFacts,
+        *,
+        allowance: Allowance | None = None,
+        observed: Observed | None = None,
+        unavailable: Mapping[str, str] = _NOTHING,
+    ) -> list[int]:
+        """List the text token counts beyond which the choice changes, or else those where it may change."""
+        scene = self._scene(facts, self._kind(facts, False), allowance, observed, unavailable)
+        if self._has_track(scene) and (allowance is None or allowance.remaining is None):
+            return self._track(facts, scene.load).turns
+        return self.thresholds(facts)
 
     def _track(self, facts: RequestFacts, shared: Load) -> Track:
         key = (facts.shape, self._values(facts), facts.cap, shared.expected)

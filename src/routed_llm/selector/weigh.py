@@ -254,7 +254,10 @@ def conversation_cost(row: Row, load: Load, text_tokens: int, horizon: int) -> i
     read = price.input if price.cached_input is None else price.cached_input
     later = kept * read + (tokens - kept) * price.input + output_tokens(row, load) * price.output
     later = later * (100 + row.surcharge) // 100 if row.surcharge else later
-    return now + horizon * later
+    if previous is None or not 0 < previous.prefix_tokens < tokens:
+        return now + horizon * later
+    # The less of this call stood in the one before, the less a further turn will take from this one.
+    return now + horizon * later * previous.prefix_tokens // tokens
 
 
 def cold_cost(row: Row, load: Load, tokens: int) -> int | None:

@@ -1,0 +1,94 @@
+"""Programs written for other models than gpt-4o: what their floor admits, and what an incumbent may do."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from routed_llm import Catalog, Policy, RequestFacts, TokenCount, select
+
+CATALOG = Catalog.load()
+TODAY, AFTER = date(2026, 11, 22), date(2027, 1, 15)
+
+
+def facts(tokens: int) -> RequestFacts:
+    """Give a plain text request of so many tokens."""
+    return RequestFacts(tokens=TokenCount.of(tokens))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "tokens", "at", "expected"),
+    [
+        pytest.param("gpt-4o-mini", 2_000, TODAY, "gpt-4o-mini", id="4o-mini stays while it lives"),
+        pytest.param("gpt-4o-mini", 2_000, AFTER, "gpt-5.6-luna", id="4o-mini after its shutdown"),
+        pytest.param("gpt-4.1", 100_000, AFTER, "gpt-5.6-luna", id="4.1, long, after its shutdown"),
+        pytest.param("gpt-4.1-mini", 100_000, AFTER, "gpt-5.4-nano", id="4.1-mini, long, after its shutdown"),
+        pytest.param("gpt-5.2-pro", 2_000, TODAY, "gpt-5.2-pro", id="a pro model has no published equal"),
+    ],
+)
+def test_a_floor_of_another_model(baseline: str, tokens: int, at: date, expected: str) -> None:
+    """A retiring baseline always finds a successor; one that nothing is compared with keeps its place."""
+    decision = select(facts(tokens), policy=Policy(baseline=baseline), catalog=CATALOG, at=at)
+    assert decision.model == expected
+
+
+def test_nothing_known_to_be_worse_passes_unproven() -> None:
+    """Of two models that are worse than gpt-4o at facts neither is taken to be as good as the other."""
+    decision = select(facts(2_000), policy=Policy(baseline="gpt-4o-mini"), catalog=CATALOG, at=AFTER)
+    against = {c.effort: c.reasons[0].text for c in decision.candidates if c.model == "gpt-5.4-nano"}
+    assert against["none"] == (
+        "no published measure compares gpt-5.4-nano at none with gpt-4o-mini on knowledge"
+    )
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        pytest.param({}, id="below the floor"),
+        pytest.param({"models": ["gpt-5.6*"]}, id="outside the pool"),
+    ],
+)
+def test_an_incumbent_stands_by_the_users_word(keywords: dict[str, list[str]]) -> None:
+    """Neither the quality floor nor the pool's patterns drive out a model that the user says to stay with."""
+    policy = Policy(incumbent="gpt-4o-mini", **keywords)  # type: ignore[arg-type]
+    decision = select(facts(2_000), policy=policy, catalog=CATALOG, at=TODAY)
+    assert (decision.model, decision.why) == (
+        "gpt-4o-mini",
+        "the incumbent gpt-4o-mini can serve the request",
+    )
+
+
+def test_a_model_that_cannot_stream_answers_whole() -> None:
+    """A streamed call that names gpt-5-pro is sent without streaming, and the Decision says so."""
+    asked = RequestFacts(tokens=TokenCount.of(100), model="gpt-5-pro", stream=True)
+    decision = select(asked, policy=Policy(), catalog=CATALOG, at=TODAY)
+    assert decision.call is not None
+    assert decision.call.stream is False
+    assert [change.text for change in decision.changes] == [
+        "stream=True dropped: gpt-5-pro cannot stream; the answer comes whole"
+    ]
+
+
+def test_a_parameter_that_the_caller_makes_good_is_no_reason() -> None:
+    """Where no model takes stop, a caller that cuts the answer itself is served, and told what to cut."""
+    asked = RequestFacts(
+        tokens=TokenCount.of(100), parameters=(("stop", "END"),), emulates=frozenset({"stop"})
+    )
+    decision = select(asked, policy=Policy(), catalog=CATALOG, at=AFTER)
+    assert decision.call is not None
+    assert decision.call.emulated == {"stop"}
+    assert decision.changes[-1].text == (
+        "stop='END' emulated: gpt-5.6-luna refuses stop on chat_completions, "
+        "so it is done to the answer instead"
+    )
+
+
+def test_a_model_that_takes_stop_comes_before_emulation() -> None:
+    """While gpt-4o lives, stop is sent to it and nothing is cut by the caller."""
+    asked = RequestFacts(
+        tokens=TokenCount.of(100), parameters=(("stop", "END"),), emulates=frozenset({"stop"})
+    )
+    decision = select(asked, policy=Policy(), catalog=CATALOG, at=TODAY)
+    assert decision.call is not None
+    assert (decision.model, decision.call.emulated) == ("gpt-4o", frozenset())
