@@ -122,27 +122,15 @@ def paired(first: Callable[[], Any], second: Callable[[], Any], pairs: int) -> t
     return statistics.median(ratios), statistics.median(base) * 1e3, statistics.median(extra) * 1e6
 
 
-def cases(url: str, pairs: int) -> Iterator[tuple[str, tuple[float, float, float]]]:
-    """Yield every case with its figures."""
-    from langchain_openai import ChatOpenAI
-    from langchain_routed import RoutedChatModel
-
-    settings: dict[str, Any] = {"base_url": url, "api_key": "local", "stream_usage": True}
-    plain = ChatOpenAI(model=MODEL, **settings)
-    routed = RoutedChatModel(policy={"models": [MODEL], "at_least": None}, **settings)
-    free = RoutedChatModel(**settings, use_responses_api=False)
+def ways() -> dict[str, Callable[[Any, str], Any]]:
+    """The ways to call a model; a stream's gives what reads the rest of it."""
     loop = asyncio.new_event_loop()
+    run = loop.run_until_complete
 
     def first_token(model: Any, prompt: str) -> Callable[[], Any]:
         stream = model.stream(prompt)
         next(chunk for chunk in stream if chunk.content)
         return lambda: list(stream)
-
-    def invoke(model: Any, prompt: str) -> None:
-        model.invoke(prompt)
-
-    def ainvoke(model: Any, prompt: str) -> None:
-        loop.run_until_complete(model.ainvoke(prompt))
 
     def afirst_token(model: Any, prompt: str) -> Callable[[], Any]:
         stream = model.astream(prompt)
@@ -152,21 +140,37 @@ def cases(url: str, pairs: int) -> Iterator[tuple[str, tuple[float, float, float
                 if chunk.content and not all_of_it:
                     return
 
-        loop.run_until_complete(read(all_of_it=False))
-        return lambda: loop.run_until_complete(read(all_of_it=True))
+        run(read(all_of_it=False))
+        return lambda: run(read(all_of_it=True))
 
-    ways: dict[str, Callable[[Any, str], Any]] = {
+    def invoke(model: Any, prompt: str) -> None:
+        model.invoke(prompt)
+
+    def ainvoke(model: Any, prompt: str) -> None:
+        run(model.ainvoke(prompt))
+
+    return {
         "invoke": invoke,
         "ainvoke": ainvoke,
         "first token": first_token,
         "first token, async": afirst_token,
     }
-    for way, call in ways.items():
+
+
+def cases(url: str, pairs: int) -> Iterator[tuple[str, tuple[float, float, float]]]:
+    """Yield every case with its figures."""
+    from langchain_openai import ChatOpenAI
+    from langchain_routed import RoutedChatModel
+
+    settings: dict[str, Any] = {"base_url": url, "api_key": "local", "stream_usage": True}
+    plain = ChatOpenAI(model=MODEL, **settings)
+    routed = RoutedChatModel(policy={"models": [MODEL], "at_least": None}, **settings)
+    free = RoutedChatModel(**settings, use_responses_api=False)
+    for way, call in ways().items():
         for size, prompt, count in (("short", SHORT, pairs), ("100K tokens", LONG, max(20, pairs // 10))):
             for pool, model in (("one model", routed), ("default pool", free)):
                 one, two = partial(call, plain, prompt), partial(call, model, prompt)
                 yield f"{way}, {size}, {pool}", paired(one, two, count)
-    loop.close()
 
 
 def import_seconds(module: str) -> float:

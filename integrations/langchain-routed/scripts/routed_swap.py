@@ -34,7 +34,7 @@ def router_for(model: str) -> Router:
     catalog = Catalog.load()
     if BARE or model not in catalog:
         entry = {"family": "compatible", "sent_as": model, **GENERIC}
-        reasons = {**entry, "efforts": list(EFFORTS), "prices": price("2")}
+        reasons = {**entry, "efforts": list(EFFORTS), "prices": price("1000")}
         names = {id_of(model): {**entry, "prices": price("1")}}
         if BARE:
             # Without an effort in the call none is sent; with one, this dearer twin takes it.
