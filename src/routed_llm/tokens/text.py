@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SAMPLE = 256
+_SLICE = 8_192
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BYTES_PER_TOKEN = 4  # of UTF-8: close on English and code, too many on Cyrillic, too few on JSON
 
 # Text on which toktok-rs 0.3.0 and tiktoken 0.14.0 differ, as UTF-8. toktok counts too few tokens around
@@ -84,6 +87,33 @@ def likely_of(texts: Sequence[str]) -> int:
     return sum(map(likely, texts))
 
 
+def without_surrogates(text: str) -> str:
+    """Return a text with its lone surrogates replaced by U+FFFD and its pairs joined, as tiktoken does.
+
+    In slices, since Python replaces millions of them slowly and holds its lock on other threads meanwhile.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        pass
+    else:
+        return text
+    parts = []
+    start, length = 0, len(text)
+    while start < length:
+        end = start + _SLICE
+        if _PAIR.match(text, end - 1):
+            end += 1  # a pair is not cut in two
+        part = text[start:end]
+        if _PAIR.search(part):
+            part = part.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        else:
+            part = _SURROGATE.sub("\ufffd", part)
+        parts.append(part)
+        start = end
+    return "".join(parts)
+
+
 def utf8_length(text: str) -> int:
     """Return the bytes of a text as UTF-8, the tightest bound from above short of counting.
 
@@ -130,6 +160,8 @@ class TiktokenCounter:
 
     def _ordinary(self, text: str) -> int:
         encoding = o200k_encoding()
+        if not text.isascii():
+            text = without_surrogates(text)
         try:
             return len(encoding.encode_ordinary(text))
         except BaseException as error:
