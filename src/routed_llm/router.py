@@ -370,7 +370,7 @@ class Router:
         table, allowance, observed, away, _ = weighing
         facts = request.facts
         counting = Counting(request.texts, known=request.fixed)
-        counting.settle(table.thresholds(facts))
+        counting.settle(table.boundaries(facts, allowance=allowance, observed=observed, unavailable=away))
         decision = self._at_bounds(_bounded_by(counting, facts), weighing)
         if decision is not None and decision.chosen is not None:
             return decision
