@@ -1,0 +1,191 @@
+"""Compare a whole decision with what other libraries need only to count, on the same texts, in one run.
+
+    python benchmarks/decision/speed.py [--rounds 5] [--turns 200] [--json FILE]
+
+A decision here is everything between messages and a Decision: reading them into facts, rules, prices and
+the choice among the default pool. Every round makes new texts; all take turns in another order each round.
+LiteLLM's counter and its Router's check before a call, and LangChain's counter, are left out where they
+are not installed. Absolute times hold for this machine only; the ratios are what to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tracemalloc
+from functools import partial
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tokens"))
+
+from compare import clock, conversation, machine, peers, sources
+
+from routed_llm import RequestBuilder, Router
+from routed_llm.tokens.memo import ENTRIES, Memo, Partial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Messages = list[dict[str, str]]
+
+SIZES = {"100": 400, "1K": 4_000, "10K": 40_000, "100K": 400_000, "900K": 3_000_000}
+"""Tokens, about: characters."""
+
+RSS = """
+import pathlib
+def held():
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")][0]
+import routed_llm
+before = held()
+from routed_llm.tokens.text import warm_up
+warm_up()
+print(before, held())
+"""
+
+IMPORT = "import time; s = time.perf_counter(); import routed_llm; print(time.perf_counter() - s)"
+HEAVY = ("asyncio", "pydantic", "tiktoken", "toktok", "numpy", "sqlite3")
+COLD = f"import sys, routed_llm; print([name for name in {HEAVY} if name in sys.modules])"
+
+
+def decide(router: Router, messages: Messages) -> object:
+    """Read messages and decide, as an adapter does."""
+    builder = RequestBuilder()
+    for message in messages:
+        builder.message(message["role"]).text(message["content"])
+    return router.decide(builder.build())
+
+
+def router_check() -> dict[str, Callable[[Messages], object]]:
+    """Return LiteLLM's Router with its check before a call, if it is installed."""
+    if not importlib.util.find_spec("litellm"):
+        print("litellm is not installed: its two columns are left out")
+        return {}
+    from litellm import Router as Peer
+    from litellm.exceptions import ContextWindowExceededError
+
+    names = ("gpt-4o", "gpt-4.1")
+    models = [
+        {"model_name": "chat", "litellm_params": {"model": f"openai/{name}", "api_key": "unused"}}
+        for name in names
+    ]
+    peer = Peer(model_list=models, enable_pre_call_checks=True)
+    deployments = peer.get_model_list()
+
+    def check(messages: Messages) -> object:
+        try:
+            return peer._pre_call_checks(model="chat", healthy_deployments=deployments, messages=messages)
+        except ContextWindowExceededError:  # it counts with another vocabulary, so it may refuse what fits
+            return None
+
+    return {"litellm Router": check}
+
+
+def sights(
+    rounds: int, kinds: list[str], others: dict[str, Callable[[Messages], object]], router: Router
+) -> dict:
+    """Return median microseconds by size, number of messages and what was measured."""
+    found: dict[str, dict[str, float]] = {}
+    for size, characters in SIZES.items():
+        for count in (1, 200) if characters >= 40_000 else (1,):
+            times: dict[str, list[float]] = {}
+            for number in range(-2, rounds):
+                talk = conversation(kinds, characters, count, random.Random(f"{size} {count} {number}"))
+                turns = [(name, partial(run, talk)) for name, run in others.items()]
+                turns.append(("routed, first sight", partial(decide, router, talk)))
+                for at in range(len(turns)):
+                    name, run = turns[(at + number) % len(turns)]
+                    times.setdefault(name, []).append(clock(run))
+                for _ in range(5):
+                    times.setdefault("routed, repeat", []).append(clock(partial(decide, router, talk)))
+                again = json.loads(json.dumps(talk))
+                times.setdefault("routed, decoded again", []).append(clock(partial(decide, router, again)))
+                if number < 0:
+                    times.clear()
+            found[f"{size} tokens, {count} message{'s' * (count > 1)}"] = {
+                name: statistics.median(values) for name, values in times.items()
+            }
+    return found
+
+
+def agent_loop(turns: int, kinds: list[str], others: dict, router: Router) -> dict[str, float]:
+    """Return the milliseconds for all turns of a loop whose history is sent again with every turn."""
+    talk = conversation(kinds, turns * 2 * 1_550, turns * 2, random.Random("agent"))
+    spent = {}
+    for name, run in {**others, "routed": partial(decide, router)}.items():
+        spent[name] = sum(clock(partial(run, talk[: 2 * turn])) for turn in range(1, turns + 1)) / 1_000
+    return spent
+
+
+def records(router: Router, kinds: list[str]) -> float:
+    """Return the median microseconds of the record that is attached to an answer."""
+    talks = [conversation(kinds, 4_000, 1, random.Random(f"record {at}")) for at in range(50)]
+    return statistics.median(clock(decide(router, talk).record) for talk in talks)  # type: ignore[attr-defined]
+
+
+def fresh(code: str) -> str:
+    """Run code in a new process and return what it prints."""
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def memory() -> dict[str, object]:
+    """Return what importing, the vocabulary and a full memo cost."""
+    memo = Memo()
+    tracemalloc.start()
+    for at in range(ENTRIES + 1_000):
+        memo.put(f"text number {at}", Partial(at, at, at))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    linux = pathlib.Path("/proc/self/status").exists()
+    before, after = map(float, fresh(RSS).split()) if linux else (0.0, 0.0)
+    return {
+        "import, ms (median of 10)": round(
+            1_000 * statistics.median(float(fresh(IMPORT)) for _ in range(10)), 1
+        ),
+        "heavy modules after import": fresh(COLD).strip(),
+        "process after import, MB": round(before, 1),
+        "vocabulary and counter, MB more": round(after - before, 1),
+        "memo, entries at most": ENTRIES,
+        "memo when full, MB": round(held / 2**20, 1),
+    }
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=200, help="turns of the agent loop")
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures there, too")
+    options = parser.parse_args()
+    figures: dict[str, object] = {"machine": machine()}
+    print(json.dumps(figures["machine"], indent=1))
+    others = {**peers(), **router_check()}
+    kinds, router = sources(), Router()
+    router.warmup()
+    for row, medians in sights(options.rounds, kinds, others, router).items():
+        figures[row] = medians
+        first = medians["routed, first sight"]
+        print(f"\n{row}{'median us':>30}{'of our first sight':>22}")
+        for name, value in sorted(medians.items(), key=lambda pair: -pair[1]):
+            print(f"  {name:<34}{value:>12,.1f}{value / first:>18,.1f} x")
+    loop = figures["loop"] = agent_loop(options.turns, kinds, others, router)
+    print(f"\nagent loop of {options.turns} turns, everything sent again each turn: total ms")
+    for name, value in sorted(loop.items(), key=lambda pair: -pair[1]):
+        print(f"  {name:<34}{value:>12,.1f}{value / loop['routed']:>18,.1f} x")
+    figures["record us"] = records(router, kinds)
+    print(f"\nrecord attached to an answer: {figures['record us']:.1f} us")
+    figures["memory"] = memory()
+    print(json.dumps(figures["memory"], indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
