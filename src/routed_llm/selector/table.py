@@ -196,26 +196,6 @@ class Table:
             return self._track(facts, scene.load).turns
         return self.thresholds(facts)
 
-    def _has_track(self, scene: Scene) -> bool:
-        facts, shared = scene.facts, scene.load
-        if not shared.plain or not self._is_ordinary or facts.model is not None or facts.effort is not None:
-            return False
-        return not (scene.unavailable or shared.worst) and shared.outputs is None and shared.shared is None
-
-    def boundaries(
-        self,
-        facts: RequestFacts,
-        *,
-        allowance: Allowance | None = None,
-        observed: Observed | None = None,
-        unavailable: Mapping[str, str] = _NOTHING,
-    ) -> list[int]:
-        """List the text token counts beyond which the choice changes, or else those where it may change."""
-        scene = self._scene(facts, self._kind(facts, False), allowance, observed, unavailable)
-        if self._has_track(scene) and (allowance is None or allowance.remaining is None):
-            return self._track(facts, scene.load).turns
-        return self.thresholds(facts)
-
     def _track(self, facts: RequestFacts, shared: Load) -> Track:
         key = (facts.shape, self._values(facts), facts.cap, shared.expected)
         kept = self._tracks.get(key)

@@ -51,7 +51,6 @@ class Track:
         self._choose = choose
         self._spans: list[Span | None] = [None] * (len(marks) + 1)
         self._turns: list[int] | None = None
-        self._turns: list[int] | None = None
 
     def choice(self, low: int, high: int) -> tuple[Row | None, bool] | None:
         """Return the row chosen at ``high``, and whether it is the same from ``low`` on.
@@ -69,18 +68,6 @@ class Track:
             if span.name != last.name:
                 return last.row, False
         return last.row, True
-
-    @property
-    def turns(self) -> list[int]:
-        """The marks at which the choice does change, in ascending order."""
-        if self._turns is None:
-            spans = [self._spans[index] or self._span(index) for index in range(len(self._spans))]
-            self._turns = [
-                mark
-                for mark, here, there in zip(self.marks, spans, spans[1:], strict=False)
-                if here.name != there.name or not (here.steady and there.steady)
-            ]
-        return self._turns
 
     @property
     def turns(self) -> list[int]:
