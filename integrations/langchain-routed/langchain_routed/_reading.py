@@ -23,8 +23,6 @@ PASSED_ON: Final = frozenset(
         "extra_body",
         "extra_headers",
         "extra_query",
-        "messages",
-        "n_retries",
         "strict",
         "stream_options",
         "timeout",
