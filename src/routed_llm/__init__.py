@@ -2,7 +2,8 @@
 
 from routed_llm.budget import Allowance, Budget
 from routed_llm.catalog import Catalog, Model
-from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason
+from routed_llm.cut import StopCutter
+from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch
 from routed_llm.errors import (
     BudgetExceeded,
     CatalogError,
@@ -23,7 +24,7 @@ from routed_llm.recovery import Attempt, Attempts, Cooldowns, ErrorFacts, Limits
 from routed_llm.request import Request, RequestBuilder, read_openai
 from routed_llm.router import Router, Run
 from routed_llm.selector import select
-from routed_llm.usage import Usage
+from routed_llm.usage import Observed, Usage
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ __all__ = [
     "MemoryLedger",
     "Model",
     "NoModelFits",
+    "Observed",
     "Policy",
     "PolicyError",
     "Previous",
@@ -64,6 +66,8 @@ __all__ = [
     "Router",
     "Run",
     "Step",
+    "StopCutter",
+    "Switch",
     "TokenCount",
     "Usage",
     "cost",

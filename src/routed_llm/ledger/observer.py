@@ -12,6 +12,7 @@ from routed_llm.usage import Observed, Seen
 if TYPE_CHECKING:
     from routed_llm.catalog import Model
     from routed_llm.decision import Decision
+    from routed_llm.facts import Previous
     from routed_llm.usage import Usage
 
 __all__ = ["Observer"]
@@ -97,10 +98,12 @@ class Observer:
         with self._lock:
             # Only a call without a previous one shows what all such requests have in common.
             shared = usage.cached_tokens if facts.previous is None else None
-            for name in (kind, kind[0]):
-                self._output(name, key, tokens, ratio, prior, shared)
-            if chosen.cached_tokens and facts.previous is not None:
-                self._read(chosen.model, min(usage.cached_tokens / chosen.cached_tokens, 1.0))
+            # The wider kind first: a size that is new begins with what the others have shown.
+            for name in (kind[0], kind):
+                prior = self._output(name, key, tokens, ratio, prior, shared)
+            held = _held(facts.previous, model, usage)
+            if held:
+                self._read(chosen.model, min(usage.cached_tokens / held, 1.0))
 
     def _output(
         self,
@@ -110,7 +113,7 @@ class Observer:
         ratio: float,
         prior: float,
         shared: int | None,
-    ) -> None:
+    ) -> float:
         kind = self._kinds.get(name)
         if kind is None:
             if len(self._kinds) >= _KINDS:
@@ -128,6 +131,7 @@ class Observer:
         if _moved(self.value.outputs.get(name), seen):
             outputs = {name: held for name, held in self.value.outputs.items() if name in self._kinds}
             self.value = Observed(outputs={**outputs, name: seen}, reads=self.value.reads)
+        return kind.base.value
 
     def _read(self, model: str, share: float) -> None:
         mean = self._reads.setdefault(model, _Mean(1.0))
@@ -137,6 +141,17 @@ class Observer:
             self.value = Observed(
                 outputs=self.value.outputs, reads={**self.value.reads, model: round(mean.value, 3)}
             )
+
+
+def _held(previous: Previous | None, model: Model, usage: Usage) -> int:
+    """Say how many tokens the cache should have held, whatever has been learned since."""
+    terms = model.cache
+    if previous is None or terms is None or previous.model != model.id:
+        return 0
+    if previous.age is not None and previous.age > terms.ttl:
+        return 0
+    usable = min(previous.prefix_tokens // terms.step * terms.step, usage.input_tokens)
+    return usable if usable >= terms.min_prefix else 0
 
 
 def _moved(before: Seen | None, now: Seen) -> bool:

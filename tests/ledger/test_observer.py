@@ -1,0 +1,134 @@
+"""What finished calls teach about later ones."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from ledger_support import ask
+
+from routed_llm import (
+    Catalog,
+    Decision,
+    Observed,
+    Policy,
+    Previous,
+    Request,
+    RequestFacts,
+    Router,
+    TokenCount,
+    Usage,
+    select,
+)
+from routed_llm.ledger.observer import Observer
+
+DAY = date(2026, 11, 22)
+
+
+def answered(router: Router, request: Request, tokens: int, *, cached: int = 0, times: int = 1) -> Decision:
+    """Decide and settle a request some times."""
+    for _ in range(times):
+        decision = router.decide(request)
+        used = Usage(input_tokens=20_000, cached_tokens=cached, output_tokens=tokens)
+        router.begin(decision).settle(used)
+    return router.decide(request)
+
+
+def expected(decision: Decision) -> int:
+    """Return the output tokens that were expected."""
+    assert decision.chosen is not None
+    return decision.chosen.output_tokens
+
+
+def test_outputs_are_learned() -> None:
+    """Expected output moves from the published ratio to what answers really had."""
+    router = Router(clock=lambda: DAY)
+    assert expected(router.decide(ask())) == 570
+    assert expected(answered(router, ask(), 100)) < 570
+    assert expected(answered(router, ask(), 100, times=100)) == pytest.approx(100, rel=0.15)
+
+
+def test_kinds_learn_apart() -> None:
+    """Short answers to capped requests say nothing about requests of another kind."""
+    router = Router(clock=lambda: DAY)
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    answered(router, ask(response_format=schema), 20, times=50)
+    assert expected(router.decide(ask())) == 570
+
+
+def test_like_requests_of_other_sizes_learn_from_each_other() -> None:
+    """A request of a size not met yet begins with what its wider kind has shown."""
+    router = Router(clock=lambda: DAY)
+    answered(router, ask(), 100, times=50)
+    assert expected(router.decide(ask("word " * 2_000))) == pytest.approx(100, rel=0.25)
+
+
+def test_a_verbose_model_loses_its_place() -> None:
+    """Once a configuration is seen to write more than published, another may become the cheapest."""
+    router = Router(policy=Policy(models=["gpt-4o", "gpt-4.1"], at_least=None), clock=lambda: DAY)
+    assert router.decide(ask()).model == "gpt-4o"
+    other = Router(policy=Policy(models="gpt-4.1", at_least=None), clock=lambda: DAY)
+    other._observer = router._observer
+    answered(other, ask(), 100, times=60)
+    assert answered(router, ask(), 1_000, times=60).model == "gpt-4.1"
+
+
+def test_observing_can_be_turned_off() -> None:
+    """Without observation every decision on the same request is the same."""
+    router = Router(clock=lambda: DAY, observe=False)
+    assert expected(answered(router, ask(), 5_000, times=20)) == 570
+
+
+def facts(previous: Previous | None = None) -> Request:
+    """Make a request of 20,000 tokens."""
+    return Request(
+        facts=RequestFacts(tokens=TokenCount.of(20_000), previous=previous), texts=(), fixed=20_000
+    )
+
+
+@pytest.mark.parametrize(("read", "cached"), [(19_968, 19_968), (9_984, 10_150), (0, 400)])
+def test_cache_reads_correct_the_expectation(read: int, cached: int) -> None:
+    """When caches hold less than they should, later calls expect less."""
+    router = Router(clock=lambda: DAY)
+    turn = facts(Previous(model="gpt-5.6-luna", effort="low", prefix_tokens=20_000))
+    decision = answered(router, turn, 300, cached=read, times=100)
+    assert decision.chosen is not None
+    assert decision.chosen.cached_tokens == pytest.approx(cached, abs=600)
+
+
+def test_shared_beginnings_are_learned() -> None:
+    """Instructions and tools that all first calls have in common are expected in the cache."""
+    router = Router(clock=lambda: DAY)
+    decision = answered(router, facts(), 300, cached=4_096, times=100)
+    assert decision.chosen is not None
+    assert decision.chosen.cached_tokens == pytest.approx(4_096, rel=0.05)
+    few = answered(Router(clock=lambda: DAY), facts(), 300, cached=512, times=100)
+    assert few.chosen is not None
+    assert few.chosen.cached_tokens == 0
+
+
+def test_select_takes_what_was_observed_as_a_value() -> None:
+    """The choice stays a pure function: the same value gives the same Decision, and values never change."""
+    observer, catalog, request = Observer(), Catalog.load(), ask()
+    before = observer.value
+    decision = select(request.facts, policy=Policy(), catalog=catalog, at=DAY, observed=before)
+    used = Usage(input_tokens=10, output_tokens=60)
+    observer.learn(decision, catalog.get("gpt-5.6-luna"), used, base=None)
+    assert before == Observed()
+    later = [
+        select(request.facts, policy=Policy(), catalog=catalog, at=DAY, observed=observer.value).to_dict()
+        for _ in range(2)
+    ]
+    assert later[0] == later[1] != decision.to_dict()
+
+
+def test_small_changes_do_not_flicker() -> None:
+    """The value stays the same object until something moves by more than a fiftieth."""
+    observer, catalog, request = Observer(), Catalog.load(), ask()
+    decision = select(request.facts, policy=Policy(), catalog=catalog, at=DAY)
+    luna, changes = catalog.get("gpt-5.6-luna"), 0
+    for _ in range(1_000):
+        before = observer.value
+        observer.learn(decision, luna, Usage(input_tokens=10, output_tokens=500), base=None)
+        changes += observer.value is not before
+    assert 0 < changes < 12
