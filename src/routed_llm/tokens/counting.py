@@ -177,11 +177,13 @@ class Counting:
             return
         for index in sorted(range(len(self._texts)), key=lambda at: -self._known[at].left):
             text, known = self._texts[index], self._known[index]
-            if known.done or text.isascii():
+            # What is below four bytes a character has been measured before.
+            if known.done or text.isascii() or known.left < 4 * len(text):
                 continue
             left = utf8_length(text)
             self.high -= known.left - left
             self._known[index] = known._replace(left=left)
+            self._memo.put(text, self._known[index])
             if self.is_settled(thresholds):
                 return
 

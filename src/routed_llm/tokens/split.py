@@ -24,6 +24,7 @@ LONG_SPACE: Final = 50_000
 _SPACE = re.compile(r" (?<=[A-Za-z0-9] )(?=[A-Za-z])")
 _LINE = re.compile(r"\n(?=[A-Za-z0-9])")
 _WINDOW = 4_096
+_WIDEST = 131_072
 
 # Unicode White_Space without the two line breaks of the pattern, as the Rust regex \s has it. Python's own
 # \s also takes U+001C to U+001F.
@@ -50,7 +51,8 @@ def next_cut(text: str, start: int, size: int = PART) -> int:
         if space:
             return space.start()
         position = end
-        window *= 2
+        # Python's lock is held for a whole window.
+        window = min(2 * window, _WIDEST)
     return length
 
 
