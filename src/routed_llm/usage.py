@@ -82,11 +82,13 @@ class Seen(NamedTuple):
             is then ``base`` times its published ratio.
         shared: tokens by model that calls without a previous one read from its cache: instructions and
             tools that such requests have in common; None where there are none.
+        density: input tokens reported for each one that was estimated where nothing was counted.
     """
 
     base: float
     tokens: Mapping[tuple[str, str | None], float] | None = None
     shared: Mapping[str, int] | None = None
+    density: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

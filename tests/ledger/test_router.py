@@ -306,7 +306,7 @@ async def test_async_runs_settle_off_the_loop(ledger: Ledger, clock: Clock) -> N
 def test_hours_go_by() -> None:
     """When the hour is over the money is there again."""
     now = [NOON]
-    router = Router(budgets=Budget(per_hour="0.0007"), clock=lambda: now[0])
+    router = Router(budgets=Budget(per_hour="0.0007"), observe=False, clock=lambda: now[0])
     spent(router, router.decide(REQUEST))
     with pytest.raises(BudgetExceeded):
         router.decide(REQUEST)

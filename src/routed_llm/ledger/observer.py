@@ -12,7 +12,7 @@ from routed_llm.usage import Observed, Seen
 if TYPE_CHECKING:
     from routed_llm.catalog import Model
     from routed_llm.decision import Decision
-    from routed_llm.facts import Previous
+    from routed_llm.facts import Previous, RequestFacts
     from routed_llm.usage import Usage
 
 __all__ = ["Observer"]
@@ -52,18 +52,19 @@ class _Mean:
 
 
 class _Kind:
-    __slots__ = ("base", "shared", "tokens")
+    __slots__ = ("base", "density", "shared", "tokens")
 
     def __init__(self, prior: float) -> None:
         self.base = _Mean(prior)
         self.tokens: dict[tuple[str, str | None], _Mean] = {}
         self.shared: dict[str, _Mean] = {}
+        self.density = _Mean(1.0)
 
     def seen(self) -> Seen:
         tokens = {key: mean.value for key, mean in self.tokens.items()}
         shared = {model: int(mean.value) for model, mean in self.shared.items()}
         warm = {model: count for model, count in shared.items() if count >= _SHARED}
-        return Seen(self.base.value, tokens if len(tokens) > 1 else None, warm or None)
+        return Seen(self.base.value, tokens if len(tokens) > 1 else None, warm or None, self.density.value)
 
 
 class Observer:
@@ -98,9 +99,10 @@ class Observer:
         with self._lock:
             # Only a call without a previous one shows what all such requests have in common.
             shared = usage.cached_tokens if facts.previous is None else None
+            density = _density(facts, usage)
             # The wider kind first: a size that is new begins with what the others have shown.
             for name in (kind[0], kind):
-                prior = self._output(name, key, tokens, ratio, prior, shared)
+                prior = self._output(name, key, tokens, ratio, prior, shared, density)
             held = _held(facts.previous, model, usage)
             if held:
                 self._read(chosen.model, min(usage.cached_tokens / held, 1.0))
@@ -113,6 +115,7 @@ class Observer:
         ratio: float,
         prior: float,
         shared: int | None,
+        density: float | None,
     ) -> float:
         kind = self._kinds.get(name)
         if kind is None:
@@ -127,6 +130,8 @@ class Observer:
         mine.add(tokens)
         if shared is not None:
             kind.shared.setdefault(key[0], _Mean(0.0)).add(shared)
+        if density is not None:
+            kind.density.add(density)
         seen = kind.seen()
         if _moved(self.value.outputs.get(name), seen):
             outputs = {name: held for name, held in self.value.outputs.items() if name in self._kinds}
@@ -141,6 +146,13 @@ class Observer:
             self.value = Observed(
                 outputs=self.value.outputs, reads={**self.value.reads, model: round(mean.value, 3)}
             )
+
+
+def _density(facts: RequestFacts, usage: Usage) -> float | None:
+    """Say how many tokens a text had for each that was estimated; None where that cannot be told."""
+    if facts.tokens.exact or facts.images or facts.audio_seconds or facts.pdf_pages or facts.unknown_files:
+        return None
+    return usage.input_tokens / max(facts.tokens.likely, 1) if usage.input_tokens else None
 
 
 def _held(previous: Previous | None, model: Model, usage: Usage) -> int:
@@ -160,6 +172,8 @@ def _moved(before: Seen | None, now: Seen) -> bool:
     if (before.shared or {}).keys() != (now.shared or {}).keys():
         return True
     pairs = [(before.base, now.base)]
+    if abs(before.density - now.density) > _PUBLISH / 4:
+        return True
     pairs.extend((value, (now.tokens or {})[key]) for key, value in (before.tokens or {}).items())
     pairs.extend((count, (now.shared or {})[model]) for model, count in (before.shared or {}).items())
     return any(abs(new - old) > _PUBLISH * old for old, new in pairs)

@@ -60,7 +60,7 @@ def conclude(picked: Picked, scene: Scene) -> Decision:
     known: tuple[Evidence, ...] = ()
     unknown: tuple[str, ...] = ()
     if row is not None:
-        chosen = _candidate(row, scene, scene.facts.tokens.likely, (), picked.endpoint)
+        chosen = _candidate(row, scene, scene.load.likely, (), picked.endpoint)
         call, changes = _call(row, picked, scene)
         known, unknown = _published(row, scene)
     return Decision(
@@ -84,13 +84,13 @@ def conclude(picked: Picked, scene: Scene) -> Decision:
 
 
 def _reserve(row: Row, scene: Scene) -> int | None:
-    weighed = weigh(row, scene.load, scene.facts.tokens.likely)
+    weighed = weigh(row, scene.load, scene.load.likely)
     return weighed.cost if weighed.worst is None else weighed.worst
 
 
 def _switch(picked: Picked, scene: Scene) -> Switch | None:
     """Put a price on leaving the model that answered before, whether it was left or not."""
-    previous, tokens = scene.facts.previous, scene.facts.tokens.likely
+    previous, tokens = scene.facts.previous, scene.load.likely
     if previous is None or picked.row is None:
         return None
     horizon = scene.setting.policy.horizon
@@ -175,7 +175,7 @@ def _cache_changes(row: Row, scene: Scene) -> Iterator[Change]:
     keyed = scene.allowance is not None and scene.allowance.conversation is not None
     if terms is None or (scene.load.reuse and not keyed) or facts.cache_steered:
         return
-    tokens = weigh(row, scene.load, facts.tokens.likely).input_tokens
+    tokens = weigh(row, scene.load, scene.load.likely).input_tokens
     if writes_nothing(row, scene.load, tokens, cached_tokens(row, scene.load, tokens)):
         # openai-python 3.54.0, PromptCacheOptions.mode: without an implicit breakpoint and with no
         # explicit one "the request does not use prompt caching". Not tried against the live API.
@@ -229,7 +229,7 @@ def _candidate(
 def _candidates(picked: Picked, scene: Scene) -> tuple[Candidate, ...]:
     able: list[Candidate] = []
     unable: list[Candidate] = []
-    text = scene.facts.tokens.likely
+    text = scene.load.likely
     for row in scene.shape.rows:
         reasons = refusals(row, weigh(row, scene.load, picked.tokens), scene)
         if row is picked.row:

@@ -155,7 +155,7 @@ class Table:
             row=row,
             endpoint="" if row is None else endpoint_for(row, facts),
             because=because,
-            tokens=count.likely if certain else count.high,
+            tokens=scene.load.likely if certain else count.high,
             certain=certain,
         )
         return picked, scene

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
     from routed_llm.selector.shape import Row
-    from routed_llm.usage import Observed
+    from routed_llm.usage import Observed, Seen
 
 __all__ = ["DEFAULT_RESERVE", "Load", "load", "weigh"]
 
@@ -46,6 +46,7 @@ class Load(NamedTuple):
         shared: tokens by model that such requests were seen to read from its cache, or None.
         observed: where these come from.
         choices: answers asked for (``n``); each is billed.
+        likely: text tokens, as well as they are known: used for money.
     """
 
     facts: RequestFacts
@@ -59,6 +60,7 @@ class Load(NamedTuple):
     shared: Mapping[str, int] | None = None
     observed: Observed | None = None
     choices: int = 1
+    likely: int = 0
 
 
 def load(
@@ -89,7 +91,14 @@ def load(
         shared=None if seen is None else seen.shared,
         observed=observed,
         choices=choices_of(facts) if facts.parameters else 1,
+        likely=facts.tokens.likely if seen is None else _likely(facts, seen),
     )
+
+
+def _likely(facts: RequestFacts, seen: Seen) -> int:
+    """Correct the estimate of uncounted text by how dense such texts turned out to be."""
+    count = facts.tokens
+    return min(max(round(count.likely * seen.density), count.low), count.high)
 
 
 def choices_of(facts: RequestFacts) -> int:
@@ -223,7 +232,7 @@ def _can_bypass(row: Row, load: Load) -> bool:
 def worst_cost(row: Row, load: Load, tokens: int, cap: int | None) -> int | None:
     """The most picodollars that a call can cost: nothing cached, everything written, the cap used up."""
     facts, limits = load.facts, row.at.model.limits
-    tokens += max(facts.tokens.high - facts.tokens.likely, 0) if not facts.tokens.exact else 0
+    tokens += max(facts.tokens.high - load.likely, 0) if not facts.tokens.exact else 0
     price = row.long if row.above and tokens > row.above else row.short
     if price is None:
         return None
