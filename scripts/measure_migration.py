@@ -1,8 +1,8 @@
 """Measure `routed migrate` on checkouts of public projects: python scripts/measure_migration.py OUT FOLDER...
 
-Each folder is copied, searched and rewritten; then every rewritten file is checked, and the rewritten copy is
-searched again. Prints a table, and writes to OUT the occurrences, a random sample of 100 of them to be read by
-eye, and the patch. The checkouts and the copies are never part of this repository.
+Each folder is copied, searched and rewritten; then every rewritten file is checked, and the rewritten
+copy is searched again. Prints a table, and writes to OUT the occurrences and a random
+sample of 100 of them to be read by eye. The checkouts and the copies are never part of this repository.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from routed_llm.migrate import Kind, Migration, Occurrence, Options, migrate
+from routed_llm.migrate.files import Walk
 from routed_llm.migrate.ids import shared
 
 SAMPLE, SEED = 100, 20261122
@@ -73,17 +74,18 @@ def measure(folder: Path, out: Path) -> tuple[dict[str, object], Migration]:
 def missed(folder: Path, found: Migration) -> int:
     """Count what a plain search of the searched files finds and the findings lack."""
     ids = shared(None)
-    names = sorted((name for model in ids.catalog for name in (model.id, *model.snapshots, *model.aliases)), key=len)
+    names = sorted(
+        (name for model in ids.catalog for name in (model.id, *model.snapshots, *model.aliases)), key=len
+    )
     pattern = re.compile("|".join(map(re.escape, reversed(names))), re.IGNORECASE)
     known = Counter(item.path for item in found.occurrences)
     lacking = 0
-    for file in folder.rglob("*"):
-        path = file.relative_to(folder).as_posix()
-        if path not in known or not file.is_file():
-            continue
+    for file in Walk(folder):
         text = file.read_bytes().decode("utf-8", "replace")
+        if "\0" in text:
+            continue
         hits = [match[0] for match in pattern.finditer(text) if ids.model(match[0]) is not None]
-        lacking += max(len(hits) - known[path], 0)
+        lacking += max(len(hits) - known[file.relative_to(folder).as_posix()], 0)
     return lacking
 
 

@@ -1,7 +1,7 @@
 """Measure shadow mode on the simulator: python scripts/measure_shadow.py [CALLS].
 
-The same mixed calls are made twice through RoutedChatModel: in shadow (the baseline answers and the log says what
-routing would have cost) and routed. Prints what the log says beside the simulator's bills.
+The same mixed calls are made through RoutedChatModel in shadow (the baseline answers and the log says
+what routing would have cost), in a rollout, and routed. Prints what the log says beside the simulator's bills.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from routed_llm.replay import read_log, summarize
 from routed_llm.simulator import serve
 
 DAY = date(2026, 11, 22)
-WORDS = "the report names seven rivers and their bridges in order of age with cost length and builder".split()
+WORDS = ["the", "report", "names", "seven", "rivers", "and", "their", "bridges", "in", "order", "of", "age", "with", "cost", "and", "builder"]
 
 
 class Answer(BaseModel):
@@ -55,7 +55,12 @@ def picture(side: int) -> str:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
@@ -104,8 +109,15 @@ def run(number: int, mode: str, log: Path, share: float = 0) -> tuple[Any, Any, 
 
 def overhead(log: Path) -> None:
     """Print what shadow adds to a decision."""
-    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": " ".join(WORDS * 4)}], "temperature": 0.2}
-    routers = {"route": Router(clock=lambda: DAY), "shadow": Router(mode="shadow", log=log, clock=lambda: DAY)}
+    body = {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": " ".join(WORDS * 4)}],
+        "temperature": 0.2,
+    }
+    routers = {
+        "route": Router(clock=lambda: DAY),
+        "shadow": Router(mode="shadow", log=log, clock=lambda: DAY),
+    }
     spent: dict[str, list[float]] = {name: [] for name in routers}
     from routed_llm import Usage
 
@@ -113,7 +125,9 @@ def overhead(log: Path) -> None:
         for name, router in routers.items():
             begun = time.perf_counter()
             decision = router.decide(read_openai({**body, "model": None}))
-            router.begin(decision).settle(Usage(input_tokens=90, output_tokens=50), served="gpt-4o-2024-08-06")
+            router.begin(decision).settle(
+                Usage(input_tokens=90, output_tokens=50), served="gpt-4o-2024-08-06"
+            )
             spent[name].append(time.perf_counter() - begun)
     medians = {name: statistics.median(times) * 1e6 for name, times in spent.items()}
     print(f"decide + settle, median: route {medians['route']:.0f} us, shadow {medians['shadow']:.0f} us")
@@ -135,7 +149,9 @@ def main(number: int) -> None:
         print(f"  billed by the log ${routed.total.billed:.6f}, by the simulator ${total:.6f}")
         print(f"  shadow against the real bill: {shadow.total.routed / Decimal(total) - 1:+.1%}")
         if observed is not None:
-            print(f"  with outputs observed in the rollout ${observed:.6f}: {observed / Decimal(total) - 1:+.1%}")
+            print(
+                f"  with outputs observed in the rollout ${observed:.6f}: {observed / Decimal(total) - 1:+.1%}"
+            )
         print(f"  the log says the baseline costs ${routed.total.baseline:.6f}")
         overhead(Path(folder) / "overhead.jsonl")
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a program before or after stands on one line
 """One table of cases before and after for each rule."""
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ RM001 = {
     ),
     "other names stay in the import": (
         "from langchain_openai import ChatOpenAI, OpenAIEmbeddings\nllm = ChatOpenAI(model='gpt-4o')\n",
-        "from langchain_openai import OpenAIEmbeddings\n" + LC_NEW + "llm = RoutedChatModel(model='gpt-4o')\n",
+        "from langchain_openai import OpenAIEmbeddings\n"
+        + LC_NEW
+        + "llm = RoutedChatModel(model='gpt-4o')\n",
     ),
     "last name leaves the import": (
         "from langchain_openai import (\n    OpenAIEmbeddings,\n    ChatOpenAI,  # chat\n)\nllm = ChatOpenAI(model='gpt-4o')\n",
@@ -62,15 +65,18 @@ RM001 = {
         LC_NEW + "cfg = {'model': 'gpt-4o'}\nllm = RoutedChatModel(model=cfg['model'])\n",
     ),
     "dataclass field": (
-        LC + "class C:\n    model: str = 'gpt-4o'\n    def llm(self):\n        return ChatOpenAI(model=self.model)\n",
-        LC_NEW + "class C:\n    model: str = 'gpt-4o'\n    def llm(self):\n        return RoutedChatModel(model=self.model)\n",
+        LC
+        + "class C:\n    model: str = 'gpt-4o'\n    def llm(self):\n        return ChatOpenAI(model=self.model)\n",
+        LC_NEW
+        + "class C:\n    model: str = 'gpt-4o'\n    def llm(self):\n        return RoutedChatModel(model=self.model)\n",
     ),
     "snapshot": (
         LC + "llm = ChatOpenAI(model='gpt-4o-2024-08-06')\n",
         LC_NEW + "llm = RoutedChatModel(model='gpt-4o-2024-08-06')\n",
     ),
     "the last assignment counts": (
-        LC + "def f(c):\n    model = c.get('m', 'gpt-4o')\n    llm = ChatOpenAI(model=model)\n    model = llm.bind_tools([])\n",
+        LC
+        + "def f(c):\n    model = c.get('m', 'gpt-4o')\n    llm = ChatOpenAI(model=model)\n    model = llm.bind_tools([])\n",
         LC_NEW
         + "def f(c):\n    model = c.get('m', 'gpt-4o')\n    llm = RoutedChatModel(model=model)\n    model = llm.bind_tools([])\n",
     ),
@@ -80,7 +86,10 @@ RM001 = {
     ),
     "a model that stays": (LC + "llm = ChatOpenAI(model='gpt-5.5')\n", None),
     "another server": (LC + "llm = ChatOpenAI(model='gpt-4o', base_url='https://openrouter.ai/api')\n", None),
-    "another class of the name": ("from browser_use import ChatOpenAI\nllm = ChatOpenAI(model='gpt-4o')\n", None),
+    "another class of the name": (
+        "from browser_use import ChatOpenAI\nllm = ChatOpenAI(model='gpt-4o')\n",
+        None,
+    ),
     "a comment keeps it": (LC + "llm = ChatOpenAI(model='gpt-4o')  # routed: keep\n", None),
     "the name is taken": (LC + "class RoutedChatModel: ...\nllm = ChatOpenAI(model='gpt-4o')\n", None),
     "bound to something else, too": (
@@ -91,12 +100,18 @@ RM001 = {
     "a fine-tune": (LC + "llm = ChatOpenAI(model='ft:gpt-4o-2024-08-06:acme::abc')\n", None),
     "an f-string": (LC + "d = '2024'\nllm = ChatOpenAI(model=f'gpt-4o-{d}')\n", None),
     "Azure": ("from langchain_openai import AzureChatOpenAI\nllm = AzureChatOpenAI(model='gpt-4o')\n", None),
-    "community": ("from langchain_community.chat_models import ChatOpenAI\nllm = ChatOpenAI(model='gpt-4o')\n", None),
+    "community": (
+        "from langchain_community.chat_models import ChatOpenAI\nllm = ChatOpenAI(model='gpt-4o')\n",
+        None,
+    ),
     "routed already": (LC_NEW + "llm = RoutedChatModel(model='gpt-4o')\n", None),
 }
 INIT = "from langchain.chat_models import init_chat_model\n"
 RM002 = {
-    "positional": (INIT + "m = init_chat_model('gpt-4o')\n", LC_NEW + "m = RoutedChatModel(model='gpt-4o')\n"),
+    "positional": (
+        INIT + "m = init_chat_model('gpt-4o')\n",
+        LC_NEW + "m = RoutedChatModel(model='gpt-4o')\n",
+    ),
     "prefix": (
         INIT + "m = init_chat_model('openai:gpt-4o', temperature=0)\n",
         LC_NEW + "m = RoutedChatModel(model='gpt-4o', temperature=0)\n",
@@ -117,7 +132,9 @@ RM003 = {
     "positional": (LI + "llm = OpenAI('gpt-4o', 0.1)\n", LI_NEW + "llm = RoutedLLM('gpt-4o', 0.1)\n"),
     "settings": (
         "from llama_index.core import Settings\n" + LI + "Settings.llm = OpenAI(model='gpt-4.1-mini')\n",
-        "from llama_index.core import Settings\n" + LI_NEW + "Settings.llm = RoutedLLM(model='gpt-4.1-mini')\n",
+        "from llama_index.core import Settings\n"
+        + LI_NEW
+        + "Settings.llm = RoutedLLM(model='gpt-4.1-mini')\n",
     ),
     "the SDK's client beside it": (
         "from openai import OpenAI\nclient = OpenAI()\nr = client.responses.create(model='gpt-4o', input='hi')\n",
@@ -141,7 +158,10 @@ RM005 = {
         LC + "class Mine(ChatOpenAI):\n    model_name: str = 'gpt-4o'\n",
         LC_NEW + "class Mine(RoutedChatModel):\n    model_name: str = 'gpt-4o'\n",
     ),
-    "methods": (LC + "class Mine(ChatOpenAI):\n    model_name: str = 'gpt-4o'\n    def _generate(self): ...\n", None),
+    "methods": (
+        LC + "class Mine(ChatOpenAI):\n    model_name: str = 'gpt-4o'\n    def _generate(self): ...\n",
+        None,
+    ),
 }
 RM006 = {
     "partial": (

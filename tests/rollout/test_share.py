@@ -12,7 +12,9 @@ from routed_llm.rollout.share import in_share, key_of, mark_of
 KEYS = [f"user-{number}" for number in range(10_000)]
 
 
-@pytest.mark.parametrize(("share", "least", "most"), [(0, 0, 0), (0.1, 900, 1100), (0.5, 4850, 5150), (1, 10_000, 10_000)])
+@pytest.mark.parametrize(
+    ("share", "least", "most"), [(0, 0, 0), (0.1, 900, 1100), (0.5, 4850, 5150), (1, 10_000, 10_000)]
+)
 def test_share_of_many_keys(share: float, least: int, most: int) -> None:
     """About the share of the keys is routed; nobody at 0, everybody at 1."""
     assert least <= sum(in_share(key, share) for key in KEYS) <= most
@@ -34,7 +36,11 @@ def test_same_in_another_process() -> None:
     here = ",".join(str(number) for number in range(2000) if in_share(f"user-{number}", 0.1))
     for seed in ("1", "2"):
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
         )
         assert done.stdout.strip() == here
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ USED = Usage(input_tokens=20, output_tokens=40)
 
 
 @pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ROUTED_MODE", "ROUTED_SHARE", "ROUTED_KEY", "ROUTED_LOG"):
         monkeypatch.delenv(name, raising=False)
-    yield
 
 
 def request(text: str = "Hello there", *, later: tuple[str, ...] = (), **parameters: Any) -> Request:
@@ -157,13 +155,17 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     monkeypatch.setenv("ROUTED_LOG", str(tmp_path / "log.jsonl"))
     chosen = router(mode="shadow")
     chosen.begin(chosen.decide(request())).settle(USED)
-    assert [(entry["mode"], entry["arm"]) for entry in lines(tmp_path / "log.jsonl")] == [("rollout", "routed")]
+    assert [(entry["mode"], entry["arm"]) for entry in lines(tmp_path / "log.jsonl")] == [
+        ("rollout", "routed")
+    ]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        pytest.param({"mode": "ghost"}, "mode='ghost' is none of route, shadow, rollout. Use one of these.", id="mode"),
+        pytest.param(
+            {"mode": "ghost"}, "mode='ghost' is none of route, shadow, rollout. Use one of these.", id="mode"
+        ),
         pytest.param(
             {"mode": "rollout"},
             "mode='rollout' needs a share. Give share=0.1 or set ROUTED_SHARE=0.1.",

@@ -14,10 +14,14 @@ _STYLE = """
 @media(prefers-color-scheme:dark){:root{--ink:#e8ebef;--dim:#9aa4b0;--paper:#14181d;--line:#323a44;
 --soft:#1d232a;--a:#6ea8fe;--b:#f0a06a}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:72rem;padding:1rem;font:15px/1.5 system-ui,sans-serif;
-color:var(--ink);background:var(--paper)}h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
+
+color:var(--ink);background:var(--paper)}
+h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 p{margin:.4rem 0;max-width:48rem}.dim{color:var(--dim)}.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{text-align:left;vertical-align:top;
-padding:.35rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere}th{color:var(--dim);font-weight:600}
+padding:.35rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:break-word}
+
+td:first-child:not(.n),td:last-child:not(.n){overflow-wrap:anywhere;min-width:11rem}th{color:var(--dim);font-weight:600}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:normal;white-space:nowrap}
 code{font:0.9em ui-monospace,monospace;background:var(--soft);padding:.05rem .25rem;border-radius:3px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:1rem 0}
@@ -26,7 +30,10 @@ details{border:1px solid var(--line);border-radius:8px;margin:.5rem 0}summary{cu
 details>.wide{padding:0 .8rem .6rem}svg{max-width:100%;height:auto;display:block}svg text{fill:var(--ink);
 font:12px system-ui,sans-serif}.a{fill:var(--a)}.b{fill:var(--b)}.rule{stroke:var(--line)}
 @media(max-width:40rem){table.stack thead{display:none}table.stack tr{display:block;padding:.4rem 0;
-border-bottom:1px solid var(--line)}table.stack td{display:flex;gap:.6rem;border:0;padding:.1rem 0;text-align:left;white-space:normal}
+border-bottom:1px solid var(--line)}table.stack td{display:flex;min-width:0!important;overflow-wrap:anywhere;
+gap:.6rem;border:0;
+padding:.1rem 0;
+text-align:left;white-space:normal}
 table.stack td::before{content:attr(data-h);flex:0 0 6.5rem;color:var(--dim)}}
 """
 
@@ -57,7 +64,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Seque
         kind = ' class="n"' if place in numbers else ""
         return f'<td{kind} data-h="{escape(heads[place])}"><span>{escape(text)}</span></td>'
 
-    head = "".join(f"<th{' class=n' if i in numbers else ''}>{escape(name)}</th>" for i, name in enumerate(heads))
+    head = "".join(
+        f"<th{' class=n' if i in numbers else ''}>{escape(name)}</th>" for i, name in enumerate(heads)
+    )
     body = "".join("<tr>" + "".join(cell(i, text) for i, text in enumerate(row)) + "</tr>\n" for row in rows)
     return f'<div class="wide"><table class="stack"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -85,7 +94,12 @@ def bars(rows: Sequence[tuple[str, float, str]], *, title: str) -> str:
 
 
 def columns(
-    days: Sequence[str], first: Sequence[Decimal], second: Sequence[Decimal], *, names: tuple[str, str], title: str
+    days: Sequence[str],
+    first: Sequence[Decimal],
+    second: Sequence[Decimal],
+    *,
+    names: tuple[str, str],
+    title: str,
 ) -> str:
     """Return two columns for each day, such as dollars of the baseline and of routing."""
     most = max([*first, *second, Decimal(0)]) or Decimal(1)

@@ -23,24 +23,43 @@ OPEN = 1
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="a folder or a file (default: this folder)")
+    parser.add_argument(
+        "path", nargs="?", default=".", metavar="PATH", help="a folder or a file (default: this folder)"
+    )
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--check", action="store_true", help="exit with 1 while something is left to do (for CI)")
+    action.add_argument(
+        "--check", action="store_true", help="exit with 1 while something is left to do (for CI)"
+    )
     action.add_argument("--diff", action="store_true", help="print the edits as a patch")
     action.add_argument("--write", action="store_true", help="make the edits")
     action.add_argument("--rules", action="store_true", help="list the rules")
-    parser.add_argument("--select", type=_codes, default=(), metavar="CODES", help="only these rules, as RM001,RM003")
+    parser.add_argument(
+        "--select", type=_codes, default=(), metavar="CODES", help="only these rules, as RM001,RM003"
+    )
     parser.add_argument("--ignore", type=_codes, default=(), metavar="CODES", help="not these rules")
     parser.add_argument("--baseline", metavar="FILE", help="findings that --check accepts")
     parser.add_argument("--write-baseline", metavar="FILE", help="write the open findings to such a file")
-    parser.add_argument("--map", type=_pair, action="append", default=[], metavar="OLD=NEW", help="use another baseline than the old model, as gpt-4o-mini=gpt-4o")
+    parser.add_argument(
+        "--map",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="use another baseline than the old model, as gpt-4o-mini=gpt-4o",
+    )
     parser.add_argument("--tests", action="store_true", help="rewrite tests, too")
     parser.add_argument("--docs", action="store_true", help="rewrite Python examples in Markdown, too")
-    parser.add_argument("--vendored", action="store_true", help="search hidden, vendored and generated folders, too")
+    parser.add_argument(
+        "--vendored", action="store_true", help="search hidden, vendored and generated folders, too"
+    )
     parser.add_argument("--before", type=_day, metavar="DATE", help="only models that stop before this day")
     parser.add_argument("--at", type=_day, metavar="DATE", help="the day to report for (default: today)")
-    parser.add_argument("--max-size", type=int, default=20, metavar="MB", help="skip larger files (default: 20)")
-    parser.add_argument("--allow-dirty", action="store_true", help="write files that git has uncommitted changes of")
+    parser.add_argument(
+        "--max-size", type=int, default=20, metavar="MB", help="skip larger files (default: 20)"
+    )
+    parser.add_argument(
+        "--allow-dirty", action="store_true", help="write files that git has uncommitted changes of"
+    )
     parser.add_argument("--html", metavar="FILE", help="write the report as one HTML file")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--all", action="store_true", help="also list what is kept, in the terminal")
@@ -98,7 +117,9 @@ def _options(asked: argparse.Namespace) -> Options:
     for old, new in asked.map:
         for name in (old, new):
             if not ids.knows(name):
-                raise CommandError(f"--map: {name!r} is no model of the catalog. `routed models --all` lists them.")
+                raise CommandError(
+                    f"--map: {name!r} is no model of the catalog. `routed models --all` lists them."
+                )
     if asked.max_size < 1:
         raise CommandError("--max-size is a number of megabytes above 0. Give a larger one.")
     at = asked.at or date.today()  # noqa: DTZ011 - the user's own day
@@ -139,7 +160,10 @@ def _check(found: Migration, asked: argparse.Namespace) -> int:
     left = open_findings(found.occurrences, accepted)
     for item in left:
         print(f"{item.path}:{item.line}:{item.column}: {item.rule or item.kind} {item.text}: {item.why}")
-    print(f"{len(left)} left to do in {len({item.path for item in left})} of {found.searched} files.", file=sys.stderr)
+    print(
+        f"{len(left)} left to do in {len({item.path for item in left})} of {found.searched} files.",
+        file=sys.stderr,
+    )
     return OPEN if left else 0
 
 
@@ -168,7 +192,9 @@ def _print_patch(found: Migration) -> None:
     for path, new in sorted(found.changes.items()):
         old = found.file(path).read_bytes()
         names = (f"a/{path}".encode(), f"b/{path}".encode())
-        for line in difflib.diff_bytes(difflib.unified_diff, _lines(old), _lines(new), *names, lineterm=b"\n"):
+        for line in difflib.diff_bytes(
+            difflib.unified_diff, _lines(old), _lines(new), *names, lineterm=b"\n"
+        ):
             end = b"" if line.endswith(b"\n") else b"\n\\ No newline at end of file\n"
             sys.stdout.buffer.write(line + end)
     sys.stdout.buffer.flush()

@@ -31,7 +31,10 @@ def page(found: Migration) -> str:
         "<h2>What stops when</h2>",
         table(
             ("model", "stops on", "OpenAI names", "occurrences"),
-            [(model, day, new or "–", str(number)) for model, day, new, number in by_model(found.occurrences)],
+            [
+                (model, day, new or "–", str(number))
+                for model, day, new, number in by_model(found.occurrences)
+            ],
             numbers=(3,),
         ),
         *_costs(found.sites),
@@ -46,7 +49,9 @@ def _costs(sites: tuple[Site, ...]) -> list[str]:
     routed = [site for site in sites if site.blocked is None]
     if not routed:
         return []
-    rows = Counter((site.model, prices(site, "before"), served(site), prices(site, "after")) for site in routed)
+    rows = Counter(
+        (site.model, prices(site, "before"), served(site), prices(site, "after")) for site in routed
+    )
     lines = []
     for (model, before, after_model, after), _ in rows.most_common():
         lines += [(f"{model}", _amount(before), before), (f"{after_model}", _amount(after), after)]
@@ -76,15 +81,14 @@ def _sites(sites: tuple[Site, ...]) -> list[str]:
     return parts
 
 
-_HEADS = ("where", "call", "becomes", "model", "served by", "$ / 1M before", "$ / 1M after", "what changes")
+_HEADS = ("where", "call", "model", "served by", "$ / 1M before", "$ / 1M after", "what changes")
 
 
 def _row(site: Site) -> tuple[str, ...]:
     changes = [str(change["text"]) for change in (site.effect or {}).get("changes", ())]
     return (
         f"{site.path}:{site.line}",
-        f"{site.rule} {site.name}",
-        site.becomes,
+        f"{site.rule}: {site.name} becomes {site.becomes}",
         site.model,
         served(site),
         prices(site, "before"),
@@ -98,7 +102,9 @@ def _files(found: Migration) -> list[str]:
     for file in sorted(found.files, key=lambda item: _order(item.occurrences)):
         count = Counter(item.kind for item in file.occurrences)
         what = ", ".join(f"{count[kind]} {kind}" for kind in _FIRST if count[kind])
-        rows = [(str(item.line), str(item.kind), item.text, item.why, item.snippet) for item in file.occurrences]
+        rows = [
+            (str(item.line), str(item.kind), item.text, item.why, item.snippet) for item in file.occurrences
+        ]
         parts.append(
             f"<details><summary><code>{escape(file.path)}</code> {escape(what)}</summary>"
             + table(("line", "class", "id", "why", "text"), rows, numbers=(0,))

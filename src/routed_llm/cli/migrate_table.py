@@ -76,7 +76,9 @@ def _summary(screen: Console, found: Migration) -> None:
         table.add_row(str(kind), str(number), MEANING[kind])
     screen.print(f"{found.searched} files searched, {len(found.files)} name a model that stops.")
     if found.skipped:
-        screen.print("Left out: " + ", ".join(f"{number} {why}" for why, number in sorted(found.skipped.items())) + ".")
+        screen.print(
+            "Left out: " + ", ".join(f"{number} {why}" for why, number in sorted(found.skipped.items())) + "."
+        )
     screen.print()
     screen.print(table)
     screen.print()
@@ -119,7 +121,9 @@ def _sites(screen: Console, sites: tuple[Site, ...]) -> None:
             ", ".join(changes) or "none",
         )
     screen.print(table)
-    screen.print("Prices: 80% input, 20% output, reasoning included, for the work that gpt-4o does with a token.")
+    screen.print(
+        "Prices: 80% input, 20% output, reasoning included, for the work that gpt-4o does with a token."
+    )
     screen.print()
 
 

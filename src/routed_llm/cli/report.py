@@ -16,9 +16,13 @@ __all__ = ["arguments", "run"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("log", metavar="LOG", help="a decision log, as Router(log=...) or ROUTED_LOG writes it")
     parser.add_argument(
-        "--observed", metavar="LOG", help="take routed outputs from this rollout's log instead of published ratios"
+        "log", metavar="LOG", help="a decision log, as Router(log=...) or ROUTED_LOG writes it"
+    )
+    parser.add_argument(
+        "--observed",
+        metavar="LOG",
+        help="take routed outputs from this rollout's log instead of published ratios",
     )
     parser.add_argument("--html", metavar="FILE", help="also write the report as one HTML file with charts")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
@@ -109,6 +113,22 @@ def rows(groups: Mapping[str, Group] | Iterable[tuple[str, Group]]) -> list[tupl
     ]
 
 
+TAGS = 20
+"""Values that the tables show of each tag: those with the most calls."""
+
+
+def shown_tags(summary: Summary) -> dict[str, Group]:
+    """Return the groups of tags that are shown."""
+    kept: dict[str, Group] = {}
+    counted: dict[str, int] = {}
+    for name, group in sorted(summary.tags.items(), key=lambda item: (item[0].split("=")[0], -item[1].calls)):
+        tag = name.split("=")[0]
+        counted[tag] = counted.get(tag, 0) + 1
+        if counted[tag] <= TAGS:
+            kept[name] = group
+    return kept
+
+
 def _show(summary: Summary, observed: Decimal | None) -> None:
     from rich.table import Table
 
@@ -118,14 +138,16 @@ def _show(summary: Summary, observed: Decimal | None) -> None:
     modes = ", ".join(f"{number} in mode {mode}" for mode, number in summary.modes.most_common())
     screen.print(f"{summary.total.calls:,} calls: {modes}.")
     if observed is not None and observed != summary.total.routed:
-        screen.print(f"With the outputs that routed models were seen to write, routing costs {money(observed)}.")
+        screen.print(
+            f"With the outputs that routed models were seen to write, routing costs {money(observed)}."
+        )
     for title, groups in (
         ("In all", {"": summary.total}),
         ("Who answered", summary.arms),
         ("The model that answered", summary.answered),
         ("What routing chose", summary.chosen),
         ("By day", summary.days),
-        ("By tag", summary.tags),
+        ("By tag", shown_tags(summary)),
     ):
         if not groups:
             continue

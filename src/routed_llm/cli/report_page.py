@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from routed_llm.cli.html import bars, columns, document, table, tiles
-from routed_llm.cli.report import HEADS, rows
+from routed_llm.cli.report import HEADS, rows, shown_tags
 from routed_llm.cli.screen import money
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ def page(summary: Summary, log: str, observed: Decimal | None = None) -> str:
                 (money(total.billed), "billed"),
                 (money(total.baseline) if total.compared else "–", "with the baseline"),
                 (money(total.routed) if total.compared else "–", "with routing"),
-                *([(money(observed), "with routing, by outputs seen")] if observed not in (None, total.routed) else []),
+                *(
+                    [(money(observed), "with routing, by outputs seen")]
+                    if observed not in (None, total.routed)
+                    else []
+                ),
                 (saving, "saving"),
                 (str(total.avoided), "refusals avoided"),
             ]
@@ -45,7 +49,7 @@ def page(summary: Summary, log: str, observed: Decimal | None = None) -> str:
         *_models(summary),
         *_groups("Who answered", "arm", summary.arms),
         *_groups("The model that answered", "model", summary.answered),
-        *_groups("By tag", "tag", summary.tags),
+        *_groups("By tag", "tag", shown_tags(summary)),
         *_changes(summary),
         *_troubles(summary),
     ]
@@ -87,11 +91,17 @@ def _changes(summary: Summary) -> list[str]:
     if not summary.changes:
         return []
     cells = [(name, action, f"{number:,}") for (name, action), number in summary.changes.most_common()]
-    return ["<h2>What routing sends differently</h2>", table(("parameter", "change", "calls"), cells, numbers=(2,))]
+    return [
+        "<h2>What routing sends differently</h2>",
+        table(("parameter", "change", "calls"), cells, numbers=(2,)),
+    ]
 
 
 def _troubles(summary: Summary) -> list[str]:
-    cells = [(f"the baseline would refuse: {name}", f"{number:,}") for name, number in summary.refusals.most_common()]
+    cells = [
+        (f"the baseline would refuse: {name}", f"{number:,}")
+        for name, number in summary.refusals.most_common()
+    ]
     for text, number in (
         ("nothing routed can serve it", summary.total.unserved),
         ("the call failed", summary.total.failed),

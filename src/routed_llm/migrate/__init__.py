@@ -1,4 +1,4 @@
-"""Migration: find what names a retiring model, say what each place is, and rewrite what is safe to rewrite."""
+"""Migration: find what names a retiring model, say what each place is, rewrite what is safe to rewrite."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ __all__ = ["open_findings", "read_accepted", "write_accepted"]
 _VERSION = 1
 
 
-def open_findings(occurrences: Iterable[Occurrence], accepted: Counter[str] | None = None) -> list[Occurrence]:
+def open_findings(
+    occurrences: Iterable[Occurrence], accepted: Counter[str] | None = None
+) -> list[Occurrence]:
     """Return what is still to be rewritten or decided, less what is accepted."""
     left = Counter(accepted or {})
     found = []
@@ -40,11 +42,18 @@ def write_accepted(path: Path, occurrences: Iterable[Occurrence]) -> int:
         MigrationError: when the file cannot be written.
     """
     found = open_findings(occurrences)
-    rows = sorted(({"path": item.path, "id": item.text, "mark": _mark(item)} for item in found), key=lambda row: (row["path"], row["mark"]))
+    rows = sorted(
+        ({"path": item.path, "id": item.text, "mark": _mark(item)} for item in found),
+        key=lambda row: (row["path"], row["mark"]),
+    )
     try:
-        path.write_text(json.dumps({"version": _VERSION, "accepted": rows}, indent=1) + "\n", encoding="utf-8")
+        path.write_text(
+            json.dumps({"version": _VERSION, "accepted": rows}, indent=1) + "\n", encoding="utf-8"
+        )
     except OSError as error:
-        raise MigrationError(f"{path}: {error.strerror or error}. Name a file that can be written.") from error
+        raise MigrationError(
+            f"{path}: {error.strerror or error}. Name a file that can be written."
+        ) from error
     return len(rows)
 
 
@@ -57,10 +66,14 @@ def read_accepted(path: Path) -> Counter[str]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["version"] != _VERSION:
-            raise MigrationError(f"{path} is of version {data['version']}. Write it again with --write-baseline.")
+            raise MigrationError(
+                f"{path} is of version {data['version']}. Write it again with --write-baseline."
+            )
         return Counter(row["mark"] for row in data["accepted"])
     except OSError as error:
-        raise MigrationError(f"{path}: {error.strerror or error}. Write it with --write-baseline first.") from error
+        raise MigrationError(
+            f"{path}: {error.strerror or error}. Write it with --write-baseline first."
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise MigrationError(f"{path} is no baseline file. Write one with --write-baseline.") from error
 

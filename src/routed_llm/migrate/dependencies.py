@@ -27,7 +27,9 @@ _FILES = ("pyproject.toml", "requirements*.txt", "requirements*.in", "requiremen
 _PIN = r"(?:\[[^\]]*\])?\s*(?P<operator>==|~=|<=|<|\^)\s*(?P<version>\d+(?:\.\d+)*)"
 
 
-def dependency_edits(root: Path, changed: Iterable[tuple[str, str]]) -> tuple[list[DependencyEdit], list[str]]:
+def dependency_edits(
+    root: Path, changed: Iterable[tuple[str, str]]
+) -> tuple[list[DependencyEdit], list[str]]:
     """Return the edits of dependency files that rewritten files make necessary.
 
     Args:
@@ -47,7 +49,8 @@ def dependency_edits(root: Path, changed: Iterable[tuple[str, str]]) -> tuple[li
             folders[found[0], distribution] = found[1]
     texts: dict[Path, str] = {}
     notes = [
-        f"No dependency file names {_BESIDE[name][0]}. Add {name} to what is installed." for name in sorted(orphans)
+        f"No dependency file names {_BESIDE[name][0]}. Add {name} to what is installed."
+        for name in sorted(orphans)
     ]
     codings: dict[Path, tuple[str, bytes]] = {}
     for (_, distribution), files in sorted(folders.items()):
@@ -97,7 +100,9 @@ def _name(distribution: str) -> str:
 
 
 def _in_requirements(text: str, known: str, new: str) -> str | None:
-    found = re.search(rf"^(?P<lead>[ \t]*){_name(known)}[^\r\n]*(?P<end>\r?\n|$)", text, re.MULTILINE | re.IGNORECASE)
+    found = re.search(
+        rf"^(?P<lead>[ \t]*){_name(known)}[^\r\n]*(?P<end>\r?\n|$)", text, re.MULTILINE | re.IGNORECASE
+    )
     if found is None:
         return None
     if not found["end"]:
@@ -108,19 +113,19 @@ def _in_requirements(text: str, known: str, new: str) -> str | None:
 
 def _in_toml(text: str, known: str, new: str) -> str | None:
     listed = re.search(
-        rf"""(?P<lead>^[ \t]*)?(?P<quote>["']){_name(known)}[^"'\n]*(?P=quote)(?P<comma>[ \t]*,)?""", text, re.MULTILINE
+        rf"""(?P<lead>^[ \t]*)?(?P<quote>["']){_name(known)}[^"'\n]*(?P=quote)(?P<comma>[ \t]*,)?""",
+        text,
+        re.MULTILINE,
     )
     keyed = re.search(rf"^(?P<lead>[ \t]*){_name(known)}[ \t]*=[^\r\n]*(?P<end>\r?\n|$)", text, re.MULTILINE)
     if keyed is not None:
-        made = f"{text[: keyed.end()]}{keyed['lead']}{new} = \"*\"{keyed['end'] or ''}{text[keyed.end() :]}"
+        made = f'{text[: keyed.end()]}{keyed["lead"]}{new} = "*"{keyed["end"] or ""}{text[keyed.end() :]}'
     elif listed is not None:
         lead, quote = listed["lead"], listed["quote"]
         newline = "\r\n" if "\r\n" in text else "\n"
         between = f"{newline}{lead}" if lead is not None else " "
         end = "," if listed["comma"] else ""
-        made = (
-            f"{text[: listed.end()]}{'' if listed['comma'] else ','}{between}{quote}{new}{quote}{end}{text[listed.end() :]}"
-        )
+        made = f"{text[: listed.end()]}{'' if listed['comma'] else ','}{between}{quote}{new}{quote}{end}{text[listed.end() :]}"
     else:
         return None
     try:

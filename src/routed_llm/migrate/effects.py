@@ -1,4 +1,4 @@
-"""What routing does at a site: who would serve it once its model has stopped, for how much, and what changes."""
+"""What routing does at a site: who serves it once its model has stopped, for how much, what changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from routed_llm.policy import Policy
 from routed_llm.request import RequestBuilder
 from routed_llm.router import Router
 
-__all__ = ["Effects", "INPUT_SHARE"]
+__all__ = ["INPUT_SHARE", "Effects"]
 
 INPUT_SHARE: Final = Decimal("0.8")
 """Share of input tokens in the one figure per million tokens that stands for a site."""
@@ -54,7 +54,12 @@ _PASSED: Final = frozenset(
         "parallel_tool_calls",
     }
 )
-_TYPICAL: Final[Mapping[str, Any]] = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 1000, "max_completion_tokens": 1000}
+_TYPICAL: Final[Mapping[str, Any]] = {
+    "temperature": 0.7,
+    "top_p": 0.9,
+    "max_tokens": 1000,
+    "max_completion_tokens": 1000,
+}
 _TOOL: Final = {
     "type": "function",
     "function": {"name": "look_up", "description": "", "parameters": {"type": "object", "properties": {}}},
@@ -147,7 +152,11 @@ def _request(site: Site) -> Any:
 
 def _refusal(decision: Decision) -> str:
     refused = list(decision.rejected.values())
-    return f"{refused[0]}. Look at {len(refused)} models' reasons with Router.explain." if refused else "no model fits."
+    return (
+        f"{refused[0]}. Look at {len(refused)} models' reasons with Router.explain."
+        if refused
+        else "no model fits."
+    )
 
 
 def _prices(model: Model, effort: str | None, at: date) -> dict[str, str | None] | None:

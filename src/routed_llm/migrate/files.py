@@ -1,4 +1,4 @@
-"""Files: which are searched, how they are decoded, and how they are replaced without ever being half written."""
+"""Files: which are searched, how they are decoded, and how they are replaced, never half written."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ VENDORED = frozenset(
 """Names of folders whose files somebody else writes."""
 
 _SKIPPED_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .gif .webp .ico .pdf .zip .gz .xz .bz2 .7z .tar .whl .pyc .so .dll .exe .woff .woff2 .ttf .mp3 .mp4 "
-    ".wav .mov .parquet .bin .pt .onnx .npy .npz .pkl .db .sqlite .faiss .jar .class .o .a .avi .docx .xlsx .pptx".split()
+    [".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".zip", ".gz", ".xz", ".bz2", ".7z", ".tar", ".whl", ".pyc", ".so", ".dll", ".exe", ".woff", ".woff2", ".ttf", ".mp3", ".mp4", ".wav", ".mov", ".parquet", ".bin", ".pt", ".onnx", ".npy", ".npz", ".pkl", ".db", ".sqlite", ".faiss", ".jar", ".class", ".o", ".a", ".avi", ".docx", ".xlsx", ".pptx"]
 )
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))

@@ -141,6 +141,8 @@ def _word(text: str, start: int, end: int) -> tuple[str, int, int]:
     while left > 0 and re.match(_WORD, text[left - 1]):
         if text[left - 1] == "/" and left > 1 and text[left - 2] in "/:":
             break
+        if text[left - 1] == "-" and left > 1 and text[left - 2] == ":":  # a shell's ${NAME:-default}
+            break
         left -= 1
     while right < len(text) and re.match(_WORD, text[right]):
         right += 1

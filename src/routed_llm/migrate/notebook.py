@@ -125,7 +125,9 @@ class Notebook:
                 first = before
         if not edit.new and edit.start == first.start and edit.end == first.start + len(first.value):
             return [self._without(first)]
-        made = [Edit(self._raw_place(first, edit.start), self._raw_place(first, edit.end), self._new(first, edit))]
+        made = [
+            Edit(self._raw_place(first, edit.start), self._raw_place(first, edit.end), self._new(first, edit))
+        ]
         index = self._lines.index(first) + 1
         while index < len(self._lines) and self._lines[index].start < edit.end:
             line = self._lines[index]

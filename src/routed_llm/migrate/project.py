@@ -97,7 +97,11 @@ class Migration:
 
 
 def migrate(
-    root: Path | str, options: Options | None = None, *, workers: int = WORKERS, progress: Progress | None = None
+    root: Path | str,
+    options: Options | None = None,
+    *,
+    workers: int = WORKERS,
+    progress: Progress | None = None,
 ) -> Migration:
     """Find every occurrence of a retiring id under a path, and work out the edits. Writes nothing.
 
@@ -132,7 +136,9 @@ def migrate(
     return Migration(
         root=root,
         options=options,
-        files=tuple(sorted((item for item in linked if item.occurrences), key=lambda item: item.path)),
+        files=tuple(
+            sorted((item for item in linked if item.occurrences or item.new), key=lambda item: item.path)
+        ),
         searched=len(paths),
         skipped=skipped,
         dependencies=tuple(edits),
@@ -168,7 +174,10 @@ def _scan_all(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
         waiting = iter(chunks)
-        running = [(len(chunk), pool.submit(_scan_chunk, base, chunk, options)) for chunk in islice(waiting, 2 * workers)]
+        running = [
+            (len(chunk), pool.submit(_scan_chunk, base, chunk, options))
+            for chunk in islice(waiting, 2 * workers)
+        ]
         while running:
             size, first = running.pop(0)
             yield size, first.result()

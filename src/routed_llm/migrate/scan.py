@@ -26,6 +26,8 @@ _MARKDOWN = frozenset({".md", ".mdx", ".markdown"})
 _SETTERS = re.compile(
     rb"ChatOpenAI|init_chat_model|llama_index[\w.]*\s+import[^\n]*OpenAI|create_(?:react_)?agent|llms\.openai"
 )
+_FROM = re.compile(r"^[ \t]*from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]*)", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"\b[A-Za-z_]\w*(?:\.\w+)*\.[A-Z_][A-Z0-9_]*\b")
 _TEST = "it stands in a test"
 _EXAMPLE = "it is an example in a text; --docs rewrites those, too"
 
@@ -87,7 +89,7 @@ class Scanner:
         wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
         if not wide and not self._ids.within(data):
             if not self._known or not _SETTERS.search(data):
-                return FileFindings(path=path) if _SETTERS.search(data) and path.endswith(".py") else None
+                return _takes(data, path) if path.endswith(".py") and _SETTERS.search(data) else None
         python = PurePosixPath(path).suffix in _PYTHON
         try:
             text, encoding, mark = decode(data, python=python)
@@ -128,7 +130,15 @@ class Scanner:
         elif is_test(path) and not self._options.tests:
             hold = _TEST
         found = (
-            read(view.text, self._ids, self._options, path=path, effect=self._effects, known=self._known, hold=hold)
+            read(
+                view.text,
+                self._ids,
+                self._options,
+                path=path,
+                effect=self._effects,
+                known=self._known,
+                hold=hold,
+            )
             if view.text
             else PythonFindings()
         )
@@ -136,7 +146,9 @@ class Scanner:
         occurrences = {}
         for judged in found.judged:
             at = place(judged.hit.start)
-            occurrences[at] = self._occurrence(text, path, at, judged.hit, judged.kind, judged.why, judged.rule)
+            occurrences[at] = self._occurrence(
+                text, path, at, judged.hit, judged.kind, judged.why, judged.rule
+            )
         for hit in self._ids.find(text):
             if hit.start not in occurrences:
                 kind, why = self._elsewhere(hit, others)
@@ -144,7 +156,10 @@ class Scanner:
         new, problem = self._rewritten(view, text, found)
         if problem is not None:
             return self._unparsed(text, path, problem)
-        lines = {site.line: text.count("\n", 0, place(_line_start(view.text, site.line))) + 1 for site in found.sites}
+        lines = {
+            site.line: text.count("\n", 0, place(_line_start(view.text, site.line))) + 1
+            for site in found.sites
+        }
         return FileFindings(
             path=path,
             occurrences=tuple(occurrences[at] for at in sorted(occurrences)),
@@ -173,7 +188,10 @@ class Scanner:
                 "it stands in a shell line, a magic or a cell that is not Python. Look at what runs there.",
             )
         if kind == "code":
-            return of_word(hit) or (Kind.REPORT, "it stands in a line that is not Python. Look at what runs there.")
+            return of_word(hit) or (
+                Kind.REPORT,
+                "it stands in a line that is not Python. Look at what runs there.",
+            )
         where = {"output": "a recorded output", "markdown": "a text"}.get(kind, "the file's own data")
         return of_word(hit) or (Kind.KEEP, f"it stands in {where}")
 
@@ -193,7 +211,10 @@ class Scanner:
         """Account for a file whose structure cannot be read: a person looks at each occurrence."""
         found = []
         for hit in self._ids.find(text):
-            kind, why = of_word(hit) or (Kind.REPORT, f"the file could not be parsed ({problem}). Mend it first.")
+            kind, why = of_word(hit) or (
+                Kind.REPORT,
+                f"the file could not be parsed ({problem}). Mend it first.",
+            )
             if is_test(path) and kind is Kind.REPORT and not self._options.tests:
                 kind, why = Kind.KEEP, _TEST
             found.append(self._occurrence(text, path, hit.start, hit, kind, why, None))
@@ -223,6 +244,15 @@ class Scanner:
             rule=rule,
             snippet=line,
         )
+
+
+def _takes(data: bytes, path: str) -> FileFindings:
+    """Note the names that a module without an id of its own takes from others: one may be the model."""
+    text = data.decode("utf-8", "replace")
+    wants = set(_ATTRIBUTE.findall(text))
+    for module, names in _FROM.findall(text):
+        wants.update(f"{module}.{name}" for name in re.findall(r"\w+", names))
+    return FileFindings(path=path, wants=tuple(sorted(wants)))
 
 
 def _line_start(text: str, line: int) -> int:

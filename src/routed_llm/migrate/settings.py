@@ -15,13 +15,27 @@ __all__ = ["Judge", "environment_names", "is_configuration"]
 
 Verdict = tuple[Kind, str]
 
-_CONFIGURATION = {".yaml", ".yml", ".json", ".toml", ".cfg", ".ini", ".env", ".prompty", ".conf", ".properties"}
+_CONFIGURATION = {
+    ".yaml",
+    ".yml",
+    ".json",
+    ".toml",
+    ".cfg",
+    ".ini",
+    ".env",
+    ".prompty",
+    ".conf",
+    ".properties",
+}
 _TEXT = {".md", ".mdx", ".markdown", ".rst", ".txt", ".html", ".htm", ".adoc", ".tex", ".svg", ".xml", ".po"}
 _DATA = {".csv", ".tsv", ".jsonl", ".ndjson", ".lock", ".log", ".sql", ".patch", ".diff", ".map"}
-_ENTRY = re.compile(r"^\s*(?:-\s+)?(?:export\s+|set\s+|ENV\s+|ARG\s+)?[\"']?(?P<key>[\w.\-/@$ ]+?)[\"']?\s*[:=]\s*(?P<value>.*?)\s*,?\s*$")
+_ENTRY = re.compile(
+    r"^\s*(?:-\s+)?(?:export\s+|set\s+|ENV\s+|ARG\s+)?[\"']?(?P<key>[\w.\-/@$ ]+?)[\"']?\s*[:=]\s*(?P<value>.*?)\s*,?\s*$"
+)
 _ITEM = re.compile(r"^\s*-\s+[\"']?(?P<value>[^\"'#]+?)[\"']?\s*(#.*)?$")
 _MODEL_KEY = re.compile(
-    r"(^|[_\-.])(model|models|llm|engine|deployment|model_?name|model_?id|llm_?model)($|[_\-.\d])", re.IGNORECASE
+    r"(^|[_\-.])(model|models|llm|engine|deployment|model_?name|model_?id|llm_?model)($|[_\-.\d])",
+    re.IGNORECASE,
 )
 _DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^}]*)\}")
 _ADVICE = "A routed model takes it as its baseline; anything else needs a model that stays."
@@ -30,7 +44,11 @@ _ADVICE = "A routed model takes it as its baseline; anything else needs a model 
 def is_configuration(path: str) -> bool:
     """Say whether a file is one of settings."""
     pure = PurePosixPath(path)
-    return pure.suffix.lower() in _CONFIGURATION or pure.name.lower().startswith(".env") or pure.suffix == ".example"
+    return (
+        pure.suffix.lower() in _CONFIGURATION
+        or pure.name.lower().startswith(".env")
+        or pure.suffix == ".example"
+    )
 
 
 class Judge:
@@ -107,6 +125,11 @@ class Judge:
             return verdict
         if listed:
             return Kind.REPORT, "it is one of a list of models in a configuration. Take it out when it stops."
+        if "deployment" in key.lower():
+            return (
+                Kind.REPORT,
+                f"{key!r} names a deployment of Azure. Give the deployment a model that stays.",
+            )
         if _MODEL_KEY.search(key):
             return Kind.REPORT, f"it is what the configuration key {key!r} says. {_ADVICE}"
         return Kind.REPORT, f"it is the value of {key!r}. Look at what reads it."

@@ -25,13 +25,12 @@ _TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
 class View(Protocol):
-    """Python inside a file.
+    """Python inside a file."""
 
-    Attributes:
-        text: the Python.
-    """
-
-    text: str
+    @property
+    def text(self) -> str:
+        """The Python."""
+        ...
 
     def place(self, offset: int) -> int:
         """Return where a character of the text stands in the file's text."""

@@ -230,7 +230,9 @@ def read_log(path: Path | str) -> Iterator[LogEntry | None]:
                 if line.strip():
                     yield _entry(line, path)
     except OSError as error:
-        raise RequestError(f"{path}: {error.strerror or error}. Name a decision log.", where=str(path)) from error
+        raise RequestError(
+            f"{path}: {error.strerror or error}. Name a decision log.", where=str(path)
+        ) from error
 
 
 def _entry(line: str, path: Path | str) -> LogEntry | None:

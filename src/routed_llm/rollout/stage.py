@@ -57,7 +57,9 @@ def stage_from(
         raise PolicyError(f"mode={mode!r} is none of {', '.join(MODES)}. Use one of these.", key="mode")
     given: Any = environment.get("ROUTED_SHARE") or share
     if mode == "rollout" and given is None:
-        raise PolicyError("mode='rollout' needs a share. Give share=0.1 or set ROUTED_SHARE=0.1.", key="share")
+        raise PolicyError(
+            "mode='rollout' needs a share. Give share=0.1 or set ROUTED_SHARE=0.1.", key="share"
+        )
     return Stage(
         mode=mode,
         share=_share(given),
@@ -72,5 +74,7 @@ def _share(given: Any) -> float:
     except (TypeError, ValueError):
         share = -1.0
     if not 0 <= share <= 1 or isinstance(given, bool):
-        raise PolicyError(f"share={given!r} is no part of the callers. Give a number from 0 to 1.", key="share")
+        raise PolicyError(
+            f"share={given!r} is no part of the callers. Give a number from 0 to 1.", key="share"
+        )
     return share

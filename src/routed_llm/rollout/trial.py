@@ -98,7 +98,9 @@ class Trials:
         )
         if arm == "routed":
             return replace(routed, trial=trial)
-        answering = pinned if pinned.chosen is not None else _as_asked(pinned, request.facts, baseline, self._catalog)
+        answering = (
+            pinned if pinned.chosen is not None else _as_asked(pinned, request.facts, baseline, self._catalog)
+        )
         return replace(answering, trial=trial)
 
     def _arm(self, key: str, baseline: Decision) -> str:
@@ -107,14 +109,18 @@ class Trials:
             return "routed" if baseline.chosen is None or in_share(key, self.stage.share) else "baseline"
         return "baseline" if self.stage.mode == "shadow" else "routed"
 
-    def note(self, decision: Decision, record: Mapping[str, Any] | None, usage: Usage | None) -> dict[str, Any]:
+    def note(
+        self, decision: Decision, record: Mapping[str, Any] | None, usage: Usage | None
+    ) -> dict[str, Any]:
         """Write the entry of a call that has ended; ``record`` is None when it failed."""
         entry = self._entry(decision, record, usage)
         if self._log is not None:
             self._log.write(entry)
         return entry
 
-    def _entry(self, decision: Decision, record: Mapping[str, Any] | None, usage: Usage | None) -> dict[str, Any]:
+    def _entry(
+        self, decision: Decision, record: Mapping[str, Any] | None, usage: Usage | None
+    ) -> dict[str, Any]:
         trial: Trial | None = decision.trial
         done = record or decision.record()
         entry: dict[str, Any] = {
@@ -133,12 +139,19 @@ class Trials:
             return entry
         other = trial.routed if trial.arm == "baseline" else trial.baseline
         would = self._would_cost(decision, other, usage)
-        costs = {trial.arm: {"cost": done.get("cost")}, "routed" if trial.arm == "baseline" else "baseline": would}
+        costs = {
+            trial.arm: {"cost": done.get("cost")},
+            "routed" if trial.arm == "baseline" else "baseline": would,
+        }
         return {
             **entry,
             "key": trial.key,
             "tags": dict(trial.tags),
-            "baseline": {**_configuration(trial.baseline), **costs["baseline"], "refused": _refusal(trial.baseline)},
+            "baseline": {
+                **_configuration(trial.baseline),
+                **costs["baseline"],
+                "refused": _refusal(trial.baseline),
+            },
             "routed": {**_configuration(trial.routed), **costs["routed"], "refused": _refusal(trial.routed)},
         }
 

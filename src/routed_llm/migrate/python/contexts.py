@@ -14,7 +14,9 @@ __all__ = ["of_string", "of_word"]
 
 Verdict = tuple[Kind, str]
 
-_RAW_CHAT = re.compile(r"(chat\.completions|(^|\.)completions|ChatCompletion|chat_completion)\.(create|parse|stream|acreate)$")
+_RAW_CHAT = re.compile(
+    r"(chat\.completions|(^|\.)completions|ChatCompletion|chat_completion)\.(create|parse|stream|acreate)$"
+)
 _RAW_RESPONSES = re.compile(r"(^|\.)responses\.(create|parse|stream|connect)$")
 _RAW_OTHER = re.compile(
     r"(fine_tuning\.jobs|batches|assistants|threads\.runs|images|audio\.\w+|realtime\.\w+)\.\w+$"
@@ -23,7 +25,9 @@ _SPEAKS = re.compile(
     r"(^|\.)(print|log|debug|info|warning|warn|error|exception|critical|write|echo|markdown|caption|fail|skip|"
     r"add_argument|title|header|subheader|success|format)$"
 )
-_MODEL_KEY = re.compile(r"(^|[_\-.])(model|models|llm|engine|deployment|model_?name|model_?id|id)($|[_\-.])", re.IGNORECASE)
+_MODEL_KEY = re.compile(
+    r"(^|[_\-.])(model|models|llm|engine|deployment|model_?name|model_?id|id)($|[_\-.])", re.IGNORECASE
+)
 _COUNTS = re.compile(r"(encoding_for_model|num_tokens|get_encoding|Tokenizer|tokenizer|count_tokens)")
 
 RESPONSES_ADVICE = "Ask Router().decide(read_openai(body)) what to send, or name a model that stays"
@@ -32,7 +36,10 @@ RESPONSES_ADVICE = "Ask Router().decide(read_openai(body)) what to send, or name
 def of_word(hit: Hit) -> Verdict | None:
     """Classify by the word alone: another identifier, or another vendor's name."""
     if hit.vendor:
-        return Kind.KEEP, f"{hit.word} is a gateway's name for it; when it stops there is for {hit.vendor[:-1]} to say"
+        return (
+            Kind.KEEP,
+            f"{hit.word} is a gateway's name for it; when it stops there is for {hit.vendor[:-1]} to say",
+        )
     if not hit.exact and not hit.provider:
         return Kind.NEVER, f"{hit.word} is another identifier that contains the id"
     return None
@@ -41,7 +48,7 @@ def of_word(hit: Hit) -> Verdict | None:
 def of_string(tree: Tree, node: cst.SimpleString | cst.FormattedStringText, hit: Hit) -> Verdict:
     """Classify an occurrence inside a string literal."""
     if isinstance(node, cst.FormattedStringText):
-        return _formatted(tree, node, hit)
+        return _formatted(node, hit)
     value = text_of(node)
     if isinstance(tree.parent(node), cst.Expr):
         return Kind.KEEP, "it stands in a docstring or a bare text"
@@ -61,7 +68,7 @@ def _embedded(hit: Hit) -> Verdict:
     )
 
 
-def _formatted(tree: Tree, node: cst.FormattedStringText, hit: Hit) -> Verdict:
+def _formatted(node: cst.FormattedStringText, hit: Hit) -> Verdict:
     if _prose(node.value):
         return Kind.KEEP, "it stands in a longer text"
     verdict = of_word(hit)
@@ -80,13 +87,14 @@ def _by_use(tree: Tree, node: cst.SimpleString) -> Verdict:
         if isinstance(outer, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
             break
         inner = outer
-    return Kind.REPORT, "nothing here says what it is for. Look at it, and name a model that stays if it is called."
+    return (
+        Kind.REPORT,
+        "nothing here says what it is for. Look at it, and name a model that stays if it is called.",
+    )
 
 
 def _step(tree: Tree, inner: cst.CSTNode, outer: cst.CSTNode) -> Verdict | None:
-    if isinstance(outer, (cst.Comparison, cst.ComparisonTarget, cst.MatchValue)):
-        return Kind.KEEP, "it is compared with something"
-    if isinstance(outer, cst.Assert):
+    if isinstance(outer, (cst.Comparison, cst.ComparisonTarget, cst.MatchValue, cst.Assert)):
         return Kind.KEEP, "it is compared with something"
     if isinstance(outer, cst.DictElement):
         return _entry(tree, inner, outer)
@@ -100,7 +108,7 @@ def _step(tree: Tree, inner: cst.CSTNode, outer: cst.CSTNode) -> Verdict | None:
     if isinstance(outer, (cst.List, cst.Set, cst.Tuple)):
         return _collection(tree, outer)
     if isinstance(outer, (cst.Assign, cst.AnnAssign, cst.NamedExpr)):
-        return _assigned(tree, outer)
+        return _assigned(outer)
     if isinstance(outer, cst.Param):
         return (
             Kind.REPORT,
@@ -116,7 +124,11 @@ def _entry(tree: Tree, inner: cst.CSTNode, outer: cst.DictElement) -> Verdict | 
     if inner is outer.key:
         return Kind.KEEP, "it is a key of a table, such as one of prices or limits"
     table = tree.parent(outer)
-    keys = [text_of(item.key) for item in table.elements if isinstance(item, cst.DictElement)] if isinstance(table, cst.Dict) else []
+    keys = (
+        [text_of(item.key) for item in table.elements if isinstance(item, cst.DictElement)]
+        if isinstance(table, cst.Dict)
+        else []
+    )
     key = text_of(outer.key)
     if key is not None and _MODEL_KEY.search(key):
         where = "messages" in keys or "input" in keys
@@ -146,13 +158,19 @@ def _argument(tree: Tree, outer: cst.Arg) -> Verdict | None:
         return Kind.KEEP, f"{name}() shows it to a reader"
     what = outer.keyword.value if outer.keyword is not None else "argument"
     if name.endswith((".get", "getenv")):
-        return Kind.REPORT, "it is the default of a setting that reaches no constructor known here. Look at what reads it."
-    return Kind.REPORT, f"it is the {what} of {known or 'a call'}(), which has no routed counterpart. Name a model that stays."
+        return (
+            Kind.REPORT,
+            "it is the default of a setting that reaches no constructor known here. Look at what reads it.",
+        )
+    return (
+        Kind.REPORT,
+        f"it is the {what} of {known or 'a call'}(), which has no routed counterpart. Name a model that stays.",
+    )
 
 
 def _collection(tree: Tree, outer: cst.List | cst.Set | cst.Tuple) -> Verdict | None:
     up = tree.parent(outer)
-    if isinstance(up, cst.ComparisonTarget) or isinstance(up, cst.Comparison):
+    if isinstance(up, (cst.ComparisonTarget, cst.Comparison)):
         return Kind.KEEP, "it is compared with something"
     holder = tree.around(outer, cst.Subscript)
     if holder is not None and dotted(holder.value).split(".")[-1] == "Literal":
@@ -163,7 +181,7 @@ def _collection(tree: Tree, outer: cst.List | cst.Set | cst.Tuple) -> Verdict | 
     )
 
 
-def _assigned(tree: Tree, outer: cst.Assign | cst.AnnAssign | cst.NamedExpr) -> Verdict:
+def _assigned(outer: cst.Assign | cst.AnnAssign | cst.NamedExpr) -> Verdict:
     target = outer.targets[0].target if isinstance(outer, cst.Assign) else outer.target
     name = dotted(target) or "a variable"
     return (

@@ -68,7 +68,7 @@ class _Walk:
             offset = self.tree.span(node)[0]
             self.found.origins.append(Origin(offset=offset, value=value, how=how))
         elif isinstance(node, cst.Name):
-            self._name(node, how, depth)
+            self._name(node, depth)
         elif isinstance(node, cst.Attribute):
             self._attribute(node, depth)
         elif isinstance(node, cst.BooleanOperation):
@@ -87,7 +87,7 @@ class _Walk:
     def _else(self, node: cst.BaseExpression) -> None:
         self.found.unknown = self.found.unknown or self.tree.source(node)
 
-    def _name(self, node: cst.Name, how: str, depth: int) -> None:
+    def _name(self, node: cst.Name, depth: int) -> None:
         if node.value == "None":
             return
         assignments = self.tree.assignments(node)
@@ -143,7 +143,9 @@ class _Walk:
         if isinstance(holder, cst.Param):
             self._parameter(holder, depth)
             return
-        if isinstance(holder, (cst.For, cst.CompFor)) and isinstance(holder.iter, (cst.List, cst.Tuple, cst.Set)):
+        if isinstance(holder, (cst.For, cst.CompFor)) and isinstance(
+            holder.iter, (cst.List, cst.Tuple, cst.Set)
+        ):
             for element in holder.iter.elements:
                 self.follow(element.value, "item of a loop", depth - 1)
             return
@@ -160,7 +162,8 @@ class _Walk:
 
     def _how(self, node: cst.CSTNode, default: str) -> str:
         inner = next(
-            (item for item in self.tree.ancestors(node) if isinstance(item, (cst.FunctionDef, cst.ClassDef))), None
+            (item for item in self.tree.ancestors(node) if isinstance(item, (cst.FunctionDef, cst.ClassDef))),
+            None,
         )
         if isinstance(inner, cst.ClassDef):
             return "class attribute"

@@ -31,7 +31,9 @@ _ROUTED = frozenset(
         "routed_llm.policy.Policy",
     }
 )
-_SETTERS = re.compile(r"ChatOpenAI|init_chat_model|create_\w*agent|RoutedChatModel|RoutedLLM|routed_llm|llama_index[\w.]*llms")
+_SETTERS = re.compile(
+    r"ChatOpenAI|init_chat_model|create_\w*agent|RoutedChatModel|RoutedLLM|routed_llm|llama_index[\w.]*llms"
+)
 """What a text must name for anything in it to be rewritten or to be routed already."""
 
 
@@ -110,7 +112,10 @@ class _Reader:
         self.swapped: list[cst.BaseExpression] = []
 
     def run(self) -> PythonFindings:
-        for node in (*self.tree.nodes.calls, *self.tree.nodes.classes) if _SETTERS.search(self.tree.text) else ():
+        # Where nothing is rewritten, the scopes that the rules ask for are not worth their time.
+        wanted = self.hold is None and _SETTERS.search(self.tree.text)
+        nodes: list[cst.Call | cst.ClassDef] = [*self.tree.nodes.calls, *self.tree.nodes.classes]
+        for node in nodes if wanted else ():
             self._routed(node)
             for rule in RULES:
                 swap = rule.match(self.tree, node)
@@ -123,7 +128,7 @@ class _Reader:
         self.found.edits.sort(key=lambda edit: (edit.start, edit.end))
         return self.found
 
-    def _routed(self, node: cst.CSTNode) -> None:
+    def _routed(self, node: cst.Call | cst.ClassDef) -> None:
         """Note the ids that routed constructors take: their baseline, which may well have retired."""
         if not isinstance(node, cst.Call) or not self.tree.names(node.func) & _ROUTED:
             return
@@ -171,8 +176,6 @@ class _Reader:
         head_end = self.tree.text.find("\n", start) if isinstance(swap.node, cst.ClassDef) else end
         if self.tree.kept(start, min(end, head_end) if head_end > 0 else end):
             return True, "a comment says `routed: keep`"
-        if self.hold is not None:
-            return True, self.hold
         if not self.options.applies(swap.rule):
             return True, f"{swap.rule} is not selected"
         return False, self._unsafe(swap, sources, site)
@@ -199,8 +202,10 @@ class _Reader:
         if unfit:
             return f"nothing routed can stand in for {site.model} here: {unfit}"
         anchor = self._anchor(swap)
-        return "it is not called by a name. Rewrite it by hand." if anchor is None else collision(
-            self.tree, anchor, swap.new
+        return (
+            "it is not called by a name. Rewrite it by hand."
+            if anchor is None
+            else collision(self.tree, anchor, swap.new)
         )
 
     def _anchor(self, swap: Swap) -> cst.BaseExpression | None:
@@ -283,7 +288,9 @@ class _Reader:
 
     def _judge(self) -> None:
         """Give every occurrence its class."""
-        strings = sorted(((*self.tree.span(node), node) for node in self._strings()), key=lambda item: item[0])
+        strings = sorted(
+            ((*self.tree.span(node), node) for node in self._strings()), key=lambda item: item[0]
+        )
         place = 0
         for hit in self.ids.find(self.tree.text):
             while place < len(strings) and strings[place][1] <= hit.start:
@@ -292,7 +299,9 @@ class _Reader:
             self.found.judged.append(self._judge_one(hit, strings[place] if inside else None))
 
     def _strings(self) -> list[cst.SimpleString | cst.FormattedStringText]:
-        return [node for node in self.tree.nodes.strings if self.ids.within(node.value.encode(errors="replace"))]
+        return [
+            node for node in self.tree.nodes.strings if self.ids.within(node.value.encode(errors="replace"))
+        ]
 
     def _judge_one(
         self, hit: Hit, string: tuple[int, int, cst.SimpleString | cst.FormattedStringText] | None
@@ -313,4 +322,3 @@ class _Reader:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 60 else line[:57] + "..."
-

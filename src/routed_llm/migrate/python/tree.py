@@ -114,7 +114,11 @@ class Tree:
     def assignments(self, name: cst.Name) -> Sequence[BaseAssignment]:
         """Return where a name is given its values: the nearest scope that has any."""
         scope: Scope | None = self.scope(name)
-        return [] if scope is None else sorted(scope[name.value], key=lambda item: isinstance(item, ImportAssignment))
+        return (
+            []
+            if scope is None
+            else sorted(scope[name.value], key=lambda item: isinstance(item, ImportAssignment))
+        )
 
     def kept(self, start: int, end: int) -> bool:
         """Say whether a line of a span carries ``# routed: keep``."""
@@ -146,8 +150,8 @@ _LAYOUT = re.compile(
 _parts: dict[type[cst.CSTNode], tuple[str, ...]] = {}
 
 
-def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNode]) -> None:
-    """Gather nodes and parents. libcst's own visitors also visit every blank, which takes five times as long."""
+def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNode]) -> None:  # noqa: C901 - one hot loop
+    """Gather nodes and parents. libcst's own visitors also visit every blank: slow."""
     waiting: list[cst.CSTNode] = [module]
     while waiting:
         node = waiting.pop()

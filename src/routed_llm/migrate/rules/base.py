@@ -12,7 +12,17 @@ import libcst as cst
 from routed_llm.migrate.found import Edit
 from routed_llm.migrate.python.tree import Tree, text_of
 
-__all__ = ["LANGCHAIN", "LLAMA_INDEX", "UNKNOWN", "NewName", "Rule", "Swap", "arguments", "elsewhere", "without"]
+__all__ = [
+    "LANGCHAIN",
+    "LLAMA_INDEX",
+    "UNKNOWN",
+    "NewName",
+    "Rule",
+    "Swap",
+    "arguments",
+    "elsewhere",
+    "without",
+]
 
 UNKNOWN = "<not a literal>"
 """Stands for the value of a keyword that is no literal."""
@@ -73,14 +83,14 @@ class Rule:
     match: Callable[[Tree, cst.Call | cst.ClassDef], Swap | None]
 
 
-def arguments(tree: Tree, call: cst.Call, positional: Iterable[str] = ()) -> tuple[dict[str, cst.Arg], bool]:
+def arguments(call: cst.Call, positional: Iterable[str] = ()) -> tuple[dict[str, cst.Arg], bool]:
     """Return a call's arguments by name, and whether it also passes some with ``*`` or ``**``."""
     names = list(positional)
     found: dict[str, cst.Arg] = {}
     starred = False
     for place, item in enumerate(call.args):
         if item.star:
-            if item.star == "**" and _spread(tree, item, found):
+            if item.star == "**" and _spread(item, found):
                 continue
             starred = True
         elif item.keyword is not None:
@@ -92,7 +102,7 @@ def arguments(tree: Tree, call: cst.Call, positional: Iterable[str] = ()) -> tup
     return found, starred
 
 
-def _spread(tree: Tree, item: cst.Arg, found: dict[str, cst.Arg]) -> bool:
+def _spread(item: cst.Arg, found: dict[str, cst.Arg]) -> bool:
     """Read ``**{...}`` written in place."""
     if not isinstance(item.value, cst.Dict):
         return False

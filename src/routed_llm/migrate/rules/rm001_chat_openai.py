@@ -58,7 +58,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     blocked = blocked_class(names)
     if not names & CLASSES and blocked is None:
         return None
-    given, starred = arguments(tree, node)
+    given, starred = arguments(node)
     values = literals(tree, given)
     model = given.get("model") or given.get("model_name") or given.get("azure_deployment")
     if blocked is None and not names <= CLASSES:

@@ -25,7 +25,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     """Recognise a call of the function."""
     if not isinstance(node, cst.Call) or not tree.names(node.func) & _FUNCTIONS:
         return None
-    given, starred = arguments(tree, node, ("model",))
+    given, starred = arguments(node, ("model",))
     values = literals(tree, given)
     model, provider = given.get("model"), given.get("model_provider")
     swap = Swap(

@@ -10,7 +10,9 @@ from routed_llm.migrate.rules.base import LLAMA_INDEX, Rule, Swap, arguments, el
 __all__ = ["CLASSES", "RULE", "blocked_class"]
 
 CLASSES = frozenset({"llama_index.llms.openai.OpenAI", "llama_index.llms.openai.base.OpenAI"})
-_OLD = frozenset({"llama_index.llms.OpenAI", "llama_index.core.llms.OpenAI", "llama_index.legacy.llms.OpenAI"})
+_OLD = frozenset(
+    {"llama_index.llms.OpenAI", "llama_index.core.llms.OpenAI", "llama_index.legacy.llms.OpenAI"}
+)
 _AZURE = frozenset({"llama_index.llms.azure_openai.AzureOpenAI", "llama_index.llms.AzureOpenAI"})
 _POSITIONAL = ("model", "temperature", "max_tokens")
 
@@ -38,7 +40,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     blocked = blocked_class(names)
     if not names & CLASSES and blocked is None:
         return None
-    given, starred = arguments(tree, node, _POSITIONAL)
+    given, starred = arguments(node, _POSITIONAL)
     values = literals(tree, given)
     model = given.get("model") or given.get("engine") or given.get("deployment_name")
     if blocked is None and not names <= CLASSES:

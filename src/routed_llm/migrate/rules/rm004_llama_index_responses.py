@@ -43,13 +43,15 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     """Recognise a call of the class."""
     if not isinstance(node, cst.Call) or not tree.names(node.func) & _CLASSES:
         return None
-    given, starred = arguments(tree, node, ("model", "temperature", "max_output_tokens"))
+    given, starred = arguments(node, ("model", "temperature", "max_output_tokens"))
     values = literals(tree, given)
     only = sorted(set(values) - _BOTH)
     blocked = None
     if only or starred:
         what = ", ".join(only) or "arguments from elsewhere"
-        blocked = f"only OpenAIResponses takes {what}. Rewrite it by hand, or keep it with a model that stays."
+        blocked = (
+            f"only OpenAIResponses takes {what}. Rewrite it by hand, or keep it with a model that stays."
+        )
     model, cap = given.get("model"), given.get("max_output_tokens")
     edits = []
     if cap is not None and cap.keyword is not None and cap in node.args:

@@ -23,7 +23,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
         new = LLAMA_INDEX
     else:
         return None
-    given, _ = arguments(tree, node, ("class",))
+    given, _ = arguments(node, ("class",))
     values = {name: value for name, value in literals(tree, given).items() if name != "class"}
     model = given.get("model") or given.get("model_name")
     return Swap(

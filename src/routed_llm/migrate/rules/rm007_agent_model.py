@@ -25,7 +25,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     """Recognise an agent that is given the model's name itself."""
     if not isinstance(node, cst.Call) or not tree.names(node.func) & _FUNCTIONS:
         return None
-    given, _ = arguments(tree, node, ("model",))
+    given, _ = arguments(node, ("model",))
     model = given.get("model")
     value = text_of(model.value) if model is not None else None
     if model is None or value is None:
