@@ -35,9 +35,9 @@ def sim(simulator: Simulator) -> Iterator[Simulator]:
     simulator.reset()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def router() -> Router:
-    """A router that decides for the simulator's day."""
+    """A router that decides for the simulator's day and has learnt nothing."""
     return Router(clock=lambda: TODAY)
 
 

@@ -355,6 +355,14 @@ def test_the_window_that_is_advertised(make, fields, window) -> None:
     assert make(**fields).metadata.context_window == window
 
 
+def test_the_window_does_not_follow_what_was_learnt(make) -> None:
+    """Query engines made before and after some calls pack their prompts alike."""
+    before = make().metadata.context_window
+    for _ in range(3):
+        make().complete("The Baltic Sea is wide, and its tides are small. " * 1_500)
+    assert make().metadata.context_window == before
+
+
 def test_a_baseline_that_is_gone_does_not_count(make) -> None:
     """After its shutdown a baseline does not narrow the window."""
     late = Router(clock=lambda: date(2027, 6, 1))

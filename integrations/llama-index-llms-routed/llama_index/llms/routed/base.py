@@ -22,6 +22,7 @@ from llama_index.core.constants import DEFAULT_TEMPERATURE
 from llama_index.core.llms.loading import RECOGNIZED_LLMS
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.routed.calls import RoutedCall
+from llama_index.llms.routed.cutting import shape
 from llama_index.llms.routed.delegates import ChatDelegate, Delegates, ResponsesDelegate
 from llama_index.llms.routed.own import OwnRouter
 from llama_index.llms.routed.reading import parameters, portable, read_request
@@ -283,12 +284,13 @@ class RoutedLLM(CarefulOpenAI):
         delegate: ChatDelegate | ResponsesDelegate,
         stream: bool,
     ) -> RoutedCall:
+        sent = payload(decision, given, stream=stream, stream_usage=self.stream_usage)
         return RoutedCall(
             router=router,
             decision=decision,
             delegate=delegate,
             messages=[portable(message) for message in messages],
-            kwargs=payload(decision, given, stream=stream, stream_usage=self.stream_usage),
+            kwargs={**sent, **shape(decision, given, stream=stream)},
             remember=partial(self._turns.remember, tuple(messages)),
         )
 

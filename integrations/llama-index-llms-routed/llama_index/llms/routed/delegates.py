@@ -22,6 +22,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index.llms.routed.answers import SoFar, alike
+from llama_index.llms.routed.cutting import Shaped
 from llama_index.llms.routed.sending import RESPONSES
 from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
@@ -38,7 +39,7 @@ _KEPT: Final = 64
 """Delegates kept at a time; each is small, and a new one takes a fraction of a millisecond."""
 
 
-class ChatDelegate(OpenAI):
+class ChatDelegate(Shaped, OpenAI):
     """One model on Chat Completions."""
 
     api_key: str | None = Field(default=None, exclude=True, repr=False)
@@ -68,25 +69,8 @@ class ChatDelegate(OpenAI):
         return {"model": self.model, **kwargs}
 
 
-class ResponsesDelegate(OpenAIResponses):
-    """One model on Responses, streaming as the Chat Completions class does: the text so far."""
-
-    api_key: str | None = Field(default=None, exclude=True, repr=False)
-    _described: LLMMetadata = PrivateAttr()
-
-    def __init__(self, described: LLMMetadata, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.model = described.model_name
-        self._described = described
-
-    @property
-    @override
-    def metadata(self) -> LLMMetadata:
-        return self._described
-
-    @override
-    def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
-        return {"model": self.model, **kwargs}
+class _AsChat(OpenAIResponses):
+    """Upstream's class, answering as the Chat Completions class does: a stream repeats the text so far."""
 
     @override
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -117,6 +101,27 @@ class ResponsesDelegate(OpenAIResponses):
                 yield so_far.add(event)
 
         return gen()
+
+
+class ResponsesDelegate(Shaped, _AsChat):
+    """One model on Responses."""
+
+    api_key: str | None = Field(default=None, exclude=True, repr=False)
+    _described: LLMMetadata = PrivateAttr()
+
+    def __init__(self, described: LLMMetadata, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = described.model_name
+        self._described = described
+
+    @property
+    @override
+    def metadata(self) -> LLMMetadata:
+        return self._described
+
+    @override
+    def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
+        return {"model": self.model, **kwargs}
 
 
 class Delegates:

@@ -88,7 +88,7 @@ def read_request(
         if name not in SDK_OPTIONS:
             builder.set(name, value)
     builder.set("stream", stream or None)
-    return builder.previous(previous).locked_to(locked_to).build()
+    return builder.emulates("stop").previous(previous).locked_to(locked_to).build()
 
 
 def portable(message: ChatMessage) -> ChatMessage:

@@ -43,7 +43,7 @@ def payload(
         return _responses(values, call.effort)
     if call.effort is not None:
         values["reasoning_effort"] = call.effort
-    return _chat(values, stream=stream, stream_usage=stream_usage)
+    return _chat(values, stream=stream and call.stream, stream_usage=stream_usage)
 
 
 def _cap_name(decision: Decision) -> str:

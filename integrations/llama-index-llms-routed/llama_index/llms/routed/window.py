@@ -42,7 +42,9 @@ def workhorse(router: Router, policy: Policy, given: dict[str, Any]) -> int:
         policy: what the user wants; its baseline is the model the program was written for.
         given: the parameters that every call has, the output cap among them.
     """
-    explain = _explainer(router, policy, given)
+    # What answers turn out to cost changes from call to call; a window must not follow it.
+    day = router.explain(read_request([ChatMessage("")], given), policy=policy).at
+    explain = _explainer(Router(catalog=router.catalog, observe=False, clock=lambda: day), policy, given)
 
     def cheap(tokens: int) -> bool:
         whole, half = explain(tokens), explain(tokens // 2).dollars
