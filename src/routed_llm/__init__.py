@@ -20,7 +20,7 @@ from routed_llm.ledger.books import BudgetEvent
 from routed_llm.ledger.scoped import scoped
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost
-from routed_llm.recovery import Attempt, Attempts, Cooldowns, ErrorFacts, Limits, Step
+from routed_llm.recovery import Attempt, Attempts, Cooldowns, ErrorFacts, Limits, Step, classify_error
 from routed_llm.request import Request, RequestBuilder, read_openai
 from routed_llm.router import Router, Run
 from routed_llm.selector import select
@@ -70,6 +70,7 @@ __all__ = [
     "Switch",
     "TokenCount",
     "Usage",
+    "classify_error",
     "cost",
     "open_ledger",
     "read_openai",

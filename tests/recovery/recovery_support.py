@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from routed_llm import ErrorFacts, Request, RequestBuilder
-from routed_llm.recovery import classify
+from routed_llm.recovery import classify_error
 
 AT = date(2026, 11, 22)
 
@@ -61,7 +61,7 @@ ERRORS: dict[str, dict[str, Any]] = {
 
 def error(name: str, *, started: bool = False) -> ErrorFacts:
     """Return the facts of a named error."""
-    return classify(ERRORS[name], started=started)
+    return classify_error(ERRORS[name], started=started)
 
 
 class ProviderFailure(Exception):

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from routed_llm import IncompleteStream
-from routed_llm.recovery import ErrorKind, classify
+from routed_llm.recovery import ErrorKind, classify_error
 from routed_llm.simulator import Simulator, serve
 
 K = ErrorKind
@@ -100,7 +100,7 @@ def test_every_known_body(name: str, code: str) -> None:
     if code == "null":
         body["code"] = None
     status = body.pop("status", 400)
-    facts = classify({"status": status, "error": body})
+    facts = classify_error({"status": status, "error": body})
     assert facts.kind == KINDS.get(name, K.INVALID)
     assert (facts.status, facts.message) == (status, body["message"])
 
@@ -121,7 +121,7 @@ def test_every_known_body(name: str, code: str) -> None:
 )
 def test_errors_inside_a_stream(body: dict[str, Any], kind: ErrorKind) -> None:
     """An error inside a 200 has no status; its code, type and words tell."""
-    assert classify(body).kind == kind
+    assert classify_error(body).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_errors_inside_a_stream(body: dict[str, Any], kind: ErrorKind) -> None:
 def test_status(status: int, body: Any, kind: ErrorKind) -> None:
     """Where the body says nothing, the status tells."""
     row = body if isinstance(body, dict) else {"message": body}
-    assert classify({"status": status, **row}).kind == kind
+    assert classify_error({"status": status, **row}).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_status(status: int, body: Any, kind: ErrorKind) -> None:
 )  # fmt: skip
 def test_retry_after(headers: dict[str, str], message: str, seconds: float | None) -> None:
     """How long to wait is read from either header, else from the words."""
-    assert classify({"status": 429, "headers": headers, "message": message}).retry_after == seconds
+    assert classify_error({"status": 429, "headers": headers, "message": message}).retry_after == seconds
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_retry_after(headers: dict[str, str], message: str, seconds: float | Non
 )  # fmt: skip
 def test_told_tokens(message: str, tokens: int | None) -> None:
     """A context error often says how long the request is."""
-    assert classify({"status": 400, "message": message}).tokens == tokens
+    assert classify_error({"status": 400, "message": message}).tokens == tokens
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_told_tokens(message: str, tokens: int | None) -> None:
 )  # fmt: skip
 def test_what_is_not_the_providers(error: BaseException) -> None:
     """Mistakes, interrupts and errors of other services are nobody's to recover from."""
-    assert classify(error).kind == K.FOREIGN
+    assert classify_error(error).kind == K.FOREIGN
 
 
 def test_a_class_of_the_same_name_elsewhere() -> None:
@@ -201,7 +201,7 @@ def test_a_class_of_the_same_name_elsewhere() -> None:
     class APITimeoutError(Exception):
         status_code = 504
 
-    assert classify(APITimeoutError()).kind == K.FOREIGN
+    assert classify_error(APITimeoutError()).kind == K.FOREIGN
 
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1/v1/chat/completions")
@@ -221,7 +221,7 @@ REQUEST = httpx.Request("POST", "http://127.0.0.1/v1/chat/completions")
 )
 def test_broken_transport(error: Exception, kind: ErrorKind) -> None:
     """What the SDK lets through from its HTTP client is known by its class."""
-    assert classify(error).kind == kind
+    assert classify_error(error).kind == kind
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +261,7 @@ def test_the_sdks_exceptions(
         }[endpoint]
         with pytest.raises(Exception) as info:  # noqa: PT011  the class differs between majors
             send()
-    facts = classify(info.value)
+    facts = classify_error(info.value)
     assert (facts.kind, facts.status, facts.retry_after) == (kind, status, wait)
     if status is not None:
         assert facts.endpoint == endpoint
@@ -277,5 +277,5 @@ def test_the_sdks_exceptions_in_a_stream(server: Simulator, fault: str, kind: Er
         stream = client.chat.completions.create(model="gpt-4o", messages=chat, stream=True)  # type: ignore[call-overload]
         with pytest.raises(Exception) as info:  # noqa: PT011
             list(stream)
-    facts = classify(info.value, started=True)
+    facts = classify_error(info.value, started=True)
     assert (facts.kind, facts.status, facts.started) == (kind, None, True)

@@ -10,12 +10,12 @@ import pytest
 from recovery_support import ask
 
 from routed_llm import Policy, Router
-from routed_llm.recovery import classify, mend
+from routed_llm.recovery import classify_error, mend
 
 
 def refused(message: str, param: str | None, code: str | None = None) -> Any:
     """Return the facts of a 400."""
-    return classify({"status": 400, "message": message, "param": param, "code": code})
+    return classify_error({"status": 400, "message": message, "param": param, "code": code})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.errors import BudgetExceeded
-from routed_llm.recovery.classify import classify
+from routed_llm.recovery.classify import classify_error
 from routed_llm.recovery.cooldowns import Cooldowns
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 from routed_llm.recovery.recover import recover
@@ -104,7 +104,7 @@ class Attempts:
         Args:
             error: what was raised.
             started: whether tokens of the answer had been passed on; then nothing is tried again.
-            facts: what the error is, where the adapter knows better than :func:`classify`.
+            facts: what the error is, where the adapter knows better than :func:`classify_error`.
 
         Returns:
             The Step. :attr:`decision` has moved on to what is sent next; with ``stop``, ``step.error`` is
@@ -112,7 +112,7 @@ class Attempts:
             ``.attempts`` and a note of what was tried. An error that arrived after the first tokens, and
             one that is not the provider's, are themselves.
         """
-        known = classify(error, started=started) if facts is None else replace(facts, started=started)
+        known = classify_error(error, started=started) if facts is None else replace(facts, started=started)
         if known.kind is ErrorKind.FOREIGN:
             return Step(action=Action.STOP, reason="not an error of the provider", error=self._foreign(error))
         sent = self.decision

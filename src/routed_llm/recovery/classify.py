@@ -1,4 +1,4 @@
-"""classify: an exception, or plain data, to ErrorFacts. Reads attributes; imports no SDK and no framework.
+"""From an exception, or plain data, to ErrorFacts. Reads attributes; imports no SDK and no framework.
 
 The tables follow the error bodies that public threads quote from the live API (each is named in the
 simulator's ``data/errors.toml``). ``code`` is null for several of them, and since openai 3.38 an
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind, told_tokens
 
-__all__ = ["classify"]
+__all__ = ["classify_error"]
 
 _K = ErrorKind
 
@@ -104,7 +104,7 @@ _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.IGNORECASE)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def classify(error: BaseException | Mapping[str, Any], *, started: bool = False) -> ErrorFacts:
+def classify_error(error: BaseException | Mapping[str, Any], *, started: bool = False) -> ErrorFacts:
     """Say what an error is.
 
     Args:
