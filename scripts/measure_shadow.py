@@ -1,7 +1,8 @@
 """Measure shadow mode on the simulator: python scripts/measure_shadow.py [CALLS].
 
 The same mixed calls are made through RoutedChatModel in shadow (the baseline answers and the log says
-what routing would have cost), in a rollout, and routed. Prints what the log says beside the simulator's bills.
+what routing would have cost), in a rollout, and routed. Prints what the log says beside the
+simulator's bills.
 """
 
 from __future__ import annotations
@@ -31,7 +32,21 @@ from routed_llm.replay import read_log, summarize
 from routed_llm.simulator import serve
 
 DAY = date(2026, 11, 22)
-WORDS = ["the", "report", "names", "seven", "rivers", "and", "their", "bridges", "in", "order", "of", "age", "with", "cost", "and", "builder"]
+WORDS = [
+    "the",
+    "report",
+    "names",
+    "seven",
+    "rivers",
+    "with",
+    "bridges",
+    "in",
+    "order",
+    "of",
+    "age",
+    "and",
+    "cost",
+]
 
 
 class Answer(BaseModel):
@@ -149,9 +164,8 @@ def main(number: int) -> None:
         print(f"  billed by the log ${routed.total.billed:.6f}, by the simulator ${total:.6f}")
         print(f"  shadow against the real bill: {shadow.total.routed / Decimal(total) - 1:+.1%}")
         if observed is not None:
-            print(
-                f"  with outputs observed in the rollout ${observed:.6f}: {observed / Decimal(total) - 1:+.1%}"
-            )
+            apart = observed / Decimal(total) - 1
+            print(f"  with outputs observed in the rollout ${observed:.6f}: {apart:+.1%}")
         print(f"  the log says the baseline costs ${routed.total.baseline:.6f}")
         overhead(Path(folder) / "overhead.jsonl")
 

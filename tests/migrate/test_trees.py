@@ -60,6 +60,7 @@ def test_constant_of_another_module(tmp_path: Path) -> None:
     found.write()
     again = migrate(tmp_path, workers=1)
     assert not again.changes
+    assert kinds(again) == {"app/config.py": "keep"}
 
 
 def test_environment_file(tmp_path: Path) -> None:
@@ -73,6 +74,8 @@ def test_environment_file(tmp_path: Path) -> None:
         },
     )
     assert kinds(found) == {".env": "trace", "main.py": "rewrite"}
+    found.write()
+    assert kinds(migrate(tmp_path, workers=1)) == {".env": "keep", "main.py": "keep"}
 
 
 def test_notebook_keeps_everything_else(tmp_path: Path) -> None:

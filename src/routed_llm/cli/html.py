@@ -26,7 +26,8 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:norma
 code{font:0.9em ui-monospace,monospace;background:var(--soft);padding:.05rem .25rem;border-radius:3px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:1rem 0}
 .tile{background:var(--soft);border-radius:8px;padding:.6rem .8rem}.tile b{display:block;font-size:1.35rem}
-details{border:1px solid var(--line);border-radius:8px;margin:.5rem 0}summary{cursor:pointer;padding:.5rem .8rem}
+details{border:1px solid var(--line);border-radius:8px;margin:.5rem 0}
+summary{cursor:pointer;padding:.5rem .8rem}
 details>.wide{padding:0 .8rem .6rem}svg{max-width:100%;height:auto;display:block}svg text{fill:var(--ink);
 font:12px system-ui,sans-serif}.a{fill:var(--a)}.b{fill:var(--b)}.rule{stroke:var(--line)}
 @media(max-width:40rem){table.stack thead{display:none}table.stack tr{display:block;padding:.4rem 0;
@@ -68,7 +69,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Seque
         f"<th{' class=n' if i in numbers else ''}>{escape(name)}</th>" for i, name in enumerate(heads)
     )
     body = "".join("<tr>" + "".join(cell(i, text) for i, text in enumerate(row)) + "</tr>\n" for row in rows)
-    return f'<div class="wide"><table class="stack"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    whole = f'<table class="stack"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="wide">{whole}</div>'
 
 
 def tiles(pairs: Iterable[tuple[str, str]]) -> str:
@@ -117,8 +119,10 @@ def columns(
         if place % max(len(days) // 8, 1) == 0:
             made.append(f'<text x="{left:.1f}" y="197">{escape(day[5:])}</text>')
     made.append(
-        f'<rect class="a" x="40" y="6" width="12" height="12"/><text x="58" y="16">{escape(names[0])}</text>'
-        f'<rect class="b" x="240" y="6" width="12" height="12"/><text x="258" y="16">{escape(names[1])}</text>'
+        '<rect class="a" x="40" y="6" width="12" height="12"/>'
+        f'<text x="58" y="16">{escape(names[0])}</text>'
+        '<rect class="b" x="240" y="6" width="12" height="12"/>'
+        f'<text x="258" y="16">{escape(names[1])}</text>'
     )
     return _picture(620, 204, title, "".join(made))
 

@@ -58,8 +58,8 @@ def _costs(sites: tuple[Site, ...]) -> list[str]:
     seen = list(dict.fromkeys(lines))
     return [
         "<h2>Expected cost for a million tokens</h2>",
-        '<p class="dim">80% input and 20% output, reasoning included, for the work that gpt-4o does with a token. '
-        "The catalog's list prices; what a call really costs depends on its lengths.</p>",
+        '<p class="dim">80% input and 20% output, reasoning included, for the work that gpt-4o does with '
+        "a token. The catalog's list prices; what a call really costs depends on its lengths.</p>",
         bars(seen, title="Expected US dollars for a million tokens, before and after"),
     ]
 

@@ -28,8 +28,8 @@ def page(summary: Summary, log: str, observed: Decimal | None = None) -> str:
     saving = "–" if total.saving is None else f"{total.saving:.0%}"
     parts = [
         f"<h1>Routing report: {escape(PurePath(log).name)}</h1>",
-        f'<p class="dim">{total.calls:,} calls: {escape(modes)}. Where one of the two did not answer, its dollars are '
-        "worked out from the tokens of the one that did.</p>",
+        f'<p class="dim">{total.calls:,} calls: {escape(modes)}. Where one of the two did not answer, its '
+        "dollars are worked out from the tokens of the one that did.</p>",
         tiles(
             [
                 (f"{total.calls:,}", "calls"),

@@ -125,7 +125,9 @@ def _in_toml(text: str, known: str, new: str) -> str | None:
         newline = "\r\n" if "\r\n" in text else "\n"
         between = f"{newline}{lead}" if lead is not None else " "
         end = "," if listed["comma"] else ""
-        made = f"{text[: listed.end()]}{'' if listed['comma'] else ','}{between}{quote}{new}{quote}{end}{text[listed.end() :]}"
+        comma = "" if listed["comma"] else ","
+        entry = f"{comma}{between}{quote}{new}{quote}{end}"
+        made = f"{text[: listed.end()]}{entry}{text[listed.end() :]}"
     else:
         return None
     try:
@@ -146,7 +148,7 @@ def _pins(path: str, text: str) -> list[str]:
         old = version < least if found["operator"] != "<" else version <= least
         if old:
             notes.append(
-                f"{path} holds {name} at {found['operator']}{found['version']}; the routed package needs {wanted}. "
-                "Raise the pin."
+                f"{path} holds {name} at {found['operator']}{found['version']}; "
+                f"the routed package needs {wanted}. Raise the pin."
             )
     return notes

@@ -34,9 +34,14 @@ VENDORED = frozenset(
 )
 """Names of folders whose files somebody else writes."""
 
-_SKIPPED_SUFFIXES = frozenset(
-    [".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".zip", ".gz", ".xz", ".bz2", ".7z", ".tar", ".whl", ".pyc", ".so", ".dll", ".exe", ".woff", ".woff2", ".ttf", ".mp3", ".mp4", ".wav", ".mov", ".parquet", ".bin", ".pt", ".onnx", ".npy", ".npz", ".pkl", ".db", ".sqlite", ".faiss", ".jar", ".class", ".o", ".a", ".avi", ".docx", ".xlsx", ".pptx"]
-)
+# fmt: off
+_SKIPPED_SUFFIXES = frozenset({
+    ".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".zip", ".gz", ".xz", ".bz2", ".7z",
+    ".tar", ".whl", ".pyc", ".so", ".dll", ".exe", ".woff", ".woff2", ".ttf", ".mp3", ".mp4", ".wav",
+    ".mov", ".parquet", ".bin", ".pt", ".onnx", ".npy", ".npz", ".pkl", ".db", ".sqlite", ".faiss",
+    ".jar", ".class", ".o", ".a", ".avi", ".docx", ".xlsx", ".pptx",
+})
+# fmt: on
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 

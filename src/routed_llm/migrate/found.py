@@ -157,6 +157,8 @@ class FileFindings:
         exports: module-level names that hold a retiring id, with the offset of the literal.
         wants: names imported from elsewhere that constructors take as model, with their lines.
         problem: why the file could be searched as text only, or None.
+        baselines: names of other modules, and environment variables as ``$NAME``, from which a routed
+            constructor takes its baseline already.
     """
 
     path: str
@@ -167,6 +169,7 @@ class FileFindings:
     exports: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     wants: tuple[str, ...] = ()
     problem: str | None = None
+    baselines: tuple[str, ...] = ()
 
     def with_occurrences(self, occurrences: tuple[Occurrence, ...]) -> FileFindings:
         """Return the same findings with other occurrences."""

@@ -12,27 +12,30 @@ from routed_llm.migrate.scan import Scanner
 
 __all__ = ["link"]
 
+_Place = tuple[str, int]
+_BASELINE = "it is the baseline of a routed model"
+
 
 def link(base: Path, files: Sequence[FileFindings], options: Options) -> list[FileFindings]:
     """Follow names from file to file; rescan those whose model is defined in another one."""
     known, defined = _resolve(files)
     by_path = {file.path: file for file in files}
-    reached: dict[tuple[str, int], list[Site]] = {}
-    if known:
-        scanner = Scanner(shared(options.before), options, known)
-        for file in files:
-            wanted = [name for name in file.wants if name in known]
-            if not wanted:
-                continue
-            again = scanner.scan(base / file.path, file.path)
-            if again is None:
-                continue
+    reached: dict[_Place, list[Site]] = {}
+    settled: set[_Place] = set()
+    scanner = Scanner(shared(options.before), options, known) if known else None
+    for file in files if scanner is not None else ():
+        wanted = [name for name in file.wants if name in known]
+        again = scanner.scan(base / file.path, file.path) if wanted and scanner is not None else None
+        if again is not None:
             by_path[file.path] = again
+            settled.update(defined[name] for name in again.baselines if name in known)
             for site in again.sites:
                 for name in wanted:
                     if known[name] in site.models:
                         reached.setdefault(defined[name], []).append(site)
-    _variables(by_path, reached)
+    _variables(by_path, reached, settled)
+    for path, offset in settled - set(reached):
+        by_path[path] = _changed(by_path[path], offset, Kind.KEEP, _BASELINE, None)
     for (path, offset), sites in reached.items():
         by_path[path] = _traced(by_path[path], offset, sites)
     return list(by_path.values())
@@ -61,12 +64,17 @@ def _module(path: str) -> str:
     return ".".join(parts)
 
 
-def _variables(files: dict[str, FileFindings], reached: dict[tuple[str, int], list[Site]]) -> None:
+def _variables(
+    files: dict[str, FileFindings], reached: dict[tuple[str, int], list[Site]], settled: set[tuple[str, int]]
+) -> None:
+    routed = {name[1:] for file in files.values() for name in file.baselines if name.startswith("$")}
     read = {name: site for file in files.values() for site in file.sites for name in site.environment}
     for file in files.values():
         for item in file.occurrences:
             if item.setting in read and item.kind is Kind.REPORT:
                 reached.setdefault((item.path, item.offset), []).append(read[item.setting])
+            elif item.setting in routed and item.kind is Kind.REPORT:
+                settled.add((item.path, item.offset))
 
 
 def _traced(file: FileFindings, offset: int, sites: list[Site]) -> FileFindings:
@@ -76,12 +84,16 @@ def _traced(file: FileFindings, offset: int, sites: list[Site]) -> FileFindings:
     end = f"becomes {site.becomes}" if routed else f"is not rewritten: {site.blocked}"
     why = f"it reaches {site.name} at {site.path}:{site.line}, which {end}"
 
-    def changed() -> Iterator[Occurrence]:
+    return _changed(file, offset, kind, why, site.rule)
+
+
+def _changed(file: FileFindings, offset: int, kind: Kind, why: str, rule: str | None) -> FileFindings:
+    def occurrences() -> Iterator[Occurrence]:
         for item in file.occurrences:
             # The literal begins at its quote, the id one or two characters later.
             if 0 <= item.offset - offset <= 4 and item.kind in (Kind.REPORT, Kind.KEEP):
-                yield replace(item, kind=kind, why=why, rule=site.rule)
+                yield replace(item, kind=kind, why=why, rule=rule)
             else:
                 yield item
 
-    return file.with_occurrences(tuple(changed()))
+    return file.with_occurrences(tuple(occurrences()))

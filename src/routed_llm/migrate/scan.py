@@ -24,7 +24,7 @@ _TEST_FOLDERS = frozenset({"tests", "test", "testing", "testdata", "fixtures", "
 _PYTHON = frozenset({".py", ".pyi", ".pyw"})
 _MARKDOWN = frozenset({".md", ".mdx", ".markdown"})
 _SETTERS = re.compile(
-    rb"ChatOpenAI|init_chat_model|llama_index[\w.]*\s+import[^\n]*OpenAI|create_(?:react_)?agent|llms\.openai"
+    rb"ChatOpenAI|RoutedChatModel|RoutedLLM|init_chat_model|llama_index[\w.]*\s+import[^\n]*OpenAI|create_(?:react_)?agent|llms\.openai"
 )
 _FROM = re.compile(r"^[ \t]*from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]*)", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"\b[A-Za-z_]\w*(?:\.\w+)*\.[A-Z_][A-Z0-9_]*\b")
@@ -87,9 +87,8 @@ class Scanner:
     def scan_bytes(self, data: bytes, path: str) -> FileFindings | None:
         """Scan a file's content; None when it names no retiring id and takes none from elsewhere."""
         wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        if not wide and not self._ids.within(data):
-            if not self._known or not _SETTERS.search(data):
-                return _takes(data, path) if path.endswith(".py") and _SETTERS.search(data) else None
+        if not wide and not self._ids.within(data) and not (self._known and _SETTERS.search(data)):
+            return _takes(data, path) if path.endswith(".py") and _SETTERS.search(data) else None
         python = PurePosixPath(path).suffix in _PYTHON
         try:
             text, encoding, mark = decode(data, python=python)
@@ -167,6 +166,7 @@ class Scanner:
             new=None if new is None else write(new),
             exports={name: (value, place(offset)) for name, (value, offset) in found.exports.items()},
             wants=tuple(dict.fromkeys(found.wants)),
+            baselines=tuple(dict.fromkeys(found.baselines)),
         )
 
     def _rewritten(self, view: View, text: str, found: PythonFindings) -> tuple[str | None, str | None]:

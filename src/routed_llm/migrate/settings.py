@@ -30,7 +30,8 @@ _CONFIGURATION = {
 _TEXT = {".md", ".mdx", ".markdown", ".rst", ".txt", ".html", ".htm", ".adoc", ".tex", ".svg", ".xml", ".po"}
 _DATA = {".csv", ".tsv", ".jsonl", ".ndjson", ".lock", ".log", ".sql", ".patch", ".diff", ".map"}
 _ENTRY = re.compile(
-    r"^\s*(?:-\s+)?(?:export\s+|set\s+|ENV\s+|ARG\s+)?[\"']?(?P<key>[\w.\-/@$ ]+?)[\"']?\s*[:=]\s*(?P<value>.*?)\s*,?\s*$"
+    r"^\s*(?:-\s+)?(?:export\s+|set\s+|ENV\s+|ARG\s+)?[\"']?(?P<key>[\w.\-/@$ ]+?)[\"']?"
+    r"\s*[:=]\s*(?P<value>.*?)\s*,?\s*$"
 )
 _ITEM = re.compile(r"^\s*-\s+[\"']?(?P<value>[^\"'#]+?)[\"']?\s*(#.*)?$")
 _MODEL_KEY = re.compile(

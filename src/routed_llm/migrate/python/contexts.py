@@ -164,7 +164,8 @@ def _argument(tree: Tree, outer: cst.Arg) -> Verdict | None:
         )
     return (
         Kind.REPORT,
-        f"it is the {what} of {known or 'a call'}(), which has no routed counterpart. Name a model that stays.",
+        f"it is the {what} of {known or 'a call'}(), which has no routed counterpart. "
+        "Name a model that stays.",
     )
 
 

@@ -80,11 +80,11 @@ def _root(node: cst.BaseExpression) -> cst.Name | None:
 
 
 def _imports(tree: Tree, root: cst.Name) -> list[_Statement]:
-    found = []
-    for item in tree.assignments(root):
-        if isinstance(item, ImportAssignment) and isinstance(item.node, (cst.Import, cst.ImportFrom)):
-            found.append(item.node)
-    return found
+    return [
+        item.node
+        for item in tree.assignments(root)
+        if isinstance(item, ImportAssignment) and isinstance(item.node, (cst.Import, cst.ImportFrom))
+    ]
 
 
 def _module(node: cst.CSTNode) -> str:

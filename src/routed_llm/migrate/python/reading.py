@@ -57,6 +57,7 @@ class PythonFindings:
         edits: the edits of the text.
         exports: module-level names that hold a retiring id: the id and the offset of its literal.
         wants: names of other modules that constructors take as model.
+        baselines: where routed constructors take their baseline from, as FileFindings has it.
     """
 
     judged: list[Judged] = field(default_factory=list)
@@ -64,6 +65,7 @@ class PythonFindings:
     edits: list[Edit] = field(default_factory=list)
     exports: dict[str, tuple[str, int]] = field(default_factory=dict)
     wants: list[str] = field(default_factory=list)
+    baselines: list[str] = field(default_factory=list)
 
 
 def read(
@@ -134,7 +136,10 @@ class _Reader:
             return
         for item in node.args:
             if item.keyword is None or item.keyword.value in ("model", "model_name", "baseline", "at_least"):
-                for origin in trace(self.tree, item.value, self.known).origins:
+                sources = trace(self.tree, item.value, self.known)
+                self.found.baselines += [*sources.wants, *(f"${name}" for name in sources.environment)]
+                self.found.wants += sources.wants
+                for origin in sources.origins:
                     self._mark(origin.offset, Kind.KEEP, "it is the baseline of a routed model", None)
 
     def _swap(self, swap: Swap) -> None:
@@ -189,7 +194,8 @@ class _Reader:
         if strangers:
             return f"{strangers[0]!r} may reach it, too, and is no model of the catalog. Split the two."
         if sources.unknown is not None:
-            return f"its model may also come from {_short(sources.unknown)}, which is not known here. Check it by hand."
+            other = _short(sources.unknown)
+            return f"its model may also come from {other}, which is not known here. Check it by hand."
         prefixed = [item for item in sources.origins if item.value.startswith("openai:")]
         if prefixed and not (len(sources.origins) == 1 and text_of(swap.model) is not None):
             return "its model has the prefix openai: where it is defined. Take the prefix off there first."
