@@ -43,7 +43,7 @@ def write_accepted(path: Path, occurrences: Iterable[Occurrence]) -> int:
     """
     found = open_findings(occurrences)
     rows = sorted(
-        ({"path": item.path, "id": item.text, "mark": _mark(item)} for item in found),
+        ({"path": item.path, "mark": _mark(item)} for item in found),
         key=lambda row: (row["path"], row["mark"]),
     )
     try:
