@@ -194,7 +194,11 @@ class Router:
             decision = await asyncio.to_thread(self._counted, request, weighing)
         decision = self._or_cooling(decision, request, weighing)
         if self._trials is not None:
-            decision = await self._off_loop(self._turn, decision, request, weighing, scope, conversation)
+            import asyncio
+
+            # A long text may have to be counted for the baseline, too.
+            turn = (decision, request, weighing, scope, conversation)
+            decision = await asyncio.to_thread(self._turn, *turn)
         return self._checked(decision, weighing)
 
     def count(self, request: Request) -> int:
