@@ -139,6 +139,7 @@ class StreamReader:
         self._items: dict[Any, dict[str, Any]] = {}
         self._texts: dict[Any, list[str]] = {}
         self._tool_calls = False
+        self._empty: str | list[Any] = "" if plain else []
         self.usage: Usage | None = None
         self.served: str | None = None
         self.started = False
@@ -149,6 +150,7 @@ class StreamReader:
         if self._plain:
             chunk = self._to_plain(chunk)
         self._note(chunk)
+        self._empty = "" if isinstance(chunk.message.content, str) else []
         if self._held is not None:
             yield self._held
             self._held = None
@@ -159,7 +161,7 @@ class StreamReader:
 
     def finish(self, record: Mapping[str, Any]) -> ChatGenerationChunk:
         """Return the last chunk, with the routing record."""
-        last = self._held or ChatGenerationChunk(message=AIMessageChunk(content="" if self._plain else []))
+        last = self._held or ChatGenerationChunk(message=AIMessageChunk(content=self._empty))
         message = last.message
         update: dict[str, Any] = {
             "response_metadata": {**message.response_metadata, ROUTING: dict(record)},

@@ -15,6 +15,7 @@ from langchain_routed._children import Children
 from langchain_routed._plan import Plan
 from langchain_routed._reading import merge, previous_of, state_owner, tell_messages, tell_parameters, to_send
 from routed_llm import (
+    Call,
     CatalogError,
     Decision,
     NoModelFits,
@@ -23,6 +24,7 @@ from routed_llm import (
     Request,
     RequestBuilder,
     Router,
+    StopCutter,
     TokenCount,
 )
 
@@ -173,7 +175,7 @@ class Desk:
         builder = RequestBuilder()
         tell_messages(builder, messages)
         tell_parameters(builder, parameters, stream=stream)
-        builder.pin(pinned)
+        builder.pin(pinned).emulates("stop")
         wanted = self._endpoint(parameters)
         if wanted is not None:
             builder.endpoint(wanted)
@@ -231,6 +233,7 @@ class Desk:
             child=self.children.get(call),
             sent=sent,
             stop=stop,
+            cut=_cut_at(asked.parameters, call),
             plain=asked.plain and call.endpoint == "responses",
             known=self.known,
             added=_keep_reasoning(sent, call.endpoint, call.effort),
@@ -258,6 +261,14 @@ class Desk:
 
     def _asks(self, parameters: Mapping[str, Any], *, model_name: str) -> bool:
         return asks_for_responses(self.owner, parameters, model_name=model_name)
+
+
+def _cut_at(parameters: Mapping[str, Any], call: Call) -> Any:
+    """Return the stop sequences at which the answer has to be cut here, or None."""
+    if "stop" not in call.emulated:
+        return None
+    StopCutter(parameters["stop"])  # refused now and not once the call is sent
+    return parameters["stop"]
 
 
 def _keep_reasoning(sent: dict[str, Any], endpoint: str, effort: str | None) -> tuple[dict[str, Any], ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from langchain_routed import _answers
 from langchain_routed._children import PLAN, Child
+from langchain_routed._cut import StreamCut, cut_result, cut_stream, whole_chunk
 from langchain_routed._history import Known, fit
 from routed_llm import Decision, Router
 
@@ -29,6 +30,7 @@ class Plan:
         child: the langchain-openai model that makes the call.
         sent: the keywords to send, all but the stop sequences.
         stop: the stop sequences to send, or None.
+        cut: the stop sequences at which the answer is cut here, since no model takes them, or None.
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
         known: a function from a model's name to its catalog id.
         added: what the adapter added to the call, as the record's ``changes`` show it.
@@ -40,6 +42,7 @@ class Plan:
     child: BaseChatOpenAI
     sent: dict[str, Any]
     stop: list[str] | None = None
+    cut: Any = None
     plain: bool
     known: Known
     added: tuple[dict[str, Any], ...] = ()
@@ -91,6 +94,8 @@ class Plan:
 
     def _finished(self, result: ChatResult, run: Any) -> ChatResult:
         settled = run.settle(_answers.usage_of_result(result), served=_answers.served_by(result))
+        if self.cut is not None:
+            result = cut_result(result, self.cut)
         if self.plain:
             result = _answers.plain_result(result)
         return _answers.attach(result, self.record(settled))
@@ -102,13 +107,12 @@ class Plan:
         self.begun, run = True, self.router.begin(self.decision)
         reader, settled = _answers.StreamReader(plain=self.plain), False
         try:
-            for chunk in self.child._stream(
-                self.history(messages), stop=self.stop, **self.keywords(), **keywords
-            ):
-                for ready in reader.feed(chunk):
-                    if run_manager is not None:
-                        run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
-                    yield ready
+            with closing(self._chunks(messages, keywords)) as chunks:
+                for chunk in chunks:
+                    for ready in reader.feed(chunk):
+                        if run_manager is not None:
+                            run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
+                        yield ready
             last, settled = self._last(reader, run), True
             if run_manager is not None:
                 run_manager.on_llm_new_token(last.text, chunk=last)
@@ -123,11 +127,8 @@ class Plan:
         """Make the call and pass its chunks on; the last one has the record."""
         self.begun, run = True, self.router.begin(self.decision)
         reader, settled = _answers.StreamReader(plain=self.plain), False
-        chunks: Any = self.child._astream(
-            self.history(messages), stop=self.stop, **self.keywords(), **keywords
-        )
         try:
-            async with aclosing(chunks):
+            async with aclosing(self._achunks(messages, keywords)) as chunks:
                 async for chunk in chunks:
                     for ready in reader.feed(chunk):
                         if run_manager is not None:
@@ -142,7 +143,53 @@ class Plan:
                 _abandon(reader, run)
 
     def _last(self, reader: _answers.StreamReader, run: Any) -> ChatGenerationChunk:
-        return reader.finish(self.record(run.settle(reader.usage, served=reader.served)))
+        last = reader.finish(self.record(run.settle(reader.usage, served=reader.served)))
+        if reader.served is None:
+            # A stream that was cut never came to the chunk that names the model.
+            last.message.response_metadata.setdefault("model_name", self.model)
+        return last
+
+    @property
+    def _whole(self) -> bool:
+        """Whether a stream was asked for and the model cannot."""
+        call = self.decision.call
+        return self.decision.facts.stream and call is not None and not call.stream
+
+    def _chunks(
+        self, messages: list[BaseMessage], keywords: dict[str, Any]
+    ) -> Generator[ChatGenerationChunk, None, None]:
+        """Yield what the child streams, as far as it stays."""
+        history = self.history(messages)
+        if self._whole:
+            result = self.child._generate(history, stop=self.stop, **self.keywords())
+            yield whole_chunk(result if self.cut is None else cut_result(result, self.cut))
+            return
+        source: Any = self.child._stream(history, stop=self.stop, **self.keywords(), **keywords)
+        if self.cut is None:
+            yield from source
+            return
+        with closing(source):
+            yield from cut_stream(source, self.cut)
+
+    async def _achunks(
+        self, messages: list[BaseMessage], keywords: dict[str, Any]
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """Yield what the child streams, as far as it stays."""
+        history = self.history(messages)
+        if self._whole:
+            result = await self.child._agenerate(history, stop=self.stop, **self.keywords())
+            yield whole_chunk(result if self.cut is None else cut_result(result, self.cut))
+            return
+        source: Any = self.child._astream(history, stop=self.stop, **self.keywords(), **keywords)
+        cut = None if self.cut is None else StreamCut(self.cut)
+        async with aclosing(source):
+            async for chunk in source:
+                yield chunk if cut is None else cut.feed(chunk)
+                if cut is not None and cut.found:
+                    return
+        rest = None if cut is None else cut.finish()
+        if rest is not None:
+            yield rest
 
 
 def _logprobs(chunk: ChatGenerationChunk) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -385,6 +386,7 @@ class RoutedChatModel(ChatOpenAI):
         if plan is None:
             return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
         form = "plain" if plan.plain else "items"
+        form = form if plan.cut is None else f"{form}/{json.dumps(plan.cut)}"
         return f"routed/{form}/{plan.child._get_llm_string(stop=plan.stop, **plan.sent)}"
 
     # --- what the router as a whole can do ---

@@ -18,7 +18,7 @@ from langchain_tests.integration_tests import chat_models as standard
 from PIL import Image
 from pypdf import PdfWriter
 
-from routed_llm import NoModelFits, Router
+from routed_llm import Router
 from routed_llm.simulator import Simulator
 
 
@@ -100,16 +100,6 @@ class Standard(ChatModelIntegrationTests):
         return "gpt-4.1"
 
 
-class Refuses(Standard):
-    """For a model that has no stop sequences: the call is refused before it is sent."""
-
-    @pytest.mark.xfail(
-        raises=NoModelFits, reason="the one model allowed refuses `stop`; ChatOpenAI fails here, too"
-    )
-    def test_stop_sequence(self, model: BaseChatModel) -> None:
-        super().test_stop_sequence(model)
-
-
 class TestDefaultPool(Standard):
     """The pool that a user gets."""
 
@@ -124,19 +114,19 @@ class TestGpt4o(Standard):
     models = ("gpt-4o",)
 
 
-class TestGpt54(Refuses):
+class TestGpt54(Standard):
     """A reasoning model with both endpoints."""
 
     models = ("gpt-5.4",)
 
 
-class TestGpt56Luna(Refuses):
+class TestGpt56Luna(Standard):
     """A reasoning model that takes tools on Responses only, unless it does not reason."""
 
     models = ("gpt-5.6-luna",)
 
 
-class TestResponsesOnly(Refuses):
+class TestResponsesOnly(Standard):
     """A model that Chat Completions does not have."""
 
     models = ("gpt-5.2-pro",)
@@ -150,4 +140,4 @@ class TestResponsesOnly(Refuses):
         return False
 
 
-del Standard, Refuses
+del Standard

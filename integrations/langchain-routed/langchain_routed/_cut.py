@@ -1,0 +1,185 @@
+"""Cutting answers at stop sequences where no model takes them: whole results, and streams chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+from routed_llm import StopCutter
+
+__all__ = ["StreamCut", "cut_result", "cut_stream", "whole_chunk"]
+
+_STOP: Final[Mapping[str, Any]] = {"finish_reason": "stop"}
+_CALLS: Final = ("tool_calls", "function_call")
+
+
+def cut_result(result: ChatResult, stops: Any) -> ChatResult:
+    """Cut every answer of a call at its own first stop sequence; usage and all else stay.
+
+    Args:
+        result: what langchain-openai returned.
+        stops: what ``stop`` was set to.
+    """
+    generations = [_cut_generation(generation, stops) for generation in result.generations]
+    return ChatResult(generations=generations, llm_output=result.llm_output)
+
+
+def _cut_generation(generation: ChatGeneration, stops: Any) -> ChatGeneration:
+    message, cutter = generation.message, StopCutter(stops)
+    if not isinstance(message, AIMessage):
+        return generation
+    content: Any
+    if isinstance(message.content, str):
+        content = cutter.cut(message.content)
+    else:
+        content, cutter = _cut_blocks(message.content, stops)
+    if not cutter.found:
+        return generation
+    kept = () if isinstance(content, str) else {_call_id(block) for block in content}
+    message = message.model_copy(
+        update={
+            "content": content,
+            "tool_calls": [call for call in message.tool_calls if call["id"] in kept],
+            "invalid_tool_calls": [call for call in message.invalid_tool_calls if call["id"] in kept],
+            "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in _CALLS},
+            "response_metadata": {**message.response_metadata, **_STOP},
+        }
+    )
+    return ChatGeneration(message=message, generation_info={**(generation.generation_info or {}), **_STOP})
+
+
+def _cut_blocks(blocks: list[Any], stops: Any) -> tuple[list[Any], StopCutter]:
+    """Return the blocks up to the first stop sequence within any of them."""
+    kept: list[Any] = []
+    cutter = StopCutter(stops)
+    for block in blocks:
+        text = _text(block)
+        if text is None:
+            kept.append(block)
+            continue
+        cutter = StopCutter(stops)
+        left = cutter.cut(text)
+        kept.append(left if isinstance(block, str) else {**block, "text": left})
+        if cutter.found:
+            break
+    return kept, cutter
+
+
+class StreamCut:
+    """Cuts one stream. Text waits only while a stop sequence may have begun in it.
+
+    Args:
+        stops: what ``stop`` was set to.
+    """
+
+    def __init__(self, stops: Any) -> None:
+        self._stops = stops
+        self._cutter = StopCutter(stops)
+        self._block: dict[str, Any] | None = None  # the text block that is being written, without its text
+
+    @property
+    def found(self) -> bool:
+        """Whether the stream has come to a stop sequence: no more of it is needed."""
+        return self._cutter.found
+
+    def feed(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        """Return a chunk with what of the text is certain to stay."""
+        message = chunk.message
+        if not isinstance(message, AIMessageChunk):
+            return chunk
+        content: Any
+        if isinstance(message.content, str):
+            content = self._feed_text(chunk, message.content)
+        else:
+            content = self._feed_blocks(message)
+        if content == message.content and not self.found:
+            return chunk
+        update: dict[str, Any] = {"content": content}
+        info = chunk.generation_info
+        if self.found:
+            update.update(tool_call_chunks=[], tool_calls=[], invalid_tool_calls=[])
+            info = {**(info or {}), **_STOP}
+        return ChatGenerationChunk(message=message.model_copy(update=update), generation_info=info)
+
+    def finish(self) -> ChatGenerationChunk | None:
+        """Return a chunk with the text that still waits when the stream has ended, or None."""
+        rest = self._cutter.finish()
+        if not rest and not self.found:
+            return None
+        content: Any = rest if self._block is None else [{**self._block, "text": rest}]
+        info = dict(_STOP) if self.found else None
+        return ChatGenerationChunk(message=AIMessageChunk(content=content), generation_info=info)
+
+    def _feed_text(self, chunk: ChatGenerationChunk, text: str) -> str:
+        passed = self._cutter.feed(text)
+        if not self.found and (chunk.generation_info or {}).get("finish_reason"):
+            passed += self._cutter.finish()
+        return passed
+
+    def _feed_blocks(self, message: AIMessageChunk) -> list[Any]:
+        passed: list[Any] = []
+        for block in message.content:
+            text = _text(block)
+            if not isinstance(block, dict) or self._other(block):
+                passed.extend(self._end_block())
+            if not self.found and isinstance(block, dict) and text is not None:
+                self._block = {key: block[key] for key in ("type", "index") if key in block}
+                passed.append({**block, "text": self._cutter.feed(text)} if "text" in block else block)
+            elif not self.found:
+                passed.append(block)
+            if self.found:
+                return passed
+        if message.response_metadata.get("status"):
+            passed.extend(self._end_block())
+        return passed
+
+    def _other(self, block: dict[str, Any]) -> bool:
+        known = self._block
+        return known is not None and (block.get("type"), block.get("index")) != (
+            known.get("type"),
+            known.get("index"),
+        )
+
+    def _end_block(self) -> list[Any]:
+        """Bring on the end of the block that was being written; the next block's text is another text."""
+        rest, block = self._cutter.finish(), self._block
+        self._block = None
+        if not self.found:
+            self._cutter = StopCutter(self._stops)
+        return [{**block, "text": rest}] if rest and block is not None else []
+
+
+def cut_stream(chunks: Iterable[ChatGenerationChunk], stops: Any) -> Iterator[ChatGenerationChunk]:
+    """Yield a stream's chunks until the first stop sequence."""
+    cut = StreamCut(stops)
+    for chunk in chunks:
+        yield cut.feed(chunk)
+        if cut.found:
+            return
+    rest = cut.finish()
+    if rest is not None:
+        yield rest
+
+
+def whole_chunk(result: ChatResult) -> ChatGenerationChunk:
+    """Return a whole answer as the one chunk of a stream."""
+    generation = result.generations[0]
+    fields = generation.message.model_dump(exclude={"type"})
+    return ChatGenerationChunk(
+        message=AIMessageChunk(**fields), generation_info=generation.generation_info or None
+    )
+
+
+def _text(block: Any) -> str | None:
+    if isinstance(block, str):
+        return block
+    if isinstance(block, dict) and block.get("type") in ("text", "output_text"):
+        return str(block.get("text") or "")
+    return None
+
+
+def _call_id(block: Any) -> Any:
+    return (block.get("call_id") or block.get("id")) if isinstance(block, dict) else None
