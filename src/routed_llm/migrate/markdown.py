@@ -6,7 +6,7 @@ import re
 
 from routed_llm.migrate.views import Pieces, masked
 
-__all__ = ["python_blocks"]
+__all__ = ["fences", "python_blocks"]
 
 _FENCE = re.compile(
     r"^(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?P<language>python3?|py)\b[^\n]*\n(?P<code>.*?)^(?P=mark)[ \t]*$",
@@ -14,12 +14,12 @@ _FENCE = re.compile(
 )
 
 
-def python_blocks(text: str) -> tuple[Pieces, list[tuple[int, int]]]:
-    """Return the Python blocks of a Markdown text and the spans they take in it."""
-    parts, spans = [], []
-    for match in _FENCE.finditer(text):
-        python = masked(match["code"])
-        if python is not None:
-            parts.append((python, match.start("code")))
-            spans.append(match.span("code"))
-    return Pieces(parts), spans
+def fences(text: str) -> list[tuple[int, int]]:
+    """Return where the Python blocks of a Markdown text stand."""
+    return [match.span("code") for match in _FENCE.finditer(text)]
+
+
+def python_blocks(text: str) -> Pieces:
+    """Return the Python blocks of a Markdown text, those that parse."""
+    found = ((masked(text[start:end]), start) for start, end in fences(text))
+    return Pieces([(python, start) for python, start in found if python is not None])

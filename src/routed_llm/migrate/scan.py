@@ -12,7 +12,7 @@ from routed_llm.migrate.effects import Effects
 from routed_llm.migrate.files import decode, encode
 from routed_llm.migrate.found import Edit, FileFindings, Kind, Occurrence, Options, Site
 from routed_llm.migrate.ids import Hit, RetiringIds
-from routed_llm.migrate.markdown import python_blocks
+from routed_llm.migrate.markdown import fences, python_blocks
 from routed_llm.migrate.notebook import Notebook
 from routed_llm.migrate.python.contexts import of_word
 from routed_llm.migrate.python.reading import PythonFindings, read
@@ -100,6 +100,10 @@ class Scanner:
 
     def _scan_text(self, text: str, path: str, write: Callable[[str], bytes]) -> FileFindings:
         suffix = PurePosixPath(path).suffix.lower()
+        if suffix in _MARKDOWN and not self._options.docs:
+            return self._held(text, path, fences(text), _EXAMPLE)
+        if suffix in (*_PYTHON, ".ipynb") and is_test(path) and not self._options.tests:
+            return self._held(text, path, [(0, len(text))], _TEST)
         try:
             if suffix in _PYTHON:
                 return self._python(Plain(text), text, path, write, others=None)
@@ -107,8 +111,7 @@ class Scanner:
                 notebook = Notebook(text)
                 return self._python(notebook, text, path, write, others=notebook.kind_at)
             if suffix in _MARKDOWN:
-                blocks, _ = python_blocks(text)
-                return self._python(blocks, text, path, write, others=lambda _: "markdown")
+                return self._python(python_blocks(text), text, path, write, others=lambda _: "markdown")
         except (ValueError, RecursionError) as error:
             return self._unparsed(text, path, str(error))
         return self._text(text, path)
@@ -122,12 +125,6 @@ class Scanner:
         *,
         others: Callable[[int], str] | None,
     ) -> FileFindings:
-        suffix = PurePosixPath(path).suffix.lower()
-        hold = None
-        if suffix in _MARKDOWN and not self._options.docs:
-            hold = _EXAMPLE
-        elif is_test(path) and not self._options.tests:
-            hold = _TEST
         found = (
             read(
                 view.text,
@@ -136,7 +133,6 @@ class Scanner:
                 path=path,
                 effect=self._effects,
                 known=self._known,
-                hold=hold,
             )
             if view.text
             else PythonFindings()
@@ -168,6 +164,15 @@ class Scanner:
             wants=tuple(dict.fromkeys(found.wants)),
             baselines=tuple(dict.fromkeys(found.baselines)),
         )
+
+    def _held(self, text: str, path: str, spans: list[tuple[int, int]], why: str) -> FileFindings:
+        """Account for a file of which nothing is rewritten; to parse it would change nothing."""
+        found = []
+        for hit in self._ids.find(text):
+            inside = any(start <= hit.start < end for start, end in spans)
+            verdict = of_word(hit) or (Kind.KEEP, why if inside else "it stands in a text")
+            found.append(self._occurrence(text, path, hit.start, hit, *verdict, None))
+        return FileFindings(path=path, occurrences=tuple(found))
 
     def _rewritten(self, view: View, text: str, found: PythonFindings) -> tuple[str | None, str | None]:
         """Return the new text, or why the edits cannot be made."""

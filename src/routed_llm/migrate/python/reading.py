@@ -76,7 +76,6 @@ def read(
     path: str,
     effect: Effect,
     known: Mapping[str, str],
-    hold: str | None = None,
 ) -> PythonFindings:
     """Read a Python text.
 
@@ -87,12 +86,11 @@ def read(
         path: the file it stands in.
         effect: works out what routing does at a site.
         known: values of names of other modules.
-        hold: why nothing in this text is rewritten (a test, an example), or None.
 
     Raises:
         ValueError: when the text is not Python.
     """
-    return _Reader(Tree(text), ids, options, path, effect, known, hold).run()
+    return _Reader(Tree(text), ids, options, path, effect, known).run()
 
 
 class _Reader:
@@ -104,18 +102,17 @@ class _Reader:
         path: str,
         effect: Effect,
         known: Mapping[str, str],
-        hold: str | None,
     ) -> None:
         self.tree, self.ids, self.options, self.path = tree, ids, options, path
-        self.effect, self.known, self.hold = effect, known, hold
+        self.effect, self.known = effect, known
         self.found = PythonFindings()
         self.by_offset: dict[int, tuple[Kind, str, str | None]] = {}
         self.wanted: list[Wanted] = []
         self.swapped: list[cst.BaseExpression] = []
 
     def run(self) -> PythonFindings:
-        # Where nothing is rewritten, the scopes that the rules ask for are not worth their time.
-        wanted = self.hold is None and _SETTERS.search(self.tree.text)
+        # Where no rule can apply, the scopes that they ask for are not worth their time.
+        wanted = _SETTERS.search(self.tree.text)
         nodes: list[cst.Call | cst.ClassDef] = [*self.tree.nodes.calls, *self.tree.nodes.classes]
         for node in nodes if wanted else ():
             self._routed(node)
@@ -320,8 +317,6 @@ class _Reader:
         kind, why = contexts.of_string(self.tree, string[2], hit)
         if kind is Kind.REPORT and self.tree.kept(hit.start, hit.end):
             return Judged(hit, Kind.KEEP, "a comment says `routed: keep`")
-        if kind is Kind.REPORT and self.hold is not None:
-            return Judged(hit, Kind.KEEP, self.hold)
         return Judged(hit, kind, why)
 
 
