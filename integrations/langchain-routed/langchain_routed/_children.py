@@ -13,6 +13,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
+from openai import AsyncOpenAI, OpenAI
 from pydantic import PrivateAttr
 from typing_extensions import override
 
@@ -117,6 +118,7 @@ class Children:
 
     def _make(self, call: Call) -> Child:
         fields: dict[str, Any] = {name: getattr(self.owner, name) for name in _SHARED}
+        fields.update(_once(fields))
         if call.base_url is not None:
             fields.update(_moved(fields, call.base_url))
         # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
@@ -135,6 +137,18 @@ def _key(value: Any) -> Any:
         return value
     # A child keeps what it was made with, so the id of it cannot come back as another object's.
     return id(value)
+
+
+def _once(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return clients on the same connections that send each request once: retrying is for recovery."""
+    once: dict[str, Any] = {"max_retries": 0}
+    for root, part in (("root_client", "client"), ("root_async_client", "async_client")):
+        client = fields[root]
+        # A stand-in that a test or a user put there has its own ways.
+        if isinstance(client, (OpenAI, AsyncOpenAI)) and fields[part] is client.chat.completions:
+            once[root] = client.with_options(max_retries=0)
+            once[part] = once[root].chat.completions
+    return once
 
 
 def _moved(fields: dict[str, Any], base_url: str) -> dict[str, Any]:

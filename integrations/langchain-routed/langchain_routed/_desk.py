@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from langchain_openai import ChatOpenAI
 from langchain_routed._children import Children
 from langchain_routed._plan import Plan
 from langchain_routed._reading import merge, previous_of, state_owner, tell_messages, tell_parameters, to_send
+from langchain_routed._recover import Recovery
 from routed_llm import (
     Call,
     CatalogError,
@@ -236,6 +237,7 @@ class Desk:
             cut=_cut_at(asked.parameters, call),
             plain=asked.plain and call.endpoint == "responses",
             known=self.known,
+            recovery=partial(Recovery, self, asked, decision),
             added=_keep_reasoning(sent, call.endpoint, call.effort),
         )
 

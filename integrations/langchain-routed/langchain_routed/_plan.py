@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
-from contextlib import aclosing, closing
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +13,11 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
-from langchain_routed import _answers
+from langchain_routed import _answers, _calls
 from langchain_routed._children import PLAN, Child
 from langchain_routed._cut import StreamCut, cut_result, cut_stream, whole_chunk
 from langchain_routed._history import Known, fit
+from langchain_routed._recover import Gate, Recovery, unfinished
 from routed_llm import Decision, Router
 
 __all__ = ["Plan"]
@@ -22,7 +25,7 @@ __all__ = ["Plan"]
 
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """One decided call.
+    """One decided call; when it fails and another model takes over, the same plan becomes that one's.
 
     Attributes:
         decision: the Decision; something was chosen.
@@ -34,6 +37,7 @@ class Plan:
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
         known: a function from a model's name to its catalog id.
         added: what the adapter added to the call, as the record's ``changes`` show it.
+        recovery: begins to keep the failures of the call.
         begun: set when the request is sent; an answer from the cache never sets it.
     """
 
@@ -45,6 +49,7 @@ class Plan:
     cut: Any = None
     plain: bool
     known: Known
+    recovery: Callable[[], Recovery]
     added: tuple[dict[str, Any], ...] = ()
     begun: bool = field(default=False)
 
@@ -68,82 +73,146 @@ class Plan:
         """Return the record to attach: what the router wrote, and what the adapter added."""
         return {**settled, "changes": [*settled["changes"], *self.added]} if self.added else settled
 
+    def take(self, other: Plan) -> None:
+        """Become another plan for the same call: the first one failed."""
+        for name in _MOVED:
+            setattr(self, name, getattr(other, name))
+
     def generate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
-        """Make the call and complete its answer."""
-        self.begun, run = True, self.router.begin(self.decision)
-        try:
-            result = self.child._generate(
-                self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
-            )
-        except BaseException:
-            run.cancel()
-            raise
-        return self._finished(result, run)
+        """Make the call and complete its answer, as often as recovery finds worth it."""
+        recovery = self.recovery()
+        while True:
+            try:
+                run = self._begin()
+                with _cancelling(run):
+                    result = self.child._generate(
+                        self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
+                    )
+            except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                delay = recovery.after(self, error)
+            else:
+                return self._finished(result, run, recovery)
+            time.sleep(delay)
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
-        """Make the call and complete its answer."""
-        self.begun, run = True, self.router.begin(self.decision)
-        try:
-            result = await self.child._agenerate(
-                self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
-            )
-        except BaseException:
-            run.cancel()
-            raise
-        return self._finished(result, run)
+        """Make the call and complete its answer, as often as recovery finds worth it."""
+        recovery = self.recovery()
+        while True:
+            try:
+                run = self._begin()
+                with _cancelling(run):
+                    result = await self.child._agenerate(
+                        self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
+                    )
+            except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                delay = recovery.after(self, error)
+            else:
+                return self._finished(result, run, recovery)
+            await asyncio.sleep(delay)
 
-    def _finished(self, result: ChatResult, run: Any) -> ChatResult:
+    def _begin(self) -> Any:
+        self.begun = True
+        return self.router.begin(self.decision)
+
+    def _finished(self, result: ChatResult, run: Any, recovery: Recovery) -> ChatResult:
+        recovery.attempts.answered()
         settled = run.settle(_answers.usage_of_result(result), served=_answers.served_by(result))
         if self.cut is not None:
             result = cut_result(result, self.cut)
         if self.plain:
             result = _answers.plain_result(result)
-        return _answers.attach(result, self.record(settled))
+        return _answers.attach(result, recovery.attempts.record(self.record(settled)))
 
     def stream(
         self, messages: list[BaseMessage], run_manager: Any, keywords: dict[str, Any]
     ) -> Iterator[ChatGenerationChunk]:
-        """Make the call and pass its chunks on; the last one has the record."""
-        self.begun, run = True, self.router.begin(self.decision)
-        reader, settled = _answers.StreamReader(plain=self.plain), False
+        """Make the call and pass its chunks on; the last one has the record.
+
+        Until the first token another model may answer; what one has said is never said again.
+        """
+        recovery = self.recovery()
+        while True:
+            gate = Gate()
+            try:
+                for ready in self._stream(messages, keywords, gate, recovery):
+                    if run_manager is not None:
+                        run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
+                    yield ready
+            except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                delay = recovery.after(self, error, started=gate.open)
+            else:
+                return
+            time.sleep(delay)
+
+    def _stream(
+        self, messages: list[BaseMessage], keywords: dict[str, Any], gate: Gate, recovery: Recovery
+    ) -> Iterator[ChatGenerationChunk]:
+        """Make one attempt at a stream."""
+        run, reader, settled = self._begin(), _answers.StreamReader(plain=self.plain), False
         try:
-            with closing(self._chunks(messages, keywords)) as chunks:
+            with closing(self._chunks(messages, _calls.stream_keywords(self, keywords))) as chunks:
                 for chunk in chunks:
+                    gate.note(chunk)
                     for ready in reader.feed(chunk):
-                        if run_manager is not None:
-                            run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
-                        yield ready
-            last, settled = self._last(reader, run), True
-            if run_manager is not None:
-                run_manager.on_llm_new_token(last.text, chunk=last)
+                        yield from gate.pass_on(ready)
+            self._check(gate)
+            yield from gate.release()
+            last, settled = self._last(reader, run, recovery), True
             yield last
         finally:
             if not settled:
-                _abandon(reader, run)
+                _abandon(reader, run, gate)
 
     async def astream(
         self, messages: list[BaseMessage], run_manager: Any, keywords: dict[str, Any]
     ) -> AsyncIterator[ChatGenerationChunk]:
-        """Make the call and pass its chunks on; the last one has the record."""
-        self.begun, run = True, self.router.begin(self.decision)
-        reader, settled = _answers.StreamReader(plain=self.plain), False
-        try:
-            async with aclosing(self._achunks(messages, keywords)) as chunks:
-                async for chunk in chunks:
-                    for ready in reader.feed(chunk):
+        """Make the call and pass its chunks on, as :meth:`stream` does."""
+        recovery = self.recovery()
+        while True:
+            gate = Gate()
+            try:
+                async with aclosing(self._astream(messages, keywords, gate, recovery)) as attempt:
+                    async for ready in attempt:
                         if run_manager is not None:
                             await run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
                         yield ready
-            last, settled = self._last(reader, run), True
-            if run_manager is not None:
-                await run_manager.on_llm_new_token(last.text, chunk=last)
+            except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                delay = recovery.after(self, error, started=gate.open)
+            else:
+                return
+            await asyncio.sleep(delay)
+
+    async def _astream(
+        self, messages: list[BaseMessage], keywords: dict[str, Any], gate: Gate, recovery: Recovery
+    ) -> AsyncGenerator[ChatGenerationChunk]:
+        """Make one attempt at a stream."""
+        run, reader, settled = self._begin(), _answers.StreamReader(plain=self.plain), False
+        try:
+            source = self._achunks(messages, _calls.stream_keywords(self, keywords))
+            async with aclosing(source) as chunks:
+                async for chunk in chunks:
+                    gate.note(chunk)
+                    for ready in reader.feed(chunk):
+                        for passed in gate.pass_on(ready):
+                            yield passed
+            self._check(gate)
+            for passed in gate.release():
+                yield passed
+            last, settled = self._last(reader, run, recovery), True
             yield last
         finally:
             if not settled:
-                _abandon(reader, run)
+                _abandon(reader, run, gate)
 
-    def _last(self, reader: _answers.StreamReader, run: Any) -> ChatGenerationChunk:
-        last = reader.finish(self.record(run.settle(reader.usage, served=reader.served)))
+    def _check(self, gate: Gate) -> None:
+        broken = unfinished(gate) if isinstance(self.child, Child) else None
+        if broken is not None:
+            raise broken
+
+    def _last(self, reader: _answers.StreamReader, run: Any, recovery: Recovery) -> ChatGenerationChunk:
+        recovery.attempts.answered()
+        settled = run.settle(reader.usage, served=reader.served)
+        last = reader.finish(recovery.attempts.record(self.record(settled)))
         if reader.served is None:
             # A stream that was cut never came to the chunk that names the model.
             last.message.response_metadata.setdefault("model_name", self.model)
@@ -192,14 +261,27 @@ class Plan:
             yield rest
 
 
+_MOVED = ("decision", "child", "sent", "stop", "cut", "plain", "added")
+
+
+@contextmanager
+def _cancelling(run: Any) -> Iterator[None]:
+    """Release what was reserved when the request fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        run.cancel()
+        raise
+
+
 def _logprobs(chunk: ChatGenerationChunk) -> dict[str, Any]:
     logprobs = (chunk.generation_info or {}).get("logprobs")
     return {} if logprobs is None else {"logprobs": logprobs}
 
 
-def _abandon(reader: _answers.StreamReader, run: Any) -> None:
-    # What had begun to arrive is billed by the provider, however it ended.
-    if reader.started:
+def _abandon(reader: _answers.StreamReader, run: Any, gate: Gate) -> None:
+    # Tokens that had begun to arrive are billed by the provider, however the stream ended.
+    if gate.open or reader.usage is not None:
         run.settle(reader.usage, served=reader.served)
     else:
         run.cancel()

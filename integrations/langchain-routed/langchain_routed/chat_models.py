@@ -337,7 +337,7 @@ class RoutedChatModel(ChatOpenAI):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         plan = kwargs.get(PLAN) or self._plan(messages, stop, kwargs, stream=True)
-        yield from plan.stream(messages, run_manager, _calls.stream_keywords(plan, kwargs))
+        yield from plan.stream(messages, run_manager, kwargs)
 
     @override
     async def _astream(
@@ -348,9 +348,7 @@ class RoutedChatModel(ChatOpenAI):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         plan = kwargs.get(PLAN) or await self._aplan(messages, stop, kwargs, stream=True)
-        async with _calls.closing(
-            plan.astream(messages, run_manager, _calls.stream_keywords(plan, kwargs))
-        ) as chunks:
+        async with _calls.closing(plan.astream(messages, run_manager, kwargs)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

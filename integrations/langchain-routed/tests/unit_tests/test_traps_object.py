@@ -178,7 +178,8 @@ def test_25_a_proxy_is_in_the_shared_clients(make, monkeypatch: pytest.MonkeyPat
     with pytest.raises(Exception, match="Connection error"):
         llm.invoke("Hi")
     (child,) = llm._at_desk().children._made.values()
-    assert child.root_client is llm.root_client
+    assert child.root_client._client is llm.root_client._client
+    assert child.root_client.max_retries == 0
     assert child.openai_proxy is None
 
 
@@ -208,7 +209,7 @@ def test_27_a_factory_needs_no_openai_key(monkeypatch: pytest.MonkeyPatch) -> No
             max_retries=0,
         )
 
-    llm = RoutedChatModel(factory=factory)
+    llm = RoutedChatModel(factory=factory, max_retries=0)
     with pytest.raises(Exception, match="Connection error"):
         llm.invoke("Hi")
     (child,) = llm._at_desk().children._made.values()

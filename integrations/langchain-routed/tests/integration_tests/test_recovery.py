@@ -1,0 +1,253 @@
+"""Every fault of the provider, met by every way to call: what the caller gets, and at the price of what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import openai
+import pytest
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_routed import RoutedChatModel
+from pydantic import BaseModel
+
+from routed_llm import Attempt, IncompleteStream, Router
+from routed_llm.simulator import Simulator
+
+SAID = "one two three four five six seven eight"
+ASK = f'Say "{SAID}"'
+
+
+# langchain-openai's connections belong to the loop that opened them, and are shared by all models.
+LOOP = asyncio.new_event_loop()
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+async def _all(chunks: Any) -> list[AIMessageChunk]:
+    return [chunk async for chunk in chunks]
+
+
+def _merged(chunks: list[AIMessageChunk]) -> AIMessageChunk:
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    return whole
+
+
+WAYS: dict[str, Callable[[RoutedChatModel], Any]] = {
+    "invoke": lambda llm: llm.invoke(ASK),
+    "ainvoke": lambda llm: LOOP.run_until_complete(llm.ainvoke(ASK)),
+    "stream": lambda llm: _merged(list(llm.stream(ASK))),
+    "astream": lambda llm: _merged(LOOP.run_until_complete(_all(llm.astream(ASK)))),
+    "tools": lambda llm: llm.bind_tools([add]).invoke(ASK),
+    "stream tools": lambda llm: _merged(list(llm.bind_tools([add], tool_choice="any").stream("Add 1 and 2"))),
+    "structured": lambda llm: llm.with_structured_output(City, include_raw=True).invoke("A city")["raw"],
+}
+STREAMS = {"stream", "astream", "stream tools"}
+
+RATE, SERVER = openai.RateLimitError, openai.InternalServerError
+BROKEN = (openai.APIConnectionError, *(  # openai 2 lets its HTTP client's own errors through
+    [__import__("httpx").TransportError] if openai.__version__.startswith("2.") else []
+))  # fmt: skip
+
+# fault, what the first model's failure leads to, requests for it, the error when all fail, requests for that
+MATRIX = [
+    ("429;seconds=0.05", "same", 2, RATE, 3),
+    ("429;seconds=3", "other", 2, RATE, 3),
+    ("429_no_headers;seconds=0.05", "same", 2, RATE, 3),
+    ("tpm_too_large", "other", 2, RATE, 3),
+    ("insufficient_quota", "error", 1, RATE, 1),
+    ("500", "other", 2, SERVER, 3),
+    ("502_html", "other", 2, SERVER, 3),
+    ("503", "other", 2, SERVER, 3),
+    ("hang;seconds=3", "other", 2, openai.APITimeoutError, 3),
+    ("cut;after_chunks=0", "same", 2, BROKEN, 3),
+    ("slow_first_token;seconds=0.05", "answer", 1, None, 1),
+    ("slow_chunks;seconds=0.01", "answer", 1, None, 1),
+    ("stall;seconds=0.05", "answer", 1, None, 1),
+]
+STREAM_MATRIX = [
+    ("sse_error;after_chunks=0", "other", 2, openai.APIError, 3),
+    ("truncate;after_chunks=0", "other", 2, IncompleteStream, 3),
+    ("sse_error;after_chunks=1", "other", 2, openai.APIError, 3),
+    ("truncate;after_chunks=1", "other", 2, IncompleteStream, 3),
+    ("cut;after_chunks=1", "same", 2, BROKEN, 3),
+]
+CASES = [(way, *row) for row in MATRIX for way in WAYS] + [
+    (way, *row) for row in STREAM_MATRIX for way in sorted(STREAMS)
+]
+
+
+@pytest.fixture
+def own() -> Router:
+    """A router that knows of no failure yet."""
+    from datetime import date
+
+    return Router(clock=lambda: date(2026, 11, 22))
+
+
+@pytest.fixture
+def llm(sim: Simulator, own: Router, request: pytest.FixtureRequest) -> RoutedChatModel:
+    """A routed model with the default number of retries, and patience where nothing hangs."""
+    return RoutedChatModel(base_url=sim.url, router=own, timeout=1.5 if "hang" in request.node.name else 20)
+
+
+def first_model(sim: Simulator, llm: RoutedChatModel, way: str) -> str:
+    """Return the model that answers a way of calling when nothing fails."""
+    WAYS[way](llm)
+    model = sim.journal[0].model
+    assert len(sim.journal) == 1
+    sim.reset()
+    return model
+
+
+@pytest.mark.parametrize(("way", "fault", "outcome", "sent", "_error", "_most"), CASES)
+def test_the_first_model_fails(
+    sim: Simulator,
+    llm: RoutedChatModel,
+    way: str,
+    fault: str,
+    outcome: str,
+    sent: int,
+    _error: Any,
+    _most: int,
+) -> None:
+    """One model's failure costs one request more, and no token is said twice or lost."""
+    first = first_model(sim, llm, way)
+    once = ";times=1" if outcome == "same" else ";times=0"
+    sim.faults.add(f"{fault};model={first}{once}")
+    if outcome == "error":
+        with pytest.raises(_error):
+            WAYS[way](llm)
+        assert len(sim.journal) == sent
+        return
+    answer: AIMessage = WAYS[way](llm)
+    assert [entry.model for entry in sim.journal].count(first) == (2 if outcome == "same" else 1)
+    assert len(sim.journal) == sent
+    assert sim.refused == []
+    if way in ("invoke", "ainvoke", "stream", "astream"):
+        assert answer.text == SAID
+    record = answer.response_metadata["routing"]
+    assert len(record["attempts"]) == sent - 1
+    assert (record["model"] == first) == (outcome != "other")
+    assert record["served"].startswith(sim.journal[-1].model)
+
+
+@pytest.mark.parametrize(("way", "fault", "_outcome", "_sent", "error", "most"), CASES)
+def test_all_models_fail(
+    sim: Simulator,
+    llm: RoutedChatModel,
+    way: str,
+    fault: str,
+    _outcome: str,
+    _sent: int,
+    error: Any,
+    most: int,
+) -> None:
+    """When nothing helps, the first error is raised after as many requests as the SDK would send, at most."""
+    first_model(sim, llm, way)
+    wait = fault.replace("seconds=3", "seconds=0.2") if fault.startswith("429") else fault
+    sim.faults.add(f"{wait};times=0")
+    if error is None:
+        WAYS[way](llm)
+    else:
+        with pytest.raises(error) as info:
+            WAYS[way](llm)
+        attempts: tuple[Attempt, ...] = info.value.attempts
+        assert len(attempts) == most
+        assert "routed-llm tried" in info.value.__notes__[-1]
+    assert len(sim.journal) == most
+    assert all(entry.retry == 0 for entry in sim.journal)
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+@pytest.mark.parametrize(
+    ("fault", "error"), [("sse_error", openai.APIError), ("cut", BROKEN), ("truncate", IncompleteStream)]
+)
+def test_after_the_first_token(
+    sim: Simulator, llm: RoutedChatModel, way: str, fault: str, error: Any
+) -> None:
+    """A stream that dies after its first token raises; what came is the beginning of the answer, once."""
+    first_model(sim, llm, way)
+    sim.faults.add(f"{fault};after_chunks=7")
+    got: list[AIMessageChunk] = []
+
+    async def read() -> None:
+        async for chunk in llm.astream(ASK):
+            got.append(chunk)  # noqa: PERF401  what came before the error counts
+
+    def work() -> None:
+        if way == "astream":
+            LOOP.run_until_complete(read())
+        else:
+            for chunk in llm.stream(ASK):
+                got.append(chunk)  # noqa: PERF402  what came before the error counts
+
+    with pytest.raises(error) as info:
+        work()
+    said = "".join(chunk.text for chunk in got)
+    assert said
+    assert SAID.startswith(said)
+    assert len(sim.journal) == 1
+    assert info.value.attempts[0].error.started
+    if fault == "truncate":
+        assert info.value.received == said
+
+
+@pytest.mark.parametrize("retries", [0, 1, 4])
+def test_max_retries_is_the_limit(sim: Simulator, own: Router, retries: int) -> None:
+    """The user's own max_retries says how many requests there may be besides the first, in all."""
+    llm = RoutedChatModel(base_url=sim.url, router=own, max_retries=retries)
+    sim.faults.add(kind="500", times=0)
+    with pytest.raises(SERVER):
+        llm.invoke(ASK)
+    assert len(sim.journal) == retries + 1
+
+
+def test_other_callers_learn(sim: Simulator, llm: RoutedChatModel) -> None:
+    """A model that asks to be left alone for long is left alone by the next call, too."""
+    first = first_model(sim, llm, "invoke")
+    sim.faults.add(f"429;seconds=30;model={first};times=0")
+    llm.invoke(ASK)
+    llm.invoke(ASK)
+    assert [entry.model == first for entry in sim.journal] == [True, False, False]
+
+
+def test_frameworks_fallbacks_and_retries_still_work(sim: Simulator, own: Router) -> None:
+    """LangChain's with_retry and with_fallbacks see the provider's error as they would ChatOpenAI's."""
+    llm = RoutedChatModel(base_url=sim.url, router=own, max_retries=0)
+    sim.faults.add(kind="500", times=1)
+    again = llm.with_retry(
+        retry_if_exception_type=(SERVER,), stop_after_attempt=2, wait_exponential_jitter=False
+    )
+    assert again.invoke(ASK).text == SAID
+    sim.reset()
+    sim.faults.add(kind="insufficient_quota", times=1)
+    assert llm.with_fallbacks([llm], exceptions_to_handle=(RATE,)).invoke(ASK).text == SAID
+    assert len(sim.journal) == 2
+
+
+def test_mistakes_of_a_callback_pass_through(sim: Simulator, llm: RoutedChatModel) -> None:
+    """What a callback raises is not the provider's failure: it passes through, and nothing is sent again."""
+    from langchain_core.callbacks import BaseCallbackHandler
+
+    class Clumsy(BaseCallbackHandler):
+        raise_error = True
+
+        def on_llm_new_token(self, token: str, **kwargs: Any) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(llm.stream(ASK, config={"callbacks": [Clumsy()]}))
+    assert len(sim.journal) == 1
