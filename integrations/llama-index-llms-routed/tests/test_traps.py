@@ -382,7 +382,7 @@ def test_t10_a_stream_that_nobody_reads_reserves_nothing(make, sim, books) -> No
 @pytest.mark.parametrize("policy", [CHAT, RESPONSES], ids=["chat", "responses"])
 def test_t10_a_stream_that_breaks_off_is_settled(make, sim, books, policy) -> None:
     """An error in the middle of an answer is the consumer's, and what was used is booked as unknown."""
-    sim.faults.add("sse_error")
+    sim.faults.add("sse_error;after_chunks=8")
     tools = [ADD.metadata.to_openai_tool()]
     with pytest.raises(openai.APIError):
         list(make(router=books, policy=policy).stream_chat(user("Count in 40 words."), tools=tools))
@@ -411,7 +411,7 @@ def test_t11_retries_do_not_multiply(make, sim, policy, stream) -> None:
     tools = [ADD.metadata.to_openai_tool()]
     with pytest.raises(openai.RateLimitError):
         list(llm.stream_chat(user(), tools=tools)) if stream else llm.chat(user(), tools=tools)
-    assert [entry.retry for entry in sim.journal] == [0, 1, 2]
+    assert [entry.retry for entry in sim.journal] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("reuse", [True, False], ids=["reused", "not reused"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -33,7 +33,7 @@ from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
 from typing_extensions import override
 
-from routed_llm import Catalog, Decision, Policy, Request, Router
+from routed_llm import Attempts, Catalog, Decision, Limits, Policy, Request, Router
 
 __all__ = ["RoutedLLM"]
 
@@ -160,56 +160,70 @@ class RoutedLLM(CarefulOpenAI):
 
     @override
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        call = self._route(messages, kwargs)
-        with call.sending():
-            answer: ChatResponse = call.delegate.chat(call.messages, **call.kwargs)
-        return call.finished(answer)
+        def send(call: RoutedCall) -> ChatResponse:
+            return cast(ChatResponse, call.delegate.chat(call.messages, **call.kwargs))
+
+        return self._route(messages, kwargs).ask(send)
 
     @override
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        call = self._route([ChatMessage(prompt)], kwargs)
-        with call.sending():
-            answer: CompletionResponse = call.delegate.complete(prompt, formatted=formatted, **call.kwargs)
-        return call.finished(answer)
+        def send(call: RoutedCall) -> CompletionResponse:
+            return cast(
+                CompletionResponse, call.delegate.complete(prompt, formatted=formatted, **call.kwargs)
+            )
+
+        return self._route([ChatMessage(prompt)], kwargs).ask(send)
 
     @override
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        def send(call: RoutedCall) -> ChatResponseGen:
+            return cast(ChatResponseGen, call.delegate.stream_chat(call.messages, **call.kwargs))
+
         call = self._route(messages, kwargs, stream=True)
-        return call.follow(call.delegate.stream_chat(call.messages, **call.kwargs))
+        return call.pour(send(call), send)
 
     @override
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        def send(call: RoutedCall) -> CompletionResponseGen:
+            chunks = call.delegate.stream_complete(prompt, formatted=formatted, **call.kwargs)
+            return cast(CompletionResponseGen, chunks)
+
         call = self._route([ChatMessage(prompt)], kwargs, stream=True)
-        return call.follow(call.delegate.stream_complete(prompt, formatted=formatted, **call.kwargs))
+        return call.pour(send(call), send)
 
     @override
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        call = await self._aroute(messages, kwargs)
-        async with call.asending():
-            answer: ChatResponse = await call.delegate.achat(call.messages, **call.kwargs)
-        return await call.afinished(answer)
+        async def send(call: RoutedCall) -> ChatResponse:
+            return cast(ChatResponse, await call.delegate.achat(call.messages, **call.kwargs))
+
+        return await (await self._aroute(messages, kwargs)).aask(send)
 
     @override
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        call = await self._aroute([ChatMessage(prompt)], kwargs)
-        async with call.asending():
-            answer: CompletionResponse = await call.delegate.acomplete(
-                prompt, formatted=formatted, **call.kwargs
-            )
-        return await call.afinished(answer)
+        async def send(call: RoutedCall) -> CompletionResponse:
+            answer = await call.delegate.acomplete(prompt, formatted=formatted, **call.kwargs)
+            return cast(CompletionResponse, answer)
+
+        return await (await self._aroute([ChatMessage(prompt)], kwargs)).aask(send)
 
     @override
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        async def send(call: RoutedCall) -> ChatResponseAsyncGen:
+            return cast(ChatResponseAsyncGen, await call.delegate.astream_chat(call.messages, **call.kwargs))
+
         call = await self._aroute(messages, kwargs, stream=True)
-        return call.afollow(await call.delegate.astream_chat(call.messages, **call.kwargs))
+        return call.apour(await send(call), send)
 
     @override
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
+        async def send(call: RoutedCall) -> CompletionResponseAsyncGen:
+            chunks = await call.delegate.astream_complete(prompt, formatted=formatted, **call.kwargs)
+            return cast(CompletionResponseAsyncGen, chunks)
+
         call = await self._aroute([ChatMessage(prompt)], kwargs, stream=True)
-        chunks = await call.delegate.astream_complete(prompt, formatted=formatted, **call.kwargs)
-        return call.afollow(chunks)
+        return call.apour(await send(call), send)
 
     # ----- routing
 
@@ -240,32 +254,32 @@ class RoutedLLM(CarefulOpenAI):
     def _route(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> RoutedCall:
-        given = self._given(kwargs)
+        given, policy = self._given(kwargs), self._policy(kwargs.get("routing"))
         router, request = self._router(), self._read(messages, given, stream=stream)
-        decision = router.decide(request, policy=self._policy(kwargs.get("routing")))
-        return self._call(
-            router,
-            decision,
-            messages,
-            given,
-            self._delegate(decision, given, client=self._get_client()),
-            stream,
-        )
+        decision = router.decide(request, policy=policy)
+
+        def take(decided: Decision) -> RoutedCall:
+            delegate = self._delegate(decided, given, client=self._get_client())
+            return self._call(router, decided, messages, given, delegate, stream)
+
+        return take(decision).recovering(self._attempts(request, decision, policy), take)
 
     async def _aroute(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> RoutedCall:
-        given = self._given(kwargs)
+        given, policy = self._given(kwargs), self._policy(kwargs.get("routing"))
         router, request = self._router(), self._read(messages, given, stream=stream)
-        decision = await router.adecide(request, policy=self._policy(kwargs.get("routing")))
-        return self._call(
-            router,
-            decision,
-            messages,
-            given,
-            self._delegate(decision, given, aclient=self._get_aclient()),
-            stream,
-        )
+        decision = await router.adecide(request, policy=policy)
+
+        def take(decided: Decision) -> RoutedCall:
+            delegate = self._delegate(decided, given, aclient=self._get_aclient())
+            return self._call(router, decided, messages, given, delegate, stream)
+
+        return take(decision).recovering(self._attempts(request, decision, policy), take)
+
+    def _attempts(self, request: Request, decision: Decision, policy: Policy) -> Attempts:
+        limits = Limits.from_retries(self.max_retries)
+        return self._router().attempts(request, decision, policy=policy, limits=limits)
 
     def _given(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return parameters(self, kwargs)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+import time
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
 from llama_index.llms.routed.delegates import ChatDelegate, ResponsesDelegate
 from llama_index.llms.routed.events import announce
-from pydantic import BaseModel
+from llama_index.llms.routed.recover import Gate
+from pydantic import BaseModel, ValidationError
 
-from routed_llm import Decision, Previous, Router, Run, Usage
+from routed_llm import Attempts, Decision, IncompleteStream, Previous, Router, Run, Usage
 
 __all__ = ["RoutedCall"]
 
@@ -22,7 +34,7 @@ Remember = Callable[[ChatMessage, Previous, str | None], None]
 
 @dataclass(slots=True, kw_only=True)
 class RoutedCall:
-    """One call that has been decided.
+    """One call that has been decided; when it fails and another model takes over, it becomes that one's.
 
     Attributes:
         router: holds the books.
@@ -42,6 +54,8 @@ class RoutedCall:
     remember: Remember
     routing: dict[str, Any] = field(init=False)
     _run: Run | None = None
+    _attempts: Attempts | None = None
+    _retake: Callable[[Decision], RoutedCall] | None = None
     _seen: _Seen = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,37 +88,141 @@ class RoutedCall:
 
     def finished(self, answer: Answer) -> Answer:
         """Book what a complete answer cost and attach the record to it."""
+        self._answered()
         self._note(answer)
         self._close()
         return answer
 
     async def afinished(self, answer: Answer) -> Answer:
         """Do what :meth:`finished` does, leaving the event loop free while a ledger works."""
+        self._answered()
         self._note(answer)
         await self._aclose()
         return answer
 
-    def follow(self, chunks: Generator[Answer, None, None]) -> Generator[Answer, None, None]:
-        """Pass a stream on; book it when it ends, fails or is abandoned."""
-        self._begun(self.router.begin(self.decision))
+    def recovering(self, attempts: Attempts, retake: Callable[[Decision], RoutedCall]) -> RoutedCall:
+        """Say what keeps the failures of this call, and what makes a call of another decision."""
+        self._attempts, self._retake = attempts, retake
+        return self
+
+    def ask(self, send: Callable[[RoutedCall], Answer]) -> Answer:
+        """Send the call for a whole answer, as often as recovery finds worth it."""
+        while True:
+            try:
+                with self.sending():
+                    answer = send(self)
+            except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                delay = self._after(error)
+            else:
+                return self.finished(answer)
+            time.sleep(delay)
+
+    async def aask(self, send: Callable[[RoutedCall], Awaitable[Answer]]) -> Answer:
+        """Do what :meth:`ask` does, without holding the event loop."""
+        while True:
+            try:
+                async with self.asending():
+                    answer = await send(self)
+            except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                delay = self._after(error)
+            else:
+                return await self.afinished(answer)
+            await asyncio.sleep(delay)
+
+    def pour(
+        self,
+        chunks: Generator[Answer, None, None],
+        send: Callable[[RoutedCall], Generator[Answer, None, None]],
+    ) -> Generator[Answer, None, None]:
+        """Pass a stream on; until its first token another one may take its place."""
+        while True:
+            gate: Gate[Answer] = Gate(may_be_cut=self.kwargs.get("cut_at") is not None)
+            try:
+                yield from self.follow(chunks, gate)
+            except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                delay = self._after(error, started=gate.open)
+            else:
+                return
+            time.sleep(delay)
+            chunks = send(self)
+
+    async def apour(
+        self,
+        chunks: AsyncGenerator[Answer, None],
+        send: Callable[[RoutedCall], Awaitable[AsyncGenerator[Answer, None]]],
+    ) -> AsyncGenerator[Answer, None]:
+        """Pass a stream on; until its first token another one may take its place."""
+        while True:
+            gate: Gate[Answer] = Gate(may_be_cut=self.kwargs.get("cut_at") is not None)
+            try:
+                async with aclosing(self.afollow(chunks, gate)) as attempt:
+                    async for chunk in attempt:
+                        yield chunk
+            except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                delay = self._after(error, started=gate.open)
+            else:
+                return
+            await asyncio.sleep(delay)
+            chunks = await send(self)
+
+    def follow(
+        self, chunks: Generator[Answer, None, None], gate: Gate[Answer]
+    ) -> Generator[Answer, None, None]:
+        """Pass one attempt at a stream on; book it when it ends, fails or is abandoned."""
         try:
+            self._begun(self.router.begin(self.decision))
             for chunk in chunks:
-                yield self._note(chunk)
+                yield from gate.pass_on(self._note(chunk))
+            yield from gate.end()
+            self._answered()
         finally:
             chunks.close()
-            self._close()
+            self._close(begun=gate.open or self._seen.usage is not None)
 
-    async def afollow(self, chunks: AsyncGenerator[Answer, None]) -> AsyncGenerator[Answer, None]:
-        """Pass a stream on; book it when it ends, fails or is abandoned."""
-        self._begun(await self.router.abegin(self.decision))
+    async def afollow(
+        self, chunks: AsyncGenerator[Answer, None], gate: Gate[Answer]
+    ) -> AsyncGenerator[Answer, None]:
+        """Pass one attempt at a stream on; book it when it ends, fails or is abandoned."""
         try:
+            self._begun(await self.router.abegin(self.decision))
             async for chunk in chunks:
-                yield self._note(chunk)
+                for passed in gate.pass_on(self._note(chunk)):
+                    yield passed
+            for passed in gate.end():
+                yield passed
+            self._answered()
         finally:
             try:
                 await chunks.aclose()
             finally:
-                await self._aclose()
+                await self._aclose(begun=gate.open or self._seen.usage is not None)
+
+    def _answered(self) -> None:
+        if self._attempts is not None:
+            self._attempts.answered()
+
+    def _after(self, error: Exception, *, started: bool = False) -> float:
+        """Move on to what is sent next, and return the seconds to wait first.
+
+        Raises:
+            Exception: the call's first error, when nothing that may be done would help.
+        """
+        if self._attempts is None or self._retake is None:
+            raise error
+        if isinstance(error, ValidationError) and error.title == "LLMCompletionEndEvent":
+            # Upstream cannot tell its listeners of a stream in which nothing came.
+            error = IncompleteStream()
+        step = self._attempts.failed(error, started=started)
+        if step.error is not None:
+            raise step.error
+        self._seen, self._run = _Seen(), None
+        if self._attempts.decision is not self.decision:
+            other = self._retake(self._attempts.decision)
+            for name in ("decision", "delegate", "messages", "kwargs", "remember"):
+                setattr(self, name, getattr(other, name))
+            self.routing.clear()
+            self.routing.update(other.routing)
+        return step.delay
 
     def _begun(self, run: Run) -> Run:
         self._run = run
@@ -116,24 +234,24 @@ class RoutedCall:
         answer.additional_kwargs["routing"] = self.routing
         return answer
 
-    def _close(self) -> None:
+    def _close(self, *, begun: bool = True) -> None:
         if self._run is None:
             return
-        if self._seen.last is None:
-            self._run.cancel()  # nothing came back: the provider refused
+        if not begun or self._seen.last is None:
+            self._run.cancel()  # no token came back: the provider refused
         else:
             self._settled(self._run.settle(self._seen.usage, served=self._seen.served))
 
-    async def _aclose(self) -> None:
+    async def _aclose(self, *, begun: bool = True) -> None:
         if self._run is None:
             return
-        if self._seen.last is None:
+        if not begun or self._seen.last is None:
             await self._run.acancel()
         else:
             self._settled(await self._run.asettle(self._seen.usage, served=self._seen.served))
 
     def _settled(self, record: dict[str, Any]) -> None:
-        self.routing.update(record)
+        self.routing.update(record if self._attempts is None else self._attempts.record(record))
         seen, model = self._seen, self.decision.model
         if model is None or seen.message is None:
             return

@@ -194,7 +194,7 @@ def _make(
         "api_key": llm.api_key,
         "api_base": call.base_url or llm.api_base,
         "api_version": llm.api_version,
-        # The client retries, and what a stream's first chunk brings as well. Both retrying would multiply.
+        # Recovery retries, and where another model can answer it moves. All of them retrying would multiply.
         "max_retries": 0,
         "callback_manager": llm.callback_manager,
         "rate_limiter": llm.rate_limiter,
@@ -212,4 +212,7 @@ def _make(
 def _at(client: Any, base_url: str | None) -> Any:
     if client is None:
         return _NO_CLIENT
+    if isinstance(client, (SyncOpenAI, AsyncOpenAI)):
+        # On the same connections, but each request once: retrying is for recovery.
+        client = client.with_options(max_retries=0)
     return client if base_url is None else client.with_options(base_url=base_url)

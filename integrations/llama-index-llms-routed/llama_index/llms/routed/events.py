@@ -16,6 +16,9 @@ __all__ = ["RoutingDecisionEvent", "announce", "record_routing"]
 
 dispatcher = get_dispatcher(__name__)
 
+_RECENT = 64
+"""How far back a log is searched for the record of a call that is tried again."""
+
 # A tuple and not a list: what an inner block adds must not show in the blocks of other tasks.
 _LOGS: ContextVar[tuple[list[dict[str, Any]], ...]] = ContextVar("routed_llm_logs", default=())
 
@@ -65,4 +68,5 @@ def announce(decision: Decision, routing: dict[str, Any]) -> None:
     event.routing = routing  # assigned, since the constructor would copy it
     dispatcher.event(event)
     for log in _LOGS.get():
-        log.append(routing)
+        if not any(known is routing for known in log[-_RECENT:]):  # a call that is tried again stays one call
+            log.append(routing)

@@ -1,0 +1,1 @@
+"""Measurements of what happens when the provider fails."""

@@ -1,0 +1,202 @@
+"""Every fault of the provider, met by every way to call: what the caller gets, and at the price of what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from llama_index.core.llms import ChatMessage
+from llama_index.core.tools import FunctionTool
+from llama_index.llms.routed import RoutedLLM, record_routing
+from pydantic import BaseModel
+
+from routed_llm import IncompleteStream, Router
+from routed_llm.simulator import Simulator, serve
+
+TODAY = date(2026, 11, 22)
+SAID = "one two three four five six seven eight"
+ASK = [ChatMessage(f'Say "{SAID}"')]
+PROMPT = f'Say "{SAID}"'
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+async def _last(stream: Any) -> Any:
+    return [chunk async for chunk in await stream][-1]
+
+
+ADD = FunctionTool.from_defaults(add)
+WAYS: dict[str, Callable[[RoutedLLM], Any]] = {
+    "chat": lambda llm: llm.chat(ASK).message.content,
+    "achat": lambda llm: asyncio.run(llm.achat(ASK)).message.content,
+    "complete": lambda llm: llm.complete(PROMPT).text,
+    "stream_chat": lambda llm: list(llm.stream_chat(ASK))[-1].message.content,
+    "astream_chat": lambda llm: asyncio.run(_last(llm.astream_chat(ASK))).message.content,
+    "stream_complete": lambda llm: list(llm.stream_complete(PROMPT))[-1].text,
+    "tools": lambda llm: llm.chat_with_tools([ADD], "Add 1 and 2", tool_required=True) and SAID,
+    "structured": lambda llm: llm.as_structured_llm(City).complete("A city") and SAID,
+}
+STREAMS = ("stream_chat", "astream_chat", "stream_complete")
+
+RATE, SERVER = openai.RateLimitError, openai.InternalServerError
+BROKEN = (httpx.TransportError, openai.APIConnectionError)
+
+# fault, what the first model's failure leads to, requests for it, the error when all fail, requests for that
+MATRIX = [
+    ("429;seconds=0.05", "same", 2, RATE, 3),
+    ("429;seconds=3", "other", 2, RATE, 3),
+    ("429_no_headers;seconds=0.05", "same", 2, RATE, 3),
+    ("tpm_too_large", "other", 2, RATE, 3),
+    ("insufficient_quota", "error", 1, RATE, 1),
+    ("500", "other", 2, SERVER, 3),
+    ("502_html", "other", 2, SERVER, 3),
+    ("503", "other", 2, SERVER, 3),
+    ("cut;after_chunks=0", "same", 2, BROKEN, 3),
+    ("slow_first_token;seconds=0.05", "answer", 1, None, 1),
+]
+STREAM_MATRIX = [
+    ("sse_error;after_chunks=0", "other", 2, openai.APIError, 3),
+    ("truncate;after_chunks=0", "other", 2, IncompleteStream, 3),
+    ("sse_error;after_chunks=1", "other", 2, openai.APIError, 3),
+    ("truncate;after_chunks=1", "other", 2, IncompleteStream, 3),
+]
+CASES = [(way, *row) for row in MATRIX for way in WAYS] + [
+    (way, *row) for row in STREAM_MATRIX for way in STREAMS
+]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Simulator]:
+    """One simulated OpenAI for this module."""
+    with serve(at=TODAY) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def sim(running: Simulator) -> Simulator:
+    """The simulator with nothing remembered."""
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def llm(sim: Simulator) -> RoutedLLM:
+    """A routed LLM that may send two more requests for a call, and knows of no failure yet."""
+    return RoutedLLM(
+        api_base=sim.url, api_key="k", max_retries=2, timeout=20, router=Router(clock=lambda: TODAY)
+    )
+
+
+def first_model(sim: Simulator, llm: RoutedLLM, way: str) -> str:
+    """Return the model that answers a way of calling when nothing fails."""
+    WAYS[way](llm)
+    model = sim.journal[0].model
+    assert len(sim.journal) == 1
+    sim.reset()
+    return model
+
+
+@pytest.mark.parametrize(("way", "fault", "outcome", "sent", "error", "_most"), CASES)
+def test_the_first_model_fails(
+    sim: Simulator, llm: RoutedLLM, way: str, fault: str, outcome: str, sent: int, error: Any, _most: int
+) -> None:
+    """One model's failure costs one request more, and no token is said twice or lost."""
+    first = first_model(sim, llm, way)
+    sim.faults.add(f"{fault};model={first};times={int(outcome == 'same')}")
+    if outcome == "error":
+        with pytest.raises(error):
+            WAYS[way](llm)
+        assert len(sim.journal) == sent
+        return
+    with record_routing() as log:
+        answer = WAYS[way](llm)
+    assert answer == SAID
+    assert [entry.model for entry in sim.journal].count(first) == (2 if outcome == "same" else 1)
+    assert len(sim.journal) == sent
+    assert sim.refused == []
+    (record,) = log
+    assert len(record["attempts"]) == sent - 1
+    assert (record["model"] == first) == (outcome != "other")
+    assert record["served"].startswith(sim.journal[-1].model)
+
+
+@pytest.mark.parametrize(("way", "fault", "_outcome", "_sent", "error", "most"), CASES)
+def test_all_models_fail(
+    sim: Simulator, llm: RoutedLLM, way: str, fault: str, _outcome: str, _sent: int, error: Any, most: int
+) -> None:
+    """When nothing helps, the first error is raised after no more requests than max_retries allows."""
+    first_model(sim, llm, way)
+    wait = fault.replace("seconds=3", "seconds=0.2") if fault.startswith("429") else fault
+    sim.faults.add(f"{wait};times=0")
+    if error is None:
+        WAYS[way](llm)
+    else:
+        with pytest.raises(error) as info:
+            WAYS[way](llm)
+        assert len(info.value.attempts) == most
+        assert "routed-llm tried" in info.value.__notes__[-1]
+    assert len(sim.journal) == most
+    assert all(entry.retry == 0 for entry in sim.journal)
+
+
+@pytest.mark.parametrize("way", ["stream_chat", "astream_chat"])
+@pytest.mark.parametrize(
+    ("fault", "error"), [("sse_error", openai.APIError), ("cut", BROKEN), ("truncate", IncompleteStream)]
+)
+def test_after_the_first_token(sim: Simulator, llm: RoutedLLM, way: str, fault: str, error: Any) -> None:
+    """A stream that dies after its first token raises; what came is the beginning of the answer, once."""
+    first_model(sim, llm, way)
+    sim.faults.add(f"{fault};after_chunks=7")
+    got: list[str] = []
+
+    async def read() -> None:
+        async for chunk in await llm.astream_chat(ASK):
+            got.append(chunk.message.content or "")  # noqa: PERF401  what came before the error counts
+
+    def work() -> None:
+        if way == "astream_chat":
+            asyncio.run(read())
+        else:
+            for chunk in llm.stream_chat(ASK):
+                got.append(chunk.message.content or "")  # noqa: PERF401  what came before the error counts
+
+    with pytest.raises(error) as info:
+        work()
+    assert got[-1]
+    assert SAID.startswith(got[-1])
+    assert len(sim.journal) == 1
+    assert info.value.attempts[0].error.started
+
+
+@pytest.mark.parametrize("retries", [0, 1, 4])
+def test_max_retries_is_the_limit(sim: Simulator, llm: RoutedLLM, retries: int) -> None:
+    """The user's own max_retries says how many requests there may be besides the first, in all."""
+    llm.max_retries = retries
+    sim.faults.add(kind="500", times=0)
+    with pytest.raises(SERVER):
+        llm.chat(ASK)
+    assert len(sim.journal) == retries + 1
+
+
+def test_a_given_client_does_not_retry_either(sim: Simulator, llm: RoutedLLM) -> None:
+    """A client of the caller's own is used without its retries."""
+    with openai.OpenAI(base_url=sim.url, api_key="k", max_retries=5) as client:
+        own = RoutedLLM(api_key="k", openai_client=client, max_retries=1, router=llm.router)
+        sim.faults.add(kind="500", times=0)
+        with pytest.raises(SERVER):
+            own.chat(ASK)
+    assert [entry.retry for entry in sim.journal] == [0, 0]
