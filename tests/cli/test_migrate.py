@@ -18,6 +18,12 @@ ROUTED = CALL.replace(
 DAY = ("--at", "2026-11-22")
 
 
+@pytest.fixture(autouse=True)
+def _width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the tables room, however wide the terminal is in which the tests run."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
     """A folder with one call, one raw call and one text."""
