@@ -251,6 +251,7 @@ def test_no_prompt_text_is_written() -> None:
         "estimated",
         "tags",
         "conversation",
+        "outcome",
     }
     assert Entry.from_dict(FULL.to_dict()) == FULL
     assert FULL.at.astimezone(UTC).day == 23

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ledger_support import NOON, entry, held
+from ledger_support import CENT, NOON, entry, held
 
 from routed_llm import Ledger, PolicyError, Usage, open_ledger
 from routed_llm.cli import spend
@@ -59,6 +59,23 @@ def test_groups(ledger: Ledger, by: list[str], rows: list[tuple[tuple[str, ...],
     assert (total.input_tokens, total.cached_tokens, total.output_tokens) == (4_200, 40, 42)
 
 
+def test_failed_requests() -> None:
+    """A failed request is counted apart, with what it cost, and its estimate makes no expectation wrong."""
+    lines = [
+        entry("a", 10, estimated=9 * CENT),
+        entry("b", 0, estimated=9 * CENT, outcome="rate_limit"),
+        entry("c", 4, estimated=9 * CENT, outcome="incomplete"),
+        entry("d", 0, cost=None, outcome="incomplete"),
+    ]
+    rows, total = spending(lines, by=["outcome"])
+    assert [(row.group, row.calls, row.failed, row.unknown, row.cost) for row in rows] == [
+        (("answered",), 1, 0, 0, 10 * CENT),
+        (("incomplete",), 0, 2, 1, 4 * CENT),
+        (("rate_limit",), 0, 1, 0, 0),
+    ]
+    assert (total.calls, total.failed, total.cost, total.estimated) == (1, 3, 14 * CENT, 9 * CENT)
+
+
 def test_nothing_to_group_by() -> None:
     """An empty list of names is refused."""
     with pytest.raises(PolicyError) as caught:
@@ -80,6 +97,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert spend.run(asked(path, "--by", "team", "--since", "2026-11-23", "--json")) == 0
     sums = {
         "calls": 2,
+        "failed": 0,
         "cost": "0.12",
         "unknown": 0,
         "estimated": "0",
@@ -100,11 +118,11 @@ def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(open_ledger(path))
     assert spend.run(asked(path, "--by", "team,day", "--until", "2026-11-22")) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == ["TEAM", "DAY", "CALLS", "COST", "EXPECTED", "INPUT", "CACHED", "OUTPUT"]
-    assert lines[1] == ["search", "2026-11-22", "2", "$0.300", "$0", "3,000", "20", "30"]
+    assert lines[0] == ["TEAM", "DAY", "CALLS", "FAILED", "COST", "EXPECTED", "INPUT", "CACHED", "OUTPUT"]
+    assert lines[1] == ["search", "2026-11-22", "2", "0", "$0.300", "$0", "3,000", "20", "30"]
     assert lines[3][:2] == ["all", "all"]
     assert " ".join(" ".join(line) for line in lines[4:]) == (
-        "The cost of 1 of 3 calls is not known: the answer reported no usage, or the model has no price. "
+        "The cost of 1 of 3 requests is not known: the answer reported no usage, or the model has no price. "
         "They are not in the sums."
     )
 

@@ -24,6 +24,7 @@ from routed_llm import (
     Usage,
     scoped,
 )
+from routed_llm.decision import format_dollars
 
 Clock = Callable[[], datetime]
 USED = Usage(input_tokens=11, output_tokens=200, service_tier="default")
@@ -83,6 +84,34 @@ def test_a_ledger_without_budgets_books_everything(ledger: Ledger, clock: Clock)
     assert line.dollars == Decimal(record["cost"])
     assert decision.chosen is not None
     assert line.estimated == decision.chosen.cost
+
+
+BEGUN = Usage(input_tokens=11, output_tokens=20, service_tier="default")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "keywords", "cost", "spends"),
+    [
+        ("rate_limit", {}, 0, "0"),
+        ("incomplete", {"begun": True}, None, "0.000686"),
+        ("incomplete", {"begun": True, "usage": BEGUN}, 26_200_000, "0.0000262"),
+    ],
+    ids=["refused: free", "broke off: as reserved", "broke off, with a usage: as billed"],
+)
+def test_a_failed_request_is_an_entry(
+    ledger: Ledger, clock: Clock, outcome: str, keywords: dict[str, Any], cost: int | None, spends: str
+) -> None:
+    """A failed request is booked as an entry of its own, once, and what was reserved is free again."""
+    router = Router(ledger=ledger, budgets=Budget(per_day=1), clock=clock)
+    run = router.begin(router.decide(REQUEST, scope="team=search"))
+    run.fail(outcome, **keywords)
+    run.fail("server")
+    run.cancel()
+    (line,) = ledger.entries()
+    assert (line.outcome, line.cost, line.usage) == (outcome, cost, keywords.get("usage"))
+    assert (line.model, line.tags) == ("gpt-5.6-luna", {"team": "search"})
+    left = Budget(per_day=1).accounts({}, None, clock())
+    assert format_dollars(left[0].limit - ledger.remaining(left, at=clock())[0]) == spends
 
 
 MESSAGE = (

@@ -56,8 +56,8 @@ def run(asked: argparse.Namespace) -> int:
     out.print(_table(by, [*rows, total] if len(rows) != 1 else rows))
     if total.unknown:
         out.print(
-            f"The cost of {total.unknown} of {total.calls} calls is not known: the answer reported no usage, "
-            "or the model has no price. They are not in the sums."
+            f"The cost of {total.unknown} of {total.calls + total.failed} requests is not known: the answer "
+            "reported no usage, or the model has no price. They are not in the sums."
         )
     return 0
 
@@ -83,12 +83,12 @@ def _table(by: list[str], rows: list[Spending]) -> Table:
     table: Table = rich.Table(box=None, pad_edge=False, header_style="bold")
     for name in by:
         table.add_column(name.upper(), no_wrap=True)
-    for name in ("CALLS", "COST", "EXPECTED", "INPUT", "CACHED", "OUTPUT"):
+    for name in ("CALLS", "FAILED", "COST", "EXPECTED", "INPUT", "CACHED", "OUTPUT"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         amounts = (f"{row.input_tokens:,}", f"{row.cached_tokens:,}", f"{row.output_tokens:,}")
         dollars = (money(Decimal(row.cost) / PICO), money(Decimal(row.estimated) / PICO))
-        table.add_row(*row.group, f"{row.calls:,}", *dollars, *amounts)
+        table.add_row(*row.group, f"{row.calls:,}", f"{row.failed:,}", *dollars, *amounts)
     return table
 
 

@@ -57,10 +57,10 @@ class Shortage:
 
 
 class Entry(NamedTuple):
-    """One line in the book: one finished call. It has no prompt text.
+    """One line in the book: one request that was sent, answered or failed. It has no prompt text.
 
     Attributes:
-        id: of the call (its decision).
+        id: of the request; a call that failed over to another model has an entry for each request.
         at: when it was settled; aware.
         model: catalog id of the model that was chosen.
         effort: the reasoning effort that was sent, or None.
@@ -74,6 +74,7 @@ class Entry(NamedTuple):
         estimated: picodollars that the call was expected to cost, or None without a price.
         tags: the call's scope.
         conversation: the caller's key of the conversation, or None.
+        outcome: ``answered``, or what kind of failure it was (:class:`routed_llm.recovery.ErrorKind`).
     """
 
     id: str
@@ -89,6 +90,7 @@ class Entry(NamedTuple):
     estimated: int | None = None
     tags: Mapping[str, str] = MappingProxyType({})
     conversation: str | None = None
+    outcome: str = "answered"
 
     @property
     def dollars(self) -> Decimal | None:

@@ -124,6 +124,7 @@ class Books:
         cost: int | None,
         served: str | None,
         at: datetime,
+        outcome: str = "answered",
     ) -> list[dict[str, Any]]:
         """Write the entry, and return what is left in each account, as the record shows it."""
         chosen, allowance = decision.chosen, decision.allowance
@@ -141,6 +142,7 @@ class Books:
             estimated=None if chosen is None else chosen.cost,
             tags=dict(allowance.tags) if allowance is not None else {},
             conversation=None if allowance is None else allowance.conversation,
+            outcome=outcome,
         )
         spent = self.ledger.settle(hold, entry)
         for account, now in zip(hold.accounts, spent, strict=True):

@@ -23,6 +23,7 @@ GROUPS: Final[dict[str, Callable[[Entry], str]]] = {
     "hour": lambda entry: entry.at.astimezone(UTC).strftime("%Y-%m-%dT%H"),
     "tier": lambda entry: entry.tier or "default",
     "conversation": lambda entry: entry.conversation or "-",
+    "outcome": lambda entry: entry.outcome,
     "scope": lambda entry: ",".join(f"{k}={v}" for k, v in sorted(entry.tags.items())) or "-",
 }
 """What entries can be grouped by; any other name is the name of a scope tag."""
@@ -34,9 +35,10 @@ class Spending:
 
     Attributes:
         group: the values grouped by, in the order asked for.
-        calls: finished calls.
+        calls: answered calls.
+        failed: requests that failed; what they cost is in the sums.
         cost: picodollars of those whose cost is known.
-        unknown: calls whose cost is not known (no usage or no price).
+        unknown: calls and requests whose cost is not known (no usage or no price).
         estimated: picodollars that the calls of known cost were expected to cost.
         input_tokens: input tokens, cached ones included.
         cached_tokens: the part of them read from the prompt cache.
@@ -45,6 +47,7 @@ class Spending:
 
     group: tuple[str, ...]
     calls: int = 0
+    failed: int = 0
     cost: int = 0
     unknown: int = 0
     estimated: int = 0
@@ -54,12 +57,14 @@ class Spending:
 
     def add(self, entry: Entry) -> None:
         """Count an entry."""
-        self.calls += 1
+        answered = entry.outcome == "answered"
+        self.calls += answered
+        self.failed += not answered
         if entry.cost is None:
             self.unknown += 1
         else:
             self.cost += entry.cost
-            self.estimated += entry.estimated or 0
+            self.estimated += (entry.estimated or 0) if answered else 0
         if entry.usage is not None:
             self.input_tokens += entry.usage.input_tokens
             self.cached_tokens += entry.usage.cached_tokens
@@ -70,6 +75,7 @@ class Spending:
         return {
             **dict(zip(by, self.group, strict=True)),
             "calls": self.calls,
+            "failed": self.failed,
             "cost": format_dollars(self.cost),
             "unknown": self.unknown,
             "estimated": format_dollars(self.estimated),

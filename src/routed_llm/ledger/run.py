@@ -30,7 +30,7 @@ def as_moment(at: date) -> datetime:
 
 
 class Run:
-    """One call that has been decided and is being sent: settle it or cancel it, once.
+    """One request that has been decided and is being sent: settle it, fail it or cancel it, once.
 
     Attributes:
         decision: what was decided.
@@ -102,12 +102,35 @@ class Run:
         return record
 
     def cancel(self) -> None:
-        """Release what was reserved: the call failed or was abandoned before an answer began."""
+        """Release what was reserved: the request was given up before an answer began, and leaves no entry."""
         if self._done:
             return
         self._done = True
         if self._hold is not None:
             self._books.ledger.cancel(self._hold)
+
+    def fail(
+        self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False
+    ) -> None:
+        """Book a request that failed, as an entry of its own; what was reserved is released.
+
+        Args:
+            outcome: what kind of failure it was: a value of :class:`routed_llm.recovery.ErrorKind`.
+            usage: what the provider reported, or None when it reported nothing.
+            served: the model id that the response names.
+            begun: whether tokens had begun to come. They are billed, so that without a usage the cost is
+                not known and what was reserved is charged; before the first token nothing is.
+        """
+        if self._done:
+            return
+        self._done = True
+        if self._hold is None:
+            return
+        cost = self._cost(usage, served) if usage is not None else None if begun else 0
+        moment = as_moment(self._clock())
+        self._books.settle(
+            self._hold, self.decision, usage=usage, cost=cost, served=served, at=moment, outcome=outcome
+        )
 
     async def asettle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
         """Do what :meth:`settle` does, leaving the event loop free while a ledger works."""
@@ -125,6 +148,17 @@ class Run:
         import asyncio
 
         await asyncio.to_thread(self.cancel)
+
+    async def afail(
+        self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False
+    ) -> None:
+        """Do what :meth:`fail` does, leaving the event loop free while a ledger works."""
+        if self._hold is None or not self._books.ledger.blocks:
+            self.fail(outcome, usage, served=served, begun=begun)
+            return
+        import asyncio
+
+        await asyncio.to_thread(self.fail, outcome, usage, served=served, begun=begun)
 
     def _cost(self, usage: Usage, served: str | None) -> int | None:
         chosen = self.decision.chosen

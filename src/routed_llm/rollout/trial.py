@@ -215,6 +215,16 @@ class Watched(Run):
     def cancel(self) -> None:
         """Cancel as a Run does."""
         super().cancel()
+        self._note_failure()
+
+    def fail(
+        self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False
+    ) -> None:
+        """Fail as a Run does."""
+        super().fail(outcome, usage, served=served, begun=begun)
+        self._note_failure()
+
+    def _note_failure(self) -> None:
         if not self._noted:
             self._noted = True
             self._trials.note(self.decision, None, None)
