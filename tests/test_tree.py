@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -57,3 +59,17 @@ def test_the_namespace_packages_stay_open() -> None:
     """An `__init__.py` in `llama_index` or `llama_index/llms` would hide every other LlamaIndex package."""
     prefix = "integrations/llama-index-llms-routed/llama_index"
     assert {f"{prefix}/__init__.py", f"{prefix}/llms/__init__.py"}.isdisjoint(tracked())
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """Every relative link of a Markdown file leads to a tracked file or folder."""
+    known = set(tracked())
+    known |= {parent.as_posix() for path in known for parent in Path(path).parents}
+    lost = [
+        f"{path}: {target}"
+        for path in tracked()
+        if path.endswith(".md")
+        for target in re.findall(r"\]\(([^)#\s]+)", (ROOT / path).read_text())
+        if "://" not in target and os.path.normpath(Path(path).parent / target) not in known
+    ]
+    assert lost == []
