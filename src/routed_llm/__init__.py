@@ -1,5 +1,7 @@
 """Decide, for each single call, which OpenAI model serves it."""
 
+from typing import TYPE_CHECKING, Any, Final
+
 from routed_llm.budget import Allowance, Budget
 from routed_llm.catalog import Catalog, Model
 from routed_llm.cut import StopCutter
@@ -20,11 +22,14 @@ from routed_llm.ledger.books import BudgetEvent
 from routed_llm.ledger.scoped import scoped
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost
-from routed_llm.recovery import Attempt, Attempts, Cooldowns, ErrorFacts, Limits, Step, classify_error
+from routed_llm.recovery import Cooldowns
 from routed_llm.request import Request, RequestBuilder, read_openai
 from routed_llm.router import Router, Run
 from routed_llm.selector import select
 from routed_llm.usage import Observed, Usage
+
+if TYPE_CHECKING:
+    from routed_llm.recovery import Attempt, Attempts, ErrorFacts, Limits, Step, classify_error
 
 __version__ = "0.1.0"
 
@@ -77,3 +82,15 @@ __all__ = [
     "scoped",
     "select",
 ]
+
+_RECOVERY: Final = frozenset({"Attempt", "Attempts", "ErrorFacts", "Limits", "Step", "classify_error"})
+
+
+def __getattr__(name: str) -> Any:
+    # What only a failed call needs is imported when it is used: importing routed_llm must stay quick.
+    if name not in _RECOVERY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from routed_llm import recovery
+
+    globals()[name] = found = getattr(recovery, name)
+    return found

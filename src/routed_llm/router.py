@@ -26,9 +26,8 @@ from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
-from routed_llm.recovery import Attempts, Cooldowns, Limits
+from routed_llm.recovery import Cooldowns
 from routed_llm.rollout.stage import stage_from
-from routed_llm.rollout.trial import Trials, Watched
 from routed_llm.selector import Table, prepare
 from routed_llm.selector.refusal import no_fit_message
 from routed_llm.tokens.counting import Counting
@@ -39,7 +38,9 @@ if TYPE_CHECKING:
     from routed_llm.budget import Allowance, Budget
     from routed_llm.facts import RequestFacts
     from routed_llm.ledger import Ledger
+    from routed_llm.recovery import Attempts, Limits
     from routed_llm.request import Request
+    from routed_llm.rollout.trial import Trials
     from routed_llm.usage import Observed
 
 __all__ = ["Router", "Run"]
@@ -114,7 +115,11 @@ class Router:
         self._prepared: tuple[Policy, date, Table] | None = None
         self._lock = threading.Lock()
         stage = stage_from(os.environ, mode=mode, share=share, key=key, log=log)
-        self._trials = None if stage.idle else Trials(stage, self.catalog)
+        self._trials: Trials | None = None
+        if not stage.idle:
+            from routed_llm.rollout.trial import Trials  # what few use is imported for them
+
+            self._trials = Trials(stage, self.catalog)
 
     def decide(
         self,
@@ -216,7 +221,11 @@ class Router:
             BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
         """
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision)
-        run = Run(*parts) if self._trials is None else Watched(self._trials, *parts)
+        run = Run(*parts)
+        if self._trials is not None:
+            from routed_llm.rollout.trial import Watched
+
+            run = Watched(self._trials, *parts)
         run.open()
         return run
 
@@ -251,6 +260,8 @@ class Router:
 
         def again(avoid: Mapping[str, str]) -> Decision | None:
             return self.rechoose(request, avoid, policy=policy, **circumstances)
+
+        from routed_llm.recovery import Attempts  # only a failed call needs it
 
         return Attempts(
             decision,

@@ -10,7 +10,8 @@ import pytest
 from recovery_support import ask
 
 from routed_llm import Policy, Router
-from routed_llm.recovery import classify_error, mend
+from routed_llm.recovery import classify_error
+from routed_llm.recovery.mend import mend
 
 
 def refused(message: str, param: str | None, code: str | None = None) -> Any:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from recovery_support import ERRORS, ask, error
 
 from routed_llm import Attempt, Decision, Limits, Policy, PolicyError, Router
-from routed_llm.recovery import Action, ErrorFacts, ErrorKind, others, recover
+from routed_llm.recovery import Action, ErrorFacts, ErrorKind
+from routed_llm.recovery.recover import others, recover
 
 RETRY, MOVE, STOP = Action.RETRY, Action.MOVE, Action.STOP
 POLICY = Policy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Books", "BudgetEvent"]
 
-_log = logging.getLogger("routed_llm")
 _KEPT = 4096
 
 
@@ -192,8 +190,10 @@ class Books:
                 )
                 try:
                     self._on_budget(event)
-                except Exception:  # noqa: BLE001 - the answer is there and paid for; it must not be lost
-                    _log.exception("on_budget failed for %s", event)
+                except Exception:  # the answer is there and paid for; it must not be lost
+                    import logging  # only a mistake in the caller's function needs it
+
+                    logging.getLogger("routed_llm").exception("on_budget failed for %s", event)
 
 
 def _pressure(account: Account, rest: int) -> float:

@@ -5,13 +5,16 @@ puts a refused parameter right, ``Cooldowns`` is what all callers of a process k
 ``Attempts`` keeps one call's failures; the router hands one out for each call.
 """
 
-from routed_llm.recovery.attempts import Attempts
-from routed_llm.recovery.classify import classify_error
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from routed_llm.recovery.cooldowns import Cooldowns
-from routed_llm.recovery.facts import ErrorFacts, ErrorKind
-from routed_llm.recovery.mend import mend
-from routed_llm.recovery.recover import others, recover
-from routed_llm.recovery.step import Action, Attempt, Limits, Step
+
+if TYPE_CHECKING:
+    from routed_llm.recovery.attempts import Attempts
+    from routed_llm.recovery.classify import classify_error
+    from routed_llm.recovery.facts import ErrorFacts, ErrorKind
+    from routed_llm.recovery.step import Action, Attempt, Limits, Step
 
 __all__ = [
     "Action",
@@ -23,7 +26,24 @@ __all__ = [
     "Limits",
     "Step",
     "classify_error",
-    "mend",
-    "others",
-    "recover",
 ]
+
+_PLACES: Final = {
+    "Action": "step",
+    "Attempt": "step",
+    "Attempts": "attempts",
+    "ErrorFacts": "facts",
+    "ErrorKind": "facts",
+    "Limits": "step",
+    "Step": "step",
+    "classify_error": "classify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Only a failure needs the rest: importing routed_llm must stay quick.
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = found
+    return found

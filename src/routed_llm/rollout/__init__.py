@@ -1,6 +1,5 @@
 """Rollout: who answers a call while a program moves from its old model to routing, and the log of it."""
 
-from routed_llm.rollout.share import in_share, key_of
 from routed_llm.rollout.stage import MODES, Stage, stage_from
 
-__all__ = ["MODES", "Stage", "in_share", "key_of", "stage_from"]
+__all__ = ["MODES", "Stage", "stage_from"]

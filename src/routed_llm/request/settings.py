@@ -1,0 +1,223 @@
+"""Settings: what is told of a request besides its messages: parameters, tools, who answered before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from routed_llm.errors import RequestError
+from routed_llm.facts import Previous
+from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
+from routed_llm.request.checks import as_json, check, short
+from routed_llm.tokens import tools as tool_rules
+
+__all__ = ["Settings"]
+
+_CAP_NAMES = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+_TIERS = {"auto": "standard", "default": "standard", "fast": "priority"}
+_FUNCTION_TOOLS = frozenset({"function", "custom"})
+_MOST_TOKENS = 10**12  # no limit of a model comes near it
+
+
+class Settings:
+    """The half of a :class:`~routed_llm.request.builder.RequestBuilder` that knows no message."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._fixed = 0
+        self._role: str | None = None
+        self._opening: int | None = None
+        self._outputs: set[str] = {"text"}
+        self._tools = 0
+        self._builtin: set[str] = set()
+        self._parameters: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
+
+    def set(self, name: str, value: Any) -> Self:
+        """Note a parameter by its name on either endpoint; None counts as not given.
+
+        Raises:
+            RequestError: when the value is of a kind that no model takes.
+        """
+        if value is None:
+            return self
+        special = _SPECIAL.get(name)
+        if special is not None:
+            special(self, value)
+        elif name in _CAP_NAMES:
+            self._set_cap(name, value)
+        else:
+            self._parameters[name] = value
+        return self
+
+    def tools(self, definitions: Sequence[Mapping[str, Any]]) -> Self:
+        """Add the tools offered, in the form of either endpoint; hosted tools are told by their type.
+
+        Raises:
+            RequestError: when they are not a list of objects.
+        """
+        check("tools", definitions, (list, tuple), "a list of objects")
+        for definition in definitions:
+            check("tools", definition, Mapping, "a list of objects")
+        functions: Sequence[Mapping[str, Any]] = definitions
+        if any(str(definition.get("type", "function")) not in _FUNCTION_TOOLS for definition in definitions):
+            functions = self._hosted(definitions)
+        self._end_opening()
+        if functions:
+            with as_json("tools"):
+                parts = tool_rules.shared.parts(functions)
+            self._tools += len(functions)
+            self._texts.extend(parts.texts)
+            self._fixed += parts.fixed
+        return self
+
+    def _hosted(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        functions = []
+        for definition in definitions:
+            kind = str(definition.get("type", "function"))
+            if kind in _FUNCTION_TOOLS:
+                functions.append(definition)
+            else:
+                self._builtin.add(_builtin_name(kind))
+        return functions
+
+    def previous(self, previous: Previous | None) -> Self:
+        """Note who answered the turn before."""
+        self._values["previous"] = previous
+        return self
+
+    def locked_to(self, model: str | None) -> Self:
+        """Note the model whose stored state the request refers to."""
+        self._values["locked_to"] = model
+        return self
+
+    def pin(self, model: str | None) -> Self:
+        """Note a model that was named for this call only.
+
+        Raises:
+            RequestError: when it is not a string.
+        """
+        if model is not None:
+            check("model", model, str, "a model id such as 'gpt-4o'")
+        self._values["model"] = model
+        return self
+
+    def endpoint(self, endpoint: str | None) -> Self:
+        """Note an endpoint that the caller insists on."""
+        self._values["endpoint"] = endpoint
+        return self
+
+    def emulates(self, *parameters: str) -> Self:
+        """Note parameters that the caller makes good itself where no model takes them."""
+        self._values["emulates"] = frozenset(parameters)
+        return self
+
+    def task(self, task: str | None) -> Self:
+        """Note what the caller says this call is for.
+
+        Raises:
+            RequestError: when it is none of a policy's tasks.
+        """
+        if task is not None and task not in DIMENSIONS_BY_TASK:
+            valid = ", ".join(DIMENSIONS_BY_TASK)
+            raise RequestError(f"task={task!r} is none of {valid}. Use one of these.", where="task")
+        self._values["task"] = task
+        return self
+
+    def _end_opening(self) -> None:
+        if self._opening is None and self._role == "user":
+            self._opening = len(self._texts)
+
+    def _set_cap(self, name: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_TOKENS:
+            raise RequestError(
+                f"{name}={short(value)} is not a token count. Give a whole number above 0.", where=name
+            )
+        self._values["cap"] = value
+        self._values["cap_name"] = name
+
+    def _set_effort(self, value: Any) -> None:
+        if value not in EFFORTS:
+            valid = ", ".join(EFFORTS)
+            raise RequestError(
+                f"reasoning_effort={value!r} is none of {valid}. Use one of these.", where="reasoning_effort"
+            )
+        self._values["effort"] = value
+
+    def _set_reasoning(self, value: Any) -> None:
+        check("reasoning", value, Mapping, "an object")
+        rest = {key: item for key, item in value.items() if key != "effort" and item is not None}
+        if value.get("effort") is not None:
+            self._set_effort(value["effort"])
+        if rest:
+            self._parameters["reasoning"] = rest
+
+    def _set_text(self, value: Any) -> None:
+        check("text", value, Mapping, "an object")
+        self.set("verbosity", value.get("verbosity"))
+        self.set("response_format", value.get("format"))
+
+    def _set_response_format(self, value: Mapping[str, Any]) -> None:
+        kind = value.get("type") if isinstance(value, Mapping) else "json_schema"
+        if kind == "text":
+            return
+        if kind not in ("json_object", "json_schema"):
+            raise RequestError(
+                f"response_format has the unknown type {kind!r}. Use text, json_object or json_schema.",
+                where="response_format",
+            )
+        self._values["structured"] = kind
+        self._end_opening()
+        if kind == "json_schema" and isinstance(value, Mapping):
+            check("response_format.json_schema", value.get("json_schema", value), Mapping, "an object")
+            with as_json("response_format"):
+                texts, fixed = tool_rules.schema_parts(value)
+            self._texts.extend(texts)
+            self._fixed += fixed
+
+    def _set_tool_choice(self, value: Any) -> None:
+        kind = value if isinstance(value, str) else "named"
+        self._values["tool_choice"] = kind if kind in ("none", "auto", "required") else "named"
+
+    def _set_stream(self, value: Any) -> None:
+        self._values["stream"] = bool(value)
+
+    def _set_modalities(self, value: Any) -> None:
+        check("modalities", value, (list, tuple, set, frozenset), "a list")
+        for item in value:
+            check("modalities", item, str, "a list of text and audio")
+        self._outputs = set(value) or {"text"}
+
+    def _set_service_tier(self, value: Any) -> None:
+        tier = _TIERS.get(str(value), str(value))
+        self._values["service_tier"] = (
+            tier if tier in ("standard", "flex", "priority", "batch") else "standard"
+        )
+        self._parameters["service_tier"] = value
+
+    def _set_web_search(self, value: Any) -> None:
+        self._builtin.add("web_search_options")
+        self._parameters["web_search_options"] = value
+
+
+_SPECIAL: Mapping[str, Callable[[Settings, Any], object]] = {
+    "reasoning_effort": Settings._set_effort,
+    "reasoning": Settings._set_reasoning,
+    "text": Settings._set_text,
+    "response_format": Settings._set_response_format,
+    "tools": Settings.tools,
+    "tool_choice": Settings._set_tool_choice,
+    "stream": Settings._set_stream,
+    "modalities": Settings._set_modalities,
+    "service_tier": Settings._set_service_tier,
+    "web_search_options": Settings._set_web_search,
+    "model": Settings.pin,
+}
+
+
+def _builtin_name(kind: str) -> str:
+    # Hosted tools carry their version in their type: web_search_preview_2025_03_11, computer_use_preview.
+    for stem in ("web_search", "file_search", "code_interpreter", "computer", "image_generation", "mcp"):
+        if kind.startswith(stem):
+            return stem
+    return kind
