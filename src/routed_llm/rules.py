@@ -8,14 +8,14 @@ sentence in :mod:`routed_llm.decision`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from routed_llm.decision import Reason, format_dollars
-from routed_llm.policy import Policy
+from routed_llm.policy import EFFORTS, Policy
 
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance
@@ -56,6 +56,7 @@ class Setting:
         guarded: the other dimensions on which a configuration must not be worse.
         incumbent: catalog id of the policy's incumbent, or None.
         alone: True when the pool holds a single model, so that nothing else could serve the call.
+        near: True when no configuration has the effort that the call asks for, so that its neighbours may.
     """
 
     policy: Policy
@@ -66,6 +67,7 @@ class Setting:
     guarded: tuple[str, ...] = ()
     incumbent: str | None = None
     alone: bool = False
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,15 +199,27 @@ def streaming(at: Configuration, facts: RequestFacts, setting: Setting) -> Reaso
 
 
 def effort(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
-    """An effort that the caller asks for is met exactly; a lone model answers at its nearest."""
+    """An effort that the caller asks for is met exactly, or where none can serve, by the next to it."""
     asked = facts.effort or setting.policy.effort
     if asked is None or asked == at.effort or setting.alone:
         return None
     if asked == "none" and not at.model.reasons:
         return None
+    if setting.near and _is_next_to(at.effort, asked, at.model.efforts.get(at.endpoint, ())):
+        return None
     offered = ", ".join(at.model.efforts.get(at.endpoint, ())) or "no efforts"
     data = {"model": at.model.id, "endpoint": at.endpoint, "asked": asked, "offered": offered}
     return Reason("effort", data)
+
+
+def _is_next_to(effort: str | None, asked: str, offered: Sequence[str]) -> bool:
+    """Say whether a model offers no effort between the two; one that does not reason is below all."""
+    if asked not in EFFORTS:
+        return False
+    if effort is None:
+        return not offered
+    low, high = sorted((EFFORTS.index(effort), EFFORTS.index(asked)))
+    return not any(low < EFFORTS.index(other) < high for other in offered if other in EFFORTS)
 
 
 def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:

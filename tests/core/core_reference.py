@@ -7,7 +7,7 @@ catalog, so where both agree, pruning, kept shapes and integer shortcuts changed
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -16,6 +16,7 @@ from core_support import CATALOG
 
 from routed_llm import Model, Policy, RequestFacts
 from routed_llm.catalog.model import ParameterRule
+from routed_llm.policy import EFFORTS
 
 Configuration = tuple[Model, str | None, str]
 
@@ -41,12 +42,14 @@ def cheapest(
     The cost is None when only models without a price fit; the set is empty when nothing does.
     """
     able = list(_able(asked, policy, at))
+    if not able and asked.effort and policy.on_unsupported != "raise":
+        able = list(_able(asked, policy, at, near=True))
     costs = [(_cost(asked, policy, at, model, effort), model.id, effort) for model, effort, _ in able]
     least = min((cost for cost, _, _ in costs if cost is not None), default=None)
     return least, {(model, effort) for cost, model, effort in costs if cost == least}
 
 
-def _able(asked: RequestFacts, policy: Policy, at: date) -> Iterator[Configuration]:
+def _able(asked: RequestFacts, policy: Policy, at: date, near: bool = False) -> Iterator[Configuration]:
     kinds = {"default", "quality"} if policy.optimize == "quality" else {"default"}
     floor = policy.baseline if policy.at_least == "baseline" else policy.at_least
     pool = [
@@ -55,7 +58,9 @@ def _able(asked: RequestFacts, policy: Policy, at: date) -> Iterator[Configurati
         if ((model.pool in kinds or model.id == floor) and policy.models is None)
         or (policy.models is not None and model.id in policy.models)
     ]
-    shaped = [one for model in pool for one in _configurations(model) if _shape(asked, policy, at, one, pool)]
+    shaped = [
+        one for model in pool for one in _configurations(model) if _shape(asked, policy, at, one, pool, near)
+    ]
     most = max((model.limits.max_output for model, _, _ in shaped), default=0)
     wanted = None if asked.cap is None else min(asked.cap, most)
     for model, effort, endpoint in shaped:
@@ -78,7 +83,9 @@ def _configurations(model: Model) -> Iterator[Configuration]:
                 yield model, effort, endpoint
 
 
-def _shape(asked: RequestFacts, policy: Policy, at: date, one: Configuration, pool: list[Model]) -> bool:
+def _shape(
+    asked: RequestFacts, policy: Policy, at: date, one: Configuration, pool: list[Model], near: bool
+) -> bool:
     model, effort, endpoint = one
     life = model.lifecycle
     if (life.released and at < life.released) or (life.shutdown and at >= life.shutdown):
@@ -91,12 +98,23 @@ def _shape(asked: RequestFacts, policy: Policy, at: date, one: Configuration, po
     if asked.tools and (takes == "no" or (takes == "effort_none" and effort != "none")):
         return False
     wanted = asked.effort or policy.effort
-    if wanted and wanted != effort and not (wanted == "none" and not model.efforts.get(endpoint)):
+    offered = model.efforts.get(endpoint) or (None,)
+    nearest = _neighbours(wanted, offered) if near else {wanted, "none" if offered == (None,) else wanted}
+    if wanted and (effort or "none") not in nearest:
         return False
     given = dict(asked.parameters)
     if not all(_parameter(name, asked.parameter(name), asked, one, given) for name in given):
         return False
     return _floor(asked, policy, model, effort)
+
+
+def _neighbours(wanted: str | None, offered: Iterable[str | None]) -> set[str | None]:
+    """The effort itself, and the next ones below and above that the model has; no reasoning is below all."""
+    at = {effort or "none": EFFORTS.index(effort or "none") for effort in offered}
+    mine = EFFORTS.index(wanted or "none")
+    below = max((place for place in at.values() if place < mine), default=None)
+    above = min((place for place in at.values() if place > mine), default=None)
+    return {wanted, *(name for name, place in at.items() if place in (below, above))}
 
 
 def _parameter(name: str, value: Any, asked: RequestFacts, one: Configuration, given: dict[str, Any]) -> bool:

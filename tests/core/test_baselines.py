@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -92,3 +93,93 @@ def test_a_model_that_takes_stop_comes_before_emulation() -> None:
     decision = select(asked, policy=Policy(), catalog=CATALOG, at=TODAY)
     assert decision.call is not None
     assert (decision.model, decision.call.emulated) == ("gpt-4o", frozenset())
+
+
+FINE_TUNE = "ft:gpt-4o-2024-08-06:acme::abc"
+
+
+@pytest.mark.parametrize(
+    ("baseline", "at", "expected", "why"),
+    [
+        pytest.param(
+            FINE_TUNE, TODAY, FINE_TUNE,
+            f"the only configuration that can serve this and match {FINE_TUNE} on overall, knowledge",
+            id="a fine-tune has no published equal",
+        ),
+        pytest.param(
+            FINE_TUNE, AFTER, "gpt-5.6-luna",
+            "the cheapest of 33 configurations that can serve this and match gpt-4o, in place of the retired "
+            f"{FINE_TUNE}, on overall, knowledge; gpt-4o was shut down on 2027-01-14; the provider names "
+            "gpt-6-luna instead",
+            id="a retired fine-tune: what it was made from",
+        ),
+        pytest.param(
+            "chatgpt-4o-latest", TODAY, "gpt-5.6-sol",
+            "the cheapest of 6 configurations that can serve this and match gpt-5.6-sol, in place of the "
+            "retired chatgpt-4o-latest, on overall, knowledge",
+            id="a retired model of which nothing is published: what the provider names",
+        ),
+    ],
+)  # fmt: skip
+def test_a_baseline_of_which_nothing_is_published(baseline: str, at: date, expected: str, why: str) -> None:
+    """It serves its own calls while it lives; then a published one stands in its place, and that is said."""
+    decision = select(facts(2_000), policy=Policy(baseline=baseline), catalog=CATALOG, at=at)
+    assert (decision.model, decision.why) == (expected, why)
+
+
+EFFORT, STOP = {"effort": "minimal"}, {"parameters": (("stop", "END"),), "emulates": frozenset({"stop"})}
+BENT = [
+    "stop='END' emulated: gpt-5.6-luna refuses stop on chat_completions, so it is done to the answer instead",
+    "reasoning_effort='low' added: the effort is part of what was chosen",
+]
+OUT = {"gpt-4o": "overloaded", "gpt-4.1": "overloaded"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "policy", "away", "at", "expected", "changes"),
+    [
+        pytest.param(
+            EFFORT, {"baseline": "gpt-5-nano"}, {}, AFTER, "gpt-5.6-luna",
+            ["reasoning_effort clamped from 'minimal' to 'none': gpt-5.6-luna has no effort minimal"],
+            id="an effort that went with the last model that had it",
+        ),
+        pytest.param(
+            EFFORT, {"baseline": "gpt-5-nano", "on_unsupported": "raise"}, {}, AFTER, None, [],
+            id="unless nothing may be bent",
+        ),
+        pytest.param(
+            {**EFFORT, "tokens": TokenCount.of(300_000)}, {"baseline": "gpt-5-nano"}, {}, TODAY,
+            "gpt-5.6-luna",
+            ["reasoning_effort clamped from 'minimal' to 'low': gpt-5.6-luna has no effort minimal"],
+            id="the models that have the effort are too small",
+        ),
+        pytest.param(
+            EFFORT, {}, {}, TODAY, "gpt-5.6-luna",
+            ["reasoning_effort clamped from 'minimal' to 'low': gpt-5.6-luna has no effort minimal"],
+            id="the models that have the effort are below the floor",
+        ),
+        pytest.param(
+            STOP, {"max_cost_per_call": "0.001"}, {}, TODAY, "gpt-5.6-luna",
+            BENT,
+            id="the models that take stop cost too much",
+        ),
+        pytest.param(
+            STOP, {}, OUT, TODAY, "gpt-5.6-luna",
+            BENT,
+            id="the models that take stop are down",
+        ),
+    ],
+)  # fmt: skip
+def test_a_request_is_bent_before_it_is_refused(
+    asked: dict[str, Any],
+    policy: dict[str, Any],
+    away: dict[str, str],
+    at: date,
+    expected: str | None,
+    changes: list[str],
+) -> None:
+    """Where size, cost or an outage rules out what serves it as it is, a call is served with a Change."""
+    request = RequestFacts(**{"tokens": TokenCount.of(100), **asked})
+    decision = select(request, policy=Policy(**policy), catalog=CATALOG, at=at, unavailable=away)
+    assert decision.model == expected
+    assert sorted(change.text for change in decision.changes) == sorted(changes)

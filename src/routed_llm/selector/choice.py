@@ -19,11 +19,16 @@ __all__ = ["Kind", "choose", "endpoint_for"]
 
 
 class Kind(NamedTuple):
-    """A shape, what its rules were asked with, and whether the call names its model."""
+    """A shape, what its rules were asked with, and whether the call names its model.
+
+    Attributes:
+        leeway: how many ways of bending the request less than this one were passed over.
+    """
 
     shape: Shape
     setting: Setting
     pinned: bool
+    leeway: int = 0
 
 
 def choose(scene: Scene, kind: Kind, tokens: int) -> tuple[Row | None, str]:

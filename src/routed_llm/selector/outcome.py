@@ -198,7 +198,11 @@ def _effort_change(row: Row, scene: Scene) -> tuple[Change, ...]:
         return _added(effort)
     if effort is None:
         return (Change("reasoning_effort", "dropped", asked, None, f"{row.at.model.id} does not reason"),)
-    why = f"{row.at.model.id} has no effort {asked}"
+    model = row.at.model
+    if any(asked in offered for offered in model.efforts.values()):
+        why = f"nothing at effort {asked} can serve this call"
+    else:
+        why = f"{model.id} has no effort {asked}"
     return (Change("reasoning_effort", "clamped", asked, effort, why),)
 
 
@@ -334,9 +338,11 @@ def _why_first(picked: Picked, scene: Scene) -> str:
         text = f"the best by published order of {able} configurations that can serve this"
     else:
         text = f"the cheapest of {able} configurations that can serve this"
-    if scene.setting.floor is not None and scene.facts.model is None:
+    floor = scene.setting.floor
+    if floor is not None and scene.facts.model is None:
         matched = ", ".join(name.replace("_", " ") for name in scene.shape.dimensions)
-        text += f" and match {scene.baseline} on {matched}"
+        instead = f", in place of the retired {floor.stands_for}," if floor.stands_for else ""
+        text += f" and match {scene.baseline}{instead} on {matched}"
     return text + _baseline_cannot(picked, scene)
 
 

@@ -28,6 +28,7 @@ class Pool:
         models: the models, those that live longest first, then the newest: ties go to the first.
         audio: the models that join when audio is asked for.
         floor: the model that the quality floor refers to, or None without a floor.
+        stands_for: the retired model in whose place ``floor`` stands, as nothing is published on it; or None.
         incumbent: catalog id of the policy's incumbent, or None.
         send_as: catalog id to the id to send, where the policy names a snapshot of a model.
     """
@@ -37,6 +38,7 @@ class Pool:
     floor: Model | None
     incumbent: str | None
     send_as: Mapping[str, str]
+    stands_for: Model | None = None
 
     def models_for(self, facts: RequestFacts) -> tuple[Model, ...]:
         """Return the models that one request may choose among."""
@@ -57,10 +59,10 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
     floor = None
     if policy.at_least is not None:
         floor = baseline if policy.at_least == BASELINE else catalog.get(policy.at_least)
+    wanted, floor = floor, None if floor is None else _published(floor, catalog, at)
     incumbent = None if policy.incumbent is None else catalog.get(policy.incumbent)
-    named = {
-        model.id for model in (floor if policy.surface == "chat" else None, incumbent) if model is not None
-    }
+    by_name = (wanted, floor, incumbent) if policy.surface == "chat" else (incumbent,)
+    named = {model.id: model for model in by_name if model is not None}
     if policy.models is not None:
         models = _matching(catalog, entries, policy)
         if incumbent is not None and incumbent not in models:
@@ -68,7 +70,10 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         audio: tuple[Model, ...] = ()
     else:
         kinds = _kinds(policy)
-        models = tuple(model for model in entries if model.pool in kinds or model.id in named)
+        # A fine-tune is in nobody's list but its owner's.
+        listed = {model.id for model in entries}
+        own = [model for name, model in named.items() if name not in listed]
+        models = (*own, *(model for model in entries if model.pool in kinds or model.id in named))
         models = tuple(model for model in models if _worth_listing(model, at))
         audio = tuple(model for model in entries if model.pool == "audio") if policy.surface == "chat" else ()
         audio = tuple(model for model in audio if model not in models and _worth_listing(model, at))
@@ -83,7 +88,24 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         floor=floor,
         incumbent=None if incumbent is None else incumbent.id,
         send_as=send_as,
+        stands_for=None if wanted is floor else wanted,
     )
+
+
+def _published(floor: Model, catalog: Catalog, at: date) -> Model:
+    """Return the model to compare with: a retired one of which nothing is published gives way to another.
+
+    For a fine-tune that is the model it was made from, else the one that the provider names in its place.
+    While a model answers it is kept: it can serve the calls itself.
+    """
+    seen = {floor.id}
+    while not floor.alive(at) and not floor.verdicts and floor.id != catalog.reference.id:
+        name = floor.base or floor.lifecycle.replacement
+        if name is None or name in seen or name not in catalog:
+            break
+        floor = catalog.get(name)
+        seen.add(name)
+    return floor
 
 
 def _standing(model: Model, at: date) -> tuple[date, date, str]:

@@ -107,12 +107,20 @@ class Floor:
         reference: the model that the catalog's verdicts refer to (gpt-4o).
         margins: measure name to the difference that counts, for values that may be repeated.
         evidence: ``measured`` or ``inferred``.
+        stands_for: id of the retired model in whose place the baseline stands, or None.
     """
 
     def __init__(
-        self, baseline: Model, reference: Model, *, margins: Mapping[str, float], evidence: str = "inferred"
+        self,
+        baseline: Model,
+        reference: Model,
+        *,
+        margins: Mapping[str, float],
+        evidence: str = "inferred",
+        stands_for: str | None = None,
     ) -> None:
         self.baseline = baseline
+        self.stands_for = stands_for
         self._reference = reference
         self._margins = margins
         self._measured = evidence == "measured"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decision import Candidate, Reason
 from routed_llm.parameters import Fit, fit_parameters
@@ -19,8 +19,9 @@ from routed_llm.rules import SHAPE_RULES, Configuration, Setting
 if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, Price
     from routed_llm.facts import RequestFacts
+    from routed_llm.policy import Policy
 
-__all__ = ["Row", "Shape", "build_shape", "outlasts"]
+__all__ = ["Leeway", "Row", "Shape", "build_shape", "leeways", "outlasts"]
 
 _PREFERENCE = {"chat_completions": 0, "responses": 1, "realtime": 2}
 """Where both endpoints can serve a call it stays on the first: its answers have the form that
@@ -82,18 +83,54 @@ class Shape:
     notes: dict[Any, Any]
 
 
+class Leeway(NamedTuple):
+    """How far a request may be bent to be served at all.
+
+    Attributes:
+        keep_taste: whether losing a parameter of taste rules a configuration out.
+        emulated: parameters that the caller makes good itself where a model refuses them.
+        near: whether the efforts next to the one asked for will do.
+    """
+
+    keep_taste: bool
+    emulated: frozenset[str] = frozenset()
+    near: bool = False
+
+
+def leeways(facts: RequestFacts, policy: Policy) -> tuple[Leeway, ...]:
+    """List how far a request may be bent, least first; each is tried where nothing serves it before."""
+    taste = policy.on_unsupported
+    found = [Leeway(taste != "drop")]
+    if taste == "avoid":
+        found.append(Leeway(keep_taste=False))
+    keep = taste == "raise"
+    if facts.emulates:
+        # What no model takes, the caller does to the answer.
+        found.append(Leeway(keep, facts.emulates))
+    if facts.effort is not None and not keep:
+        # Efforts come and go with models (minimal went with the last of gpt-5); the program stays.
+        found.append(Leeway(keep, facts.emulates, near=True))
+    return tuple(found)
+
+
 def build_shape(
-    facts: RequestFacts, models: Iterable[Model], setting: Setting, *, tier: str, pinned: bool
+    facts: RequestFacts,
+    models: Iterable[Model],
+    setting: Setting,
+    *,
+    tier: str,
+    pinned: bool,
+    ways: tuple[Leeway, ...],
 ) -> Shape:
-    """Ask every shape rule about every configuration of the models."""
-    taste = setting.policy.on_unsupported
-    built = _build(facts, models, setting, tier, pinned, keep_taste=taste != "drop")
-    if not built.rows and taste == "avoid":
-        built = _build(facts, models, setting, tier, pinned, keep_taste=False)
-    if not built.rows and facts.emulates:
-        # The last resort: what no model takes, the caller does to the answer.
-        keep = taste == "raise"
-        built = _build(facts, models, setting, tier, pinned, keep_taste=keep, emulated=facts.emulates)
+    """Ask every shape rule about every configuration of the models, in the first way in which any passes."""
+    models = tuple(models)
+    built = _build(facts, models, setting, tier, pinned, ways[0])
+    for way in ways[1:]:
+        if built.rows:
+            break
+        other = _build(facts, models, setting, tier, pinned, way)
+        # A refusal says what stands against the request as it was made.
+        built = built if way.near and not other.rows else other
     return built
 
 
@@ -103,17 +140,16 @@ def _build(
     setting: Setting,
     tier: str,
     pinned: bool,
-    *,
-    keep_taste: bool,
-    emulated: frozenset[str] = frozenset(),
+    way: Leeway,
 ) -> Shape:
+    setting = replace(setting, near=True) if way.near else setting
     rows: list[Row] = []
     rejected: list[Candidate] = []
     asked = facts.effort or setting.policy.effort
     for model in models:
         wanted = asked or (model.default_effort if pinned else None)
         for effort in _efforts(model, pinned):
-            fits, against = _endpoints(facts, model, effort, setting, keep_taste, emulated)
+            fits, against = _endpoints(facts, model, effort, setting, way)
             if fits:
                 rows.append(_row(model, effort, fits, setting, tier, wanted, len(rows)))
             else:
@@ -146,8 +182,7 @@ def _endpoints(
     model: Model,
     effort: str | None,
     setting: Setting,
-    keep_taste: bool,
-    emulated: frozenset[str],
+    way: Leeway,
 ) -> tuple[dict[str, Fit], dict[str, tuple[Reason, ...]]]:
     fits: dict[str, Fit] = {}
     against: dict[str, tuple[Reason, ...]] = {}
@@ -164,7 +199,9 @@ def _endpoints(
         at = Configuration(model, effort, endpoint)
         reasons = [reason for rule in SHAPE_RULES if (reason := rule(at, facts, setting)) is not None]
         absent = setting.endpoints[endpoint].absent
-        fit = fit_parameters(facts, model, effort, endpoint, absent, keep_taste=keep_taste, emulated=emulated)
+        fit = fit_parameters(
+            facts, model, effort, endpoint, absent, keep_taste=way.keep_taste, emulated=way.emulated
+        )
         reasons.extend(fit.reasons)
         if reasons:
             against[endpoint] = tuple(reasons)

@@ -23,7 +23,7 @@ from routed_llm.selector.outcome import Picked, conclude
 from routed_llm.selector.pool import Pool, make_pool
 from routed_llm.selector.quality import LONG_CONTEXT_FROM, Floor, dimensions
 from routed_llm.selector.scene import Scene
-from routed_llm.selector.shape import Row, build_shape
+from routed_llm.selector.shape import Row, build_shape, leeways
 from routed_llm.selector.track import Track, remember
 from routed_llm.selector.weigh import cache_thresholds, load, row_cost, row_thresholds
 
@@ -103,11 +103,17 @@ class Table:
         self._reuse = policy.horizon > 0
         self._watched = _value_sensitive(catalog)
         self._endpoints = {name: catalog.endpoint(name) for name in _ENDPOINTS}
-        floor = self.pool.floor
+        floor, stands_for = self.pool.floor, self.pool.stands_for
         self._floor = (
             None
             if floor is None
-            else Floor(floor, catalog.reference, margins=catalog.margins, evidence=policy.evidence)
+            else Floor(
+                floor,
+                catalog.reference,
+                margins=catalog.margins,
+                evidence=policy.evidence,
+                stands_for=None if stands_for is None else stands_for.id,
+            )
         )
 
     def select(
@@ -140,10 +146,29 @@ class Table:
         observed: Observed | None,
         unavailable: Mapping[str, str],
     ) -> tuple[Picked, Scene]:
+        first = found = self._pick_with(facts, allowance, observed, unavailable, 0)
+        if first[0].row is not None:
+            return first
+        # A request that could be served as it is, but for its size or its cost, may be served bent a little.
+        for leeway in range(1, len(leeways(facts, self.policy))):
+            found = self._pick_with(facts, allowance, observed, unavailable, leeway)
+            if found[0].row is not None:
+                found[0].certain = found[0].certain and first[0].certain
+                return found
+        return first
+
+    def _pick_with(
+        self,
+        facts: RequestFacts,
+        allowance: Allowance | None,
+        observed: Observed | None,
+        unavailable: Mapping[str, str],
+        leeway: int,
+    ) -> tuple[Picked, Scene]:
         count = facts.tokens
-        kind = self._kind(facts, count.high > LONG_CONTEXT_FROM)
+        kind = self._kind(facts, count.high > LONG_CONTEXT_FROM, leeway)
         scene = self._scene(facts, kind, allowance, observed, unavailable)
-        found = self._on_track(scene)
+        found = None if leeway else self._on_track(scene)
         if found is not None:
             row, certain = found
             because = "cost"
@@ -211,28 +236,30 @@ class Table:
             remember(self._tracks, key, kept)
         return kept
 
-    def thresholds(self, facts: RequestFacts) -> list[int]:
+    def thresholds(self, facts: RequestFacts, leeway: int = 0) -> list[int]:
         """List the text token counts beyond which the choice may change, in ascending order."""
         previous = facts.previous
-        key: tuple[Any, ...] = (facts.shape, self._values(facts), facts.cap)
+        key: tuple[Any, ...] = (facts.shape, self._values(facts), facts.cap, leeway)
         if facts.images or facts.audio_seconds or facts.pdf_pages:
             key += (facts.images, facts.audio_seconds, facts.pdf_pages)
         kept = self._thresholds.get(key)
         if kept is None:
-            kept = self._find_thresholds(facts if previous is None else replace(facts, previous=None))
+            plain = facts if previous is None else replace(facts, previous=None)
+            kept = self._find_thresholds(plain, leeway)
             remember(self._thresholds, key, kept)
         if previous is None:
             return kept
         found = set(kept)
-        for row in self._kind(facts, False).shape.rows + self._kind(facts, True).shape.rows:
+        kinds = (self._kind(facts, False, leeway), self._kind(facts, True, leeway))
+        for row in kinds[0].shape.rows + kinds[1].shape.rows:
             if row.at.model.id == previous.model:
                 found |= cache_thresholds(row, facts)
         return sorted(item for item in found if item >= 0)
 
-    def _find_thresholds(self, facts: RequestFacts) -> list[int]:
+    def _find_thresholds(self, facts: RequestFacts, leeway: int) -> list[int]:
         found = {LONG_CONTEXT_FROM}
         for long in (False, True):
-            kind = self._kind(facts, long)
+            kind = self._kind(facts, long, leeway)
             shared = load(facts, self.policy, kind.shape.widest, self._reuse)
             for row in kind.shape.rows:
                 found |= row_thresholds(row, shared)
@@ -246,12 +273,12 @@ class Table:
         """
         facts = scene.facts
         low, high = facts.tokens.low, facts.tokens.high
-        marks = self.thresholds(facts)
+        marks = self.thresholds(facts, kind.leeway)
         if scene.load.shared is not None:
             marks = sorted({*marks, MIN_CACHED - 1, *scene.load.shared.values()})
         inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
         for point in {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}:
-            other = self._kind(facts, point > LONG_CONTEXT_FROM)
+            other = self._kind(facts, point > LONG_CONTEXT_FROM, kind.leeway)
             setting = scene if other is kind else self._moved(scene, other)
             found, _ = choose(setting, other, point)
             if found is None or row is None:
@@ -286,11 +313,11 @@ class Table:
             incumbent=self.pool.incumbent,
         )
 
-    def _kind(self, facts: RequestFacts, long: bool) -> Kind:
-        key = (facts.shape, self._values(facts), long)
+    def _kind(self, facts: RequestFacts, long: bool, leeway: int = 0) -> Kind:
+        key = (facts.shape, self._values(facts), long, leeway)
         kept = self._shapes.get(key)
         if kept is None:
-            kept = self._build(facts, long)
+            kept = self._build(facts, long, leeway)
             remember(self._shapes, key, kept)
         return kept
 
@@ -300,7 +327,7 @@ class Table:
         watched = self._watched
         return tuple([(name, value if name in watched else None) for name, value in facts.parameters])
 
-    def _build(self, facts: RequestFacts, long: bool) -> Kind:
+    def _build(self, facts: RequestFacts, long: bool, leeway: int) -> Kind:
         pinned = facts.model is not None
         models = self.pool.models_for(facts) if facts.model is None else (self.catalog.get(facts.model),)
         touched, guarded = dimensions(facts, facts.task or self.policy.task, long=long)
@@ -315,7 +342,9 @@ class Table:
             alone=len(models) == 1,
         )
         tier = facts.service_tier if facts.service_tier != "standard" else self.policy.service_tier
-        return Kind(build_shape(facts, models, setting, tier=tier, pinned=pinned), setting, pinned)
+        ways = leeways(facts, self.policy)[leeway:]
+        shape = build_shape(facts, models, setting, tier=tier, pinned=pinned, ways=ways)
+        return Kind(shape, setting, pinned, leeway)
 
     def _named(self, name: str) -> Mapping[str, str]:
         # A snapshot that was named is what gets sent, not the alias it belongs to.
