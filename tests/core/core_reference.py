@@ -99,8 +99,8 @@ def _shape(
         return False
     wanted = asked.effort or policy.effort
     offered = model.efforts.get(endpoint) or (None,)
-    nearest = _neighbours(wanted, offered) if near else {wanted, "none" if offered == (None,) else wanted}
-    if wanted and (effort or "none") not in nearest:
+    # A model that does not reason is one at effort none.
+    if wanted and (effort or "none") not in (_neighbours(wanted, offered) if near else {wanted}):
         return False
     given = dict(asked.parameters)
     if not all(_parameter(name, asked.parameter(name), asked, one, given) for name in given):
