@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from routed_llm.budget import PICO
 
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.usage import Usage
 
-__all__ = ["DEFAULT_OUTPUT_TOKENS", "cost", "cost_pico", "expected_output", "tier_of"]
+__all__ = [
+    "DEFAULT_OUTPUT_TOKENS",
+    "Writes",
+    "cost",
+    "cost_pico",
+    "expected_output",
+    "thought_for",
+    "tier_of",
+    "writes",
+]
 
 DEFAULT_OUTPUT_TOKENS = 211
 """Output tokens that gpt-4o is expected to write when neither a cap nor a policy says otherwise: the
@@ -89,7 +99,50 @@ def _output_cost(usage: Usage, row: Price) -> int:
     return total + (audio * row.audio_output if row.audio_output is not None else 0)
 
 
+class Writes(NamedTuple):
+    """What a configuration is published to write.
+
+    Attributes:
+        ratio: tokens that can be seen, for each one that gpt-4o would write.
+        reasoning: tokens spent on reasoning in a call whose answer is as long as gpt-4o's are on average
+            (:data:`DEFAULT_OUTPUT_TOKENS`).
+    """
+
+    ratio: float
+    reasoning: float
+
+
+def writes(model: Model, effort: str | None) -> Writes:
+    """Split what a configuration is published to write into what is said and what is thought.
+
+    Published is the output of a whole run, at several efforts. The least effort, which does not reason,
+    shows how wordy the model is; what another effort writes above that is reasoning.
+    """
+    published = model.output_ratio
+    whole = published.get(effort or "", 1.0)
+    still = next((published[name] for name in _STILL if name in published), min(whole, 1.0))
+    # A published run may have said less at a higher effort than without any.
+    still = min(still, whole)
+    return Writes(still, (whole - still) * DEFAULT_OUTPUT_TOKENS)
+
+
+_STILL = ("", "none", "minimal")
+"""Efforts at which nothing is thought: a published run shows no reasoning tokens at them."""
+
+
+def thought_for(words: float) -> float:
+    """Say how much of the published reasoning is expected for an answer of so many words of gpt-4o's.
+
+    Nothing is published on single calls. Reasoning is spent before the first word, which speaks for the
+    same amount in every call; in runs of many short answers it takes a smaller share than in runs of
+    single questions (gpt-5.6-luna at effort low writes 1.2 times what it writes without reasoning in
+    Artificial Analysis v4.3.2, mostly agents' loops, and 2.5 times in v4.1), which speaks for an amount
+    that grows with the answer. This is the geometric mean of the two; what is observed replaces it.
+    """
+    return math.sqrt(words / DEFAULT_OUTPUT_TOKENS)
+
+
 def expected_output(facts: RequestFacts, expected: int | None) -> int:
-    """Say how many tokens gpt-4o would be expected to write for a request."""
+    """Say how many tokens gpt-4o would be expected to write for a request; it does not reason."""
     base = expected or DEFAULT_OUTPUT_TOKENS
     return base if facts.cap is None else min(base, facts.cap)

@@ -77,18 +77,20 @@ class Seen(NamedTuple):
     """What calls of one kind have been seen to write.
 
     Attributes:
-        base: output tokens that gpt-4o would write for such a request, by what others wrote.
-        tokens: output tokens by (model, effort); None while a single one has been seen, whose figure
-            is then ``base`` times its published ratio.
+        base: output tokens that gpt-4o would write for such a request, by what others said.
+        tokens: output tokens, reasoning included, by (model, effort); None while a single one has been
+            seen, whose figure is then what is published of it, by ``base`` and ``thought``.
         shared: tokens by model that calls without a previous one read from its cache: instructions and
             tools that such requests have in common; None where there are none.
         density: input tokens reported for each one that was estimated where nothing was counted.
+        thought: reasoning tokens reported for each one that is published of the configuration.
     """
 
     base: float
     tokens: Mapping[tuple[str, str | None], float] | None = None
     shared: Mapping[str, int] | None = None
     density: float = 1.0
+    thought: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +100,12 @@ class Observed:
     Attributes:
         outputs: kind of request (:attr:`RequestFacts.kind`, or its first part) to what was seen.
         reads: model to the share (0 to 1) of the expected cache reads that really happened.
+        thought: as in :class:`Seen`, over all kinds of requests; None before the first.
     """
 
     outputs: Mapping[Any, Seen] = field(default_factory=dict)
     reads: Mapping[str, float] = field(default_factory=dict)
+    thought: float | None = None
 
     def of(self, facts: RequestFacts) -> Seen | None:
         """Find what was seen for requests like this one, or failing that for its wider kind."""

@@ -174,7 +174,14 @@ def _cost(asked: RequestFacts, policy: Policy, at: date, model: Model, effort: s
     if not rows:
         return None
     row = max(rows, key=lambda row: (row.above, row.since))
-    out = math.ceil(_expected(asked, policy) * Fraction(str(model.output_ratio.get(effort or "", 1.0))))
+    whole = Fraction(str(model.output_ratio.get(effort or "", 1.0)))
+    still = [Fraction(str(model.output_ratio[e])) for e in ("", "none", "minimal") if e in model.output_ratio]
+    said = min(still[0] if still else Fraction(1), whole)
+    expected = _expected(asked, policy)
+    words, thought = float(expected * said), float(whole - said) * math.sqrt(expected * _GPT_4O_OUTPUT)
+    if asked.cap is not None:
+        words, thought = min(words, asked.cap), min(thought, model.reasoning_room.get(effort or "", 0))
+    out = math.ceil(words + thought - 1e-6)
     if asked.cap is not None:
         out = min(out, asked.cap + model.reasoning_room.get(effort or "", 0))
     out = min(out, model.limits.max_output) * asked.parameter("n", 1)

@@ -25,11 +25,15 @@ from routed_llm.ledger.observer import Observer
 DAY = date(2026, 11, 22)
 
 
-def answered(router: Router, request: Request, tokens: int, *, cached: int = 0, times: int = 1) -> Decision:
+def answered(
+    router: Router, request: Request, tokens: int, *, cached: int = 0, reasoning: int = 0, times: int = 1
+) -> Decision:
     """Decide and settle a request some times."""
     for _ in range(times):
         decision = router.decide(request)
-        used = Usage(input_tokens=20_000, cached_tokens=cached, output_tokens=tokens)
+        used = Usage(
+            input_tokens=20_000, cached_tokens=cached, output_tokens=tokens, reasoning_tokens=reasoning
+        )
         router.begin(decision).settle(used)
     return router.decide(request)
 
@@ -52,8 +56,36 @@ def test_kinds_learn_apart() -> None:
     """Short answers to capped requests say nothing about requests of another kind."""
     router = Router(clock=lambda: DAY)
     schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
-    answered(router, ask(response_format=schema), 20, times=50)
-    assert expected(router.decide(ask())) == 570
+    answered(router, ask(response_format=schema), 20 + 338, reasoning=338, times=50)
+    assert expected(router.decide(ask())) == pytest.approx(570, abs=1)
+
+
+def test_reasoning_is_learned_apart() -> None:
+    """What is thought does not grow with what is said: each is learned by itself, and both add up."""
+    router = Router(clock=lambda: DAY)
+    decision = answered(router, ask(), 500, reasoning=169, times=200)
+    seen = router._observer.value.of(decision.facts)
+    assert seen is not None
+    assert (seen.base * 1.1, seen.thought) == (pytest.approx(331, rel=0.02), pytest.approx(0.5, rel=0.03))
+    assert expected(decision) == pytest.approx(500, rel=0.02)
+    # Another kind of request has said nothing yet, and begins with the reasoning of this one.
+    other = ask(tools=[{"type": "function", "function": {"name": "f", "parameters": {}}}])
+    pinned = router.decide(other, policy=Policy(models="gpt-5.6-luna", effort="low", at_least=None))
+    assert expected(pinned) == pytest.approx(232 + 169, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cap", "asked"),
+    [(None, 16, 109), (None, 211, 549), (844, None, 1_604), (10, None, 85)],
+    ids=["a small cap", "a cap at the mean", "answers four times as long", "short answers"],
+)
+def test_reasoning_before_anything_is_seen(tokens: int | None, cap: int | None, asked: int) -> None:
+    """What is said grows with the answer, what is thought with its square root; a cap cuts what is said."""
+    router = Router(
+        policy=Policy(models="gpt-5.6-luna", effort="low", output_tokens=tokens), clock=lambda: DAY
+    )
+    decision = router.decide(ask() if cap is None else ask(max_tokens=cap))
+    assert expected(decision) == asked
 
 
 def test_like_requests_of_other_sizes_learn_from_each_other() -> None:
@@ -123,7 +155,7 @@ def test_select_takes_what_was_observed_as_a_value() -> None:
 
 
 def test_small_changes_do_not_flicker() -> None:
-    """The value stays the same object until something moves by more than a fiftieth."""
+    """The value stays the same object until what is said or thought moves by more than a fiftieth."""
     observer, catalog, request = Observer(), Catalog.load(), ask()
     decision = select(request.facts, policy=Policy(), catalog=catalog, at=DAY)
     luna, changes = catalog.get("gpt-5.6-luna"), 0
@@ -131,4 +163,4 @@ def test_small_changes_do_not_flicker() -> None:
         before = observer.value
         observer.learn(decision, luna, Usage(input_tokens=10, output_tokens=500), base=None)
         changes += observer.value is not before
-    assert 0 < changes < 12
+    assert 0 < changes < 24

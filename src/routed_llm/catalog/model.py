@@ -232,7 +232,7 @@ class Model:
         default_effort: the effort the provider uses when none is sent, or None.
         reasoning_room: effort to the output tokens to leave for reasoning above the caller's cap.
         output_ratio: effort (``""`` without reasoning) to billed output tokens, reasoning included,
-            relative to what gpt-4o writes for the same work.
+            relative to what gpt-4o writes for the same work; :func:`routed_llm.pricing.writes` splits it.
         parameters: endpoint to parameter name to rule; a name not listed is passed on as it is.
         verdicts: effort (``""`` without reasoning) to dimension to Verdict, against gpt-4o.
         equivalent_to: models for which the provider presents this one as the counterpart, where no

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.pricing import expected_output
+from routed_llm.pricing import Writes, expected_output, thought_for, writes
 from routed_llm.selector.weigh import choices_of
 from routed_llm.usage import Observed, Seen
 
@@ -51,11 +52,19 @@ class _Mean:
         return self.total / self.weight
 
 
-class _Kind:
-    __slots__ = ("base", "density", "shared", "tokens")
+class _Prior(NamedTuple):
+    """What a kind of request begins with."""
 
-    def __init__(self, prior: float) -> None:
-        self.base = _Mean(prior)
+    base: float
+    thought: float
+
+
+class _Kind:
+    __slots__ = ("base", "density", "shared", "thought", "tokens")
+
+    def __init__(self, prior: _Prior) -> None:
+        self.base = _Mean(prior.base)
+        self.thought = _Mean(prior.thought)
         self.tokens: dict[tuple[str, str | None], _Mean] = {}
         self.shared: dict[str, _Mean] = {}
         self.density = _Mean(1.0)
@@ -64,7 +73,25 @@ class _Kind:
         tokens = {key: mean.value for key, mean in self.tokens.items()}
         shared = {model: int(mean.value) for model, mean in self.shared.items()}
         warm = {model: count for model, count in shared.items() if count >= _SHARED}
-        return Seen(self.base.value, tokens if len(tokens) > 1 else None, warm or None, self.density.value)
+        return Seen(
+            self.base.value,
+            tokens if len(tokens) > 1 else None,
+            warm or None,
+            self.density.value,
+            self.thought.value,
+        )
+
+    def add(self, key: tuple[str, str | None], said: float, thought: float | None, written: Writes) -> None:
+        """Count one answer: tokens that were said, and reasoning for each token of it that is published."""
+        self.base.add(said / written.ratio)
+        if thought is not None:
+            self.thought.add(thought)
+        mine = self.tokens.get(key)
+        if mine is None:
+            # A configuration that is new here begins where the others' experience puts it.
+            begins = self.base.value * written.ratio + self.thought.value * written.reasoning
+            mine = self.tokens[key] = _Mean(begins)
+        mine.add(said + (thought or 0.0) * written.reasoning)
 
 
 class Observer:
@@ -77,6 +104,7 @@ class Observer:
         self.value = Observed()
         self._kinds: dict[Any, _Kind] = {}
         self._reads: dict[str, _Mean] = {}
+        self._thought: _Mean | None = None
         self._lock = threading.Lock()
 
     def learn(self, decision: Decision, model: Model, usage: Usage, *, base: int | None) -> None:
@@ -91,61 +119,62 @@ class Observer:
         chosen, facts = decision.chosen, decision.facts
         if chosen is None or not usage.output_tokens:
             return
-        ratio = model.output_ratio.get(chosen.effort or "", 1.0)
-        key = (chosen.model, chosen.effort)
-        prior = float(expected_output(facts, base))
-        kind = facts.kind
-        tokens = usage.output_tokens / (choices_of(facts) if facts.parameters else 1)
+        written = writes(model, chosen.effort)
+        choices = choices_of(facts) if facts.parameters else 1
+        # Where no reasoning is published, none can be expected by it: all that is written counts as said.
+        thought = usage.reasoning_tokens / choices / written.reasoning if written.reasoning else None
+        said = usage.output_tokens / choices - (thought or 0.0) * written.reasoning
         with self._lock:
+            prior = self._begin(float(expected_output(facts, base)), thought)
             # Only a call without a previous one shows what all such requests have in common.
             shared = usage.cached_tokens if facts.previous is None else None
             density = _density(facts, usage)
             # The wider kind first: a size that is new begins with what the others have shown.
-            for name in (kind[0], kind):
-                prior = self._output(name, key, tokens, ratio, prior, shared, density)
+            for name in (facts.kind[0], facts.kind):
+                kind = self._kind(name, prior)
+                kind.add((chosen.model, chosen.effort), said, thought, written)
+                if shared is not None:
+                    kind.shared.setdefault(chosen.model, _Mean(0.0)).add(shared)
+                if density is not None:
+                    kind.density.add(density)
+                self._publish(name, kind.seen())
+                prior = _Prior(kind.base.value, kind.thought.value)
             held = _held(facts.previous, model, usage)
             if held:
                 self._read(chosen.model, min(usage.cached_tokens / held, 1.0))
 
-    def _output(
-        self,
-        name: Any,
-        key: tuple[str, str | None],
-        tokens: float,
-        ratio: float,
-        prior: float,
-        shared: int | None,
-        density: float | None,
-    ) -> float:
+    def _kind(self, name: Any, prior: _Prior) -> _Kind:
         kind = self._kinds.get(name)
         if kind is None:
             if len(self._kinds) >= _KINDS:
                 del self._kinds[next(iter(self._kinds))]
             kind = self._kinds[name] = _Kind(prior)
-        kind.base.add(tokens / ratio)
-        mine = kind.tokens.get(key)
-        if mine is None:
-            # A configuration that is new here begins where the others' experience puts it.
-            mine = kind.tokens[key] = _Mean(kind.base.value * ratio)
-        mine.add(tokens)
-        if shared is not None:
-            kind.shared.setdefault(key[0], _Mean(0.0)).add(shared)
-        if density is not None:
-            kind.density.add(density)
-        seen = kind.seen()
+        return kind
+
+    def _publish(self, name: Any, seen: Seen) -> None:
         if _moved(self.value.outputs.get(name), seen):
             outputs = {name: held for name, held in self.value.outputs.items() if name in self._kinds}
-            self.value = Observed(outputs={**outputs, name: seen}, reads=self.value.reads)
-        return kind.base.value
+            self.value = replace(self.value, outputs={**outputs, name: seen})
+
+    def _begin(self, words: float, thought: float | None) -> _Prior:
+        """Return what a kind not met before begins with, and count the reasoning of this call."""
+        mean = self._thought
+        prior = _Prior(words, thought_for(words) if mean is None else mean.value)
+        if thought is None:
+            return prior
+        if mean is None:
+            mean = self._thought = _Mean(prior.thought)
+        mean.add(thought)
+        if self.value.thought is None or _thinks_anew(self.value.thought, mean.value):
+            self.value = replace(self.value, thought=mean.value)
+        return prior
 
     def _read(self, model: str, share: float) -> None:
         mean = self._reads.setdefault(model, _Mean(1.0))
         mean.add(share)
         before = self.value.reads.get(model, 1.0)
         if abs(mean.value - before) > _PUBLISH:
-            self.value = Observed(
-                outputs=self.value.outputs, reads={**self.value.reads, model: round(mean.value, 3)}
-            )
+            self.value = replace(self.value, reads={**self.value.reads, model: round(mean.value, 3)})
 
 
 def _density(facts: RequestFacts, usage: Usage) -> float | None:
@@ -166,13 +195,18 @@ def _held(previous: Previous | None, model: Model, usage: Usage) -> int:
     return usable if usable >= terms.min_prefix else 0
 
 
+def _thinks_anew(before: float, now: float) -> bool:
+    # It may come down to nothing, so that no change would be small beside it.
+    return abs(now - before) > _PUBLISH * max(before, 1.0)
+
+
 def _moved(before: Seen | None, now: Seen) -> bool:
     if before is None or (before.tokens or {}).keys() != (now.tokens or {}).keys():
         return True
     if (before.shared or {}).keys() != (now.shared or {}).keys():
         return True
     pairs = [(before.base, now.base)]
-    if abs(before.density - now.density) > _PUBLISH / 4:
+    if _thinks_anew(before.thought, now.thought) or abs(before.density - now.density) > _PUBLISH / 4:
         return True
     pairs.extend((value, (now.tokens or {})[key]) for key, value in (before.tokens or {}).items())
     pairs.extend((count, (now.shared or {})[model]) for model, count in (before.shared or {}).items())

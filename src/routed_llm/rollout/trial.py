@@ -10,7 +10,7 @@ from routed_llm.decision import Call, Candidate, Decision, format_dollars
 from routed_llm.facts import thaw
 from routed_llm.ledger.run import Run
 from routed_llm.ledger.scoped import CURRENT, merge
-from routed_llm.pricing import cost_pico
+from routed_llm.pricing import cost_pico, thought_for, writes
 from routed_llm.rollout.log import DecisionLog
 from routed_llm.rollout.share import in_share, key_of, mark_of
 from routed_llm.usage import Usage
@@ -163,12 +163,11 @@ class Trials:
         model = self._catalog.get(spared.model)
         read = _scaled(usage.input_tokens, spared.input_tokens, taken.input_tokens)
         cached = min(spared.cached_tokens, read)
-        ratios = self._ratios(spared, taken)
         guess = Usage(
             input_tokens=read,
             cached_tokens=cached,
             cache_write_tokens=_written(model, read - cached, decision.at),
-            output_tokens=_scaled(usage.output_tokens, *ratios),
+            output_tokens=self._written(usage, taken, spared),
             service_tier=usage.service_tier,
         )
         total = cost_pico(guess, model, decision.at)
@@ -181,14 +180,14 @@ class Trials:
             "output_tokens": guess.output_tokens,
         }
 
-    def _ratios(self, spared: Candidate, taken: Candidate) -> tuple[float, float]:
-        """Return the output tokens that each is published to write for the same work."""
-        ratios = [
-            self._catalog.get(item.model).output_ratio.get(item.effort or "") for item in (spared, taken)
-        ]
-        if ratios[0] is None or ratios[1] is None:
-            return spared.output_tokens, taken.output_tokens
-        return ratios[0], ratios[1]
+    def _written(self, usage: Usage, taken: Candidate, spared: Candidate) -> int:
+        """Say what one of the two would have written where the other one did."""
+        models = self._catalog.get(taken.model), self._catalog.get(spared.model)
+        if not all(model.output_ratio for model in models):
+            return _scaled(usage.output_tokens, spared.output_tokens, taken.output_tokens)
+        mine, theirs = writes(models[0], taken.effort), writes(models[1], spared.effort)
+        words = max(usage.output_tokens - usage.reasoning_tokens, 0) / mine.ratio
+        return round(words * theirs.ratio + theirs.reasoning * thought_for(words))
 
 
 class Watched(Run):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from routed_llm.decision import Candidate, Reason
 from routed_llm.parameters import Fit, fit_parameters
 from routed_llm.policy import EFFORTS
+from routed_llm.pricing import writes
 from routed_llm.rules import SHAPE_RULES, Configuration, Setting
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Row:
         short: the price row below the long-context threshold, or None when no price is known.
         long: the price row above it (the same one where there is none).
         above: the threshold in input tokens; 0 when there is none.
-        ratio: output tokens, reasoning included, for each token that gpt-4o would write.
+        ratio: output tokens, without reasoning, for each token that gpt-4o would write.
+        reasoning: reasoning tokens that are published for a call with an answer of average length.
         room: output tokens to leave for reasoning above the caller's cap.
         distance: how far its effort is from the one that was asked for.
         rank: place in the published order of quality; -1 when it has none.
@@ -51,6 +53,7 @@ class Row:
     long: Price | None
     above: int
     ratio: float
+    reasoning: float
     room: int
     distance: int
     rank: int
@@ -239,13 +242,15 @@ def _row(
         for item in sorted(model.recall, key=lambda item: item.value, reverse=True)
         if item.effort is None or item.effort == effort
     }
+    written = writes(model, effort)
     return Row(
         at=Configuration(model, effort, next(iter(fits))),
         fits=fits,
         short=short,
         long=long,
         above=above,
-        ratio=model.output_ratio.get(effort or "", 1.0),
+        ratio=written.ratio,
+        reasoning=written.reasoning,
         room=model.reasoning_room.get(effort or "", 0),
         distance=_distance(effort, wanted),
         rank=model.quality_rank.get(effort or "", -1),
@@ -294,7 +299,7 @@ def _dominates(one: Row, other: Row) -> bool:
     pairs = [(one.short, other.short), (one.long, other.long)]
     if len(above) == 2 or (above and 0 in (one.above, other.above)):
         pairs += [(one.long, other.short), (one.short, other.long)]
-    return all(_cheaper(a, one.ratio, b, other.ratio) for a, b in pairs)
+    return all(_cheaper(a, one, b, other) for a, b in pairs)
 
 
 def outlasts(one: Row, other: Row) -> bool:
@@ -318,10 +323,15 @@ def _read(price: Price) -> int:
     return price.input if price.cached_input is None else price.cached_input
 
 
-def _cheaper(a: Price, a_ratio: float, b: Price, b_ratio: float) -> bool:
+def _cheaper(a: Price, one: Row, b: Price, other: Row) -> bool:
     def dearest(row: Price) -> int:
         return max(row.input, row.cache_write or 0)
 
     # A cap may cut the other's output short, down to what gpt-4o would write, but no further; and tokens are
     # whole, so that the first one counts in full.
-    return dearest(a) <= b.input and a.output * math.ceil(a_ratio) <= b.output * min(b_ratio, 1.0)
+    said = one.ratio + 1 if one.reasoning else math.ceil(one.ratio)
+    if dearest(a) > b.input or a.output * said > b.output * min(other.ratio, 1.0):
+        return False
+    # A cap leaves room for reasoning and no more.
+    pairs = ((one.reasoning, other.reasoning), (one.room, other.room))
+    return not one.reasoning or all(a.output * mine <= b.output * theirs for mine, theirs in pairs)

@@ -38,7 +38,7 @@ def standing(scene: Scene, tokens: int) -> Standing:
         return _work_out(scene, tokens, tokens)
     notes = scene.shape.notes
     index = bisect_left(marks, tokens)
-    key = ("standing", scene.facts.cap, scene.load.expected, index)
+    key = ("standing", scene.facts.cap, scene.load.expected, scene.load.thought, index)
     kept: Standing | None = notes.get(key)
     if kept is None:
         lower = marks[index - 1] + 1 if index else 0

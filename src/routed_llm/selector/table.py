@@ -222,7 +222,7 @@ class Table:
         return self.thresholds(facts)
 
     def _track(self, facts: RequestFacts, shared: Load) -> Track:
-        key = (facts.shape, self._values(facts), facts.cap, shared.expected)
+        key = (facts.shape, self._values(facts), facts.cap, shared.expected, shared.thought)
         kept = self._tracks.get(key)
         if kept is None:
             kinds = (self._kind(facts, False), self._kind(facts, True))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from routed_llm.media import media_tokens
 from routed_llm.parameters import output_cap
-from routed_llm.pricing import expected_output
+from routed_llm.pricing import expected_output, thought_for
 from routed_llm.rules import Weighed
 from routed_llm.tokens.audio import input_tokens as audio_tokens
 
@@ -36,6 +36,7 @@ class Load(NamedTuple):
     Attributes:
         facts: the request.
         expected: output tokens that gpt-4o would be expected to write.
+        thought: reasoning tokens to expect for each one that is published of a configuration.
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
         reserve: output tokens kept free when no cap is given.
         plain: True when there is nothing but text to count and no conversation to weigh.
@@ -61,6 +62,7 @@ class Load(NamedTuple):
     observed: Observed | None = None
     choices: int = 1
     likely: int = 0
+    thought: float = 1.0
 
 
 def load(
@@ -92,7 +94,16 @@ def load(
         observed=observed,
         choices=choices_of(facts) if facts.parameters else 1,
         likely=facts.tokens.likely if seen is None else _likely(facts, seen),
+        thought=_thought(expected, seen, observed),
     )
+
+
+def _thought(expected: float, seen: Seen | None, observed: Observed | None) -> float:
+    if seen is not None:
+        return seen.thought
+    if observed is not None and observed.thought is not None:
+        return observed.thought
+    return thought_for(expected)
 
 
 def _likely(facts: RequestFacts, seen: Seen) -> int:
@@ -167,7 +178,11 @@ def cache_thresholds(row: Row, facts: RequestFacts) -> set[int]:
 
 def output_tokens(row: Row, load: Load) -> int:
     """Expected output tokens of a configuration, reasoning and every choice included."""
-    amount = load.expected * row.ratio
+    amount, thought = load.expected * row.ratio, load.thought * row.reasoning
+    if load.visible is not None:
+        amount = min(amount, load.visible)
+        thought = min(thought, row.room)
+    amount += thought
     if load.outputs is not None:
         amount = load.outputs.get((row.at.model.id, row.at.effort), amount)
     # Rounded up, but for a millionth: 50 * 1.1 is a little more than 55.
