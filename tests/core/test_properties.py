@@ -272,3 +272,12 @@ def test_facts_by_hand_with_an_unknown_task() -> None:
         "task='cooking' is none of general, coding, reasoning, vision, long_context, tool_use, knowledge, "
         "multilingual, summary, restraint. Use one of these."
     )
+
+
+def test_a_decision_reads_the_same_after_its_shape_was_worked_out_anew() -> None:
+    """The first candidate is the chosen one, too, where a full table has dropped what it knew of the shape."""
+    table = Table(CATALOG, Policy(), date(2026, 11, 22))
+    asked = facts(1_024, cap=1)
+    first = table.select(asked).to_dict()
+    table._shapes.clear()
+    assert table.select(asked).to_dict() == first

@@ -234,9 +234,11 @@ def _candidates(picked: Picked, scene: Scene) -> tuple[Candidate, ...]:
     able: list[Candidate] = []
     unable: list[Candidate] = []
     text = scene.load.likely
+    # By name: what was picked may come from a shape that has been worked out anew since.
+    mine = None if picked.row is None else (picked.row.at.model.id, picked.row.at.effort)
     for row in scene.shape.rows:
         reasons = refusals(row, weigh(row, scene.load, picked.tokens), scene)
-        if row is picked.row:
+        if (row.at.model.id, row.at.effort) == mine:
             able.insert(0, _candidate(row, scene, text, (), picked.endpoint))
         elif reasons:
             unable.append(_candidate(row, scene, text, reasons))
