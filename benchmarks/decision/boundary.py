@@ -1,229 +1,248 @@
-"""Compare decisions near every boundary with those of a full count, and time what is made to hurt.
+"""Compare decisions near every boundary with those that a full count leads to.
 
-    python benchmarks/decision/boundary.py [--conversations 10000] [--megabytes 4]
+    python -m benchmarks.decision.boundary [--conversations 10000] [--seed 1]
 
-First, conversations of ten kinds of text are cut to within three tokens of a boundary, and each decision
-is compared with the one that tiktoken's count of every text leads to. Second, texts that break or slow
-tokenizers go through `decide` and `adecide`; a task that wakes every millisecond sees how long the event
-loop is held.
+Conversations of fourteen kinds of text, in one to six messages, with and without caps, tools, schemas,
+images and limits on cost, are cut to within three tokens of a boundary: where a model's window less its
+reserve, its largest input, a price tier or a limit on cost lies. Each is decided as a router does it, and
+again with the count that tiktoken gives of every text; the two have to agree, and the true count has to
+lie between the bounds that the router decided by. Runs with different seeds try different conversations.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import base64
-import contextlib
-import itertools
 import json
-import pathlib
 import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import Any, NamedTuple
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tokens"))
-
-from compare import machine, sources
-
-from routed_llm import NoModelFits, Policy, RequestBuilder, Router, TokenCount
-from routed_llm.selector import prepare
+from benchmarks.tokens.compare import machine, sources
+from routed_llm import Budget, Policy, Request, RequestBuilder, Router, TokenCount
+from routed_llm.selector import Table, prepare
 from routed_llm.tokens.memo import shared
 from routed_llm.tokens.text import TiktokenCounter
 from routed_llm.tokens.vocabulary import o200k_encoding
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from routed_llm import Request
-
 AT = date(2026, 11, 22)
-SMALL = Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o")
-POLICIES = (Policy(), SMALL, Policy(models=("gpt-5.4", "gpt-4.1"), at_least=None, incumbent="gpt-5.4"))
+POLICIES = (
+    Policy(),
+    Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o"),
+    Policy(models=("gpt-5.4", "gpt-4.1"), at_least=None, incumbent="gpt-5.4"),
+    Policy(models=("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-5.4"), at_least=None, max_cost_per_call="0.30"),
+)
+BUDGETS = (None, None, Budget(per_call="0.05"))
+"""Every third conversation is under a budget."""
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "look_up",
+        "description": "Look a word up.",
+        "parameters": {"type": "object", "properties": {"word": {"type": "string", "enum": ["a", "b"]}}},
+    },
+}
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "answer", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "small cap": {"max_tokens": 256},
+    "large cap": {"max_completion_tokens": 20_000},
+    "tools": {"tools": [TOOL] * 3},
+    "schema": {"response_format": SCHEMA},
+    "effort": {"reasoning_effort": "high"},
+}
+LENGTH = 300_000
+"""Characters of a made text."""
+TAIL = 60
+"""Tokens that the last step may have to add or take away."""
+_PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
-def letters(rng: random.Random, ranges: str) -> str:
-    """Return a long text of random characters of an alphabet, in words."""
-    return "".join(rng.choice(ranges) for _ in range(60_000))
+class Kind(NamedTuple):
+    """A kind of text, and the tokens of a long piece of it."""
+
+    name: str
+    tokens: list[int]
 
 
 def texts(rng: random.Random) -> dict[str, str]:
     """Return a long text of each kind."""
     documents, code, rows = sources()
-    cjk = "".join(chr(at) for at in range(0x4E00, 0x5600))
+
+    def made(alphabet: str) -> str:
+        return "".join(rng.choices(alphabet, k=LENGTH))
+
+    def between(first: int, last: int) -> str:
+        return "".join(map(chr, range(first, last)))
+
     return {
         "English": documents,
-        "code": code,
+        "code": code[:3_000_000],
         "JSON": rows,
-        "CJK": letters(rng, cjk + "，。"),
-        "Russian": letters(rng, "абвгдежзийклмнопрстуфхцчшщыэюя     "),
-        "Hindi": letters(rng, "".join(chr(at) for at in range(0x904, 0x940)) + "    "),
-        "Thai": letters(rng, "".join(chr(at) for at in range(0xE01, 0xE3A)) + "  "),
-        "emoji": letters(rng, "".join(chr(at) for at in range(0x1F600, 0x1F640)) + "\u200d "),
-        "base64": base64.b64encode(rng.randbytes(60_000)).decode(),
-        "blanks": letters(rng, "  \n\t\r a."),
+        "CJK": made(between(0x4E00, 0x5600) + "，。"),
+        "Russian": made("абвгдежзийклмнопрстуфхцчшщыэюя     "),
+        "Hindi": made(between(0x904, 0x940) + "    "),
+        "Thai": made(between(0xE01, 0xE3A) + "  "),
+        "emoji": made(between(0x1F600, 0x1F640) + "\u200d "),
+        "base64": base64.b64encode(rng.randbytes(LENGTH)).decode(),
+        "blanks": made("  \n\t\r a."),
+        "digits": made("0123456789  ,.\n"),
+        "letters of Unicode 17": made("\u088f\u0c5c\u0cdcabc '\u017f"),
+        "marks": made("e\u0301a\u0308\u093f\u094d\u0915 \u200d"),
+        "special tokens": made("<|endoftext|> s'"),
     }
 
 
-def request_of(parts: list[str]) -> Request:
+@cache
+def kinds() -> tuple[Kind, ...]:
+    """Return each kind of text, in tokens."""
+    encode = o200k_encoding().encode_ordinary
+    return tuple(Kind(name, encode(text)) for name, text in texts(random.Random(1)).items())
+
+
+def piece(kind: Kind, tokens: int, rng: random.Random) -> str:
+    """Return a text of about so many tokens, taken from random places."""
+    taken: list[int] = []
+    while len(taken) < tokens:
+        start = rng.randrange(max(len(kind.tokens) - 1_000, 1))
+        taken += kind.tokens[start : start + tokens - len(taken)]
+    return o200k_encoding().decode(taken)
+
+
+def request_of(parts: list[str], settings: dict[str, Any], image: bool) -> Request:
     """Make a request of messages."""
     builder = RequestBuilder()
     for at, part in enumerate(parts):
         builder.message(("user", "assistant")[at % 2]).text(part)
+    if image:
+        builder.message("user").image(_PNG)
+    for name, value in settings.items():
+        builder.set(name, value)
     return builder.build()
 
 
-def exact(request: Request) -> int:
-    """Count every text with tiktoken."""
-    encoding = o200k_encoding()
-    return request.fixed + sum(len(encoding.encode_ordinary(text)) for text in request.texts)
+def count(text: str) -> int:
+    """Count a text with tiktoken, guarded against its panics."""
+    return TiktokenCounter().count([text])[0]
 
 
-def near(target: int, kind: str, rng: random.Random) -> tuple[Request, int]:
-    """Return a conversation of within three tokens of a target, and its count."""
-    encoding = o200k_encoding()
-    count = rng.randint(1, 6)
-    frame = request_of(["x"] * count).fixed
-    wanted = target + rng.randint(-3, 3) - frame
-    tokens: list[int] = []
-    while len(tokens) < wanted:
-        start = rng.randrange(max(len(kind) - 20_000, 1))
-        tokens += encoding.encode_ordinary(kind[start : start + 20_000])
-    cuts = sorted(rng.randrange(wanted) for _ in range(count - 1))
-    parts = [encoding.decode(tokens[a:b]) for a, b in itertools.pairwise([0, *cuts, wanted])]
-    request = request_of(parts)
-    return request, exact(request)
+class Case(NamedTuple):
+    """One conversation near a boundary.
+
+    Attributes:
+        name: what it is made of.
+        request: the conversation.
+        tokens: its text tokens, counted in full.
+        distance: tokens from the boundary.
+    """
+
+    name: str
+    request: Request
+    tokens: int
+    distance: int
 
 
-def boundaries(policy: Policy, most: int) -> list[int]:
-    """List the thresholds of a policy's pool up to a size."""
-    router = Router(policy=policy, clock=lambda: AT)
-    marks = prepare(router.catalog, policy, AT).thresholds(request_of(["x"]).facts)
-    return [mark for mark in marks if 100 < mark <= most]
+def near(mark: int, kind: Kind, settings: str, image: bool, rng: random.Random) -> Case | None:
+    """Return a conversation within three tokens of a boundary; None where the frame alone is longer."""
+    number = rng.randint(1, 6)
+    plan = SETTINGS[settings]
+    frame = request_of(["x"] * number, plan, image)
+    # Of the frame only the messages' own texts are not there yet.
+    fixed = frame.fixed + sum(count(text) for text in frame.texts) - number
+    wanted = mark + rng.randint(-3, 3) - fixed
+    if wanted < TAIL:
+        return None
+    cuts = sorted(rng.randrange(wanted - TAIL) for _ in range(number - 1))
+    sizes = [end - start for start, end in zip([0, *cuts], [*cuts, wanted - TAIL], strict=True)]
+    parts = [piece(kind, max(size, 1), rng) for size in sizes]
+    counts = [count(part) for part in parts]
+    place = min(range(number), key=lambda at: (counts[at] < 2, counts[at]))
+    missing = wanted - sum(counts)
+    for _ in range(4):
+        # " a" is one token wherever an "a" stands before it; what joins up with the text shows in the count.
+        parts[place] = parts[place] + " a" * missing if missing > 0 else parts[place][: 2 * missing]
+        counts[place] = count(parts[place])
+        missing = wanted - sum(counts)
+        if not missing:
+            break
+    request = request_of(parts, plan, image)
+    tokens = fixed + sum(counts)
+    return Case(f"{kind.name}, {settings}{', an image' * image}", request, tokens, tokens - mark)
 
 
-def compare(conversations: int, most: int) -> Iterator[tuple[str, int, object, object]]:
+def marks_of(table: Table, settings: str, image: bool, allowance: Any, most: int) -> list[int]:
+    """List the boundaries of one sort of request up to a size."""
+    facts = request_of(["x"], SETTINGS[settings], image).facts
+    found = {*table.thresholds(facts), *table.boundaries(facts, allowance=allowance)}
+    return sorted(mark for mark in found if 200 < mark <= most)
+
+
+def differing(
+    conversations: int, *, seed: int, most: int, seen: Counter[str]
+) -> Iterator[tuple[str, int, object, object]]:
     """Decide near boundaries, and yield what differs from the decision by a full count."""
-    rng = random.Random(5)
-    kinds = texts(rng)
-    routers = [Router(policy=policy, clock=lambda: AT) for policy in POLICIES]
-    marks = [boundaries(policy, most) for policy in POLICIES]
-    seen: Counter[str] = Counter()
-    for number in range(conversations):
-        which = number % len(POLICIES)
-        router, name = routers[which], rng.choice(list(kinds))
-        # Small ones more often: most of the time goes into making and counting the large ones.
-        mark = marks[which][min(int(rng.expovariate(1.2)), len(marks[which]) - 1)]
-        request, count = near(mark, kinds[name], rng)
-        truth = prepare(router.catalog, router.policy, AT).select(
-            request.facts.with_tokens(TokenCount.of(count))
-        )
-        found = router.explain(request)
-        seen["within three tokens" if abs(count - mark) <= 3 else "near"] += 1
-        seen[f"around {mark:,}"] += 1
-        if (found.model, found.effort, found.endpoint) != (truth.model, truth.effort, truth.endpoint):
-            yield name, count, found.chosen, truth.chosen
-    print(json.dumps(dict(seen.most_common()), indent=1))
-
-
-def hostile(size: int) -> dict[str, str]:
-    """Return texts that break or slow tokenizers, each of so many characters."""
-    rng = random.Random(9)
-    return {
-        "a run of one letter": "a" * size,
-        "spaces": " " * size,
-        "tabs": "\t" * size,
-        "newlines": "\n" * size,
-        "a run of =": "=" * size,
-        "random lower-case letters": "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=size)),
-        "base64": base64.b64encode(rng.randbytes(size * 3 // 4)).decode(),
-        "random CJK": "".join(map(chr, rng.choices(range(0x4E00, 0x9FFF), k=size))),
-        "emoji run": "\U0001f600" * size,
-        "ideographic spaces": "\u3000" * size,
-        "lone surrogates": "\ud800" * size,
-        "special tokens": "<|endoftext|>" * (size // 13),
-        "apostrophe and long s": "'\u017f" * (size // 2),
-        "letters of Unicode 17": "\u088f\u0c5c" * (size // 2),
+    rng = random.Random(seed)
+    routers = {
+        (at, budget): Router(policy=policy, clock=lambda: AT, budgets=budget)
+        for at, policy in enumerate(POLICIES)
+        for budget in BUDGETS
     }
-
-
-def safe_count(request: Request) -> int:
-    """Count with tiktoken, guarded."""
-    return request.fixed + sum(TiktokenCounter().count(request.texts))
-
-
-async def held(run: Callable[[], object]) -> tuple[float, float]:
-    """Return the seconds of an asynchronous run, and the longest that the event loop was held."""
-    longest = 0.0
-    done = False
-
-    async def beat() -> None:
-        nonlocal longest
-        last = time.perf_counter()
-        while not done:
-            await asyncio.sleep(0.001)
-            now = time.perf_counter()
-            longest = max(longest, now - last - 0.001)
-            last = now
-
-    task = asyncio.create_task(beat())
-    await asyncio.sleep(0.01)
-    start = time.perf_counter()
-    with contextlib.suppress(NoModelFits):
-        await run()  # type: ignore[misc]
-    spent = time.perf_counter() - start
-    await asyncio.sleep(0.002)
-    done = True
-    await task
-    return spent, longest
-
-
-def attack(megabytes: float) -> int:
-    """Send hostile texts through both ways of deciding; return how many decisions were wrong."""
-    router = Router(policy=SMALL, clock=lambda: AT)
-    router.warmup()
-    wrong = 0
-    print(f"\n{megabytes} million characters of:{'decide ms':>24}{'adecide ms':>14}{'loop held ms':>14}")
-    for name, text in hostile(int(megabytes * 1_000_000)).items():
-        request = request_of([text])
-        shared.clear()
-        start = time.perf_counter()
-        found = router.explain(request)
-        spent = time.perf_counter() - start
-        shared.clear()
-        later, longest = asyncio.run(held(lambda request=request: router.adecide(request)))
+    for number in range(conversations):
+        which, budget = number % len(POLICIES), BUDGETS[number % len(BUDGETS)]
+        router, kind = routers[which, budget], rng.choice(kinds())
+        settings, image = rng.choice(list(SETTINGS)), rng.random() < 0.1
         table = prepare(router.catalog, router.policy, AT)
-        truth = table.select(request.facts.with_tokens(TokenCount.of(safe_count(request))))
-        bad = found.model != truth.model
-        wrong += bad
-        print(
-            f"  {name:<34}{spent * 1_000:>12,.0f}{later * 1_000:>14,.0f}{longest * 1_000:>14,.1f}"
-            f"  {found.model or 'nothing fits'}{'  WRONG' if bad else ''}"
-        )
-    return wrong
+        allowance = router.explain(request_of(["x"], {}, False)).allowance
+        marks = marks_of(table, settings, image, allowance, most)
+        # Small ones more often: most of the time goes into making and counting the large ones.
+        mark = marks[min(int(rng.expovariate(0.4)), len(marks) - 1)]
+        case = near(mark, kind, settings, image, rng)
+        if case is None:
+            continue
+        shared.clear()
+        found = router.explain(case.request)
+        facts = case.request.facts.with_tokens(TokenCount.of(case.tokens))
+        truth = table.select(facts, allowance=allowance)
+        bounds = found.facts.tokens
+        seen["conversations"] += 1
+        seen["within three tokens" if abs(case.distance) <= 3 else "near"] += 1
+        seen["decided without a full count"] += not bounds.exact
+        seen[f"{kind.name}"] += 1
+        seen[f"around {'a million' if mark > 600_000 else f'{round(mark, -5):,}'}"] += 1
+        same = (found.model, found.effort, found.endpoint) == (truth.model, truth.effort, truth.endpoint)
+        if not same or not bounds.low <= case.tokens <= bounds.high:
+            yield case.name, case.tokens, found.chosen, truth.chosen
 
 
-def main() -> int:
-    """Compare and print; fails when a decision is wrong."""
+def main(arguments: list[str] | None = None) -> int:
+    """Compare and print; fails when a decision differs."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--conversations", type=int, default=1_000, help="10000 for the full run")
-    parser.add_argument("--most", type=int, default=150_000, help="largest boundary to go near, in tokens")
-    parser.add_argument("--megabytes", type=float, default=4)
-    options = parser.parse_args()
-    print(json.dumps(machine(), indent=1))
-    start = time.perf_counter()
-    different = list(compare(options.conversations, options.most))
+    parser.add_argument("--conversations", type=int, default=500, help="10000 for the full run")
+    parser.add_argument("--most", type=int, default=1_100_000, help="largest boundary to go near, in tokens")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    print(json.dumps(machine()))
+    seen: Counter[str] = Counter()
+    start = time.process_time()
+    different = list(differing(options.conversations, seed=options.seed, most=options.most, seen=seen))
     for item in different:
         print("different:", *item)
+    print(json.dumps(dict(seen.most_common()), indent=1))
     print(
-        f"{len(different)} of {options.conversations} decisions differ from those of a full count "
-        f"({time.perf_counter() - start:.0f} s)"
+        f"{len(different)} of {seen['conversations']} decisions differ from those of a full count "
+        f"(seed {options.seed}, {time.process_time() - start:.0f} s of CPU)"
     )
-    wrong = attack(options.megabytes)
-    print(f"{wrong} wrong decisions on hostile texts")
-    return 1 if different or wrong else 0
+    return 1 if different else 0
 
 
 if __name__ == "__main__":

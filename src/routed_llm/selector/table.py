@@ -9,7 +9,7 @@ an exact count could not change it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -24,7 +24,7 @@ from routed_llm.selector.pool import Pool, make_pool
 from routed_llm.selector.quality import LONG_CONTEXT_FROM, Floor, dimensions
 from routed_llm.selector.scene import Scene
 from routed_llm.selector.shape import Row, build_shape, leeways
-from routed_llm.selector.track import Track, remember
+from routed_llm.selector.track import Track, pieces, remember
 from routed_llm.selector.weigh import cache_thresholds, load, row_cost, row_thresholds
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class Table:
         if scene.allowance is None or scene.allowance.remaining is None:
             scene.marks = track.marks
             return found
-        if found is None or found[0] is None:
+        if found[0] is None:
             return None
         # The cheapest row that a budget has room for at the upper bound has it throughout.
         cost = row_cost(found[0], shared, facts.tokens.high)
@@ -217,24 +217,32 @@ class Table:
     ) -> list[int]:
         """List the text token counts beyond which the choice changes, or else those where it may change."""
         scene = self._scene(facts, self._kind(facts, False), allowance, observed, unavailable)
-        if self._has_track(scene) and (allowance is None or allowance.remaining is None):
+        if not self._has_track(scene):
+            return self.thresholds(facts)
+        if allowance is None or allowance.remaining is None:
             return self._track(facts, scene.load).turns
-        return self.thresholds(facts)
+        found = pieces(self.thresholds(facts), self._chooser(scene))
+        return [upper for upper, _ in found][:-1]
 
     def _track(self, facts: RequestFacts, shared: Load) -> Track:
         key = (facts.shape, self._values(facts), facts.cap, shared.expected, shared.thought)
         kept = self._tracks.get(key)
         if kept is None:
-            kinds = (self._kind(facts, False), self._kind(facts, True))
-            scenes = [self._scene(facts, kind, None, shared.observed, _NOTHING) for kind in kinds]
-
-            def chosen(tokens: int) -> Row | None:
-                long = tokens > LONG_CONTEXT_FROM
-                return choose(scenes[long], kinds[long], tokens)[0]
-
-            kept = Track(self.thresholds(facts), chosen)
+            scene = self._scene(facts, self._kind(facts, False), None, shared.observed, _NOTHING)
+            kept = Track(self.thresholds(facts), self._chooser(scene))
             remember(self._tracks, key, kept)
         return kept
+
+    def _chooser(self, scene: Scene) -> Callable[[int], Row | None]:
+        """Return what gives the row chosen at a token count."""
+        kinds = (self._kind(scene.facts, False), self._kind(scene.facts, True))
+        scenes = [self._moved(scene, kind) for kind in kinds]
+
+        def chosen(tokens: int) -> Row | None:
+            long = tokens > LONG_CONTEXT_FROM
+            return choose(scenes[long], kinds[long], tokens)[0]
+
+        return chosen
 
     def thresholds(self, facts: RequestFacts, leeway: int = 0) -> list[int]:
         """List the text token counts beyond which the choice may change, in ascending order."""

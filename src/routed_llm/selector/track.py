@@ -1,95 +1,89 @@
 """Track: where, along the token count, the choice among the rows of one shape changes. Pure.
 
 Between two marks every cost is a straight line and every limit has one answer, so a row that is chosen at
-both ends of such a span is chosen throughout. What a span's choice is, is worked out when it is first met.
+both ends of such a span is chosen throughout. Where two rows change places between two marks, because their
+costs cross or one of them passes a limit on cost, the place is found by halving.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from routed_llm.selector.shape import Row
 
-__all__ = ["Span", "Track", "remember"]
+__all__ = ["Track", "pieces", "remember"]
 
 _KEPT: Final = 512
 _BEYOND: Final = 10**9
 """More tokens than any window has: the far end of the last span."""
 
-
-class Span(NamedTuple):
-    """The choice between two marks.
-
-    Attributes:
-        row: the row chosen at its upper end.
-        name: model and effort of that row, or None when nothing fits.
-        steady: whether the choice is the same at its lower end.
-    """
-
-    row: Row | None
-    name: tuple[str, str | None] | None
-    steady: bool
+_Chosen: TypeAlias = "Row | None"
 
 
 class Track:
-    """The choices along the token count, for requests that differ in nothing else. Safe to share."""
+    """The choices along the token count, for requests that differ in nothing else. Safe to share.
 
-    __slots__ = ("_choose", "_spans", "_turns", "marks")
+    Attributes:
+        marks: the token counts beyond which limits and rates change, in ascending order.
+        turns: the token counts beyond which the choice changes, in ascending order.
+    """
+
+    __slots__ = ("_rows", "marks", "turns")
 
     def __init__(self, marks: Sequence[int], choose: Callable[[int], Row | None]) -> None:
-        """Take what is needed to work out a span.
+        """Work out the choices.
 
         Args:
             marks: the token counts beyond which the choice may change, in ascending order.
             choose: gives the row chosen at a token count.
         """
+        found = list(pieces(marks, choose))
         self.marks = marks
-        self._choose = choose
-        self._spans: list[Span | None] = [None] * (len(marks) + 1)
-        self._turns: list[int] | None = None
+        self.turns = [upper for upper, _ in found[:-1]]
+        self._rows = [row for _, row in found]
 
-    def choice(self, low: int, high: int) -> tuple[Row | None, bool] | None:
-        """Return the row chosen at ``high``, and whether it is the same from ``low`` on.
+    def choice(self, low: int, high: int) -> tuple[Row | None, bool]:
+        """Return the row chosen at ``high``, and whether it is the same from ``low`` on."""
+        at = bisect_left(self.turns, high)
+        return self._rows[at], not at or self.turns[at - 1] < low
 
-        None where the choice changes somewhere between two marks, so that it has to be asked for.
-        """
-        end = bisect_left(self.marks, high)
-        last = self._spans[end] or self._span(end)
-        if not last.steady:
-            return None
-        for index in range(bisect_left(self.marks, low), end):
-            span = self._spans[index] or self._span(index)
-            if not span.steady:
-                return None
-            if span.name != last.name:
-                return last.row, False
-        return last.row, True
 
-    @property
-    def turns(self) -> list[int]:
-        """The marks at which the choice does change, in ascending order."""
-        if self._turns is None:
-            spans = [self._spans[index] or self._span(index) for index in range(len(self._spans))]
-            self._turns = [
-                mark
-                for mark, here, there in zip(self.marks, spans, spans[1:], strict=False)
-                if here.name != there.name or not (here.steady and there.steady)
-            ]
-        return self._turns
+def pieces(marks: Sequence[int], choose: Callable[[int], Row | None]) -> Iterator[tuple[int, Row | None]]:
+    """Yield (last token count, row chosen up to it) from zero on; neighbours differ in their rows.
 
-    def _span(self, index: int) -> Span:
-        marks = self.marks
-        lower = marks[index - 1] + 1 if index else 0
-        upper = marks[index] if index < len(marks) else _BEYOND
-        row = self._choose(upper)
-        name = _name(row)
-        found = Span(row, name, name == _name(self._choose(lower)))
-        self._spans[index] = found
-        return found
+    Args:
+        marks: the token counts between which costs are straight lines, in ascending order.
+        choose: gives the row chosen at a token count.
+    """
+    held: tuple[int, Row | None] | None = None
+    for piece in _spans(marks, choose):
+        if held is not None and _name(held[1]) != _name(piece[1]):
+            yield held
+        held = piece
+    if held is not None:
+        yield held
+
+
+def _spans(marks: Sequence[int], choose: Callable[[int], Row | None]) -> Iterator[tuple[int, Row | None]]:
+    lower = 0
+    for upper in (*marks, _BEYOND):
+        yield from _split(lower, choose(lower), upper, choose(upper), choose)
+        lower = upper + 1
+
+
+def _split(
+    lower: int, first: _Chosen, upper: int, last: _Chosen, choose: Callable[[int], Row | None]
+) -> Iterator[tuple[int, Row | None]]:
+    if _name(first) == _name(last):
+        yield upper, last
+        return
+    middle = (lower + upper) // 2
+    yield from _split(lower, first, middle, choose(middle), choose)
+    yield from _split(middle + 1, choose(middle + 1), upper, last, choose)
 
 
 def _name(row: Row | None) -> tuple[str, str | None] | None:

@@ -1,0 +1,1 @@
+"""What a decision costs, and that it is right."""

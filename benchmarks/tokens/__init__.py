@@ -1,0 +1,1 @@
+"""What counting costs, and that the counts are right."""
