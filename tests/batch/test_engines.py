@@ -63,7 +63,7 @@ def test_spark(monkeypatch: pytest.MonkeyPatch) -> None:
         shape = (
             "number long, model string, effort string, endpoint string, cost decimal(38,12), reason string"
         )
-        found = [row.asDict() for row in frame.mapInArrow(PLANNER.batches, shape).collect()]
+        found = [row.asDict() for row in frame.mapInArrow(PLANNER.batches, f"number long, {added}").collect()]
     finally:
         session.stop()
     assert by_number(found) == PLANNER(table).to_pylist()
