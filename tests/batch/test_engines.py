@@ -60,9 +60,7 @@ def test_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         rows = [tuple(row.values()) for row in table.to_pylist()]
         frame = session.createDataFrame(rows, "number long, tokens long, cap long, tools long").repartition(3)
-        shape = (
-            "number long, model string, effort string, endpoint string, cost decimal(38,12), reason string"
-        )
+        added = "model string, effort string, endpoint string, cost decimal(38,12), reason string"
         found = [row.asDict() for row in frame.mapInArrow(PLANNER.batches, f"number long, {added}").collect()]
     finally:
         session.stop()
