@@ -276,8 +276,8 @@ def test_facts_by_hand_with_an_unknown_task() -> None:
 
 def test_a_decision_reads_the_same_after_its_shape_was_worked_out_anew() -> None:
     """The first candidate is the chosen one, too, where a full table has dropped what it knew of the shape."""
-    table = Table(CATALOG, Policy(), date(2026, 11, 22))
-    asked = facts(1_024, cap=1)
+    table = Table(CATALOG, Policy(), TODAY)
+    asked = facts(100_000)
     first = table.select(asked).to_dict()
     table._shapes.clear()
     assert table.select(asked).to_dict() == first
