@@ -1,8 +1,8 @@
-"""Measure shadow mode on the simulator: python scripts/measure_shadow.py [CALLS].
+"""Measure shadow mode on the simulator: python scripts/measure_shadow.py [CALLS] [SAMPLE] [SEED].
 
-The same mixed calls are made through RoutedChatModel in shadow (the baseline answers and the log says
-what routing would have cost), in a rollout, and routed. Prints what the log says beside the
-simulator's bills.
+The same mixed calls are made through RoutedChatModel in shadow (the baseline answers and the log says what
+routing would have cost), in shadow with a sample of second calls, and routed; other calls before them in
+shadow with a sample, and in a rollout. Prints what the logs say beside the simulator's bills.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections import Counter
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
@@ -28,7 +28,7 @@ from langchain_routed import RoutedChatModel
 from pydantic import BaseModel
 
 from routed_llm import Router, read_openai
-from routed_llm.replay import read_log, summarize
+from routed_llm.replay import Summary, summarize
 from routed_llm.simulator import serve
 
 DAY = date(2026, 11, 22)
@@ -79,9 +79,9 @@ def picture(side: int) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def calls(number: int) -> list[tuple[str, Any]]:
+def calls(number: int, seed: int) -> list[tuple[str, Any]]:
     """Return kinds of call with their prompts, the same on every run."""
-    chance = random.Random(7)
+    chance = random.Random(seed)
     image = picture(512)
     made: list[tuple[str, Any]] = []
     for place in range(number):
@@ -107,19 +107,44 @@ def make(kind: str, prompt: Any, router: Router) -> None:
         llm.invoke(prompt)
 
 
-def run(number: int, mode: str, log: Path, share: float = 0) -> tuple[Any, Any, int]:
-    """Make the calls in a mode; return the log's summary, the bill by model, and how many were refused."""
+class Ran(NamedTuple):
+    """One run of the calls.
+
+    Attributes:
+        log: the decision log.
+        sent: requests by model, as the simulator saw them.
+        bill: US dollars by model, as the simulator billed them.
+        refused: requests that the simulator refused.
+    """
+
+    log: Path
+    sent: Counter[str]
+    bill: dict[str, Decimal]
+    refused: int
+
+
+def run(number: int, seed: int, log: Path, **stage: Any) -> Ran:
+    """Make the calls in a stage of the migration."""
     with serve(at=DAY) as simulator:
         os.environ.update(OPENAI_BASE_URL=simulator.url, OPENAI_API_KEY="sk-simulated")
-        router = Router(mode=mode, share=share, log=log, clock=lambda: DAY)
-        for kind, prompt in calls(number):
+        router = Router(log=log, clock=lambda: DAY, **stage)
+        for kind, prompt in calls(number, seed):
             make(kind, prompt, router)
-        bill: Counter[str] = Counter()
-        sent: Counter[str] = Counter()
+        router.wait(600)
+        bill: dict[str, Decimal] = {}
         for entry in simulator.journal:
-            sent[str(entry.model)] += 1
-            bill[str(entry.model)] += Decimal(str(entry.dollars or 0))  # type: ignore[assignment]
-        return summarize(read_log(log)), (bill, sent), len(simulator.refused)
+            bill[str(entry.model)] = bill.get(str(entry.model), Decimal(0)) + (entry.dollars or 0)
+        sent = Counter(str(entry.model) for entry in simulator.journal)
+        return Ran(log, sent, bill, len(simulator.refused))
+
+
+def told(title: str, summary: Summary, real: Decimal) -> None:
+    """Print what a report says routing costs beside what it really costs."""
+    interval = summary.interval
+    span = "" if interval is None else f", said to be ${interval.low:.4f} to ${interval.high:.4f}"
+    apart = summary.total.routed / real - 1
+    print(f"  {title}: ${summary.total.routed:.6f}, {apart:+.1%}{span}")
+    print(f"    {summary.estimate.how}")
 
 
 def overhead(log: Path) -> None:
@@ -148,27 +173,42 @@ def overhead(log: Path) -> None:
     print(f"decide + settle, median: route {medians['route']:.0f} us, shadow {medians['shadow']:.0f} us")
 
 
-def main(number: int) -> None:
+def main(number: int, sample: float, seed: int) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        shadow, (bill, sent), refused = run(number, "shadow", Path(folder) / "shadow.jsonl")
-        print(f"shadow: {shadow.total.calls} logged, {dict(sent)} sent, {refused} refused")
-        print(f"  billed by the log ${shadow.total.billed:.6f}, by the simulator ${sum(bill.values()):.6f}")
-        print(f"  the log says routing costs ${shadow.total.routed:.6f}")
-        rollout, (_, sent), refused = run(number, "rollout", Path(folder) / "rollout.jsonl", 0.1)
-        print(f"rollout of 0.1: {rollout.total.calls} logged, {dict(sent)} sent, {refused} refused")
-        observed = shadow.observed(rollout)
-        routed, (bill, sent), refused = run(number, "route", Path(folder) / "route.jsonl")
-        total = sum(bill.values())
-        print(f"route: {routed.total.calls} logged, {dict(sent)} sent, {refused} refused")
-        print(f"  billed by the log ${routed.total.billed:.6f}, by the simulator ${total:.6f}")
-        print(f"  shadow against the real bill: {shadow.total.routed / Decimal(total) - 1:+.1%}")
-        if observed is not None:
-            apart = observed / Decimal(total) - 1
-            print(f"  with outputs observed in the rollout ${observed:.6f}: {apart:+.1%}")
-        print(f"  the log says the baseline costs ${routed.total.baseline:.6f}")
+        made = {
+            "shadow": run(number, seed, Path(folder) / "shadow", mode="shadow"),
+            "sampled": run(number, seed, Path(folder) / "sampled", mode="shadow", sample=sample),
+            "earlier": run(number, seed + 1, Path(folder) / "earlier", mode="shadow", sample=sample),
+            "rollout": run(number, seed + 1, Path(folder) / "rollout", mode="rollout", share=0.1),
+            "routed": run(number, seed, Path(folder) / "routed"),
+        }
+        carried = {"mode": "shadow", "observed": made["earlier"].log}
+        made["carried"] = run(number, seed, Path(folder) / "carried", **carried)
+        for name, ran in made.items():
+            total = summarize(ran.log)
+            billed = total.total.billed + total.seconds.billed
+            print(f"{name}: {dict(ran.sent)} sent, {ran.refused} refused")
+            print(f"  billed by the log ${billed:.6f}, by the simulator ${sum(ran.bill.values()):.6f}")
+        real = sum(made["routed"].bill.values(), Decimal(0))
+        print(f"what routing really costs: ${real:.6f}; what the reports of shadow say:")
+        told("each call once, published ratios", summarize(made["shadow"].log), real)
+        seconds = summarize(made["sampled"].log)
+        told(f"with {seconds.seconds.answered} second calls", seconds, real)
+        print(f"    (these are billed apart: ${seconds.seconds.billed:.6f})")
+        told("each call once, an earlier sample carried over", summarize(made["carried"].log), real)
+        for name in ("earlier", "rollout"):
+            told(f"each call once, --observed {name}", summarize(made["shadow"].log, [made[name].log]), real)
+        base = sum(made["shadow"].bill.values(), Decimal(0))
+        told_base = summarize(made["routed"].log).total.baseline
+        print(f"what the baseline really costs: ${base:.6f}; the log of the routed run says", end=" ")
+        print(f"${told_base:.6f}, {told_base / base - 1:+.1%}")
         overhead(Path(folder) / "overhead.jsonl")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 1000,
+        float(sys.argv[2]) if len(sys.argv) > 2 else 0.1,
+        int(sys.argv[3]) if len(sys.argv) > 3 else 7,
+    )

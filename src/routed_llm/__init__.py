@@ -24,7 +24,7 @@ from routed_llm.policy import Policy
 from routed_llm.pricing import cost
 from routed_llm.recovery import Cooldowns
 from routed_llm.request import Request, RequestBuilder, read_openai
-from routed_llm.router import Router, Run
+from routed_llm.router import Answered, Router, Run
 from routed_llm.selector import select
 from routed_llm.usage import Observed, Usage
 
@@ -35,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Allowance",
+    "Answered",
     "Attempt",
     "Attempts",
     "Budget",

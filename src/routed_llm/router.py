@@ -23,7 +23,7 @@ from routed_llm.facts import TokenCount
 from routed_llm.ledger.books import Books, BudgetEvent
 from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
 from routed_llm.ledger.observer import Observer
-from routed_llm.ledger.run import Run, as_moment
+from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
 from routed_llm.recovery import Cooldowns
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from routed_llm.rollout.trial import Trials
     from routed_llm.usage import Observed
 
-__all__ = ["Router", "Run"]
+__all__ = ["Answered", "Router", "Run"]
 
 
 _T = TypeVar("_T")
@@ -80,13 +80,17 @@ class Router:
         clock: returns the moment (an aware datetime, or a day) to decide for; the system's UTC clock when
             left out.
         mode: who answers: ``route`` (the default), ``shadow`` or ``rollout``; the environment's
-            ``ROUTED_MODE`` wins, as ``ROUTED_SHARE``, ``ROUTED_KEY`` and ``ROUTED_LOG`` do below.
+            ``ROUTED_MODE`` wins, as ``ROUTED_SHARE`` and the others do below.
         share: the part of the callers, from 0 to 1, whom ``rollout`` routes.
         key: the tag (see :func:`routed_llm.scoped`) that tells callers apart; the conversation when left out.
         log: the path of a decision log to append to.
+        sample: the part of the calls, from 0 to 1, that ``shadow`` sends a second time, to what routing
+            chose, after the answer and apart from it.
+        keep: texts for the log: ``answers`` (both of a sampled call), ``prompts`` (these, too), or none.
+        observed: an earlier decision log, whose answers say what routed models write.
 
     Raises:
-        PolicyError: for a mode, share or log that cannot be used.
+        PolicyError: for a mode, share, sample or file that cannot be used.
     """
 
     def __init__(
@@ -104,6 +108,9 @@ class Router:
         share: float | None = None,
         key: str | None = None,
         log: str | os.PathLike[str] | None = None,
+        sample: float | None = None,
+        keep: str | None = None,
+        observed: str | os.PathLike[str] | None = None,
     ) -> None:
         self.catalog = Catalog.load() if catalog is None else catalog
         self.policy = Policy() if policy is None else policy
@@ -114,7 +121,9 @@ class Router:
         self._unavailable: dict[str, str] = {}
         self._prepared: tuple[Policy, date, Table] | None = None
         self._lock = threading.Lock()
-        stage = stage_from(os.environ, mode=mode, share=share, key=key, log=log)
+        stage = stage_from(
+            os.environ, mode=mode, share=share, key=key, log=log, sample=sample, keep=keep, observed=observed
+        )
         self._trials: Trials | None = None
         if not stage.idle:
             from routed_llm.rollout.trial import Trials  # what few use is imported for them
@@ -223,7 +232,7 @@ class Router:
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision)
         run = Run(*parts)
         if self._trials is not None:
-            from routed_llm.rollout.trial import Watched
+            from routed_llm.rollout.watched import Watched
 
             run = Watched(self._trials, *parts)
         run.open()
@@ -289,6 +298,18 @@ class Router:
         weighing = self._weighing(policy, at, scope, conversation, budget, avoid)
         decision = self._explain(request, weighing)
         return None if decision.chosen is None else decision
+
+    def wait(self, timeout: float = 10.0) -> bool:
+        """Wait for sampled second calls that are under way; False when seconds ran out. Ends of programs do.
+
+        Args:
+            timeout: the most seconds to wait.
+        """
+        if self._trials is None:
+            return True
+        from routed_llm.rollout.second import SECONDS
+
+        return SECONDS.wait(timeout)
 
     @property
     def ledger(self) -> Ledger:

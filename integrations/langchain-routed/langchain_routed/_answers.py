@@ -12,7 +12,7 @@ from langchain_core.utils._merge import merge_lists
 from langchain_routed._history import ITEMS, ROUTING, pack
 from routed_llm import Usage
 
-__all__ = ["StreamReader", "attach", "plain_result", "served_by", "token_usage", "usage_of"]
+__all__ = ["StreamReader", "attach", "plain_result", "served_by", "text_of", "token_usage", "usage_of"]
 
 _PLAIN: Final = frozenset({"text", "refusal", "reasoning", "function_call", "custom_tool_call"})
 _FINISH: Final[Mapping[Any, str]] = {"max_output_tokens": "length", "content_filter": "content_filter"}
@@ -55,6 +55,11 @@ def served_by(result: ChatResult) -> str | None:
     if name is None and result.generations:
         name = result.generations[0].message.response_metadata.get("model_name")
     return name
+
+
+def text_of(result: ChatResult) -> str:
+    """Return the text of the first answer."""
+    return result.generations[0].message.text if result.generations else ""
 
 
 def attach(result: ChatResult, record: Mapping[str, Any]) -> ChatResult:

@@ -238,6 +238,7 @@ class Desk:
             plain=asked.plain and call.endpoint == "responses",
             known=self.known,
             recovery=partial(Recovery, self, asked, decision),
+            again=partial(self.plan, asked),
             added=_keep_reasoning(sent, call.endpoint, call.effort),
         )
 

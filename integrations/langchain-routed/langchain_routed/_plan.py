@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -18,7 +19,7 @@ from langchain_routed._children import PLAN, Child
 from langchain_routed._cut import StreamCut, cut_result, cut_stream, whole_chunk
 from langchain_routed._history import Known, fit
 from langchain_routed._recover import Gate, Recovery, unfinished
-from routed_llm import Decision, Router
+from routed_llm import Answered, Decision, Router
 
 __all__ = ["Plan"]
 
@@ -38,6 +39,7 @@ class Plan:
         known: a function from a model's name to its catalog id.
         added: what the adapter added to the call, as the record's ``changes`` show it.
         recovery: begins to keep the failures of the call.
+        again: makes the Plan of another Decision for the same call.
         begun: set when the request is sent; an answer from the cache never sets it.
     """
 
@@ -50,6 +52,7 @@ class Plan:
     plain: bool
     known: Known
     recovery: Callable[[], Recovery]
+    again: Callable[[Decision], Plan]
     added: tuple[dict[str, Any], ...] = ()
     begun: bool = field(default=False)
 
@@ -91,7 +94,7 @@ class Plan:
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                 delay = recovery.after(self, error)
             else:
-                return self._finished(result, run, recovery)
+                return self._finished(result, run, recovery, messages)
             time.sleep(delay)
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
@@ -107,16 +110,19 @@ class Plan:
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                 delay = recovery.after(self, error)
             else:
-                return self._finished(result, run, recovery)
+                return self._finished(result, run, recovery, messages)
             await asyncio.sleep(delay)
 
     def _begin(self) -> Any:
         self.begun = True
         return self.router.begin(self.decision)
 
-    def _finished(self, result: ChatResult, run: Any, recovery: Recovery) -> ChatResult:
+    def _finished(
+        self, result: ChatResult, run: Any, recovery: Recovery, messages: list[BaseMessage]
+    ) -> ChatResult:
         recovery.attempts.answered()
         settled = run.settle(_answers.usage_of_result(result), served=_answers.served_by(result))
+        run.offer(partial(_send, self.again, list(messages)), _answers.text_of(result))
         if self.cut is not None:
             result = cut_result(result, self.cut)
         if self.plain:
@@ -157,7 +163,7 @@ class Plan:
                         yield from gate.pass_on(ready)
             self._check(gate)
             yield from gate.release()
-            last, settled = self._last(reader, run, recovery), True
+            last, settled = self._last(reader, run, recovery, gate, messages), True
             yield last
         finally:
             if not settled:
@@ -198,7 +204,7 @@ class Plan:
             self._check(gate)
             for passed in gate.release():
                 yield passed
-            last, settled = self._last(reader, run, recovery), True
+            last, settled = self._last(reader, run, recovery, gate, messages), True
             yield last
         finally:
             if not settled:
@@ -209,9 +215,17 @@ class Plan:
         if broken is not None:
             raise broken
 
-    def _last(self, reader: _answers.StreamReader, run: Any, recovery: Recovery) -> ChatGenerationChunk:
+    def _last(
+        self,
+        reader: _answers.StreamReader,
+        run: Any,
+        recovery: Recovery,
+        gate: Gate,
+        messages: list[BaseMessage],
+    ) -> ChatGenerationChunk:
         recovery.attempts.answered()
         settled = run.settle(reader.usage, served=reader.served)
+        run.offer(partial(_send, self.again, list(messages)), gate.text)
         last = reader.finish(recovery.attempts.record(self.record(settled)))
         if reader.served is None:
             # A stream that was cut never came to the chunk that names the model.
@@ -259,6 +273,15 @@ class Plan:
         rest = None if cut is None else cut.finish()
         if rest is not None:
             yield rest
+
+
+def _send(again: Callable[[Decision], Plan], messages: list[BaseMessage], decision: Decision) -> Answered:
+    """Make a sampled second call, which no callback and no cache hears of."""
+    plan = again(decision)
+    whole = {**plan.keywords(), "stream": False}
+    whole.pop("stream_options", None)
+    result = plan.child._generate(plan.history(messages), stop=plan.stop, **whole)
+    return Answered(_answers.usage_of_result(result), _answers.served_by(result), _answers.text_of(result))
 
 
 _MOVED = ("decision", "child", "sent", "stop", "cut", "plain", "added")

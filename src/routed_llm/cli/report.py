@@ -22,7 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--observed",
         metavar="LOG",
-        help="take routed outputs from this rollout's log instead of published ratios",
+        action="append",
+        default=[],
+        help="another log whose answers say what routed models write: an earlier sample's, a rollout's",
     )
     parser.add_argument("--html", metavar="FILE", help="also write the report as one HTML file with charts")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
@@ -37,31 +39,49 @@ def run(asked: argparse.Namespace) -> int:
     """
     from routed_llm.cli.errors import CommandError
     from routed_llm.cli.screen import print_json
-    from routed_llm.replay import read_log, summarize
+    from routed_llm.replay import summarize
 
-    summary = summarize(read_log(asked.log))
+    summary = summarize(asked.log, asked.observed)
     if not summary.total.calls:
         raise CommandError(f"{asked.log} has no entries. Make calls with ROUTED_LOG={asked.log} set.")
-    observed = summary.observed(summarize(read_log(asked.observed)) if asked.observed else None)
     if asked.html:
         from routed_llm.cli.report_page import page
 
         try:
-            Path(asked.html).write_text(page(summary, asked.log, observed), encoding="utf-8")
+            Path(asked.html).write_text(page(summary, asked.log), encoding="utf-8")
         except OSError as error:
             raise CommandError(f"{asked.html}: {error.strerror or error}. Name a file to write.") from error
     if asked.json:
-        print_json({**as_json(summary), "observed": None if observed is None else str(observed)})
+        print_json(as_json(summary))
     else:
-        _show(summary, observed)
+        _show(summary)
     return 0
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
     """Return a summary as JSON-able data."""
+    interval, seconds = summary.interval, summary.seconds
     return {
         "version": 1,
         "total": figures(summary.total),
+        "routed": {
+            "low": None if interval is None else dollars(interval.low),
+            "high": None if interval is None else dollars(interval.high),
+            "confidence": None if interval is None else interval.confidence,
+            "calls": {
+                "paired": summary.estimate.paired,
+                "unpaired": summary.estimate.unpaired,
+                "carried": summary.estimate.carried,
+                "published": summary.estimate.published,
+            },
+            "answers": summary.estimate.answers,
+        },
+        "seconds": {
+            "answered": seconds.answered,
+            "failed": dict(seconds.failed),
+            "skipped": dict(seconds.skipped),
+            "billed": dollars(seconds.billed),
+        },
         "modes": dict(summary.modes),
         "days": {name: figures(group) for name, group in summary.days.items()},
         "tags": {name: figures(group) for name, group in summary.tags.items()},
@@ -74,14 +94,19 @@ def as_json(summary: Summary) -> dict[str, Any]:
     }
 
 
+def dollars(amount: Decimal) -> str:
+    """Write an amount for programs: a decimal string, to the picodollar."""
+    return f"{amount.quantize(Decimal('1e-12')).normalize():f}"
+
+
 def figures(group: Group) -> dict[str, Any]:
     """Return a group's figures; money is a decimal string of US dollars."""
     return {
         "calls": group.calls,
         "failed": group.failed,
-        "billed": str(group.billed),
-        "baseline": str(group.baseline),
-        "routed": str(group.routed),
+        "billed": dollars(group.billed),
+        "baseline": dollars(group.baseline),
+        "routed": dollars(group.routed),
         "compared": group.compared,
         "unpriced": group.unpriced,
         "avoided": group.avoided,
@@ -129,18 +154,47 @@ def shown_tags(summary: Summary) -> dict[str, Group]:
     return kept
 
 
-def _show(summary: Summary, observed: Decimal | None) -> None:
+def sureness(summary: Summary) -> list[str]:
+    """Say how the dollars of routing were worked out, and what the sample cost, in sentences."""
+    from routed_llm.cli.screen import money
+
+    said = []
+    interval = summary.interval
+    if interval is not None:
+        span = f"{money(interval.low)} to {money(interval.high)}"
+        certain = "with 95% confidence"
+        if interval.confidence is None:
+            certain = "by the range of published ratios"
+            certain += (
+                " and, where there is a sample, with 95% confidence" if summary.estimate.answers else ""
+            )
+        said.append(f"With routing: {money(summary.total.routed)}; {span} {certain}.")
+    if summary.estimate.how:
+        said.append(summary.estimate.how)
+    if interval is not None and not summary.estimate.answers:
+        said.append("ROUTED_SAMPLE=0.05 sends a part of the calls twice, and tells.")
+    seconds = summary.seconds
+    if seconds.number:
+        left = [f"{number} failed ({why})" for why, number in seconds.failed.most_common()]
+        left += [f"{number} not made ({why})" for why, number in seconds.skipped.most_common()]
+        more = "".join(f", {item}" for item in left)
+        said.append(
+            f"Sampled second calls: {seconds.answered:,} answered for {money(seconds.billed)}, "
+            f"which is not in the figures above or below{more}."
+        )
+    return said
+
+
+def _show(summary: Summary) -> None:
     from rich.table import Table
 
-    from routed_llm.cli.screen import console, money
+    from routed_llm.cli.screen import console
 
     screen = console()
     modes = ", ".join(f"{number} in mode {mode}" for mode, number in summary.modes.most_common())
     screen.print(f"{summary.total.calls:,} calls: {modes}.")
-    if observed is not None and observed != summary.total.routed:
-        screen.print(
-            f"With the outputs that routed models were seen to write, routing costs {money(observed)}."
-        )
+    for sentence in sureness(summary):
+        screen.print(sentence)
     for title, groups in (
         ("In all", {"": summary.total}),
         ("Who answered", summary.arms),

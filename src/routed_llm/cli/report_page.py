@@ -7,12 +7,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from routed_llm.cli.html import bars, columns, document, table, tiles
-from routed_llm.cli.report import HEADS, rows, shown_tags
+from routed_llm.cli.report import HEADS, rows, shown_tags, sureness
 from routed_llm.cli.screen import money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
     from routed_llm.replay import Group, Summary
 
@@ -21,7 +20,7 @@ __all__ = ["page"]
 _NUMBERS = tuple(range(1, len(HEADS)))
 
 
-def page(summary: Summary, log: str, observed: Decimal | None = None) -> str:
+def page(summary: Summary, log: str) -> str:
     """Return the page."""
     total = summary.total
     modes = ", ".join(f"{number:,} in mode {mode}" for mode, number in summary.modes.most_common())
@@ -36,15 +35,16 @@ def page(summary: Summary, log: str, observed: Decimal | None = None) -> str:
                 (money(total.billed), "billed"),
                 (money(total.baseline) if total.compared else "–", "with the baseline"),
                 (money(total.routed) if total.compared else "–", "with routing"),
-                *(
-                    [(money(observed), "with routing, by outputs seen")]
-                    if observed not in (None, total.routed)
-                    else []
-                ),
                 (saving, "saving"),
                 (str(total.avoided), "refusals avoided"),
+                *(
+                    [(money(summary.seconds.billed), "sampled second calls")]
+                    if summary.seconds.number
+                    else []
+                ),
             ]
         ),
+        *(f"<p>{escape(sentence)}</p>" for sentence in sureness(summary)),
         *_days(summary),
         *_models(summary),
         *_groups("Who answered", "arm", summary.arms),

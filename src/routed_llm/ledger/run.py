@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
 from routed_llm.pricing import cost_pico
@@ -19,7 +19,24 @@ if TYPE_CHECKING:
     from routed_llm.policy import Policy
     from routed_llm.usage import Usage
 
-__all__ = ["Run", "as_moment"]
+__all__ = ["Answered", "Run", "Send", "as_moment"]
+
+
+class Answered(NamedTuple):
+    """What a second call came back with.
+
+    Attributes:
+        usage: what the provider reported, or None.
+        served: the model id that the response names, or None.
+        text: the text of the answer.
+    """
+
+    usage: Usage | None
+    served: str | None
+    text: str
+
+
+Send: TypeAlias = "Callable[[Decision], Answered]"
 
 
 def as_moment(at: date) -> datetime:
@@ -100,6 +117,17 @@ class Run:
             model = self._catalog.get(self.decision.chosen.model)
             self._observer.learn(self.decision, model, usage, base=self._policy.output_tokens)
         return record
+
+    def offer(self, send: Send, answer: str = "") -> None:
+        """Offer to send the request again, to what routing chose: a shadow that samples takes it up.
+
+        It is called once the answer is complete. Nothing here waits for the second call, and nothing of it
+        reaches the caller.
+
+        Args:
+            send: makes the call of a Decision, once, and executes nothing that the model asks for.
+            answer: the text of the answer that was given.
+        """
 
     def cancel(self) -> None:
         """Release what was reserved: the request was given up before an answer began, and leaves no entry."""

@@ -3,93 +3,54 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import TYPE_CHECKING
 
 from routed_llm.errors import RequestError
+from routed_llm.replay.entry import read_log
+from routed_llm.replay.estimate import Estimate
+from routed_llm.rollout.outputs import Outputs
 
-__all__ = ["Group", "Summary", "read_log", "summarize"]
+if TYPE_CHECKING:
+    from routed_llm.replay.entry import LogEntry
+    from routed_llm.replay.estimate import Interval
 
-_VERSION = 1
-
-
-class _Side(BaseModel):
-    """One of the two that a call was weighed between."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    model: str | None = None
-    effort: str | None = None
-    estimated_cost: Decimal | None = None
-    cost: Decimal | None = None
-    refused: str | None = None
-    output_cost: Decimal | None = None
-    output_tokens: int | None = None
-    changes: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The model and its effort."""
-        return f"{self.model}@{self.effort}" if self.effort else str(self.model)
-
-
-class LogEntry(BaseModel):
-    """One line of a decision log."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    version: int
-    time: str
-    mode: str
-    arm: str
-    outcome: str
-    model: str | None = None
-    effort: str | None = None
-    served: str | None = None
-    cost: Decimal | None = None
-    estimated_cost: Decimal | None = None
-    usage: dict[str, Any] | None = None
-    key: str | None = None
-    tags: dict[str, str] = {}
-    changes: tuple[tuple[str, str], ...] = ()
-    baseline: _Side | None = None
-    routed: _Side | None = None
+__all__ = ["Group", "Seconds", "Summary", "summarize"]
 
 
 @dataclass(slots=True)
-class Outputs:
-    """What a routed configuration writes, as seen and as worked out from the baseline's answers.
+class Seconds:
+    """Sampled second calls: they are no calls of the program's, and their dollars are stated apart.
 
     Attributes:
-        answers: answers that it really gave.
-        tokens: the output tokens of these.
-        guesses: calls that the baseline answered in its place.
-        guessed: the output tokens worked out for these.
-        cost: what these tokens were taken to cost, in US dollars.
+        answered: how many came back with an answer.
+        failed: how many did not, by the error's name.
+        skipped: how many were not made, by the reason.
+        billed: US dollars that they cost.
     """
 
-    answers: int = 0
-    tokens: int = 0
-    guesses: int = 0
-    guessed: int = 0
-    cost: Decimal = Decimal(0)
+    answered: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    billed: Decimal = Decimal(0)
 
     def add(self, entry: LogEntry) -> None:
-        """Count a call that routing answered, or would have."""
-        assert entry.routed is not None  # noqa: S101 - the caller has looked
-        written = (entry.usage or {}).get("output_tokens", 0)
-        if entry.arm == "routed" and entry.outcome == "answered" and written:
-            self.answers += 1
-            self.tokens += written
-        elif entry.arm == "baseline" and entry.routed.output_cost is not None:
-            self.guesses += 1
-            self.guessed += entry.routed.output_tokens or 0
-            self.cost += entry.routed.output_cost
+        """Count one."""
+        if entry.outcome == "answered":
+            self.answered += 1
+        elif entry.outcome == "failed":
+            self.failed[entry.why or ""] += 1
+        else:
+            self.skipped[entry.why or ""] += 1
+        self.billed += entry.cost or 0
+
+    @property
+    def number(self) -> int:
+        """How many there were, made or not."""
+        return self.answered + self.failed.total() + self.skipped.total()
 
 
 @dataclass(slots=True)
@@ -123,8 +84,8 @@ class Group:
         """The part of the baseline's cost that routing saves, or None when there is nothing to compare."""
         return None if not self.baseline else 1 - self.routed / self.baseline
 
-    def add(self, entry: LogEntry) -> None:
-        """Count a call."""
+    def add(self, entry: LogEntry, routed: Decimal | None) -> None:
+        """Count a call; `routed` is what it costs with routing, or would."""
         self.calls += 1
         if entry.outcome != "answered":
             self.failed += 1
@@ -137,10 +98,10 @@ class Group:
             self.avoided += 1
         if entry.routed.refused:
             self.unserved += 1
-        if entry.baseline.cost is not None and entry.routed.cost is not None:
+        if entry.baseline.cost is not None and routed is not None:
             self.compared += 1
             self.baseline += entry.baseline.cost
-            self.routed += entry.routed.cost
+            self.routed += routed
 
 
 @dataclass(slots=True)
@@ -157,7 +118,8 @@ class Summary:
         changes: parameter and what routing does to it, to the number of calls.
         refusals: reason for which the baseline would refuse, to the number of calls.
         modes: mode to the number of calls.
-        outputs: by model and effort that routing chose, what it writes.
+        estimate: how the dollars of routing were worked out where the baseline answered.
+        seconds: the sampled second calls.
         broken: lines that are no entries.
     """
 
@@ -170,87 +132,57 @@ class Summary:
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
-    outputs: dict[str, Outputs] = field(default_factory=dict)
+    estimate: Estimate = field(default_factory=lambda: Estimate(Outputs()))
+    seconds: Seconds = field(default_factory=Seconds)
     broken: int = 0
+
+    @property
+    def interval(self) -> Interval | None:
+        """How sure the dollars of routing are; None where nothing had to be worked out."""
+        return self.estimate.interval(self.total.routed)
 
     def add(self, entry: LogEntry) -> None:
         """Count a call wherever it belongs."""
-        self.total.add(entry)
+        if entry.arm == "second":
+            self.seconds.add(entry)
+            return
+        cost = self.estimate.cost(entry)
+        self.total.add(entry, cost)
         self.modes[entry.mode] += 1
         places = [(self.days, entry.time[:10]), (self.arms, entry.arm), (self.answered, str(entry.model))]
         places += [(self.tags, f"{name}={value}") for name, value in sorted(entry.tags.items())]
         routed = entry.routed
         if routed is not None and routed.model is not None:
             places.append((self.chosen, routed.name))
-            self.outputs.setdefault(routed.name, Outputs()).add(entry)
         for groups, name in places:
-            groups.setdefault(name, Group()).add(entry)
+            groups.setdefault(name, Group()).add(entry, cost)
         self.changes.update(routed.changes if routed is not None else entry.changes)
         if entry.baseline is not None and entry.baseline.refused:
             self.refusals[entry.baseline.refused] += 1
 
-    def observed(self, seen: Summary | None = None) -> Decimal | None:
-        """Return the dollars of routing, its outputs taken from answers that it really gave.
 
-        What a model writes, its reasoning included, is only published as a ratio. Where a rollout has let it
-        answer some of the calls, the mean of those answers says more.
+def summarize(log: Path | str, observed: Iterable[Path | str] = ()) -> Summary:
+    """Add a decision log up.
 
-        Args:
-            seen: the summary of the log with those answers; this one when left out.
+    It is read twice: first for what routed models were seen to write, then for the sums.
 
-        Returns:
-            The amount, or None while fewer than 30 such answers are known for a model that was chosen.
-        """
-        answers = (self if seen is None else seen).outputs
-        total = self.total.routed
-        for name, guess in self.outputs.items():
-            if not guess.guesses or not guess.guessed:
-                continue
-            real = answers.get(name)
-            if real is None or real.answers < ENOUGH:
-                return None
-            factor = Decimal(real.tokens * guess.guesses) / Decimal(real.answers * guess.guessed)
-            total += guess.cost * (factor - 1)
-        return total
-
-
-ENOUGH = 30
-"""Answers from which a mean is taken."""
-
-
-def read_log(path: Path | str) -> Iterator[LogEntry | None]:
-    """Give the entries of a decision log; None for a line that is none (such as one cut off by a crash).
+    Args:
+        log: the decision log.
+        observed: other logs with answers of routed models: an earlier sample's, a rollout's.
 
     Raises:
-        RequestError: when the file cannot be read, or comes from a newer version.
+        RequestError: when a log cannot be read, or comes from a newer version.
     """
-    try:
-        with Path(path).open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if line.strip():
-                    yield _entry(line, path)
-    except OSError as error:
-        raise RequestError(
-            f"{path}: {error.strerror or error}. Name a decision log.", where=str(path)
-        ) from error
-
-
-def _entry(line: str, path: Path | str) -> LogEntry | None:
-    try:
-        entry = LogEntry.model_validate_json(line)
-    except ValidationError:
-        return None
-    if entry.version > _VERSION:
-        raise RequestError(
-            f"{path} was written by a newer version ({entry.version}). Update routed-llm.", where=str(path)
-        )
-    return entry
-
-
-def summarize(entries: Iterable[Any]) -> Summary:
-    """Add up entries; None counts as a broken line."""
-    summary = Summary()
-    for entry in entries:
+    outputs = Outputs()
+    for path in (log, *observed):
+        try:
+            outputs.learn_from(str(path))
+        except OSError as error:
+            raise RequestError(
+                f"{path}: {error.strerror or error}. Name a decision log.", where=str(path)
+            ) from error
+    summary = Summary(estimate=Estimate(outputs))
+    for entry in read_log(log):
         if entry is None:
             summary.broken += 1
         else:

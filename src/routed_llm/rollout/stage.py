@@ -14,6 +14,9 @@ MODES: Final = ("route", "shadow", "rollout")
 """``route``: routing answers. ``shadow``: the baseline answers, and what routing would have done is noted.
 ``rollout``: routing answers the share of callers, the baseline the others."""
 
+KEPT: Final = ("answers", "prompts")
+"""Texts that a log may hold when asked to: both answers of a sampled call; these and every call's prompt."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -24,12 +27,18 @@ class Stage:
         share: the part of the callers, from 0 to 1, that ``rollout`` routes.
         key: the tag whose value tells callers apart, or None for the conversation.
         log: the path of the decision log, or None.
+        sample: the part of the calls, from 0 to 1, that ``shadow`` also sends to what routing chose.
+        keep: one of :data:`KEPT`, or None for a log without texts.
+        observed: the path of an earlier log, whose answers say what routed models write, or None.
     """
 
     mode: str = "route"
     share: float = 0.0
     key: str | None = None
     log: str | None = None
+    sample: float = 0.0
+    keep: str | None = None
+    observed: str | None = None
 
     @property
     def idle(self) -> bool:
@@ -44,13 +53,16 @@ def stage_from(
     share: float | None = None,
     key: str | None = None,
     log: Any = None,
+    sample: float | None = None,
+    keep: str | None = None,
+    observed: Any = None,
 ) -> Stage:
-    """Read the stage; ``ROUTED_MODE``, ``ROUTED_SHARE``, ``ROUTED_KEY`` and ``ROUTED_LOG`` win over keywords.
+    """Read the stage; ``ROUTED_MODE``, ``ROUTED_SHARE``, ... (each keyword's name) win over keywords.
 
     They win so that whoever operates a program can take it forward and back without touching its code.
 
     Raises:
-        PolicyError: for a mode or a share that there is not.
+        PolicyError: for a mode, a share, a sample or texts to keep that there are not.
     """
     mode = environment.get("ROUTED_MODE") or mode or "route"
     if mode not in MODES:
@@ -60,21 +72,29 @@ def stage_from(
         raise PolicyError(
             "mode='rollout' needs a share. Give share=0.1 or set ROUTED_SHARE=0.1.", key="share"
         )
+    keep = environment.get("ROUTED_KEEP") or keep
+    if keep is not None and keep not in KEPT:
+        raise PolicyError(f"keep={keep!r} is none of {', '.join(KEPT)}. Use one of these.", key="keep")
     return Stage(
         mode=mode,
-        share=_share(given),
+        share=_share("share", given, "the callers"),
         key=environment.get("ROUTED_KEY") or key,
-        log=environment.get("ROUTED_LOG") or (None if log is None else str(log)),
+        log=_path(environment.get("ROUTED_LOG") or log),
+        sample=_share("sample", environment.get("ROUTED_SAMPLE") or sample, "the calls"),
+        keep=keep,
+        observed=_path(environment.get("ROUTED_OBSERVED") or observed),
     )
 
 
-def _share(given: Any) -> float:
+def _path(given: Any) -> str | None:
+    return None if given is None else str(given)
+
+
+def _share(name: str, given: Any, whole: str) -> float:
     try:
         share = 0.0 if given is None else float(given)
     except (TypeError, ValueError):
         share = -1.0
     if not 0 <= share <= 1 or isinstance(given, bool):
-        raise PolicyError(
-            f"share={given!r} is no part of the callers. Give a number from 0 to 1.", key="share"
-        )
+        raise PolicyError(f"{name}={given!r} is no part of {whole}. Give a number from 0 to 1.", key=name)
     return share

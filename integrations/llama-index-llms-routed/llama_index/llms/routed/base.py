@@ -262,7 +262,8 @@ class RoutedLLM(CarefulOpenAI):
             delegate = self._delegate(decided, given, client=self._get_client())
             return self._call(router, decided, messages, given, delegate, stream)
 
-        return take(decision).recovering(self._attempts(request, decision, policy), take)
+        second = partial(self._second, router, tuple(messages), given)
+        return take(decision).recovering(self._attempts(request, decision, policy), take, second)
 
     async def _aroute(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
@@ -275,7 +276,15 @@ class RoutedLLM(CarefulOpenAI):
             delegate = self._delegate(decided, given, aclient=self._get_aclient())
             return self._call(router, decided, messages, given, delegate, stream)
 
-        return take(decision).recovering(self._attempts(request, decision, policy), take)
+        second = partial(self._second, router, tuple(messages), given)
+        return take(decision).recovering(self._attempts(request, decision, policy), take, second)
+
+    def _second(
+        self, router: Router, messages: Sequence[ChatMessage], given: Mapping[str, Any], decision: Decision
+    ) -> RoutedCall:
+        """Make a call of a shadow's sample: whole, and for a thread, whatever the first one was."""
+        delegate = self._delegate(decision, given, client=self._get_client())
+        return self._call(router, decision, messages, given, delegate, stream=False)
 
     def _attempts(self, request: Request, decision: Decision, policy: Policy) -> Attempts:
         limits = Limits.from_retries(self.max_retries)

@@ -24,7 +24,7 @@ from llama_index.llms.routed.events import announce
 from llama_index.llms.routed.recover import Gate
 from pydantic import BaseModel, ValidationError
 
-from routed_llm import Attempts, Decision, IncompleteStream, Previous, Router, Run, Usage
+from routed_llm import Answered, Attempts, Decision, IncompleteStream, Previous, Router, Run, Usage
 
 __all__ = ["RoutedCall"]
 
@@ -56,6 +56,7 @@ class RoutedCall:
     _run: Run | None = None
     _attempts: Attempts | None = None
     _retake: Callable[[Decision], RoutedCall] | None = None
+    _second: Callable[[Decision], RoutedCall] | None = None
     _seen: _Seen = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +92,7 @@ class RoutedCall:
         self._answered()
         self._note(answer)
         self._close()
+        self._offer()
         return answer
 
     async def afinished(self, answer: Answer) -> Answer:
@@ -98,11 +100,23 @@ class RoutedCall:
         self._answered()
         self._note(answer)
         await self._aclose()
+        self._offer()
         return answer
 
-    def recovering(self, attempts: Attempts, retake: Callable[[Decision], RoutedCall]) -> RoutedCall:
-        """Say what keeps the failures of this call, and what makes a call of another decision."""
-        self._attempts, self._retake = attempts, retake
+    def recovering(
+        self,
+        attempts: Attempts,
+        retake: Callable[[Decision], RoutedCall],
+        second: Callable[[Decision], RoutedCall],
+    ) -> RoutedCall:
+        """Say what keeps the failures of this call, and what makes a call of another decision.
+
+        Args:
+            attempts: keeps the failures.
+            retake: makes the call that takes over.
+            second: makes the call of a shadow's sample: whole, and for a thread.
+        """
+        self._attempts, self._retake, self._second = attempts, retake, second
         return self
 
     def ask(self, send: Callable[[RoutedCall], Answer]) -> Answer:
@@ -178,6 +192,7 @@ class RoutedCall:
         finally:
             chunks.close()
             self._close(begun=gate.open or self._seen.usage is not None)
+        self._offer()
 
     async def afollow(
         self, chunks: AsyncGenerator[Answer, None], gate: Gate[Answer]
@@ -196,6 +211,7 @@ class RoutedCall:
                 await chunks.aclose()
             finally:
                 await self._aclose(begun=gate.open or self._seen.usage is not None)
+        self._offer()
 
     def _answered(self) -> None:
         if self._attempts is not None:
@@ -249,6 +265,23 @@ class RoutedCall:
             await self._run.acancel()
         else:
             self._settled(await self._run.asettle(self._seen.usage, served=self._seen.served))
+
+    def _offer(self) -> None:
+        """Let a shadow that samples send the request again, once this answer is complete."""
+        second, last = self._second, self._seen.last
+        if second is None or self._run is None or last is None:
+            return
+
+        def send(decision: Decision) -> Answered:
+            other = second(decision)
+            # Below the methods that fire events: nobody has asked for this answer.
+            answer = other.delegate._chat(other.messages, **other.kwargs)
+            seen = _Seen()
+            seen.add(answer)
+            return Answered(seen.usage, seen.served, answer.message.content or "")
+
+        said = last.message.content or "" if isinstance(last, ChatResponse) else last.text
+        self._run.offer(send, said)
 
     def _settled(self, record: dict[str, Any]) -> None:
         self.routing.update(record if self._attempts is None else self._attempts.record(record))

@@ -1,0 +1,205 @@
+"""What a decision log adds up to, how routing's dollars are worked out, and what `routed report` says."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routed_llm.cli.main import main
+from routed_llm.errors import RequestError
+from routed_llm.replay import Summary, read_log, summarize
+
+PRICE = Decimal("0.0000012")
+"""US dollars of an output token in these logs."""
+
+
+def call(used: int = 50, *, guess: int = 100, **more: Any) -> dict[str, Any]:
+    """Return a call that the baseline answered in shadow."""
+    return {
+        "version": 1,
+        "time": "2026-11-22T10:00:00+00:00",
+        "mode": "shadow",
+        "arm": "baseline",
+        "outcome": "answered",
+        "kind": "text",
+        "model": "gpt-4o",
+        "cost": "0.001",
+        "usage": {"input_tokens": 100, "output_tokens": used},
+        "key": "abc",
+        "tags": {"user": "ann"},
+        "baseline": {"model": "gpt-4o", "cost": "0.001", "refused": None},
+        "routed": {
+            "model": "gpt-5.6-luna",
+            "effort": "low",
+            "cost": str(Decimal("0.0001") + guess * PRICE),
+            "output_cost": str(guess * PRICE),
+            "output_tokens": guess,
+            "published_tokens": guess,
+            "published_range": [guess // 2, guess * 2],
+            "by": "published",
+            "refused": None,
+            "changes": [["temperature", "dropped"]],
+        },
+        **more,
+    }
+
+
+def second(written: int, **more: Any) -> dict[str, Any]:
+    """Return a sampled second call."""
+    usage = {"input_tokens": 100, "output_tokens": written}
+    own = {"arm": "second", "model": "gpt-5.6-luna", "effort": "low", "cost": "0.0002", "usage": usage}
+    return {**call(), **own, **more}
+
+
+def routed(written: int) -> dict[str, Any]:
+    """Return a call that routing answered in a rollout."""
+    return {**second(written), "mode": "rollout", "arm": "routed"}
+
+
+def logged(path: Path, *entries: dict[str, Any]) -> Path:
+    """Write a log."""
+    path.write_text("".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries))
+    return path
+
+
+def added(path: Path, *entries: dict[str, Any]) -> Summary:
+    """Write a log and add it up."""
+    return summarize(logged(path, *entries))
+
+
+def test_published_ratios_alone(tmp_path: Path) -> None:
+    """Without an answer of the routed model the sum is the published one, within the range of ratios."""
+    found = added(tmp_path / "log", *[call()] * 10)
+    assert found.total.routed == 10 * (Decimal("0.0001") + 100 * PRICE)
+    interval = found.interval
+    assert interval is not None
+    assert (interval.low, interval.high, interval.confidence) == (
+        10 * (Decimal("0.0001") + 50 * PRICE),
+        10 * (Decimal("0.0001") + 200 * PRICE),
+        None,
+    )
+    assert (found.estimate.published, found.estimate.answers) == (10, 0)
+
+
+def test_second_answers_correct_every_call(tmp_path: Path) -> None:
+    """Each call is worked out with what second answers had more than expected; their dollars stay apart."""
+    found = added(tmp_path / "log", *[call()] * 10, *[call(guess=300)] * 10, *[second(150)] * 5)
+    assert found.total.calls == 20
+    assert found.total.routed == 10 * (Decimal("0.0002") + 500 * PRICE)
+    assert found.days["2026-11-22"].routed == found.tags["user=ann"].routed == found.total.routed
+    assert (found.seconds.answered, found.seconds.billed) == (5, Decimal("0.001"))
+    assert found.total.billed == Decimal("0.020")
+    interval = found.interval
+    assert interval is not None
+    assert (interval.low, interval.high, interval.confidence) == (found.total.routed,) * 2 + (0.95,)
+
+
+def test_answers_of_a_rollout_count_from_another_log(tmp_path: Path) -> None:
+    """A rollout's log says what calls of the kind write, however much the baseline wrote."""
+    rollout = logged(tmp_path / "rollout", *[routed(200)] * 4)
+    shadow = logged(tmp_path / "log", call(), call(guess=300))
+    found = summarize(shadow, [rollout])
+    assert found.total.routed == 2 * (Decimal("0.0001") + 200 * PRICE)
+    assert (found.estimate.unpaired, found.estimate.answers) == (2, 4)
+
+
+def test_what_was_carried_is_not_carried_twice(tmp_path: Path) -> None:
+    """A call worked out by an earlier log is corrected from the published figure, not from its own."""
+    carried = call()
+    carried["routed"] |= {"output_tokens": 180, "output_cost": str(180 * PRICE), "by": "observed"}
+    carried["routed"]["cost"] = str(Decimal("0.0001") + 180 * PRICE)
+    alone = added(tmp_path / "log", carried)
+    assert alone.total.routed == Decimal("0.0001") + 180 * PRICE
+    assert (alone.estimate.carried, alone.interval) == (1, None)
+    again = added(tmp_path / "log", carried, *[second(150)] * 4)
+    assert again.total.routed == Decimal("0.0001") + 150 * PRICE
+
+
+def test_a_wide_sample_is_less_sure(tmp_path: Path) -> None:
+    """The more second answers differ, the wider the interval."""
+    near = added(tmp_path / "near", *[call()] * 100, *[second(150 + n) for n in range(10)])
+    far = added(tmp_path / "far", *[call()] * 100, *[second(100 + 10 * n) for n in range(10)])
+    assert near.interval is not None
+    assert far.interval is not None
+    assert far.interval.high - far.interval.low > 9 * (near.interval.high - near.interval.low)
+
+
+def test_counts(tmp_path: Path) -> None:
+    """Failures, refusals avoided, unknown costs and lines that are none are counted where they belong."""
+    refused = {**call(), "outcome": "failed", "cost": None, "usage": None}
+    refused["baseline"] = {"model": None, "cost": None, "refused": "max_input"}
+    unpriced = {**call(), "cost": None}
+    unserved = {**call(), "routed": {"model": None, "refused": "no_model_fits"}}
+    path = logged(tmp_path / "log", call(), refused, unpriced, unserved)
+    path.write_text(path.read_text() + '{"version": 1, "time"\n\nno line\n')
+    found = summarize(path)
+    total = found.total
+    assert (total.calls, total.failed, total.avoided, total.unpriced, total.unserved) == (4, 1, 1, 1, 1)
+    assert (found.broken, dict(found.refusals)) == (2, {"max_input": 1})
+    assert found.changes == {("temperature", "dropped"): 3}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        pytest.param(None, "{path}: No such file or directory. Name a decision log.", id="no file"),
+        pytest.param(
+            {**call(), "version": 2},
+            "{path} was written by a newer version (2). Update routed-llm.",
+            id="a newer version",
+        ),
+    ],
+)
+def test_logs_that_cannot_be_read(entry: dict[str, Any] | None, message: str, tmp_path: Path) -> None:
+    """A missing log, and one of a newer version, are refused."""
+    path = tmp_path / "log"
+    if entry is not None:
+        logged(path, entry)
+    with pytest.raises(RequestError) as caught:
+        summarize(path)
+    assert str(caught.value) == message.format(path=path)
+
+
+def test_report_says_how_sure_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal, JSON and the page say the interval, what it rests on, and what the sample cost."""
+    failed = {**second(0), "outcome": "failed", "why": "InternalServerError", "cost": None, "usage": None}
+    path = logged(tmp_path / "log", *[call()] * 10, *[second(150 + n) for n in range(4)], failed)
+    page = tmp_path / "page.html"
+    assert main(["report", str(path), "--html", str(page)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for sentence in (
+        "With routing: $0.00282; $0.00279 to $0.00284 with 95% confidence.",
+        "Output of routed models: 10 calls by second answers to the same requests.",
+        "Sampled second calls: 4 answered for $0.000800, which is not in the figures above or below, "
+        "1 failed (InternalServerError).",
+    ):
+        assert sentence in printed
+        assert sentence in page.read_text()
+    assert main(["report", str(path), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["routed"]["confidence"] == 0.95
+    assert data["routed"]["calls"] == {"paired": 10, "unpaired": 0, "carried": 0, "published": 0}
+    assert (data["seconds"]["billed"], data["total"]["billed"]) == ("0.0008", "0.01")
+
+
+def test_report_without_a_sample_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By published ratios alone the report says how wide their range is, and what would tell."""
+    path = logged(tmp_path / "log", *[call()] * 10)
+    assert main(["report", str(path)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "With routing: $0.00220; $0.00160 to $0.00340 by the range of published ratios. Output of routed "
+        "models: 10 by published ratios alone, which say little of a program's own answers. "
+        "ROUTED_SAMPLE=0.05 sends a part of the calls twice, and tells."
+    ) in printed
+
+
+def test_read_log_gives_none_for_a_broken_line(tmp_path: Path) -> None:
+    """A line cut off by a crash is no entry and stops nothing."""
+    path = logged(tmp_path / "log", call())
+    path.write_text('{"version"\n' + path.read_text())
+    assert [entry is None for entry in read_log(path)] == [True, False]
