@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from routed_llm.budget import Allowance, Budget
+from routed_llm.budget import Allowance, Budget, budgets_from
 from routed_llm.catalog import Catalog, Model
 from routed_llm.cut import StopCutter
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch
@@ -19,6 +19,7 @@ from routed_llm.errors import (
 from routed_llm.facts import ImageFacts, Previous, RequestFacts, TokenCount
 from routed_llm.ledger import Entry, Ledger, MemoryLedger, open_ledger
 from routed_llm.ledger.books import BudgetEvent
+from routed_llm.ledger.options import CallOptions
 from routed_llm.ledger.scoped import scoped
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost
@@ -42,6 +43,7 @@ __all__ = [
     "BudgetEvent",
     "BudgetExceeded",
     "Call",
+    "CallOptions",
     "Candidate",
     "Catalog",
     "CatalogError",
@@ -76,6 +78,7 @@ __all__ = [
     "Switch",
     "TokenCount",
     "Usage",
+    "budgets_from",
     "classify_error",
     "cost",
     "open_ledger",

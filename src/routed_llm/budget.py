@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from routed_llm.errors import PolicyError
 
-__all__ = ["PERIODS", "PICO", "Account", "Allowance", "Budget"]
+__all__ = ["PERIODS", "PICO", "Account", "Allowance", "Budget", "budgets_from"]
 
 PICO = 10**12
 """Picodollars in a US dollar. All money inside the core is an integer number of picodollars:
@@ -153,12 +153,16 @@ class Budget:
         downshift_to: str | None = None,
         worst_case: bool = False,
         notify_at: Iterable[float] = (0.8, 1.0),
+        **unknown: Any,
     ) -> None:
         """Check the keywords and make the budget.
 
         Raises:
-            PolicyError: for an impossible value, or when no amount is given.
+            PolicyError: for an unknown keyword (naming the nearest valid one), an impossible value, or when
+                no amount is given.
         """
+        if unknown:
+            raise _unknown_key(next(iter(unknown)))
         values: dict[str, Any] = {
             "per_call": _dollars("per_call", per_call),
             "per_conversation": _dollars("per_conversation", per_conversation),
@@ -240,6 +244,48 @@ class Budget:
                 )
             )
         return tuple(found)
+
+
+def budgets_from(value: Any) -> tuple[Budget, ...]:
+    """Read what a caller may give for budgets: one or several, each a Budget or a dict of its keywords.
+
+    Raises:
+        PolicyError: when it is none of these, or wrong in itself.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, (Budget, Mapping)):
+        value = (value,)
+    if isinstance(value, tuple) and all(isinstance(item, Budget) for item in value):
+        return value
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise _no_budget(value)
+    return tuple(_budget(item) for item in value)
+
+
+def _budget(value: Any) -> Budget:
+    if isinstance(value, Budget):
+        return value
+    if isinstance(value, Mapping):
+        return Budget(**value)
+    raise _no_budget(value)
+
+
+def _no_budget(value: Any) -> PolicyError:
+    return PolicyError(
+        f"budget holds {value!r}. Give a Budget, such as Budget(per_day=5), a dict of its keywords, or "
+        "several of them.",
+        key="budget",
+    )
+
+
+def _unknown_key(key: str) -> PolicyError:
+    import difflib  # only an error needs it
+
+    valid = [item.name for item in fields(Budget)]
+    near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Valid ones are {', '.join(valid)}."
+    return PolicyError(f"{key!r} is not a keyword of Budget. {hint}", key=key)
 
 
 _SAFE = " :@+-._"

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from routed_llm.catalog import Catalog
 from routed_llm.decision import Decision
-from routed_llm.errors import NoModelFits
+from routed_llm.errors import NoModelFits, PolicyError
 from routed_llm.facts import TokenCount
+from routed_llm.ledger import open_ledger
 from routed_llm.ledger.books import Books, BudgetEvent
 from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
 from routed_llm.ledger.observer import Observer
@@ -129,6 +130,43 @@ class Router:
             from routed_llm.rollout.trial import Trials  # what few use is imported for them
 
             self._trials = Trials(stage, self.catalog)
+
+    @classmethod
+    def keeping(
+        cls,
+        router: Router | None,
+        *,
+        catalog: Catalog | None = None,
+        ledger: Ledger | str | None = None,
+        on_budget: Callable[[BudgetEvent], object] | None = None,
+        cooldowns: Cooldowns | None = None,
+    ) -> Router:
+        """Return the router of a model that is given a ledger of its own: the given one, or a new one.
+
+        Args:
+            router: a router that was given besides.
+            catalog: the models there are.
+            ledger: where calls are booked, or its name as :func:`routed_llm.open_ledger` takes it.
+            on_budget: called when a budget passes a share.
+            cooldowns: what is known of failing models.
+
+        Raises:
+            PolicyError: when the given router keeps other books.
+        """
+        if router is None:
+            kept = open_ledger(ledger) if isinstance(ledger, (str, os.PathLike)) else ledger
+            return cls(catalog=catalog, ledger=kept, on_budget=on_budget, cooldowns=cooldowns)
+        for name, mine, theirs in (
+            ("ledger", ledger, router.ledger),
+            ("on_budget", on_budget, router.on_budget),
+        ):
+            if mine is not None and mine is not theirs:
+                raise PolicyError(
+                    f"{name} is given beside a router that has another. Give it to the router alone: "
+                    f"Router({name}=...).",
+                    key=name,
+                )
+        return router
 
     def decide(
         self,
@@ -315,6 +353,11 @@ class Router:
     def ledger(self) -> Ledger:
         """Where calls are booked."""
         return self._books.ledger
+
+    @property
+    def on_budget(self) -> Callable[[BudgetEvent], object] | None:
+        """What is called when a budget passes a share."""
+        return self._books.on_budget
 
     def warmup(self) -> None:
         """Load the vocabulary and prepare the default table, off the path of any request."""

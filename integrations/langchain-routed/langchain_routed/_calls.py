@@ -16,7 +16,7 @@ from langchain_core.tracers._streaming import _StreamingCallbackHandler, _V2Stre
 
 from langchain_routed._children import PLAN
 from langchain_routed._history import ROUTING
-from routed_llm import Policy
+from routed_llm import CallOptions, Policy
 
 if TYPE_CHECKING:
     from langchain_routed._plan import Plan
@@ -39,14 +39,27 @@ _RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
 
 
 def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Add the ``routing`` of a config's ``configurable`` to a call's keywords, which win."""
-    if "routing" in kwargs or PLAN in kwargs:
+    """Add the ``routing`` of a config's ``configurable`` to a call's keywords, which win.
+
+    A LangGraph thread is a conversation unless another is named.
+
+    Raises:
+        PolicyError: when either is wrong.
+    """
+    if PLAN in kwargs:
         return kwargs
     given = (config or {}).get("configurable")
     if given is None:
         given = (var_child_runnable_config.get() or {}).get("configurable")
-    routing = (given or {}).get("routing")
-    return kwargs if routing is None else {**kwargs, "routing": routing}
+    if not given:
+        return kwargs
+    routing, thread = given.get("routing"), given.get("thread_id")
+    if routing is None and thread is None:
+        return kwargs
+    around = CallOptions.read(routing)
+    if thread is not None:
+        around = around.over(CallOptions(conversation=str(thread)))
+    return {**kwargs, "routing": CallOptions.read(kwargs.get("routing")).over(around)}
 
 
 def planned(kwargs: Mapping[str, Any], plan: Plan) -> dict[str, Any]:

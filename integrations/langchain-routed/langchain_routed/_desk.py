@@ -17,6 +17,7 @@ from langchain_routed._reading import merge, previous_of, state_owner, tell_mess
 from langchain_routed._recover import Recovery
 from routed_llm import (
     Call,
+    CallOptions,
     CatalogError,
     Decision,
     NoModelFits,
@@ -27,12 +28,13 @@ from routed_llm import (
     Router,
     StopCutter,
     TokenCount,
+    budgets_from,
 )
 
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["Asked", "Desk", "asks_for_responses", "policy_from"]
+__all__ = ["Asked", "Desk", "asks_for_responses", "default_router", "policy_from"]
 
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
@@ -50,7 +52,7 @@ _ENCRYPTED: Final = "reasoning.encrypted_content"
 
 
 @lru_cache(maxsize=1)
-def _default_router() -> Router:
+def default_router() -> Router:
     """The router that every model without one of its own shares, so that they learn together."""
     return Router()
 
@@ -92,18 +94,27 @@ class Asked:
         request: the Request.
         parameters: the merged parameters, in the caller's own form.
         policy: the policy for this call.
+        circumstances: whom it is for and what it may spend, as the router takes it.
         plain: whether the caller expects a Chat Completions answer.
         soft: whether the lock on a model may be given up.
     """
 
-    __slots__ = ("parameters", "plain", "policy", "request", "soft")
+    __slots__ = ("circumstances", "parameters", "plain", "policy", "request", "soft")
 
     def __init__(
-        self, request: Request, parameters: dict[str, Any], policy: Policy, *, plain: bool, soft: bool
+        self,
+        request: Request,
+        parameters: dict[str, Any],
+        policy: Policy,
+        circumstances: dict[str, Any],
+        *,
+        plain: bool,
+        soft: bool,
     ) -> None:
         self.request = request
         self.parameters = parameters
         self.policy = policy
+        self.circumstances = circumstances
         self.plain = plain
         self.soft = soft
 
@@ -123,7 +134,7 @@ class Desk:
         elif owner.catalog is not None:
             self.router = Router(catalog=owner.catalog)
         else:
-            self.router = _default_router()
+            self.router = default_router()
         self._policy: tuple[Any, str, Policy] | None = None
 
     def known(self, name: str) -> str | None:
@@ -133,28 +144,15 @@ class Desk:
         except CatalogError:
             return None
 
-    def policy(self, override: Any = None) -> Policy:
-        """Return the model's policy with its baseline, and with what one call changes of it.
-
-        Raises:
-            PolicyError: for a wrong override.
-        """
+    def policy(self) -> Policy:
+        """Return the model's policy with its baseline."""
         owner = self.owner
         kept = self._policy
         if kept is None or kept[0] is not owner.policy or kept[1] != owner.model_name:
             base = owner.policy or self.router.policy or Policy()
             kept = (owner.policy, owner.model_name, base.replace(baseline=owner.model_name))
             self._policy = kept
-        if override is None:
-            return kept[2]
-        if isinstance(override, Policy):
-            return override
-        if isinstance(override, Mapping):
-            return kept[2].replace(**override)
-        raise PolicyError(
-            f"routing is a {type(override).__name__}. Give a dict of Policy keywords or a Policy.",
-            key="routing",
-        )
+        return kept[2]
 
     def read(
         self,
@@ -170,6 +168,7 @@ class Desk:
             RequestError: when no model could take it.
             PolicyError: for a wrong override.
         """
+        options = CallOptions.read(kwargs.get("routing"))
         call = {name: value for name, value in kwargs.items() if name not in _FOR_US}
         parameters = merge(self.owner._default_params, call, stop)
         pinned = call.get("model")
@@ -191,7 +190,8 @@ class Desk:
         return Asked(
             builder.build(),
             parameters,
-            self.policy(kwargs.get("routing")),
+            options.applied_to(self.policy()),
+            options.circumstances(budgets_from(self.owner.budget)),
             plain=self.owner.output_version is None and not self._expects_items(parameters),
             soft=owner is not None and not hard and not pinned,
         )
@@ -203,11 +203,11 @@ class Desk:
             NoModelFits: when nothing can serve the call.
         """
         try:
-            return self.router.decide(asked.request, policy=asked.policy)
+            return self.router.decide(asked.request, policy=asked.policy, **asked.circumstances)
         except NoModelFits:
             if not asked.soft:
                 raise
-            return self.router.decide(asked.without_lock(), policy=asked.policy)
+            return self.router.decide(asked.without_lock(), policy=asked.policy, **asked.circumstances)
 
     async def adecide(self, asked: Asked) -> Decision:
         """Decide without holding the event loop while long texts are counted.
@@ -216,11 +216,11 @@ class Desk:
             NoModelFits: when nothing can serve the call.
         """
         try:
-            return await self.router.adecide(asked.request, policy=asked.policy)
+            return await self.router.adecide(asked.request, policy=asked.policy, **asked.circumstances)
         except NoModelFits:
             if not asked.soft:
                 raise
-            return await self.router.adecide(asked.without_lock(), policy=asked.policy)
+            return await self.router.adecide(asked.without_lock(), policy=asked.policy, **asked.circumstances)
 
     def plan(self, asked: Asked, decision: Decision) -> Plan:
         """Make the Plan of a decided call."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -94,7 +94,8 @@ class Plan:
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                 delay = recovery.after(self, error)
             else:
-                return self._finished(result, run, recovery, messages)
+                settled = run.settle(_answers.usage_of_result(result), served=_answers.served_by(result))
+                return self._finished(result, run, settled, recovery, messages)
             time.sleep(delay)
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
@@ -102,26 +103,36 @@ class Plan:
         recovery = self.recovery()
         while True:
             try:
-                run = self._begin()
-                with _cancelling(run):
+                run = await self._abegin()
+                async with _acancelling(run):
                     result = await self.child._agenerate(
                         self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
                     )
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                 delay = recovery.after(self, error)
             else:
-                return self._finished(result, run, recovery, messages)
+                usage, served = _answers.usage_of_result(result), _answers.served_by(result)
+                settled = await run.asettle(usage, served=served)
+                return self._finished(result, run, settled, recovery, messages)
             await asyncio.sleep(delay)
 
     def _begin(self) -> Any:
         self.begun = True
         return self.router.begin(self.decision)
 
+    async def _abegin(self) -> Any:
+        self.begun = True
+        return await self.router.abegin(self.decision)
+
     def _finished(
-        self, result: ChatResult, run: Any, recovery: Recovery, messages: list[BaseMessage]
+        self,
+        result: ChatResult,
+        run: Any,
+        settled: dict[str, Any],
+        recovery: Recovery,
+        messages: list[BaseMessage],
     ) -> ChatResult:
         recovery.attempts.answered()
-        settled = run.settle(_answers.usage_of_result(result), served=_answers.served_by(result))
         run.offer(partial(_send, self.again, list(messages)), _answers.text_of(result))
         if self.cut is not None:
             result = cut_result(result, self.cut)
@@ -163,8 +174,8 @@ class Plan:
                         yield from gate.pass_on(ready)
             self._check(gate)
             yield from gate.release()
-            last, settled = self._last(reader, run, recovery, gate, messages), True
-            yield last
+            record, settled = run.settle(reader.usage, served=reader.served), True
+            yield self._last(reader, run, record, recovery, gate, messages)
         finally:
             if not settled:
                 _abandon(reader, run, gate)
@@ -192,7 +203,7 @@ class Plan:
         self, messages: list[BaseMessage], keywords: dict[str, Any], gate: Gate, recovery: Recovery
     ) -> AsyncGenerator[ChatGenerationChunk]:
         """Make one attempt at a stream."""
-        run, reader, settled = self._begin(), _answers.StreamReader(plain=self.plain), False
+        run, reader, settled = await self._abegin(), _answers.StreamReader(plain=self.plain), False
         try:
             source = self._achunks(messages, _calls.stream_keywords(self, keywords))
             async with aclosing(source) as chunks:
@@ -204,11 +215,11 @@ class Plan:
             self._check(gate)
             for passed in gate.release():
                 yield passed
-            last, settled = self._last(reader, run, recovery, gate, messages), True
-            yield last
+            record, settled = await run.asettle(reader.usage, served=reader.served), True
+            yield self._last(reader, run, record, recovery, gate, messages)
         finally:
             if not settled:
-                _abandon(reader, run, gate)
+                await _aabandon(reader, run, gate)
 
     def _check(self, gate: Gate) -> None:
         broken = unfinished(gate) if isinstance(self.child, Child) else None
@@ -219,12 +230,12 @@ class Plan:
         self,
         reader: _answers.StreamReader,
         run: Any,
+        settled: dict[str, Any],
         recovery: Recovery,
         gate: Gate,
         messages: list[BaseMessage],
     ) -> ChatGenerationChunk:
         recovery.attempts.answered()
-        settled = run.settle(reader.usage, served=reader.served)
         run.offer(partial(_send, self.again, list(messages)), gate.text)
         last = reader.finish(recovery.attempts.record(self.record(settled)))
         if reader.served is None:
@@ -297,6 +308,16 @@ def _cancelling(run: Any) -> Iterator[None]:
         raise
 
 
+@asynccontextmanager
+async def _acancelling(run: Any) -> AsyncIterator[None]:
+    """Do what :func:`_cancelling` does, leaving the event loop free while a ledger works."""
+    try:
+        yield
+    except BaseException:
+        await run.acancel()
+        raise
+
+
 def _logprobs(chunk: ChatGenerationChunk) -> dict[str, Any]:
     logprobs = (chunk.generation_info or {}).get("logprobs")
     return {} if logprobs is None else {"logprobs": logprobs}
@@ -308,3 +329,10 @@ def _abandon(reader: _answers.StreamReader, run: Any, gate: Gate) -> None:
         run.settle(reader.usage, served=reader.served)
     else:
         run.cancel()
+
+
+async def _aabandon(reader: _answers.StreamReader, run: Any, gate: Gate) -> None:
+    if gate.open or reader.usage is not None:
+        await run.asettle(reader.usage, served=reader.served)
+    else:
+        await run.acancel()

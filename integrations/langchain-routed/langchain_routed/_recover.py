@@ -56,9 +56,9 @@ class Recovery:
 
     def _choose(self, avoid: Mapping[str, str]) -> Decision | None:
         router, asked = self._desk.router, self._asked
-        found = router.rechoose(asked.request, avoid, policy=asked.policy)
+        found = router.rechoose(asked.request, avoid, policy=asked.policy, **asked.circumstances)
         if found is None and asked.soft:
-            found = router.rechoose(asked.without_lock(), avoid, policy=asked.policy)
+            found = router.rechoose(asked.without_lock(), avoid, policy=asked.policy, **asked.circumstances)
         return found
 
 

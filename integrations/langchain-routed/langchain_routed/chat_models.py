@@ -23,11 +23,12 @@ from typing_extensions import override
 
 from langchain_routed import _calls
 from langchain_routed._azure import deployed, factory_for
+from langchain_routed._books import own_books
 from langchain_routed._children import PLAN
 from langchain_routed._desk import Desk, asks_for_responses, policy_from
 from langchain_routed._plan import Plan
 from langchain_routed._profile import profile_of
-from routed_llm import Call, Catalog, Decision, Policy, Request, RequestFacts, Router
+from routed_llm import BudgetEvent, Call, Catalog, Decision, Policy, Request, RequestFacts, Router
 
 __all__ = ["RoutedChatModel"]
 
@@ -61,6 +62,16 @@ class RoutedChatModel(ChatOpenAI):
     catalog: Catalog | None = Field(default=None, exclude=True)
     """The models there are; None for the packaged ones. A ``router`` brings its own."""
 
+    budget: Any = Field(default=None, exclude=True)
+    """What may be spent on this model's calls: one or several ``Budget``, or dicts of their keywords."""
+
+    ledger: Any = Field(default=None, exclude=True)
+    """Where calls are booked: a Ledger, the path of an SQLite file, or a ``redis://`` URL. With a
+    ``budget`` and without a ledger, in the memory of this process."""
+
+    on_budget: Callable[[BudgetEvent], object] | None = Field(default=None, exclude=True)
+    """Called with a BudgetEvent when a budget passes one of its ``notify_at`` shares."""
+
     factory: Callable[[Call], BaseChatOpenAI] | None = Field(default=None, exclude=True)
     """Makes the model behind a call, for other back ends; None for ChatOpenAI on this one's clients."""
 
@@ -69,10 +80,15 @@ class RoutedChatModel(ChatOpenAI):
     # --- construction ---
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Make a model from ChatOpenAI's arguments and the four fields above."""
+        """Make a model from ChatOpenAI's arguments and the fields above.
+
+        Raises:
+            PolicyError: for a wrong policy or budget, or a ledger beside a router that has another.
+        """
+        # Read here, what is wrong stays a PolicyError; inside pydantic it would be a ValidationError.
         if "policy" in kwargs:
-            # Read here, a wrong policy stays a PolicyError; inside pydantic it would be a ValidationError.
             kwargs["policy"] = policy_from(kwargs["policy"])
+        kwargs.update(own_books(kwargs))
         super().__init__(*args, **kwargs)
 
     @model_validator(mode="before")
@@ -145,9 +161,10 @@ class RoutedChatModel(ChatOpenAI):
         """
         messages = self._convert_input(input).to_messages()
         asked = self._at_desk().read(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
-        decision = self._at_desk().router.explain(asked.request, policy=asked.policy)
+        router, around = self._at_desk().router, asked.circumstances
+        decision = router.explain(asked.request, policy=asked.policy, **around)
         if decision.chosen is None and asked.soft:
-            decision = self._at_desk().router.explain(asked.without_lock(), policy=asked.policy)
+            decision = router.explain(asked.without_lock(), policy=asked.policy, **around)
         return decision
 
     def _at_desk(self) -> Desk:

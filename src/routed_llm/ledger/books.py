@@ -63,7 +63,7 @@ class Books:
         self.ledger: Ledger = MemoryLedger() if ledger is None else ledger
         self.budgets = tuple(budgets)
         self.always = ledger is not None or bool(budgets)
-        self._on_budget = on_budget
+        self.on_budget = on_budget
         self._kept: dict[Any, tuple[Account, ...]] = {}
 
     def allowance(self, scope: Scope, at: datetime) -> Allowance:
@@ -175,7 +175,7 @@ class Books:
         return found
 
     def _notify(self, account: Account, before: int, now: int) -> None:
-        if self._on_budget is None:
+        if self.on_budget is None:
             return
         for share in account.notify_at:
             mark = account.limit * share
@@ -189,7 +189,7 @@ class Books:
                     resets_at=account.resets_at,
                 )
                 try:
-                    self._on_budget(event)
+                    self.on_budget(event)
                 except Exception:  # the answer is there and paid for; it must not be lost
                     import logging  # only a mistake in the caller's function needs it
 

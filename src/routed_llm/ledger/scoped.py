@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from routed_llm.budget import Budget
+from routed_llm.budget import budgets_from
 from routed_llm.errors import PolicyError
 
-__all__ = ["CURRENT", "Scope", "merge", "scoped"]
+if TYPE_CHECKING:
+    from routed_llm.budget import Budget
+
+__all__ = ["CURRENT", "Scope", "merge", "scoped", "tags_from"]
 
 
 class Scope(NamedTuple):
@@ -67,17 +70,29 @@ def merge(
     """Lay what is said of one call over what holds around it.
 
     Raises:
-        PolicyError: when the scope is not made of named strings.
+        PolicyError: when the scope is not made of named strings, or another value is wrong.
     """
     base = outer or Scope()
     tags = base.tags
     if scope:
-        tags = tuple(sorted({**dict(base.tags), **_tags(scope)}.items()))
-    extra = () if budget is None else (budget,) if isinstance(budget, Budget) else tuple(budget)
-    return Scope(tags, base.conversation if conversation is None else conversation, base.budgets + extra)
+        tags = tuple(sorted({**dict(base.tags), **tags_from(scope)}.items()))
+    if conversation is None:
+        conversation = base.conversation
+    elif not isinstance(conversation, str):
+        raise PolicyError(
+            f"conversation={conversation!r} is not a text. Give the key under which your program keeps the "
+            "conversation, as a string.",
+            key="conversation",
+        )
+    return Scope(tags, conversation, base.budgets + budgets_from(budget))
 
 
-def _tags(scope: Any) -> dict[str, str]:
+def tags_from(scope: Any) -> dict[str, str]:
+    """Read tags: a mapping, or a text such as ``team=search,user=ann``.
+
+    Raises:
+        PolicyError: when it is not made of named strings.
+    """
     if isinstance(scope, str):
         items = [part.partition("=")[::2] for part in scope.split(",")]
     elif isinstance(scope, Mapping):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from routed_llm.budget import Account
 from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Shortage
@@ -55,6 +56,10 @@ class SQLiteLedger:
         self._calls = 0
         with self._lock:
             self._connection()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy in another process opens the same book.
+        return (_again, (str(self.path.absolute()), self._power_safe, self._wait))
 
     def reserve(
         self, id: str, amount: int, accounts: Sequence[Account], *, at: datetime, hold: timedelta = HOLD_FOR
@@ -170,6 +175,10 @@ class SQLiteLedger:
                 db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
+
+
+def _again(path: str, power_safe: bool, wait: float) -> SQLiteLedger:
+    return SQLiteLedger(path, power_safe=power_safe, wait=wait)
 
 
 def _stamp(moment: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Self, cast
 
@@ -33,7 +33,19 @@ from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
 from typing_extensions import override
 
-from routed_llm import Attempts, Catalog, Decision, Limits, Policy, Request, Router
+from routed_llm import (
+    Attempts,
+    BudgetEvent,
+    CallOptions,
+    Catalog,
+    Decision,
+    Ledger,
+    Limits,
+    Policy,
+    Request,
+    Router,
+    budgets_from,
+)
 
 __all__ = ["RoutedLLM"]
 
@@ -50,7 +62,8 @@ class RoutedLLM(CarefulOpenAI):
     It takes every argument of :class:`llama_index.llms.openai.OpenAI` and those below. ``model`` is the
     baseline: the model that the program was written for, which the quality floor refers to and whose name
     ``metadata`` reports. A ``model=`` given to a single call is used for that call; ``routing=`` (a Policy,
-    or some of its keywords) changes the policy for that call.
+    or some of its keywords) changes the policy for that call; a dict may also have ``scope``,
+    ``conversation`` and ``budget``: whom the call is for, and what it may spend besides.
 
     Args:
         model: the baseline; the policy's own when left out.
@@ -58,6 +71,10 @@ class RoutedLLM(CarefulOpenAI):
         max_tokens: the most tokens of an answer.
         policy: what is wanted of routing: a Policy, or its keywords as a dictionary.
         router: the router that decides; by default one for this LLM, made from ``catalog``.
+        budget: what may be spent on this LLM's calls: one or several ``Budget``, or dicts of their keywords.
+        ledger: where calls are booked: a Ledger, the path of an SQLite file, or a ``redis://`` URL; with a
+            budget and without a ledger, in the memory of this process.
+        on_budget: called with a BudgetEvent when a budget passes one of its ``notify_at`` shares.
         catalog: the models there are; the packaged ones when left out.
         context_window: what ``metadata`` advertises, up to which LlamaIndex packs prompts. None for what
             the baseline and the cheapest model take at the price of a small prompt; ``"largest"`` for
@@ -66,7 +83,7 @@ class RoutedLLM(CarefulOpenAI):
             ``stream_options``; what a stream cost is then not known.
 
     Raises:
-        PolicyError: when the policy is wrong.
+        PolicyError: when the policy or a budget is wrong, or a ledger is given beside a router with another.
         CatalogError: when the baseline is not in the catalog (at the first call).
 
     Examples:
@@ -82,6 +99,11 @@ class RoutedLLM(CarefulOpenAI):
     policy: Policy | None = Field(default=None, description="What is wanted of routing.")
     router: Router | None = Field(default=None, exclude=True, repr=False, description="What decides.")
     catalog: Catalog | None = Field(default=None, exclude=True, repr=False, description="The models.")
+    budget: Any = Field(default=None, exclude=True, repr=False, description="What may be spent.")
+    ledger: Any = Field(default=None, exclude=True, repr=False, description="Where calls are booked.")
+    on_budget: Callable[[BudgetEvent], object] | None = Field(
+        default=None, exclude=True, repr=False, description="Told when a budget passes a share."
+    )
     context_window: int | Literal["largest"] | None = Field(
         default=None, description="The context window to advertise; None to work it out."
     )
@@ -100,17 +122,25 @@ class RoutedLLM(CarefulOpenAI):
         policy: Policy | Mapping[str, Any] | None = None,
         router: Router | None = None,
         catalog: Catalog | None = None,
+        budget: Any = None,
+        ledger: Ledger | str | None = None,
+        on_budget: Callable[[BudgetEvent], object] | None = None,
         context_window: int | Literal["largest"] | None = None,
         stream_usage: bool = True,
         **kwargs: Any,
     ) -> None:
         wanted = Policy(**policy) if isinstance(policy, Mapping) else policy
+        if not (budget is None and ledger is None and on_budget is None):
+            router = Router.keeping(router, catalog=catalog, ledger=ledger, on_budget=on_budget)
         super().__init__(
             temperature=temperature,
             max_tokens=max_tokens,
             policy=wanted,
             router=router,
             catalog=catalog,
+            budget=budgets_from(budget) or None,
+            ledger=None if ledger is None or router is None else router.ledger,
+            on_budget=on_budget,
             context_window=context_window,
             stream_usage=stream_usage,
             **kwargs,
@@ -123,7 +153,8 @@ class RoutedLLM(CarefulOpenAI):
     @override
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         # What decides is shared by copies, as it is by threads.
-        shared = {id(value): value for value in (self.router, self.catalog) if value is not None}
+        kept = (self.router, self.catalog, self.ledger, self.on_budget)
+        shared = {id(value): value for value in kept if value is not None}
         return super().__deepcopy__({**(memo or {}), **shared})
 
     @field_validator("policy", mode="before")
@@ -249,35 +280,40 @@ class RoutedLLM(CarefulOpenAI):
         """
         asked = [ChatMessage(messages)] if isinstance(messages, str) else messages
         request = self._read(asked, self._given(kwargs), stream=bool(kwargs.get("stream")))
-        return self._router().explain(request, policy=self._policy(kwargs.get("routing")))
+        options = CallOptions.read(kwargs.get("routing"))
+        return self._router().explain(
+            request, policy=options.applied_to(self._policy()), **self._circumstances(options)
+        )
 
     def _route(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> RoutedCall:
-        given, policy = self._given(kwargs), self._policy(kwargs.get("routing"))
+        given, options = self._given(kwargs), CallOptions.read(kwargs.get("routing"))
         router, request = self._router(), self._read(messages, given, stream=stream)
-        decision = router.decide(request, policy=policy)
+        around = {"policy": options.applied_to(self._policy()), **self._circumstances(options)}
+        decision = router.decide(request, **around)
 
         def take(decided: Decision) -> RoutedCall:
             delegate = self._delegate(decided, given, client=self._get_client())
             return self._call(router, decided, messages, given, delegate, stream)
 
         second = partial(self._second, router, tuple(messages), given)
-        return take(decision).recovering(self._attempts(request, decision, policy), take, second)
+        return take(decision).recovering(self._attempts(request, decision, around), take, second)
 
     async def _aroute(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> RoutedCall:
-        given, policy = self._given(kwargs), self._policy(kwargs.get("routing"))
+        given, options = self._given(kwargs), CallOptions.read(kwargs.get("routing"))
         router, request = self._router(), self._read(messages, given, stream=stream)
-        decision = await router.adecide(request, policy=policy)
+        around = {"policy": options.applied_to(self._policy()), **self._circumstances(options)}
+        decision = await router.adecide(request, **around)
 
         def take(decided: Decision) -> RoutedCall:
             delegate = self._delegate(decided, given, aclient=self._get_aclient())
             return self._call(router, decided, messages, given, delegate, stream)
 
         second = partial(self._second, router, tuple(messages), given)
-        return take(decision).recovering(self._attempts(request, decision, policy), take, second)
+        return take(decision).recovering(self._attempts(request, decision, around), take, second)
 
     def _second(
         self, router: Router, messages: Sequence[ChatMessage], given: Mapping[str, Any], decision: Decision
@@ -286,9 +322,12 @@ class RoutedLLM(CarefulOpenAI):
         delegate = self._delegate(decision, given, client=self._get_client())
         return self._call(router, decision, messages, given, delegate, stream=False)
 
-    def _attempts(self, request: Request, decision: Decision, policy: Policy) -> Attempts:
+    def _attempts(self, request: Request, decision: Decision, around: dict[str, Any]) -> Attempts:
         limits = Limits.from_retries(self.max_retries)
-        return self._router().attempts(request, decision, policy=policy, limits=limits)
+        return self._router().attempts(request, decision, limits=limits, **around)
+
+    def _circumstances(self, options: CallOptions) -> dict[str, Any]:
+        return options.circumstances(budgets_from(self.budget))
 
     def _given(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return parameters(self, kwargs)
@@ -330,11 +369,13 @@ class RoutedLLM(CarefulOpenAI):
         return self._delegates.get(self, decision, window, modalities, client=client, aclient=aclient)
 
     def _router(self) -> Router:
+        if self.router is None and self.ledger is not None:
+            self.router = Router.keeping(None, catalog=self.catalog, ledger=self.ledger)  # after a pickle
         return self.router if self.router is not None else self._own.get(self.catalog)
 
-    def _policy(self, override: Any = None) -> Policy:
+    def _policy(self) -> Policy:
         policy = self.policy or (self.router.policy if self.router is not None else _DEFAULT_POLICY)
-        return self._own.policy(policy, self.model, override)
+        return self._own.policy(policy, self.model)
 
     def _advertised(self) -> int:
         if isinstance(self.context_window, int):

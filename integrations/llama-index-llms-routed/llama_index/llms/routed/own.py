@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_index.llms.routed.window import largest, workhorse
 
-from routed_llm import Catalog, Policy, PolicyError, Router
+from routed_llm import Catalog, Policy, Router
 
 __all__ = ["OwnRouter"]
 
@@ -32,26 +32,13 @@ class OwnRouter:
                 self._router = (catalog, Router(catalog=catalog))
             return self._router[1]
 
-    def policy(self, policy: Policy, baseline: str, override: Any = None) -> Policy:
-        """Return a policy with this baseline, and with what one call changes of it.
-
-        Raises:
-            PolicyError: for a wrong override.
-        """
+    def policy(self, policy: Policy, baseline: str) -> Policy:
+        """Return a policy with this baseline."""
         with self._lock:
             known = self._policy
             if known is None or known[0] is not policy or known[1] != baseline:
                 known = self._policy = (policy, baseline, policy.replace(baseline=baseline))
-        if override is None:
             return known[2]
-        if isinstance(override, Policy):
-            return override
-        if isinstance(override, Mapping):
-            return known[2].replace(**override)
-        raise PolicyError(
-            f"routing is a {type(override).__name__}. Give a dict of Policy keywords or a Policy.",
-            key="routing",
-        )
 
     def window(self, router: Router, policy: Policy, given: Mapping[str, Any], wanted: str | None) -> int:
         """Return the window to advertise.
