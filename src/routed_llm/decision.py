@@ -281,6 +281,7 @@ class Decision:
         reserve: picodollars to hold while the call runs; None when no price is known.
         switch: what leaving the previous model would cost or save; None without one.
         trial: in a shadow or a rollout, who answers and what the other one would do; else None.
+        on_reported: takes the input tokens that the provider reports after the call, or None.
     """
 
     chosen: Candidate | None
@@ -297,6 +298,7 @@ class Decision:
     reserve: int | None = None
     switch: Switch | None = None
     trial: Any = None
+    on_reported: Callable[[int], object] | None = field(default=None, repr=False, compare=False)
     _expand: Callable[[], tuple[Candidate, ...]] | None = field(default=None, repr=False)
     _explain: Callable[[], str] | None = field(default=None, repr=False)
     _refuse: Callable[[], _Others] | None = field(default=None, repr=False)

@@ -200,7 +200,7 @@ class Router:
         decision = self._explain(request, weighing)
         if self._trials is not None:
             decision = self._turn(decision, request, weighing, scope, conversation)
-        return self._checked(decision, weighing)
+        return self._checked(decision, request, weighing)
 
     def explain(
         self,
@@ -251,7 +251,7 @@ class Router:
             # A long text may have to be counted for the baseline, too.
             turn = (decision, request, weighing, scope, conversation)
             decision = await asyncio.to_thread(self._turn, *turn)
-        return self._checked(decision, weighing)
+        return self._checked(decision, request, weighing)
 
     def count(self, request: Request) -> int:
         """Count a request's text tokens exactly, overheads included; images, audio and pages are not text."""
@@ -448,18 +448,23 @@ class Router:
         """Decide by counting what the bounds leave open, and no more of it than that takes."""
         table, allowance, observed, away, _ = weighing
         facts = request.facts
-        counting = Counting(request.texts, known=request.fixed)
-        counting.settle(table.boundaries(facts, allowance=allowance, observed=observed, unavailable=away))
+        counting = _counting(request)
+        if not counting.is_exact:
+            counting.settle(table.boundaries(facts, allowance=allowance, observed=observed, unavailable=away))
         decision = self._at_bounds(_bounded_by(counting, facts), weighing)
         if decision is not None and decision.chosen is not None:
+            _note(request)
             return decision
         # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
         counting.exact()
+        _note(request)
         facts = _bounded_by(counting, facts)
         return table.select(facts, allowance=allowance, observed=observed, unavailable=away)
 
-    def _checked(self, decision: Decision, weighing: _Weighing) -> Decision:
+    def _checked(self, decision: Decision, request: Request, weighing: _Weighing) -> Decision:
         if decision.chosen is not None:
+            if request.talk is not None:
+                decision.on_reported = request.talk.listen(decision.facts)
             return decision
         allowance = weighing.allowance
         asked = None if allowance is None else asked_of_budget(decision)
@@ -494,6 +499,24 @@ class Router:
         import asyncio
 
         return await asyncio.to_thread(do, *arguments)
+
+
+def _counting(request: Request) -> Counting:
+    """Begin to count what is not known of a request."""
+    talk = request.talk
+    if talk is None or not talk.tokens.exact:
+        return Counting(request.texts, known=request.fixed)
+    return Counting(request.texts[len(talk.texts) :], known=request.fixed + talk.tokens.low)
+
+
+def _note(request: Request) -> None:
+    """Note what has been counted of a conversation, for the time when it is sent again."""
+    talk = request.talk
+    if talk is None or talk.tokens.exact:
+        return
+    counted = Counting(talk.texts)
+    counted.recall()
+    talk.tokens = TokenCount(counted.low, counted.likely, counted.high)
 
 
 def _bounded_by(counting: Counting, facts: RequestFacts) -> RequestFacts:

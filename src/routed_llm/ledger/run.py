@@ -116,6 +116,8 @@ class Run:
         if self._observer is not None and usage is not None and self.decision.chosen is not None:
             model = self._catalog.get(self.decision.chosen.model)
             self._observer.learn(self.decision, model, usage, base=self._policy.output_tokens)
+        if usage is not None and self.decision.on_reported is not None:
+            self.decision.on_reported(usage.input_tokens)
         return record
 
     def offer(self, send: Send, answer: str = "") -> None:

@@ -14,6 +14,7 @@ from routed_llm.errors import RequestError
 from routed_llm.facts import ImageFacts, RequestFacts, TokenCount, freeze_parameters
 from routed_llm.request.checks import as_json, check
 from routed_llm.request.settings import Settings
+from routed_llm.request.talks import SHORTEST, Talk, copy_of, shared
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.tokens.messages import PER_MESSAGE, PER_NAME, PER_ROLE, REPLY_PRIMING
 from routed_llm.tokens.text import bounds_of, likely_of
@@ -34,12 +35,14 @@ class Request:
         fixed: tokens that are known without counting (message and tool overheads).
         opening: how many of the texts open the conversation, its first user message included: they are
             the same on every turn. 0 when it is not known.
+        talk: its messages as a conversation that is recognised when it is sent again, or None.
     """
 
     facts: RequestFacts
     texts: tuple[str, ...] = field(repr=False)
     fixed: int = 0
     opening: int = 0
+    talk: Talk | None = field(default=None, repr=False, compare=False)
 
 
 class RequestBuilder(Settings):
@@ -58,6 +61,60 @@ class RequestBuilder(Settings):
         self._inputs: set[str] = {"text"}
         self._tool_inputs: set[str] = set()
         self._estimates: list[str] = []
+        self._talk: Talk | None = None
+        self._from_the_start = False
+
+    def resume(self, messages: list[Any]) -> int:
+        """Take over what was read of a conversation's leading messages when these were sent before.
+
+        To be called first; then the messages after those are told, and :meth:`remember` is called.
+
+        Args:
+            messages: the messages as plain data (dicts, lists, strings, numbers), with everything that is
+                told of them. They are compared by content, all the way down.
+
+        Returns:
+            How many of them need not be told.
+        """
+        if len(messages) < SHORTEST or self._messages:
+            return 0
+        self._from_the_start = True
+        talk = shared.find(messages)
+        if talk is None:
+            return 0
+        self._talk = talk
+        self._texts.extend(talk.texts)
+        self._fixed += talk.fixed
+        self._role = talk.role
+        self._opening = talk.opening
+        self._messages = len(talk.seen)
+        return self._messages
+
+    def remember(self, messages: list[Any]) -> None:
+        """Keep what was told of a conversation's messages, where that is nothing but text.
+
+        To be called once all of them are told, and before anything else is.
+
+        Args:
+            messages: as :meth:`resume` was given them.
+        """
+        known = self._talk
+        begun = 0 if known is None else len(known.seen)
+        if not self._from_the_start or begun == len(messages) or self._inputs != _TEXT or self._values:
+            return
+        try:
+            seen = [copy_of(message) for message in messages[begun:]]
+        except (TypeError, RecursionError):
+            return
+        self._talk = Talk(
+            seen if known is None else known.seen + seen,
+            tuple(self._texts),
+            fixed=self._fixed,
+            role=self._role,
+            opening=self._opening,
+            tokens=self._bounds(0),
+        )
+        shared.keep(self._talk)
 
     def message(self, role: str, *, name: str | None = None) -> Self:
         """Begin a message; the parts told next belong to it."""
@@ -217,7 +274,7 @@ class RequestBuilder(Settings):
             with as_json("parameters"):
                 parameters = freeze_parameters(self._parameters)
         facts = RequestFacts(
-            tokens=_bound(self._texts, fixed),
+            tokens=self._bounds(fixed),
             images=tuple(self._images),
             audio_seconds=self._audio_seconds,
             pdf_pages=self._pdf_pages,
@@ -232,7 +289,22 @@ class RequestBuilder(Settings):
             **self._values,
         )
         self._end_opening()
-        return Request(facts=facts, texts=tuple(self._texts), fixed=fixed, opening=self._opening or 0)
+        return Request(
+            facts=facts,
+            texts=tuple(self._texts),
+            fixed=fixed,
+            opening=self._opening or 0,
+            talk=self._talk,
+        )
+
+    def _bounds(self, fixed: int) -> TokenCount:
+        """Return bounds of all texts' tokens, from what is known of the conversation's beginning."""
+        talk = self._talk
+        if talk is None:
+            return _bound(self._texts, fixed)
+        rest = _bound(self._texts[len(talk.texts) :], fixed)
+        known = talk.tokens
+        return TokenCount(rest.low + known.low, rest.likely + known.likely, rest.high + known.high)
 
     def _kind(self, kind: str) -> None:
         self._inputs.add(kind)

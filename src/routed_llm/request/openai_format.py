@@ -29,7 +29,7 @@ def read_openai(payload: Mapping[str, Any], *, pin: bool = False) -> Request:
         )
     builder = RequestBuilder()
     if "messages" in payload:
-        _each(payload["messages"], "messages", lambda item, where: _message(builder, item, where))
+        _told(builder, payload["messages"], "messages", _message)
         rest = {key: value for key, value in payload.items() if key not in ("messages", "model")}
     elif "input" in payload:
         _responses_input(builder, payload)
@@ -48,10 +48,30 @@ def read_openai(payload: Mapping[str, Any], *, pin: bool = False) -> Request:
     return builder.build()
 
 
-def _each(items: Any, where: str, read: Callable[[Any, str], object]) -> None:
+def _told(
+    builder: RequestBuilder,
+    items: Any,
+    where: str,
+    read: Callable[[RequestBuilder, Mapping[str, Any], str], object],
+    instructions: str = "",
+) -> None:
+    """Tell the instructions, if any, and the messages that were not read before."""
+    whole = items
+    if instructions and type(items) is list:
+        whole = [instructions, *items]
+    begun = builder.resume(whole) if type(whole) is list else 0
+    if instructions and not begun:
+        builder.message("system").text(instructions)
+    _each(items, where, lambda item, place: read(builder, item, place), max(begun - bool(instructions), 0))
+    if type(whole) is list:
+        builder.remember(whole)
+
+
+def _each(items: Any, where: str, read: Callable[[Any, str], object], begun: int = 0) -> None:
     if isinstance(items, str) or not isinstance(items, Sequence):
         raise RequestError(f"{where} is not a list. Give a list of objects.", where=where)
-    for index, item in enumerate(items):
+    for index in range(begun, len(items)):
+        item = items[index]
         place = f"{where}[{index}]"
         if not isinstance(item, Mapping):
             raise RequestError(
@@ -84,12 +104,13 @@ def _tool_call(builder: RequestBuilder, call: Mapping[str, Any], where: str) -> 
 
 
 def _responses_input(builder: RequestBuilder, payload: Mapping[str, Any]) -> None:
-    if payload.get("instructions"):
-        builder.message("system").text(str(payload["instructions"]))
+    instructions = str(payload.get("instructions") or "")
     if isinstance(payload["input"], str):
+        if instructions:
+            builder.message("system").text(instructions)
         builder.message("user").text(payload["input"])
         return
-    _each(payload["input"], "input", lambda item, where: _item(builder, item, where))
+    _told(builder, payload["input"], "input", _item, instructions)
 
 
 def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:

@@ -1,0 +1,200 @@
+"""What was read of conversations, so that one that is sent again is not read again from its beginning.
+
+A conversation is recognised by comparing its messages with copies of them, all the way down: that a list or
+a message is the same object proves nothing, since its content may have been changed in place. The strings
+of a message sent again are the same objects or equal ones, so the comparison costs some 20 ns a message.
+
+The copies hold the caller's own strings. So these live on until their conversation is displaced: see
+`CONVERSATIONS` and `CHARACTERS`, and `Talks.clear`, which forgets them all.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from routed_llm.facts import TokenCount
+
+if TYPE_CHECKING:
+    from routed_llm.facts import RequestFacts
+
+__all__ = ["CHARACTERS", "CONVERSATIONS", "OFF", "SHORTEST", "Talk", "Talks", "copy_of", "shared"]
+
+SHORTEST: Final = 4
+"""Fewest messages of a conversation that is kept: shorter ones are read as quickly as they are recognised."""
+
+CONVERSATIONS: Final = 256
+"""Conversations kept at most, the oldest leaving first."""
+
+CHARACTERS: Final = 16_000_000
+"""Characters of all kept conversations together, at most."""
+
+OFF: Final = 64
+"""Tokens, besides a fiftieth of the count, by which a report may differ from our own count to be taken."""
+
+_TEXT: Final = frozenset({"text"})
+_STATE: Final = frozenset({"previous_response_id", "conversation", "prompt", "web_search_options"})
+_MARKED: Final = 3
+_EDGE: Final = 24
+
+
+class Talk:
+    """The leading messages of a conversation, and what they came to.
+
+    Attributes:
+        seen: copies of the messages as the caller gave them.
+        texts: every text to be counted, in order.
+        fixed: tokens known without counting.
+        role: the role of the last message.
+        opening: how many texts open the conversation, or None while it has no user message that ended.
+        tokens: bounds of the texts' tokens together, or their count. Replaced, never changed, as more
+            becomes known: by a count, or by what the provider reported after a call.
+    """
+
+    __slots__ = ("__weakref__", "fixed", "opening", "role", "seen", "size", "texts", "tokens")
+
+    def __init__(
+        self,
+        seen: list[Any],
+        texts: tuple[str, ...],
+        *,
+        fixed: int,
+        role: str | None,
+        opening: int | None,
+        tokens: TokenCount,
+    ) -> None:
+        self.seen = seen
+        self.texts = texts
+        self.fixed = fixed
+        self.role = role
+        self.opening = opening
+        self.tokens = tokens
+        self.size = sum(map(len, texts))
+
+    def listen(self, facts: RequestFacts) -> Callable[[int], object] | None:
+        """Return what takes the input tokens that the provider reports for a request of this conversation.
+
+        A report is the truth for what was sent, whatever overhead no local rule knows, so the next turn is
+        counted from it. It is taken where nothing but text was sent and counted exactly, and where it is
+        near that count: another tokenizer, stored state or the results of a hosted tool may be in it. The
+        conversation is not kept alive for it. None where no report would be taken.
+        """
+        counted = facts.tokens
+        if not (counted.exact and self.tokens.exact) or facts.builtin_tools or facts.locked_to:
+            return None
+        if facts.inputs != _TEXT or _STATE & {name for name, _ in facts.parameters}:
+            return None
+        return partial(_report, weakref.ref(self), self.tokens.low, counted.low)
+
+
+class Talks:
+    """A bounded table of conversations; safe to share between threads."""
+
+    def __init__(self, conversations: int = CONVERSATIONS, characters: int = CHARACTERS) -> None:
+        self._talks: dict[Any, Talk] = {}
+        self._most = conversations
+        self._room = characters
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._talks)
+
+    @property
+    def characters(self) -> int:
+        """Characters of the texts that are kept alive."""
+        return self._held
+
+    def find(self, messages: Sequence[Any]) -> Talk | None:
+        """Return what is known of the longest leading part of a conversation, or None."""
+        talk = self._talks.get(_mark_of(messages))
+        if talk is None:
+            return None
+        length = len(talk.seen)
+        if length > len(messages):
+            return None
+        try:
+            same = (messages if length == len(messages) else messages[:length]) == talk.seen
+        except Exception:  # noqa: BLE001 - what refuses to be compared is read, and refused by name there
+            return None
+        return talk if same else None
+
+    def keep(self, talk: Talk) -> None:
+        """Keep a conversation in the place of its shorter self; one that is too large is not kept."""
+        if talk.size > self._room:
+            return
+        mark = _mark_of(talk.seen)
+        with self._lock:
+            self._drop(mark)
+            self._talks[mark] = talk
+            self._held += talk.size
+            while self._held > self._room or len(self._talks) > self._most:
+                self._drop(next(iter(self._talks)))
+
+    def clear(self) -> None:
+        """Forget every conversation."""
+        with self._lock:
+            self._talks.clear()
+            self._held = 0
+
+    def _drop(self, mark: Any) -> None:
+        old = self._talks.pop(mark, None)
+        if old is not None:
+            self._held -= old.size
+
+
+shared: Final = Talks()
+"""The conversations of this process."""
+
+
+class _Exact:
+    """A number or a truth value that is equal to nothing of another type, as JSON tells them apart."""
+
+    __slots__ = ("_kind", "_value")
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+        self._kind = type(value)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is self._kind and bool(other == self._value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def copy_of(value: Any) -> Any:
+    """Return a copy that stays equal to a value for as long as nothing in the value changes.
+
+    Raises:
+        TypeError: for a value that is not plain data, whose equality may mean anything.
+    """
+    kind = type(value)
+    if kind is str or value is None:
+        return value
+    if kind is dict:
+        return {copy_of(key): copy_of(item) for key, item in value.items()}
+    if kind is list:
+        return [copy_of(item) for item in value]
+    if kind in (int, float, bool):
+        return _Exact(value)
+    raise TypeError(f"{kind.__name__} is no plain data")
+
+
+def _report(talk: weakref.ref[Talk], texts: int, whole: int, reported: int) -> None:
+    kept = talk()
+    off = reported - whole
+    if kept is not None and abs(off) <= OFF + whole // 50 and texts + off > 0:
+        kept.tokens = TokenCount.of(texts + off)
+
+
+def _mark_of(messages: Sequence[Any]) -> tuple[Any, ...]:
+    """Return what tells most conversations apart, and stays the same while one grows."""
+    return tuple([_edges(message) for message in messages[:_MARKED]])
+
+
+def _edges(message: Any) -> Any:
+    content = message.get("content") if isinstance(message, Mapping) else None
+    return (len(content), content[:_EDGE], content[-_EDGE:]) if type(content) is str else None
