@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from routed_llm.errors import PolicyError
@@ -51,10 +51,11 @@ class DecisionLog:
                 f"log={self._path!r}: {error.strerror or error}. Name a file that can be written.", key="log"
             ) from error
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # The module may be gone before its objects when the interpreter ends.
         handle = getattr(self, "_handle", None)
         if handle is not None:
             try:
-                os.close(handle)
+                close(handle)
             except OSError:
                 return
