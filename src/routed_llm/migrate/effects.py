@@ -11,10 +11,9 @@ from routed_llm.catalog import Catalog, Model
 from routed_llm.decision import Candidate, Decision
 from routed_llm.errors import RoutedError
 from routed_llm.facts import jsonable
+from routed_llm.migrate.asked import request_of
 from routed_llm.migrate.found import Options, Site
-from routed_llm.migrate.rules.base import UNKNOWN
 from routed_llm.policy import Policy
-from routed_llm.request import RequestBuilder
 from routed_llm.router import Router
 
 __all__ = ["INPUT_SHARE", "Effects"]
@@ -24,53 +23,6 @@ INPUT_SHARE: Final = Decimal("0.8")
 
 _TOKEN: Final = Decimal(1_000_000)
 """Picodollars per token that make one US dollar per million tokens."""
-
-_NAMES: Final[Mapping[str, str]] = {
-    "streaming": "stream",
-    "stop_sequences": "stop",
-    "max_output_tokens": "max_tokens",
-}
-_PASSED: Final = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "n",
-        "stop",
-        "seed",
-        "logprobs",
-        "top_logprobs",
-        "logit_bias",
-        "frequency_penalty",
-        "presence_penalty",
-        "max_tokens",
-        "max_completion_tokens",
-        "reasoning_effort",
-        "response_format",
-        "service_tier",
-        "modalities",
-        "verbosity",
-        "stream",
-        "prediction",
-        "parallel_tool_calls",
-    }
-)
-_TYPICAL: Final[Mapping[str, Any]] = {
-    "temperature": 0.7,
-    "top_p": 0.9,
-    "max_tokens": 1000,
-    "max_completion_tokens": 1000,
-}
-_TOOL: Final = {
-    "type": "function",
-    "function": {"name": "look_up", "description": "", "parameters": {"type": "object", "properties": {}}},
-}
-_SCHEMA: Final = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "answer",
-        "schema": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
-    },
-}
 
 
 class Effects:
@@ -90,7 +42,7 @@ class Effects:
 
     def __call__(self, site: Site) -> Mapping[str, Any]:
         """Return what routing does there, as JSON-able data; ``unfit`` says why nothing can serve it."""
-        key = repr((site.model, sorted(site.parameters.items(), key=repr), site.uses))
+        key = repr((site.model, site.becomes, sorted(site.parameters.items(), key=repr), site.uses))
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._work_out(site)
@@ -101,7 +53,7 @@ class Effects:
         try:
             model = self._catalog.get(name)
             day = max(self._today, model.lifecycle.shutdown or self._today)
-            decision = self._router.explain(_request(site), policy=Policy(baseline=name), at=day)
+            decision = self._router.explain(request_of(site), policy=Policy(baseline=name), at=day)
         except RoutedError as error:
             return {"unfit": str(error), "baseline": name}
         effect: dict[str, Any] = {
@@ -127,27 +79,6 @@ class Effects:
             "without_evidence": list(decision.without_evidence),
             "after": _prices(self._catalog.get(chosen.model), chosen.effort, decision.at),
         }
-
-
-def _request(site: Site) -> Any:
-    builder = RequestBuilder()
-    builder.message("user").text("Summarise the report in three sentences and name its author.")
-    given = dict(site.parameters)
-    for name in ("model_kwargs", "additional_kwargs"):
-        extra = given.pop(name, None)
-        if isinstance(extra, Mapping):
-            given.update(extra)
-    for name, value in given.items():
-        sent = _NAMES.get(name, name)
-        if sent in _PASSED:
-            builder.set(sent, _TYPICAL.get(sent) if value == UNKNOWN else value)
-    if "stop" in site.uses:
-        builder.set("stop", ["\n"])
-    if "tools" in site.uses or given.get("tools") is True:
-        builder.tools([_TOOL])
-    if "structured" in site.uses:
-        builder.set("response_format", _SCHEMA)
-    return builder.build()
 
 
 def _refusal(decision: Decision) -> str:

@@ -157,7 +157,7 @@ class _Reader:
             model=self._id(retiring[0].value) or "",
             models=tuple(dict.fromkeys(item.value for item in sources.origins)),
             parameters=swap.parameters,
-            uses=self._uses(swap.node),
+            uses=swap.uses or self._uses(swap.node),
             environment=tuple(sources.environment),
         )
         site = replace(site, effect=self.effect(site))

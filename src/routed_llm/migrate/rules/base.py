@@ -10,12 +10,13 @@ from typing import Any
 import libcst as cst
 
 from routed_llm.migrate.found import Edit
-from routed_llm.migrate.python.tree import Tree, text_of
+from routed_llm.migrate.python.tree import Tree, dotted, text_of
 
 __all__ = [
     "LANGCHAIN",
     "LLAMA_INDEX",
     "UNKNOWN",
+    "Family",
     "NewName",
     "Rule",
     "Swap",
@@ -54,6 +55,7 @@ class Swap:
         replaced: expressions whose text becomes the new name.
         edits: further edits that belong to the same rewrite.
         parameters: the call's keywords with their literal values.
+        uses: what every call of the object has besides: ``tools``.
         blocked: why it is not rewritten, or None.
     """
 
@@ -65,6 +67,7 @@ class Swap:
     replaced: list[cst.BaseExpression] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    uses: tuple[str, ...] = ()
     blocked: str | None = None
 
 
@@ -81,6 +84,51 @@ class Rule:
     code: str
     title: str
     match: Callable[[Tree, cst.Call | cst.ClassDef], Swap | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A class whose calls become another class's, with their arguments as they are.
+
+    Attributes:
+        classes: the names under which it can be imported.
+        new: what it becomes.
+        model: keywords that name the model, the first that is given counting.
+        positional: what arguments without a keyword are.
+        instead: names of classes that resemble it, with why they are not rewritten.
+    """
+
+    classes: frozenset[str]
+    new: NewName
+    model: tuple[str, ...]
+    positional: tuple[str, ...] = ()
+    instead: tuple[tuple[frozenset[str], str], ...] = ()
+
+    def match(self, rule: str, tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
+        """Recognise a call of the class."""
+        if not isinstance(node, cst.Call):
+            return None
+        names = tree.names(node.func)
+        blocked = next((why for classes, why in self.instead if names & classes), None)
+        if not names & self.classes and blocked is None:
+            return None
+        given, starred = arguments(node, self.positional)
+        values = literals(tree, given)
+        model = next((given[name] for name in self.model if name in given), None)
+        if blocked is None and not names <= self.classes:
+            blocked = "the name may refer to something else, too. Make it refer to one class only."
+        if blocked is None and starred and model is None:
+            blocked = "its arguments come from elsewhere with **. Rewrite it by hand."
+        return Swap(
+            rule=rule,
+            node=node,
+            name=dotted(node.func),
+            new=self.new,
+            model=model.value if model else None,
+            replaced=[node.func],
+            parameters=values,
+            blocked=blocked or elsewhere(values),
+        )
 
 
 def arguments(call: cst.Call, positional: Iterable[str] = ()) -> tuple[dict[str, cst.Arg], bool]:

@@ -6,11 +6,12 @@ import libcst as cst
 
 from routed_llm.migrate.python.tree import Tree, dotted
 from routed_llm.migrate.rules import rm001_chat_openai, rm003_llama_index_openai
-from routed_llm.migrate.rules.base import LANGCHAIN, LLAMA_INDEX, NewName, Rule, Swap
+from routed_llm.migrate.rules.base import Rule, Swap, literals
 
 __all__ = ["RULE"]
 
 _FIELDS = ("model", "model_name")
+_FAMILIES = (rm001_chat_openai.FAMILY, rm003_llama_index_openai.FAMILY)
 
 
 def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
@@ -18,19 +19,22 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     if not isinstance(node, cst.ClassDef):
         return None
     for base in node.bases:
-        new = _new_base(tree.names(base.value))
-        if new is None:
+        names = tree.names(base.value)
+        family = next((item for item in _FAMILIES if names & item.classes), None)
+        if family is None:
             continue
-        model, plain = _fields(node)
+        fields, plain = _fields(node)
+        model = next((fields[name] for name in _FIELDS if name in fields), None)
         if model is None:
             return None
         return Swap(
             rule="RM005",
             node=node,
             name=dotted(base.value),
-            new=new,
+            new=family.new,
             model=model,
             replaced=[base.value],
+            parameters=literals(tree, {name: cst.Arg(value=value) for name, value in fields.items()}),
             blocked=None
             if plain
             else "the class overrides methods of its base, and the routed class delegates to others. "
@@ -39,30 +43,22 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     return None
 
 
-def _new_base(names: frozenset[str]) -> NewName | None:
-    if names & rm001_chat_openai.CLASSES:
-        return LANGCHAIN
-    return LLAMA_INDEX if names & rm003_llama_index_openai.CLASSES else None
-
-
-def _fields(node: cst.ClassDef) -> tuple[cst.BaseExpression | None, bool]:
-    """Return the model that a class sets, and whether it does nothing but set fields."""
-    model: cst.BaseExpression | None = None
+def _fields(node: cst.ClassDef) -> tuple[dict[str, cst.BaseExpression], bool]:
+    """Return the fields that a class sets, and whether it does nothing else."""
+    fields: dict[str, cst.BaseExpression] = {}
     plain = True
     for line in node.body.body:
         if not isinstance(line, cst.SimpleStatementLine):
             plain = False
             continue
         for item in line.body:
-            targets: list[cst.BaseExpression] = []
-            if isinstance(item, cst.AnnAssign):
-                targets = [item.target]
-            elif isinstance(item, cst.Assign):
-                targets = [target.target for target in item.targets]
-            if any(dotted(target) in _FIELDS for target in targets):
-                assert isinstance(item, (cst.Assign, cst.AnnAssign))  # noqa: S101 - only they have targets
-                model = item.value
-    return model, plain
+            if not isinstance(item, (cst.AnnAssign, cst.Assign)) or item.value is None:
+                continue
+            targets = (
+                [item.target] if isinstance(item, cst.AnnAssign) else [part.target for part in item.targets]
+            )
+            fields.update((dotted(target), item.value) for target in targets)
+    return fields, plain
 
 
 RULE = Rule("RM005", "subclasses of ChatOpenAI and OpenAI that only set fields", match)

@@ -6,9 +6,11 @@ import libcst as cst
 
 from routed_llm.migrate.python.tree import Tree, dotted
 from routed_llm.migrate.rules import rm001_chat_openai, rm003_llama_index_openai
-from routed_llm.migrate.rules.base import LANGCHAIN, LLAMA_INDEX, Rule, Swap, arguments, elsewhere, literals
+from routed_llm.migrate.rules.base import Rule, Swap, arguments, elsewhere, literals
 
 __all__ = ["RULE"]
+
+_FAMILIES = (rm001_chat_openai.FAMILY, rm003_llama_index_openai.FAMILY)
 
 
 def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
@@ -17,11 +19,8 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
         return None
     made = node.args[0].value
     names = tree.names(made)
-    if names & rm001_chat_openai.CLASSES:
-        new = LANGCHAIN
-    elif names & rm003_llama_index_openai.CLASSES:
-        new = LLAMA_INDEX
-    else:
+    family = next((item for item in _FAMILIES if names & item.classes), None)
+    if family is None:
         return None
     given, _ = arguments(node, ("class",))
     values = {name: value for name, value in literals(tree, given).items() if name != "class"}
@@ -30,7 +29,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
         rule="RM006",
         node=node,
         name=f"partial({dotted(made)})",
-        new=new,
+        new=family.new,
         model=model.value if model else None,
         replaced=[made],
         parameters=values,

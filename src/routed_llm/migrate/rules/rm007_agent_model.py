@@ -42,7 +42,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
             *strip_provider(tree, model.value),
             Edit(end, end, ")"),
         ],
-        parameters={"tools": True},
+        uses=("tools",),
     )
 
 
