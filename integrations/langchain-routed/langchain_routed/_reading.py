@@ -8,9 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
 
 from langchain_routed._blocks import TEXTS, block_text, tell_block
 from langchain_routed._history import ITEMS, origin
@@ -30,6 +38,14 @@ PASSED_ON: Final = frozenset(
 )
 """Keywords of the SDK or of LangChain that say nothing about what a model must be able to do."""
 
+RESUMED: Final = 8
+"""Fewest messages of a conversation that is worth recognising when it is sent again."""
+
+_SAID: Final = attrgetter("type", "content", "name", "additional_kwargs")
+_ANSWERED: Final = attrgetter(
+    "type", "content", "name", "additional_kwargs", "tool_calls", "invalid_tool_calls"
+)
+_VIEWS: Final = {HumanMessage: _SAID, SystemMessage: _SAID, ToolMessage: _SAID, AIMessage: _ANSWERED}
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _ROLES: Final = {"human": "user", "ai": "assistant"}
 _NOT_SENT: Final = frozenset({"model", "stream", "reasoning", "reasoning_effort", *_CAPS})
@@ -41,7 +57,9 @@ def tell_messages(builder: RequestBuilder, messages: Sequence[BaseMessage]) -> N
     Raises:
         RequestError: for a broken or unknown content block.
     """
-    for message in messages:
+    views = _views(messages)
+    begun = builder.resume(views) if views else 0
+    for message in messages[begun:]:
         role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type, message.type)
         builder.message(role, name=message.name)
         if isinstance(message, AIMessage):
@@ -57,6 +75,18 @@ def tell_messages(builder: RequestBuilder, messages: Sequence[BaseMessage]) -> N
                     builder.text(json.dumps(block, default=str))
                 else:
                     tell_block(builder, block)
+    if views:
+        builder.remember(views)
+
+
+def _views(messages: Sequence[BaseMessage]) -> list[Any]:
+    """Return everything that is told of each message, as plain data; nothing where one is of a rare kind."""
+    if len(messages) < RESUMED:
+        return []
+    try:
+        return [_VIEWS[type(message)](message) for message in messages]
+    except KeyError:
+        return []
 
 
 def _tell_answer(builder: RequestBuilder, message: AIMessage) -> None:
@@ -226,6 +256,8 @@ def state_owner(
 
 
 def _encrypted(message: AIMessage) -> bool:
+    if not message.additional_kwargs and isinstance(message.content, str):
+        return False
     blocks = [*message.additional_kwargs.get(ITEMS, ())]
     blocks.append(message.additional_kwargs.get("reasoning"))
     if not isinstance(message.content, str):

@@ -70,8 +70,9 @@ class RequestBuilder(Settings):
         To be called first; then the messages after those are told, and :meth:`remember` is called.
 
         Args:
-            messages: the messages as plain data (dicts, lists, strings, numbers), with everything that is
-                told of them. They are compared by content, all the way down.
+            messages: the messages as plain data, with everything that is told of them: dicts with their
+                ``content``, or tuples of a kind and the content, and whatever else. They are compared by
+                content, all the way down.
 
         Returns:
             How many of them need not be told.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -178,6 +178,8 @@ def copy_of(value: Any) -> Any:
         return {copy_of(key): copy_of(item) for key, item in value.items()}
     if kind is list:
         return [copy_of(item) for item in value]
+    if kind is tuple:
+        return tuple([copy_of(item) for item in value])
     if kind in (int, float, bool):
         return _Exact(value)
     raise TypeError(f"{kind.__name__} is no plain data")
@@ -196,5 +198,6 @@ def _mark_of(messages: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _edges(message: Any) -> Any:
-    content = message.get("content") if isinstance(message, Mapping) else None
+    kind = type(message)
+    content = message.get("content") if kind is dict else message[1] if kind is tuple else None
     return (len(content), content[:_EDGE], content[-_EDGE:]) if type(content) is str else None

@@ -27,6 +27,9 @@ SDK_OPTIONS = frozenset({"extra_headers", "extra_query", "extra_body", "timeout"
 """Keyword arguments that steer the SDK or the transport and say nothing about the model."""
 
 
+RESUMED = 8
+"""Fewest messages of a conversation that is worth recognising when it is sent again."""
+
 _MEDIA = (ImageBlock, AudioBlock, DocumentBlock)
 
 
@@ -82,13 +85,29 @@ def read_request(
             not what it says, or an impossible parameter.
     """
     builder = RequestBuilder()
-    for message in messages:
+    views = [_view(message) for message in messages] if len(messages) >= RESUMED else []
+    begun = builder.resume(views) if views else 0
+    for message in messages[begun:]:
         _read_message(builder, portable(message))
+    if views:
+        builder.remember(views)
     for name, value in given.items():
         if name not in SDK_OPTIONS:
             builder.set(name, value)
     builder.set("stream", stream or None)
     return builder.emulates("stop").previous(previous).locked_to(locked_to).build()
+
+
+def _view(message: ChatMessage) -> tuple[Any, ...]:
+    """Return everything that is read of a message."""
+    blocks = message.blocks
+    text = blocks[0].text if len(blocks) == 1 and type(blocks[0]) is TextBlock else None
+    return (
+        message.role._value_,
+        text,
+        None if text is not None else [(type(block).__name__, vars(block)) for block in blocks],
+        message.additional_kwargs,
+    )
 
 
 def portable(message: ChatMessage) -> ChatMessage:
