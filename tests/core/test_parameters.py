@@ -160,7 +160,15 @@ def test_output_cap(asked: int | None, room: int, most: int, free: int, sent: in
     [("none", 100), ("low", 4_196), ("medium", 25_100), ("high", 32_868), ("xhigh", 65_636), ("max", 98_404)],
 )
 def test_room_for_reasoning_grows_with_the_effort(effort: str, cap: int) -> None:
-    """A gpt-4o-sized cap never comes back as an empty answer, whatever the effort."""
+    """A gpt-4o-sized cap never comes back as an empty answer, whatever the effort that is chosen."""
+    call = decide(facts(cap=100), TODAY, models="gpt-5.6-luna", at_least=None, effort=effort).call
+    assert call is not None
+    assert (call.effort, call.cap) == (effort, cap)
+
+
+@pytest.mark.parametrize("effort", ["none", "low", "max"])
+def test_who_names_the_effort_has_a_cap_that_counts_its_reasoning(effort: str) -> None:
+    """A request that names an effort was written for a reasoning model, whose cap counts its reasoning."""
     call = decide(facts(cap=100, effort=effort), TODAY, models="gpt-5.6-luna", at_least=None).call
     assert call is not None
-    assert call.cap == cap
+    assert (call.effort, call.cap) == (effort, 100)

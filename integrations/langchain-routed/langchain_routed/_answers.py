@@ -76,10 +76,9 @@ def plain_result(result: ChatResult) -> ChatResult:
     output = result.llm_output
     if output is None and len(generations) == 1:
         message = generations[0].message
-        output = {
-            "token_usage": token_usage(message),
-            "model_name": message.response_metadata.get("model_name"),
-        }
+        told = token_usage(message), message.response_metadata.get("model_name")
+        if told != (None, None):
+            output = {"token_usage": told[0], "model_name": told[1]}
     return ChatResult(generations=generations, llm_output=output)
 
 

@@ -20,7 +20,6 @@ SILENT: Final = frozenset(
 
 RESPONSES_ITEMS: Final = frozenset(
     {
-        "additional_tools",
         "apply_patch_call_output",
         "computer_call_output",
         "configuration_update",
@@ -177,8 +176,11 @@ def as_media(block: Mapping[str, Any]) -> Media | None:
 def tell_block(builder: RequestBuilder, block: Any) -> None:
     """Tell a builder what a block of a user's, system's or tool's message is.
 
+    A block of an unknown type goes on as ChatOpenAI sends it: as it is on Chat Completions, so that what a
+    server of one's own takes still reaches it.
+
     Raises:
-        RequestError: for a broken or unknown block.
+        RequestError: for a broken block.
     """
     if isinstance(block, str):
         builder.text(block)
@@ -195,7 +197,7 @@ def tell_block(builder: RequestBuilder, block: Any) -> None:
     elif kind == "refusal":
         builder.text(str(block.get("refusal") or ""))
     elif kind not in SILENT:
-        raise builder.unknown(kind)
+        builder.text(json.dumps(block, default=str)).endpoint("chat_completions")
 
 
 def _tell_media(builder: RequestBuilder, media: Media) -> None:

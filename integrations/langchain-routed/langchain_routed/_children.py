@@ -22,7 +22,7 @@ from routed_llm import Call
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["PLAN", "Child", "Children"]
+__all__ = ["PLAN", "Child", "Children", "genuine"]
 
 PLAN: Final = "routed_plan"
 """The keyword under which a call's Plan travels through LangChain's own methods."""
@@ -144,11 +144,25 @@ def _once(fields: dict[str, Any]) -> dict[str, Any]:
     once: dict[str, Any] = {"max_retries": 0}
     for root, part in (("root_client", "client"), ("root_async_client", "async_client")):
         client = fields[root]
-        # A stand-in that a test or a user put there has its own ways.
-        if isinstance(client, (OpenAI, AsyncOpenAI)) and fields[part] is client.chat.completions:
+        # The router's own send once already, and what is patched on them counts. A stand-in that a test or
+        # a user put there has its own ways.
+        if not isinstance(client, (OpenAI, AsyncOpenAI)) or client.max_retries == 0:
+            continue
+        if fields[part] is client.chat.completions:
             once[root] = client.with_options(max_retries=0)
             once[part] = once[root].chat.completions
     return once
+
+
+def genuine(child: BaseChatOpenAI) -> bool:
+    """Say whether a child sends through the SDK itself, whose streams end with a finish reason."""
+    if not isinstance(child, Child):
+        return False
+    pairs = (child.root_client, child.client), (child.root_async_client, child.async_client)
+    return all(
+        root is None or (isinstance(root, (OpenAI, AsyncOpenAI)) and part is root.chat.completions)
+        for root, part in pairs
+    )
 
 
 def _moved(fields: dict[str, Any], base_url: str) -> dict[str, Any]:

@@ -13,7 +13,15 @@ from langchain_openai import ChatOpenAI
 
 from langchain_routed._children import Children
 from langchain_routed._plan import Plan
-from langchain_routed._reading import merge, previous_of, state_owner, tell_messages, tell_parameters, to_send
+from langchain_routed._reading import (
+    NOT_SENT,
+    merge,
+    previous_of,
+    state_owner,
+    tell_messages,
+    tell_parameters,
+    to_send,
+)
 from langchain_routed._recover import Recovery
 from routed_llm import (
     Call,
@@ -96,10 +104,11 @@ class Asked:
         policy: the policy for this call.
         circumstances: whom it is for and what it may spend, as the router takes it.
         plain: whether the caller expects a Chat Completions answer.
+        nulls: names of the parameters that the caller gave as None.
         soft: whether the lock on a model may be given up.
     """
 
-    __slots__ = ("circumstances", "parameters", "plain", "policy", "request", "soft")
+    __slots__ = ("circumstances", "nulls", "parameters", "plain", "policy", "request", "soft")
 
     def __init__(
         self,
@@ -110,12 +119,14 @@ class Asked:
         *,
         plain: bool,
         soft: bool,
+        nulls: tuple[str, ...] = (),
     ) -> None:
         self.request = request
         self.parameters = parameters
         self.policy = policy
         self.circumstances = circumstances
         self.plain = plain
+        self.nulls = nulls
         self.soft = soft
 
     def without_lock(self) -> Request:
@@ -194,6 +205,7 @@ class Desk:
             options.circumstances(budgets_from(self.owner.budget)),
             plain=self.owner.output_version is None and not self._expects_items(parameters),
             soft=owner is not None and not hard and not pinned,
+            nulls=tuple(name for name, value in call.items() if value is None),
         )
 
     def decide(self, asked: Asked) -> Decision:
@@ -228,6 +240,8 @@ class Desk:
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
         sent = to_send(asked.parameters, call)
         stop = sent.pop("stop", None)
+        if asked.nulls:
+            sent.update(dict.fromkeys(self._harmless(asked.nulls, decision)))
         return Plan(
             decision=decision,
             router=self.router,
@@ -241,6 +255,13 @@ class Desk:
             again=partial(self.plan, asked),
             added=_keep_reasoning(sent, call.endpoint, call.effort),
         )
+
+    def _harmless(self, names: Sequence[str], decision: Decision) -> list[str]:
+        """Return the parameters of which a null may be sent: those that the model takes whatever they are."""
+        model, endpoint = str(decision.model), str(decision.endpoint)
+        rules = self.router.catalog.get(model).parameters.get(endpoint, {})
+        absent = self.router.catalog.endpoint(endpoint).absent
+        return [name for name in names if not (name in rules or name in absent or name in NOT_SENT)]
 
     def count(self, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> int:
         """Count a request's tokens as the model that would serve it counts them.

@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from langchain_routed import _answers, _calls
-from langchain_routed._children import PLAN, Child
+from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import StreamCut, cut_result, cut_stream, whole_chunk
 from langchain_routed._history import Known, fit
 from langchain_routed._recover import Gate, Recovery, unfinished
@@ -222,7 +222,7 @@ class Plan:
                 await _aabandon(reader, run, gate)
 
     def _check(self, gate: Gate) -> None:
-        broken = unfinished(gate) if isinstance(self.child, Child) else None
+        broken = unfinished(gate) if genuine(self.child) else None
         if broken is not None:
             raise broken
 

@@ -24,7 +24,16 @@ from langchain_routed._blocks import TEXTS, block_text, tell_block
 from langchain_routed._history import ITEMS, origin
 from routed_llm import Call, Previous, RequestBuilder
 
-__all__ = ["PASSED_ON", "merge", "previous_of", "state_owner", "tell_messages", "tell_parameters", "to_send"]
+__all__ = [
+    "NOT_SENT",
+    "PASSED_ON",
+    "merge",
+    "previous_of",
+    "state_owner",
+    "tell_messages",
+    "tell_parameters",
+    "to_send",
+]
 
 PASSED_ON: Final = frozenset(
     {
@@ -48,7 +57,8 @@ _ANSWERED: Final = attrgetter(
 _VIEWS: Final = {HumanMessage: _SAID, SystemMessage: _SAID, ToolMessage: _SAID, AIMessage: _ANSWERED}
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _ROLES: Final = {"human": "user", "ai": "assistant"}
-_NOT_SENT: Final = frozenset({"model", "stream", "reasoning", "reasoning_effort", *_CAPS})
+NOT_SENT: Final = frozenset({"model", "stream", "reasoning", "reasoning_effort", *_CAPS})
+"""Keywords that the decision writes."""
 
 
 def tell_messages(builder: RequestBuilder, messages: Sequence[BaseMessage]) -> None:
@@ -168,13 +178,13 @@ def to_send(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
     sent = {
         name: value
         for name, value in parameters.items()
-        if name in PASSED_ON or not (name in _NOT_SENT or name in call.dropped)
+        if name in PASSED_ON or not (name in NOT_SENT or name in call.dropped)
     }
     reasoning: dict[str, Any] = {}
     for name, value in call.parameters.items():
         if name == "reasoning":
             reasoning = dict(value)
-        elif name not in _NOT_SENT and _differs(parameters.get(name), value):
+        elif name not in NOT_SENT and _differs(parameters.get(name), value):
             sent[name] = value
     if call.cap is not None:
         sent["max_tokens"] = call.cap

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_model_stream import AsyncChatModelStream, ChatModelStream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
 from typing_extensions import override
 
 from langchain_routed import _calls
@@ -111,6 +112,16 @@ class RoutedChatModel(ChatOpenAI):
             self.use_responses_api = True
         if "model_name" not in self.model_fields_set and self.policy is not None:
             self.__dict__["model_name"] = self.policy.baseline
+        return self
+
+    @model_validator(mode="after")
+    def validate_environment(self) -> Self:
+        """Make the clients as ChatOpenAI does, but each request is sent once: retrying is for recovery."""
+        given = self.root_client, self.root_async_client
+        super().validate_environment()  # type: ignore[operator] # pydantic leaves a plain method in its place
+        for made, had in zip((self.root_client, self.root_async_client), given, strict=True):
+            if made is not None and made is not had:
+                made.max_retries = 0
         return self
 
     @classmethod
@@ -403,6 +414,24 @@ class RoutedChatModel(ChatOpenAI):
         form = "plain" if plan.plain else "items"
         form = form if plan.cut is None else f"{form}/{json.dumps(plan.cut)}"
         return f"routed/{form}/{plan.child._get_llm_string(stop=plan.stop, **plan.sent)}"
+
+    @override
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: Literal["function_calling", "json_mode", "json_schema"] = "json_schema",
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+        """Bind a schema as ChatOpenAI does; by function calling where no model of the pool has schemas."""
+        if method == "json_schema" and not (self.profile or {}).get("structured_output", True):
+            warnings.warn(
+                "Cannot use method='json_schema' since no model that the policy can reach supports it. "
+                "Overriding to method='function_calling'.",
+                stacklevel=2,
+            )
+            method = "function_calling"
+        return super().with_structured_output(schema, method=method, **kwargs)
 
     # --- what the router as a whole can do ---
 

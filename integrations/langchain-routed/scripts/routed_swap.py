@@ -1,7 +1,7 @@
 """A pytest plugin that puts RoutedChatModel in the place of ChatOpenAI for langchain-openai's own tests.
 
 ``ROUTED_SWAP=shift`` constructs every model as gpt-4o and routes it to the model that the test names;
-``ROUTED_SWAP=pin`` constructs it with that name, too. Without the variable nothing is swapped.
+``ROUTED_SWAP=pin`` constructs it with that name, too. With any other value nothing is swapped.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import langchain_openai
 import langchain_openai.chat_models
 import langchain_openai.chat_models.base as base
 import langchain_openai.chat_models.codex  # its class derives from ChatOpenAI itself, not from a swapped one
+import langchain_routed.chat_models
 from langchain_routed import RoutedChatModel
 
 from routed_llm import Catalog, Policy, Router
@@ -33,7 +34,12 @@ def router_for(model: str) -> Router:
     """
     catalog = Catalog.load()
     if BARE or model not in catalog:
+        base = None if BARE else base_of(model)
         entry = {"family": "compatible", "sent_as": model, **GENERIC}
+        if base is not None:
+            entry = {"base": base, "sent_as": model}
+        elif model.startswith("gpt-3"):
+            entry["structured"] = ["json_object"]
         reasons = {**entry, "efforts": list(EFFORTS), "prices": price("1000")}
         names = {id_of(model): {**entry, "prices": price("1")}}
         if BARE:
@@ -41,6 +47,15 @@ def router_for(model: str) -> Router:
             names[f"{id_of(model)}-reasons"] = reasons
         catalog = catalog.with_models(names)
     return Router(catalog=catalog, clock=lambda: DAY)
+
+
+def base_of(model: str) -> str | None:
+    """The model that an invented name says it is a kind of, as a user would enter it in the catalog."""
+    name, known = model.lower(), [one.id for one in Catalog.load()]
+    longer = [one for one in known if one.startswith(f"{name}-")]
+    found = max(longer or [one for one in known if name.startswith(f"{one}-")], key=len, default=None)
+    alive = {one.id for one in Catalog.load().alive(DAY)}
+    return found if found in alive else None
 
 
 def policy_for(model: str) -> Policy:
@@ -67,7 +82,10 @@ GENERIC: dict[str, Any] = {
     "outputs": ["text", "audio"],
     "endpoints": ["chat_completions", "responses"],
     "tools": {"chat_completions": "yes", "responses": "yes"},
-    "parameters": {"chat_completions": {"verbosity": "yes"}, "responses": {"verbosity": "yes"}},
+    "parameters": {
+        endpoint: dict.fromkeys(("verbosity", "prompt_cache_options", "prompt_cache_retention"), "yes")
+        for endpoint in ("chat_completions", "responses")
+    },
     "structured": ["json_object", "json_schema"],
     "builtin_tools": [
         "apply_patch",
@@ -95,7 +113,17 @@ class Swapped(RoutedChatModel):
         super().__init__(*args, model="gpt-4o" if SHIFT else model, **kwargs)
 
 
-if os.environ.get("ROUTED_SWAP"):
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Give the tests of langchain-openai's own subclass the class that it derives from, which they patch."""
+    for item in items:
+        if item.module.__name__.endswith("test_codex"):
+            item.module.ChatOpenAI = CHAT_OPENAI
+
+
+CHAT_OPENAI = langchain_openai.ChatOpenAI
+
+if os.environ.get("ROUTED_SWAP") in ("shift", "pin"):
     Swapped.__name__ = Swapped.__qualname__ = "ChatOpenAI"
-    for module in (langchain_openai, langchain_openai.chat_models, base):
+    # The last one is where load() looks for a class of that name.
+    for module in (langchain_openai, langchain_openai.chat_models, base, langchain_routed.chat_models):
         module.ChatOpenAI = Swapped  # type: ignore[misc]

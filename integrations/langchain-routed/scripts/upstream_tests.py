@@ -1,11 +1,16 @@
 """Run other people's tests of ChatOpenAI on RoutedChatModel, and explain every difference.
 
-The tests are langchain-openai's own, unit tests and recorded traffic, from the source distribution of
-the installed version; they are downloaded into a folder of their own and never kept. Each suite runs with
-ChatOpenAI and with RoutedChatModel in its place; every test that passes with the first and fails with the
-second must stand, with its reason, in ``upstream_differences.toml``.
+The tests are those that come with the source distributions of the installed versions: langchain-openai's
+unit tests and recorded traffic, langchain's agent tests, and those of langgraph-prebuilt. They are
+downloaded into a folder of their own and never kept. Each suite runs with ChatOpenAI and with
+RoutedChatModel in its place; the agent tests have a fake model, which becomes a ChatOpenAI and a
+RoutedChatModel that answers as the fake does.
 
-Usage: python scripts/upstream_tests.py [--mode shift|pin] [--folder FOLDER]
+Every test that passes with the first and fails with the second must stand, with its reason, in
+``upstream_differences.toml``. What is lost is run twice more to see what it hangs on: with the model
+constructed under its own name, and with a catalog that knows no rule of any model.
+
+Usage: python scripts/upstream_tests.py [--mode shift|pin] [--suite NAME ...] [--folder FOLDER]
 """
 
 # ruff: noqa: T201 - a script prints
@@ -19,17 +24,47 @@ import tarfile
 import tempfile
 import tomllib
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
-HELPERS = ["freezegun", "pytest-mock", "pytest-retry"]
-SUITES = {
-    "unit": ["tests/unit_tests"],
-    "recorded": ["tests/integration_tests/chat_models/test_responses_api.py", "-m", "vcr"],
-}
-CATALOGS = {"unit": "own", "recorded": "bare"}
+HELPERS = [
+    *("freezegun", "pytest-mock", "pytest-retry", "blockbuster", "forbiddenfruit"),
+    *("langgraph-checkpoint-postgres", "langgraph-checkpoint-sqlite", "aiosqlite", "psycopg"),
+    *("psycopg-pool", "sqlite-vec", "redis"),
+]
+"""What the suites import besides what is installed here, each without its own dependencies."""
+
 SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One suite of tests.
+
+    Attributes:
+        distribution: the distribution it comes with.
+        arguments: what of it is run.
+        catalog: ``own`` facts of models, or ``bare``: none.
+        fake: whether it has a fake model to swap.
+    """
+
+    distribution: str
+    arguments: tuple[str, ...]
+    catalog: str
+    fake: bool = False
+
+
+RESPONSES = "tests/integration_tests/chat_models/test_responses_api.py"
+SUITES = {
+    "unit": Suite("langchain-openai", ("tests/unit_tests",), "own"),
+    "recorded": Suite("langchain-openai", (RESPONSES, "-m", "vcr"), "bare"),
+    "agents": Suite("langchain", ("tests/unit_tests/agents",), "bare", fake=True),
+    "prebuilt": Suite("langgraph-prebuilt", ("tests",), "bare", fake=True),
+}
 
 
 def pip(*arguments: str) -> None:
@@ -37,37 +72,63 @@ def pip(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", *arguments], check=True)
 
 
-def fetch(folder: Path) -> Path:
-    """Download and unpack the source distribution of the installed langchain-openai; return its folder."""
-    name = f"langchain_openai-{version('langchain-openai')}"
+def fetch(folder: Path, distribution: str) -> Path:
+    """Download and unpack the source distribution of what is installed; return its folder."""
+    release = version(distribution)
+    name = f"{distribution.replace('-', '_')}-{release}"
     if not (folder / name).exists():
-        wanted = name.replace("_", "-", 1).replace("openai-", "openai==")
-        pip(
-            "download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "-d", str(folder), wanted
-        )
+        options = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "-d", str(folder)]
+        pip("download", *options, f"{distribution}=={release}")
         with tarfile.open(folder / f"{name}.tar.gz") as archive:
             archive.extractall(folder, filter="data")
+    if not (folder / "helpers").exists():
         pip("install", "--no-deps", "--target", str(folder / "helpers"), *HELPERS)
     return folder / name
 
 
-def run(source: Path, suite: str, swap: str | None) -> dict[str, str]:
-    """Run one suite and return the outcome of every test."""
-    report = source.parent / f"{suite}-{swap or 'control'}.xml"
-    path = os.pathsep.join([str(HERE), str(source.parent / "helpers"), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path, "OPENAI_API_KEY": "sk-test", "ROUTED_SWAP": swap or ""}
-    environment["ROUTED_CATALOG"] = CATALOGS[suite]
-    options = ["-q", "-p", "routed_swap", "-o", "addopts=", "--record-mode=none", "-p", "no:cacheprovider"]
-    subprocess.run(
-        [sys.executable, "-m", "pytest", *SUITES[suite], *options, "--junitxml", str(report), "--tb=short"],
-        cwd=source,
-        env=environment,
-        stdout=(source.parent / f"{suite}-{swap or 'control'}.log").open("w"),
-        stderr=subprocess.STDOUT,
-        timeout=SECONDS,
-        check=False,
-    )
+def run(source: Path, suite: Suite, swap: str, *tests: str, catalog: str = "") -> dict[str, str]:
+    """Run a suite, or some tests of it, and return the outcome of every test."""
+    kind = "-".join(("run", swap, catalog or suite.catalog, "some" if tests else suite.arguments[0][-9:]))
+    report = source.parent / f"{kind.replace('/', '_')}.xml"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(
+            [str(HERE), str(source.parent / "helpers"), os.environ.get("PYTHONPATH", "")]
+        ),
+        "OPENAI_API_KEY": "sk-test",
+        "ROUTED_SWAP": swap,
+        "ROUTED_CATALOG": catalog or suite.catalog,
+        **vocabularies(),
+    }
+    plugins = ["-p", "routed_swap", *(["-p", "routed_fake"] if suite.fake else [])]
+    options = ["-q", *plugins, "-o", "addopts=", "--record-mode=none", "-p", "no:cacheprovider", "--tb=short"]
+    with report.with_suffix(".log").open("w") as log:
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                *(tests or suite.arguments),
+                *options,
+                "--junitxml",
+                str(report),
+            ],
+            cwd=source,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            timeout=SECONDS,
+            check=False,
+        )
     return outcomes(report)
+
+
+def vocabularies() -> dict[str, str]:
+    """Say where tiktoken finds its vocabularies without a network, if this machine has them."""
+    found = find_spec("llama_index.core")
+    if "TIKTOKEN_CACHE_DIR" in os.environ or found is None or found.origin is None:
+        return {}
+    return {"TIKTOKEN_CACHE_DIR": str(Path(found.origin).parent / "_static" / "tiktoken_cache")}
 
 
 def outcomes(report: Path) -> dict[str, str]:
@@ -80,35 +141,81 @@ def outcomes(report: Path) -> dict[str, str]:
     return found
 
 
+def node(source: Path, name: str) -> str:
+    """Turn a name of a JUnit report into one that pytest takes."""
+    place, _, test = name.partition("::")
+    parts = place.split(".")
+    for end in range(len(parts), 0, -1):
+        file = Path(*parts[:end]).with_suffix(".py")
+        if (source / file).exists():
+            return "::".join([str(file), *parts[end:], test])
+    return name
+
+
+def reason(known: Mapping[str, str], name: str) -> str | None:
+    """Return what explains a difference."""
+    return known.get(name.partition("[")[0].rpartition("::")[2])
+
+
+def compare(source: Path, name: str, mode: str, known: Mapping[str, str]) -> list[str]:
+    """Run one suite both ways, print the figures, and return what nobody explained."""
+    suite = SUITES[name]
+    control, routed = run(source, suite, "plain"), run(source, suite, mode)
+    lost = [test for test, how in control.items() if how == "passed" and routed.get(test) != "passed"]
+    for label, result in (("ChatOpenAI", control), (f"RoutedChatModel ({mode})", routed)):
+        counts = [sum(how == kind for how in result.values()) for kind in ("passed", "failed", "skipped")]
+        print(f"{name:9} {label:24} passed {counts[0]:4} failed {counts[1]:4} skipped {counts[2]:4}")
+    swapped = source.parent / f"swapped-{source.name}.txt"
+    if suite.fake and swapped.exists():
+        print(f"{name:9} {len(swapped.read_text().splitlines())} tests had a RoutedChatModel in them")
+    hangs = causes(source, suite, mode, lost) if lost and not suite.fake else {}
+    kinds = [hangs.get(test, "the adapter") for test in lost]
+    print(
+        f"{name:9} lost {len(lost)}",
+        *(f"{kinds.count(one)} by {one}" for one in dict.fromkeys(kinds)),
+        sep=", ",
+    )
+    for test in lost:
+        print(f"  {test} ({hangs.get(test, 'the adapter')}): {reason(known, test) or 'NOT EXPLAINED'}")
+    stale = [
+        test
+        for test in known
+        if mode == "shift" and not any(f"::{test}" in one.partition("[")[0] for one in lost)
+    ]
+    return [*(test for test in lost if reason(known, test) is None), *(f"not lost: {test}" for test in stale)]
+
+
+def causes(source: Path, suite: Suite, mode: str, lost: list[str]) -> dict[str, str]:
+    """Find out what the lost tests hang on, by running them again without it."""
+    tests = [node(source, test) for test in lost]
+    named = run(source, suite, "pin", *tests) if mode != "pin" else {}
+    bare = run(source, suite, mode, *tests, catalog="bare") if suite.catalog != "bare" else {}
+    return {
+        test: "the model's name" if named.get(test) == "passed" else "its rules"
+        for test in lost
+        if "passed" in (named.get(test), bare.get(test))
+    }
+
+
 def main() -> int:
     """Run the suites and print the figures; 1 when a difference is not explained."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--mode", choices=["shift", "pin"], default="shift")
+    parser.add_argument("--suite", choices=list(SUITES), action="append")
     parser.add_argument(
         "--folder", type=Path, help="where to download to (kept); a temporary folder otherwise"
     )
     chosen = parser.parse_args()
     explained = tomllib.loads((HERE / "upstream_differences.toml").read_text())
+    strange = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = (chosen.folder or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        source = fetch(folder)
-        strange = [name for suite in SUITES for name in compare(source, suite, chosen.mode, explained)]
+        for name in chosen.suite or SUITES:
+            source = fetch(folder, SUITES[name].distribution)
+            strange += compare(source, name, chosen.mode, explained.get(name, {}))
     print(f"{len(strange)} differences without an explanation", *strange, sep="\n  ")
     return 1 if strange else 0
-
-
-def compare(source: Path, suite: str, mode: str, explained: dict[str, dict[str, str]]) -> list[str]:
-    """Run one suite both ways, print the figures, and return the differences nobody explained."""
-    control, routed = run(source, suite, None), run(source, suite, mode)
-    lost = [name for name, how in control.items() if how == "passed" and routed.get(name) != "passed"]
-    for label, result in (("ChatOpenAI", control), (f"RoutedChatModel ({mode})", routed)):
-        counts = [sum(how == kind for how in result.values()) for kind in ("passed", "failed", "skipped")]
-        print(f"{suite:9} {label:24} passed {counts[0]:4} failed {counts[1]:4} skipped {counts[2]:4}")
-    known = explained.get(suite, {})
-    for name in lost:
-        print(f"  {name}: {known.get(name.partition('[')[0].rpartition('.')[2], 'NOT EXPLAINED')}")
-    return [name for name in lost if name.partition("[")[0].rpartition(".")[2] not in known]
 
 
 if __name__ == "__main__":

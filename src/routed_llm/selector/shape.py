@@ -154,7 +154,9 @@ def _build(
         for effort in _efforts(model, pinned):
             fits, against = _endpoints(facts, model, effort, setting, way)
             if fits:
-                rows.append(_row(model, effort, fits, setting, tier, wanted, len(rows)))
+                # Who names the effort has a cap that counts its reasoning, as the endpoint does.
+                room = 0 if effort == facts.effort else model.reasoning_room.get(effort or "", 0)
+                rows.append(_row(model, effort, fits, setting, tier, wanted, len(rows), room))
             else:
                 first = next(iter(against))
                 rejected.append(
@@ -231,6 +233,7 @@ def _row(
     tier: str,
     wanted: str | None,
     order: int,
+    room: int,
 ) -> Row:
     short = model.price(setting.at, tier=tier)
     above = max(
@@ -251,7 +254,7 @@ def _row(
         above=above,
         ratio=written.ratio,
         reasoning=written.reasoning,
-        room=model.reasoning_room.get(effort or "", 0),
+        room=room,
         distance=_distance(effort, wanted),
         rank=model.quality_rank.get(effort or "", -1),
         order=order,

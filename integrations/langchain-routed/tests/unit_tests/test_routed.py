@@ -206,12 +206,6 @@ def test_wrong_routing_is_told(make) -> None:
     ("messages", "text"),
     [
         pytest.param([], "The request has no messages. Send at least one message.", id="no messages"),
-        pytest.param(
-            [HumanMessage([{"type": "hologram"}])],
-            "message 1 (user) has a content block of the unknown type 'hologram'. "
-            "Use text, image_url, input_audio or file blocks, or the framework's standard ones.",
-            id="unknown block",
-        ),
     ],
 )
 def test_a_wrong_request_is_told(make, sim, messages: list[Any], text: str) -> None:
@@ -220,6 +214,42 @@ def test_a_wrong_request_is_told(make, sim, messages: list[Any], text: str) -> N
         make().invoke(messages)
     assert str(error.value) == text
     assert sim.journal == []
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "responses"])
+def test_an_unknown_block_goes_on_as_with_chatopenai(make, plain, endpoint: str) -> None:
+    """What only a server of the user's own takes reaches it on Chat Completions; Responses leaves it out."""
+    message = HumanMessage([{"type": "text", "text": "Look"}, {"type": "hologram", "data": "x"}])
+    settings = {"use_responses_api": endpoint == "responses"}
+    ours = make(**settings)._get_request_payload([message])
+    theirs = plain.model_copy(update=settings)._get_request_payload([message])
+    name = "input" if endpoint == "responses" else "messages"
+    assert ours[name] == theirs[name]
+    assert ("hologram" in str(ours)) == (endpoint == "chat")
+
+
+async def test_events_of_content_blocks(make, sim) -> None:
+    """The newer event protocol (v3) tells text and usage once, synchronously and not."""
+    stream = make().stream_events("Peru?", version="v3")
+    text = "".join(stream.text)
+    later = await make().astream_events("Peru?", version="v3")
+    assert text
+    assert await later.text == text
+    assert stream.output.usage_metadata["output_tokens"] == sim.journal[0].used.completion
+    assert routing(stream.output)["model"] == sim.journal[0].model
+    assert sim.refused == []
+
+
+@pytest.mark.parametrize("version", [None, "v1"])
+def test_standard_content_blocks_come_out_and_go_in(make, sim, version: str | None) -> None:
+    """An answer's content_blocks are LangChain's standard ones, and the next turn takes them."""
+    llm = make(output_version=version, policy={"models": ["gpt-5.4"], "at_least": None, "effort": "low"})
+    answer = llm.bind(reasoning={"summary": "auto"}).invoke("Hello")
+    kinds = [block["type"] for block in answer.content_blocks]
+    assert kinds[-1] == "text"
+    again = AIMessage(content_blocks=answer.content_blocks)
+    assert llm.invoke([HumanMessage("Hello"), again, HumanMessage("thanks")]).text
+    assert sim.refused == []
 
 
 def test_a_conversation_goes_on(make, sim) -> None:

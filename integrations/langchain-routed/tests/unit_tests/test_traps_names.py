@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
@@ -138,6 +139,13 @@ def test_6_a_small_cap_leaves_room_to_reason(make, sim) -> None:
     assert ("max_completion_tokens", "raised") in changed(answer)
 
 
+def test_6_who_names_an_effort_has_a_cap_that_counts_it(make, sim) -> None:
+    """With an effort of the caller's own, the cap is the reasoning model's and is sent as it is."""
+    answer = make(policy=only("gpt-5"), max_tokens=500, reasoning_effort="minimal").invoke("Hi")
+    assert sim.journal[0].body["max_completion_tokens"] == 500
+    assert changed(answer) == []
+
+
 def test_7_parallel_tool_calls_is_dropped_where_refused(make, sim) -> None:
     """Function-calling structured output always sends parallel_tool_calls, which some models refuse."""
     rule = {"chat_completions": {"parallel_tool_calls": "no"}, "responses": {"parallel_tool_calls": "no"}}
@@ -166,6 +174,21 @@ def test_9_json_schema_is_a_constraint(make, sim) -> None:
     llm = make(policy={"models": ["gpt-5.2-pro", "gpt-4.1"], "at_least": None})
     assert isinstance(llm.with_structured_output(Person).invoke("A person"), Person)
     assert sim.journal[0].model == "gpt-4.1"
+
+
+def test_9_a_pool_without_schemas_uses_function_calling(make, sim) -> None:
+    """Where no model of the pool has json_schema, the method is overridden with a warning, as upstream."""
+    catalog = Catalog.load().with_models({"gpt-4.1": {"structured": ["json_object"]}})
+    router = Router(catalog=catalog, clock=lambda: date(2026, 11, 22))
+    llm = make(router=router, policy=only("gpt-4.1"))
+    text = (
+        "Cannot use method='json_schema' since no model that the policy can reach supports it. "
+        "Overriding to method='function_calling'."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(text)}$"):
+        asked = llm.with_structured_output(Person)
+    assert isinstance(asked.invoke("A person"), Person)
+    assert [tool["function"]["name"] for tool in sim.journal[0].body["tools"]] == ["Person"]
 
 
 def test_10_an_agent_that_asks_for_a_schema_gets_it(make, sim) -> None:
@@ -256,6 +279,22 @@ def test_13_hosted_tools_choose_model_and_endpoint(make, sim, kind: str) -> None
     assert sim.journal[0].path.endswith("/responses")
     assert answer.text
     assert sim.refused == []
+
+
+def test_13_a_namespace_goes_where_tools_are_searched(make, sim) -> None:
+    """Tools in a namespace, to be found by tool search, go to a model that has both."""
+    inner = {
+        "type": "function",
+        "name": "list_orders",
+        "defer_loading": True,
+        "parameters": {"type": "object"},
+    }
+    space = {"type": "namespace", "name": "crm", "description": "Customers", "tools": [inner]}
+    decision = make().explain("Orders?", tools=[space, {"type": "tool_search"}])
+    against = {c.model for c in decision.candidates if c.reasons and c.reasons[0].code == "builtin_tool"}
+    assert decision.endpoint == "responses"
+    assert {"gpt-4.1", "gpt-5"} <= against
+    assert decision.model not in against
 
 
 def test_12_an_answer_of_plain_chatopenai_is_known(make, plain, sim) -> None:

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from langchain_core.runnables import ConfigurableField
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from langchain_routed import RoutedChatModel
+from openai import OpenAI
 from pydantic import SecretStr
 
 from routed_llm import Call, Policy, Router
@@ -30,7 +32,6 @@ def _load(text: str) -> Any:
     return loads(
         text,
         allowed_objects=[RoutedChatModel],
-        valid_namespaces=["langchain_routed"],
         secrets_from_env=True,
     )
 
@@ -63,7 +64,6 @@ def test_21_a_chain_loads_with_it() -> None:
     loaded = loads(
         text,
         allowed_objects=[RoutedChatModel, RunnableBinding],
-        valid_namespaces=["langchain_routed"],
         secrets_from_env=True,
     )
     assert isinstance(loaded.bound, RoutedChatModel)
@@ -134,6 +134,56 @@ def test_22_a_replaced_client_is_used(make) -> None:
     llm.client = Refuses()
     with pytest.raises(ConnectionError, match="the new client"):
         llm.invoke("Hi")
+
+
+@pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
+def test_22_what_is_patched_on_a_client_counts(make, responses: bool) -> None:
+    """Programs test themselves by patching the clients' methods; every child sends through these clients."""
+    llm = make(use_responses_api=responses, max_retries=5)
+    llm.invoke("Hi")
+    place = llm.root_client.responses if responses else llm.client
+    with mock.patch.object(place, "with_raw_response") as raw:
+        raw.create.side_effect = raw.parse.side_effect = ConnectionError("patched")
+        with pytest.raises(ConnectionError, match="patched"):
+            llm.invoke("Hi")
+
+
+def test_22_each_request_is_sent_once(make) -> None:
+    """Clients do not retry, since recovery does, up to max_retries; a caller's own client keeps its way."""
+    llm = make(max_retries=5)
+    assert (llm.max_retries, llm.root_client.max_retries, llm.root_async_client.max_retries) == (5, 0, 0)
+    own = OpenAI(api_key="simulated", base_url=llm.openai_api_base, max_retries=3)
+    given = make(root_client=own, client=own.chat.completions)
+    call = given.explain("Hi").call
+    assert given._at_desk().children.get(call).root_client.max_retries == 0
+    assert own.max_retries == 3
+
+
+def test_22_a_stand_in_may_end_its_stream_as_it_likes(make) -> None:
+    """Only the SDK's own streams must end with a finish reason; a test's stand-in need not."""
+    chunk = {
+        "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}, "finish_reason": None}]
+    }
+    stand_in = mock.MagicMock()
+    stand_in.create.return_value.__enter__.return_value = [chunk]
+    llm = make(policy=ONLY_41)
+    with mock.patch.object(llm, "client", stand_in):
+        assert [one.text for one in llm.stream("Hi") if one.text] == ["Hi"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        pytest.param({"prompt_cache_key": None}, {"prompt_cache_key": None}, id="every model takes it"),
+        pytest.param({"temperature": None}, {}, id="some models refuse it"),
+        pytest.param({"max_tokens": None}, {}, id="the decision writes it"),
+    ],
+)
+def test_22_an_explicit_none(make, sim, given: dict[str, Any], sent: dict[str, Any]) -> None:
+    """None undoes a setting; it is sent as null only where no model could mind."""
+    body = make(policy=ONLY_41, temperature=0.3, max_tokens=50)._get_request_payload("Hi", **given)
+    names = {"prompt_cache_key", *given}
+    assert {name: value for name, value in body.items() if name in names} == sent
 
 
 def test_23_every_field_is_accepted_by_the_constructor(make, sim) -> None:
