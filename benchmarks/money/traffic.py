@@ -22,7 +22,7 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from routed_llm import (
     Usage,
 )
 from routed_llm.budget import PICO
-from routed_llm.pricing import cost_pico
+from routed_llm.pricing import cost_pico, writes
 
 CATALOG = Catalog.load()
 BLOCK = 512
@@ -99,12 +99,15 @@ def usage(chosen: Chosen, call: Call, cached: int) -> Usage:
     model, effort = chosen
     base = CATALOG.get(call.model).output_ratio.get("", 1.0) if call.model else 1.0
     ratio = model.output_ratio.get(effort or "", 1.0) / base
-    writes = model.cache is not None and call.tokens >= model.cache.min_prefix
+    written = min(round(call.output * ratio), model.limits.max_output)
+    said = min(round(call.output * writes(model, effort).ratio / base), written)
+    keeps = model.cache is not None and call.tokens >= model.cache.min_prefix
     return Usage(
         input_tokens=call.tokens,
         cached_tokens=cached,
-        cache_write_tokens=call.tokens - cached if writes else 0,
-        output_tokens=min(round(call.output * ratio), model.limits.max_output),
+        cache_write_tokens=call.tokens - cached if keeps else 0,
+        output_tokens=written,
+        reasoning_tokens=written - said,
     )
 
 
@@ -127,35 +130,65 @@ def spend(calls: Iterable[Call], choose: Callable[[Call], Chosen], day: date) ->
     return total, unserved
 
 
-def routed(calls: list[Call], day: date, policy: Policy, *, aware: bool) -> tuple[int, int, int]:
-    """Return picodollars, the calls that nothing could serve, and the switches within conversations."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """What a router spent on a trace.
+
+    Attributes:
+        first: picodollars for calls that nothing went before.
+        later: picodollars for calls that go on from an earlier one.
+        unserved: calls that nothing could serve.
+        switches: calls within a conversation that went to another model than the one before.
+    """
+
+    first: int = 0
+    later: int = 0
+    unserved: int = 0
+    switches: int = 0
+
+    @property
+    def total(self) -> int:
+        """All picodollars."""
+        return self.first + self.later
+
+
+def routed(calls: list[Call], day: date, policy: Policy, *, aware: bool) -> Bill:
+    """Spend on a trace what a router would, told of each call's previous turn or not."""
     router = Router(policy=policy, clock=lambda: day)
-    caches, total, unserved, switches = Caches(), 0, 0, 0
+    caches, bill = Caches(), Bill()
     before: dict[object, tuple[Call, Previous]] = {}
     for call in calls:
-        last = next((before[name] for name in names(call) if name in before), None)
-        previous = None
-        if last is not None:
-            shared = prefix(last[0], call)
-            known = last[1]
-            previous = Previous(
-                model=known.model, effort=known.effort, prefix_tokens=shared, age=call.at - last[0].at
-            )
+        previous = previous_of(call, before)
         try:
             decision = router.decide(request(call, previous if aware else None))
         except NoModelFits:
-            unserved += 1
+            bill = replace(bill, unserved=bill.unserved + 1)
             continue
         assert decision.chosen is not None
         model = CATALOG.get(decision.chosen.model)
         used = usage((model, decision.effort), call, caches.cached(model.id, model, call))
-        total += cost_pico(used, model, day) or 0
-        caches.store(model.id, call)
+        if any(change.parameter == "prompt_cache_options" for change in decision.changes):
+            used = replace(used, cache_write_tokens=0)
+        else:
+            caches.store(model.id, call)
+        spent = cost_pico(used, model, day) or 0
+        if previous is None:
+            bill = replace(bill, first=bill.first + spent)
+        else:
+            left = previous.model != model.id
+            bill = replace(bill, later=bill.later + spent, switches=bill.switches + left)
         router.begin(decision).settle(used)
-        switches += previous is not None and previous.model != model.id
         for name in names(call):
             before[name] = (call, Previous(model=model.id, effort=decision.effort))
-    return total, unserved, switches
+    return bill
+
+
+def previous_of(call: Call, before: dict[object, tuple[Call, Previous]]) -> Previous | None:
+    """Return who answered the turn before, and how much of it stands in this call."""
+    last = next((before[name] for name in names(call) if name in before), None)
+    if last is None:
+        return None
+    return replace(last[1], prefix_tokens=prefix(last[0], call), age=call.at - last[0].at)
 
 
 def names(call: Call) -> Iterator[object]:
@@ -254,7 +287,7 @@ def read(path: Path) -> list[Call]:
 
 def dollars(pico: int) -> str:
     """Write an amount."""
-    return f"{pico / PICO:10.2f}"
+    return f"{pico / PICO:10.3f}"
 
 
 def report(path: Path, day: date) -> None:
@@ -269,11 +302,21 @@ def report(path: Path, day: date) -> None:
         ("always gpt-5.4 (effort none)", (CATALOG.get("gpt-5.4"), "none")),
     ]
     listed = cheapest_listed(day, policy, tools=tools)
-    fixed.append((f"cheapest by list price: {listed[0].id}@{listed[1]}", listed))
-    for aware in (True, False):
-        total, unserved, switches = routed(calls, day, policy, aware=aware)
-        name = f"router, {'cache-aware' if aware else 'blind to caches'} ({switches} switches)"
-        line(name, total, unserved, least)
+    below = (
+        ""
+        if listed in passing(Call(at=0, tokens=100, output=1, tools=tools), day, policy, {})
+        else " (below the floor)"
+    )
+    fixed.append((f"cheapest by list price: {listed[0].id}@{listed[1]}{below}", listed))
+    bills = {aware: routed(calls, day, policy, aware=aware) for aware in (True, False)}
+    for aware, bill in bills.items():
+        name = f"router, {'cache-aware' if aware else 'blind to caches'} ({bill.switches} switches)"
+        line(name, bill.total, bill.unserved, least)
+    saved = [getattr(bills[False], part) - getattr(bills[True], part) for part in ("first", "later")]
+    print(
+        f"    awareness saves{dollars(sum(saved))}: {dollars(saved[1]).strip()} on calls that go on from an "
+        f"earlier one, {dollars(saved[0]).strip()} on first calls, where it has nothing to say"
+    )
     for name, chosen in fixed:
         line(name, *spend(calls, lambda _, chosen=chosen: chosen, day), least)
 

@@ -153,7 +153,7 @@ class Switch:
     switched: bool
     price: int
     saving: int | None
-    horizon: int
+    horizon: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return the switch as JSON-able data; money is a decimal string of US dollars."""

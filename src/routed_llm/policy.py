@@ -71,9 +71,10 @@ class Policy:
         service_tier: the tier that prices are taken from unless the request names one.
         regional: True when calls go to a data-residency endpoint, which costs more on some models.
         switch_saving: share of the staying cost (0.1 = 10%) that a switch in mid-conversation must save.
-        horizon: further turns that a conversation is expected to have, over which a switch must pay.
-            0 says that prompts are one-off: then nothing is written to a prompt cache where writing
-            costs and nothing is expected to be read from it.
+        horizon: further turns that a conversation is expected to have at most, over which a switch must
+            pay; fewer once calls are seen to be followed by fewer. 0 says that prompts are one-off: then
+            nothing is written to a prompt cache where writing costs and nothing is expected to be read
+            from it.
     """
 
     models: tuple[str, ...] | None

@@ -84,6 +84,7 @@ class Seen(NamedTuple):
             tools that such requests have in common; None where there are none.
         density: input tokens reported for each one that was estimated where nothing was counted.
         thought: reasoning tokens reported for each one that is published of the configuration.
+        reuse: share of such requests that stood in an earlier one, of which a cache might still hold it.
     """
 
     base: float
@@ -91,6 +92,7 @@ class Seen(NamedTuple):
     shared: Mapping[str, int] | None = None
     density: float = 1.0
     thought: float = 1.0
+    reuse: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 
-from routed_llm import Decision, Policy, Previous, Request, RequestFacts, Router, TokenCount
+from routed_llm import (
+    Catalog,
+    Decision,
+    Observed,
+    Policy,
+    Previous,
+    Request,
+    RequestFacts,
+    Router,
+    TokenCount,
+    Usage,
+    select,
+)
+from routed_llm.usage import Seen
 
 SPRING, AUTUMN = date(2026, 4, 24), date(2026, 11, 22)
 
@@ -53,6 +66,41 @@ def test_a_switch_has_to_earn_back_the_prefix(
     assert decision.switch is not None
     assert (decision.switch.price, decision.switch.switched) == (price, model != "gpt-4o")
     assert decision.record()["switch"] == decision.switch.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("followed", "horizon", "model"),
+    [(1.0, 4, "gpt-4.1"), (0.9, 4, "gpt-4.1"), (0.5, 1.0, "gpt-4o"), (0.0, 0.0, "gpt-4o")],
+    ids=["always", "more often than the policy reckons with", "every other", "never"],
+)
+def test_the_horizon_is_what_is_seen(followed: float, horizon: float, model: str) -> None:
+    """A switch has to pay over as many turns as calls are seen to have, and the policy's at most."""
+    facts = RequestFacts(
+        tokens=TokenCount.of(10_000), previous=Previous(model="gpt-4o", prefix_tokens=9_900, age=5)
+    )
+    seen = Observed(outputs={facts.kind: Seen(211, reuse=followed)})
+    decision = select(facts, policy=Policy(**PAIR), catalog=Catalog.load(), at=SPRING, observed=seen)
+    assert decision.switch is not None
+    assert (decision.switch.horizon, decision.model) == (horizon, model)
+
+
+def test_what_goes_on_is_seen() -> None:
+    """Calls that nothing went before, or too long ago, shorten the horizon; calls that go on restore it."""
+    router = Router(policy=Policy(**PAIR), clock=lambda: SPRING)
+
+    def seen(previous: Previous | None, times: int) -> float:
+        for _ in range(times):
+            facts = RequestFacts(tokens=TokenCount.of(10_000), previous=previous)
+            decision = router.decide(Request(facts=facts, texts=(), fixed=10_000))
+            router.begin(decision).settle(Usage(input_tokens=10_000, output_tokens=300))
+        found = router._observer.value.of(decision.facts)
+        assert found is not None
+        return found.reuse
+
+    warm, cold = (Previous(model="gpt-4.1", prefix_tokens=9_500, age=age) for age in (5, 4_000))
+    assert seen(None, 60) < 0.05
+    assert seen(cold, 10) < 0.05
+    assert seen(warm, 400) == pytest.approx(0.95, abs=0.1)
 
 
 @pytest.mark.parametrize(("share", "model"), [(0.15, "gpt-4.1"), (0.2, "gpt-4o"), (1.0, "gpt-4o")])

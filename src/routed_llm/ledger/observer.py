@@ -21,8 +21,15 @@ __all__ = ["Observer"]
 _PRIOR = 2.0
 """Calls that the published expectation counts for against what is seen."""
 
+_PRIOR_LIKE = 5.0
+"""Calls that answers to requests of other sizes count for: answers differ widely, so that a few short ones
+must not make a configuration look cheap that writes many tokens for each word."""
+
 _MEMORY = 256.0
 """Calls after which older ones count half: programs change."""
+
+_REUSED = 1.0
+"""Share of requests that go on from an earlier one, before any is seen: then the policy's horizon holds."""
 
 _PUBLISH = 0.02
 """Relative change below which the value stays the same, so that choices do not flicker."""
@@ -36,9 +43,9 @@ _KINDS = 1024
 class _Mean:
     __slots__ = ("total", "weight")
 
-    def __init__(self, prior: float) -> None:
-        self.total = prior * _PRIOR
-        self.weight = _PRIOR
+    def __init__(self, prior: float, weight: float = _PRIOR) -> None:
+        self.total = prior * weight
+        self.weight = weight
 
     def add(self, value: float) -> None:
         if self.weight >= _MEMORY:
@@ -57,14 +64,17 @@ class _Prior(NamedTuple):
 
     base: float
     thought: float
+    reuse: float
+    weight: float = _PRIOR
 
 
 class _Kind:
-    __slots__ = ("base", "density", "shared", "thought", "tokens")
+    __slots__ = ("base", "density", "reuse", "shared", "thought", "tokens")
 
     def __init__(self, prior: _Prior) -> None:
-        self.base = _Mean(prior.base)
+        self.base = _Mean(prior.base, prior.weight)
         self.thought = _Mean(prior.thought)
+        self.reuse = _Mean(prior.reuse)
         self.tokens: dict[tuple[str, str | None], _Mean] = {}
         self.shared: dict[str, _Mean] = {}
         self.density = _Mean(1.0)
@@ -79,6 +89,7 @@ class _Kind:
             warm or None,
             self.density.value,
             self.thought.value,
+            self.reuse.value,
         )
 
     def add(self, key: tuple[str, str | None], said: float, thought: float | None, written: Writes) -> None:
@@ -128,17 +139,18 @@ class Observer:
             prior = self._begin(float(expected_output(facts, base)), thought)
             # Only a call without a previous one shows what all such requests have in common.
             shared = usage.cached_tokens if facts.previous is None else None
-            density = _density(facts, usage)
+            density, reuse = _density(facts, usage), _reuse(facts.previous, model, usage)
             # The wider kind first: a size that is new begins with what the others have shown.
             for name in (facts.kind[0], facts.kind):
                 kind = self._kind(name, prior)
+                kind.reuse.add(reuse)
                 kind.add((chosen.model, chosen.effort), said, thought, written)
                 if shared is not None:
                     kind.shared.setdefault(chosen.model, _Mean(0.0)).add(shared)
                 if density is not None:
                     kind.density.add(density)
                 self._publish(name, kind.seen())
-                prior = _Prior(kind.base.value, kind.thought.value)
+                prior = _Prior(kind.base.value, kind.thought.value, kind.reuse.value, _PRIOR_LIKE)
             held = _held(facts.previous, model, usage)
             if held:
                 self._read(chosen.model, min(usage.cached_tokens / held, 1.0))
@@ -159,7 +171,7 @@ class Observer:
     def _begin(self, words: float, thought: float | None) -> _Prior:
         """Return what a kind not met before begins with, and count the reasoning of this call."""
         mean = self._thought
-        prior = _Prior(words, thought_for(words) if mean is None else mean.value)
+        prior = _Prior(words, thought_for(words) if mean is None else mean.value, _REUSED)
         if thought is None:
             return prior
         if mean is None:
@@ -184,6 +196,15 @@ def _density(facts: RequestFacts, usage: Usage) -> float | None:
     return usage.input_tokens / max(facts.tokens.likely, 1) if usage.input_tokens else None
 
 
+def _reuse(previous: Previous | None, model: Model, usage: Usage) -> float:
+    """Say what share of a request stood in an earlier one that a cache might still hold."""
+    if previous is None or not usage.input_tokens:
+        return 0.0
+    if model.cache is not None and previous.age is not None and previous.age > model.cache.ttl:
+        return 0.0
+    return min(previous.prefix_tokens / usage.input_tokens, 1.0)
+
+
 def _held(previous: Previous | None, model: Model, usage: Usage) -> int:
     """Say how many tokens the cache should have held, whatever has been learned since."""
     terms = model.cache
@@ -205,7 +226,7 @@ def _moved(before: Seen | None, now: Seen) -> bool:
         return True
     if (before.shared or {}).keys() != (now.shared or {}).keys():
         return True
-    pairs = [(before.base, now.base)]
+    pairs = [(before.base, now.base), (1 + before.reuse, 1 + now.reuse)]
     if _thinks_anew(before.thought, now.thought) or abs(before.density - now.density) > _PUBLISH / 4:
         return True
     pairs.extend((value, (now.tokens or {})[key]) for key, value in (before.tokens or {}).items())

@@ -141,7 +141,7 @@ def _or_stay(able: list[Row], scene: Scene, tokens: int) -> tuple[Row, str]:
     previous, policy = scene.facts.previous, scene.setting.policy
 
     def total(row: Row) -> tuple[bool, int, int]:
-        cost = conversation_cost(row, scene.load, tokens, policy.horizon)
+        cost = conversation_cost(row, scene.load, tokens)
         return (cost is None, cost or 0, row.order)
 
     best = min(able, key=total)

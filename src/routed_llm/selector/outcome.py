@@ -93,7 +93,6 @@ def _switch(picked: Picked, scene: Scene) -> Switch | None:
     previous, tokens = scene.facts.previous, scene.load.likely
     if previous is None or picked.row is None:
         return None
-    horizon = scene.setting.policy.horizon
     mine: tuple[int, int] | None = None
     theirs: int | None = None
     for row in contenders(scene):
@@ -101,7 +100,7 @@ def _switch(picked: Picked, scene: Scene) -> Switch | None:
         same = row.at.model.id == previous.model
         if cost is None or not admits(row, scene, tokens):
             continue
-        total = conversation_cost(row, scene.load, tokens, horizon)
+        total = conversation_cost(row, scene.load, tokens)
         if same and row.at.effort in (previous.effort, picked.row.at.effort):
             cold = cold_cost(row, scene.load, weigh(row, scene.load, tokens).input_tokens)
             mine = (total or 0, (cold or 0) - cost)
@@ -112,7 +111,7 @@ def _switch(picked: Picked, scene: Scene) -> Switch | None:
         switched=picked.row.at.model.id != previous.model,
         price=0 if mine is None else max(mine[1], 0),
         saving=None if mine is None or theirs is None else mine[0] - theirs,
-        horizon=horizon,
+        horizon=round(scene.load.horizon, 1),
     )
 
 

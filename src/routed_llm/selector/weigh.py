@@ -37,6 +37,7 @@ class Load(NamedTuple):
         facts: the request.
         expected: output tokens that gpt-4o would be expected to write.
         thought: reasoning tokens to expect for each one that is published of a configuration.
+        horizon: further turns to expect.
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
         reserve: output tokens kept free when no cap is given.
         plain: True when there is nothing but text to count and no conversation to weigh.
@@ -63,6 +64,7 @@ class Load(NamedTuple):
     choices: int = 1
     likely: int = 0
     thought: float = 1.0
+    horizon: float = 0.0
 
 
 def load(
@@ -95,7 +97,16 @@ def load(
         choices=choices_of(facts) if facts.parameters else 1,
         likely=facts.tokens.likely if seen is None else _likely(facts, seen),
         thought=_thought(expected, seen, observed),
+        horizon=policy.horizon if seen is None else _horizon(seen.reuse, policy.horizon),
     )
+
+
+def _horizon(reuse: float, most: int) -> float:
+    """Say how many further turns follow when so large a share of requests goes on from an earlier one.
+
+    A request that is gone on from with that chance, and the next one, too, has reuse / (1 - reuse) of them.
+    """
+    return most if reuse * (1 + most) >= most else reuse / (1 - reuse)
 
 
 def _thought(expected: float, seen: Seen | None, observed: Observed | None) -> float:
@@ -260,15 +271,15 @@ def worst_cost(row: Row, load: Load, tokens: int, cap: int | None) -> int | None
     return -(-total * (100 + row.surcharge) // 100)
 
 
-def conversation_cost(row: Row, load: Load, text_tokens: int, horizon: int) -> int | None:
-    """Expected picodollars of this call and of the further turns that the policy reckons with.
+def conversation_cost(row: Row, load: Load, text_tokens: int) -> int | None:
+    """Expected picodollars of this call and of the further turns that are reckoned with.
 
     A further turn reads what this call sends from the cache, as long as the pauses stay as they are.
     """
     tokens = text_tokens + (0 if load.plain else media_tokens(load.facts, row.at.model))
     now = row_cost(row, load, tokens)
     price = row.long if row.above and tokens > row.above else row.short
-    if now is None or price is None or not horizon:
+    if now is None or price is None or not load.horizon:
         return now
     previous, terms = load.facts.previous, row.at.model.cache
     kept = 0
@@ -279,9 +290,9 @@ def conversation_cost(row: Row, load: Load, text_tokens: int, horizon: int) -> i
     later = kept * read + (tokens - kept) * price.input + output_tokens(row, load) * price.output
     later = later * (100 + row.surcharge) // 100 if row.surcharge else later
     if previous is None or not 0 < previous.prefix_tokens < tokens:
-        return now + horizon * later
+        return now + int(load.horizon * later)
     # The less of this call stood in the one before, the less a further turn will take from this one.
-    return now + horizon * later * previous.prefix_tokens // tokens
+    return now + int(load.horizon * later * previous.prefix_tokens / tokens)
 
 
 def cold_cost(row: Row, load: Load, tokens: int) -> int | None:
