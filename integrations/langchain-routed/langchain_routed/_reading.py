@@ -189,6 +189,8 @@ def to_send(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
     if call.cap is not None:
         sent["max_tokens"] = call.cap
     if call.endpoint == "responses":
+        if sent.get("response_format") == {"type": "text"}:
+            del sent["response_format"]  # the default, which langchain-openai takes for a schema there
         if call.effort is not None:
             reasoning["effort"] = call.effort
         if reasoning:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import threading
 from typing import Any
 
@@ -23,6 +24,7 @@ class Fault:
         endpoint: ``chat`` or ``responses``; empty for both.
         nth: only for the nth matching request (from 1), 0 for every one.
         times: how often it strikes; 0 means always.
+        share: the part of the matching requests that it strikes, from 0 to 1, drawn by the simulator's seed.
         seconds: how long a stall, hang or slow answer waits; the Retry-After of a 429. At most 60.
         after_chunks: events that a stream sends before it fails.
     """
@@ -32,12 +34,15 @@ class Fault:
     endpoint: str = ""
     nth: int = 0
     times: int = 1
+    share: float = 1.0
     seconds: float = 0.05
     after_chunks: int = 2
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"There is no fault of kind {self.kind!r}. Use one of: {', '.join(KINDS)}.")
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"A fault strikes a share of 0 to 1, not {self.share}. Give a part of 1.")
         if not 0 <= self.seconds <= 60:
             raise ValueError(f"A fault may wait 0 to 60 seconds, not {self.seconds}. Give fewer seconds.")
 
@@ -53,7 +58,7 @@ def parse(value: str | dict[str, Any]) -> Fault:
     else:
         kind, *pairs = (part.strip() for part in value.split(";"))
         row = {"kind": kind, **dict(pair.split("=", 1) for pair in pairs if "=" in pair)}
-    types = {"nth": int, "times": int, "after_chunks": int, "seconds": float}
+    types = {"nth": int, "times": int, "after_chunks": int, "seconds": float, "share": float}
     known = {field.name for field in dataclasses.fields(Fault)}
     for key in row:
         if key not in known:
@@ -64,8 +69,9 @@ def parse(value: str | dict[str, Any]) -> Fault:
 class FaultPlan:
     """The faults still to strike, in the order they were added; the first that matches strikes."""
 
-    def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(self, faults: tuple[Fault, ...] = (), seed: int = 0) -> None:
         self._lock = threading.Lock()
+        self._random = random.Random(seed)  # noqa: S311 - the same seed, the same faults
         self._rows: list[list[Any]] = []  # fault, matches seen, strikes left
         for fault in faults:
             self.add(fault)
@@ -107,6 +113,8 @@ class FaultPlan:
                     continue
                 row[1] += 1
                 if fault.nth and row[1] != fault.nth:
+                    continue
+                if fault.share < 1 and self._random.random() >= fault.share:
                     continue
                 row[2] -= 1
                 return fault

@@ -92,7 +92,7 @@ def serve(
         api_key: the only key accepted; None accepts any.
         faults: failures to play; `Fault` objects, ``"kind;seconds=1"`` or dictionaries.
     """
-    plan = FaultPlan(tuple(f if isinstance(f, Fault) else parse(f) for f in faults))
+    plan = FaultPlan(tuple(f if isinstance(f, Fault) else parse(f) for f in faults), seed)
     server = Server(port, Service(at=at, seed=seed, api_key=api_key, faults=plan))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="simulator", daemon=True)
     thread.start()

@@ -1,0 +1,217 @@
+"""The same case said in the words of each framework, and the four ways to call a model in it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any, Protocol
+
+from langchain_core.messages import convert_to_messages
+from langchain_openai import ChatOpenAI
+from langchain_routed import RoutedChatModel
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    ChatMessage,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    ToolCallBlock,
+)
+from llama_index.llms.openai import OpenAI
+from llama_index.llms.routed import RoutedLLM
+
+from benchmarks.recovery.conversations import Case
+from routed_llm import Router
+
+__all__ = ["LangChain", "LlamaIndex", "Speaker"]
+
+
+class Speaker(Protocol):
+    """One adapter with one baseline."""
+
+    def __init__(self, url: str, baseline: str, router: Router) -> None: ...
+
+    defaults: dict[str, Any]
+    """What the framework adds to every call."""
+
+    def messages(self, case: Case) -> list[Any]:
+        """Return the conversation as the framework has it."""
+
+    def followed(self, messages: list[Any], answer: Any, said: str) -> list[Any]:
+        """Return the conversation with an answer and what is said next."""
+
+    def call(
+        self, case: Case, messages: list[Any], parameters: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        """Make the call and return its answer, a stream's in one piece."""
+
+    def control(
+        self, case: Case, messages: list[Any], parameters: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        """Make the call with the framework's own class and the baseline."""
+
+
+class LangChain:
+    """RoutedChatModel."""
+
+    def __init__(self, url: str, baseline: str, router: Router) -> None:
+        common: dict[str, Any] = {"base_url": url, "api_key": "k", "timeout": 60, "max_retries": 0}
+        self.defaults = {}
+        self._llm = RoutedChatModel(model=baseline, router=router, **common)
+        self._plain = ChatOpenAI(model=baseline, **common)
+
+    def messages(self, case: Case) -> list[Any]:
+        """Return the conversation as LangChain's messages."""
+        rows = [_native(row) for row in case.messages] if case.native else case.messages
+        return list(convert_to_messages(rows))
+
+    def followed(self, messages: list[Any], answer: Any, said: str) -> list[Any]:
+        """Return the conversation with an answer, the results of its tools, and what is said next."""
+        results = [
+            {"role": "tool", "tool_call_id": call["id"], "content": "3"}
+            for call in (*answer.tool_calls, *answer.invalid_tool_calls)
+        ]
+        return [*messages, answer, *convert_to_messages([*results, {"role": "user", "content": said}])]
+
+    def call(
+        self, case: Case, messages: list[Any], parameters: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        """Make the call."""
+        pin = {"model": case.pinned} if case.pinned else {}
+        return self._made(self._llm, case, messages, {**parameters, "routing": case.policy, **pin}, loop)
+
+    def control(
+        self, case: Case, messages: list[Any], parameters: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        """Make the call with ChatOpenAI."""
+        return self._made(self._plain, case, messages, dict(parameters), loop)
+
+    def _made(
+        self, llm: ChatOpenAI, case: Case, messages: list[Any], keywords: dict[str, Any], loop: Any
+    ) -> Any:
+        keywords.pop("metadata", None)  # to LangChain it is the trace's
+        if case.stream and case.asynchronous:
+            return _sum(loop.run_until_complete(_all(llm.astream(messages, **keywords))))
+        if case.stream:
+            return _sum(list(llm.stream(messages, **keywords)))
+        if case.asynchronous:
+            return loop.run_until_complete(llm.ainvoke(messages, **keywords))
+        return llm.invoke(messages, **keywords)
+
+
+async def _all(chunks: Any) -> list[Any]:
+    return [chunk async for chunk in chunks]
+
+
+def _sum(chunks: list[Any]) -> Any:
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    return whole
+
+
+def _native(row: dict[str, Any]) -> dict[str, Any]:
+    """Write media as LangChain's own content blocks."""
+    if not isinstance(row.get("content"), list):
+        return row
+    return {**row, "content": [_block(block) for block in row["content"]]}
+
+
+def _block(block: dict[str, Any]) -> dict[str, Any]:
+    kind = block["type"]
+    if (
+        kind == "image_url"
+        and block["image_url"]["url"].startswith("data:")
+        and "detail" not in block["image_url"]
+    ):
+        return {"type": "image", "base64": _data(block["image_url"]["url"]), "mime_type": "image/png"}
+    if kind == "input_audio":
+        return {"type": "audio", "base64": block["input_audio"]["data"], "mime_type": "audio/wav"}
+    if kind == "file":
+        about = {"base64": _data(block["file"]["file_data"]), "mime_type": "application/pdf"}
+        return {"type": "file", **about, "filename": block["file"]["filename"]}
+    return block
+
+
+def _data(url: str) -> str:
+    return url.partition("base64,")[2]
+
+
+class LlamaIndex:
+    """RoutedLLM."""
+
+    def __init__(self, url: str, baseline: str, router: Router) -> None:
+        common: dict[str, Any] = {"api_base": url, "api_key": "k", "timeout": 60, "max_retries": 0}
+        self.defaults = {"temperature": 0.1}
+        self._llm = RoutedLLM(model=baseline, router=router, **common)
+        self._plain = OpenAI(model=baseline, **common)
+
+    def messages(self, case: Case) -> list[Any]:
+        """Return the conversation as LlamaIndex's messages."""
+        return [_message(row) for row in case.messages]
+
+    def followed(self, messages: list[Any], answer: Any, said: str) -> list[Any]:
+        """Return the conversation with an answer, the results of its tools, and what is said next."""
+        results = [
+            ChatMessage("3", role="tool", additional_kwargs={"tool_call_id": block.tool_call_id})
+            for block in answer.message.blocks
+            if isinstance(block, ToolCallBlock)
+        ]
+        return [*messages, answer.message, *results, ChatMessage(said)]
+
+    def call(
+        self, case: Case, messages: list[Any], parameters: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        """Make the call."""
+        pin = {"model": case.pinned} if case.pinned else {}
+        return self._made(self._llm, case, messages, {**parameters, "routing": case.policy, **pin}, loop)
+
+    def control(
+        self, case: Case, messages: list[Any], parameters: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        """Make the call with LlamaIndex's OpenAI."""
+        return self._made(self._plain, case, messages, parameters, loop)
+
+    def _made(self, llm: OpenAI, case: Case, messages: list[Any], keywords: dict[str, Any], loop: Any) -> Any:
+        if case.stream and case.asynchronous:
+            return loop.run_until_complete(_last(llm.astream_chat(messages, **keywords)))
+        if case.stream:
+            return list(llm.stream_chat(messages, **keywords))[-1]
+        if case.asynchronous:
+            return loop.run_until_complete(llm.achat(messages, **keywords))
+        return llm.chat(messages, **keywords)
+
+
+async def _last(stream: Any) -> Any:
+    return [chunk async for chunk in await stream][-1]
+
+
+def _message(row: dict[str, Any]) -> ChatMessage:
+    content = row.get("content") or []
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    blocks = [_part(part) for part in parts]
+    for call in row.get("tool_calls", ()):
+        told = call["function"]
+        blocks.append(
+            ToolCallBlock(
+                tool_call_id=call["id"], tool_name=told["name"], tool_kwargs=json.loads(told["arguments"])
+            )
+        )
+    extra = {"tool_call_id": row["tool_call_id"]} if "tool_call_id" in row else {}
+    return ChatMessage(role=row["role"], blocks=blocks, additional_kwargs=extra)
+
+
+def _part(part: dict[str, Any]) -> Any:
+    kind = part["type"]
+    if kind == "image_url":
+        url, detail = part["image_url"]["url"], part["image_url"].get("detail")
+        if url.startswith("data:"):
+            return ImageBlock(image=base64.b64decode(_data(url)), image_mimetype="image/png", detail=detail)
+        return ImageBlock(url=url, detail=detail)
+    if kind == "input_audio":
+        return AudioBlock(audio=base64.b64decode(part["input_audio"]["data"]), format="wav")
+    if kind == "file":
+        data = _data(part["file"]["file_data"]).encode()
+        return DocumentBlock(data=data, document_mimetype="application/pdf", title=part["file"]["filename"])
+    return TextBlock(text=part["text"])
