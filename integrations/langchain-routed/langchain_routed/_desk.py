@@ -278,13 +278,25 @@ class Desk:
     def _endpoint(self, parameters: Mapping[str, Any]) -> str | None:
         if self.owner.use_responses_api is False:
             return "chat_completions"
-        return "responses" if self._asks(parameters, model_name="") else None
+        wanted = self._asks(parameters, model_name="") or _is_loose(parameters)
+        return "responses" if wanted else None
 
     def _expects_items(self, parameters: Mapping[str, Any]) -> bool:
         return self._asks(parameters, model_name=self.owner.model_name)
 
     def _asks(self, parameters: Mapping[str, Any], *, model_name: str) -> bool:
         return asks_for_responses(self.owner, parameters, model_name=model_name)
+
+
+def _is_loose(parameters: Mapping[str, Any]) -> bool:
+    """Say whether a form of answer comes with tools that are not strict: the SDK has that on Responses."""
+    if parameters.get("response_format") is None:
+        return False
+    return any(
+        tool.get("type") != "function" or (tool.get("function") or {}).get("strict") is not True
+        for tool in parameters.get("tools") or ()
+        if isinstance(tool, Mapping)
+    )
 
 
 def _cut_at(parameters: Mapping[str, Any], call: Call) -> Any:

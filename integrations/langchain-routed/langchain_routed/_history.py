@@ -40,7 +40,9 @@ def origin(message: AIMessage, known: Known) -> tuple[str | None, Mapping[str, A
     return (known(name) if isinstance(name, str) else None), {}
 
 
-def fit(messages: Sequence[BaseMessage], *, model: str, endpoint: str, known: Known) -> list[BaseMessage]:
+def fit(
+    messages: Sequence[BaseMessage], *, model: str, endpoint: str, known: Known, store: Any = None
+) -> list[BaseMessage]:
     """Return the messages as the chosen model and endpoint can take them; the caller's stay as they are.
 
     Args:
@@ -48,12 +50,14 @@ def fit(messages: Sequence[BaseMessage], *, model: str, endpoint: str, known: Kn
         model: catalog id of the chosen model.
         endpoint: ``chat_completions`` or ``responses``.
         known: a function from a model's name to its catalog id, or None for a stranger.
+        store: the request's ``store``; with False the provider looks nothing up that it has stored.
     """
     on_responses = endpoint == "responses"
     fitted: list[BaseMessage] = []
     for message in messages:
         if isinstance(message, AIMessage):
-            fitted.append(_fit_answer(message, model=model, on_responses=on_responses, known=known))
+            same = _is_its_own(message, model, known) and not (store is False and _lacks_reasoning(message))
+            fitted.append(_fit_answer(message, same=same, on_responses=on_responses))
         elif isinstance(message.content, str):
             fitted.append(message)
         else:
@@ -61,12 +65,28 @@ def fit(messages: Sequence[BaseMessage], *, model: str, endpoint: str, known: Kn
     return fitted
 
 
-def _fit_answer(message: AIMessage, *, model: str, on_responses: bool, known: Known) -> AIMessage:
+def _is_its_own(message: AIMessage, model: str, known: Known) -> bool:
+    return origin(message, known)[0] == model or not _signed(message)
+
+
+def _lacks_reasoning(message: AIMessage) -> bool:
+    """Say whether an answer's reasoning is stored by the provider only."""
+    blocks = [*message.additional_kwargs.get(ITEMS, ()), message.additional_kwargs.get("reasoning")]
+    if not isinstance(message.content, str):
+        blocks.extend(message.content)
+    return any(
+        isinstance(block, Mapping)
+        and block.get("type", "reasoning") == "reasoning"
+        and not (block.get("encrypted_content") or (block.get("extras") or {}).get("encrypted_content"))
+        for block in blocks
+    )
+
+
+def _fit_answer(message: AIMessage, *, same: bool, on_responses: bool) -> AIMessage:
     extra = message.additional_kwargs
     plain = isinstance(message.content, str)
     if plain and not any(key in extra for key in (ITEMS, "audio", *_V03)):
         return message
-    same = origin(message, known)[0] == model or not _signed(message)
     if on_responses and same:
         return unpack(message)
     content, kept = message.content, {k: v for k, v in extra.items() if k != ITEMS}

@@ -70,7 +70,13 @@ class Plan:
     def history(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         """Return the conversation as the chosen model and endpoint can take it."""
         decision = self.decision
-        return fit(messages, model=str(decision.model), endpoint=str(decision.endpoint), known=self.known)
+        return fit(
+            messages,
+            model=str(decision.model),
+            endpoint=str(decision.endpoint),
+            known=self.known,
+            store=self.sent.get("store"),
+        )
 
     def record(self, settled: dict[str, Any]) -> dict[str, Any]:
         """Return the record to attach: what the router wrote, and what the adapter added."""

@@ -210,3 +210,35 @@ def test_a_history_of_another_provider_is_taken(make, sim) -> None:
         make(policy={"at_least": None}).invoke(history, model=model)
         assert "A picture." in str(sim.journal[-1].body)
     assert sim.refused == []
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+@pytest.mark.parametrize("settings", FORMS.values(), ids=FORMS.keys())
+def test_a_stored_turn_can_be_followed_by_one_that_is_not(
+    make, sim, settings: dict[str, Any], how: str
+) -> None:
+    """With store=False the provider looks no reasoning up, and refuses ids of items that came with some."""
+    llm = make(
+        policy=REASONS, use_responses_api=True, **{k: v for k, v in settings.items() if k == "output_version"}
+    )
+    sim.script(tool_calls=[("add", {"a": 1, "b": 2})], reasoning_tokens=64)
+    history: list[Any] = [HumanMessage("add 1 and 2")]
+    answer = ask(llm.bind_tools([add]), history, how)
+    history += [answer, ToolMessage("3", tool_call_id=answer.tool_calls[0]["id"])]
+    sim.script(text="Done.", reasoning_tokens=64)
+    assert ask(llm.bind_tools([add]), history, how, store=False).text == "Done."
+    assert sim.refused == []
+
+
+def test_a_form_with_tools_that_are_not_strict(make, sim) -> None:
+    """The SDK refuses both together on Chat Completions, so the call goes to Responses."""
+    form = {"name": "city", "schema": {"type": "object", "properties": {}, "title": "city"}}
+    llm = make().bind_tools([add])
+    answer = llm.invoke("Say hi.", response_format={"type": "json_schema", "json_schema": form})
+    assert routing(answer)["endpoint"] == "responses"
+
+
+@pytest.mark.parametrize("endpoint", [True, None])
+def test_the_form_that_is_plain_text(make, sim, endpoint: bool | None) -> None:
+    """To ask for text is to ask for nothing, on either endpoint."""
+    assert make(use_responses_api=endpoint).invoke("Say hi.", response_format={"type": "text"}).text
