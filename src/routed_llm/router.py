@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -282,7 +283,11 @@ class Router:
         Raises:
             BudgetExceeded: as :meth:`begin` does.
         """
-        return await self._off_loop(self.begin, decision)
+        if not self._books.ledger.blocks:
+            return self.begin(decision)
+        from routed_llm.ledger.offloop import opened  # asyncio is heavy, and loaded already where this runs
+
+        return await opened(partial(self.begin, decision))
 
     def attempts(
         self,
@@ -318,6 +323,7 @@ class Router:
             cooldowns=self.cooldowns,
             limits=limits,
             on_dead=self.mark_unavailable,
+            blocks=self._books.ledger.blocks,
             clock=monotonic,
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from recovery_support import AT, Clock, ProviderFailure, ask
 
-from routed_llm import Attempts, Budget, BudgetExceeded, Limits, NoModelFits, Policy, Router
+from routed_llm import Attempts, Budget, BudgetExceeded, Limits, NoModelFits, Policy, Router, Usage
 from routed_llm.recovery import Action
 
 Start = Callable[..., Attempts]
@@ -238,3 +238,59 @@ def test_many_callers_at_once(start: Start, router: Router) -> None:
         thread.join()
     assert errors == []
     assert router.cooldowns.cooling(10.0**6) == {}
+
+
+class Books:
+    """A run that writes down how it ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[object, ...]] = []
+
+    def fail(self, outcome: str, usage: object = None, *, served: object = None, begun: bool = False) -> None:
+        """Note a failure."""
+        self.ends.append(("fail", str(outcome), usage, begun))
+
+    def settle(self, usage: object, *, served: object = None) -> None:
+        """Note a settlement."""
+        self.ends.append(("settle", usage))
+
+    def cancel(self) -> None:
+        """Note a cancellation."""
+        self.ends.append(("cancel",))
+
+
+USED = Usage(input_tokens=1, output_tokens=2)
+
+
+@pytest.mark.parametrize(
+    ("raised", "started", "usage", "end"),
+    [
+        pytest.param(ProviderFailure("429 late"), False, None, ("fail", "rate_limit", None, False), id="429"),
+        pytest.param(ProviderFailure("500"), True, None, ("fail", "server", None, True), id="in the middle"),
+        pytest.param(ProviderFailure("500"), True, USED, ("fail", "server", USED, True), id="with its usage"),
+        pytest.param(ZeroDivisionError(), False, None, ("cancel",), id="a mistake before"),
+        pytest.param(ZeroDivisionError(), True, None, ("settle", None), id="a mistake in the middle"),
+        pytest.param(ZeroDivisionError(), False, USED, ("settle", USED), id="a mistake afterwards"),
+    ],
+)
+def test_each_attempt_ends_its_run(
+    start: Start, raised: Exception, started: bool, usage: Usage | None, end: tuple[object, ...]
+) -> None:
+    """A failure of the provider is an entry; a mistake of a program gives back, or books what had come."""
+    books = Books()
+    start().failed(raised, started=started, run=books, usage=usage)
+    assert books.ends == [end]
+
+
+async def test_the_loop_is_free_while_a_ledger_works(start: Start) -> None:
+    """With a ledger that blocks, what is to be done after a failure is done in a thread."""
+    threads = []
+
+    class Slow(Books):
+        def fail(self, *_: object, **__: object) -> None:
+            threads.append(threading.current_thread())
+
+    for blocks in (False, True):
+        step = await start(blocks=blocks).afailed(ProviderFailure("429 late"), run=Slow())
+        assert step.kind == "rate_limit"
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]

@@ -152,7 +152,7 @@ def test_fault_by_header(client: openai.OpenAI) -> None:
         ({"kind": "fire"}, "There is no fault of kind 'fire'. Use one of: 429, 429_no_headers, tpm_too_large, "
          "insufficient_quota, 500, 502_html, 503, sse_error, cut, truncate, stall, slow_first_token, slow_chunks, hang."),
         ({"kind": "hang", "seconds": 900}, "A fault may wait 0 to 60 seconds, not 900.0. Give fewer seconds."),
-        ({"kind": "500", "when": 1}, "A fault has no 'when'. Use: after_chunks, endpoint, kind, model, nth, seconds, times."),
+        ({"kind": "500", "when": 1}, "A fault has no 'when'. Use: after_chunks, endpoint, kind, model, nth, seconds, share, times."),
     ],
     ids=["kind", "too long", "key"],
 )  # fmt: skip
@@ -179,3 +179,18 @@ def test_limits(client: openai.OpenAI, simulator: Simulator) -> None:
         "type": "tokens", "param": None, "code": "rate_limit_exceeded",
     }  # fmt: skip
     client.chat.completions.create(model="gpt-4.1", messages=HI, max_tokens=500)
+
+
+def test_a_fault_strikes_a_share(client: openai.OpenAI, simulator: Simulator) -> None:
+    """A share of the requests is struck, drawn by the seed; a share of nothing never is, one of all always."""
+    from routed_llm.simulator.faults import FaultPlan
+
+    def struck(share: float, seed: int) -> list[bool]:
+        plan = FaultPlan((Fault(kind="500", times=0, share=share),), seed)
+        return [plan.strike("chat", ("gpt-4o",)) is not None for _ in range(400)]
+
+    assert 60 < sum(struck(0.2, 1)) < 100
+    assert struck(0.2, 1) == struck(0.2, 1) != struck(0.2, 2)
+    assert (sum(struck(0.0, 1)), sum(struck(1.0, 1))) == (0, 400)
+    with pytest.raises(ValueError, match=r"A fault strikes a share of 0 to 1, not 1\.5\. Give a part of 1\."):
+        Fault(kind="500", share=1.5)

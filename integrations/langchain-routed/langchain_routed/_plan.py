@@ -18,7 +18,7 @@ from langchain_routed import _answers, _calls
 from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import StreamCut, cut_result, cut_stream, whole_chunk
 from langchain_routed._history import Known, fit
-from langchain_routed._recover import Gate, Recovery, unfinished
+from langchain_routed._recover import Gate, Recovery, Stream, unfinished
 from routed_llm import Answered, Decision, Router
 
 __all__ = ["Plan"]
@@ -91,6 +91,7 @@ class Plan:
         """Make the call and complete its answer, as often as recovery finds worth it."""
         recovery = self.recovery()
         while True:
+            run = None
             try:
                 run = self._begin()
                 with _cancelling(run):
@@ -98,7 +99,7 @@ class Plan:
                         self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
                     )
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-                delay = recovery.after(self, error)
+                delay = recovery.after(self, error, run)
             else:
                 settled = run.settle(_answers.usage_of_result(result), served=_answers.served_by(result))
                 return self._finished(result, run, settled, recovery, messages)
@@ -108,6 +109,7 @@ class Plan:
         """Make the call and complete its answer, as often as recovery finds worth it."""
         recovery = self.recovery()
         while True:
+            run = None
             try:
                 run = await self._abegin()
                 async with _acancelling(run):
@@ -115,7 +117,7 @@ class Plan:
                         self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
                     )
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-                delay = recovery.after(self, error)
+                delay = await recovery.aafter(self, error, run)
             else:
                 usage, served = _answers.usage_of_result(result), _answers.served_by(result)
                 settled = await run.asettle(usage, served=served)
@@ -155,23 +157,24 @@ class Plan:
         """
         recovery = self.recovery()
         while True:
-            gate = Gate()
+            stream = Stream(Gate(), _answers.StreamReader(plain=self.plain))
             try:
-                for ready in self._stream(messages, keywords, gate, recovery):
+                for ready in self._stream(messages, keywords, stream, recovery):
                     if run_manager is not None:
                         run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
                     yield ready
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-                delay = recovery.after(self, error, started=gate.open)
+                delay = recovery.after(self, error, stream.run, stream)
             else:
                 return
             time.sleep(delay)
 
     def _stream(
-        self, messages: list[BaseMessage], keywords: dict[str, Any], gate: Gate, recovery: Recovery
+        self, messages: list[BaseMessage], keywords: dict[str, Any], stream: Stream, recovery: Recovery
     ) -> Iterator[ChatGenerationChunk]:
         """Make one attempt at a stream."""
-        run, reader, settled = self._begin(), _answers.StreamReader(plain=self.plain), False
+        gate, reader, run = stream.gate, stream.reader, self._begin()
+        stream.run = run
         try:
             with closing(self._chunks(messages, _calls.stream_keywords(self, keywords))) as chunks:
                 for chunk in chunks:
@@ -180,11 +183,13 @@ class Plan:
                         yield from gate.pass_on(ready)
             self._check(gate)
             yield from gate.release()
-            record, settled = run.settle(reader.usage, served=reader.served), True
+            record, stream.settled = run.settle(reader.usage, served=reader.served), True
             yield self._last(reader, run, record, recovery, gate, messages)
-        finally:
-            if not settled:
-                _abandon(reader, run, gate)
+        except Exception:
+            raise  # recovery closes the books, once it knows what went wrong
+        except BaseException:
+            stream.abandon()
+            raise
 
     async def astream(
         self, messages: list[BaseMessage], run_manager: Any, keywords: dict[str, Any]
@@ -192,24 +197,25 @@ class Plan:
         """Make the call and pass its chunks on, as :meth:`stream` does."""
         recovery = self.recovery()
         while True:
-            gate = Gate()
+            stream = Stream(Gate(), _answers.StreamReader(plain=self.plain))
             try:
-                async with aclosing(self._astream(messages, keywords, gate, recovery)) as attempt:
+                async with aclosing(self._astream(messages, keywords, stream, recovery)) as attempt:
                     async for ready in attempt:
                         if run_manager is not None:
                             await run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
                         yield ready
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-                delay = recovery.after(self, error, started=gate.open)
+                delay = await recovery.aafter(self, error, stream.run, stream)
             else:
                 return
             await asyncio.sleep(delay)
 
     async def _astream(
-        self, messages: list[BaseMessage], keywords: dict[str, Any], gate: Gate, recovery: Recovery
+        self, messages: list[BaseMessage], keywords: dict[str, Any], stream: Stream, recovery: Recovery
     ) -> AsyncGenerator[ChatGenerationChunk]:
         """Make one attempt at a stream."""
-        run, reader, settled = await self._abegin(), _answers.StreamReader(plain=self.plain), False
+        gate, reader, run = stream.gate, stream.reader, await self._abegin()
+        stream.run = run
         try:
             source = self._achunks(messages, _calls.stream_keywords(self, keywords))
             async with aclosing(source) as chunks:
@@ -221,11 +227,13 @@ class Plan:
             self._check(gate)
             for passed in gate.release():
                 yield passed
-            record, settled = await run.asettle(reader.usage, served=reader.served), True
+            record, stream.settled = await run.asettle(reader.usage, served=reader.served), True
             yield self._last(reader, run, record, recovery, gate, messages)
-        finally:
-            if not settled:
-                await _aabandon(reader, run, gate)
+        except Exception:
+            raise  # recovery closes the books, once it knows what went wrong
+        except BaseException:
+            await stream.aabandon()
+            raise
 
     def _check(self, gate: Gate) -> None:
         broken = unfinished(gate) if genuine(self.child) else None
@@ -306,9 +314,11 @@ _MOVED = ("decision", "child", "sent", "stop", "cut", "plain", "added")
 
 @contextmanager
 def _cancelling(run: Any) -> Iterator[None]:
-    """Release what was reserved when the request fails or is interrupted."""
+    """Release what was reserved when the request is interrupted; when it fails, recovery closes the books."""
     try:
         yield
+    except Exception:
+        raise
     except BaseException:
         run.cancel()
         raise
@@ -319,6 +329,8 @@ async def _acancelling(run: Any) -> AsyncIterator[None]:
     """Do what :func:`_cancelling` does, leaving the event loop free while a ledger works."""
     try:
         yield
+    except Exception:
+        raise
     except BaseException:
         await run.acancel()
         raise
@@ -327,18 +339,3 @@ async def _acancelling(run: Any) -> AsyncIterator[None]:
 def _logprobs(chunk: ChatGenerationChunk) -> dict[str, Any]:
     logprobs = (chunk.generation_info or {}).get("logprobs")
     return {} if logprobs is None else {"logprobs": logprobs}
-
-
-def _abandon(reader: _answers.StreamReader, run: Any, gate: Gate) -> None:
-    # Tokens that had begun to arrive are billed by the provider, however the stream ended.
-    if gate.open or reader.usage is not None:
-        run.settle(reader.usage, served=reader.served)
-    else:
-        run.cancel()
-
-
-async def _aabandon(reader: _answers.StreamReader, run: Any, gate: Gate) -> None:
-    if gate.open or reader.usage is not None:
-        await run.asettle(reader.usage, served=reader.served)
-    else:
-        await run.acancel()

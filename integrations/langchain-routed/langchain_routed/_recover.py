@@ -6,19 +6,20 @@ What follows from an error is decided by the core; this module reads langchain-o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import ChatGenerationChunk
 
-from routed_llm import Attempts, Decision, ErrorFacts, IncompleteStream, Limits, Step, classify_error
+from langchain_routed._answers import StreamReader
+from routed_llm import Attempts, Decision, ErrorFacts, IncompleteStream, Limits, Run, Step, classify_error
 
 if TYPE_CHECKING:
     from langchain_routed._desk import Asked, Desk
     from langchain_routed._plan import Plan
 
-__all__ = ["Gate", "Recovery", "unfinished"]
+__all__ = ["Gate", "Recovery", "Stream", "unfinished"]
 
 _PARSER = "langchain_openai.chat_models.base"
 
@@ -41,13 +42,28 @@ class Recovery:
             choose=self._choose,
         )
 
-    def after(self, plan: Plan, error: Exception, *, started: bool = False) -> float:
-        """Move a plan on to what is sent next, and return the seconds to wait first.
+    def after(self, plan: Plan, error: Exception, run: Run | None, stream: Stream | None = None) -> float:
+        """End a failed request, move its plan on to what is sent next, and return the seconds to wait first.
+
+        Args:
+            plan: what was sent.
+            error: what was raised.
+            run: its books, or None when they could not be opened.
+            stream: what had come of a stream.
 
         Raises:
             Exception: the call's first error, when nothing that may be done would help.
         """
-        step: Step = self.attempts.failed(error, started=started, facts=_facts(error))
+        return self._moved(plan, self.attempts.failed(error, facts=_facts(error), run=run, **_come(stream)))
+
+    async def aafter(
+        self, plan: Plan, error: Exception, run: Run | None, stream: Stream | None = None
+    ) -> float:
+        """Do what :meth:`after` does, leaving the event loop free while a ledger works."""
+        step = await self.attempts.afailed(error, facts=_facts(error), run=run, **_come(stream))
+        return self._moved(plan, step)
+
+    def _moved(self, plan: Plan, step: Step) -> float:
         if step.error is not None:
             raise step.error
         if self.attempts.decision is not plan.decision:
@@ -104,6 +120,48 @@ class Gate:
         self.open = True
         held, self._held = self._held, []
         yield from held
+
+
+@dataclass(slots=True)
+class Stream:
+    """One attempt at a stream, and what has come of it.
+
+    Attributes:
+        gate: what may pass.
+        reader: what has been read.
+        run: its books, once they are open.
+        settled: whether they are closed.
+    """
+
+    gate: Gate
+    reader: StreamReader
+    run: Run | None = None
+    settled: bool = False
+
+    def abandon(self) -> None:
+        """Close the books of a stream that its reader gave up; what had begun to come is billed."""
+        if self.run is None or self.settled:
+            return
+        if self.gate.open or self.reader.usage is not None:
+            self.run.settle(self.reader.usage, served=self.reader.served)
+        else:
+            self.run.cancel()
+
+    async def aabandon(self) -> None:
+        """Do what :meth:`abandon` does, leaving the event loop free while a ledger works."""
+        if self.run is None or self.settled:
+            return
+        if self.gate.open or self.reader.usage is not None:
+            await self.run.asettle(self.reader.usage, served=self.reader.served)
+        else:
+            await self.run.acancel()
+
+
+def _come(stream: Stream | None) -> dict[str, Any]:
+    if stream is None:
+        return {}
+    reader = stream.reader
+    return {"started": stream.gate.open, "usage": reader.usage, "served": reader.served}
 
 
 def unfinished(gate: Gate) -> IncompleteStream | None:

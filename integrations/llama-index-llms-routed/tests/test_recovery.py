@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from llama_index.core.tools import FunctionTool
 from llama_index.llms.routed import RoutedLLM, record_routing
 from pydantic import BaseModel
 
-from routed_llm import IncompleteStream, Router
+from routed_llm import Budget, IncompleteStream, MemoryLedger, Router, open_ledger
 from routed_llm.simulator import Simulator, serve
 
 TODAY = date(2026, 11, 22)
@@ -200,3 +201,81 @@ def test_a_given_client_does_not_retry_either(sim: Simulator, llm: RoutedLLM) ->
         with pytest.raises(SERVER):
             own.chat(ASK)
     assert [entry.retry for entry in sim.journal] == [0, 0]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def booked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Router]:
+    """A router with a budget and a ledger of each kind: one that works at once, one in a thread."""
+    ledger = MemoryLedger() if request.param == "memory" else open_ledger(str(tmp_path / "ledger.sqlite"))
+    yield Router(clock=lambda: TODAY, ledger=ledger, budgets=BUDGET)
+    ledger.close()
+
+
+BUDGET = Budget(per_day=10)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def unsettled(router: Router) -> int:
+    """Return the picodollars that are still reserved."""
+    accounts = BUDGET.accounts({}, None, NOON)
+    spent = sum(entry.booked for entry in router.ledger.entries())
+    return accounts[0].limit - spent - router.ledger.remaining(accounts, at=NOON)[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_attempt_is_an_entry(sim: Simulator, booked: Router, way: str) -> None:
+    """The book has a line for each request: for those that failed with what went wrong."""
+    llm = RoutedLLM(api_base=sim.url, api_key="k", max_retries=2, router=booked)
+    sim.faults.add(kind="500", times=1)
+    sim.faults.add(kind="tpm_too_large", times=1)
+    WAYS[way](llm)
+    entries = list(booked.ledger.entries())
+    assert [entry.outcome for entry in entries] == ["server", "too_large", "answered"]
+    assert [entry.booked > 0 for entry in entries] == [False, False, True]
+    assert unsettled(booked) == 0
+
+
+@pytest.mark.parametrize("way", ["stream_chat", "astream_chat"])
+def test_a_stream_that_dies_is_booked_by_what_was_reserved(sim: Simulator, booked: Router, way: str) -> None:
+    """Tokens that had come are billed, whatever became of the stream."""
+    llm = RoutedLLM(api_base=sim.url, api_key="k", router=booked)
+    sim.faults.add("truncate;after_chunks=7")
+    with pytest.raises(IncompleteStream):
+        WAYS[way](llm)
+    (entry,) = booked.ledger.entries()
+    assert (entry.outcome, entry.cost) == ("incomplete", None)
+    assert entry.booked > 0
+    assert unsettled(booked) == 0
+
+
+@pytest.mark.parametrize("how", ["achat", "astream_chat", "waiting"])
+def test_a_cancelled_task_leaves_nothing_reserved(sim: Simulator, booked: Router, how: str) -> None:
+    """Cancellation passes through, while a request runs and while recovery waits; the money is given back."""
+    llm = RoutedLLM(api_base=sim.url, api_key="k", router=booked, policy={"models": ["gpt-4o"]})
+    sim.faults.add("429;seconds=5;times=0" if how == "waiting" else "hang;seconds=5;times=0")
+
+    async def work() -> None:
+        call = _last(llm.astream_chat(ASK)) if how == "astream_chat" else llm.achat(ASK)
+        task = asyncio.ensure_future(call)
+        await asyncio.sleep(0.8)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(work())
+    assert len(sim.journal) == 1
+    assert unsettled(booked) == 0
+
+
+def test_an_interrupt_passes_through(sim: Simulator, booked: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is nothing to recover from: nothing is sent again, and nothing stays reserved."""
+    llm = RoutedLLM(api_base=sim.url, api_key="k", router=booked)
+
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("openai._base_client.SyncAPIClient.request", interrupted)
+    for way in ("chat", "stream_chat"):
+        with pytest.raises(KeyboardInterrupt):
+            WAYS[way](llm)
+    assert unsettled(booked) == 0

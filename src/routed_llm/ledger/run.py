@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, date, datetime, time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
@@ -166,18 +167,20 @@ class Run:
         """Do what :meth:`settle` does, leaving the event loop free while a ledger works."""
         if self._hold is None or not self._books.ledger.blocks:
             return self.settle(usage, served=served)
-        import asyncio
+        from routed_llm.ledger.offloop import (
+            to_its_end,
+        )  # asyncio is heavy, and loaded already where this runs
 
-        return await asyncio.to_thread(self.settle, usage, served=served)
+        return await to_its_end(partial(self.settle, usage, served=served))
 
     async def acancel(self) -> None:
         """Do what :meth:`cancel` does, leaving the event loop free while a ledger works."""
         if self._hold is None or not self._books.ledger.blocks:
             self.cancel()
             return
-        import asyncio
+        from routed_llm.ledger.offloop import to_its_end
 
-        await asyncio.to_thread(self.cancel)
+        await to_its_end(self.cancel)
 
     async def afail(
         self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False
@@ -186,9 +189,9 @@ class Run:
         if self._hold is None or not self._books.ledger.blocks:
             self.fail(outcome, usage, served=served, begun=begun)
             return
-        import asyncio
+        from routed_llm.ledger.offloop import to_its_end
 
-        await asyncio.to_thread(self.fail, outcome, usage, served=served, begun=begun)
+        await to_its_end(partial(self.fail, outcome, usage, served=served, begun=begun))
 
     def _cost(self, usage: Usage, served: str | None) -> int | None:
         chosen = self.decision.chosen

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from routed_llm.errors import BudgetExceeded
 from routed_llm.recovery.classify import classify_error
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from routed_llm.catalog import Catalog
     from routed_llm.decision import Decision
     from routed_llm.policy import Policy
+    from routed_llm.usage import Usage
 
 __all__ = ["Attempts"]
 
@@ -37,6 +39,21 @@ _ADVICE: Final[Mapping[ErrorKind, str]] = {
 _RETRY_LATER: Final = "Try again later, allow more attempts with max_retries, or widen the pool."
 
 
+class Ending(Protocol):
+    """The books of one request, as far as its end goes; :class:`routed_llm.Run` is one."""
+
+    def fail(
+        self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False
+    ) -> None:
+        """Book a request that failed."""
+
+    def settle(self, usage: Usage | None, *, served: str | None = None) -> Any:
+        """Book what came of an answer."""
+
+    def cancel(self) -> None:
+        """Release what was reserved."""
+
+
 class Attempts:
     """One call and its failures. Made for each call; used by one thread or task at a time.
 
@@ -48,8 +65,7 @@ class Attempts:
             try:
                 answer = ...  # send attempts.decision.call, with no retries behind it
             except Exception as error:
-                run.cancel()
-                step = attempts.failed(error)
+                step = attempts.failed(error, run=run)
                 if step.error is not None:
                     raise step.error
                 time.sleep(step.delay)
@@ -57,7 +73,8 @@ class Attempts:
                 attempts.answered()
                 return answer, attempts.record(run.settle(usage))
 
-    Only an ``Exception`` is anything to recover from: interrupts and cancellation pass on untouched.
+    Only an ``Exception`` is anything to recover from: interrupts and cancellation pass on untouched, and the
+    adapter cancels the run.
 
     Args:
         decision: what is sent first.
@@ -67,6 +84,7 @@ class Attempts:
         cooldowns: shared by all callers.
         limits: how much may be tried.
         on_dead: told of a model that the provider does not have, with the reason.
+        blocks: whether to choose again, or to end a run, may wait for a disk or a network.
         clock: seconds of a clock that only moves forward.
         chance: a random number from 0 to 1.
     """
@@ -81,6 +99,7 @@ class Attempts:
         cooldowns: Cooldowns,
         limits: Limits | None = None,
         on_dead: Callable[[str, str], None] | None = None,
+        blocks: bool = False,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -92,19 +111,34 @@ class Attempts:
         self._catalog = catalog
         self._cooldowns = cooldowns
         self._on_dead = on_dead
+        self._blocks = blocks
         self._clock = clock
         self._chance = chance
         self._first: Exception | None = None
         self._avoid: dict[str, str] = {}
         self._since = clock()
 
-    def failed(self, error: Exception, *, started: bool = False, facts: ErrorFacts | None = None) -> Step:
-        """Note that a request failed and say what comes next.
+    def failed(
+        self,
+        error: Exception,
+        *,
+        started: bool = False,
+        facts: ErrorFacts | None = None,
+        run: Ending | None = None,
+        usage: Usage | None = None,
+        served: str | None = None,
+    ) -> Step:
+        """Note that a request failed, end its run, and say what comes next.
 
         Args:
             error: what was raised.
             started: whether tokens of the answer had been passed on; then nothing is tried again.
             facts: what the error is, where the adapter knows better than :func:`classify_error`.
+            run: the books of the request, or None when they could not be opened. A failure of the provider
+                becomes an entry of its own; any other error gives back what was reserved, or has what
+                came booked.
+            usage: what the provider had reported by then, or None.
+            served: the model id that the response had named by then, or None.
 
         Returns:
             The Step. :attr:`decision` has moved on to what is sent next; with ``stop``, ``step.error`` is
@@ -113,16 +147,41 @@ class Attempts:
             one that is not the provider's, are themselves.
         """
         known = classify_error(error, started=started) if facts is None else replace(facts, started=started)
+        if run is not None:
+            _end(run, known, usage, served)
+        return self._after(error, known)
+
+    async def afailed(
+        self,
+        error: Exception,
+        *,
+        started: bool = False,
+        facts: ErrorFacts | None = None,
+        run: Ending | None = None,
+        usage: Usage | None = None,
+        served: str | None = None,
+    ) -> Step:
+        """Do what :meth:`failed` does, leaving the event loop free while a ledger works."""
+        failed = partial(
+            self.failed, error, started=started, facts=facts, run=run, usage=usage, served=served
+        )
+        if not self._blocks:
+            return failed()
+        import asyncio  # heavy, and loaded already where this runs
+
+        return await asyncio.to_thread(failed)
+
+    def _after(self, error: Exception, known: ErrorFacts) -> Step:
         if known.kind is ErrorKind.FOREIGN:
             return Step(action=Action.STOP, reason="not an error of the provider", error=self._foreign(error))
         sent = self.decision
-        step = self._next(known)
+        step = replace(self._next(known), kind=known.kind)
         self._report(sent, known, step)
         self._note(sent, known, step)
         self._first = self._first or error
         if step.action is not Action.STOP:
             return step
-        raised = error if started else self._first
+        raised = error if known.started else self._first
         self._tell(raised, known, step)
         self._first = None  # an exception that is kept would keep its frames, and they the call
         return replace(step, error=raised)
@@ -212,3 +271,12 @@ class Attempts:
         with suppress(AttributeError, TypeError):
             raised.attempts = self.failures  # type: ignore[attr-defined]
             raised.add_note(f"routed-llm tried {tried}. It stopped: {step.reason}. {advice}")
+
+
+def _end(run: Ending, known: ErrorFacts, usage: Usage | None, served: str | None) -> None:
+    if known.kind is not ErrorKind.FOREIGN:
+        run.fail(known.kind, usage, served=served, begun=known.started)
+    elif known.started or usage is not None:
+        run.settle(usage, served=served)  # a handler's mistake: what had come until then is billed
+    else:
+        run.cancel()

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.errors import PolicyError
-from routed_llm.recovery.facts import ErrorFacts
+from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 
 if TYPE_CHECKING:
     from routed_llm.decision import Change, Decision
@@ -122,6 +122,7 @@ class Step:
         avoid: models that this call must not go to, with the reason.
         cool: seconds for which other callers in this process had better not use the model.
         dead: whether the model will not answer any more in this process.
+        kind: what went wrong; None for an error that is not the provider's.
         error: the exception to raise, with ``stop``; filled in by :class:`Attempts`.
     """
 
@@ -133,4 +134,5 @@ class Step:
     avoid: Mapping[str, str] = field(default_factory=dict)
     cool: float = 0.0
     dead: bool = False
+    kind: ErrorKind | None = None
     error: BaseException | None = None

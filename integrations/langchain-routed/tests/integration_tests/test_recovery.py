@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -12,7 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_routed import RoutedChatModel
 from pydantic import BaseModel
 
-from routed_llm import Attempt, IncompleteStream, Router
+from routed_llm import Attempt, Budget, IncompleteStream, MemoryLedger, Router, open_ledger
 from routed_llm.simulator import Simulator
 
 SAID = "one two three four five six seven eight"
@@ -92,8 +94,6 @@ CASES = [(way, *row) for row in MATRIX for way in WAYS] + [
 @pytest.fixture
 def own() -> Router:
     """A router that knows of no failure yet."""
-    from datetime import date
-
     return Router(clock=lambda: date(2026, 11, 22))
 
 
@@ -251,3 +251,85 @@ def test_mistakes_of_a_callback_pass_through(sim: Simulator, llm: RoutedChatMode
     with pytest.raises(ZeroDivisionError):
         list(llm.stream(ASK, config={"callbacks": [Clumsy()]}))
     assert len(sim.journal) == 1
+
+
+BUDGET = Budget(per_day=10)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def booked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Router]:
+    """A router with a budget and a ledger of each kind: one that works at once, one in a thread."""
+    ledger = MemoryLedger() if request.param == "memory" else open_ledger(str(tmp_path / "ledger.sqlite"))
+    yield Router(clock=lambda: date(2026, 11, 22), ledger=ledger, budgets=BUDGET)
+    ledger.close()
+
+
+def unsettled(router: Router) -> int:
+    """Return the picodollars that are still reserved."""
+    accounts = BUDGET.accounts({}, None, NOON)
+    spent = sum(entry.booked for entry in router.ledger.entries())
+    return accounts[0].limit - spent - router.ledger.remaining(accounts, at=NOON)[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_attempt_is_an_entry(sim: Simulator, booked: Router, way: str) -> None:
+    """The book has a line for each request: for those that failed with what went wrong."""
+    llm = RoutedChatModel(base_url=sim.url, router=booked)
+    sim.faults.add(kind="500", times=1)
+    sim.faults.add(kind="tpm_too_large", times=1)
+    answer = WAYS[way](llm)
+    entries = list(booked.ledger.entries())
+    assert [entry.outcome for entry in entries] == ["server", "too_large", "answered"]
+    assert [entry.booked > 0 for entry in entries] == [False, False, True]
+    tried = answer.response_metadata["routing"]["attempts"]
+    assert [one["model"] for one in tried] == [entry.model for entry in entries[:2]]
+    assert unsettled(booked) == 0
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_a_stream_that_dies_is_booked_by_what_was_reserved(sim: Simulator, booked: Router, way: str) -> None:
+    """Tokens that had come are billed, whatever became of the stream."""
+    llm = RoutedChatModel(base_url=sim.url, router=booked)
+    sim.faults.add("truncate;after_chunks=7")
+    with pytest.raises(IncompleteStream):
+        WAYS[way](llm)
+    (entry,) = booked.ledger.entries()
+    assert (entry.outcome, entry.cost) == ("incomplete", None)
+    assert entry.booked > 0
+    assert unsettled(booked) == 0
+
+
+@pytest.mark.parametrize("how", ["ainvoke", "astream", "waiting"])
+def test_a_cancelled_task_leaves_nothing_reserved(sim: Simulator, booked: Router, how: str) -> None:
+    """Cancellation passes through, while a request runs and while recovery waits; the money is given back."""
+    llm = RoutedChatModel(base_url=sim.url, router=booked, policy={"models": ["gpt-4o"]})
+    sim.faults.add("429;seconds=5;times=0" if how == "waiting" else "hang;seconds=5;times=0")
+
+    async def work() -> None:
+        call = _all(llm.astream(ASK)) if how == "astream" else llm.ainvoke(ASK)
+        task = asyncio.ensure_future(call)
+        await asyncio.sleep(0.8)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    LOOP.run_until_complete(work())
+    LOOP.run_until_complete(asyncio.sleep(0.1))
+    assert len(sim.journal) == 1
+    assert unsettled(booked) == 0
+
+
+def test_an_interrupt_passes_through(sim: Simulator, booked: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is nothing to recover from: nothing is sent again, and nothing stays reserved."""
+    llm = RoutedChatModel(base_url=sim.url, router=booked)
+    llm.invoke(ASK)
+
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("openai._base_client.SyncAPIClient.request", interrupted)
+    for way in ("invoke", "stream"):
+        with pytest.raises(KeyboardInterrupt):
+            WAYS[way](llm)
+    assert unsettled(booked) == 0

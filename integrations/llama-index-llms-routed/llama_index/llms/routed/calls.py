@@ -24,7 +24,7 @@ from llama_index.llms.routed.events import announce
 from llama_index.llms.routed.recover import Gate
 from pydantic import BaseModel, ValidationError
 
-from routed_llm import Answered, Attempts, Decision, IncompleteStream, Previous, Router, Run, Usage
+from routed_llm import Answered, Attempts, Decision, IncompleteStream, Previous, Router, Run, Step, Usage
 
 __all__ = ["RoutedCall"]
 
@@ -65,7 +65,9 @@ class RoutedCall:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Reserve what the call may cost; give it back when the call fails.
+        """Reserve what the call may cost; give it back when the call is interrupted.
+
+        When it fails, recovery closes the books, once it knows what went wrong.
 
         Raises:
             BudgetExceeded: when another call has taken what was left meanwhile; nothing is sent.
@@ -73,6 +75,8 @@ class RoutedCall:
         run = self._begun(self.router.begin(self.decision))
         try:
             yield
+        except Exception:
+            raise
         except BaseException:
             run.cancel()
             raise
@@ -83,6 +87,8 @@ class RoutedCall:
         run = self._begun(await self.router.abegin(self.decision))
         try:
             yield
+        except Exception:
+            raise
         except BaseException:
             await run.acancel()
             raise
@@ -138,7 +144,7 @@ class RoutedCall:
                 async with self.asending():
                     answer = await send(self)
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-                delay = self._after(error)
+                delay = await self._aafter(error)
             else:
                 return await self.afinished(answer)
             await asyncio.sleep(delay)
@@ -173,7 +179,7 @@ class RoutedCall:
                     async for chunk in attempt:
                         yield chunk
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-                delay = self._after(error, started=gate.open)
+                delay = await self._aafter(error, started=gate.open)
             else:
                 return
             await asyncio.sleep(delay)
@@ -189,9 +195,15 @@ class RoutedCall:
                 yield from gate.pass_on(self._note(chunk))
             yield from gate.end()
             self._answered()
-        finally:
+        except Exception:
+            chunks.close()
+            raise  # recovery closes the books, once it knows what went wrong
+        except BaseException:
             chunks.close()
             self._close(begun=gate.open or self._seen.usage is not None)
+            raise
+        chunks.close()
+        self._close()
         self._offer()
 
     async def afollow(
@@ -206,11 +218,17 @@ class RoutedCall:
             for passed in gate.end():
                 yield passed
             self._answered()
-        finally:
+        except Exception:
+            await chunks.aclose()
+            raise  # recovery closes the books, once it knows what went wrong
+        except BaseException:
             try:
                 await chunks.aclose()
             finally:
                 await self._aclose(begun=gate.open or self._seen.usage is not None)
+            raise
+        await chunks.aclose()
+        await self._aclose()
         self._offer()
 
     def _answered(self) -> None:
@@ -218,22 +236,36 @@ class RoutedCall:
             self._attempts.answered()
 
     def _after(self, error: Exception, *, started: bool = False) -> float:
-        """Move on to what is sent next, and return the seconds to wait first.
+        """End a failed request, move on to what is sent next, and return the seconds to wait first.
 
         Raises:
             Exception: the call's first error, when nothing that may be done would help.
         """
-        if self._attempts is None or self._retake is None:
+        attempts, failed = self._failed(error, started=started)
+        return self._moved(attempts.failed(**failed))
+
+    async def _aafter(self, error: Exception, *, started: bool = False) -> float:
+        """Do what :meth:`_after` does, leaving the event loop free while a ledger works."""
+        attempts, failed = self._failed(error, started=started)
+        return self._moved(await attempts.afailed(**failed))
+
+    def _failed(self, error: Exception, *, started: bool) -> tuple[Attempts, dict[str, Any]]:
+        if self._attempts is None:
             raise error
         if isinstance(error, ValidationError) and error.title == "LLMCompletionEndEvent":
             # Upstream cannot tell its listeners of a stream in which nothing came.
             error = IncompleteStream()
-        step = self._attempts.failed(error, started=started)
+        seen = self._seen
+        come = {"usage": seen.usage, "served": seen.served}
+        return self._attempts, {"error": error, "started": started, "run": self._run, **come}
+
+    def _moved(self, step: Step) -> float:
         if step.error is not None:
             raise step.error
         self._seen, self._run = _Seen(), None
-        if self._attempts.decision is not self.decision:
-            other = self._retake(self._attempts.decision)
+        decided, retake = self._attempts.decision if self._attempts else None, self._retake
+        if decided is not None and retake is not None and decided is not self.decision:
+            other = retake(decided)
             for name in ("decision", "delegate", "messages", "kwargs", "remember"):
                 setattr(self, name, getattr(other, name))
             self.routing.clear()
