@@ -214,14 +214,14 @@ def _is_known(error: NoModelFits, model: str) -> bool:
     """Say whether catalog and simulator are known to differ on why a model was not taken.
 
     From gpt-5.5 on nothing that is published says that temperature, top_p and logprobs are taken with effort
-    none, as they are before; nor that audio models take json_object or a prediction.
+    none, as they are before; nor that audio models take json_object, a PDF or a prediction.
     """
     against = error.decision.reasons_against(model)
     if any(reason.code in DIFFER for reason in against):
         return True
     unverified = {reason.data.get("parameter") for reason in against if reason.code.startswith("parameter")}
     if model.startswith("gpt-audio"):
-        return "prediction" in unverified or any(one.code == "structured" for one in against)
+        return "prediction" in unverified or any(one.code in ("structured", "input") for one in against)
     return model.startswith(LATE) and bool(unverified & SAMPLING)
 
 

@@ -82,15 +82,10 @@ async def test_cancelled_while_a_run_ends(end: str) -> None:
     run = await router.abegin(router.decide(ask()))
     before = left(ledger)
     used = Usage(input_tokens=1, output_tokens=1)
-    work = {
-        "asettle": lambda: run.asettle(used),
-        "acancel": run.acancel,
-        "afail": lambda: run.afail("server"),
-    }
+    ends = {"asettle": (used,), "acancel": (), "afail": ("server",)}
     ledger.started.clear()
-    task = asyncio.create_task(work[end]())
-    while not ledger.started.is_set():
-        await asyncio.sleep(0.001)
+    task = asyncio.create_task(getattr(run, end)(*ends[end]))
+    await asyncio.to_thread(ledger.started.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
