@@ -1,6 +1,6 @@
 """Send every parameter to every model on both endpoints, and write down what was changed.
 
-For each living model of the pool, each endpoint and each parameter, one call is made through
+For each living model that answers on an endpoint, each endpoint and each parameter, one call is made through
 RoutedChatModel against the simulator, which enforces the API's rules from its own data. A cell is the list
 of Changes, ``refused`` with the reason when the decision says that the model cannot serve it (nothing is
 sent then), or ``as given``. No request may be refused by the simulator.
@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from langchain_routed import RoutedChatModel
+from openai import OpenAIError
 from pydantic import BaseModel
 
 from routed_llm import NoModelFits, Router
 from routed_llm.simulator import Simulator, serve
 
 DAY = date(2026, 11, 22)
-ENDPOINTS = {"chat": False, "responses": True}
+ENDPOINTS = {"chat": "chat_completions", "responses": "responses"}
+SPOKEN: dict[str, Any] = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
+"""What every call to an audio model asks for: without audio in or out it answers nobody."""
 
 
 class Person(BaseModel):
@@ -77,18 +80,18 @@ CELLS: dict[str, dict[str, Any]] = {
 
 
 def models(router: Router) -> list[str]:
-    """List the living models that a chat request can be routed to."""
-    return [model.id for model in router.catalog.alive(DAY) if model.pool in ("default", "quality")]
+    """List the living models that answer on either endpoint: those of the default pool and all others."""
+    return [model.id for model in router.catalog.alive(DAY) if {*ENDPOINTS.values()} & model.endpoints]
 
 
-def cell(llm: RoutedChatModel, sim: Simulator, model: str, parameters: dict[str, Any]) -> str:
+def cell(llm: RoutedChatModel, model: str, parameters: dict[str, Any]) -> str:
     """Make one call and say in a few words what became of the parameters."""
     try:
         answer = llm.invoke("Say hello.", model=model, **parameters)
     except NoModelFits as error:
         return f"refused: {reason(error, model)}"
-    if sim.refused:
-        return f"REFUSED BY THE SERVER: {sim.refused[-1].message}"
+    except OpenAIError as error:
+        return f"REFUSED BY THE SERVER: {error}"
     changes = answer.response_metadata["routing"]["changes"]
     told = [said(change) for change in changes if (change["parameter"], change["action"]) != EFFORT]
     return "; ".join(told) or "as given"
@@ -115,18 +118,19 @@ def matrix(sim: Simulator) -> dict[tuple[str, str, str], str]:
     """Work out every cell: (parameter, endpoint, model) to what became of it."""
     router = Router(clock=lambda: DAY)
     cells = {}
-    for endpoint, responses in ENDPOINTS.items():
+    for endpoint, place in ENDPOINTS.items():
         llm = RoutedChatModel(
             base_url=sim.url,
             api_key="simulated",
             router=router,
             max_retries=0,
-            use_responses_api=responses,
+            use_responses_api=place == "responses",
             policy={"at_least": None},
         )
         for model in models(router):
+            spoken = SPOKEN if "audio" in router.catalog.get(model).outputs else {}
             for name, parameters in CELLS.items():
-                cells[name, endpoint, model] = cell(llm, sim, model, parameters)
+                cells[name, endpoint, model] = cell(llm, model, {**spoken, **parameters})
     return cells
 
 
@@ -135,8 +139,10 @@ def table(cells: dict[tuple[str, str, str], str]) -> str:
     lines = [
         "# What becomes of every parameter, on every model and endpoint",
         "",
-        f"Made by `scripts/parameter_matrix.py` on the simulator, for {DAY}: {len(cells):,} calls, "
-        "none refused by the server. `refused` means that the decision itself says no: a call naming "
+        f"Made by `scripts/parameter_matrix.py` on the simulator, for {DAY}: {len(CELLS)} parameters, "
+        f"the {len({model for _, _, model in cells})} living models that answer on either endpoint, "
+        f"{len(cells):,} calls, none refused by the server. Audio models are asked to speak. "
+        "`refused` means that the decision itself says no: a call naming "
         "the model fails before it is sent, and any other is served by another model.",
     ]
     for name in CELLS:
@@ -158,6 +164,9 @@ def main() -> int:
         cells = matrix(sim)
         refused = len(sim.refused)
         sent = len(sim.journal)
+    for (name, endpoint, model), what in cells.items():
+        if what.startswith("REFUSED"):
+            print(f"{model} on {endpoint}, {name}: {what}")
     print(f"{len(cells)} cells, {sent} requests sent, {refused} refused by the server")
     if chosen.write:
         chosen.write.parent.mkdir(parents=True, exist_ok=True)
