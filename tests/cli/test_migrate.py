@@ -178,17 +178,6 @@ def test_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "<svg" in (tmp_path / "r.html").read_text()
 
 
-def test_observed_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Thirty routed answers of a rollout say what routing writes; fewer say nothing."""
-    shadow, rollout = tmp_path / "shadow.jsonl", tmp_path / "rollout.jsonl"
-    shadow.write_text(entry() * 10)
-    answered = entry(mode="rollout", arm="routed", usage={"output_tokens": 300}, cost="0.002")
-    for number, expected in ((29, None), (30, "0.0200")):
-        rollout.write_text(answered * number)
-        assert main(["report", str(shadow), "--observed", str(rollout), "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["observed"] == expected
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -6,14 +6,27 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from routed_llm.migrate.files import decode, encode
+from routed_llm.migrate.files import decode, encode, mark_of
 from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX
 
 __all__ = ["DependencyEdit", "dependency_edits"]
 
-DependencyEdit = tuple[str, bytes]
-"""A file's path relative to the root, and its new content."""
+
+class DependencyEdit(NamedTuple):
+    """An edit of a dependency file.
+
+    Attributes:
+        path: the file, relative to the root.
+        new: its content after the edit.
+        read: the mark of its content before (:func:`routed_llm.migrate.files.mark_of`).
+    """
+
+    path: str
+    new: bytes
+    read: str
+
 
 _BESIDE: Mapping[str, tuple[str, ...]] = {
     LANGCHAIN.distribution: ("langchain-openai",),
@@ -52,19 +65,27 @@ def dependency_edits(
         f"No dependency file names {_BESIDE[name][0]}. Add {name} to what is installed."
         for name in sorted(orphans)
     ]
-    codings: dict[Path, tuple[str, bytes]] = {}
+    codings: dict[Path, tuple[bytes, str, bytes]] = {}
     for (_, distribution), files in sorted(folders.items()):
         for file in files:
-            text, *coding = decode(file.read_bytes(), python=False)
-            codings[file] = (coding[0], coding[1])  # type: ignore[assignment]
+            data = file.read_bytes()
+            try:
+                text, encoding, mark = decode(data, python=False)
+            except ValueError as error:
+                notes.append(
+                    f"{file.relative_to(root).as_posix()}: {error}. Add {distribution} to it by hand."
+                )
+                continue
+            codings[file] = (data, encoding, mark)
             before = texts.get(file, text)
             texts[file] = with_dependency(before, distribution, toml=file.suffix == ".toml")
             notes.extend(_pins(file.relative_to(root).as_posix(), text))
     edits = []
     for file, new in texts.items():
-        data = encode(new, *codings[file])
-        if data != file.read_bytes():
-            edits.append((file.relative_to(root).as_posix(), data))
+        old, encoding, mark = codings[file]
+        data = encode(new, encoding, mark)
+        if data != old:
+            edits.append(DependencyEdit(file.relative_to(root).as_posix(), data, mark_of(old)))
     return edits, list(dict.fromkeys(notes))
 
 

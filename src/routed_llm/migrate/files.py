@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import os
 import re
 import stat
@@ -13,7 +14,12 @@ from pathlib import Path
 
 from routed_llm.errors import RoutedError
 
-__all__ = ["MigrationError", "Walk", "decode", "encode", "replace_file"]
+__all__ = ["MigrationError", "Walk", "check_file", "decode", "encode", "mark_of", "replace_file"]
+
+LEFTOVER = ".routed"
+"""How the names of temporary files end; one is left where a write was killed."""
+
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 VENDORED = frozenset(
     {
@@ -111,6 +117,9 @@ class Walk:
         if os.path.splitext(entry.name)[1].lower() in _SKIPPED_SUFFIXES:  # noqa: PTH122 - ten thousand times
             self.skipped["binary files"] += 1
             return False
+        if entry.name.startswith(".") and entry.name.endswith(LEFTOVER):
+            self.skipped["temporary files of a run that was killed"] += 1
+            return False
         found = entry.stat()
         if found.st_nlink > 1:
             if (found.st_dev, found.st_ino) in self._seen:
@@ -161,22 +170,52 @@ def _declared(data: bytes) -> str | None:
     return None
 
 
-def replace_file(path: Path, old: bytes, new: bytes) -> None:
+def mark_of(data: bytes) -> str:
+    """Return what tells a content from another one."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def check_file(path: Path, read: str) -> None:
+    """Refuse a file that is not to be written as it was read.
+
+    Args:
+        path: the file.
+        read: the mark of its content when it was read.
+
+    Raises:
+        MigrationError: when it has changed since, is read-only, or cannot be read.
+    """
+    try:
+        if mark_of(path.read_bytes()) != read:
+            raise MigrationError(f"{path} has changed since it was read. Run the command again.")
+        if not stat.S_IMODE(path.stat().st_mode) & _WRITABLE:
+            raise MigrationError(f"{path} is read-only. Make it writable, or leave its folder out.")
+    except OSError as error:
+        raise MigrationError(f"{path}: {error.strerror or error}. Run the command again.") from error
+
+
+def replace_file(path: Path, read: str, new: bytes) -> None:
     """Put new content in a file's place at once, with the same permissions.
+
+    Args:
+        path: the file.
+        read: the mark of its content when it was read.
+        new: what takes its place.
 
     Raises:
         MigrationError: when the file has changed since it was read, or cannot be replaced.
     """
+    check_file(path, read)
     try:
-        if path.read_bytes() != old:
-            raise MigrationError(f"{path} has changed since it was read. Run the command again.")
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".routed")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=LEFTOVER)
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(new)
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(name).chmod(stat.S_IMODE(path.stat().st_mode))
+            before = path.stat()
+            Path(name).chmod(stat.S_IMODE(before.st_mode))
+            _give(name, before)
             os.replace(name, path)  # noqa: PTH105 - the atomic one, by its name
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -184,3 +223,13 @@ def replace_file(path: Path, old: bytes, new: bytes) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise MigrationError(f"{path}: {reason}. Nothing of it was written; make it writable.") from error
+
+
+def _give(name: str, before: os.stat_result) -> None:
+    """Leave the file to whom it belongs: whoever runs this may be somebody else."""
+    made = os.stat(name)  # noqa: PTH116 - beside os.chown
+    if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid):
+        try:
+            os.chown(name, before.st_uid, before.st_gid)
+        except OSError:
+            return

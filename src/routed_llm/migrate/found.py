@@ -153,6 +153,7 @@ class FileFindings:
         occurrences: every occurrence, in order.
         sites: the constructors that take a retiring id.
         new: the file's content after the edits, or None when nothing changes.
+        read: the mark of its content before (:func:`routed_llm.migrate.files.mark_of`).
         skipped: why the file was not read, or None.
         exports: module-level names that hold a retiring id, with the offset of the literal.
         wants: names imported from elsewhere that constructors take as model, with their lines.
@@ -165,6 +166,7 @@ class FileFindings:
     occurrences: tuple[Occurrence, ...] = ()
     sites: tuple[Site, ...] = ()
     new: bytes | None = None
+    read: str = ""
     skipped: str | None = None
     exports: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     wants: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +14,10 @@ from routed_llm.errors import CatalogError
 
 __all__ = ["Hit", "RetiringIds"]
 
-_WORD = r"[A-Za-z0-9_@:/.\-]"
+_WORD = string.ascii_letters + string.digits + "_@:/.-"
+_LONGEST = 256
+"""Characters that are looked at on each side of an id: a whole file may be one word."""
+
 _PROVIDERS = ("openai", "azure_openai", "openai-chat", "openai-responses")
 _VENDOR = re.compile(r"[A-Za-z0-9_.\-]+/(?:[A-Za-z0-9_.\-]+/)*")
 
@@ -137,19 +141,13 @@ class RetiringIds:
 
 def _word(text: str, start: int, end: int) -> tuple[str, int, int]:
     """Return the identifier around a span, and how much of it stands before and after the span."""
-    left, right = start, end
-    while left > 0 and re.match(_WORD, text[left - 1]):
-        if text[left - 1] == "/" and left > 1 and text[left - 2] in "/:":
-            break
-        if text[left - 1] == "-" and left > 1 and text[left - 2] == ":":  # a shell's ${NAME:-default}
-            break
-        left -= 1
-    while right < len(text) and re.match(_WORD, text[right]):
-        right += 1
-    while right > end and text[right - 1] in ".:/-@":
-        right -= 1
-    while left < start and text[left] in ".:/@-_":
-        left += 1
+    before, after = text[max(start - _LONGEST, 0) : start], text[end : end + _LONGEST]
+    head = before[len(before.rstrip(_WORD)) :]
+    # An address's slashes and a shell's ${NAME:-default} end a word.
+    for mark in ("//", ":/", ":-"):
+        head = head[head.rfind(mark) + 2 if mark in head else 0 :]
+    tail = after[: len(after) - len(after.lstrip(_WORD))]
+    left, right = start - len(head.lstrip(".:/@-_")), end + len(tail.rstrip(".:/-@"))
     # An escaped line end ("\\ngpt-4o") is no part of the word.
     if left > 0 and text[left - 1] == "\\" and left < start and text[left] in "ntr":
         left += 1

@@ -8,15 +8,24 @@ from routed_llm.migrate.views import Pieces, masked
 
 __all__ = ["fences", "python_blocks"]
 
-_FENCE = re.compile(
-    r"^(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?P<language>python3?|py)\b[^\n]*\n(?P<code>.*?)^(?P=mark)[ \t]*$",
-    re.MULTILINE | re.DOTALL | re.IGNORECASE,
-)
+_OPENS = re.compile(r"(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?:python3?|py)\b", re.IGNORECASE)
 
 
 def fences(text: str) -> list[tuple[int, int]]:
-    """Return where the Python blocks of a Markdown text stand."""
-    return [match.span("code") for match in _FENCE.finditer(text)]
+    """Return where the Python blocks of a Markdown text stand; one that is never closed is none."""
+    found: list[tuple[int, int]] = []
+    place, begun, mark = 0, 0, ""
+    for line in text.splitlines(keepends=True):
+        if mark:
+            if line.rstrip() == mark:
+                found.append((begun, place))
+                mark = ""
+        elif line.startswith(("```", "~~~")):
+            opens = _OPENS.match(line)
+            if opens is not None:
+                mark, begun = opens["mark"], place + len(line)
+        place += len(line)
+    return found
 
 
 def python_blocks(text: str) -> Pieces:

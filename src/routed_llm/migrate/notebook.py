@@ -32,8 +32,6 @@ class Notebook:
 
     Attributes:
         text: the code of the cells that are Python, one after another.
-        kinds: for each string of the file, by where it starts: ``code``, ``markdown``, ``output`` or
-            ``other``; for a string of code that is not Python, ``shell``.
 
     Raises:
         ValueError: when the file is not a notebook.
@@ -46,17 +44,29 @@ class Notebook:
         if not isinstance(cells, list):
             raise ValueError("it has no list of cells")
         self._ascii = raw.isascii()
-        self._strings = list(strings(raw))
-        self._begins = [string.start for string in self._strings]
         self._types = [cell.get("cell_type") if isinstance(cell, dict) else None for cell in cells]
+        del data, cells  # outputs may be most of the file
+        self._strings: list[JsonString] = []
+        self._kinds: list[tuple[int, str]] = []
+        self._gather(raw)
+        self._begins = [string.start for string in self._strings]
         by_cell: dict[int, list[JsonString]] = {}
         for string in self._strings:
-            if self._kind(string) == "code":
-                by_cell.setdefault(int(string.path[1]), []).append(string)
+            by_cell.setdefault(int(string.path[1]), []).append(string)
         self._lines: list[_Line] = []
         self._shell: set[int] = set()
         self.text = self._read(by_cell)
         self._starts = [line.start for line in self._lines]
+
+    def _gather(self, raw: str) -> None:
+        """Keep the strings of code, and of all others where another kind of string begins."""
+        kind = ""
+        for string in strings(raw):
+            before, kind = kind, self._kind(string)
+            if kind != before:
+                self._kinds.append((string.start, kind))
+            if kind == "code":
+                self._strings.append(string)
 
     def _kind(self, string: JsonString) -> str:
         path = string.path
@@ -93,11 +103,12 @@ class Notebook:
 
     def kind_at(self, offset: int) -> str:
         """Say what a character of the file belongs to: code, shell, markdown, output or other."""
-        index = bisect_right(self._begins, offset) - 1
-        if index < 0:
-            return "other"
-        string = self._strings[index]
-        return "shell" if string.start in self._shell else self._kind(string)
+        place = bisect_right(self._kinds, offset, key=lambda item: item[0]) - 1
+        kind = self._kinds[place][1] if place >= 0 else "other"
+        if kind != "code":
+            return kind
+        string = self._strings[bisect_right(self._begins, offset) - 1]
+        return "shell" if string.start in self._shell else "code"
 
     def place(self, offset: int) -> int:
         """Return where a character of the text stands in the file's text."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
-from routed_llm.migrate.dependencies import dependency_edits
-from routed_llm.migrate.files import MigrationError, Walk, replace_file
+from routed_llm.migrate.dependencies import DependencyEdit, dependency_edits
+from routed_llm.migrate.files import MigrationError, Walk, check_file, replace_file
 from routed_llm.migrate.found import FileFindings, Kind, Occurrence, Options, Site
+from routed_llm.migrate.git import refuse_dirty
 from routed_llm.migrate.ids import shared
 from routed_llm.migrate.links import link
 from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX
@@ -49,7 +51,7 @@ class Migration:
     files: tuple[FileFindings, ...] = ()
     searched: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
-    dependencies: tuple[tuple[str, bytes], ...] = ()
+    dependencies: tuple[DependencyEdit, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -66,7 +68,7 @@ class Migration:
     def changes(self) -> dict[str, bytes]:
         """The files that would be written, with their new content."""
         made = {file.path: file.new for file in self.files if file.new is not None}
-        return {**made, **dict(self.dependencies)}
+        return {**made, **{edit.path: edit.new for edit in self.dependencies}}
 
     def count(self) -> dict[Kind, int]:
         """Return the number of occurrences in each class."""
@@ -84,15 +86,21 @@ class Migration:
             dirty: whether files may be written that git says are changed or cannot bring back.
 
         Raises:
-            MigrationError: when git has uncommitted changes, before anything is written; or when a file
-                cannot be replaced.
+            MigrationError: when git has uncommitted changes, or a file has changed since it was read or is
+                read-only, before anything is written; or when one cannot be replaced.
         """
         changes = self.changes
+        read = {file.path: file.read for file in self.files}
+        read.update((edit.path, edit.read) for edit in self.dependencies)
         if changes and not dirty:
-            _refuse_dirty(self.root, sorted(changes))
-        for path, new in changes.items():
-            file = self.file(path)
-            replace_file(file, file.read_bytes(), new)
+            refuse_dirty(self.root if self.root.is_dir() else self.root.parent, sorted(changes))
+        for path in changes:
+            check_file(self.file(path), read[path])
+        for number, (path, new) in enumerate(sorted(changes.items())):
+            try:
+                replace_file(self.file(path), read[path], new)
+            except MigrationError as error:
+                raise MigrationError(f"{error} {number} of {len(changes)} files were written.") from error
         return sorted(changes)
 
 
@@ -148,7 +156,7 @@ def migrate(
 
 def _dependencies(
     base: Path, files: Sequence[FileFindings], options: Options
-) -> tuple[list[tuple[str, bytes]], list[str]]:
+) -> tuple[list[DependencyEdit], list[str]]:
     if not options.applies("RM020"):
         return [], []
     needed = {LANGCHAIN.name: LANGCHAIN.distribution, LLAMA_INDEX.name: LLAMA_INDEX.distribution}
@@ -172,6 +180,17 @@ def _scan_all(
         return
     # A spawned worker shares nothing with this process, so threads of the progress bar cannot hang it.
     context = multiprocessing.get_context("spawn")
+    try:
+        yield from _scan_in_processes(base, chunks, options, workers, context)
+    except BrokenProcessPool as error:
+        raise MigrationError(
+            "a process of the search was killed, perhaps for want of memory. Give a smaller --max-size."
+        ) from error
+
+
+def _scan_in_processes(
+    base: Path, chunks: list[list[str]], options: Options, workers: int, context: BaseContext
+) -> Iterator[tuple[int, list[FileFindings]]]:
     with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
         waiting = iter(chunks)
         running = [
@@ -197,22 +216,3 @@ def _scan_chunk(base: Path, paths: list[str], options: Options) -> list[FileFind
         scanner = _scanners[key] = Scanner(shared(options.before), options)
     found = (scanner.scan(base / path, path) for path in paths)
     return [item for item in found if item is not None]
-
-
-def _refuse_dirty(root: Path, paths: list[str]) -> None:
-    folder = root if root.is_dir() else root.parent
-    command = ["git", "-C", str(folder), "status", "--porcelain", "--untracked-files=all", "--", *paths]
-    if root.is_file():
-        command[-1] = root.name
-    try:
-        state = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return
-    if state.returncode != 0:
-        return  # no repository: nothing to compare with
-    changed = [line[3:] for line in state.stdout.splitlines()]
-    if changed:
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        raise MigrationError(
-            f"git has uncommitted changes in {changed[0]}{more}. Commit them first, or add --allow-dirty."
-        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from routed_llm.migrate import settings
 from routed_llm.migrate.effects import Effects
-from routed_llm.migrate.files import decode, encode
+from routed_llm.migrate.files import decode, encode, mark_of
 from routed_llm.migrate.found import Edit, FileFindings, Kind, Occurrence, Options, Site
 from routed_llm.migrate.ids import Hit, RetiringIds
 from routed_llm.migrate.markdown import fences, python_blocks
@@ -26,8 +27,12 @@ _MARKDOWN = frozenset({".md", ".mdx", ".markdown"})
 _SETTERS = re.compile(
     rb"ChatOpenAI|RoutedChatModel|RoutedLLM|init_chat_model|llama_index[\w.]*\s+import[^\n]*OpenAI|create_(?:react_)?agent|llms\.openai"
 )
-_FROM = re.compile(r"^[ \t]*from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]*)", re.MULTILINE)
+_FROM = re.compile(r"^[ \t]*from\s+([\w.]+)\s+import\s+(\([^)]{0,9999}\)|[^\n]*)", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"\b[A-Za-z_]\w*(?:\.\w+)*\.[A-Z_][A-Z0-9_]*\b")
+_LINE_END = re.compile("\n")
+_SHOWN = 160
+"""Characters of a line that are shown whole."""
+
 _TEST = "it stands in a test"
 _EXAMPLE = "it is an example in a text; --docs rewrites those, too"
 
@@ -57,6 +62,43 @@ def applied(text: str, edits: Sequence[Edit]) -> str:
         out += [text[done : edit.start], edit.new]
         done = edit.end
     return "".join([*out, text[done:]])
+
+
+class _Page:
+    """A file's text and where its lines begin: a file may have a hundred thousand occurrences."""
+
+    def __init__(self, text: str, path: str) -> None:
+        self.text = text
+        self.path = path
+        self._starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+
+    def line(self, at: int) -> int:
+        """Return the line of a character, from 1."""
+        return bisect_right(self._starts, at)
+
+    def start(self, line: int) -> int:
+        """Return where a line begins."""
+        return self._starts[line - 1]
+
+    def occurrence(self, at: int, hit: Hit, kind: Kind, why: str, rule: str | None = None) -> Occurrence:
+        """Return an occurrence at a character of the text."""
+        line = self.line(at)
+        first = self._starts[line - 1]
+        last = self._starts[line] if line < len(self._starts) else len(self.text)
+        # Of a long line what stands around the id.
+        begin, end = (first, last) if last - first <= _SHOWN else (max(at - 70, first), min(at + 90, last))
+        return Occurrence(
+            path=self.path,
+            offset=at,
+            line=line,
+            column=at - first + 1,
+            text=hit.word,
+            model=hit.model,
+            kind=kind,
+            why=why,
+            rule=rule,
+            snippet=self.text[begin:end].strip(),
+        )
 
 
 class Scanner:
@@ -96,7 +138,8 @@ class Scanner:
             if b"\0" in data[:8192] and not wide:
                 return FileFindings(path=path, skipped="binary")
             return self._undecodable(data, path, str(error))
-        return self._scan_text(text, path, lambda new: encode(new, encoding, mark))
+        found = self._scan_text(text, path, lambda new: encode(new, encoding, mark))
+        return found if found.new is None else replace(found, read=mark_of(data))
 
     def _scan_text(self, text: str, path: str, write: Callable[[str], bytes]) -> FileFindings:
         suffix = PurePosixPath(path).suffix.lower()
@@ -112,7 +155,9 @@ class Scanner:
                 return self._python(notebook, text, path, write, others=notebook.kind_at)
             if suffix in _MARKDOWN:
                 return self._python(python_blocks(text), text, path, write, others=lambda _: "markdown")
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            return self._unparsed(text, path, "it is nested too deeply")
+        except ValueError as error:
             return self._unparsed(text, path, str(error))
         return self._text(text, path)
 
@@ -137,24 +182,20 @@ class Scanner:
             if view.text
             else PythonFindings()
         )
-        place = view.place
+        page, place = _Page(text, path), view.place
         occurrences = {}
         for judged in found.judged:
             at = place(judged.hit.start)
-            occurrences[at] = self._occurrence(
-                text, path, at, judged.hit, judged.kind, judged.why, judged.rule
-            )
+            occurrences[at] = page.occurrence(at, judged.hit, judged.kind, judged.why, judged.rule)
         for hit in self._ids.find(text):
             if hit.start not in occurrences:
                 kind, why = self._elsewhere(hit, others)
-                occurrences[hit.start] = self._occurrence(text, path, hit.start, hit, kind, why, None)
+                occurrences[hit.start] = page.occurrence(hit.start, hit, kind, why)
         new, problem = self._rewritten(view, text, found)
         if problem is not None:
             return self._unparsed(text, path, problem)
-        lines = {
-            site.line: text.count("\n", 0, place(_line_start(view.text, site.line))) + 1
-            for site in found.sites
-        }
+        own = page if isinstance(view, Plain) else _Page(view.text, path)
+        lines = {site.line: page.line(place(own.start(site.line))) for site in found.sites}
         return FileFindings(
             path=path,
             occurrences=tuple(occurrences[at] for at in sorted(occurrences)),
@@ -167,11 +208,13 @@ class Scanner:
 
     def _held(self, text: str, path: str, spans: list[tuple[int, int]], why: str) -> FileFindings:
         """Account for a file of which nothing is rewritten; to parse it would change nothing."""
-        found = []
+        found, page = [], _Page(text, path)
+        begins = [start for start, _ in spans]
         for hit in self._ids.find(text):
-            inside = any(start <= hit.start < end for start, end in spans)
+            near = bisect_right(begins, hit.start) - 1
+            inside = near >= 0 and hit.start < spans[near][1]
             verdict = of_word(hit) or (Kind.KEEP, why if inside else "it stands in a text")
-            found.append(self._occurrence(text, path, hit.start, hit, *verdict, None))
+            found.append(page.occurrence(hit.start, hit, *verdict))
         return FileFindings(path=path, occurrences=tuple(found))
 
     def _rewritten(self, view: View, text: str, found: PythonFindings) -> tuple[str | None, str | None]:
@@ -201,20 +244,20 @@ class Scanner:
         return of_word(hit) or (Kind.KEEP, f"it stands in {where}")
 
     def _text(self, text: str, path: str) -> FileFindings:
-        judge = settings.Judge(path, text)
+        judge, page = settings.Judge(path, text), _Page(text, path)
         found = []
         for hit in self._ids.find(text):
             kind, why = judge.classify(hit)
             if kind is Kind.REPORT and is_test(path) and not self._options.tests:
                 kind, why = Kind.KEEP, _TEST
-            occurrence = self._occurrence(text, path, hit.start, hit, kind, why, None)
+            occurrence = page.occurrence(hit.start, hit, kind, why)
             setting = settings.environment_names(path, text, hit)
             found.append(replace(occurrence, setting=setting) if setting else occurrence)
         return FileFindings(path=path, occurrences=tuple(found))
 
     def _unparsed(self, text: str, path: str, problem: str) -> FileFindings:
         """Account for a file whose structure cannot be read: a person looks at each occurrence."""
-        found = []
+        found, page = [], _Page(text, path)
         for hit in self._ids.find(text):
             kind, why = of_word(hit) or (
                 Kind.REPORT,
@@ -222,33 +265,11 @@ class Scanner:
             )
             if is_test(path) and kind is Kind.REPORT and not self._options.tests:
                 kind, why = Kind.KEEP, _TEST
-            found.append(self._occurrence(text, path, hit.start, hit, kind, why, None))
+            found.append(page.occurrence(hit.start, hit, kind, why))
         return FileFindings(path=path, occurrences=tuple(found), problem=problem)
 
     def _undecodable(self, data: bytes, path: str, problem: str) -> FileFindings:
         return self._unparsed(data.decode("latin-1"), path, problem)
-
-    def _occurrence(
-        self, text: str, path: str, at: int, hit: Hit, kind: Kind, why: str, rule: str | None
-    ) -> Occurrence:
-        first = text.rfind("\n", 0, at) + 1
-        last = text.find("\n", at)
-        line = text[first : len(text) if last < 0 else last].strip()
-        if len(line) > 160:
-            middle = at - first
-            line = line[max(middle - 70, 0) : middle + 90]
-        return Occurrence(
-            path=path,
-            offset=at,
-            line=text.count("\n", 0, at) + 1,
-            column=at - first + 1,
-            text=hit.word,
-            model=hit.model,
-            kind=kind,
-            why=why,
-            rule=rule,
-            snippet=line,
-        )
 
 
 def _takes(data: bytes, path: str) -> FileFindings:
@@ -258,13 +279,6 @@ def _takes(data: bytes, path: str) -> FileFindings:
     for module, names in _FROM.findall(text):
         wants.update(f"{module}.{name}" for name in re.findall(r"\w+", names))
     return FileFindings(path=path, wants=tuple(sorted(wants)))
-
-
-def _line_start(text: str, line: int) -> int:
-    place = 0
-    for _ in range(line - 1):
-        place = text.find("\n", place) + 1
-    return place
 
 
 def _moved(site: Site, line: int) -> Site:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from pathlib import PurePosixPath
@@ -68,6 +69,7 @@ class Judge:
         self._strings: list[JsonString] = []
         if self._suffix == ".json":
             try:
+                json.loads(text)
                 self._strings = list(strings(text))
             except (ValueError, RecursionError):
                 self._strings = []

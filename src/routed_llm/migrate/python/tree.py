@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -21,7 +22,9 @@ from libcst.metadata import (
 __all__ = ["Tree", "dotted", "text_of"]
 
 Node = TypeVar("Node", bound=cst.CSTNode)
-_IMPORT = re.compile(r"^[ \t]*(?:from\s+\S+\s+)?import\s+(?:\([^)]*\)|[^\n]*(?:\\\n[^\n]*)*)", re.MULTILINE)
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from\s+\S+\s+)?import\s+(?:\([^)]{0,9999}\)|[^\n]*(?:\\\n[^\n]*)*)", re.MULTILINE
+)
 _KEEP = re.compile(r"#\s*routed:\s*keep\b", re.IGNORECASE)
 
 
@@ -37,6 +40,10 @@ class Tree:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        if len(text) > _MOST:
+            raise ValueError(f"it has more than {_MOST:,} characters of Python")
+        if _too_deep(text):
+            raise ValueError("it is nested too deeply")
         try:
             module = cst.parse_module(text)
         except cst.ParserSyntaxError as error:
@@ -48,6 +55,7 @@ class Tree:
         self._wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
         self.module = self._wrapper.module
         self._bytes = None if text.isascii() else text.encode()
+        self._counted = [0]
         self._spans = self._wrapper.resolve(ByteSpanPositionProvider)
         self.nodes = Nodes()
         self.parents: dict[cst.CSTNode, cst.CSTNode] = {}
@@ -64,8 +72,16 @@ class Tree:
         start, end = found.start, found.start + found.length
         if self._bytes is None:
             return start, end
-        first = len(self._bytes[:start].decode())
-        return first, first + len(self._bytes[start:end].decode())
+        return self._characters(start), self._characters(end)
+
+    def _characters(self, place: int) -> int:
+        """Return how many characters stand before a byte."""
+        assert self._bytes is not None  # noqa: S101 - asked before
+        block = place // _BLOCK
+        while len(self._counted) <= block:
+            done = (len(self._counted) - 1) * _BLOCK
+            self._counted.append(self._counted[-1] + _begun(self._bytes[done : done + _BLOCK]))
+        return self._counted[block] + _begun(self._bytes[block * _BLOCK : place])
 
     def source(self, node: cst.CSTNode) -> str:
         """Return a node's own text."""
@@ -178,6 +194,42 @@ def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNo
                     if isinstance(item, cst.CSTNode):
                         parents[item] = node
                         waiting.append(item)
+
+
+def _too_deep(text: str) -> bool:
+    """Say whether a text is nested more deeply than Python itself reads.
+
+    libcst's parser would use up the stack of the process, which nothing can catch.
+    """
+    try:
+        compile(text, "<module>", "exec", flags=ast.PyCF_ONLY_AST, dont_inherit=True)
+    except (RecursionError, MemoryError):
+        return True
+    except (SyntaxError, ValueError):
+        # Another version of Python may read it, but no deeper than this one does.
+        depth = most = 0
+        for mark in _BRACKETS.findall(text):
+            depth += 1 if mark in "([{" else -1
+            most = max(most, depth)
+        return most > _DEEPEST
+    return False
+
+
+_MOST = 1_000_000
+"""Characters of Python that are parsed: a megabyte takes twenty seconds and most of a gigabyte."""
+
+_BRACKETS = re.compile(r"[()\[\]{}]")
+_DEEPEST = 200
+"""Brackets that may stand in one another: MAXLEVEL of CPython's tokenizer."""
+
+_BLOCK = 1024
+_INNER = bytes(range(0x80, 0xC0))
+"""Bytes of UTF-8 that begin no character."""
+
+
+def _begun(data: bytes) -> int:
+    """Return how many characters begin in a piece of UTF-8."""
+    return len(data.translate(None, _INNER))
 
 
 def dotted(node: cst.CSTNode) -> str:
