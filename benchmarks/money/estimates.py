@@ -1,33 +1,43 @@
-"""Predicted against billed: 500 mixed requests to the simulated API, without and with history.
+"""Predicted against billed: 500 requests with the sizes of real traffic, to the simulated API.
 
-Each request is decided, sent over HTTP as decided, and settled with the usage that came back. The bill is
-the simulator's usage. The mix: chats, questions about long documents, JSON by a schema, photos, growing
-conversations and tool loops, with the default policy and with a few programs that name their model. How much
-an answer will write cannot be known: the simulator draws reasoning of 64 to 320 tokens at effort low, and a
-few dozen tokens of text. What remains when that is known is the error of everything else.
+    python benchmarks/money/estimates.py PATH...
 
-    python benchmarks/money/estimates.py
+The files are those of ``traffic.py``: single chats (Azure/AzurePublicDataset,
+AzureLLMInferenceTrace_conv, CC BY 4.0), chats that share the beginnings of their prompts
+(kvcache-ai/Mooncake, Apache-2.0), and agents' loops (calls of sierra-research/tau2-bench, MIT). As many
+requests are taken from each; input sizes, shared beginnings, turns and the length of each answer are
+theirs, the words are made up. How long an answer should be stands in the prompt's text, where the router
+does not look: it could tell as little from a real one.
+
+Each request is decided, sent over HTTP as decided, and settled with the usage that came back, which is the
+bill. Nobody can know how long an answer will be, nor how much a model will think (the simulator draws 64 to
+320 tokens at effort low). So three more figures stand beside the median error: what remains of it when the
+output is known; what the best constant expectation of the output, chosen per file in hindsight, would have
+had (``hindsight``); and how far the sum of the predictions is from the sum of the bills.
 """
 
 from __future__ import annotations
 
-import base64
 import random
 import statistics
-import struct
 import sys
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
+from traffic import BLOCK, Call, names, prefix, read
 
 from routed_llm import Decision, Policy, Previous, Request, RequestBuilder, Router, Usage, read_openai
 from routed_llm.simulator import serve
 
 DAY = date(2026, 11, 22)
+REQUESTS = 500
+LEARNT = 100
+"""Calls that count as history."""
+
 WORDS = ("the of and to in is that for it was on are as with they be at one have this from or had by").split()  # noqa: SIM905
 TOOL = {
     "type": "function",
@@ -41,61 +51,28 @@ TOOL = {
         },
     },
 }
-SCHEMA = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "invoice",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {
-                "customer": {"type": "string"},
-                "total": {"type": "number"},
-                "paid": {"type": "boolean"},
-            },
-            "required": ["customer", "total", "paid"],
-            "additionalProperties": False,
-        },
-    },
-}
+FIXED = 40
+"""Tokens of a prompt that are not its text: roles, and the sentence on the answer's length."""
 
 
-def prose(rng: random.Random, words: int) -> str:
-    """Write so many words that no other prompt has in this order."""
-    return " ".join(rng.choice(WORDS) for _ in range(words))
+def prose(seed: object, tokens: int) -> str:
+    """Write a text of about so many tokens, the same for the same seed."""
+    rng = random.Random(str(seed))
+    return "".join(f" {rng.choice(WORDS)}" for _ in range(tokens))
 
 
-def photo(width: int, height: int) -> str:
-    """Make a grey PNG as a data URL."""
+class Sent(NamedTuple):
+    """One request that was answered: its file, what was predicted and billed, and the output's part of it."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = zlib.compress(b"".join(b"\0" + b"\x80" * width for _ in range(height)), 9)
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(data).decode()
-
-
-def single(rng: random.Random, kind: str) -> dict[str, Any]:
-    """Make the body of one request of a kind."""
-    question = f"Question {rng.randrange(10**6)}: {prose(rng, 12)}?"
-    if kind == "chat":
-        return {"messages": [{"role": "user", "content": f"{prose(rng, rng.randint(20, 200))}. {question}"}]}
-    if kind == "document":
-        text = prose(rng, rng.randint(4_000, 30_000))
-        system = {"role": "system", "content": "Answer from the document."}
-        user = {"role": "user", "content": f"{text}\n\n{question}"}
-        return {"messages": [system, user], "max_tokens": 200}
-    if kind == "json":
-        text = prose(rng, rng.randint(300, 3_000))
-        return {"messages": [{"role": "user", "content": f"Extract the invoice.\n{text}"}],
-                "response_format": SCHEMA}  # fmt: skip
-    parts = [
-        {"type": "text", "text": f"What is in the photo? {question}"},
-        {"type": "image_url", "image_url": {"url": photo(rng.randint(600, 2_400), rng.randint(600, 2_400))}},
-    ]
-    return {"messages": [{"role": "user", "content": parts}]}
+    kind: str
+    predicted: float
+    billed: float
+    input: float
+    """Billed for everything but the output."""
+    rate: float
+    """Dollars for an output token."""
+    known: float
+    """Predicted, had the output been known."""
 
 
 class Client:
@@ -103,8 +80,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=60, headers={"authorization": "Bearer none"})
-        self.errors: list[tuple[str, float]] = []
-        self.known: list[tuple[str, float]] = []
+        self.sent: list[Sent] = []
 
     def call(
         self, router: Router, kind: str, body: dict[str, Any], previous: Previous | None = None
@@ -127,11 +103,13 @@ class Client:
         assert decision.chosen is not None
         assert decision.chosen.cost is not None
         billed = float(record["cost"])
-        self.errors.append((kind, abs(decision.chosen.cost / 1e12 / billed - 1)))
-        price = router.catalog.get(decision.chosen.model).price(DAY, input_tokens=used.input_tokens)
+        model = router.catalog.get(decision.chosen.model)
+        price = model.price(DAY, input_tokens=used.input_tokens)
         assert price is not None
-        known = decision.chosen.cost + (used.output_tokens - decision.chosen.output_tokens) * price.output
-        self.known.append((kind, abs(known / 1e12 / billed - 1)))
+        rate = price.output / 1e12
+        predicted = decision.chosen.cost / 1e12
+        known = predicted + (used.output_tokens - decision.chosen.output_tokens) * rate
+        self.sent.append(Sent(kind, predicted, billed, billed - used.output_tokens * rate, rate, known))
         return data, decision, used
 
 
@@ -177,24 +155,6 @@ def _items(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield {"role": message["role"], "content": content}
 
 
-def conversation(client: Client, router: Router, rng: random.Random, turns: int, *, tools: bool) -> None:
-    """Hold a conversation whose prompt grows, as a chat or an agent's loop."""
-    system = f"You help customers. Rules {rng.randrange(10**6)}: {prose(rng, 2_500)}"
-    messages: list[dict[str, Any]] = [{"role": "system", "content": system}]
-    previous = None
-    for _ in range(turns):
-        messages.append({"role": "user", "content": f"{prose(rng, rng.randint(20, 150))}. How is that?"})
-        body: dict[str, Any] = {"messages": list(messages)}
-        if tools:
-            body |= {"tools": [TOOL], "tool_choice": "none"}
-        data, decision, used = client.call(router, "agent" if tools else "conversation", body, previous)
-        messages.append({"role": "assistant", "content": _text(data)})
-        previous = Previous(
-            model=str(decision.model), effort=decision.effort, endpoint=decision.endpoint,
-            prefix_tokens=used.input_tokens, age=1.0,
-        )  # fmt: skip
-
-
 def _text(data: dict[str, Any]) -> str:
     if "choices" in data:
         return str(data["choices"][0]["message"]["content"] or "-")
@@ -202,51 +162,129 @@ def _text(data: dict[str, Any]) -> str:
     return "".join(part.get("text", "") for part in parts) or "-"
 
 
-def run(client: Client, router: Router, rng: random.Random, calls: int) -> None:
-    """Send a mix of requests."""
-    wanted = len(client.errors) + calls
-    while len(client.errors) < wanted:
-        kind = rng.choice(["chat", "document", "document", "json", "photo", "conversation", "agent"])
-        if kind in ("conversation", "agent"):
-            turns = min(rng.randint(2, 6), wanted - len(client.errors))
-            conversation(client, router, rng, turns, tools=kind == "agent")
-        else:
-            client.call(router, kind, single(rng, kind))
+class Program:
+    """Sends the calls of one file, as the programs that it was recorded from would."""
+
+    def __init__(self, kind: str, calls: list[Call]) -> None:
+        self.kind = kind
+        self.calls = calls
+        self._before: dict[object, tuple[Call, Previous]] = {}
+        self._said: dict[str, list[dict[str, Any]]] = {}
+
+    def send(self, client: Client, router: Router, at: int) -> None:
+        """Send one call."""
+        call = self.calls[at]
+        body: dict[str, Any] = {"messages": self._messages(call, at)}
+        if call.tools:
+            body |= {"tools": [TOOL], "tool_choice": "none"}
+        last = next((self._before[name] for name in names(call) if name in self._before), None)
+        previous = None
+        if last is not None and prefix(last[0], call):
+            previous = Previous(
+                model=last[1].model,
+                effort=last[1].effort,
+                endpoint=last[1].endpoint,
+                prefix_tokens=prefix(last[0], call) if call.blocks else last[1].prefix_tokens,
+                age=1.0,
+            )
+        data, decision, used = client.call(router, self.kind, body, previous)
+        if call.conversation:
+            self._said[call.conversation] = [
+                *body["messages"],
+                {"role": "assistant", "content": _text(data)},
+            ]
+        answered = Previous(
+            model=str(decision.model),
+            effort=decision.effort,
+            endpoint=decision.endpoint,
+            prefix_tokens=used.input_tokens,
+        )
+        for name in names(call):
+            self._before[name] = (call, answered)
+
+    def _messages(self, call: Call, at: int) -> list[dict[str, Any]]:
+        ask = f"\nQuestion {at}: how is that? Answer in {max(round(call.output / 1.2), 1)} words."
+        if call.blocks:
+            whole = "".join(prose(block, BLOCK) for block in call.blocks[: call.tokens // BLOCK])
+            rest = prose(at, max(call.tokens % BLOCK - FIXED, 1))
+            return [{"role": "user", "content": whole + rest + ask}]
+        before = self._said.get(call.conversation, [])
+        if not before:
+            text = prose((self.kind, call.conversation, at), max(call.tokens - FIXED, 1))
+            if not call.conversation:
+                return [{"role": "user", "content": text + ask}]
+            return [{"role": "system", "content": text}, {"role": "user", "content": ask}]
+        kept = sum(len(message["content"].split()) for message in before)
+        return [*before, {"role": "user", "content": prose(at, max(call.tokens - kept - FIXED, 1)) + ask}]
 
 
-def report(name: str, errors: list[tuple[str, float]]) -> None:
-    """Print median errors, in all and by kind."""
-    kinds: dict[str, list[float]] = defaultdict(list)
-    for kind, error in errors:
-        kinds[kind].append(error)
-    found = ", ".join(
-        f"{kind} {100 * statistics.median(e):.1f}% ({len(e)})" for kind, e in sorted(kinds.items())
-    )
-    print(f"{name:52} {100 * statistics.median(error for _, error in errors):5.1f}%   {found}")
+def programs(paths: list[Path]) -> list[Program]:
+    """Take as many calls from each file: a stretch of it, so that turns and shared beginnings stay."""
+    found = []
+    for path in paths:
+        calls, each = read(path), -(-REQUESTS // len(paths))
+        # From the middle: there caches are neither all cold nor the day over.
+        start = len(calls) // 2
+        found.append(Program(path.stem.split("_")[0], calls[start : start + each]))
+    return found
 
 
-def main() -> int:
-    """Run the mix without history, then with it."""
-    print("median absolute error of the expected against the billed dollars")
+def hindsight(sent: list[Sent]) -> list[float]:
+    """Return the errors that the best single expectation of the output for all of these would have had."""
+
+    def errors(tokens: int) -> list[float]:
+        return [abs((one.input + tokens * one.rate) / one.billed - 1) for one in sent]
+
+    outputs = {round((one.billed - one.input) / one.rate) for one in sent}
+    return min((errors(tokens) for tokens in sorted(outputs)), key=statistics.median)
+
+
+def report(name: str, sent: list[Sent]) -> None:
+    """Print errors, in all and by file."""
+    kinds: dict[str, list[Sent]] = defaultdict(list)
+    for one in sent:
+        kinds[one.kind].append(one)
+    print(f"\n{name}")
+    errors = {kind: hindsight(some) for kind, some in kinds.items()}
+    best = {kind: statistics.median(found) for kind, found in errors.items()}
+    best["all"] = statistics.median(error for found in errors.values() for error in found)
+    for kind, some in [("all", sent), *sorted(kinds.items())]:
+        error, known = (
+            100
+            * statistics.median(abs(value / one.billed - 1) for value, one in zip(values, some, strict=True))
+            for values in ([one.predicted for one in some], [one.known for one in some])
+        )
+        total = 100 * (sum(one.predicted for one in some) / sum(one.billed for one in some) - 1)
+        print(f"  {kind:12}{len(some):5}{error:10.1f}%{known:14.1f}%{100 * best[kind]:12.1f}%{total:+12.1f}%")
+
+
+def main(paths: list[str]) -> int:
+    """Send the requests without history, then with it."""
+    if not paths:
+        print("No trace given. Run python benchmarks/money/estimates.py PATH...; see the module's docstring.")
+        return 0
     policies = {
         "default policy": Policy(),
         "gpt-4.1 alone": Policy(models="gpt-4.1", at_least=None),
         "gpt-5.4 alone": Policy(models="gpt-5.4", at_least=None),
     }
+    print("file        calls     error  output known    hindsight   of the sum")
     for name, policy in policies.items():
         for observe in (False, True):
             with serve(at=DAY) as simulator:
-                client, rng = Client(simulator.url), random.Random(7)
+                client = Client(simulator.url)
                 router = Router(policy=policy, observe=observe, clock=lambda: DAY)
-                run(client, router, rng, 500)
+                made = programs([Path(path) for path in paths])
+                for at in range(max(len(one.calls) for one in made)):
+                    for one in made:
+                        one.send(client, router, at)
+                sent = client.sent
                 if observe:
-                    report(f"{name}, history, first 100 of 500", client.errors[:100])
-                    report(f"{name}, history, after 100 calls", client.errors[100:])
-                    report(f"{name}, the same, had the output been known", client.known[100:])
+                    report(f"{name}, after {LEARNT} calls", sent[LEARNT:])
                 else:
-                    report(f"{name}, no history, 500", client.errors)
+                    report(f"{name}, without history", sent)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -197,7 +197,7 @@ class RequestFacts:
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """What a request counts as when outputs are observed: what it is made of, then rough sizes."""
+        """What a request counts as when outputs are observed: what it is made of, size, if it goes on."""
         made_of = (
             self.tools > 0,
             self.tool_choice,
@@ -208,7 +208,7 @@ class RequestFacts:
             self.previous is not None and self.previous.in_tool_loop,
         )
         cap = 0 if self.cap is None else self.cap.bit_length()
-        return (made_of, cap, self.tokens.likely.bit_length() // 2)
+        return (made_of, cap, self.tokens.likely.bit_length() // 2, self.previous is not None)
 
     def with_tokens(self, tokens: TokenCount) -> RequestFacts:
         """Return the same facts with another text token count."""

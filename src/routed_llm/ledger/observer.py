@@ -64,7 +64,6 @@ class _Prior(NamedTuple):
 
     base: float
     thought: float
-    reuse: float
     weight: float = _PRIOR
 
 
@@ -74,7 +73,7 @@ class _Kind:
     def __init__(self, prior: _Prior) -> None:
         self.base = _Mean(prior.base, prior.weight)
         self.thought = _Mean(prior.thought)
-        self.reuse = _Mean(prior.reuse)
+        self.reuse = _Mean(_REUSED)
         self.tokens: dict[tuple[str, str | None], _Mean] = {}
         self.shared: dict[str, _Mean] = {}
         self.density = _Mean(1.0)
@@ -141,26 +140,32 @@ class Observer:
             shared = usage.cached_tokens if facts.previous is None else None
             density, reuse = _density(facts, usage), _reuse(facts.previous, model, usage)
             # The wider kind first: a size that is new begins with what the others have shown.
-            for name in (facts.kind[0], facts.kind):
-                kind = self._kind(name, prior)
-                kind.reuse.add(reuse)
+            narrow = facts.kind
+            wide = self._kind(narrow[0], prior)
+            wide.reuse.add(reuse)
+            for name in (narrow[0], narrow):
+                kind = wide if name is not narrow else self._kind(narrow, prior, wide)
                 kind.add((chosen.model, chosen.effort), said, thought, written)
                 if shared is not None:
                     kind.shared.setdefault(chosen.model, _Mean(0.0)).add(shared)
                 if density is not None:
                     kind.density.add(density)
                 self._publish(name, kind.seen())
-                prior = _Prior(kind.base.value, kind.thought.value, kind.reuse.value, _PRIOR_LIKE)
+                prior = _Prior(kind.base.value, kind.thought.value, _PRIOR_LIKE)
             held = _held(facts.previous, model, usage)
             if held:
                 self._read(chosen.model, min(usage.cached_tokens / held, 1.0))
 
-    def _kind(self, name: Any, prior: _Prior) -> _Kind:
+    def _kind(self, name: Any, prior: _Prior, wide: _Kind | None = None) -> _Kind:
         kind = self._kinds.get(name)
         if kind is None:
             if len(self._kinds) >= _KINDS:
                 del self._kinds[next(iter(self._kinds))]
             kind = self._kinds[name] = _Kind(prior)
+            if wide is not None:
+                # Whether calls are followed by others is not to be learned from those that do follow.
+                kind.reuse = wide.reuse
+                kind.shared = wide.shared if name[-1] else kind.shared
         return kind
 
     def _publish(self, name: Any, seen: Seen) -> None:
@@ -171,7 +176,7 @@ class Observer:
     def _begin(self, words: float, thought: float | None) -> _Prior:
         """Return what a kind not met before begins with, and count the reasoning of this call."""
         mean = self._thought
-        prior = _Prior(words, thought_for(words) if mean is None else mean.value, _REUSED)
+        prior = _Prior(words, thought_for(words) if mean is None else mean.value)
         if thought is None:
             return prior
         if mean is None:
