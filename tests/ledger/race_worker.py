@@ -32,7 +32,10 @@ def race(where: str, dollars: str, calls: int) -> None:
         except BudgetExceeded:
             ended.append("refused")
             return
-        run.settle(Usage(input_tokens=11, output_tokens=55, service_tier="default"))
+        assert decision.chosen is not None
+        # It costs what was expected of it: then nothing is left for a second one.
+        used = Usage(input_tokens=decision.chosen.input_tokens, output_tokens=decision.chosen.output_tokens)
+        run.settle(used)
         ended.append("admitted")
 
     say("ready")
