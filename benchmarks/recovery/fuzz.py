@@ -48,6 +48,7 @@ SAMPLING = frozenset({"temperature", "top_p", "logprobs", "top_logprobs"})
 DIFFER = {
     "service_tier": "the catalog goes by the price list: what is not sold at a tier is not asked for it",
     "tools_effort": "the catalog takes gpt-5.1 for what is reported of gpt-5.2",
+    "endpoint_forced": "the SDK does not send a form with tools that are not strict to Chat Completions",
     "parameter_conflict": "the catalog counts a parameter that stands at its default as given",
 }
 """Where the catalog says no and the simulator has no rule against it: the code of the Reason, and why."""

@@ -23,7 +23,7 @@ from routed_llm.ledger.options import CallOptions
 from routed_llm.ledger.scoped import scoped
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost
-from routed_llm.recovery import Cooldowns
+from routed_llm.recovery import Cooldowns, CooldownStore, fingerprint
 from routed_llm.request import Request, RequestBuilder, read_openai
 from routed_llm.router import Answered, Router, Run
 from routed_llm.selector import select
@@ -48,6 +48,7 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "Change",
+    "CooldownStore",
     "Cooldowns",
     "Decision",
     "Entry",
@@ -81,6 +82,7 @@ __all__ = [
     "budgets_from",
     "classify_error",
     "cost",
+    "fingerprint",
     "open_ledger",
     "read_openai",
     "scoped",

@@ -8,7 +8,6 @@ decides is pure and lives below.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -28,7 +27,7 @@ from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
-from routed_llm.recovery import Cooldowns
+from routed_llm.recovery import Cooldowns, Gone
 from routed_llm.rollout.stage import stage_from
 from routed_llm.selector import Table, prepare
 from routed_llm.selector.refusal import no_fit_message
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from routed_llm.budget import Allowance, Budget
     from routed_llm.facts import RequestFacts
     from routed_llm.ledger import Ledger
-    from routed_llm.recovery import Attempts, Limits
+    from routed_llm.recovery import Attempts, CooldownStore, Limits
     from routed_llm.request import Request
     from routed_llm.rollout.trial import Trials
     from routed_llm.usage import Observed
@@ -77,7 +76,8 @@ class Router:
         ledger: where calls are booked; in memory when left out, and then only while a budget holds.
         budgets: what may be spent; none when left out.
         on_budget: called with a BudgetEvent when a budget passes one of its ``notify_at`` shares.
-        cooldowns: what is known of failing models; to be shared by routers that call with the same key.
+        cooldowns: what is known of failing models; to be shared by routers that call with the same key. When
+            left out and the ledger is in Redis, the fleet shares them there.
         observe: whether outputs and cache reads of finished calls correct the estimates of later ones.
         clock: returns the moment (an aware datetime, or a day) to decide for; the system's UTC clock when
             left out.
@@ -104,7 +104,7 @@ class Router:
         budgets: Budget | Iterable[Budget] | None = None,
         on_budget: Callable[[BudgetEvent], object] | None = None,
         observe: bool = True,
-        cooldowns: Cooldowns | None = None,
+        cooldowns: CooldownStore | None = None,
         clock: Callable[[], date] | None = None,
         mode: str | None = None,
         share: float | None = None,
@@ -119,10 +119,9 @@ class Router:
         self._clock = _now if clock is None else clock
         self._books = Books(ledger, merge(None, None, None, budgets).budgets, on_budget)
         self._observer = Observer() if observe else None
-        self.cooldowns = Cooldowns() if cooldowns is None else cooldowns
-        self._unavailable: dict[str, str] = {}
+        self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
+        self._gone = Gone()
         self._prepared: tuple[Policy, date, Table] | None = None
-        self._lock = threading.Lock()
         stage = stage_from(
             os.environ, mode=mode, share=share, key=key, log=log, sample=sample, keep=keep, observed=observed
         )
@@ -140,7 +139,7 @@ class Router:
         catalog: Catalog | None = None,
         ledger: Ledger | str | None = None,
         on_budget: Callable[[BudgetEvent], object] | None = None,
-        cooldowns: Cooldowns | None = None,
+        cooldowns: CooldownStore | None = None,
     ) -> Router:
         """Return the router of a model that is given a ledger of its own: the given one, or a new one.
 
@@ -156,7 +155,8 @@ class Router:
         """
         if router is None:
             kept = open_ledger(ledger) if isinstance(ledger, (str, os.PathLike)) else ledger
-            return cls(catalog=catalog, ledger=kept, on_budget=on_budget, cooldowns=cooldowns)
+            shared = None if hasattr(kept, "shared") else cooldowns  # a fleet shares its own
+            return cls(catalog=catalog, ledger=kept, on_budget=on_budget, cooldowns=shared)
         for name, mine, theirs in (
             ("ledger", ledger, router.ledger),
             ("on_budget", on_budget, router.on_budget),
@@ -178,6 +178,7 @@ class Router:
         scope: Scoped = None,
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
+        credential: str = "",
     ) -> Decision:
         """Choose the model, effort and endpoint that serve a request.
 
@@ -190,6 +191,8 @@ class Router:
             conversation: the caller's key of the conversation: for budgets per conversation and so that
                 its calls reach the same prompt cache.
             budget: budgets for this call, besides the router's own.
+            credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`): models
+                may fail for one and not for another.
 
         Raises:
             NoModelFits: when nothing in the pool can serve it; nothing has been sent.
@@ -197,7 +200,7 @@ class Router:
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        weighing = self._weighing(policy, at, scope, conversation, budget)
+        weighing = self._weighing(policy, at, scope, conversation, budget, credential)
         decision = self._explain(request, weighing)
         if self._trials is not None:
             decision = self._turn(decision, request, weighing, scope, conversation)
@@ -212,6 +215,7 @@ class Router:
         scope: Scoped = None,
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
+        credential: str = "",
     ) -> Decision:
         """Return the Decision without raising when nothing fits: its ``chosen`` is None then.
 
@@ -219,7 +223,7 @@ class Router:
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        return self._explain(request, self._weighing(policy, at, scope, conversation, budget))
+        return self._explain(request, self._weighing(policy, at, scope, conversation, budget, credential))
 
     async def adecide(
         self,
@@ -230,6 +234,7 @@ class Router:
         scope: Scoped = None,
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
+        credential: str = "",
     ) -> Decision:
         """Do what :meth:`decide` does, leaving the event loop free while large texts are counted.
 
@@ -239,7 +244,7 @@ class Router:
             PolicyError: as :meth:`decide` does.
             CatalogError: as :meth:`decide` does.
         """
-        weighing = await self._off_loop(self._weighing, policy, at, scope, conversation, budget)
+        weighing = await self._off_loop(self._weighing, policy, at, scope, conversation, budget, credential)
         decision = self._at_bounds(request.facts, weighing)
         if decision is None:
             import asyncio  # heavy, and loaded already wherever this runs
@@ -297,6 +302,7 @@ class Router:
         policy: Policy | None = None,
         limits: Limits | None = None,
         choose: Callable[[Mapping[str, str]], Decision | None] | None = None,
+        credential: str = "",
         **circumstances: Any,
     ) -> Attempts:
         """Return what keeps the failures of one call and says what to do about them.
@@ -307,11 +313,12 @@ class Router:
             policy: the policy it was decided by.
             limits: how much may be tried.
             choose: decides again, given the models to leave alone; :meth:`rechoose` when left out.
+            credential: whose key and address it is sent with, as given to :meth:`decide`.
             circumstances: ``at``, ``scope``, ``conversation`` and ``budget``, as given to :meth:`decide`.
         """
 
         def again(avoid: Mapping[str, str]) -> Decision | None:
-            return self.rechoose(request, avoid, policy=policy, **circumstances)
+            return self.rechoose(request, avoid, policy=policy, credential=credential, **circumstances)
 
         from routed_llm.recovery import Attempts  # only a failed call needs it
 
@@ -322,7 +329,8 @@ class Router:
             catalog=self.catalog,
             cooldowns=self.cooldowns,
             limits=limits,
-            on_dead=self.mark_unavailable,
+            on_dead=partial(self.mark_unavailable, credential=credential),
+            credential=credential,
             blocks=self._books.ledger.blocks,
             clock=monotonic,
         )
@@ -337,9 +345,10 @@ class Router:
         scope: Scoped = None,
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
+        credential: str = "",
     ) -> Decision | None:
         """Choose as :meth:`decide` does among the models not to avoid; None when nothing is left."""
-        weighing = self._weighing(policy, at, scope, conversation, budget, avoid)
+        weighing = self._weighing(policy, at, scope, conversation, budget, credential, avoid)
         decision = self._explain(request, weighing)
         return None if decision.chosen is None else decision
 
@@ -370,10 +379,19 @@ class Router:
         warm_up()
         prepare(self.catalog, self.policy, self._day(None))
 
-    def mark_unavailable(self, model: str, why: str) -> None:
-        """Take a model out of this router's choice for the life of the process."""
-        with self._lock:
-            self._unavailable = {**self._unavailable, model: why}
+    def mark_unavailable(self, model: str, why: str, *, credential: str | None = None) -> None:
+        """Take a model out of this router's choice.
+
+        Args:
+            model: its catalog id.
+            why: a phrase for the Reason that decisions will show.
+            credential: whom the provider refused it, for an hour; when left out, it is out for everybody, for
+                the life of the process.
+        """
+        if credential is None:
+            self._gone.mark(model, why)
+        else:
+            self._gone.refused(model, why, now=monotonic(), credential=credential)
 
     def _day(self, at: date | None) -> date:
         moment = self._clock() if at is None else at
@@ -386,6 +404,7 @@ class Router:
         scope: Scoped,
         conversation: str | None,
         budget: Budget | Iterable[Budget] | None,
+        credential: str,
         avoid: Mapping[str, str] | None = None,
     ) -> _Weighing:
         """Gather what a choice depends on besides the request."""
@@ -400,8 +419,10 @@ class Router:
             if allowance.floor is not None and policy.at_least is not None:
                 policy = policy.replace(at_least=allowance.floor)
         observed = None if self._observer is None else self._observer.value
-        firm = {**self._unavailable, **avoid} if avoid else self._unavailable
-        cooling = self.cooldowns.cooling(monotonic())
+        now = monotonic()
+        gone = self._gone.found(now, credential)
+        firm = {**gone, **avoid} if avoid else gone
+        cooling = self.cooldowns.cooling(now, credential=credential)
         away = {**cooling, **firm} if cooling else firm
         return _Weighing(self._table(policy, day), allowance, observed, away, firm)
 
@@ -505,6 +526,17 @@ class Router:
         import asyncio
 
         return await asyncio.to_thread(do, *arguments)
+
+
+def _cooldowns_of(ledger: Any) -> CooldownStore:
+    """Return the cool-downs that go with a ledger: a fleet's where the ledger is a fleet's."""
+    shared = getattr(ledger, "shared", None)
+    if shared is None:
+        return Cooldowns()
+    from routed_llm.recovery import FleetCooldowns
+
+    client, prefix = shared()
+    return FleetCooldowns(client, prefix=prefix)
 
 
 def _counting(request: Request) -> Counting:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from routed_llm import Cooldowns
+import re
+
+import pytest
+
+from routed_llm import Cooldowns, fingerprint
+from routed_llm.recovery import Gone
 
 
 def test_the_third_failure_in_a_row() -> None:
@@ -43,3 +48,35 @@ def test_models_are_apart() -> None:
     assert set(cooldowns.cooling(1.0)) == {"a"}
     cooldowns.clear()
     assert cooldowns.cooling(1.0) == {}
+
+
+def test_credentials_are_apart() -> None:
+    """What fails for one key says nothing of another, and neither does an answer."""
+    cooldowns = Cooldowns(threshold=1)
+    cooldowns.failed("a", "why", now=0.0, credential="one")
+    cooldowns.answered("a", credential="two")
+    assert cooldowns.cooling(1.0, credential="one") == {"a": "why"}
+    assert cooldowns.cooling(1.0, credential="two") == cooldowns.cooling(1.0) == {}
+    cooldowns.answered("a", credential="one")
+    assert cooldowns.cooling(1.0, credential="one") == {}
+
+
+@pytest.mark.parametrize(("now", "left"), [(0.0, True), (3_599.9, True), (3_600.0, False)])
+def test_a_refused_model_is_tried_again_after_an_hour(now: float, left: bool) -> None:
+    """What one credential was refused is out for it alone and for a while; what is marked, for all."""
+    gone = Gone()
+    gone.refused("a", "no access", now=0.0, credential="one")
+    gone.mark("b", "retired")
+    assert gone.found(now, "one") == ({"a": "no access", "b": "retired"} if left else {"b": "retired"})
+    assert gone.found(now, "two") == {"b": "retired"}
+
+
+def test_a_fingerprint_tells_no_key() -> None:
+    """Keys and addresses tell accounts apart, and none of it can be read from the fingerprint."""
+    one = fingerprint("sk-secret", "https://api.openai.com/v1")
+    assert one == fingerprint("sk-secret", "https://api.openai.com/v1")
+    assert (
+        len({one, fingerprint("sk-secret", None), fingerprint("sk-other", "https://api.openai.com/v1")}) == 3
+    )
+    assert "secret" not in one
+    assert re.fullmatch("[0-9a-f]{16}", one)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
 
 from langchain_routed._children import Children
 from langchain_routed._plan import Plan
@@ -37,6 +38,7 @@ from routed_llm import (
     StopCutter,
     TokenCount,
     budgets_from,
+    fingerprint,
 )
 
 if TYPE_CHECKING:
@@ -147,6 +149,7 @@ class Desk:
         else:
             self.router = default_router()
         self._policy: tuple[Any, str, Policy] | None = None
+        self._whose: tuple[Any, str] | None = None
 
     def known(self, name: str) -> str | None:
         """Return the catalog id behind a model's name, or None for a stranger."""
@@ -202,11 +205,21 @@ class Desk:
             builder.build(),
             parameters,
             options.applied_to(self.policy()),
-            options.circumstances(budgets_from(self.owner.budget)),
+            {**options.circumstances(budgets_from(self.owner.budget)), "credential": self._credential()},
             plain=self.owner.output_version is None and not self._expects_items(parameters),
             soft=owner is not None and not hard and not pinned,
             nulls=tuple(name for name, value in call.items() if value is None),
         )
+
+    def _credential(self) -> str:
+        """Name whose calls these are: what is refused to one key may be had with another."""
+        owner = self.owner
+        parts = (owner.openai_api_key, owner.openai_api_base, owner.openai_organization, owner.factory)
+        kept = self._whose
+        if kept is None or kept[0] != parts:
+            key = parts[0].get_secret_value() if isinstance(parts[0], SecretStr) else parts[0]
+            kept = self._whose = (parts, fingerprint(key, *parts[1:]))
+        return kept[1]
 
     def decide(self, asked: Asked) -> Decision:
         """Decide, giving up a lock that is only worth having.

@@ -40,6 +40,7 @@ class Recovery:
             # The models of a factory have clients of their own, which wait and retry by themselves.
             limits=Limits.from_retries(owner.max_retries, waits=owner.factory is None),
             choose=self._choose,
+            credential=asked.circumstances["credential"],
         )
 
     def after(self, plan: Plan, error: Exception, run: Run | None, stream: Stream | None = None) -> float:

@@ -279,3 +279,15 @@ def test_an_interrupt_passes_through(sim: Simulator, booked: Router, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             WAYS[way](llm)
     assert unsettled(booked) == 0
+
+
+def test_a_key_without_access_keeps_nobody_else_away(sim: Simulator, llm: RoutedLLM) -> None:
+    """A model that one key may not use is left alone with that key only; its calls are answered."""
+    one, two = (RoutedLLM(api_base=sim.url, api_key=key, router=llm.router) for key in ("k1", "k2"))
+    first = str(llm.explain(ASK).model)
+    sim.faults.add(kind="no_access", model=first, times=1)
+    with record_routing() as log:
+        for caller in (one, one, two):
+            assert caller.chat(ASK).message.content == SAID
+    assert [record["model"] == first for record in log] == [False, False, True]
+    assert [entry.model for entry in sim.journal].count(first) == 2

@@ -158,6 +158,7 @@ class RedisLedger:
 
     def __init__(self, client: Redis | str, *, prefix: str = "routed", keep_days: int = 400) -> None:
         self._client: Any = _connect(client) if isinstance(client, str) else client
+        self._name = prefix
         self._prefix = "{" + prefix + "}"
         self._keep = keep_days * 86_400
 
@@ -219,6 +220,10 @@ class RedisLedger:
             for entry in sorted(lines, key=lambda entry: entry.at):
                 if (since is None or entry.at >= since) and (until is None or entry.at < until):
                     yield entry
+
+    def shared(self) -> tuple[Any, str]:
+        """Return the client and the prefix, for what else a fleet shares."""
+        return self._client, self._name
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,31 +1,37 @@
 """Recovery: when a provider fails, the next right step, once.
 
 ``classify_error`` turns an error into ErrorFacts, ``recover`` says what follows from them (pure), ``mend``
-puts a refused parameter right, ``Cooldowns`` is what all callers of a process know of failing models, and
-``Attempts`` keeps one call's failures; the router hands one out for each call.
+puts a refused parameter right, ``Cooldowns`` is what all callers of a process know of failing models
+(``FleetCooldowns``: those of a fleet), and ``Attempts`` keeps one call's failures; the router hands one out
+for each call.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from routed_llm.recovery.cooldowns import Cooldowns
+from routed_llm.recovery.cooldowns import Cooldowns, CooldownStore, Gone, fingerprint
 
 if TYPE_CHECKING:
     from routed_llm.recovery.attempts import Attempts
     from routed_llm.recovery.classify import classify_error
     from routed_llm.recovery.facts import ErrorFacts, ErrorKind
+    from routed_llm.recovery.fleet import FleetCooldowns
     from routed_llm.recovery.step import Action, Attempt, Limits, Step
 
 __all__ = [
     "Action",
     "Attempt",
     "Attempts",
+    "CooldownStore",
     "Cooldowns",
     "ErrorFacts",
     "ErrorKind",
+    "FleetCooldowns",
+    "Gone",
     "Limits",
     "Step",
     "classify_error",
+    "fingerprint",
 ]
 
 _PLACES: Final = {
@@ -34,6 +40,7 @@ _PLACES: Final = {
     "Attempts": "attempts",
     "ErrorFacts": "facts",
     "ErrorKind": "facts",
+    "FleetCooldowns": "fleet",
     "Limits": "step",
     "Step": "step",
     "classify_error": "classify",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from routed_llm.errors import BudgetExceeded
 from routed_llm.recovery.classify import classify_error
-from routed_llm.recovery.cooldowns import Cooldowns
+from routed_llm.recovery.cooldowns import CooldownStore
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 from routed_llm.recovery.recover import recover
 from routed_llm.recovery.step import Action, Attempt, Limits, Step
@@ -84,6 +84,7 @@ class Attempts:
         cooldowns: shared by all callers.
         limits: how much may be tried.
         on_dead: told of a model that the provider does not have, with the reason.
+        credential: whose key and address it is sent with, as a fingerprint.
         blocks: whether to choose again, or to end a run, may wait for a disk or a network.
         clock: seconds of a clock that only moves forward.
         chance: a random number from 0 to 1.
@@ -96,9 +97,10 @@ class Attempts:
         choose: Callable[[Mapping[str, str]], Decision | None],
         policy: Policy,
         catalog: Catalog,
-        cooldowns: Cooldowns,
+        cooldowns: CooldownStore,
         limits: Limits | None = None,
         on_dead: Callable[[str, str], None] | None = None,
+        credential: str = "",
         blocks: bool = False,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -111,6 +113,7 @@ class Attempts:
         self._catalog = catalog
         self._cooldowns = cooldowns
         self._on_dead = on_dead
+        self._credential = credential
         self._blocks = blocks
         self._clock = clock
         self._chance = chance
@@ -189,7 +192,7 @@ class Attempts:
     def answered(self) -> None:
         """Note that the call was answered in full."""
         if self.decision.model is not None:
-            self._cooldowns.answered(self.decision.model)
+            self._cooldowns.answered(self.decision.model, credential=self._credential)
         self._first = None
 
     def record(self, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,7 +252,8 @@ class Attempts:
             self._on_dead(model, f"the provider answered {error.text}")
         elif error.kind in _COUNTED:
             why = f"it failed with {error.text} a moment ago"
-            self._cooldowns.failed(model, why, now=self._clock(), seconds=step.cool)
+            now, whose = self._clock(), self._credential
+            self._cooldowns.failed(model, why, now=now, seconds=step.cool, credential=whose)
 
     def _note(self, sent: Decision, error: ErrorFacts, step: Step) -> None:
         attempt = Attempt(

@@ -9,7 +9,16 @@ from typing import Any
 
 from routed_llm.simulator.failures import ApiFailure, failure
 
-REFUSALS = ("429", "429_no_headers", "tpm_too_large", "insufficient_quota", "500", "502_html", "503")
+REFUSALS = (
+    "429",
+    "429_no_headers",
+    "tpm_too_large",
+    "insufficient_quota",
+    "no_access",
+    "500",
+    "502_html",
+    "503",
+)
 TRANSPORT = ("sse_error", "cut", "truncate", "stall", "slow_first_token", "slow_chunks", "hang")
 KINDS = REFUSALS + TRANSPORT
 
@@ -138,6 +147,8 @@ def refusal(fault: Fault, model: str) -> tuple[ApiFailure, dict[str, str]]:
         }
     if fault.kind == "tpm_too_large":
         return failure("request_too_large", by="fault", model=model, limit=30000, requested=30601), {}
+    if fault.kind == "no_access":
+        return failure("model_not_found", by="fault", model=model), {}
     name = {"insufficient_quota": "insufficient_quota", "500": "server_error", "503": "overloaded"}[
         fault.kind
     ]

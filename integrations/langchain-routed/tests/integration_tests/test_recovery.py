@@ -333,3 +333,14 @@ def test_an_interrupt_passes_through(sim: Simulator, booked: Router, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             WAYS[way](llm)
     assert unsettled(booked) == 0
+
+
+def test_a_key_without_access_keeps_nobody_else_away(sim: Simulator, own: Router) -> None:
+    """A model that one key may not use is left alone with that key only; its calls are answered."""
+    one, two = (RoutedChatModel(base_url=sim.url, api_key=key, router=own) for key in ("k1", "k2"))
+    first = str(one.explain(ASK).model)
+    sim.faults.add(kind="no_access", model=first, times=1)
+    assert one.invoke(ASK).response_metadata["routing"]["model"] != first
+    assert one.invoke(ASK).response_metadata["routing"]["model"] != first
+    assert two.invoke(ASK).response_metadata["routing"]["model"] == first
+    assert [entry.model for entry in sim.journal].count(first) == 2

@@ -327,7 +327,9 @@ class RoutedLLM(CarefulOpenAI):
         return self._router().attempts(request, decision, limits=limits, **around)
 
     def _circumstances(self, options: CallOptions) -> dict[str, Any]:
-        return options.circumstances(budgets_from(self.budget))
+        # What is refused to one key may be had with another.
+        whose = self._own.credential(self.api_key, self.api_base, self._client, self._aclient)
+        return {**options.circumstances(budgets_from(self.budget)), "credential": whose}
 
     def _given(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return parameters(self, kwargs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_index.llms.routed.window import largest, workhorse
 
-from routed_llm import Catalog, Policy, Router
+from routed_llm import Catalog, Policy, Router, fingerprint
 
 __all__ = ["OwnRouter"]
 
@@ -21,6 +21,7 @@ class OwnRouter:
         self._router: tuple[Catalog | None, Router] | None = None
         self._policy: tuple[Policy, str, Policy] | None = None
         self._window: tuple[tuple[Any, ...], int] | None = None
+        self._whose: tuple[tuple[Any, ...], str] | None = None
 
     def __reduce__(self) -> tuple[type[OwnRouter], tuple[()]]:
         return (OwnRouter, ())
@@ -39,6 +40,17 @@ class OwnRouter:
             if known is None or known[0] is not policy or known[1] != baseline:
                 known = self._policy = (policy, baseline, policy.replace(baseline=baseline))
             return known[2]
+
+    def credential(self, key: str | None, base: str | None, *clients: Any) -> str:
+        """Return a name for whose calls these are: the key and address of a client, or of the fields."""
+        parts = (key, base, *clients)
+        known = self._whose
+        if known is None or any(mine is not theirs for mine, theirs in zip(known[0], parts, strict=True)):
+            client = next((client for client in clients if client is not None), None)
+            at = base if client is None else client.base_url
+            used = key if client is None else client.api_key
+            known = self._whose = (parts, fingerprint(used, str(at).rstrip("/")))
+        return known[1]
 
     def window(self, router: Router, policy: Policy, given: Mapping[str, Any], wanted: str | None) -> int:
         """Return the window to advertise.
