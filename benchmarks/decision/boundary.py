@@ -4,9 +4,9 @@
 
 Conversations of fourteen kinds of text, in one to six messages, with and without caps, tools, schemas,
 images and limits on cost, are cut to within three tokens of a boundary: where a model's window less its
-reserve, its largest input, a price tier or a limit on cost lies. Each is decided as a router does it, and
-again with the count that tiktoken gives of every text; the two have to agree, and the true count has to
-lie between the bounds that the router decided by. Runs with different seeds try different conversations.
+reserve, its largest input, a price tier or a limit on cost lies. Each is decided as a router does it, then
+once more as a repeat, and with the count that tiktoken gives of every text; all have to agree, and the true
+count has to lie between the bounds that the router decided by. Other seeds try other conversations.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from benchmarks.tokens.compare import machine, sources
-from routed_llm import Budget, Policy, Request, RequestBuilder, Router, TokenCount
+from routed_llm import Budget, Decision, Policy, Request, Router, TokenCount, read_openai
+from routed_llm.request import talks
 from routed_llm.selector import Table, prepare
 from routed_llm.tokens.memo import shared
 from routed_llm.tokens.text import TiktokenCounter
@@ -63,9 +64,7 @@ LENGTH = 300_000
 """Characters of a made text."""
 TAIL = 60
 """Tokens that the last step may have to add or take away."""
-_PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+_PNG = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 class Kind(NamedTuple):
@@ -121,14 +120,12 @@ def piece(kind: Kind, tokens: int, rng: random.Random) -> str:
 
 def request_of(parts: list[str], settings: dict[str, Any], image: bool) -> Request:
     """Make a request of messages."""
-    builder = RequestBuilder()
-    for at, part in enumerate(parts):
-        builder.message(("user", "assistant")[at % 2]).text(part)
+    messages: list[Any] = [
+        {"role": ("user", "assistant")[at % 2], "content": part} for at, part in enumerate(parts)
+    ]
     if image:
-        builder.message("user").image(_PNG)
-    for name, value in settings.items():
-        builder.set(name, value)
-    return builder.build()
+        messages.append({"role": "user", "content": [{"type": "image_url", "image_url": {"url": _PNG}}]})
+    return read_openai({"messages": messages, **settings})
 
 
 def count(text: str) -> int:
@@ -141,13 +138,13 @@ class Case(NamedTuple):
 
     Attributes:
         name: what it is made of.
-        request: the conversation.
+        read: reads the conversation.
         tokens: its text tokens, counted in full.
         distance: tokens from the boundary.
     """
 
     name: str
-    request: Request
+    read: Callable[[], Request]
     tokens: int
     distance: int
 
@@ -175,9 +172,9 @@ def near(mark: int, kind: Kind, settings: str, image: bool, rng: random.Random) 
         missing = wanted - sum(counts)
         if not missing:
             break
-    request = request_of(parts, plan, image)
     tokens = fixed + sum(counts)
-    return Case(f"{kind.name}, {settings}{', an image' * image}", request, tokens, tokens - mark)
+    name = f"{kind.name}, {settings}{', an image' * image}"
+    return Case(name, partial(request_of, parts, plan, image), tokens, tokens - mark)
 
 
 def marks_of(table: Table, settings: str, image: bool, allowance: Any, most: int) -> list[int]:
@@ -185,6 +182,11 @@ def marks_of(table: Table, settings: str, image: bool, allowance: Any, most: int
     facts = request_of(["x"], SETTINGS[settings], image).facts
     found = {*table.thresholds(facts), *table.boundaries(facts, allowance=allowance)}
     return sorted(mark for mark in found if 200 < mark <= most)
+
+
+def sent(decision: Decision) -> tuple[str | None, str | None, str | None]:
+    """Return what a decision sends where."""
+    return decision.model, decision.effort, decision.endpoint
 
 
 def differing(
@@ -210,8 +212,10 @@ def differing(
         if case is None:
             continue
         shared.clear()
-        found = router.explain(case.request)
-        facts = case.request.facts.with_tokens(TokenCount.of(case.tokens))
+        talks.shared.clear()
+        request = case.read()
+        found, again = router.explain(request), router.explain(case.read())
+        facts = request.facts.with_tokens(TokenCount.of(case.tokens))
         truth = table.select(facts, allowance=allowance)
         bounds = found.facts.tokens
         seen["conversations"] += 1
@@ -219,7 +223,7 @@ def differing(
         seen["decided without a full count"] += not bounds.exact
         seen[f"{kind.name}"] += 1
         seen[f"around {'a million' if mark > 600_000 else f'{round(mark, -5):,}'}"] += 1
-        same = (found.model, found.effort, found.endpoint) == (truth.model, truth.effort, truth.endpoint)
+        same = sent(found) == sent(again) == sent(truth)
         if not same or not bounds.low <= case.tokens <= bounds.high:
             yield case.name, case.tokens, found.chosen, truth.chosen
 

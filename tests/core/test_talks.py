@@ -146,7 +146,7 @@ class Liar(str):
 
 
 @pytest.mark.parametrize(
-    "odd", [Liar("x"), ("a",), b"x", object(), {1, 2}], ids=lambda odd: type(odd).__name__
+    "odd", [Liar("x"), b"x", bytearray(b"x"), object(), {1, 2}], ids=lambda odd: type(odd).__name__
 )
 def test_what_is_no_plain_data_is_not_kept(odd: Any) -> None:
     """The equality of other objects may mean anything."""
