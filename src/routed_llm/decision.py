@@ -281,6 +281,8 @@ class Decision:
         reserve: picodollars to hold while the call runs; None when no price is known.
         switch: what leaving the previous model would cost or save; None without one.
         trial: in a shadow or a rollout, who answers and what the other one would do; else None.
+        counted: when the provider was asked to count: ``by`` (``provider``, or ``local`` when it gave no
+            count), ``tokens`` (text tokens) or ``error``, and ``local``, our own count; else None.
         on_reported: takes the input tokens that the provider reports after the call, or None.
     """
 
@@ -298,6 +300,7 @@ class Decision:
     reserve: int | None = None
     switch: Switch | None = None
     trial: Any = None
+    counted: Mapping[str, Any] | None = None
     on_reported: Callable[[int], object] | None = field(default=None, repr=False, compare=False)
     _expand: Callable[[], tuple[Candidate, ...]] | None = field(default=None, repr=False)
     _explain: Callable[[], str] | None = field(default=None, repr=False)
@@ -368,7 +371,7 @@ class Decision:
         The record has no prompt text. ``version`` changes when a key changes its meaning.
         """
         chosen = self.chosen
-        return {
+        record: dict[str, Any] = {
             "version": RECORD_VERSION,
             "model": chosen.model if chosen else None,
             "effort": chosen.effort if chosen else None,
@@ -388,6 +391,9 @@ class Decision:
             "catalog": self.catalog_version,
             "switch": None if self.switch is None else self.switch.to_dict(),
         }
+        if self.counted is not None:
+            record["counted"] = dict(self.counted)
+        return record
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole decision, every candidate with its reasons, as JSON-able data."""

@@ -75,6 +75,8 @@ class Policy:
             pay; fewer once calls are seen to be followed by fewer. 0 says that prompts are one-off: then
             nothing is written to a prompt cache where writing costs and nothing is expected to be read
             from it.
+        exact_within: tokens from a boundary (a window, a price tier, a limit on cost) within which the
+            provider's own counting endpoint is asked, where the caller can ask it. 0 never asks.
     """
 
     models: tuple[str, ...] | None
@@ -96,6 +98,7 @@ class Policy:
     regional: bool
     switch_saving: float
     horizon: int
+    exact_within: int
 
     def __init__(
         self,
@@ -120,6 +123,7 @@ class Policy:
         regional: bool = False,
         switch_saving: float = 0.1,
         horizon: int = 4,
+        exact_within: int = 0,
         **unknown: Any,
     ) -> None:
         """Check the keywords and make the policy.
@@ -149,6 +153,7 @@ class Policy:
             "regional": _flag("regional", regional),
             "switch_saving": _number("switch_saving", switch_saving, 0, 1),
             "horizon": _whole("horizon", horizon, 0),
+            "exact_within": _whole("exact_within", exact_within, 0),
         }
         if values["models"] == ():
             raise PolicyError(

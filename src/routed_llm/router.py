@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from routed_llm.catalog import Catalog
 from routed_llm.decision import Decision
 from routed_llm.errors import NoModelFits, PolicyError
-from routed_llm.facts import TokenCount
 from routed_llm.ledger import open_ledger
 from routed_llm.ledger.books import Books, BudgetEvent
 from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
@@ -27,7 +26,9 @@ from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
+from routed_llm.recount import Near, Recounts
 from routed_llm.recovery import Cooldowns, Gone
+from routed_llm.request.counts import bounded_by, counting_of, note
 from routed_llm.rollout.stage import stage_from
 from routed_llm.selector import Table, prepare
 from routed_llm.selector.refusal import no_fit_message
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from routed_llm.budget import Allowance, Budget
     from routed_llm.facts import RequestFacts
     from routed_llm.ledger import Ledger
+    from routed_llm.recount import AskAsync, AskExact
     from routed_llm.recovery import Attempts, CooldownStore, Limits
     from routed_llm.request import Request
     from routed_llm.rollout.trial import Trials
@@ -122,6 +124,7 @@ class Router:
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
         self._gone = Gone()
         self._prepared: tuple[Policy, date, Table] | None = None
+        self._recounts = Recounts(self.catalog)
         stage = stage_from(
             os.environ, mode=mode, share=share, key=key, log=log, sample=sample, keep=keep, observed=observed
         )
@@ -179,6 +182,7 @@ class Router:
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
         credential: str = "",
+        exact: AskExact | None = None,
     ) -> Decision:
         """Choose the model, effort and endpoint that serve a request.
 
@@ -193,6 +197,9 @@ class Router:
             budget: budgets for this call, besides the router's own.
             credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`): models
                 may fail for one and not for another.
+            exact: asks the provider's counting endpoint: given a model's id, returns this request's input
+                tokens. Called only within the policy's ``exact_within`` of a boundary; when it raises, the
+                local count decides, and the Decision's ``counted`` says so.
 
         Raises:
             NoModelFits: when nothing in the pool can serve it; nothing has been sent.
@@ -202,6 +209,8 @@ class Router:
         """
         weighing = self._weighing(policy, at, scope, conversation, budget, credential)
         decision = self._explain(request, weighing)
+        if exact is not None and weighing.table.policy.exact_within:
+            decision = self._recounts.decide(decision, request, self._near(request, weighing), exact)
         if self._trials is not None:
             decision = self._turn(decision, request, weighing, scope, conversation)
         return self._checked(decision, request, weighing)
@@ -235,6 +244,7 @@ class Router:
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
         credential: str = "",
+        exact: AskAsync | None = None,
     ) -> Decision:
         """Do what :meth:`decide` does, leaving the event loop free while large texts are counted.
 
@@ -251,6 +261,8 @@ class Router:
 
             decision = await asyncio.to_thread(self._counted, request, weighing)
         decision = self._or_cooling(decision, request, weighing)
+        if exact is not None and weighing.table.policy.exact_within:
+            decision = await self._recounts.adecide(decision, request, self._near(request, weighing), exact)
         if self._trials is not None:
             import asyncio
 
@@ -475,18 +487,28 @@ class Router:
         """Decide by counting what the bounds leave open, and no more of it than that takes."""
         table, allowance, observed, away, _ = weighing
         facts = request.facts
-        counting = _counting(request)
+        counting = counting_of(request)
         if not counting.is_exact:
             counting.settle(table.boundaries(facts, allowance=allowance, observed=observed, unavailable=away))
-        decision = self._at_bounds(_bounded_by(counting, facts), weighing)
+        decision = self._at_bounds(bounded_by(counting, facts), weighing)
         if decision is not None and decision.chosen is not None:
-            _note(request)
+            note(request)
             return decision
         # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
         counting.exact()
-        _note(request)
-        facts = _bounded_by(counting, facts)
+        note(request)
+        facts = bounded_by(counting, facts)
         return table.select(facts, allowance=allowance, observed=observed, unavailable=away)
+
+    def _near(self, request: Request, weighing: _Weighing) -> Near:
+        """Say when the provider is asked to count, and how its count is decided by."""
+        table, allowance, observed, away, _ = weighing
+        facts = request.facts
+        return Near(
+            table.policy.exact_within,
+            lambda: table.boundaries(facts, allowance=allowance, observed=observed, unavailable=away),
+            lambda counted: self._explain(counted, weighing),
+        )
 
     def _checked(self, decision: Decision, request: Request, weighing: _Weighing) -> Decision:
         if decision.chosen is not None:
@@ -537,26 +559,3 @@ def _cooldowns_of(ledger: Any) -> CooldownStore:
 
     client, prefix = shared()
     return FleetCooldowns(client, prefix=prefix)
-
-
-def _counting(request: Request) -> Counting:
-    """Begin to count what is not known of a request."""
-    talk = request.talk
-    if talk is None or not talk.tokens.exact:
-        return Counting(request.texts, known=request.fixed)
-    return Counting(request.texts[len(talk.texts) :], known=request.fixed + talk.tokens.low)
-
-
-def _note(request: Request) -> None:
-    """Note what has been counted of a conversation, for the time when it is sent again."""
-    talk = request.talk
-    if talk is None or talk.tokens.exact:
-        return
-    counted = Counting(talk.texts)
-    counted.recall()
-    talk.tokens = TokenCount(counted.low, counted.likely, counted.high)
-
-
-def _bounded_by(counting: Counting, facts: RequestFacts) -> RequestFacts:
-    """Return the facts with what counting has found so far."""
-    return facts.with_tokens(TokenCount(counting.low, counting.likely, counting.high))

@@ -1,0 +1,37 @@
+"""Counting a request: what is known of its conversation is not counted again, what is found is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routed_llm.facts import TokenCount
+from routed_llm.tokens.counting import Counting
+
+if TYPE_CHECKING:
+    from routed_llm.facts import RequestFacts
+    from routed_llm.request.builder import Request
+
+__all__ = ["bounded_by", "counting_of", "note"]
+
+
+def counting_of(request: Request) -> Counting:
+    """Begin to count what is not known of a request."""
+    talk = request.talk
+    if talk is None or not talk.tokens.exact:
+        return Counting(request.texts, known=request.fixed)
+    return Counting(request.texts[len(talk.texts) :], known=request.fixed + talk.tokens.low)
+
+
+def note(request: Request) -> None:
+    """Note what has been counted of a conversation, for the time when it is sent again."""
+    talk = request.talk
+    if talk is None or talk.tokens.exact:
+        return
+    counted = Counting(talk.texts)
+    counted.recall()
+    talk.tokens = TokenCount(counted.low, counted.likely, counted.high)
+
+
+def bounded_by(counting: Counting, facts: RequestFacts) -> RequestFacts:
+    """Return the facts with what counting has found so far."""
+    return facts.with_tokens(TokenCount(counting.low, counting.likely, counting.high))
