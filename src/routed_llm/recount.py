@@ -123,7 +123,7 @@ def is_near(tokens: TokenCount, marks: Sequence[int], margin: int) -> bool:
         margin: tokens.
     """
     at = bisect_left(marks, tokens.low - margin)
-    return at < len(marks) and marks[at] < tokens.high + margin
+    return at < len(marks) and marks[at] <= tokens.high + margin
 
 
 def _failed(decision: Decision, error: Exception, local: int) -> Decision:

@@ -13,6 +13,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from langchain_routed._children import Children
+from langchain_routed._exact import Question
 from langchain_routed._plan import Plan
 from langchain_routed._reading import (
     NOT_SENT,
@@ -108,9 +109,10 @@ class Asked:
         plain: whether the caller expects a Chat Completions answer.
         nulls: names of the parameters that the caller gave as None.
         soft: whether the lock on a model may be given up.
+        question: the call as OpenAI's counting endpoint takes it, or None where the policy never asks.
     """
 
-    __slots__ = ("circumstances", "nulls", "parameters", "plain", "policy", "request", "soft")
+    __slots__ = ("circumstances", "nulls", "parameters", "plain", "policy", "question", "request", "soft")
 
     def __init__(
         self,
@@ -122,6 +124,7 @@ class Asked:
         plain: bool,
         soft: bool,
         nulls: tuple[str, ...] = (),
+        question: Question | None = None,
     ) -> None:
         self.request = request
         self.parameters = parameters
@@ -130,6 +133,7 @@ class Asked:
         self.plain = plain
         self.nulls = nulls
         self.soft = soft
+        self.question = question
 
     def without_lock(self) -> Request:
         """Return the request free to go to any model; encrypted reasoning is then left out."""
@@ -201,14 +205,16 @@ class Desk:
         )
         builder.locked_to(None if pinned else owner)
         builder.previous(previous_of(messages, self.known))
+        policy = options.applied_to(self.policy())
         return Asked(
             builder.build(),
             parameters,
-            options.applied_to(self.policy()),
+            policy,
             {**options.circumstances(budgets_from(self.owner.budget)), "credential": self._credential()},
             plain=self.owner.output_version is None and not self._expects_items(parameters),
             soft=owner is not None and not hard and not pinned,
             nulls=tuple(name for name, value in call.items() if value is None),
+            question=Question(self.owner, messages, parameters, self.known) if policy.exact_within else None,
         )
 
     def _credential(self) -> str:
@@ -227,12 +233,15 @@ class Desk:
         Raises:
             NoModelFits: when nothing can serve the call.
         """
+        around: dict[str, Any] = {"policy": asked.policy, **asked.circumstances}
+        if asked.question is not None:
+            around["exact"] = asked.question.ask
         try:
-            return self.router.decide(asked.request, policy=asked.policy, **asked.circumstances)
+            return self.router.decide(asked.request, **around)
         except NoModelFits:
             if not asked.soft:
                 raise
-            return self.router.decide(asked.without_lock(), policy=asked.policy, **asked.circumstances)
+            return self.router.decide(asked.without_lock(), **around)
 
     async def adecide(self, asked: Asked) -> Decision:
         """Decide without holding the event loop while long texts are counted.
@@ -240,12 +249,15 @@ class Desk:
         Raises:
             NoModelFits: when nothing can serve the call.
         """
+        around: dict[str, Any] = {"policy": asked.policy, **asked.circumstances}
+        if asked.question is not None:
+            around["exact"] = asked.question.aask
         try:
-            return await self.router.adecide(asked.request, policy=asked.policy, **asked.circumstances)
+            return await self.router.adecide(asked.request, **around)
         except NoModelFits:
             if not asked.soft:
                 raise
-            return await self.router.adecide(asked.without_lock(), policy=asked.policy, **asked.circumstances)
+            return await self.router.adecide(asked.without_lock(), **around)
 
     def plan(self, asked: Asked, decision: Decision) -> Plan:
         """Make the Plan of a decided call."""

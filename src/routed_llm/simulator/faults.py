@@ -21,6 +21,7 @@ REFUSALS = (
 )
 TRANSPORT = ("sse_error", "cut", "truncate", "stall", "slow_first_token", "slow_chunks", "hang")
 KINDS = REFUSALS + TRANSPORT
+COUNTING = "input_tokens"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,8 @@ class Fault:
     Attributes:
         kind: one of `KINDS`.
         model: only for this model (as requested, or its canonical name); empty for any.
-        endpoint: ``chat`` or ``responses``; empty for both.
+        endpoint: ``chat`` or ``responses``; empty for both. ``input_tokens`` for the counting endpoint,
+            which no other fault strikes.
         nth: only for the nth matching request (from 1), 0 for every one.
         times: how often it strikes; 0 means always.
         share: the part of the matching requests that it strikes, from 0 to 1, drawn by the simulator's seed.
@@ -114,9 +116,9 @@ class FaultPlan:
         with self._lock:
             for row in self._rows:
                 fault: Fault = row[0]
-                if (fault.model and fault.model not in names) or (
-                    fault.endpoint and fault.endpoint != endpoint
-                ):
+                if fault.model and fault.model not in names:
+                    continue
+                if fault.endpoint != endpoint and (fault.endpoint or endpoint == COUNTING):
                     continue
                 if fault.times and row[2] <= 0:
                     continue

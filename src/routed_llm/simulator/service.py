@@ -13,7 +13,7 @@ from typing import Any
 from routed_llm.simulator import chat_request, responses_request, rules
 from routed_llm.simulator.checks import check_known, clean_body
 from routed_llm.simulator.failures import ApiFailure, failure
-from routed_llm.simulator.faults import REFUSALS, Fault, parse, refusal
+from routed_llm.simulator.faults import COUNTING, REFUSALS, Fault, parse, refusal
 from routed_llm.simulator.journal import Entry
 from routed_llm.simulator.models import SimulatedModel, entry, listing, resolve
 from routed_llm.simulator.serving import Accepted, Reply, fail_in_stream, serve_request
@@ -127,7 +127,15 @@ class Service(State):
 
     def _input_tokens(self, raw: Any, _: dict[str, str], book: Entry) -> Reply:
         with _reading():
-            request = self._read_response(raw, "input_tokens", book)
+            request = self._read_response(raw, COUNTING, book)
+        names = (request.body["model"], request.model.name, request.model.served)
+        fault = self.faults.strike(COUNTING, names)
+        if fault is not None:
+            book.fault = fault.kind
+            if fault.kind in REFUSALS:
+                return _faulted(fault, request.body["model"], book)
+            book.by = "fault"
+            return Reply(status=0, fault=fault)
         return Reply(body={"object": "response.input_tokens", "input_tokens": len(request.ids)})
 
     def _read_response(self, raw: Any, fields: str, book: Entry) -> Accepted:

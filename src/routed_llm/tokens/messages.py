@@ -2,7 +2,7 @@
 
 Source: OpenAI cookbook, "How to count tokens with tiktoken", measured there for gpt-4o and gpt-4o-mini;
 OpenAI publishes no figures for later models, to which langchain-openai and others apply the same ones.
-The counts that a provider reports afterwards (`prefix`) correct what they miss.
+What a provider reports after a call (see `request.talks`) corrects what they miss in the next turn.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.routed.calls import RoutedCall
 from llama_index.llms.routed.cutting import shape
 from llama_index.llms.routed.delegates import ChatDelegate, Delegates, ResponsesDelegate
+from llama_index.llms.routed.exact import Question
 from llama_index.llms.routed.own import OwnRouter
 from llama_index.llms.routed.reading import parameters, portable, read_request
 from llama_index.llms.routed.sending import payload
@@ -291,7 +292,10 @@ class RoutedLLM(CarefulOpenAI):
         given, options = self._given(kwargs), CallOptions.read(kwargs.get("routing"))
         router, request = self._router(), self._read(messages, given, stream=stream)
         around = {"policy": options.applied_to(self._policy()), **self._circumstances(options)}
-        decision = router.decide(request, **around)
+        exact: Any = None
+        if around["policy"].exact_within:
+            exact = partial(Question(messages, given).ask, self._get_client())
+        decision = router.decide(request, exact=exact, **around)
 
         def take(decided: Decision) -> RoutedCall:
             delegate = self._delegate(decided, given, client=self._get_client())
@@ -306,7 +310,10 @@ class RoutedLLM(CarefulOpenAI):
         given, options = self._given(kwargs), CallOptions.read(kwargs.get("routing"))
         router, request = self._router(), self._read(messages, given, stream=stream)
         around = {"policy": options.applied_to(self._policy()), **self._circumstances(options)}
-        decision = await router.adecide(request, **around)
+        exact: Any = None
+        if around["policy"].exact_within:
+            exact = partial(Question(messages, given).aask, self._get_aclient())
+        decision = await router.adecide(request, exact=exact, **around)
 
         def take(decided: Decision) -> RoutedCall:
             delegate = self._delegate(decided, given, aclient=self._get_aclient())

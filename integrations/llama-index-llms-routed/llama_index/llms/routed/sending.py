@@ -9,7 +9,7 @@ from llama_index.llms.routed.reading import SDK_OPTIONS
 
 from routed_llm import Decision
 
-__all__ = ["RESPONSES", "payload"]
+__all__ = ["RESPONSES", "on_responses", "payload"]
 
 RESPONSES: Final = "responses"
 
@@ -40,7 +40,7 @@ def payload(
         values[_cap_name(decision)] = call.cap
     values.update((name, given[name]) for name in SDK_OPTIONS if given.get(name) is not None)
     if call.endpoint == RESPONSES:
-        return _responses(values, call.effort)
+        return on_responses(values, call.effort)
     if call.effort is not None:
         values["reasoning_effort"] = call.effort
     return _chat(values, stream=stream and call.stream, stream_usage=stream_usage)
@@ -66,7 +66,8 @@ def _chat(values: dict[str, Any], *, stream: bool, stream_usage: bool) -> dict[s
     return values
 
 
-def _responses(values: dict[str, Any], effort: str | None) -> dict[str, Any]:
+def on_responses(values: dict[str, Any], effort: str | None) -> dict[str, Any]:
+    """Turn parameters, by their names on either endpoint, into those of Responses."""
     values.pop("stream_options", None)
     values.pop("modalities", None)
     for name in ("max_tokens", "max_completion_tokens"):
