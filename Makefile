@@ -29,7 +29,7 @@ venv: .venv/dev ## install everything that development needs
 test-openai3: .venv-openai3/installed ## run the LangChain integration's tests with openai 3
 	$(<D)/bin/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
 bench: .venv/dev ## measure speed, as ratios to peers in the same run
-	@find benchmarks -name '[a-z]*.py' | sort | xargs -r -n 1 $(BIN)/python
+	@$(BIN)/python -m benchmarks.run_all
 clean: ## remove the environments and all that was built
 	rm -rf .venv .venv-openai3 build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 

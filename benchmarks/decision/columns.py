@@ -1,6 +1,6 @@
 """Time decisions over columns, and compare them with single ones.
 
-    python benchmarks/decision/columns.py [--rows 1000000] [--compare 100000] [--ray]
+    python -m benchmarks.decision.columns [--rows 1000000] [--compare 100000] [--ray]
 
 A million requests of a few dozen shapes, as the logs of a program have them, from ten tokens to a million
 and a half, a fifth of them with a budget. The first table pays for working out where choices change; the
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import pathlib
 import statistics
 import sys
 import time
@@ -23,10 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tokens"))
-
-from compare import machine
-
+from benchmarks.tokens.compare import machine
 from routed_llm import Catalog, Policy, TokenCount
 from routed_llm.batch import Planner
 from routed_llm.batch.columns import facts_of

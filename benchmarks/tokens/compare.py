@@ -1,12 +1,13 @@
 """Compare token counting with tiktoken, LangChain and LiteLLM on the same texts, in one run.
 
-    python benchmarks/tokens/compare.py [--rounds 6] [--turns 40] [--json FILE]
+    python -m benchmarks.tokens.compare [--rounds 6] [--turns 40] [--json FILE]
 
 Every round makes new texts (documentation, code and JSON of Python's own library), so that no library
 profits from having seen them; the counters take turns in another order each round. Ours is measured as a
 router uses it (`decide`: bounds narrow enough for the thresholds of a pool) and as a plain counter
 (`exact`), at first sight and when the same messages come again in new strings. Absolute times hold for
-this machine only; the ratios are what to compare. LiteLLM and LangChain are left out if not installed.
+this machine only; the ratios are what to compare. Times are of the processor, so that other programs on
+the machine do not count. LiteLLM and LangChain are left out, with a message, if not installed.
 """
 
 from __future__ import annotations
@@ -90,11 +91,15 @@ def peers() -> dict[str, Counter]:
 
         model = ChatOpenAI(model="gpt-4o", api_key="unused")
         found["langchain"] = lambda m: model.get_num_tokens_from_messages(convert_to_messages(m))
+    else:
+        print("langchain-openai is not installed and left out. Install it with: pip install langchain-openai")
     if importlib.util.find_spec("litellm"):
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # no download at import
         litellm = importlib.import_module("litellm")
 
         found["litellm"] = lambda m: int(litellm.token_counter(model="gpt-4o", messages=m))
+    else:
+        print("litellm is not installed and left out. Install it with: pip install litellm")
     return found
 
 
@@ -104,10 +109,10 @@ def copies(messages: Messages) -> list[str]:
 
 
 def clock(run: Callable[[], object]) -> float:
-    """Return the microseconds of one run."""
-    start = time.perf_counter_ns()
+    """Return the microseconds of one run, of the processor."""
+    start = time.process_time_ns()
     run()
-    return (time.perf_counter_ns() - start) / 1_000
+    return (time.process_time_ns() - start) / 1_000
 
 
 def theirs(messages: Messages, count: Counter, times: dict[str, list[float]], name: str) -> None:
