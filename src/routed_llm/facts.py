@@ -103,7 +103,7 @@ def thaw(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots a copy is one step, and every request is one
 class RequestFacts:
     """Everything that the choice of a model depends on, and nothing else.
 
@@ -212,11 +212,9 @@ class RequestFacts:
 
     def with_tokens(self, tokens: TokenCount) -> RequestFacts:
         """Return the same facts with another text token count."""
-        # Every field is as it was, so that there is nothing to work out again.
+        # Every other field is as it was, so that there is nothing to work out again.
         copy = object.__new__(RequestFacts)
-        for name in _SLOTS:
-            _set(copy, name, getattr(self, name))
-        _set(copy, "tokens", tokens)
+        copy.__dict__.update(self.__dict__, tokens=tokens)
         return copy
 
     def parameter(self, name: str, default: Any = None) -> Any:
@@ -260,10 +258,6 @@ class RequestFacts:
         if "estimates" in values:
             values["estimates"] = tuple(values["estimates"])
         return cls(**values)
-
-
-_SLOTS = tuple(item.name for item in fields(RequestFacts))
-_set = object.__setattr__
 
 
 def freeze_parameters(

@@ -20,7 +20,7 @@ class FrozenDict(dict[K, V]):
     __slots__ = ()
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("the catalog cannot be changed in place; use Catalog.with_models to get another one")
+        raise TypeError("this is shared and cannot be changed in place; make a changed copy of it")
 
     __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse
     __ior__ = _refuse

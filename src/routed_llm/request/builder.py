@@ -16,12 +16,16 @@ from routed_llm.request.checks import as_json, check
 from routed_llm.request.settings import Settings
 from routed_llm.request.talks import SHORTEST, Talk, copy_of, shared
 from routed_llm.tokens import tools as tool_rules
+from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.messages import PER_MESSAGE, PER_NAME, PER_ROLE, REPLY_PRIMING
 from routed_llm.tokens.text import bounds_of, likely_of
 
 __all__ = ["Request", "RequestBuilder"]
 
 _TEXT = frozenset({"text"})
+_LARGE = 100_000
+_KEPT = 512
+_ALIKE: dict[Any, RequestFacts] = {}
 _DETAILS = ("auto", "low", "high", "original")
 
 
@@ -270,12 +274,38 @@ class RequestBuilder(Settings):
         if not self._messages:
             raise RequestError("The request has no messages. Send at least one message.", where="messages")
         fixed = self._fixed + REPLY_PRIMING
+        tokens = self._bounds(fixed)
+        facts = self._alike(tokens) or self._facts(tokens)
+        self._end_opening()
+        return Request(
+            facts=facts,
+            texts=tuple(self._texts),
+            fixed=fixed,
+            opening=self._opening or 0,
+            talk=self._talk,
+        )
+
+    def _alike(self, tokens: TokenCount) -> RequestFacts | None:
+        """Return the facts from those of another request of nothing but text that differs in no setting."""
+        if self._inputs != _TEXT or self._outputs != _TEXT or self._parameters or self._builtin:
+            return None
+        if self._estimates or self._values.get("previous") is not None:
+            return None
+        key = (self._tools, *self._values.items())
+        kept = _ALIKE.get(key)
+        if kept is None:
+            if len(_ALIKE) >= _KEPT:
+                _ALIKE.clear()
+            kept = _ALIKE[key] = self._facts(tokens)
+        return kept.with_tokens(tokens)
+
+    def _facts(self, tokens: TokenCount) -> RequestFacts:
         parameters: tuple[tuple[str, Any], ...] = ()
         if self._parameters:
             with as_json("parameters"):
                 parameters = freeze_parameters(self._parameters)
-        facts = RequestFacts(
-            tokens=self._bounds(fixed),
+        return RequestFacts(
+            tokens=tokens,
             images=tuple(self._images),
             audio_seconds=self._audio_seconds,
             pdf_pages=self._pdf_pages,
@@ -288,14 +318,6 @@ class RequestBuilder(Settings):
             parameters=parameters,
             estimates=tuple(dict.fromkeys(self._estimates)),
             **self._values,
-        )
-        self._end_opening()
-        return Request(
-            facts=facts,
-            texts=tuple(self._texts),
-            fixed=fixed,
-            opening=self._opening or 0,
-            talk=self._talk,
         )
 
     def _bounds(self, fixed: int) -> TokenCount:
@@ -318,4 +340,9 @@ class RequestBuilder(Settings):
 
 def _bound(texts: Sequence[str], fixed: int) -> TokenCount:
     low, high = bounds_of(texts)
+    if high > _LARGE:
+        # So much may have to be counted, and may have been: a look costs less than a second decision.
+        counting = Counting(texts, known=fixed)
+        counting.recall()
+        return TokenCount(counting.low, counting.likely, counting.high)
     return TokenCount(low + fixed, min(max(likely_of(texts), low), high) + fixed, high + fixed)

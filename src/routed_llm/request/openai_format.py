@@ -30,16 +30,18 @@ def read_openai(payload: Mapping[str, Any], *, pin: bool = False) -> Request:
     builder = RequestBuilder()
     if "messages" in payload:
         _told(builder, payload["messages"], "messages", _message)
-        rest = {key: value for key, value in payload.items() if key not in ("messages", "model")}
+        told: tuple[str, ...] = ("messages", "model")
     elif "input" in payload:
         _responses_input(builder, payload)
-        rest = {key: value for key, value in payload.items() if key not in ("input", "instructions", "model")}
+        told = ("input", "instructions", "model")
     else:
         raise RequestError(
             "The request has neither messages nor input. "
             "Give the body of a Chat Completions or Responses call."
         )
-    for key, value in rest.items():
+    for key, value in payload.items():
+        if key in told:
+            continue
         if not isinstance(key, str):
             raise RequestError(f"The request has the key {key!r}. Give string keys only.")
         builder.set(key, value)
@@ -89,7 +91,11 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
     builder.message(role, name=item.get("name") if role != "tool" else None)
     if item.get("tool_call_id"):
         builder.tool_result(str(item["tool_call_id"]))
-    _content(builder, item.get("content"), f"{where}.content")
+    content = item.get("content")
+    if type(content) is str:
+        builder.text(content)
+    else:
+        _content(builder, content, f"{where}.content")
     if item.get("tool_calls"):
         _each(item["tool_calls"], f"{where}.tool_calls", lambda call, place: _tool_call(builder, call, place))
 

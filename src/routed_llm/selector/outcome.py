@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from routed_llm.catalog.frozen import FrozenDict
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
 from routed_llm.facts import thaw
 from routed_llm.media import media_tokens
 from routed_llm.parameters import cap_changes
 from routed_llm.selector.scene import Scene, admits, contenders, refusals
 from routed_llm.selector.standing import standing
+from routed_llm.selector.track import remember
 from routed_llm.selector.weigh import (
     cached_tokens,
     cold_cost,
@@ -130,6 +132,22 @@ def _published(row: Row, scene: Scene) -> tuple[tuple[Evidence, ...], tuple[str,
 
 
 def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, ...]]:
+    """Say what to send, and what of it differs from what was asked."""
+    facts, allowance = scene.facts, scene.allowance
+    keyed = allowance is not None and allowance.conversation is not None
+    if facts.cap is not None or facts.parameters or keyed or not scene.load.reuse:
+        return _make_call(row, picked, scene)
+    # Without values of its own a request is sent what every request of its shape is sent.
+    notes, key = scene.shape.notes, ("call", row.order, picked.endpoint)
+    kept: tuple[Call, tuple[Change, ...]] | None = notes.get(key)
+    if kept is None:
+        call, changes = _make_call(row, picked, scene)
+        kept = replace(call, parameters=FrozenDict(call.parameters)), changes
+        remember(notes, key, kept)
+    return kept
+
+
+def _make_call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, ...]]:
     facts, model = scene.facts, row.at.model
     fit = row.fits[picked.endpoint]
     changes = _effort_change(row, scene)
