@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from routed_llm.budget import PICO, Allowance
 from routed_llm.facts import RequestFacts, jsonable
+
+if TYPE_CHECKING:
+    from routed_llm.policy import Policy
 
 __all__ = ["RECORD_VERSION", "Call", "Candidate", "Change", "Decision", "Evidence", "Reason", "Switch"]
 
@@ -277,6 +280,7 @@ class Decision:
         certain: False when the text's token count was only bounded and an exact count might
             change the choice.
         catalog_version: hash of the catalog that was used.
+        policy: the policy it was weighed by.
         allowance: what budgets left for the call and which accounts it draws on, or None without any.
         reserve: picodollars to hold while the call runs; None when no price is known.
         switch: what leaving the previous model would cost or save; None without one.
@@ -296,6 +300,7 @@ class Decision:
     at: date
     certain: bool = True
     catalog_version: str = ""
+    policy: Policy | None = None
     allowance: Allowance | None = None
     reserve: int | None = None
     switch: Switch | None = None

@@ -8,6 +8,7 @@
     ├── CatalogError        a catalog file or entry is wrong, or a model is unknown
     ├── NoModelFits         nothing in the pool can serve this request; carries the Decision
     ├── BudgetExceeded      a hard budget has no room for this call
+    ├── LedgerError         the ledger's file or server cannot be used
     └── ProviderError       the provider failed in a way that no retry or reroute could mend
         └── IncompleteStream    a stream ended cleanly, without saying that its answer was finished
 
@@ -27,6 +28,7 @@ __all__ = [
     "BudgetExceeded",
     "CatalogError",
     "IncompleteStream",
+    "LedgerError",
     "NoModelFits",
     "PolicyError",
     "ProviderError",
@@ -121,6 +123,18 @@ class BudgetExceeded(RoutedError):
         self.remaining = remaining
         self.resets_at = resets_at
         self.fits = tuple(fits)
+
+
+class LedgerError(RoutedError):
+    """A ledger's file or server cannot be used; where a budget depends on it, nothing was sent.
+
+    Attributes:
+        where: the file or server.
+    """
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
 
 
 class ProviderError(RoutedError):

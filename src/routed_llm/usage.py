@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
@@ -49,16 +49,20 @@ class Usage:
             service_tier: the response's own ``service_tier``, which decides the price row.
         """
 
-        def count(mapping: Mapping[str, Any] | None, *names: str) -> int:
+        def count(mapping: Mapping[str, Any], *names: str) -> int:
             for name in names:
-                value = (mapping or {}).get(name)
+                value = mapping.get(name)
                 if value:
-                    return int(value)
+                    return _count(value)
             return 0
 
-        into = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
-        out = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or {}
-        cached_parts = into.get("cached_tokens_details") or {}
+        def part(mapping: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+            found = next((mapping[name] for name in names if mapping.get(name)), None)
+            return found if isinstance(found, Mapping) else {}
+
+        into = part(usage, "prompt_tokens_details", "input_tokens_details")
+        out = part(usage, "completion_tokens_details", "output_tokens_details")
+        cached_parts = part(into, "cached_tokens_details")
         return cls(
             input_tokens=count(usage, "prompt_tokens", "input_tokens"),
             output_tokens=count(usage, "completion_tokens", "output_tokens"),
@@ -71,6 +75,18 @@ class Usage:
             image_input_tokens=count(into, "image_tokens"),
             service_tier=service_tier,
         )
+
+
+def _count(value: Any) -> int:
+    """Read a number of tokens; what can be none (not every server is OpenAI's) counts as none."""
+    try:
+        return min(max(int(value), 0), _MOST)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+_MOST: Final = 10**9
+"""More tokens than any request has; the price of so many still fits every ledger."""
 
 
 class Seen(NamedTuple):

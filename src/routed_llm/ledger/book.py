@@ -13,11 +13,14 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from routed_llm.budget import PICO, Account
 from routed_llm.usage import Usage
 
-__all__ = ["HOLD_FOR", "Entry", "Hold", "Ledger", "Shortage", "new_id"]
+__all__ = ["HOLD_FOR", "KEPT_AFTER", "Entry", "Hold", "Ledger", "Shortage", "new_id"]
 
 HOLD_FOR: Final = timedelta(minutes=15)
 """How long a reservation lives when nobody settles or cancels it, as after a killed process. A call
 that takes longer is still booked in full when it is settled; only its money was not held meanwhile."""
+
+KEPT_AFTER: Final = 4 * HOLD_FOR
+"""How long what was spent in a period is kept after its end: for late answers and clocks set back."""
 
 _ENTRY_VERSION: Final = 1
 
@@ -114,7 +117,9 @@ class Entry(NamedTuple):
         values = {name: row[name] for name in cls._fields if name in row}
         values["at"] = datetime.fromisoformat(values["at"])
         if values.get("usage") is not None:
-            values["usage"] = Usage(**values["usage"])
+            # A newer version may have written counts that this one does not know.
+            known = {item.name for item in fields(Usage)}
+            values["usage"] = Usage(**{name: n for name, n in values["usage"].items() if name in known})
         return cls(**values)
 
 
@@ -123,7 +128,9 @@ class Ledger(Protocol):
     """The book: reserve before a call, settle after it, cancel when it failed.
 
     Money is integer picodollars. Every method is safe to call from many threads; the durable stores
-    also from many processes. No method reads a clock: the moment comes in as ``at``, aware.
+    also from many processes. No method reads a clock: the moment comes in as ``at``, aware. What cannot be
+    done for the sake of a disk or a network raises :class:`routed_llm.LedgerError`; every method may then
+    be called again, since doing a thing twice under one id does it once.
 
     Attributes:
         blocks: whether a method may wait for a disk or a network, so that async code should call it

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from routed_llm.budget import PICO, Account, Allowance, Budget
 from routed_llm.decision import format_dollars
+from routed_llm.errors import LedgerError
 from routed_llm.ledger.book import Entry, Hold, Ledger, new_id
 from routed_llm.ledger.exceeded import out_of_money
 from routed_llm.ledger.memory import MemoryLedger
 from routed_llm.ledger.scoped import Scope
 
 if TYPE_CHECKING:
+    import logging
+
     from routed_llm.decision import Decision
     from routed_llm.usage import Usage
 
@@ -64,6 +70,8 @@ class Books:
         self.budgets = tuple(budgets)
         self.always = ledger is not None or bool(budgets)
         self.on_budget = on_budget
+        self._unwritten: list[tuple[Hold, Entry]] = []
+        self._lock = threading.Lock()
         self._kept: dict[Any, tuple[Account, ...]] = {}
 
     def allowance(self, scope: Scope, at: datetime) -> Allowance:
@@ -101,6 +109,7 @@ class Books:
         """
         allowance = decision.allowance
         accounts = () if allowance is None else allowance.accounts
+        self._catch_up()
         found = self.ledger.reserve(new_id(), decision.reserve or 0, accounts, at=at)
         if isinstance(found, Hold):
             return found
@@ -142,7 +151,9 @@ class Books:
             conversation=None if allowance is None else allowance.conversation,
             outcome=outcome,
         )
-        spent = self.ledger.settle(hold, entry)
+        spent = self._written(hold, entry)
+        if spent is None:
+            return []
         for account, now in zip(hold.accounts, spent, strict=True):
             self._notify(account, now - entry.booked, now)
         return [
@@ -155,6 +166,46 @@ class Books:
             }
             for account, now in zip(hold.accounts, spent, strict=True)
         ]
+
+    def cancel(self, hold: Hold) -> None:
+        """Release what is held; where the ledger cannot be reached it expires by itself."""
+        try:
+            self.ledger.cancel(hold)
+        except LedgerError as error:
+            _logger().warning("%s The reservation %s expires by itself.", error, hold.id)
+
+    def _written(self, hold: Hold, entry: Entry) -> tuple[int, ...] | None:
+        """Settle; what the ledger cannot take now is kept for later: an answer is not lost for it.
+
+        Returns:
+            What is spent in each account, or None when that is not known.
+        """
+        self._catch_up()
+        try:
+            return self.ledger.settle(hold, entry)
+        except LedgerError as error:
+            with self._lock:
+                self._unwritten.append((hold, entry))
+                count = len(self._unwritten)
+            if count == 1:
+                atexit.register(self._catch_up)
+            line = json.dumps(entry.to_dict())
+            _logger().error("%s Not booked yet, tried again with the next call (%d): %s", error, count, line)
+            return None
+
+    def _catch_up(self) -> None:
+        """Take to the ledger what it could not take before."""
+        if not self._unwritten:
+            return
+        with self._lock:
+            late, self._unwritten = self._unwritten, []
+        for at, (hold, entry) in enumerate(late):
+            try:
+                self.ledger.settle(hold, entry)
+            except LedgerError:
+                with self._lock:
+                    self._unwritten = [*late[at:], *self._unwritten]
+                return
 
     def _accounts(self, scope: Scope, at: datetime) -> tuple[Account, ...]:
         budgets = self.budgets + scope.budgets
@@ -190,10 +241,14 @@ class Books:
                 )
                 try:
                     self.on_budget(event)
-                except Exception:  # the answer is there and paid for; it must not be lost
-                    import logging  # only a mistake in the caller's function needs it
+                except Exception:  # noqa: BLE001 - the answer is there and paid for; it must not be lost
+                    _logger().exception("on_budget failed for %s", event)
 
-                    logging.getLogger("routed_llm").exception("on_budget failed for %s", event)
+
+def _logger() -> logging.Logger:
+    import logging  # only a failure needs it
+
+    return logging.getLogger("routed_llm")
 
 
 def _pressure(account: Account, rest: int) -> float:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from routed_llm.budget import Account
-from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Shortage
+from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage
 
 __all__ = ["MemoryLedger"]
 
@@ -131,7 +131,7 @@ class MemoryLedger:
             over = [
                 key
                 for key, counter in self._counters.items()
-                if counter.until is not None and counter.until <= at and not counter.held
+                if counter.until is not None and counter.until + KEPT_AFTER <= at and not counter.held
             ]
             for key in over:
                 del self._counters[key]

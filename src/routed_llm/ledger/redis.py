@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.budget import Account
-from routed_llm.errors import PolicyError
-from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Shortage
+from routed_llm.errors import LedgerError, PolicyError
+from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -139,6 +140,9 @@ return found
 )
 
 
+_SCRIPTS = {"reserve": _RESERVE, "settle": _SETTLE, "cancel": _CANCEL, "remaining": _REMAINING}
+
+
 class RedisLedger:
     """Keeps the book in Redis (or Valkey) 6 or later, for many processes on many machines.
 
@@ -152,6 +156,7 @@ class RedisLedger:
 
     Raises:
         PolicyError: when a URL is given and the ``redis`` package is not installed.
+        LedgerError: by every other method, when the server cannot be reached or refuses.
     """
 
     blocks = True
@@ -177,7 +182,7 @@ class RedisLedger:
         ]
         for account in accounts:
             arguments += [int(account.hard), *divmod(account.limit, _MICRO), _seconds(account, at)]
-        found = self._reserve(keys=self._keys(accounts), args=arguments)
+        found = self._run("reserve", keys=self._keys(accounts), args=arguments)
         if found[0] == 0:
             return made
         account = accounts[found[0] - 1]
@@ -190,19 +195,19 @@ class RedisLedger:
         keys = [f"{self._prefix}:settled:{entry.id}", self._day(day), *self._keys(hold.accounts)]
         arguments = [_member(hold), *divmod(entry.booked, _MICRO), line, _SETTLED_KEPT, self._keep]
         arguments += [_seconds(account, entry.at) for account in hold.accounts]
-        found = self._settle(keys=keys, args=arguments)
+        found = self._run("settle", keys=keys, args=arguments)
         return tuple(_joined(found[i], found[i + 1]) for i in range(0, len(found), 2))
 
     def cancel(self, hold: Hold) -> None:
         """Release what was held; nothing is charged."""
         if hold.accounts:
-            self._cancel(keys=self._keys(hold.accounts), args=[_member(hold)])
+            self._run("cancel", keys=self._keys(hold.accounts), args=[_member(hold)])
 
     def remaining(self, accounts: Sequence[Account], *, at: datetime) -> tuple[int, ...]:
         """Return limit minus spent minus held for each account."""
         if not accounts:
             return ()
-        found = self._remaining(keys=self._keys(accounts), args=[at.timestamp()])
+        found = self._run("remaining", keys=self._keys(accounts), args=[at.timestamp()])
         return tuple(
             account.limit - _joined(found[2 * i], found[2 * i + 1]) for i, account in enumerate(accounts)
         )
@@ -210,13 +215,16 @@ class RedisLedger:
     def entries(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[Entry]:
         """Give the entries from ``since`` to before ``until``, by day, oldest first."""
         head = f"{self._prefix}:entries:"
-        names = sorted(_text(name) for name in self._client.scan_iter(match=head + "*", count=1000))
+        with self._told():
+            names = sorted(_text(name) for name in self._client.scan_iter(match=head + "*", count=1000))
         first = "" if since is None else since.astimezone(UTC).date().isoformat()
         last = "9" if until is None else until.astimezone(UTC).date().isoformat()
         for name in names:
             if not first <= name.removeprefix(head) <= last:
                 continue
-            lines = [Entry.from_dict(json.loads(line)) for line in self._client.lrange(name, 0, -1)]
+            with self._told():
+                found = self._client.lrange(name, 0, -1)
+            lines = [Entry.from_dict(json.loads(line)) for line in found]
             for entry in sorted(lines, key=lambda entry: entry.at):
                 if (since is None or entry.at >= since) and (until is None or entry.at < until):
                     yield entry
@@ -230,20 +238,27 @@ class RedisLedger:
         self._client.close()
 
     @cached_property
-    def _reserve(self) -> Any:
-        return self._client.register_script(_RESERVE)
+    def _scripts(self) -> dict[str, Any]:
+        return {name: self._client.register_script(text) for name, text in _SCRIPTS.items()}
 
-    @cached_property
-    def _settle(self) -> Any:
-        return self._client.register_script(_SETTLE)
+    def _run(self, script: str, **arguments: Any) -> Any:
+        with self._told():
+            return self._scripts[script](**arguments)
 
-    @cached_property
-    def _cancel(self) -> Any:
-        return self._client.register_script(_CANCEL)
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what is wrong with the server where something is."""
+        from redis.exceptions import RedisError
 
-    @cached_property
-    def _remaining(self) -> Any:
-        return self._client.register_script(_REMAINING)
+        try:
+            yield
+        except RedisError as error:
+            where = _place(self._client)
+            raise LedgerError(
+                f"The ledger on {where} cannot be used: {error}. See that the server runs and that this "
+                "process may reach it.",
+                where=where,
+            ) from error
 
     def _keys(self, accounts: Sequence[Account]) -> list[str]:
         return [f"{self._prefix}:{kind}:{account.key}" for account in accounts for kind in ("spent", "holds")]
@@ -263,6 +278,13 @@ def _connect(url: str) -> Any:
     return redis.Redis.from_url(url)
 
 
+def _place(client: Any) -> str:
+    """Name a server without its password."""
+    pool = getattr(client, "connection_pool", None)
+    known = getattr(pool, "connection_kwargs", {})
+    return f"redis://{known.get('host', 'localhost')}:{known.get('port', 6379)}/{known.get('db', 0)}"
+
+
 def _member(hold: Hold) -> str:
     high, low = divmod(hold.amount, _MICRO)
     return f"{hold.id}|{high}|{low}"
@@ -272,7 +294,7 @@ def _seconds(account: Account, at: datetime) -> int:
     """Seconds for which the account can still matter: to the end of its window, and for late answers."""
     if account.until is None:
         return 0
-    return max(int((account.until - at + 4 * HOLD_FOR).total_seconds()), 1)
+    return max(int((account.until - at + KEPT_AFTER).total_seconds()), 1)
 
 
 def _joined(high: Any, low: Any) -> int:

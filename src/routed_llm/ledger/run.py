@@ -67,7 +67,8 @@ class Run:
     ) -> None:
         """Take what :meth:`routed_llm.Router.begin` gives; use that instead."""
         self._catalog = catalog
-        self._policy = policy
+        # What the call was weighed by: an adapter has a policy of its own.
+        self._policy = decision.policy or policy
         self._books = books
         self._observer = observer
         self._clock = clock
@@ -138,7 +139,7 @@ class Run:
             return
         self._done = True
         if self._hold is not None:
-            self._books.ledger.cancel(self._hold)
+            self._books.cancel(self._hold)
 
     def fail(
         self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False

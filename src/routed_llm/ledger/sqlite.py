@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from routed_llm.budget import Account
-from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Shortage
+from routed_llm.errors import LedgerError
+from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage
 
 __all__ = ["SQLiteLedger"]
 
@@ -42,6 +43,9 @@ class SQLiteLedger:
         path: the file; it is made when it is not there.
         power_safe: whether each call waits until the disk has it.
         wait: seconds to wait for other processes that are writing.
+
+    Raises:
+        LedgerError: by every method, when the file cannot be opened, read or written.
     """
 
     blocks = True
@@ -54,8 +58,8 @@ class SQLiteLedger:
         self._db: sqlite3.Connection | None = None
         self._pid = 0
         self._calls = 0
-        with self._lock:
-            self._connection()
+        with self._reading():
+            pass
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy in another process opens the same book.
@@ -111,8 +115,7 @@ class SQLiteLedger:
 
     def remaining(self, accounts: Sequence[Account], *, at: datetime) -> tuple[int, ...]:
         """Return limit minus spent minus held for each account."""
-        with self._lock:
-            db = self._connection()
+        with self._reading() as db:
             now = _stamp(at)
             found = []
             for account in accounts:
@@ -128,14 +131,10 @@ class SQLiteLedger:
         """Give the entries from ``since`` to before ``until``, oldest first."""
         first = -(2**62) if since is None else _stamp(since)
         last = 2**62 if until is None else _stamp(until)
-        with self._lock:
-            rows = (
-                self._connection()
-                .execute(
-                    "SELECT line FROM entries WHERE at >= ? AND at < ? ORDER BY at, rowid", (first, last)
-                )
-                .fetchall()
-            )
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT line FROM entries WHERE at >= ? AND at < ? ORDER BY at, rowid", (first, last)
+            ).fetchall()
         return (Entry.from_dict(json.loads(row[0])) for row in rows)
 
     def close(self) -> None:
@@ -149,32 +148,59 @@ class SQLiteLedger:
         # A connection must not be carried over a fork.
         if self._db is not None and self._pid == os.getpid():
             return self._db
-        self._db = sqlite3.connect(
-            self.path, timeout=self._wait, isolation_level=None, check_same_thread=False
-        )
-        self._pid = os.getpid()
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA synchronous = {'FULL' if self._power_safe else 'NORMAL'}")
-        if self._db.execute("PRAGMA user_version").fetchone()[0] < 1:
-            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = 1; COMMIT;")
-        return self._db
+        db = sqlite3.connect(self.path, timeout=self._wait, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute(f"PRAGMA synchronous = {'FULL' if self._power_safe else 'NORMAL'}")
+            if db.execute("PRAGMA user_version").fetchone()[0] < 1:
+                db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = 1; COMMIT;")
+        except BaseException:
+            db.close()
+            raise
+        self._db, self._pid = db, os.getpid()
+        return db
 
     def _sweep(self, db: sqlite3.Connection, at: datetime) -> None:
         self._calls += 1
         if self._calls % _SWEEP_EVERY == 0:
-            db.execute("DELETE FROM counters WHERE until <= ? AND held = 0", (_stamp(at),))
+            # A clock that was set back must still find what was spent in the hour before.
+            db.execute("DELETE FROM counters WHERE until <= ? AND held = 0", (_stamp(at - KEPT_AFTER),))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection, and say what is wrong with the file where something is."""
+        with self._lock:
+            try:
+                yield self._connection()
+            except sqlite3.Error as error:
+                raise LedgerError(
+                    f"The ledger {self.path} cannot be used: {error}. {_advice(error)}", where=str(self.path)
+                ) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            db = self._connection()
+        with self._reading() as db:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
+
+
+def _advice(error: sqlite3.Error) -> str:
+    said = str(error)
+    if "not a database" in said or "malformed" in said:
+        return "It is no SQLite file, or a damaged one: name another, or restore it from a copy."
+    if "readonly" in said or "unable to open" in said:
+        return "Give a path on a local disk that this process may write to."
+    if "full" in said:
+        return "Make room on its disk."
+    if "locked" in said:
+        return "Other processes hold it for too long: raise SQLiteLedger(wait=...), or use Redis."
+    return "See that its disk is local and works."
 
 
 def _again(path: str, power_safe: bool, wait: float) -> SQLiteLedger:

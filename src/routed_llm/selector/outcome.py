@@ -76,6 +76,7 @@ def conclude(picked: Picked, scene: Scene) -> Decision:
         at=scene.setting.at,
         certain=picked.certain,
         catalog_version=scene.catalog_version,
+        policy=scene.setting.policy,
         allowance=scene.allowance,
         reserve=None if row is None or scene.allowance is None else _reserve(row, scene),
         switch=None if scene.facts.previous is None else _switch(picked, scene),

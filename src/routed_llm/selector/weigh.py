@@ -265,7 +265,7 @@ def worst_cost(row: Row, load: Load, tokens: int, cap: int | None) -> int | None
     most = min(limits.max_output, max(limits.context_window - tokens, 1)) if cap is None else cap
     most *= load.choices
     rate = max(price.input, price.cache_write or 0)
-    total = tokens * rate + most * max(price.output, price.audio_output or 0) * load.choices
+    total = tokens * rate + most * max(price.output, price.audio_output or 0)
     if facts.audio_seconds and price.audio_input is not None:
         total += audio_tokens(facts.audio_seconds) * max(price.audio_input - rate, 0)
     return -(-total * (100 + row.surcharge) // 100)
