@@ -150,7 +150,7 @@ def adapters(kinds: list[str]) -> dict[str, float]:
         desk = RoutedChatModel(api_key="unused")._at_desk()
         said = convert_to_messages(talk)
         ways["langchain_routed"] = lambda: desk.decide(desk.read(said, None, {}, stream=False))
-    if importlib.util.find_spec("llama_index.llms.routed"):
+    if importlib.util.find_spec("llama_index") and importlib.util.find_spec("llama_index.llms.routed"):
         from llama_index.core.base.llms.types import ChatMessage
         from llama_index.llms.routed.reading import read_request
 

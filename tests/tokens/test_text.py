@@ -20,6 +20,7 @@ from routed_llm.tokens.text import (
     default_counter,
     is_warm,
     likely,
+    likely_of,
     passes_self_test,
     utf8_length,
     warm_up,
@@ -359,3 +360,34 @@ def test_golden_texts_cover_more_than_ascii() -> None:
     assert len(GOLDEN) >= 10
     assert any(not text.isascii() for text, _ in GOLDEN)
     assert any("<|endoftext|>" in text for text, _ in GOLDEN)
+
+
+ESTIMATED = {
+    "prose": ("The quick brown fox jumps over the lazy dog. " * 200, 0.15),
+    "a table": (
+        "".join(
+            f"{n},{n * 7919 % 1000:.2f},2026-11-{n % 28 + 1:02d},{n * 104729 % 10**6}\n" for n in range(400)
+        ),
+        0.25,
+    ),
+    "minified JSON": (
+        "".join(f'{{"id":{n},"price":{n * 7.13 % 100:.2f},"ok":true}},' for n in range(400)),
+        0.25,
+    ),
+    "numbers": (" ".join(str(n * 7919 % 10**9) for n in range(1_000)), 0.3),
+    "a log": (
+        "".join(
+            f"2026-11-28T12:{n % 60:02d}:07.{n % 1000:03d}Z INFO [w-{n % 9}] took {n} ms\n"
+            for n in range(300)
+        ),
+        0.3,
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "off"), ESTIMATED.values(), ids=ESTIMATED)
+def test_estimates_of_long_texts(text: str, off: float) -> None:
+    """Digits and punctuation come few to a token, and the estimate of a long text knows."""
+    count = TiktokenCounter().count([text])[0]
+    assert abs(likely(text) / count - 1) < off
+    assert likely_of([text, "a b c d"]) == likely(text) + 2

@@ -23,7 +23,7 @@ from routed_llm.tokens.text import bounds_of, likely_of
 __all__ = ["Request", "RequestBuilder"]
 
 _TEXT = frozenset({"text"})
-_LARGE = 100_000
+_LARGE = 250_000  # tokens, at most: a little less than the first price tier
 _KEPT = 512
 _ALIKE: dict[Any, RequestFacts] = {}
 _DETAILS = ("auto", "low", "high", "original")

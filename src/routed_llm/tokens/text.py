@@ -24,6 +24,9 @@ _BUFFERED = 16_384
 _TO_BUFFER = "encode_to_tiktoken_buffer"  # what tiktoken's public encode_to_numpy calls
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_PROBED = 2_048
+_DIGITS = b"0123456789"
+_MARKS = bytes(point for point in range(33, 127) if not chr(point).isalnum())
 _BYTES_PER_TOKEN = 4  # of UTF-8: close on English and code, too many on Cyrillic, too few on JSON
 
 # Text on which toktok-rs 0.3.0 and tiktoken 0.14.0 differ, as UTF-8. toktok counts too few tokens around
@@ -85,8 +88,9 @@ def bounds_of(texts: Sequence[str]) -> tuple[int, int]:
 
 def likely_of(texts: Sequence[str]) -> int:
     """Return the sum of the estimates of texts; see `likely`."""
-    if all(map(str.isascii, texts)):
-        return sum([-(-length // _BYTES_PER_TOKEN) for length in map(len, texts)])
+    lengths = [*map(len, texts)]
+    if all(map(str.isascii, texts)) and max(lengths, default=0) < _PROBED:
+        return sum([-(-length // _BYTES_PER_TOKEN) for length in lengths])
     return sum(map(likely, texts))
 
 
@@ -128,17 +132,33 @@ def utf8_length(text: str) -> int:
 def likely(text: str) -> int:
     """Return an estimate of the tokens of a text from its length and four samples of it.
 
-    Good enough for a price shown beforehand, not for a limit: 4 bytes a token is within some -20% and +50%
-    on prose and code, and about half of the truth on minified JSON, base64 and emoji.
+    Good enough for a price shown beforehand, not for a limit: some 10% over the truth on prose and code,
+    within some quarter of it on JSON, tables, logs and numbers, and about half of it on base64 and emoji. Texts
+    of less than two kilobytes are taken for prose.
     """
     length = len(text)
     if text.isascii():
-        return -(-length // _BYTES_PER_TOKEN)
+        return -(-length // _BYTES_PER_TOKEN) if length < _PROBED else _likely_ascii(text)
     if length <= 4 * _SAMPLE:
         return -(-utf8_length(text) // _BYTES_PER_TOKEN)
     step = (length - _SAMPLE) // 3
     sampled = sum(utf8_length(text[at : at + _SAMPLE]) for at in range(0, 3 * step + 1, step))
     return -(-sampled * length // (4 * _SAMPLE * _BYTES_PER_TOKEN))
+
+
+def _likely_ascii(text: str) -> int:
+    """Estimate from how much of four samples is digits and punctuation, which come few to a token.
+
+    The weights are a least-squares fit, rounded, of the o200k counts of 600 pieces of documentation, code,
+    JSON, tables, logs, numbers, hexadecimal and base64.
+    """
+    length = len(text)
+    step = (length - _SAMPLE) // 3
+    sample = "".join([text[at : at + _SAMPLE] for at in range(0, 3 * step + 1, step)]).encode()
+    digits = len(sample) - len(sample.translate(None, _DIGITS))
+    marks = len(sample) - len(sample.translate(None, _MARKS))
+    weight = 22 * len(sample) + 31 * digits + 28 * marks
+    return -(-weight * length // (100 * len(sample)))
 
 
 class TiktokenCounter:
