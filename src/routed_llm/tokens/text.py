@@ -133,8 +133,8 @@ def likely(text: str) -> int:
     """Return an estimate of the tokens of a text from its length and four samples of it.
 
     Good enough for a price shown beforehand, not for a limit: some 10% over the truth on prose and code,
-    within some quarter of it on JSON, tables, logs and numbers, and about half of it on base64 and emoji. Texts
-    of less than two kilobytes are taken for prose.
+    within a quarter or so of it on JSON, tables, logs and numbers, and about half of it on base64 and emoji.
+    Texts of less than two kilobytes are taken for prose.
     """
     length = len(text)
     if text.isascii():
