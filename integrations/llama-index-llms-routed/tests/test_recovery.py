@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -291,3 +292,45 @@ def test_a_key_without_access_keeps_nobody_else_away(sim: Simulator, llm: Routed
             assert caller.chat(ASK).message.content == SAID
     assert [record["model"] == first for record in log] == [False, False, True]
     assert [entry.model for entry in sim.journal].count(first) == 2
+
+
+@pytest.mark.parametrize("endpoint", ["chat_completions", "responses"])
+@pytest.mark.parametrize("way", ["stream_chat", "astream_chat", "stream_complete"])
+def test_an_abandoned_stream_returns_its_connection(sim: Simulator, way: str, endpoint: str) -> None:
+    """A stream that is given up is closed at once, and does not wait for the garbage collector."""
+    on_responses = endpoint == "responses"
+    llm = RoutedLLM(
+        api_base=sim.url,
+        api_key="k",
+        router=Router(clock=lambda: TODAY),
+        policy={"models": ["gpt-5.4"], "at_least": None, "effort": "high" if on_responses else None},
+        http_client=httpx.Client(),
+        async_http_client=httpx.AsyncClient(),
+    )
+    tools = {"tools": [ADD.metadata.to_openai_tool()]} if on_responses else {}
+    pools = [http._transport._pool for http in (llm._http_client, llm._async_http_client)]
+
+    def busy() -> int:
+        return sum(not one.is_idle() and not one.is_closed() for pool in pools for one in pool.connections)
+
+    async def read() -> list[int]:
+        chunks = await llm.astream_chat(ASK, **tools)
+        await anext(chunks)
+        before = busy()
+        await chunks.aclose()
+        return [before, busy()]
+
+    gc.disable()
+    try:
+        if way == "astream_chat":
+            seen = asyncio.run(read())
+        else:
+            chunks = getattr(llm, way)(ASK if way == "stream_chat" else PROMPT, **tools)
+            next(chunks)
+            seen = [busy()]
+            chunks.close()
+            seen.append(busy())
+    finally:
+        gc.enable()
+    assert seen == [1, 0]
+    assert sim.journal[0].path.endswith(endpoint.replace("_", "/"))

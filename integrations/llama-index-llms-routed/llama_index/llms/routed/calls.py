@@ -22,6 +22,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, Completi
 from llama_index.llms.routed.delegates import ChatDelegate, ResponsesDelegate
 from llama_index.llms.routed.events import announce
 from llama_index.llms.routed.recover import Gate
+from llama_index.llms.routed.streams import OpenStreams
 from pydantic import BaseModel, ValidationError
 
 from routed_llm import Answered, Attempts, Decision, IncompleteStream, Previous, Router, Run, Step, Usage
@@ -189,20 +190,21 @@ class RoutedCall:
         self, chunks: Generator[Answer, None, None], gate: Gate[Answer]
     ) -> Generator[Answer, None, None]:
         """Pass one attempt at a stream on; book it when it ends, fails or is abandoned."""
+        opened = OpenStreams()
         try:
             self._begun(self.router.begin(self.decision))
-            for chunk in chunks:
+            for chunk in opened.first(chunks):
                 yield from gate.pass_on(self._note(chunk))
             yield from gate.end()
             self._answered()
         except Exception:
-            chunks.close()
             raise  # recovery closes the books, once it knows what went wrong
         except BaseException:
-            chunks.close()
             self._close(begun=gate.open or self._seen.usage is not None)
             raise
-        chunks.close()
+        finally:
+            chunks.close()
+            opened.close()
         self._close()
         self._offer()
 
@@ -210,24 +212,26 @@ class RoutedCall:
         self, chunks: AsyncGenerator[Answer, None], gate: Gate[Answer]
     ) -> AsyncGenerator[Answer, None]:
         """Pass one attempt at a stream on; book it when it ends, fails or is abandoned."""
+        opened = OpenStreams()
         try:
             self._begun(await self.router.abegin(self.decision))
-            async for chunk in chunks:
-                for passed in gate.pass_on(self._note(chunk)):
-                    yield passed
+            async with aclosing(opened.afirst(chunks)) as source:
+                async for chunk in source:
+                    for passed in gate.pass_on(self._note(chunk)):
+                        yield passed
             for passed in gate.end():
                 yield passed
             self._answered()
         except Exception:
-            await chunks.aclose()
             raise  # recovery closes the books, once it knows what went wrong
         except BaseException:
+            await self._aclose(begun=gate.open or self._seen.usage is not None)
+            raise
+        finally:
             try:
                 await chunks.aclose()
             finally:
-                await self._aclose(begun=gate.open or self._seen.usage is not None)
-            raise
-        await chunks.aclose()
+                await opened.aclose()
         await self._aclose()
         self._offer()
 

@@ -24,6 +24,7 @@ from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index.llms.routed.answers import SoFar, alike
 from llama_index.llms.routed.cutting import Shaped
 from llama_index.llms.routed.sending import RESPONSES
+from llama_index.llms.routed.streams import watched
 from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
 from typing_extensions import override
@@ -212,7 +213,8 @@ def _make(
 def _at(client: Any, base_url: str | None) -> Any:
     if client is None:
         return _NO_CLIENT
+    moved: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
     if isinstance(client, (SyncOpenAI, AsyncOpenAI)):
         # On the same connections, but each request once: retrying is for recovery.
-        client = client.with_options(max_retries=0)
-    return client if base_url is None else client.with_options(base_url=base_url)
+        return watched(client.with_options(max_retries=0, **moved))
+    return client.with_options(**moved) if moved else client
