@@ -19,7 +19,7 @@ SECONDS = os.environ.get("ROUTED_TEST_SOAK", "15")
 
 
 def test_soak() -> None:
-    """Every call is answered or fails with a typed error, nothing is left over, and the books are the bill."""
+    """Every call is answered or fails with a typed error, nothing is left over, the books are the bill."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.recovery.soak", SECONDS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -27,9 +27,6 @@ def test_soak() -> None:
     calls, share = re.search(r"(\d+) calls, \d+ requests, faults in (\d+\.\d)%", done.stdout).groups()
     assert int(calls) > soak.CALLERS
     assert 2 < float(share) < 25
-
-
-NOTHING = {"memory_mb": 100, "threads": 9, "sockets": 4, "files": 9}
 
 
 class Books:
