@@ -1,10 +1,12 @@
 """What routing adds to a call: RoutedChatModel against ChatOpenAI, paired, on one loopback server.
 
-The server answers at once with a fixed body, so that what is measured is the client. Each pair makes the
-two calls back to back, in alternating order; the figure is the median of the pairs' ratios. Nothing here
-fails on a slow machine: it prints ratios.
+The server runs in a process of its own and answers at once with a fixed body, so that what is measured is
+the client. Each pair makes the two calls back to back, in alternating order; the figure is the median of the
+pairs' ratios, of elapsed time and of this process's CPU time. Both sides make the same call: ChatOpenAI has
+the model, effort and endpoint that routing chooses, be it from one model or from the default pool. A second
+table has what of it is the decision. Nothing here fails on a slow machine: it prints ratios.
 
-Usage: python -m benchmarks.langchain.overhead [--pairs N]
+Usage: python -m benchmarks.langchain.overhead [--pairs N] [--serve]
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 
+USED = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
 ANSWER = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
@@ -31,7 +34,7 @@ ANSWER = {
     "choices": [
         {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello there."}}
     ],
-    "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+    "usage": USED,
 }
 SHORT = "What is the capital of Peru?"
 LONG = "word " * 100_000
@@ -78,48 +81,72 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """Serve on a free port of 127.0.0.1 and give the base URL."""
+def serve() -> None:
+    """Serve on a free port of 127.0.0.1, print it, and go on until the parent closes the pipe."""
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     running.daemon_threads = True
     threading.Thread(target=running.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{running.server_port}/v1"
-    finally:
-        running.shutdown()
+    print(running.server_port, flush=True)
+    sys.stdin.read()
+    running.shutdown()
 
 
-def timed(call: Callable[[], Any]) -> float:
-    """Return the seconds that a call takes; a stream that it leaves open is read to its end afterwards."""
-    start = time.perf_counter()
+@contextmanager
+def server() -> Iterator[str]:
+    """Run the server in a process of its own and give the base URL."""
+    command = [sys.executable, "-m", "benchmarks.langchain.overhead", "--serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(running.stdout.readline())}/v1"
+        finally:
+            running.stdin.close()
+
+
+class Figures(NamedTuple):
+    """What pairs of calls show.
+
+    Attributes:
+        ratio: median ratio of the second to the first, of elapsed time.
+        cpu: the same of this process's CPU time.
+        base: median milliseconds of the first.
+        added: median difference in microseconds.
+    """
+
+    ratio: float
+    cpu: float
+    base: float
+    added: float
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, float]:
+    """Return elapsed and CPU seconds of a call; a stream that it leaves open is read on afterwards."""
+    cpu, start = time.process_time(), time.perf_counter()
     rest = call()
-    seconds = time.perf_counter() - start
+    seconds, worked = time.perf_counter() - start, time.process_time() - cpu
     if callable(rest):
         rest()
-    return seconds
+    return seconds, worked
 
 
-def paired(first: Callable[[], Any], second: Callable[[], Any], pairs: int) -> tuple[float, float, float]:
-    """Time pairs of calls in alternating order.
-
-    Returns:
-        The median ratio of the second to the first, the median milliseconds of the first, and the median
-        difference in microseconds.
-    """
+def paired(first: Callable[[], Any], second: Callable[[], Any], pairs: int) -> Figures:
+    """Time pairs of calls in alternating order."""
     for _ in range(20):
         timed(first)
         timed(second)
-    ratios, base, extra = [], [], []
+    ratios, worked, base, extra = [], [], [], []
     for number in range(pairs):
         if number % 2:
             two, one = timed(second), timed(first)
         else:
             one, two = timed(first), timed(second)
-        ratios.append(two / one)
-        base.append(one)
-        extra.append(two - one)
-    return statistics.median(ratios), statistics.median(base) * 1e3, statistics.median(extra) * 1e6
+        ratios.append(two[0] / one[0])
+        worked.append(two[1] / one[1])
+        base.append(one[0])
+        extra.append(two[0] - one[0])
+    middle = statistics.median
+    return Figures(middle(ratios), middle(worked), middle(base) * 1e3, middle(extra) * 1e6)
 
 
 def ways() -> dict[str, Callable[[Any, str], Any]]:
@@ -157,20 +184,46 @@ def ways() -> dict[str, Callable[[Any, str], Any]]:
     }
 
 
-def cases(url: str, pairs: int) -> Iterator[tuple[str, tuple[float, float, float]]]:
+def cases(url: str, pairs: int) -> Iterator[tuple[str, Figures]]:
     """Yield every case with its figures."""
     from langchain_openai import ChatOpenAI
     from langchain_routed import RoutedChatModel
 
     settings: dict[str, Any] = {"base_url": url, "api_key": "local", "stream_usage": True}
-    plain = ChatOpenAI(model=MODEL, **settings)
-    routed = RoutedChatModel(policy={"models": [MODEL], "at_least": None}, **settings)
-    free = RoutedChatModel(**settings, use_responses_api=False)
+    pools: dict[str, dict[str, Any]] = {
+        "one model": {"policy": {"models": [MODEL], "at_least": None}},
+        "default pool": {"use_responses_api": False},
+    }
     for way, call in ways().items():
         for size, prompt, count in (("short", SHORT, pairs), ("100K tokens", LONG, max(20, pairs // 10))):
-            for pool, model in (("one model", routed), ("default pool", free)):
-                one, two = partial(call, plain, prompt), partial(call, model, prompt)
+            for pool, own in pools.items():
+                routed = RoutedChatModel(**settings, **own)
+                chosen = routed.explain(prompt, stream="token" in way).call
+                assert chosen is not None
+                same = {"model": chosen.model, "reasoning_effort": chosen.effort, "use_responses_api": False}
+                plain = ChatOpenAI(**settings, **same)
+                one, two = partial(call, plain, prompt), partial(call, routed, prompt)
                 yield f"{way}, {size}, {pool}", paired(one, two, count)
+
+
+def decisions(pairs: int) -> Iterator[tuple[str, float]]:
+    """Yield the microseconds of the parts of a routed call, run alone."""
+    from langchain_core.messages import HumanMessage
+    from langchain_routed import RoutedChatModel
+
+    model = RoutedChatModel(api_key="local", use_responses_api=False)
+    desk, messages = model._at_desk(), [HumanMessage(SHORT)]
+    asked = desk.read(messages, None, {}, stream=False)
+    decision = desk.decide(asked)
+    steps: dict[str, Callable[[], Any]] = {
+        "reading the request": lambda: desk.read(messages, None, {}, stream=False),
+        "deciding": lambda: desk.decide(asked),
+        "deciding, with the record": lambda: desk.decide(asked).record(),
+        "making the plan": lambda: desk.plan(asked, decision),
+    }
+    for name, step in steps.items():
+        step()
+        yield name, min(timed(step)[1] for _ in range(max(pairs, 100))) * 1e6
 
 
 def import_seconds(module: str) -> float:
@@ -187,13 +240,23 @@ def main() -> None:
     """Print all figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=500, help="pairs of calls with the short prompt")
-    pairs = parser.parse_args().pairs
-    print(f"{'case':46} {'ratio':>6} {'ChatOpenAI':>11} {'added':>9}")
+    parser.add_argument("--serve", action="store_true", help="be the server")
+    chosen = parser.parse_args()
+    if chosen.serve:
+        serve()
+        return
+    print(f"{'case':46} {'ratio':>6} {'of CPU':>6} {'ChatOpenAI':>11} {'added':>9}")
     with server() as url:
-        for name, (ratio, base, extra) in cases(url, pairs):
-            print(f"{name:46} {ratio:6.3f} {base:8.2f} ms {extra:6.0f} us")
+        for name, found in cases(url, chosen.pairs):
+            print(
+                f"{name:46} {found.ratio:6.3f} {found.cpu:6.3f} {found.base:8.2f} ms {found.added:6.0f} us",
+                flush=True,
+            )
+    print()
+    for name, micros in decisions(chosen.pairs):
+        print(f"{name:46} {micros:31.1f} us of CPU, at best")
     base, ours = import_seconds("langchain_openai"), import_seconds("langchain_routed")
-    print(f"{'import, langchain_routed over langchain_openai':46} {ours / base:6.3f} {base * 1e3:8.0f} ms")
+    print(f"{'import, langchain_routed over langchain_openai':46} {ours / base:6.3f} {base * 1e3:15.0f} ms")
 
 
 if __name__ == "__main__":

@@ -411,6 +411,7 @@ class Decision:
 
 def format_dollars(pico: int) -> str:
     """Write picodollars as a decimal string of US dollars, without exponent or trailing zeros."""
-    whole, part = divmod(abs(pico), PICO)
-    text = f"{whole}.{part:012d}".rstrip("0").rstrip(".")
-    return f"-{text}" if pico < 0 else text
+    if pico < 0:
+        return f"-{format_dollars(-pico)}"
+    whole, part = divmod(pico, PICO)
+    return f"{whole}.{part:012d}".rstrip("0") if part else str(whole)

@@ -179,11 +179,13 @@ def _cost(asked: RequestFacts, policy: Policy, at: date, model: Model, effort: s
     said = min(still[0] if still else Fraction(1), whole)
     expected = _expected(asked, policy)
     words, thought = float(expected * said), float(whole - said) * math.sqrt(expected * _GPT_4O_OUTPUT)
+    # Who names an effort has a cap that counts its reasoning: no room is left on top of it.
+    room = 0 if effort == asked.effort else model.reasoning_room.get(effort or "", 0)
     if asked.cap is not None:
-        words, thought = min(words, asked.cap), min(thought, model.reasoning_room.get(effort or "", 0))
+        words, thought = min(words, asked.cap), min(thought, room) if room else thought
     out = math.ceil(words + thought - 1e-6)
     if asked.cap is not None:
-        out = min(out, asked.cap + model.reasoning_room.get(effort or "", 0))
+        out = min(out, asked.cap + room)
     out = min(out, model.limits.max_output) * asked.parameter("n", 1)
     rate = row.input
     if row.cache_write is not None and model.cache is not None and tokens >= model.cache.min_prefix:

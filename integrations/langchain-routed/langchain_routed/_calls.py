@@ -19,8 +19,9 @@ from langchain_routed._history import ROUTING
 from routed_llm import CallOptions, Policy
 
 if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
+
     from langchain_routed._plan import Plan
-    from langchain_routed.chat_models import RoutedChatModel
 
 __all__ = [
     "closing",
@@ -84,7 +85,7 @@ def split_runs(prompts: int, kwargs: Mapping[str, Any]) -> tuple[list[dict[str, 
     return [run, *[rest] * (prompts - 1)], call
 
 
-def streams(model: RoutedChatModel, callbacks: Any, kwargs: Mapping[str, Any], *, async_api: bool) -> bool:
+def streams(model: ChatOpenAI, callbacks: Any, kwargs: Mapping[str, Any], *, async_api: bool) -> bool:
     """Say whether LangChain will stream behind a plain call, for a setting's or a handler's sake."""
     if model._should_stream(async_api=async_api, **kwargs):
         return True

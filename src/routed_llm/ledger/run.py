@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
 from routed_llm.pricing import cost_pico
+from routed_llm.usage import Usage
 
 if TYPE_CHECKING:
     from routed_llm.catalog import Catalog, Model
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from routed_llm.ledger.books import Books
     from routed_llm.ledger.observer import Observer
     from routed_llm.policy import Policy
-    from routed_llm.usage import Usage
 
 __all__ = ["Answered", "Run", "Send", "as_moment"]
+
+
+_COUNTED = tuple(item.name for item in fields(Usage))
 
 
 class Answered(NamedTuple):
@@ -211,4 +214,4 @@ class Run:
 
 
 def _counts(usage: Usage) -> dict[str, Any]:
-    return {item.name: value for item in fields(usage) if (value := getattr(usage, item.name))}
+    return {name: value for name in _COUNTED if (value := getattr(usage, name))}

@@ -368,12 +368,13 @@ def _why_first(picked: Picked, scene: Scene) -> str:
 
 def _baseline_cannot(picked: Picked, scene: Scene) -> str:
     """Say why the baseline itself could not have served the call, if so."""
+    baseline = scene.baseline
     for row in scene.shape.rows:
-        if row.at.model.id == scene.baseline:
+        if row.at.model.id == baseline:
             if admits(row, scene, picked.tokens):
                 return ""
             return f"; {_refusals_at(row, picked, scene)[0].text}"
     for candidate in scene.shape.rejected:
-        if candidate.model == scene.baseline:
+        if candidate.model == baseline:
             return f"; {candidate.reasons[0].text}"
     return ""

@@ -33,10 +33,12 @@ class Standing(NamedTuple):
 
 def standing(scene: Scene, tokens: int) -> Standing:
     """Say how the rows stand at one text token count; kept for all counts between the same two marks."""
-    marks = scene.marks
-    if marks is None or not scene.is_limited_only or any(row.surcharge for row in scene.shape.rows):
+    marks, notes = scene.marks, scene.shape.notes
+    charged = notes.get("charged")
+    if charged is None:
+        charged = notes["charged"] = any(row.surcharge for row in scene.shape.rows)
+    if marks is None or charged or not scene.is_limited_only:
         return _work_out(scene, tokens, tokens)
-    notes = scene.shape.notes
     index = bisect_left(marks, tokens)
     key = ("standing", scene.facts.cap, scene.load.expected, scene.load.thought, index)
     kept: Standing | None = notes.get(key)

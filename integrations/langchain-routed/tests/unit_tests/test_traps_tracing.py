@@ -213,19 +213,19 @@ def test_an_abandoned_stream_is_settled(make, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("how", ["invoke", "stream"])
-def test_a_failed_call_is_cancelled(make, sim, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_a_failed_call_is_booked_as_failed(make, sim, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """A call that failed before its first token releases what was reserved; the error is ChatOpenAI's own."""
 
     done: list[str] = []
-    cancel = Run.cancel
-    monkeypatch.setattr(Run, "cancel", lambda self: done.append("cancel") or cancel(self))
+    fail = Run.fail
+    monkeypatch.setattr(Run, "fail", lambda self, *a, **kw: done.append(a[0]) or fail(self, *a, **kw))
     sim.faults.add("500")
     book = Book()
     with pytest.raises(OpenAIAPIError):
         list(make().stream("Hi", {"callbacks": [book]})) if how == "stream" else make().invoke(
             "Hi", {"callbacks": [book]}
         )
-    assert done == ["cancel"]
+    assert done == ["server"]
     assert len(book.errors) == 1
 
 

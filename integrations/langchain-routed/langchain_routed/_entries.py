@@ -1,0 +1,267 @@
+"""Entries: every way into a call, each routed before LangChain names a model anywhere.
+
+LangChain works out what traces and the cache are told before it calls the private methods, and never shows
+them the messages. So a call is decided at its public entry; its Plan travels on as a keyword, and the private
+methods hand over to the model that the Plan has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
+from langchain_core.language_models.chat_model_stream import AsyncChatModelStream, ChatModelStream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.runnables import RunnableConfig
+from typing_extensions import override
+
+from langchain_routed import _calls
+from langchain_routed._children import PLAN
+
+if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
+
+    from langchain_routed._desk import Desk
+    from langchain_routed._plan import Plan
+else:
+    ChatOpenAI = object  # a part of a class, not a pydantic model of its own, which would take long to make
+
+__all__ = ["Entries"]
+
+
+class Entries(ChatOpenAI):
+    """The part of RoutedChatModel that calls come through."""
+
+    if TYPE_CHECKING:
+
+        def _at_desk(self) -> Desk: ...
+
+    def _plan(
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+    ) -> Plan:
+        desk = self._at_desk()
+        asked = desk.read(messages, stop, kwargs, stream=stream)
+        return desk.plan(asked, desk.decide(asked))
+
+    async def _aplan(
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+    ) -> Plan:
+        desk = self._at_desk()
+        asked = desk.read(messages, stop, kwargs, stream=stream)
+        return desk.plan(asked, await desk.adecide(asked))
+
+    # --- the public entries: each call is routed here, before LangChain names a model anywhere ---
+
+    @override
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        return super().invoke(input, config, stop=stop, **_calls.configured(config, kwargs))
+
+    @override
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        return await super().ainvoke(input, config, stop=stop, **_calls.configured(config, kwargs))
+
+    @override
+    def generate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        if PLAN in kwargs or not messages:
+            return super().generate(messages, stop, callbacks, **kwargs)
+        runs, kwargs = _calls.split_runs(len(messages), kwargs)
+        stream = _calls.streams(self, callbacks, kwargs, async_api=False)
+        results = []
+        for prompt, run in zip(messages, runs, strict=True):
+            plan = self._plan(prompt, stop, kwargs, stream=stream)
+            result = super().generate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, plan))
+            results.append(_calls.completed(result, plan))
+        return _calls.joined(results)
+
+    @override
+    async def agenerate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        if PLAN in kwargs or not messages:
+            return await super().agenerate(messages, stop, callbacks, **kwargs)
+        runs, kwargs = _calls.split_runs(len(messages), kwargs)
+        stream = _calls.streams(self, callbacks, kwargs, async_api=True)
+        agenerate = super().agenerate
+
+        async def one(prompt: list[BaseMessage], run: dict[str, Any]) -> LLMResult:
+            plan = await self._aplan(prompt, stop, kwargs, stream=stream)
+            result = await agenerate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, plan))
+            return _calls.completed(result, plan)
+
+        if len(messages) == 1:
+            return await one(messages[0], runs[0])
+        return _calls.joined(await asyncio.gather(*map(one, messages, runs)))
+
+    @override
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        kwargs = _calls.configured(config, kwargs)
+        if self._should_stream(async_api=False, **{**kwargs, "stream": True}):
+            messages = self._convert_input(input).to_messages()
+            kwargs = _calls.planned(kwargs, self._plan(messages, stop, kwargs, stream=True))
+        yield from super().stream(input, config, stop=stop, **kwargs)
+
+    @override
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        kwargs = _calls.configured(config, kwargs)
+        if self._should_stream(async_api=True, **{**kwargs, "stream": True}):
+            messages = self._convert_input(input).to_messages()
+            kwargs = _calls.planned(kwargs, await self._aplan(messages, stop, kwargs, stream=True))
+        async with _calls.closing(super().astream(input, config, stop=stop, **kwargs)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    @override
+    def _chat_model_stream_v3(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> ChatModelStream:
+        kwargs = _calls.configured(config, kwargs)
+        messages = self._convert_input(input).to_messages()
+        kwargs = _calls.planned(kwargs, self._plan(messages, stop, kwargs, stream=True))
+        return super()._chat_model_stream_v3(input, config, stop=stop, **kwargs)
+
+    @override
+    async def _achat_model_stream_v3(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncChatModelStream:
+        kwargs = _calls.configured(config, kwargs)
+        messages = self._convert_input(input).to_messages()
+        kwargs = _calls.planned(kwargs, await self._aplan(messages, stop, kwargs, stream=True))
+        return await super()._achat_model_stream_v3(input, config, stop=stop, **kwargs)
+
+    # --- LangChain's private hooks: each hands over to the plan's child ---
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        plan = kwargs.get(PLAN) or self._plan(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+        return plan.generate(messages, run_manager)
+
+    @override
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        plan = kwargs.get(PLAN) or await self._aplan(
+            messages, stop, kwargs, stream=bool(kwargs.get("stream"))
+        )
+        return await plan.agenerate(messages, run_manager)
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        plan = kwargs.get(PLAN) or self._plan(messages, stop, kwargs, stream=True)
+        yield from plan.stream(messages, run_manager, kwargs)
+
+    @override
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        plan = kwargs.get(PLAN) or await self._aplan(messages, stop, kwargs, stream=True)
+        async with _calls.closing(plan.astream(messages, run_manager, kwargs)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    @override
+    def _get_request_payload(
+        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        plan = kwargs.pop(PLAN, None)
+        if plan is None:
+            messages = self._convert_input(input_).to_messages()
+            plan = self._plan(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+            stream = {"stream": kwargs["stream"]} if "stream" in kwargs else {}
+            input_, stop, kwargs = plan.history(messages), plan.stop, {**plan.sent, **stream}
+        return plan.child._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
+
+    @override
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        plan: Plan | None = kwargs.pop(PLAN, None)
+        if plan is None:
+            return super()._get_invocation_params(stop=stop, **_calls.visible(kwargs))
+        return plan.child._get_invocation_params(stop=plan.stop, **plan.sent)
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        plan: Plan | None = kwargs.pop(PLAN, None)
+        if plan is None:
+            return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
+        return plan.child._get_ls_params(stop=plan.stop, **plan.sent)
+
+    @override
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        plan: Plan | None = kwargs.pop(PLAN, None)
+        if plan is None:
+            return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
+        form = "plain" if plan.plain else "items"
+        form = form if plan.cut is None else f"{form}/{json.dumps(plan.cut)}"
+        return f"routed/{form}/{plan.child._get_llm_string(stop=plan.stop, **plan.sent)}"
