@@ -76,7 +76,8 @@ class Policy:
             nothing is written to a prompt cache where writing costs and nothing is expected to be read
             from it.
         exact_within: tokens from a boundary (a window, a price tier, a limit on cost) within which the
-            provider's own counting endpoint is asked, where the caller can ask it. 0 never asks.
+            provider's own counting endpoint is asked, where the caller can ask it; then files given by id
+            or URL are asked about, too. 0 never asks.
     """
 
     models: tuple[str, ...] | None

@@ -44,7 +44,7 @@ class Near(NamedTuple):
 
 
 class _Question(NamedTuple):
-    key: int
+    key: int | None
     model: str
     sent_as: str
     local: int
@@ -58,7 +58,7 @@ class Recounts:
         self._answers: dict[int, int] = {}
 
     def decide(self, decision: Decision, request: Request, near: Near, exact: AskExact) -> Decision:
-        """Decide by the provider's count where the local one is near a boundary.
+        """Decide by the provider's count where the local one is near a boundary, or a file's size is unknown.
 
         A question that fails must not break the request: then the decision stays, and says so.
         """
@@ -66,7 +66,7 @@ class Recounts:
         if question is None:
             return decision
         try:
-            reported = self._answers.get(question.key) or exact(question.sent_as)
+            reported = self._known(question) or exact(question.sent_as)
             return self._by(reported, question, request, near)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the local count decides
             return _failed(decision, error, question.local)
@@ -79,25 +79,30 @@ class Recounts:
         if question is None:
             return decision
         try:
-            reported = self._answers.get(question.key) or await exact(question.sent_as)
+            reported = self._known(question) or await exact(question.sent_as)
             return self._by(reported, question, request, near)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the local count decides
             return _failed(decision, error, question.local)
 
     def _question(self, decision: Decision, request: Request, near: Near) -> _Question | None:
         """Say what to ask the provider, or None where the local count is far from every boundary."""
-        marks = near.marks()
-        if not is_near(decision.facts.tokens, marks, near.margin):
+        marks, facts = near.marks(), request.facts
+        # A file given by id or URL may be of any size: only the provider knows.
+        unknown = facts.unknown_files > 0
+        if not unknown and not is_near(decision.facts.tokens, marks, near.margin):
             return None
         local = counting_of(request).exact()
         note(request)
         asked = decision.chosen or next(iter(decision.candidates), None)
-        if asked is None or not is_near(TokenCount.of(local), marks, near.margin):
+        if asked is None or not (unknown or is_near(TokenCount.of(local), marks, near.margin)):
             return None
-        facts = request.facts
-        media = (facts.images, facts.audio_seconds, facts.pdf_pages, facts.unknown_files)
-        key = hash((asked.model, request.fixed, request.texts, media))
+        # What is given by reference may be another thing the next time.
+        media = (facts.images, facts.audio_seconds, facts.pdf_pages)
+        key = None if facts.estimates else hash((asked.model, request.fixed, request.texts, media))
         return _Question(key, asked.model, asked.sent_as or asked.model, local)
+
+    def _known(self, question: _Question) -> int | None:
+        return None if question.key is None else self._answers.get(question.key)
 
     def _by(self, reported: Any, question: _Question, request: Request, near: Near) -> Decision:
         if isinstance(reported, bool) or not isinstance(reported, int) or reported < 1:
@@ -106,7 +111,8 @@ class Recounts:
         tokens = max(reported - media_tokens(facts, self._catalog.get(question.model)), 0)
         decision = near.decide(replace(request, facts=facts.with_tokens(TokenCount.of(tokens))))
         decision.counted = {"by": "provider", "tokens": tokens, "local": question.local}
-        remember(self._answers, question.key, reported)
+        if question.key is not None:
+            remember(self._answers, question.key, reported)
         talk = request.talk
         if talk is not None and talk.tokens.exact:
             # The next turn begins from it.

@@ -166,6 +166,20 @@ def test_a_refusal_is_asked_about(decide: Decide) -> None:
     assert caught.value.decision.counted == {"by": "provider", "tokens": MARK + 1, "local": MARK - 3}
 
 
+@both
+@pytest.mark.parametrize(
+    ("answer", "model"), [(MARK, "gpt-4o"), (MARK + 1, "gpt-4.1"), (TimeoutError(), "gpt-4o")], ids=str
+)
+def test_a_file_of_unknown_size_is_asked_about(decide: Decide, answer: Any, model: str) -> None:
+    """Only the provider knows what a file given by id holds, and another file may hold something else."""
+    file = {"type": "file", "file": {"file_id": "file-1"}}
+    payload = {"messages": [{"role": "user", "content": [{"type": "text", "text": "Sum it up."}, file]}]}
+    router, provider = Router(policy=policy(models=("gpt-4o", "gpt-4.1"))), Provider(answer)
+    for _ in range(2):
+        assert decide(router, payload, provider).model == model
+    assert len(provider.asked) == 2
+
+
 def test_the_count_is_the_truth_for_what_follows() -> None:
     """The next turn of a conversation begins from what the provider counted."""
     router = Router(policy=policy())
