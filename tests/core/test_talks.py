@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from routed_llm import Policy, RequestBuilder, Router, TokenCount, Usage, read_openai
+from routed_llm import Policy, RequestBuilder, RequestError, Router, TokenCount, Usage, read_openai
 from routed_llm.request.talks import Talk, Talks, copy_of, shared
 from routed_llm.tokens.vocabulary import o200k_encoding
 
@@ -65,6 +65,61 @@ def same(payload: dict[str, Any]) -> None:
         first.fixed,
         first.opening,
     )
+
+
+PLAIN: dict[str, list[tuple[Any, Any]]] = {
+    "system first": [("system", "a"), ("user", "b"), ("assistant", "c"), ("user", "d")],
+    "user first": [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")],
+    "user last": [("system", "a"), ("system", "b"), ("developer", "c"), ("user", "d")],
+    "no user": [("system", "a"), ("system", "b"), ("assistant", "c"), ("assistant", "d")],
+    "empty texts": [("system", ""), ("user", ""), ("assistant", "c"), ("user", ""), ("user", "e")],
+    "all empty": [("user", "")] * 5,
+    "a tool's answer": [("user", "a"), ("assistant", "b"), ("tool", "c"), ("user", "d")],
+    "a strange role": [("user", "a"), ("narrator", "b"), ("user", "c"), ("user", "d")],
+    "long": [(("user", "assistant")[at % 2], "word " * at) for at in range(60)],
+    "large": [(("user", "assistant")[at % 2], "é 12,5 " * 20_000) for at in range(6)],
+}
+
+
+@pytest.mark.parametrize("said", PLAIN.values(), ids=PLAIN)
+@pytest.mark.parametrize("others", [{}, {"max_tokens": 9}, {"response_format": {"type": "json_object"}}])
+def test_plain_messages_are_read_at_once_as_one_by_one(
+    said: list[tuple[Any, Any]], others: dict[str, Any]
+) -> None:
+    """Messages of a role and a text each are told together, and come to the same."""
+    messages = [{"role": role, "content": content} for role, content in said]
+    one = read_openai({"messages": messages, **others})
+    other = read_openai({"messages": tuple(messages), **others})
+    assert (one.facts, one.texts, one.fixed, one.opening) == (
+        other.facts,
+        other.texts,
+        other.fixed,
+        other.opening,
+    )
+    same({"messages": messages, **others})
+
+
+@pytest.mark.parametrize(
+    ("odd", "text"),
+    [
+        (
+            {"role": 5, "content": "x"},
+            "messages[2] has no role. Give system, developer, user, assistant or tool.",
+        ),
+        ({"role": "user", "content": 5}, "messages[2].content is not a list. Give a list of objects."),
+        (
+            {"content": "x", "name": "y"},
+            "messages[2] has no role. Give system, developer, user, assistant or tool.",
+        ),
+        ("x", "messages[2] is not an object. Give an object with a role or a type."),
+    ],
+)
+def test_one_odd_message_is_named(odd: Any, text: str) -> None:
+    """What is wrong with one message among plain ones is said as ever."""
+    plain = {"role": "user", "content": "x"}
+    with pytest.raises(RequestError) as caught:
+        read_openai({"messages": [plain, plain, odd, plain, plain]})
+    assert str(caught.value) == text
 
 
 CHANGES: dict[str, Callable[[Messages], object]] = {

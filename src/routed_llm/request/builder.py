@@ -95,20 +95,41 @@ class RequestBuilder(Settings):
         self._messages = len(talk.seen)
         return self._messages
 
-    def remember(self, messages: list[Any]) -> None:
+    def messages(self, roles: Sequence[str], texts: Sequence[str]) -> Self:
+        """Tell messages that hold nothing but a text each, all at once.
+
+        Raises:
+            RequestError: when one is not a string.
+        """
+        if {*map(type, texts)} - {str}:
+            for role, text in zip(roles, texts, strict=True):
+                self.message(role).text(text)
+            return self
+        self._end_opening()
+        if self._opening is None and "user" in roles[:-1]:
+            first = roles.index("user") + 1
+            self._opening = len(self._texts) + sum(map(bool, texts[:first]))
+        self._texts.extend(texts if all(texts) else filter(None, texts))
+        self._role = roles[-1] if roles else self._role
+        self._messages += len(texts)
+        self._fixed += (PER_MESSAGE + PER_ROLE) * len(texts)
+        return self
+
+    def remember(self, messages: list[Any], *, plain: bool = False) -> None:
         """Keep what was told of a conversation's messages, where that is nothing but text.
 
         To be called once all of them are told, and before anything else is.
 
         Args:
             messages: as :meth:`resume` was given them.
+            plain: True where each is known to be a dict of strings.
         """
         known = self._talk
         begun = 0 if known is None else len(known.seen)
         if not self._from_the_start or begun == len(messages) or self._inputs != _TEXT or self._values:
             return
         try:
-            seen = [copy_of(message) for message in messages[begun:]]
+            seen = [*map(dict.copy, messages)] if plain else [copy_of(it) for it in messages[begun:]]
         except (TypeError, RecursionError):
             return
         self._talk = Talk(

@@ -7,6 +7,7 @@ from typing import Any
 
 from routed_llm.errors import RequestError
 from routed_llm.request.builder import Request, RequestBuilder
+from routed_llm.request.talks import SHORTEST
 
 __all__ = ["read_openai"]
 
@@ -64,9 +65,25 @@ def _told(
     begun = builder.resume(whole) if type(whole) is list else 0
     if instructions and not begun:
         builder.message("system").text(instructions)
+    if not begun and whole is items and type(items) is list and _is_plain(items):
+        builder.messages([item["role"] for item in items], [item["content"] for item in items])
+        builder.remember(items, plain=True)
+        return
     _each(items, where, lambda item, place: read(builder, item, place), max(begun - bool(instructions), 0))
     if type(whole) is list:
         builder.remember(whole)
+
+
+def _is_plain(items: list[Any]) -> bool:
+    """Say whether messages are dicts of a role and a text each, as most are: then they are told at once."""
+    if len(items) < SHORTEST or {*map(type, items)} != {dict} or {*map(len, items)} != {2}:
+        return False
+    try:
+        texts = {type(item["content"]) for item in items} == {str}
+        # A role that is no string, and hence may not be hashed, has a word of its own elsewhere.
+        return texts and {type(item["role"]) for item in items} == {str}
+    except KeyError:
+        return False
 
 
 def _each(items: Any, where: str, read: Callable[[Any, str], object], begun: int = 0) -> None:
