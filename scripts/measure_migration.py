@@ -1,4 +1,4 @@
-"""Measure `routed migrate` on checkouts of public projects: python scripts/measure_migration.py OUT FOLDER...
+"""Measure `routed migrate` on public projects: python scripts/measure_migration.py [--seed=N] OUT FOLDER...
 
 Each folder is copied, searched and rewritten; then every rewritten file is checked, and the rewritten
 copy is searched again. Prints a table, and writes to OUT the occurrences and a random
@@ -21,10 +21,10 @@ from routed_llm.migrate import Kind, Migration, Occurrence, Options, migrate
 from routed_llm.migrate.files import Walk
 from routed_llm.migrate.ids import shared
 
-SAMPLE, SEED = 100, 20261122
+SAMPLE = 100
 
 
-def main(out: Path, folders: list[Path]) -> None:
+def main(out: Path, folders: list[Path], seed: int) -> None:
     """Measure every folder and print the table."""
     out.mkdir(parents=True, exist_ok=True)
     everything: list[tuple[str, Occurrence]] = []
@@ -41,7 +41,7 @@ def main(out: Path, folders: list[Path]) -> None:
     # Most places are texts and tests; half of the sample comes from those that are acted on.
     acted = [item for item in everything if item[1].kind in (Kind.REWRITE, Kind.TRACE, Kind.REPORT)]
     others = [item for item in everything if item not in acted]
-    chance = random.Random(SEED)
+    chance = random.Random(seed)
     picked = chance.sample(acted, min(SAMPLE // 2, len(acted)))
     write_rows(out / "sample.csv", picked + chance.sample(others, min(SAMPLE - len(picked), len(others))))
 
@@ -84,7 +84,7 @@ def missed(folder: Path, found: Migration) -> int:
         text = file.read_bytes().decode("utf-8", "replace")
         if "\0" in text:
             continue
-        hits = [match[0] for match in pattern.finditer(text) if ids.model(match[0]) is not None]
+        hits = [match[0] for match in pattern.finditer(text) if ids.ending(match[0]) is not None]
         lacking += max(len(hits) - known[file.relative_to(folder).as_posix()], 0)
     return lacking
 
@@ -120,4 +120,6 @@ def write_rows(path: Path, rows: list[tuple[str, Occurrence]]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(name).resolve() for name in sys.argv[2:]])
+    words = sys.argv[1:]
+    seed = int(words.pop(0).removeprefix("--seed=")) if words[0].startswith("--seed=") else 20261122
+    main(Path(words[0]), [Path(name).resolve() for name in words[1:]], seed)

@@ -70,6 +70,8 @@ FILES = [
     ("compose.yml", "report", "configuration key 'MODEL'", "environment:\n  MODEL: ${MODEL:-gpt-4o}\n"),
     ("README.md", "keep", "a text", "We use gpt-4o.\n"),
     ("README.md", "keep", "--docs rewrites", "```python\nM = 'gpt-4o'\n```\n"),
+    ("README.md", "keep", "part of an address", "See https://platform.openai.com/docs/models/gpt-4o.\n"),
+    ("test_it.ipynb", "report", "could not be parsed", "gpt-4o"),
     ("app.ts", "report", "language that is not rewritten", 'new ChatOpenAI({ model: "gpt-4o" })\n'),
     ("run.sh", "report", "language that is not rewritten", "llm --model gpt-4o\n"),
     ("data.csv", "keep", "recorded data", "gpt-4o,1\n"),
@@ -111,6 +113,9 @@ def test_other_files(path: str, kind: str, why: str, text: str) -> None:
         ("ft:gpt-4o-2024-08-06:acme::b1", ["ft:gpt-4o-2024-08-06:acme::b1"]),
         ("gpt-4o-2024-12-31", ["gpt-4o-2024-12-31"]),
         ("chat-latest gpt-6-luna", []),
+        ("gpt-3.5-turbo-0125, gpt-4 and o3-mini", ["gpt-3.5-turbo-0125", "gpt-4", "o3-mini"]),
+        ("ft:gpt-3.5-turbo:acme::b1", ["ft:gpt-3.5-turbo:acme::b1"]),
+        ("o1 = o3", []),
         ("İ gpt-4o", ["gpt-4o"]),
     ],
 )

@@ -104,6 +104,11 @@ RM001 = {
         "from langchain_community.chat_models import ChatOpenAI\nllm = ChatOpenAI(model='gpt-4o')\n",
         None,
     ),
+    "for CrewAI, which takes its name only": (
+        LC + "from crewai import Agent\nagent = Agent(llm=ChatOpenAI(model='gpt-4o'))\n",
+        None,
+    ),
+    "a model of which nothing more is known": (LC + "llm = ChatOpenAI(model='gpt-3.5-turbo')\n", None),
     "routed already": (LC_NEW + "llm = RoutedChatModel(model='gpt-4o')\n", None),
 }
 INIT = "from langchain.chat_models import init_chat_model\n"
@@ -246,3 +251,19 @@ def test_renamed_baseline() -> None:
     before = LC + "MINI = 'gpt-4o-mini'\nPRICES = {'gpt-4o-mini': 1}\nllm = ChatOpenAI(model=MINI)\n"
     after = LC_NEW + "MINI = 'gpt-4o'\nPRICES = {'gpt-4o-mini': 1}\nllm = RoutedChatModel(model=MINI)\n"
     assert rewritten(before, Options(models={"gpt-4o-mini": "gpt-4o"})) == after
+
+
+def test_a_model_that_stopped_before_gets_a_baseline_by_name() -> None:
+    """An id that the catalog knows no more of is reported, and rewritten once a baseline is named for it."""
+    before = LC + "llm = ChatOpenAI(model='gpt-3.5-turbo')\n"
+    found = Scanner(shared(None), Options()).scan_bytes(before.encode(), "app.py")
+    assert found is not None
+    assert [(str(item.kind), item.why) for item in found.occurrences] == [
+        (
+            "report",
+            "gpt-3.5-turbo stops on 2026-10-23, and the catalog knows no more of it. "
+            "Name a baseline in its place: --map gpt-3.5-turbo=gpt-4o-mini.",
+        )
+    ]
+    after = LC_NEW + "llm = RoutedChatModel(model='gpt-4o-mini')\n"
+    assert rewritten(before, Options(models={"gpt-3.5-turbo": "gpt-4o-mini"})) == after

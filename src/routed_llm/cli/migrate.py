@@ -116,7 +116,7 @@ def _options(asked: argparse.Namespace) -> Options:
     ids = shared(None)
     for old, new in asked.map:
         for name in (old, new):
-            if not ids.knows(name):
+            if not ids.knows(name) and (name == new or ids.ending(name) is None):
                 raise CommandError(
                     f"--map: {name!r} is no model of the catalog. `routed models --all` lists them."
                 )

@@ -41,14 +41,12 @@ def show(found: Migration, *, every: bool) -> None:
 
 def by_model(occurrences: Iterable[Occurrence]) -> list[tuple[str, str, str, int]]:
     """Return model, shutdown day, replacement and number of occurrences, the earliest first."""
-    from routed_llm.catalog import Catalog
+    from routed_llm.migrate.ids import shared
 
-    catalog = Catalog.load()
-    counted = Counter(item.model for item in occurrences)
     rows = []
-    for name, number in counted.items():
-        life = catalog.get(name).lifecycle
-        rows.append((name, str(life.shutdown or ""), life.replacement or "", number))
+    for name, number in Counter(item.model for item in occurrences).items():
+        end = shared(None).ending(name)
+        rows.append((name, str(end.shutdown) if end else "", (end and end.replacement) or "", number))
     return sorted(rows, key=lambda row: (row[1], row[0]))
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import string
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from importlib.resources import files
 
-from routed_llm.catalog import Catalog, Model
+from routed_llm.catalog import Catalog
 from routed_llm.errors import CatalogError
 
-__all__ = ["Hit", "RetiringIds"]
+__all__ = ["Ending", "Hit", "RetiringIds"]
 
 _WORD = string.ascii_letters + string.digits + "_@:/.-"
 _LONGEST = 256
@@ -45,6 +47,23 @@ class Hit:
     provider: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When a model stops answering.
+
+    Attributes:
+        id: the model's id, without a date.
+        shutdown: the day from which it refuses.
+        replacement: the model that OpenAI names in its place, or None.
+        known: whether the catalog has the model, so that routing can be held to its quality.
+    """
+
+    id: str
+    shutdown: date
+    replacement: str | None
+    known: bool
+
+
 class RetiringIds:
     """The ids that stop answering, found in texts.
 
@@ -56,14 +75,14 @@ class RetiringIds:
     def __init__(self, catalog: Catalog | None = None, before: date | None = None) -> None:
         self.catalog = Catalog.load() if catalog is None else catalog
         self._before = before
-        names: dict[str, Model] = {}
-        for model in self.catalog:
-            for name in (model.id, *model.aliases, *model.snapshots):
-                names[name] = model
-        self._ends = {name for name, model in names.items() if self._retires(model)}
+        self._ended = {name: end for name, end in _ended().items() if name not in self.catalog}
+        names = {name for model in self.catalog for name in (model.id, *model.aliases, *model.snapshots)}
+        names |= self._ended.keys()
+        self._ends = {name for name in names if self.ending(name) is not None}
         longest = sorted(names, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest)), re.IGNORECASE)
-        self._heads = sorted({name.lower().split("-")[0] + "-" for name in names})
+        # A word without a dash, such as o1, is a name of anything.
+        self._heads = sorted({name.lower().split("-")[0] + "-" for name in names if "-" in name})
         stems = sorted(self._ends, key=len)
         shortest: list[str] = []
         for stem in stems:
@@ -99,23 +118,26 @@ class RetiringIds:
                 place = lowered.find(head, place + 1)
         return sorted(places)
 
-    def model(self, name: str) -> Model | None:
-        """Return the model behind an id that retires, or None."""
-        try:
-            found = self.catalog.get(name)
-        except CatalogError:
-            return None
-        return found if self._retires(found) else None
+    def ending(self, name: str) -> Ending | None:
+        """Say when the model behind an id stops, or None when it stays or there is none."""
+        tuned = name.lower().startswith("ft:") and name.count(":")
+        found = self._ended.get((name.split(":")[1] if tuned else name).lower())
+        if found is None:
+            try:
+                model = self.catalog.get(name)
+            except CatalogError:
+                return None
+            life = model.lifecycle
+            if life.shutdown is None and model.base is not None and model.base in self.catalog:
+                life = self.catalog.get(model.base).lifecycle
+            if life.shutdown is None:
+                return None
+            found = Ending(model.base or model.id, life.shutdown, life.replacement, known=True)
+        return found if self._before is None or found.shutdown < self._before else None
 
     def knows(self, name: str) -> bool:
         """Say whether the catalog has a model of this id."""
         return name in self.catalog
-
-    def _retires(self, model: Model) -> bool:
-        end = model.lifecycle.shutdown
-        if end is None and model.base is not None and model.base in self.catalog:
-            end = self.catalog.get(model.base).lifecycle.shutdown
-        return end is not None and (self._before is None or end < self._before)
 
     def _hit(self, text: str, start: int, end: int) -> Hit | None:
         word, before, after = _word(text, start, end)
@@ -133,10 +155,10 @@ class RetiringIds:
                 provider = head[:-1]
             elif not head and self.knows(word):
                 name, exact = word, True  # a dated snapshot that the catalog does not list
-        model = self.model(name) if (exact or name.startswith("ft:")) else self.model(core)
-        if model is None:
+        ending = self.ending(name) if (exact or name.startswith("ft:")) else self.ending(core)
+        if ending is None:
             return None
-        return Hit(start, end, word, model.base or model.id, exact, vendor, provider)
+        return Hit(start, end, word, ending.id, exact, vendor, provider)
 
 
 def _word(text: str, start: int, end: int) -> tuple[str, int, int]:
@@ -152,6 +174,21 @@ def _word(text: str, start: int, end: int) -> tuple[str, int, int]:
     if left > 0 and text[left - 1] == "\\" and left < start and text[left] in "ntr":
         left += 1
     return text[left:right], start - left, right - end
+
+
+@lru_cache(maxsize=1)
+def _ended() -> dict[str, Ending]:
+    with files("routed_llm.migrate").joinpath("ended.toml").open("rb") as stream:
+        rows = tomllib.load(stream)["ended"]
+    return {
+        name: Ending(_undated(name), row["shutdown"], row["replacement"], known=False)
+        for row in rows
+        for name in row["ids"]
+    }
+
+
+def _undated(name: str) -> str:
+    return re.sub(r"-(\d{4}-\d{2}-\d{2}|\d{4}(-preview)?)$", "", name)
 
 
 @lru_cache(maxsize=4)

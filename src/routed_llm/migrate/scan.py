@@ -43,7 +43,7 @@ def is_test(path: str) -> bool:
     name = pure.name.lower()
     return (
         any(part.lower() in _TEST_FOLDERS for part in pure.parts[:-1])
-        or name.startswith("test_")
+        or (name.startswith("test_") and name.endswith(".py"))
         or name.endswith(("_test.py", "_tests.py", ".test.ts", ".test.js"))
         or name == "conftest.py"
     )

@@ -35,6 +35,8 @@ RESPONSES_ADVICE = "Ask Router().decide(read_openai(body)) what to send, or name
 
 def of_word(hit: Hit) -> Verdict | None:
     """Classify by the word alone: another identifier, or another vendor's name."""
+    if "." in hit.vendor.split("/")[0]:
+        return Kind.KEEP, "it is part of an address"
     if hit.vendor:
         return (
             Kind.KEEP,

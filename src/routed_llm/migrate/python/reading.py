@@ -36,6 +36,9 @@ _SETTERS = re.compile(
 )
 """What a text must name for anything in it to be rewritten or to be routed already."""
 
+_CREWAI = re.compile(r"^[ \t]*(?:from|import)\s+crewai\b", re.MULTILINE)
+"""CrewAI makes an LLM of its own from ``model_name``, ``temperature``, ... (crewai.utilities.llm_utils)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -170,7 +173,7 @@ class _Reader:
 
     def _id(self, value: str) -> str | None:
         name = value.removeprefix("openai:")
-        return name if self.ids.model(name) is not None else None
+        return name if self.ids.ending(name) is not None else None
 
     def _blocked(self, swap: Swap, sources: Sources, site: Site) -> tuple[bool, str | None]:
         """Say whether a person wants the site kept, and why it is not rewritten."""
@@ -185,8 +188,18 @@ class _Reader:
     def _unsafe(self, swap: Swap, sources: Sources, site: Site) -> str | None:
         if swap.blocked is not None:
             return f"{swap.name}: {swap.blocked}"
+        for value in dict.fromkeys(item.value.removeprefix("openai:") for item in sources.origins):
+            ending = self.ids.ending(value)
+            if ending is not None and not ending.known and value not in self.options.models:
+                return (
+                    f"{value} stops on {ending.shutdown}, and the catalog knows no more of it. "
+                    f"Name a baseline in its place: --map {value}=gpt-4o-mini."
+                )
         strangers = [
-            item.value for item in sources.origins if not self.ids.knows(item.value.removeprefix("openai:"))
+            item.value
+            for item in sources.origins
+            if not self.ids.knows(item.value.removeprefix("openai:"))
+            and item.value.removeprefix("openai:") not in self.options.models
         ]
         if strangers:
             return f"{strangers[0]!r} may reach it, too, and is no model of the catalog. Split the two."
@@ -200,6 +213,11 @@ class _Reader:
             return (
                 "a fine-tune ends with the model it was made from, and no other model has its training. "
                 "Choose a model that stays and test it with shadow mode."
+            )
+        if swap.new is LANGCHAIN and _CREWAI.search(self.tree.text):
+            return (
+                "CrewAI takes the model's name from the object and calls that model itself. "
+                "Give its LLM(...) a model that stays."
             )
         unfit = (site.effect or {}).get("unfit")
         if unfit:

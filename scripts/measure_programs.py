@@ -1,0 +1,204 @@
+"""Run rewritten programs after the old models have stopped: python scripts/measure_programs.py OUT FOLDER...
+
+Each folder (a checkout of a public project) is copied twice and one copy is rewritten. Every program and
+notebook that was rewritten, and whose imports are installed here, is then run from both copies against
+the simulator on 2027-01-15, with nothing but the loopback to reach. Prints what was sent and refused.
+What the programs import beside the two frameworks has to be installed for it (pip install ipython
+langchain-community langchain-text-splitters langchain-tavily trustcall llama-index-embeddings-openai).
+The checkouts and the copies are never part of this repository.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from routed_llm.migrate import Options, migrate
+from routed_llm.migrate.views import masked
+from routed_llm.simulator import serve
+
+DAY = date(2027, 1, 15)
+SECONDS = 120
+RUNNER = """
+import builtins, datetime, getpass, socket, sys
+import routed_llm.router
+moment = datetime.datetime(2027, 1, 15, 12, tzinfo=datetime.timezone.utc)
+routed_llm.router._now = lambda: moment
+real = socket.socket.connect
+def connect(self, address):
+    if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        raise OSError(f"{address[0]} is not to be reached here")
+    return real(self, address)
+socket.socket.connect = connect
+builtins.input = getpass.getpass = lambda *_: "q"
+builtins.display = lambda *_: None
+try:
+    import IPython.display
+    IPython.display.display = lambda *_, **__: None
+except ImportError:
+    pass
+import base64
+from langchain_core.runnables.graph import Graph
+picture = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+Graph.draw_mermaid_png = lambda *_, **__: picture  # a web service draws it
+path = sys.argv[1]
+sys.argv = [path]
+import runpy
+runpy.run_path(path, run_name="__main__")
+"""
+LOOP = """
+import asyncio as _asyncio
+async def _cells():
+{body}
+_asyncio.run(_cells())
+"""
+
+
+class Run(NamedTuple):
+    """One run of a program.
+
+    Attributes:
+        sent: requests that it sent.
+        refused: requests that the simulator refused.
+        end: how it ended: ``done``, or its last line.
+    """
+
+    sent: int
+    refused: int
+    end: str
+
+
+def main(out: Path, folders: list[Path]) -> None:
+    """Run the programs of every folder and print the table."""
+    out.mkdir(parents=True, exist_ok=True)
+    shown = [("program", "before: sent", "refused", "end", "after: sent", "refused", "end")]
+    passed = left = 0
+    print("| " + " | ".join(shown[0]) + " |\n|" + "---|" * len(shown[0]))
+    for folder in folders:
+        before, after = (out / name / folder.name for name in ("before", "after"))
+        for copy in (before, after):
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(folder, copy, symlinks=True)
+        migrate(after, Options(at="2026-11-22")).write(dirty=True)
+        for path in programs(before, after):
+            missing = lacking(before / path, before)
+            if missing:
+                left += 1
+                print(f"{folder.name}/{path}: not run, {', '.join(missing)} not installed", file=sys.stderr)
+                continue
+            first, second = run(before / path), run(after / path)
+            if not first.sent + second.sent:
+                left += 1
+                print(f"{folder.name}/{path}: asks no model ({second.end})", file=sys.stderr)
+                continue
+            passed += bool(first.refused and second.sent and not second.refused)
+            row = (f"{folder.name}/{path}", *map(str, first), *map(str, second))
+            print("| " + " | ".join(row) + " |", flush=True)
+    print(f"{passed} programs are refused before and not after; {left} could not be run here.")
+
+
+def programs(before: Path, after: Path) -> list[str]:
+    """Return the rewritten Python programs and notebooks."""
+    found = []
+    for path in sorted([*after.rglob("*.py"), *after.rglob("*.ipynb")]):
+        name = path.relative_to(after)
+        if path.is_file() and path.read_bytes() != (before / name).read_bytes():
+            found.append(name.as_posix())
+    return found
+
+
+def code_of(path: Path) -> str:
+    """Return a program's Python; of a notebook that of its cells, shell lines and magics left out."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return text
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    code = "\n".join(masked("".join(cell["source"])) or "" for cell in cells)
+    try:
+        ast.parse(code)
+        compile(code, "<cells>", "exec")
+    except SyntaxError:  # a cell may wait for something outside of any function
+        code = LOOP.format(body="\n".join(f"    {line}" for line in code.splitlines()))
+    return code
+
+
+def lacking(path: Path, root: Path) -> list[str]:
+    """Return the packages that a program imports and that are not installed here."""
+    try:
+        tree = ast.parse(code_of(path))
+    except (SyntaxError, ValueError):
+        return ["its own syntax"]
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(item.name for item in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names.add(node.module)
+    own = {item.stem for item in path.parent.iterdir()} | {item.stem for item in root.iterdir()}
+    return sorted({name for name in names if name.split(".")[0] not in own and not installed(name)})
+
+
+def installed(name: str) -> bool:
+    """Say whether a module can be imported here."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
+
+
+def run(path: Path) -> Run:
+    """Run a program against a simulator of its own."""
+    script = path
+    if path.suffix == ".ipynb":
+        script = path.with_suffix(".cells.py")
+        script.write_text(code_of(path), encoding="utf-8")
+    with serve(at=DAY) as simulator:
+        keys = dict.fromkeys(("OPENAI_API_KEY", "TAVILY_API_KEY", "LANGSMITH_API_KEY"), "sk-simulated")
+        environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **keys,
+            "OPENAI_BASE_URL": simulator.url,
+            "OPENAI_API_BASE": simulator.url,
+            "LANGSMITH_TRACING": "false",
+            "PYTHONPATH": str(path.parent),
+        }
+        try:
+            done = subprocess.run(
+                [sys.executable, "-W", "ignore", "-c", RUNNER, str(script)],
+                cwd=path.parent,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+            end = "done" if done.returncode == 0 else last_error(done.stderr)
+        except subprocess.TimeoutExpired:
+            end = f"ran for {SECONDS} s"
+        journal = simulator.journal
+        refused = [entry for entry in journal if entry.status >= 400]
+        return Run(len(journal), len(refused), end.replace("|", "/"))
+
+
+def last_error(told: str) -> str:
+    """Return the line that names the error which ended a program."""
+    lines = [
+        line for line in told.splitlines() if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit)\b", line)
+    ]
+    return (lines or ["failed"])[-1].split(".")[-1][:60]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve(), [Path(name).resolve() for name in sys.argv[2:]])
