@@ -9,42 +9,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from routed_llm.catalog import Catalog
-from routed_llm.decision import Decision
-from routed_llm.errors import NoModelFits, PolicyError
+from routed_llm.errors import PolicyError
 from routed_llm.ledger import open_ledger
 from routed_llm.ledger.books import Books, BudgetEvent
-from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
 from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
-from routed_llm.recount import Near, Recounts
+from routed_llm.recount import Recounts
 from routed_llm.recovery import Cooldowns, Gone
-from routed_llm.request.counts import bounded_by, counting_of, note
 from routed_llm.rollout.stage import stage_from
 from routed_llm.selector import Table, prepare
-from routed_llm.selector.refusal import no_fit_message
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import warm_up
 from routed_llm.tokens.vocabulary import o200k_encoding
+from routed_llm.weighing import Weighing
 
 if TYPE_CHECKING:
-    from routed_llm.budget import Allowance, Budget
-    from routed_llm.facts import RequestFacts
+    from routed_llm.budget import Budget
+    from routed_llm.decision import Decision
     from routed_llm.ledger import Ledger
     from routed_llm.recount import AskAsync, AskExact
     from routed_llm.recovery import Attempts, CooldownStore, Limits
     from routed_llm.request import Request
     from routed_llm.rollout.trial import Trials
-    from routed_llm.usage import Observed
 
 __all__ = ["Answered", "Router", "Run"]
 
@@ -55,18 +49,6 @@ Scoped = Mapping[str, str] | str | None
 
 def _now() -> date:
     return datetime.now(UTC)
-
-
-class _Weighing(NamedTuple):
-    """What a choice depends on besides the request."""
-
-    table: Table
-    allowance: Allowance | None
-    observed: Observed | None
-    away: Mapping[str, str]
-    """Models to leave alone, those that cool down for a while among them."""
-    firm: Mapping[str, str]
-    """Models to leave alone even when nothing else is left."""
 
 
 class Router:
@@ -208,12 +190,12 @@ class Router:
             CatalogError: when the policy or the call names an unknown model.
         """
         weighing = self._weighing(policy, at, scope, conversation, budget, credential)
-        decision = self._explain(request, weighing)
+        decision = weighing.explain(request)
         if exact is not None and weighing.table.policy.exact_within:
-            decision = self._recounts.decide(decision, request, self._near(request, weighing), exact)
+            decision = self._recounts.decide(decision, request, weighing.near(request), exact)
         if self._trials is not None:
             decision = self._turn(decision, request, weighing, scope, conversation)
-        return self._checked(decision, request, weighing)
+        return weighing.checked(decision, request)
 
     def explain(
         self,
@@ -232,7 +214,7 @@ class Router:
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        return self._explain(request, self._weighing(policy, at, scope, conversation, budget, credential))
+        return self._weighing(policy, at, scope, conversation, budget, credential).explain(request)
 
     async def adecide(
         self,
@@ -255,21 +237,21 @@ class Router:
             CatalogError: as :meth:`decide` does.
         """
         weighing = await self._off_loop(self._weighing, policy, at, scope, conversation, budget, credential)
-        decision = self._at_bounds(request.facts, weighing)
+        decision = weighing.at_bounds(request.facts)
         if decision is None:
             import asyncio  # heavy, and loaded already wherever this runs
 
-            decision = await asyncio.to_thread(self._counted, request, weighing)
-        decision = self._or_cooling(decision, request, weighing)
+            decision = await asyncio.to_thread(weighing.counted, request)
+        decision = weighing.or_cooling(decision, request)
         if exact is not None and weighing.table.policy.exact_within:
-            decision = await self._recounts.adecide(decision, request, self._near(request, weighing), exact)
+            decision = await self._recounts.adecide(decision, request, weighing.near(request), exact)
         if self._trials is not None:
             import asyncio
 
             # A long text may have to be counted for the baseline, too.
             turn = (decision, request, weighing, scope, conversation)
             decision = await asyncio.to_thread(self._turn, *turn)
-        return self._checked(decision, request, weighing)
+        return weighing.checked(decision, request)
 
     def count(self, request: Request) -> int:
         """Count a request's text tokens exactly, overheads included; images, audio and pages are not text."""
@@ -361,7 +343,7 @@ class Router:
     ) -> Decision | None:
         """Choose as :meth:`decide` does among the models not to avoid; None when nothing is left."""
         weighing = self._weighing(policy, at, scope, conversation, budget, credential, avoid)
-        decision = self._explain(request, weighing)
+        decision = weighing.explain(request)
         return None if decision.chosen is None else decision
 
     def wait(self, timeout: float = 10.0) -> bool:
@@ -418,7 +400,7 @@ class Router:
         budget: Budget | Iterable[Budget] | None,
         credential: str,
         avoid: Mapping[str, str] | None = None,
-    ) -> _Weighing:
+    ) -> Weighing:
         """Gather what a choice depends on besides the request."""
         moment = self._clock() if at is None else at
         day = moment.date() if isinstance(moment, datetime) else moment
@@ -436,7 +418,7 @@ class Router:
         firm = {**gone, **avoid} if avoid else gone
         cooling = self.cooldowns.cooling(now, credential=credential)
         away = {**cooling, **firm} if cooling else firm
-        return _Weighing(self._table(policy, day), allowance, observed, away, firm)
+        return Weighing(self.catalog, self._table(policy, day), allowance, observed, away, firm)
 
     def _table(self, policy: Policy, day: date) -> Table:
         kept = self._prepared
@@ -449,7 +431,7 @@ class Router:
         self,
         decision: Decision,
         request: Request,
-        weighing: _Weighing,
+        weighing: Weighing,
         scope: Scoped,
         conversation: str | None,
     ) -> Decision:
@@ -459,88 +441,10 @@ class Router:
             decision,
             request,
             baseline=weighing.table.policy.baseline,
-            decide=lambda pinned: self._explain(pinned, weighing),
+            decide=weighing.explain,
             scope=scope,
             conversation=conversation,
         )
-
-    def _explain(self, request: Request, weighing: _Weighing) -> Decision:
-        decision = self._at_bounds(request.facts, weighing) or self._counted(request, weighing)
-        return self._or_cooling(decision, request, weighing)
-
-    def _or_cooling(self, decision: Decision, request: Request, weighing: _Weighing) -> Decision:
-        """Decide again where nothing fits: a model that cools down is better than none."""
-        if decision.chosen is not None or weighing.away is weighing.firm:
-            return decision
-        return self._explain(request, weighing._replace(away=weighing.firm))
-
-    def _at_bounds(self, facts: RequestFacts, weighing: _Weighing) -> Decision | None:
-        """Decide by the bounds of the token count alone; None when they do not settle it."""
-        table, allowance, observed, away, _ = weighing
-        decision = table.select_certain(facts, allowance=allowance, observed=observed, unavailable=away)
-        # A refusal quotes exact numbers.
-        if decision is not None and decision.chosen is None and not facts.tokens.exact:
-            return None
-        return decision
-
-    def _counted(self, request: Request, weighing: _Weighing) -> Decision:
-        """Decide by counting what the bounds leave open, and no more of it than that takes."""
-        table, allowance, observed, away, _ = weighing
-        facts = request.facts
-        counting = counting_of(request)
-        if not counting.is_exact:
-            counting.settle(table.boundaries(facts, allowance=allowance, observed=observed, unavailable=away))
-        decision = self._at_bounds(bounded_by(counting, facts), weighing)
-        if decision is not None and decision.chosen is not None:
-            note(request)
-            return decision
-        # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
-        counting.exact()
-        note(request)
-        facts = bounded_by(counting, facts)
-        return table.select(facts, allowance=allowance, observed=observed, unavailable=away)
-
-    def _near(self, request: Request, weighing: _Weighing) -> Near:
-        """Say when the provider is asked to count, and how its count is decided by."""
-        table, allowance, observed, away, _ = weighing
-        facts = request.facts
-        return Near(
-            table.policy.exact_within,
-            lambda: table.boundaries(facts, allowance=allowance, observed=observed, unavailable=away),
-            lambda counted: self._explain(counted, weighing),
-        )
-
-    def _checked(self, decision: Decision, request: Request, weighing: _Weighing) -> Decision:
-        if decision.chosen is not None:
-            if request.talk is not None:
-                decision.on_reported = request.talk.listen(decision.facts)
-            return decision
-        allowance = weighing.allowance
-        asked = None if allowance is None else asked_of_budget(decision)
-        if allowance is None or asked is None:
-            raise NoModelFits(no_fit_message(decision), decision=decision)
-        remaining = allowance.remaining or 0
-        raise out_of_money(
-            decision,
-            scope=allowance.scope,
-            period=allowance.period,
-            resets_at=allowance.resets_at,
-            asked=asked,
-            remaining=remaining,
-            fits=self._fits(decision, weighing, remaining),
-        )
-
-    def _fits(
-        self, decision: Decision, weighing: _Weighing, remaining: int
-    ) -> tuple[tuple[str, str | None, Decimal], ...]:
-        """Say what would fit if the model asked for or, where that does not help, the floor were given up."""
-        table, facts = weighing.table, replace(decision.facts, model=None)
-        found: tuple[tuple[str, str | None, Decimal], ...] = ()
-        for floor in dict.fromkeys((table.policy.at_least, None)):
-            other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at)
-            anything = other.select(facts, observed=weighing.observed, unavailable=weighing.firm)
-            found = found or would_fit(anything, remaining)
-        return found
 
     async def _off_loop(self, do: Callable[..., _T], *arguments: object) -> _T:
         if not self._books.ledger.blocks:

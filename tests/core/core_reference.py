@@ -182,7 +182,7 @@ def _cost(asked: RequestFacts, policy: Policy, at: date, model: Model, effort: s
     # Who names an effort has a cap that counts its reasoning: no room is left on top of it.
     room = 0 if effort == asked.effort else model.reasoning_room.get(effort or "", 0)
     if asked.cap is not None:
-        words, thought = min(words, asked.cap), min(thought, room) if room else thought
+        words = min(words, asked.cap)
     out = math.ceil(words + thought - 1e-6)
     if asked.cap is not None:
         out = min(out, asked.cap + room)

@@ -11,7 +11,7 @@ from core_support import CATALOG, REVIEW, TODAY, codes, decide, facts, sentences
 
 from routed_llm import Policy, Previous, select
 from routed_llm.budget import Allowance
-from routed_llm.decision import _SENTENCES
+from routed_llm.reasons import _SENTENCES
 
 UNPRICED = CATALOG.with_models(
     {

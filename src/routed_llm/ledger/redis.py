@@ -254,8 +254,9 @@ class RedisLedger:
             yield
         except RedisError as error:
             where = _place(self._client)
+            said = str(error).rstrip(".")
             raise LedgerError(
-                f"The ledger on {where} cannot be used: {error}. See that the server runs and that this "
+                f"The ledger on {where} cannot be used: {said}. See that the server runs and that this "
                 "process may reach it.",
                 where=where,
             ) from error

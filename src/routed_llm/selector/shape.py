@@ -335,6 +335,6 @@ def _cheaper(a: Price, one: Row, b: Price, other: Row) -> bool:
     said = one.ratio + 1 if one.reasoning else math.ceil(one.ratio)
     if dearest(a) > b.input or a.output * said > b.output * min(other.ratio, 1.0):
         return False
-    # A cap leaves room for reasoning and no more.
+    # What is written in all stays within the cap and the room for reasoning above it.
     pairs = ((one.reasoning, other.reasoning), (one.room, other.room))
     return not one.reasoning or all(a.output * mine <= b.output * theirs for mine, theirs in pairs)

@@ -192,7 +192,6 @@ def output_tokens(row: Row, load: Load) -> int:
     amount, thought = load.expected * row.ratio, load.thought * row.reasoning
     if load.visible is not None:
         amount = min(amount, load.visible)
-        thought = min(thought, row.room) if row.room else thought
     amount += thought
     if load.outputs is not None:
         amount = load.outputs.get((row.at.model.id, row.at.effort), amount)
