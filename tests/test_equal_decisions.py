@@ -49,10 +49,14 @@ TOOL = {
     "function": {
         "name": "tide",
         "description": "Tell the tide at a place.",
+        # The SDK parses a form of answer beside tools on Chat Completions only if they are strict, and
+        # LangChain calls that parser; with other tools its calls go to Responses and LlamaIndex's need not.
+        "strict": True,
         "parameters": {
             "type": "object",
             "properties": {"place": {"type": "string"}, "hour": {"type": "integer"}},
-            "required": ["place"],
+            "required": ["place", "hour"],
+            "additionalProperties": False,
         },
     },
 }

@@ -189,6 +189,8 @@ def cases(url: str, pairs: int) -> Iterator[tuple[str, Figures]]:
     from langchain_openai import ChatOpenAI
     from langchain_routed import RoutedChatModel
 
+    from routed_llm import Router
+
     settings: dict[str, Any] = {"base_url": url, "api_key": "local", "stream_usage": True}
     pools: dict[str, dict[str, Any]] = {
         "one model": {"policy": {"models": [MODEL], "at_least": None}},
@@ -197,7 +199,7 @@ def cases(url: str, pairs: int) -> Iterator[tuple[str, Figures]]:
     for way, call in ways().items():
         for size, prompt, count in (("short", SHORT, pairs), ("100K tokens", LONG, max(20, pairs // 10))):
             for pool, own in pools.items():
-                routed = RoutedChatModel(**settings, **own)
+                routed = RoutedChatModel(**settings, **own, router=Router())
                 chosen = routed.explain(prompt, stream="token" in way).call
                 assert chosen is not None
                 same = {"model": chosen.model, "reasoning_effort": chosen.effort, "use_responses_api": False}
