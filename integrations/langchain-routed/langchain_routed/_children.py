@@ -7,6 +7,7 @@ Children share the router's clients, so a new model costs no connection.
 from __future__ import annotations
 
 import threading
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.language_models import LanguageModelInput
@@ -48,6 +49,7 @@ _SHARED: Final = (
     "streaming",
     "stream_usage",
 )
+_OF: Final = itemgetter("factory", *_SHARED)
 _MOST = 128
 
 
@@ -91,29 +93,26 @@ class Children:
 
     def __init__(self, owner: RoutedChatModel) -> None:
         self.owner = owner
-        self._made: dict[Any, BaseChatOpenAI] = {}
+        self._kept: tuple[tuple[Any, ...], dict[Any, BaseChatOpenAI]] = ((), {})
         self._lock = threading.Lock()
 
     def get(self, call: Call) -> BaseChatOpenAI:
         """Return the child that a call is made with."""
         owner = self.owner
-        fields = owner.__dict__
-        key = (
-            call.model,
-            call.endpoint,
-            call.base_url,
-            id(owner.factory),
-            *[_key(fields[n]) for n in _SHARED],
-        )
-        child = self._made.get(key)
+        settings, kept = _OF(owner.__dict__), self._kept
+        if settings != kept[0]:
+            # What the fields are compared with is kept, so that nothing new can take their place unnoticed.
+            kept = self._kept = (settings, {})
+        made, key = kept[1], (call.model, call.endpoint, call.base_url)
+        child = made.get(key)
         if child is None:
             with self._lock:
-                child = self._made.get(key)
+                child = made.get(key)
                 if child is None:
                     child = owner.factory(call) if owner.factory is not None else self._make(call)
-                    if len(self._made) >= _MOST:
-                        self._made.clear()
-                    self._made[key] = child
+                    if len(made) >= _MOST:
+                        made.clear()
+                    made[key] = child
         return child
 
     def _make(self, call: Call) -> Child:
@@ -130,13 +129,6 @@ class Children:
         )
         child._owner = self.owner
         return child
-
-
-def _key(value: Any) -> Any:
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    # A child keeps what it was made with, so the id of it cannot come back as another object's.
-    return id(value)
 
 
 def _once(fields: dict[str, Any]) -> dict[str, Any]:

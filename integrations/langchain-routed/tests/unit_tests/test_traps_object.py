@@ -227,7 +227,7 @@ def test_25_a_proxy_is_in_the_shared_clients(make, monkeypatch: pytest.MonkeyPat
     llm = make(openai_proxy="http://127.0.0.1:9", policy=ONLY_41)
     with pytest.raises(Exception, match="Connection error"):
         llm.invoke("Hi")
-    (child,) = llm._at_desk().children._made.values()
+    (child,) = llm._at_desk().children._kept[1].values()
     assert child.root_client._client is llm.root_client._client
     assert child.root_client.max_retries == 0
     assert child.openai_proxy is None
@@ -262,7 +262,7 @@ def test_27_a_factory_needs_no_openai_key(monkeypatch: pytest.MonkeyPatch) -> No
     llm = RoutedChatModel(factory=factory, max_retries=0)
     with pytest.raises(Exception, match="Connection error"):
         llm.invoke("Hi")
-    (child,) = llm._at_desk().children._made.values()
+    (child,) = llm._at_desk().children._kept[1].values()
     assert child.openai_api_key.get_secret_value() == "azure"
     assert len(made) == 1
 

@@ -191,7 +191,7 @@ def test_20_children_have_no_cache_callbacks_or_limiter(make, sim) -> None:
         callbacks=[book], tags=["mine"], metadata={"a": 1}, rate_limiter=limiter, cache=InMemoryCache()
     )
     llm.invoke("Hi")
-    (child,) = llm._at_desk().children._made.values()
+    (child,) = llm._at_desk().children._kept[1].values()
     assert (child.callbacks, child.tags, child.rate_limiter, child.cache) == (None,) * 4
     assert "a" not in child.metadata
     (start,) = book.starts
