@@ -1,6 +1,6 @@
 """Predicted against billed: 500 requests with the sizes of real traffic, to the simulated API.
 
-    python benchmarks/money/estimates.py PATH...
+    python -m benchmarks.money.estimates PATH...
 
 The files are those of ``traffic.py``: single chats (Azure/AzurePublicDataset,
 AzureLLMInferenceTrace_conv, CC BY 4.0), chats that share the beginnings of their prompts
@@ -19,26 +19,32 @@ had (``hindsight``); and how far the sum of the predictions is from the sum of t
 from __future__ import annotations
 
 import random
+import re
 import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-from traffic import BLOCK, Call, names, prefix, read
 
+from benchmarks.money.traffic import BLOCK, Call, arguments, names, prefix, read
 from routed_llm import Decision, Policy, Previous, Request, RequestBuilder, Router, Usage, read_openai
 from routed_llm.simulator import serve
+from routed_llm.tokens.vocabulary import o200k_encoding
 
 DAY = date(2026, 11, 22)
 REQUESTS = 500
 LEARNT = 100
 """Calls that count as history."""
 
-WORDS = ("the of and to in is that for it was on are as with they be at one have this from or had by").split()  # noqa: SIM905
+DOCUMENTS = Path(__file__).parents[2] / "docs"
+"""Where the words come from: ordinary English."""
+
+ENCODING = o200k_encoding()
 TOOL = {
     "type": "function",
     "function": {
@@ -55,10 +61,21 @@ FIXED = 40
 """Tokens of a prompt that are not its text: roles, and the sentence on the answer's length."""
 
 
+@cache
+def sentences() -> list[list[int]]:
+    """Return the sentences of the documents, as tokens."""
+    text = " ".join(path.read_text() for path in sorted(DOCUMENTS.glob("*.md")))
+    plain = re.sub(r"```.*?```|[|#`*\[\]()<>{}]", " ", text, flags=re.DOTALL)
+    found = re.findall(r"[A-Z][a-z][^.!?\n]{40,}[.!?]", " ".join(plain.split()))
+    return [ENCODING.encode_ordinary(f" {sentence}") for sentence in found]
+
+
 def prose(seed: object, tokens: int) -> str:
     """Write a text of about so many tokens, the same for the same seed."""
-    rng = random.Random(str(seed))
-    return "".join(f" {rng.choice(WORDS)}" for _ in range(tokens))
+    rng, found = random.Random(str(seed)), []
+    while len(found) < tokens:
+        found += rng.choice(sentences())
+    return ENCODING.decode(found[:tokens])
 
 
 class Sent(NamedTuple):
@@ -214,7 +231,7 @@ class Program:
             if not call.conversation:
                 return [{"role": "user", "content": text + ask}]
             return [{"role": "system", "content": text}, {"role": "user", "content": ask}]
-        kept = sum(len(message["content"].split()) for message in before)
+        kept = sum(len(ENCODING.encode_ordinary(message["content"])) + 4 for message in before)
         return [*before, {"role": "user", "content": prose(at, max(call.tokens - kept - FIXED, 1)) + ask}]
 
 
@@ -258,11 +275,9 @@ def report(name: str, sent: list[Sent]) -> None:
         print(f"  {kind:12}{len(some):5}{error:10.1f}%{known:14.1f}%{100 * best[kind]:12.1f}%{total:+12.1f}%")
 
 
-def main(paths: list[str]) -> int:
+def main() -> int:
     """Send the requests without history, then with it."""
-    if not paths:
-        print("No trace given. Run python benchmarks/money/estimates.py PATH...; see the module's docstring.")
-        return 0
+    paths = arguments(__doc__)
     policies = {
         "default policy": Policy(),
         "gpt-4.1 alone": Policy(models="gpt-4.1", at_least=None),
@@ -274,7 +289,7 @@ def main(paths: list[str]) -> int:
             with serve(at=DAY) as simulator:
                 client = Client(simulator.url)
                 router = Router(policy=policy, observe=observe, clock=lambda: DAY)
-                made = programs([Path(path) for path in paths])
+                made = programs(paths)
                 for at in range(max(len(one.calls) for one in made)):
                     for one in made:
                         one.send(client, router, at)
@@ -287,4 +302,4 @@ def main(paths: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """What reserving and settling cost, in memory, on SQLite and on Redis, beside a call on loopback.
 
-    python benchmarks/money/ledgers.py
+    python -m benchmarks.money.ledgers
 
 Redis is measured where a redis-server is installed; it is started on 127.0.0.1 and stopped again.
 """

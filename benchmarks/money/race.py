@@ -1,6 +1,6 @@
 """The race against litellm: fifty concurrent calls, a budget for one, a simulated API.
 
-    python benchmarks/money/race.py
+    python -m benchmarks.money.race
 
 Our part runs always. litellm is no dependency of this project: where it can be imported, the same calls
 also go through its Router with `provider_budget_config`, which counts what has been spent after the fact.

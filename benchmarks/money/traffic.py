@@ -1,6 +1,6 @@
 """Money on real traffic: the router with and without cache-aware switching, against fixed choices.
 
-    python benchmarks/money/traffic.py PATH...
+    python -m benchmarks.money.traffic PATH...
 
 Three kinds of files are understood, by their columns:
 
@@ -16,10 +16,10 @@ its output, and finds in that model's cache all that any earlier call, whoever s
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import statistics
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -382,12 +382,19 @@ def check(path: Path) -> None:
     print(f"\n{path.name}: without caches, outputs as in the trace: {', '.join(sums)}")
 
 
-def main(paths: list[str]) -> None:
+def arguments(doc: str | None) -> list[Path]:
+    """Return the traces named on the command line; at least one."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument(
+        "paths", metavar="PATH", type=Path, nargs="+", help="a trace; see the module's docstring"
+    )
+    found: list[Path] = parser.parse_args().paths
+    return found
+
+
+def main() -> None:
     """Report on each file."""
-    if not paths:
-        print("No trace given. Run python benchmarks/money/traffic.py PATH...; see the module's docstring.")
-        return
-    for path in map(Path, paths):
+    for path in arguments(__doc__):
         check(path)
         for day in (date(2026, 11, 22), date(2026, 4, 24)):
             report(path, day)
@@ -396,4 +403,4 @@ def main(paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

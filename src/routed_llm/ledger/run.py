@@ -100,8 +100,8 @@ class Run:
 
         Returns:
             The Decision's record with ``served``, ``cost`` (US dollars as a decimal string, None when it
-            is not known), ``usage``, ``settled_at`` and ``remaining``: what is left in each budget that
-            the call drew on.
+            is not known), ``usage``, ``settled_at``, ``id`` (of its entry in the ledger, None where none is
+            kept) and ``remaining``: what is left in each budget that the call drew on.
         """
         record = self.decision.record()
         cost = None if usage is None else self._cost(usage, served)
@@ -110,6 +110,7 @@ class Run:
         record["usage"] = None if usage is None else _counts(usage)
         moment = as_moment(self._clock())
         record["settled_at"] = moment.isoformat()
+        record["id"] = None if self._hold is None else self._hold.id
         record["remaining"] = []
         if self._done:
             return record
