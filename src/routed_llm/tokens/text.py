@@ -25,6 +25,7 @@ _TO_BUFFER = "encode_to_tiktoken_buffer"  # what tiktoken's public encode_to_num
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PROBED = 2_048
+_PROBE = 128
 _DIGITS = b"0123456789"
 _MARKS = bytes(point for point in range(33, 127) if not chr(point).isalnum())
 _BYTES_PER_TOKEN = 4  # of UTF-8: close on English and code, too many on Cyrillic, too few on JSON
@@ -153,8 +154,8 @@ def _likely_ascii(text: str) -> int:
     JSON, tables, logs, numbers, hexadecimal and base64.
     """
     length = len(text)
-    step = (length - _SAMPLE) // 3
-    sample = "".join([text[at : at + _SAMPLE] for at in range(0, 3 * step + 1, step)]).encode()
+    step = (length - _PROBE) // 3
+    sample = "".join([text[at : at + _PROBE] for at in range(0, 3 * step + 1, step)]).encode()
     digits = len(sample) - len(sample.translate(None, _DIGITS))
     marks = len(sample) - len(sample.translate(None, _MARKS))
     weight = 22 * len(sample) + 31 * digits + 28 * marks
