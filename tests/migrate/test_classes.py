@@ -116,6 +116,8 @@ def test_other_files(path: str, kind: str, why: str, text: str) -> None:
         ("gpt-3.5-turbo-0125, gpt-4 and o3-mini", ["gpt-3.5-turbo-0125", "gpt-4", "o3-mini"]),
         ("ft:gpt-3.5-turbo:acme::b1", ["ft:gpt-3.5-turbo:acme::b1"]),
         ("o1 = o3", []),
+        ("İ SwayLogo32 o3", []),
+        ("gpt-4-0125-preview gpt-4-32k", ["gpt-4-0125-preview", "gpt-4-32k"]),
         ("İ gpt-4o", ["gpt-4o"]),
     ],
 )

@@ -79,11 +79,11 @@ class RetiringIds:
         names = {name for model in self.catalog for name in (model.id, *model.aliases, *model.snapshots)}
         names |= self._ended.keys()
         self._ends = {name for name in names if self.ending(name) is not None}
-        longest = sorted(names, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest)), re.IGNORECASE)
         # A word without a dash, such as o1, is a name of anything.
-        self._heads = sorted({name.lower().split("-")[0] + "-" for name in names if "-" in name})
-        stems = sorted(self._ends, key=len)
+        longest = sorted((name for name in names if "-" in name), key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest)), re.IGNORECASE)
+        self._heads = sorted({name.lower().split("-")[0] + "-" for name in longest})
+        stems = sorted((name for name in self._ends if "-" in name), key=len)
         shortest: list[str] = []
         for stem in stems:
             if not any(known in stem for known in shortest):
