@@ -30,7 +30,8 @@ details{border:1px solid var(--line);border-radius:8px;margin:.5rem 0}
 summary{cursor:pointer;padding:.5rem .8rem}
 details>.wide{padding:0 .8rem .6rem}svg{max-width:100%;height:auto;display:block}svg text{fill:var(--ink);
 font:12px system-ui,sans-serif}.a{fill:var(--a)}.b{fill:var(--b)}.rule{stroke:var(--line)}
-@media(max-width:40rem){svg text{font-size:17px}table.stack thead{display:none}table.stack tr{display:block;padding:.4rem 0;
+@media(max-width:40rem){svg text{font-size:17px}
+table.stack thead{display:none}table.stack tr{display:block;padding:.4rem 0;
 border-bottom:1px solid var(--line)}table.stack td{display:flex;min-width:0!important;overflow-wrap:anywhere;
 gap:.6rem;border:0;
 padding:.1rem 0;
