@@ -224,7 +224,9 @@ def test_conversations_are_bounded() -> None:
 
     def kept(number: int, size: int) -> Talk:
         seen = [{"role": "user", "content": f"{number}"}] * 4
-        return Talk(seen, ("x" * size,), fixed=0, role="user", opening=1, tokens=TokenCount(0, 1, size))
+        return Talk(
+            seen, ("x" * size,), fixed=0, role="user", opening=1, tokens=TokenCount(0, 1, size), size=size
+        )
 
     all_of_them = [kept(number, 100) for number in range(5)]
     for each in all_of_them:
@@ -237,6 +239,19 @@ def test_conversations_are_bounded() -> None:
     assert (len(talks), talks.characters) == (2, 1_000)
     talks.clear()
     assert (len(talks), talks.characters) == (0, 0)
+
+
+def test_a_conversation_weighs_all_that_it_keeps_alive() -> None:
+    """Strings that are not counted, and messages that hold nothing, take memory, too."""
+    shared.clear()
+    read_openai({"messages": [{"role": "user", "content": "x" * 100}] * 4})
+    assert 4 * 100 <= shared.characters <= 4 * 100 + 4 * 300
+    shared.clear()
+    read_openai({"messages": [{"role": "user", "content": [], "note": "x" * 5_000}] * 4})
+    assert shared.characters > 4 * 5_000
+    shared.clear()
+    read_openai({"messages": [{"role": "user", "content": ""}] * 100_000})
+    assert len(shared) == 0
 
 
 def test_threads_share_conversations() -> None:

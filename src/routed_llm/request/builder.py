@@ -14,7 +14,7 @@ from routed_llm.errors import RequestError
 from routed_llm.facts import ImageFacts, RequestFacts, TokenCount, freeze_parameters
 from routed_llm.request.checks import as_json, check
 from routed_llm.request.settings import Settings
-from routed_llm.request.talks import SHORTEST, Talk, copy_of, shared
+from routed_llm.request.talks import MESSAGE, SHORTEST, Talk, copy_of, shared, size_of
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.messages import PER_MESSAGE, PER_NAME, PER_ROLE, REPLY_PRIMING
@@ -132,6 +132,8 @@ class RequestBuilder(Settings):
             seen = [*map(dict.copy, messages)] if plain else [copy_of(it) for it in messages[begun:]]
         except (TypeError, RecursionError):
             return
+        size = 0 if known is None else known.size
+        size += MESSAGE * len(seen) + sum(map(len, self._texts)) if plain else size_of(seen)
         self._talk = Talk(
             seen if known is None else known.seen + seen,
             tuple(self._texts),
@@ -139,6 +141,7 @@ class RequestBuilder(Settings):
             role=self._role,
             opening=self._opening,
             tokens=self._bounds(0),
+            size=size,
         )
         shared.keep(self._talk)
 

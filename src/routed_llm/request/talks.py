@@ -21,7 +21,7 @@ from routed_llm.facts import TokenCount
 if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
 
-__all__ = ["CHARACTERS", "CONVERSATIONS", "OFF", "SHORTEST", "Talk", "Talks", "copy_of", "shared"]
+__all__ = ["CHARACTERS", "CONVERSATIONS", "OFF", "SHORTEST", "Talk", "Talks", "copy_of", "shared", "size_of"]
 
 SHORTEST: Final = 4
 """Fewest messages of a conversation that is kept: shorter ones are read as quickly as they are recognised."""
@@ -30,7 +30,9 @@ CONVERSATIONS: Final = 256
 """Conversations kept at most, the oldest leaving first."""
 
 CHARACTERS: Final = 16_000_000
-"""Characters of all kept conversations together, at most."""
+"""Characters of all kept conversations together, at most; a message counts as 256 more than it has."""
+
+MESSAGE: Final = 256
 
 OFF: Final = 64
 """Tokens, besides a fiftieth of the count, by which a report may differ from our own count to be taken."""
@@ -52,6 +54,7 @@ class Talk:
         opening: how many texts open the conversation, or None while it has no user message that ended.
         tokens: bounds of the texts' tokens together, or their count. Replaced, never changed, as more
             becomes known: by a count, or by what the provider reported after a call.
+        size: characters that it keeps alive, its messages' own overhead included.
     """
 
     __slots__ = ("__weakref__", "fixed", "opening", "role", "seen", "size", "texts", "tokens")
@@ -65,6 +68,7 @@ class Talk:
         role: str | None,
         opening: int | None,
         tokens: TokenCount,
+        size: int,
     ) -> None:
         self.seen = seen
         self.texts = texts
@@ -72,7 +76,7 @@ class Talk:
         self.role = role
         self.opening = opening
         self.tokens = tokens
-        self.size = sum(map(len, texts))
+        self.size = size
 
     def listen(self, facts: RequestFacts) -> Callable[[int], object] | None:
         """Return what takes the input tokens that the provider reports for a request of this conversation.
@@ -183,6 +187,22 @@ def copy_of(value: Any) -> Any:
     if kind in (int, float, bool):
         return _Exact(value)
     raise TypeError(f"{kind.__name__} is no plain data")
+
+
+def size_of(messages: Sequence[Any]) -> int:
+    """Return the characters that copies of messages keep alive, every string in them and their overhead."""
+    return sum(map(_characters, messages)) + MESSAGE * len(messages)
+
+
+def _characters(value: Any) -> int:
+    kind = type(value)
+    if kind is str:
+        return len(value)
+    if kind is dict:
+        return sum(map(_characters, value)) + sum(map(_characters, value.values())) + MESSAGE // 4
+    if kind is list or kind is tuple:
+        return sum(map(_characters, value)) + MESSAGE // 4
+    return MESSAGE // 8
 
 
 def _report(talk: weakref.ref[Talk], texts: int, whole: int, reported: int) -> None:
