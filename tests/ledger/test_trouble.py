@@ -103,6 +103,11 @@ class Shut(MemoryLedger):
         self._ask()
         return super().settle(hold, entry)
 
+    def remaining(self, *given: Any, **named: Any) -> tuple[int, ...]:
+        """Say what remains, unless it is away."""
+        self._ask()
+        return super().remaining(*given, **named)
+
     def cancel(self, hold: Hold) -> None:
         """Cancel, unless it is away."""
         self._ask()
@@ -132,6 +137,21 @@ def test_an_answer_is_not_lost_with_the_ledger(caplog: pytest.LogCaptureFixture)
         ("server", 0),
         ("answered", 242_200_000),
     ]
+
+
+@pytest.mark.parametrize("budgets", [(), (Budget(per_day=1, hard=False),)], ids=["no budget", "a soft one"])
+def test_only_hard_budgets_need_the_ledger(budgets: tuple[Budget, ...]) -> None:
+    """Where nothing could be refused a call goes on without the ledger, and is booked when it is back."""
+    ledger = Shut()
+    router = Router(ledger=ledger, budgets=budgets, clock=lambda: NOON)
+    ledger.shut = True
+    router.begin(router.decide(ask())).settle(USED)
+    ledger.shut = False
+    router.begin(router.decide(ask())).settle(USED)
+    assert [line.cost for line in ledger.entries()] == [242_200_000] * 2
+    if budgets:
+        on = accounts(*budgets)
+        assert ledger.remaining(on, at=NOON) == (on[0].limit - 2 * 242_200_000,)
 
 
 def test_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from routed_llm.budget import PICO, Account, Allowance, Budget
 from routed_llm.decision import format_dollars
 from routed_llm.errors import LedgerError
-from routed_llm.ledger.book import Entry, Hold, Ledger, new_id
+from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_id
 from routed_llm.ledger.exceeded import out_of_money
 from routed_llm.ledger.memory import MemoryLedger
 from routed_llm.ledger.scoped import Scope
@@ -75,9 +75,13 @@ class Books:
         self._kept: dict[Any, tuple[Account, ...]] = {}
 
     def allowance(self, scope: Scope, at: datetime) -> Allowance:
-        """Work out what all budgets leave for a call."""
+        """Work out what all budgets leave for a call.
+
+        Raises:
+            LedgerError: when a hard budget depends on a ledger that cannot be used.
+        """
         accounts = self._accounts(scope, at)
-        left = self.ledger.remaining(accounts, at=at) if accounts else ()
+        left = self._remaining(accounts, at) if accounts else ()
         values: dict[str, Any] = {}
         least: int | None = None
         for budget in self.budgets + scope.budgets:
@@ -106,11 +110,12 @@ class Books:
 
         Raises:
             BudgetExceeded: when others have taken it since the decision.
+            LedgerError: when a hard budget depends on a ledger that cannot be used.
         """
         allowance = decision.allowance
         accounts = () if allowance is None else allowance.accounts
         self._catch_up()
-        found = self.ledger.reserve(new_id(), decision.reserve or 0, accounts, at=at)
+        found = self._held(decision.reserve or 0, accounts, at)
         if isinstance(found, Hold):
             return found
         raise out_of_money(
@@ -166,6 +171,25 @@ class Books:
             }
             for account, now in zip(hold.accounts, spent, strict=True)
         ]
+
+    def _remaining(self, accounts: tuple[Account, ...], at: datetime) -> tuple[int, ...]:
+        try:
+            return self.ledger.remaining(accounts, at=at)
+        except LedgerError as error:
+            if any(account.hard for account in accounts):
+                raise
+            # A soft budget refuses nothing, and so not because it cannot be read.
+            _logger().warning("%s Soft budgets do not press on the choice meanwhile.", error)
+            return tuple(account.limit for account in accounts)
+
+    def _held(self, amount: int, accounts: tuple[Account, ...], at: datetime) -> Hold | Shortage:
+        name = new_id()
+        try:
+            return self.ledger.reserve(name, amount, accounts, at=at)
+        except LedgerError:
+            if any(account.hard for account in accounts):
+                raise
+            return Hold(id=name, amount=amount, accounts=accounts, expires=at + HOLD_FOR)
 
     def cancel(self, hold: Hold) -> None:
         """Release what is held; where the ledger cannot be reached it expires by itself."""
