@@ -76,6 +76,10 @@ class ChainCaller:
             http_client=self._client,
             http_async_client=self._async_client,
         )
+        self.given_up = httpx.AsyncClient(timeout=timeout)
+        self._gone = RoutedChatModel(
+            base_url=url, api_key="k", router=router, timeout=timeout, http_async_client=self.given_up
+        )
         self.tools = self.llm.bind_tools([add])
         self.form = self.llm.with_structured_output(City)
 
@@ -106,7 +110,7 @@ class ChainCaller:
         elif way == "atools":
             check((await self.tools.ainvoke(said)).text)
         elif way == "cancelled":
-            await broken_off(self.llm.ainvoke(said))
+            await broken_off(self._gone.ainvoke(said))
         else:
             chunks: Any = self.llm.astream(said)
             for _ in range(3):
@@ -117,6 +121,7 @@ class ChainCaller:
         """Close the connections."""
         self._client.close()
         await self._async_client.aclose()
+        await self.given_up.aclose()
 
 
 class IndexCaller:
@@ -144,6 +149,10 @@ class IndexCaller:
             max_retries=2,
             http_client=self._client,
             async_http_client=self._async_client,
+        )
+        self.given_up = httpx.AsyncClient(timeout=timeout)
+        self._gone = RoutedLLM(
+            api_base=url, api_key="k", router=router, timeout=timeout, async_http_client=self.given_up
         )
         self.form = self.llm.as_structured_llm(City)
 
@@ -182,7 +191,7 @@ class IndexCaller:
         elif way == "atools":
             await self.llm.achat_with_tools([ADD], said)
         elif way == "acancelled":
-            await broken_off(self.llm.achat(asked))
+            await broken_off(self._gone.achat(asked))
         else:
             chunks: Any = await self.llm.astream_chat(asked)
             for _ in range(3):
@@ -193,3 +202,4 @@ class IndexCaller:
         """Close the connections."""
         self._client.close()
         await self._async_client.aclose()
+        await self.given_up.aclose()

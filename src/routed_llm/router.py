@@ -284,7 +284,7 @@ class Router:
         """
         if not self._books.ledger.blocks:
             return self.begin(decision)
-        from routed_llm.ledger.offloop import opened  # asyncio is heavy, and loaded already where this runs
+        from routed_llm.offloop import opened  # asyncio is heavy, and loaded already where this runs
 
         return await opened(partial(self.begin, decision))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable
 from importlib.resources import files
@@ -279,3 +280,16 @@ def test_the_sdks_exceptions_in_a_stream(server: Simulator, fault: str, kind: Er
             list(stream)
     facts = classify_error(info.value, started=True)
     assert (facts.kind, facts.status, facts.started) == (kind, None, True)
+
+
+@pytest.mark.parametrize(
+    ("where", "kind"),
+    [("openai._streaming", "server"), ("my_program", "foreign"), ("openai.lib._parsing", "foreign")],
+)
+def test_what_is_no_json_in_a_stream(where: str, kind: str) -> None:
+    """An event that the SDK cannot read is the provider's failure; a program's own JSON is not."""
+    place: dict[str, object] = {"__name__": where, "json": json}
+    exec("def read(text): return json.loads(text)", place)
+    with pytest.raises(json.JSONDecodeError) as info:
+        place["read"]("{")  # type: ignore[operator]
+    assert classify_error(info.value).kind == kind

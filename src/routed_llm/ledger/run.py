@@ -172,7 +172,7 @@ class Run:
         """Do what :meth:`settle` does, leaving the event loop free while a ledger works."""
         if self._hold is None or not self._books.ledger.blocks:
             return self.settle(usage, served=served)
-        from routed_llm.ledger.offloop import (
+        from routed_llm.offloop import (
             to_its_end,
         )  # asyncio is heavy, and loaded already where this runs
 
@@ -183,7 +183,7 @@ class Run:
         if self._hold is None or not self._books.ledger.blocks:
             self.cancel()
             return
-        from routed_llm.ledger.offloop import to_its_end
+        from routed_llm.offloop import to_its_end
 
         await to_its_end(self.cancel)
 
@@ -194,7 +194,7 @@ class Run:
         if self._hold is None or not self._books.ledger.blocks:
             self.fail(outcome, usage, served=served, begun=begun)
             return
-        from routed_llm.ledger.offloop import to_its_end
+        from routed_llm.offloop import to_its_end
 
         await to_its_end(partial(self.fail, outcome, usage, served=served, begun=begun))
 

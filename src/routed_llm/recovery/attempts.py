@@ -170,9 +170,9 @@ class Attempts:
         )
         if not self._blocks:
             return failed()
-        import asyncio  # heavy, and loaded already where this runs
+        from routed_llm.offloop import to_its_end  # asyncio is heavy, and loaded already where this runs
 
-        return await asyncio.to_thread(failed)
+        return await to_its_end(failed)
 
     def _after(self, error: Exception, known: ErrorFacts) -> Step:
         if known.kind is ErrorKind.FOREIGN:

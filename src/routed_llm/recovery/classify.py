@@ -8,6 +8,7 @@ exception's ``str()`` no longer holds the body; so what counts is the status, th
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -123,6 +124,8 @@ def classify_error(error: BaseException | Mapping[str, Any], *, started: bool = 
 
 
 def _of_exception(error: BaseException) -> ErrorFacts:
+    if isinstance(error, json.JSONDecodeError) and _in_a_stream(error):
+        return ErrorFacts(kind=_K.SERVER, message=f"the stream holds what is no JSON: {error}")
     known = _families(error)
     if not isinstance(error, Exception) or not known:
         return ErrorFacts(kind=_K.FOREIGN, message=str(error))
@@ -137,6 +140,16 @@ def _of_exception(error: BaseException) -> ErrorFacts:
     return _facts(
         _body(error, message), status, _headers(getattr(response, "headers", None)), _endpoint(error)
     )
+
+
+def _in_a_stream(error: BaseException) -> bool:
+    """Say whether it was the SDK that could not read an event: the same error of a program is its own."""
+    trace, before = error.__traceback__, ""
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__"))
+        before = before if name.partition(".")[0] == "json" else name
+        trace = trace.tb_next
+    return before == "openai._streaming"
 
 
 def _families(error: BaseException) -> frozenset[str]:
