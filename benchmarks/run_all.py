@@ -10,6 +10,7 @@ passed over. Fails when a benchmark does.
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
@@ -20,15 +21,10 @@ NEEDS_ARGUMENTS = 2
 """The exit code of argparse."""
 
 
-def found(word: str) -> list[str]:
-    """Return the names of the modules that can be run, those with the word in their name."""
-    paths = sorted(ROOT.glob("*/*.py"))
-    runnable = [path for path in paths if '__name__ == "__main__"' in path.read_text("utf-8")]
-    return [
-        f"benchmarks.{path.parent.name}.{path.stem}"
-        for path in runnable
-        if word in f"{path.parent.name}.{path.stem}"
-    ]
+def found(word: str) -> list[pathlib.Path]:
+    """Return the modules that can be run, those with the word in their name."""
+    paths = [path for path in sorted(ROOT.glob("*/*.py")) if word in str(path.relative_to(ROOT))]
+    return [path for path in paths if '__name__ == "__main__"' in path.read_text("utf-8")]
 
 
 def main() -> int:
@@ -37,10 +33,13 @@ def main() -> int:
     parser.add_argument("--only", default="", help="run those with this word in their name")
     options = parser.parse_args()
     outcomes = []
-    for name in found(options.only):
+    # Some name each other from this folder's parent, some from their own folder.
+    around = {**os.environ, "PYTHONPATH": str(ROOT.parent)}
+    for path in found(options.only):
+        name = str(path.relative_to(ROOT.parent))
         print(f"\n{'=' * 100}\n{name}", flush=True)
         start = time.perf_counter()
-        code = subprocess.run([sys.executable, "-m", name], cwd=ROOT.parent, check=False).returncode
+        code = subprocess.run([sys.executable, path], cwd=ROOT.parent, env=around, check=False).returncode
         outcome = {0: "done", NEEDS_ARGUMENTS: "needs arguments: see --help"}.get(code, f"FAILED with {code}")
         outcomes.append((name, outcome, time.perf_counter() - start))
     print(f"\n{'=' * 100}")
