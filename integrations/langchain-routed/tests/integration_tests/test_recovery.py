@@ -344,3 +344,30 @@ def test_a_key_without_access_keeps_nobody_else_away(sim: Simulator, own: Router
     assert one.invoke(ASK).response_metadata["routing"]["model"] != first
     assert two.invoke(ASK).response_metadata["routing"]["model"] == first
     assert [entry.model for entry in sim.journal].count(first) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "around", "sent"),
+    [
+        pytest.param("500", "retry", 2, id="retry"),
+        pytest.param("insufficient_quota", "fallback", 2, id="fallback"),
+        pytest.param("500", "none", 2, id="ours alone"),
+    ],
+)
+def test_middleware_around_it(sim: Simulator, own: Router, fault: str, around: str, sent: int) -> None:
+    """LangChain's retry and fallback middleware see the provider's error, and no retries multiply."""
+    from langchain.agents import create_agent
+    from langchain.agents.middleware import ModelFallbackMiddleware, ModelRetryMiddleware
+
+    retries = 2 if around == "none" else 0
+    llm = RoutedChatModel(base_url=sim.url, router=own, max_retries=retries)
+    middleware: dict[str, list[Any]] = {
+        "retry": [ModelRetryMiddleware(max_retries=2, retry_on=(SERVER,), initial_delay=0.0, jitter=False)],
+        "fallback": [ModelFallbackMiddleware(RoutedChatModel(base_url=sim.url, router=own))],
+        "none": [],
+    }
+    sim.faults.add(f"{fault};times=1")
+    agent = create_agent(llm, tools=[], middleware=middleware[around])
+    said = agent.invoke({"messages": [{"role": "user", "content": ASK}]})["messages"][-1]
+    assert said.text == SAID
+    assert len(sim.journal) == sent
