@@ -189,6 +189,20 @@ def test_a_conversation_gets_a_cache_key(
     assert len(added) == (key is not None and not given)
 
 
+@pytest.mark.parametrize("horizon", [0, 4])
+def test_a_deployment_is_not_steered_unasked(horizon: int) -> None:
+    """What a deployment or a gateway may not know is not sent to it, and not reckoned with."""
+    catalog = Catalog.load().with_models({"mine": {"base": "gpt-5.6-luna"}})
+    policy = Policy(models="mine", at_least=None, horizon=horizon)
+    facts = RequestFacts(tokens=TokenCount.of(10_000))
+    router = Router(catalog=catalog, policy=policy, clock=lambda: AUTUMN)
+    decision = router.decide(Request(facts=facts, texts=(), fixed=10_000), conversation="c1")
+    assert decision.call is not None
+    assert not {name for name in decision.call.parameters if name.startswith("prompt_cache")}
+    assert decision.chosen is not None
+    assert decision.chosen.cost == 10_000 * 250_000 + decision.chosen.output_tokens * 1_200_000
+
+
 def test_a_tool_loop_stays() -> None:
     """In the middle of a tool loop the model that made the calls goes on, whatever it costs."""
     decision = decided(10_000, Previous(model="gpt-4o", in_tool_loop=True), **PAIR)

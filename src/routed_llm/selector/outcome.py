@@ -20,6 +20,7 @@ from routed_llm.selector.weigh import (
     conversation_cost,
     output_tokens,
     row_cost,
+    steerable,
     text_cost,
     weigh,
     writes_nothing,
@@ -192,6 +193,8 @@ def _cache_changes(row: Row, scene: Scene) -> Iterator[Change]:
     terms, facts = row.at.model.cache, scene.facts
     keyed = scene.allowance is not None and scene.allowance.conversation is not None
     if terms is None or (scene.load.reuse and not keyed) or facts.cache_steered:
+        return
+    if not steerable(row):
         return
     tokens = weigh(row, scene.load, scene.load.likely).input_tokens
     if writes_nothing(row, scene.load, tokens, cached_tokens(row, scene.load, tokens)):

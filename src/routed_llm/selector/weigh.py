@@ -247,9 +247,14 @@ def _writes(row: Row, load: Load, tokens: int, cached: int) -> bool:
     return load.reuse or cached > 0 or not _can_bypass(row, load)
 
 
+def steerable(row: Row) -> bool:
+    """Say whether the cache may be steered unasked: a deployment may refuse what it does not know."""
+    return row.at.model.base is None and row.at.model.base_url is None
+
+
 def _can_bypass(row: Row, load: Load) -> bool:
     terms = row.at.model.cache
-    if terms is None or terms.control != "prompt_cache_options":
+    if terms is None or terms.control != "prompt_cache_options" or not steerable(row):
         return False
     return not load.facts.cache_steered
 
