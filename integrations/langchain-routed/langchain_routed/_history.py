@@ -74,12 +74,13 @@ def _lacks_reasoning(message: AIMessage) -> bool:
     blocks = [*message.additional_kwargs.get(ITEMS, ()), message.additional_kwargs.get("reasoning")]
     if not isinstance(message.content, str):
         blocks.extend(message.content)
-    return any(
-        isinstance(block, Mapping)
-        and block.get("type", "reasoning") == "reasoning"
-        and not (block.get("encrypted_content") or (block.get("extras") or {}).get("encrypted_content"))
+    carried = [
+        bool(block.get("encrypted_content") or (block.get("extras") or {}).get("encrypted_content"))
         for block in blocks
-    )
+        if isinstance(block, Mapping) and block.get("type", "reasoning") == "reasoning"
+    ]
+    # Beside reasoning that travels with the conversation, langchain-openai leaves out what does not.
+    return bool(carried) and not any(carried)
 
 
 def _fit_answer(message: AIMessage, *, same: bool, on_responses: bool) -> AIMessage:

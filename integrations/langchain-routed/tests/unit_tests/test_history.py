@@ -230,6 +230,19 @@ def test_a_stored_turn_can_be_followed_by_one_that_is_not(
     assert sim.refused == []
 
 
+def test_reasoning_that_travels_stays_beside_reasoning_that_does_not(make) -> None:
+    """With store=False what is encrypted goes back to its model; what only the provider has is left out."""
+    items = [
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "sealed"},
+        {"type": "text", "text": "Done.", "id": "msg_1"},
+    ]
+    answer = AIMessage(items, response_metadata={"model_name": "gpt-5.4"})
+    llm = make(policy=REASONS, use_responses_api=True, output_version="responses/v1", store=False)
+    sent = llm._get_request_payload([HumanMessage("Go"), answer, HumanMessage("And?")])["input"]
+    assert [item["id"] for item in sent if item.get("type") == "reasoning"] == ["rs_2"]
+
+
 def test_a_form_with_tools_that_are_not_strict(make, sim) -> None:
     """The SDK refuses both together on Chat Completions, so the call goes to Responses."""
     form = {"name": "city", "schema": {"type": "object", "properties": {}, "title": "city"}}
