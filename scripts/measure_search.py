@@ -40,8 +40,8 @@ def main(out: Path, folders: list[Path], number: int) -> None:
     begun = time.perf_counter()
     command = [
         sys.executable,
-        "-m",
-        "routed_llm.cli",
+        "-c",
+        RUN,
         "migrate",
         str(tree),
         "--html",
