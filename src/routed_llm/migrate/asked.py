@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from routed_llm.migrate.found import Site
@@ -66,7 +66,7 @@ def request_of(site: Site) -> Request:
     builder = RequestBuilder()
     builder.message("user").text(PROMPT)
     given = dict(site.parameters)
-    sent = _llama_index(given) if site.becomes == LLAMA_INDEX.name else _langchain(given, builder)
+    sent = _llama_index(given) if site.becomes == LLAMA_INDEX.name else _langchain(given, site.uses, builder)
     for name, value in sent.items():
         known = _TYPICAL.get(name) if value == UNKNOWN else value
         if known is not None:
@@ -80,7 +80,7 @@ def request_of(site: Site) -> Request:
     return builder.emulates("stop").build()
 
 
-def _langchain(given: Mapping[str, Any], builder: RequestBuilder) -> dict[str, Any]:
+def _langchain(given: Mapping[str, Any], uses: Sequence[str], builder: RequestBuilder) -> dict[str, Any]:
     more = given.get("model_kwargs")
     sent = {name: value for name, value in given.items() if name not in _SETTINGS}
     sent.update(more if isinstance(more, Mapping) else {})
@@ -96,6 +96,8 @@ def _langchain(given: Mapping[str, Any], builder: RequestBuilder) -> dict[str, A
             on_responses
             or given.get("output_version") == "responses/v1"
             or given.get("use_previous_response_id") is True
+            # A form of answer beside tools that are not strict: the SDK has that there only.
+            or ("tools" in uses and ("structured" in uses or sent.get("response_format") is not None))
         ) or None
     if on_responses is not None:
         builder.endpoint("responses" if on_responses else "chat_completions")

@@ -40,7 +40,7 @@ _MODEL_KEY = re.compile(
     re.IGNORECASE,
 )
 _DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^}]*)\}")
-_ADVICE = "A routed model takes it as its baseline; anything else needs a model that stays."
+_ADVICE = "A routed model takes one of the catalog as its baseline; anything else needs a model that stays."
 
 
 def is_configuration(path: str) -> bool:
