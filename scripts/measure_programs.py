@@ -28,6 +28,9 @@ from routed_llm.simulator import serve
 
 DAY = date(2027, 1, 15)
 SECONDS = 120
+EARLIER = {"gpt-3.5-turbo": "gpt-4o-mini", "gpt-3.5-turbo-0125": "gpt-4o-mini", "gpt-4": "gpt-4o"}
+"""Baselines for models that stopped earlier, as --map names them."""
+
 RUNNER = """
 import builtins, datetime, getpass, socket, sys
 import routed_llm.router
@@ -90,7 +93,7 @@ def main(out: Path, folders: list[Path]) -> None:
         for copy in (before, after):
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(folder, copy, symlinks=True)
-        migrate(after, Options(at="2026-11-22")).write(dirty=True)
+        migrate(after, Options(at="2026-11-22", models=EARLIER)).write(dirty=True)
         for path in programs(before, after):
             missing = lacking(before / path, before)
             if missing:
@@ -193,11 +196,9 @@ def run(path: Path) -> Run:
 
 
 def last_error(told: str) -> str:
-    """Return the line that names the error which ended a program."""
-    lines = [
-        line for line in told.splitlines() if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit)\b", line)
-    ]
-    return (lines or ["failed"])[-1].split(".")[-1][:60]
+    """Return the name of the error that ended a program."""
+    found = re.findall(r"^([\w.]+(?:Error|Exception|Interrupt|Exit))\b", told, re.MULTILINE)
+    return found[-1].split(".")[-1] if found else "failed"
 
 
 if __name__ == "__main__":
