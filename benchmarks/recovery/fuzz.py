@@ -44,11 +44,11 @@ POLICY = frozenset({"floor_below", "floor_unknown", "floor_inferred", "excluded"
 LOOP = asyncio.new_event_loop()
 """The connections of both frameworks belong to the loop that opened them, and are shared."""
 LATE = ("gpt-5.5", "gpt-5.6", "gpt-6")
+AUDIO = frozenset({"structured", "input", "endpoint", "endpoint_forced"})
 SAMPLING = frozenset({"temperature", "top_p", "logprobs", "top_logprobs"})
 DIFFER = {
     "service_tier": "the catalog goes by the price list: what is not sold at a tier is not asked for it",
     "tools_effort": "the catalog takes gpt-5.1 for what is reported of gpt-5.2",
-    "endpoint_forced": "the SDK does not send a form with tools that are not strict to Chat Completions",
     "parameter_conflict": "the catalog counts a parameter that stands at its default as given",
 }
 """Where the catalog says no and the simulator has no rule against it: the code of the Reason, and why."""
@@ -173,18 +173,22 @@ class Fuzz:
         return self._judges[case.day]
 
     def _takers(
-        self, case: Case, models: dict[str, Collection[str | None]], parameters: dict[str, Any]
+        self,
+        case: Case,
+        models: dict[str, Collection[str | None]],
+        parameters: dict[str, Any],
+        paths: tuple[str, ...] = judge.PATHS,
     ) -> dict[str, str]:
-        taste = case.policy.get("on_unsupported") == "raise"
-        return judge.takers(
-            self._judge(case), models, case.messages, parameters, stream=case.stream, taste=taste
-        )
+        asked, taste = self._judge(case), case.policy.get("on_unsupported") == "raise"
+        more: dict[str, Any] = {"stream": case.stream, "taste": taste, "paths": paths}
+        return judge.takers(asked, models, case.messages, parameters, **more)
 
     def _judge_denial(
         self, speaker: Speaker, case: Case, parameters: dict[str, Any], error: NoModelFits
     ) -> None:
         """A denial is ours when a model that the policy admits would have taken the request."""
-        able = self._takers(case, _admitted(error, case), {**speaker.defaults, **parameters})
+        given = {**speaker.defaults, **parameters}
+        able = self._takers(case, _admitted(error, case), given, paths=speaker.paths(parameters))
         able = {model: how for model, how in able.items() if not _is_known(error, model)}
         if able:
             first = next(iter(able))
@@ -215,14 +219,15 @@ def _is_known(error: NoModelFits, model: str) -> bool:
     """Say whether catalog and simulator are known to differ on why a model was not taken.
 
     From gpt-5.5 on nothing that is published says that temperature, top_p and logprobs are taken with effort
-    none, as they are before; nor that audio models take json_object, a PDF or a prediction.
+    none, as they are before; nor that audio models take json_object, a PDF or a prediction, or stand on
+    Responses.
     """
     against = error.decision.reasons_against(model)
     if any(reason.code in DIFFER for reason in against):
         return True
     unverified = {reason.data.get("parameter") for reason in against if reason.code.startswith("parameter")}
     if model.startswith("gpt-audio"):
-        return "prediction" in unverified or any(one.code in ("structured", "input") for one in against)
+        return "prediction" in unverified or bool(AUDIO & {one.code for one in against})
     return model.startswith(LATE) and bool(unverified & SAMPLING)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from routed_llm.simulator.faults import FaultPlan
 from routed_llm.simulator.service import Service
 
-__all__ = ["EFFORTS", "Judge", "takers"]
+__all__ = ["EFFORTS", "PATHS", "Judge", "takers"]
 
 TASTE = frozenset(
     {"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "verbosity"}
@@ -28,6 +28,7 @@ ONLY_CHAT = frozenset(
     {"seed", "n", "logit_bias", "presence_penalty", "frequency_penalty", "stop", "prediction"}
 )
 CAPS = ("max_tokens", "max_completion_tokens")
+PATHS = ("/v1/chat/completions", "/v1/responses")
 EFFORTS = (None, "none", "minimal", "low", "medium", "high", "xhigh")
 
 
@@ -39,6 +40,7 @@ def takers(
     *,
     stream: bool = False,
     taste: bool = False,
+    paths: Sequence[str] = PATHS,
 ) -> dict[str, str]:
     """Return the models that would have taken a request, with the endpoint and effort of it.
 
@@ -49,6 +51,7 @@ def takers(
         parameters: everything else of the request.
         stream: whether the answer is to be streamed.
         taste: whether the parameters of taste have to be taken, too.
+        paths: the endpoints that can be sent to at all.
     """
     found: dict[str, str] = {}
     taste = taste or "prediction" in parameters  # what excludes what is not a matter of taste
@@ -57,7 +60,7 @@ def takers(
     for model, offered in models.items():
         efforts = [one for one in sorted(offered, key=str) if given in (None, one)]
         for path, body in _bodies(model, messages, plain, efforts, stream=stream):
-            if judge.takes(path, body):
+            if path in paths and judge.takes(path, body):
                 used = body.get("reasoning_effort", (body.get("reasoning") or {}).get("effort"))
                 found[model] = f"{path} effort={used}"
                 break
@@ -102,7 +105,7 @@ def _bodies(
     for name in ("stop", "logprobs"):  # an empty one asks for nothing
         if not rest.get(name):
             rest.pop(name, None)
-    for effort, form in itertools.product(efforts, ("/v1/chat/completions", "/v1/responses")):
+    for effort, form in itertools.product(efforts, PATHS):
         body: dict[str, Any] = {"model": model}
         if form == "/v1/responses":
             if any(rest.get(name) not in (None, 1, {}) for name in ONLY_CHAT):

@@ -22,6 +22,7 @@ from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed import RoutedLLM
 
 from benchmarks.recovery.conversations import Case
+from benchmarks.recovery.judge import PATHS
 from routed_llm import Router
 
 __all__ = ["LangChain", "LlamaIndex", "Speaker"]
@@ -34,6 +35,9 @@ class Speaker(Protocol):
 
     defaults: dict[str, Any]
     """What the framework adds to every call."""
+
+    def paths(self, parameters: dict[str, Any]) -> tuple[str, ...]:
+        """Return the endpoints that the framework can send such a call to."""
 
     def messages(self, case: Case) -> list[Any]:
         """Return the conversation as the framework has it."""
@@ -60,6 +64,11 @@ class LangChain:
         self.defaults = {}
         self._llm = RoutedChatModel(model=baseline, router=router, **common)
         self._plain = ChatOpenAI(model=baseline, **common)
+
+    def paths(self, parameters: dict[str, Any]) -> tuple[str, ...]:
+        """Return both endpoints; the SDK takes a form beside loose tools on Responses only."""
+        loose = [one for one in parameters.get("tools", ()) if not one["function"].get("strict")]
+        return PATHS[1:] if loose and "response_format" in parameters else PATHS
 
     def messages(self, case: Case) -> list[Any]:
         """Return the conversation as LangChain's messages."""
@@ -146,6 +155,10 @@ class LlamaIndex:
         self.defaults = {"temperature": 0.1}
         self._llm = RoutedLLM(model=baseline, router=router, **common)
         self._plain = OpenAI(model=baseline, **common)
+
+    def paths(self, parameters: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002 - it makes no difference here
+        """Return both endpoints."""
+        return PATHS
 
     def messages(self, case: Case) -> list[Any]:
         """Return the conversation as LlamaIndex's messages."""
