@@ -94,7 +94,7 @@ def serve() -> None:
 @contextmanager
 def server() -> Iterator[str]:
     """Run the server in a process of its own and give the base URL."""
-    command = [sys.executable, "-m", "benchmarks.langchain.overhead", "--serve"]
+    command = [sys.executable, __file__, "--serve"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdin is not None
         assert running.stdout is not None
