@@ -92,6 +92,13 @@ class _Noted:
         self._entries.append(("cancel", None))
         self._run.cancel()
 
+    def fail(self, outcome: str, usage: Any = None, **come: Any) -> None:
+        self._entries.append(("fail", outcome))
+        self._run.fail(outcome, usage, **come)
+
+    def offer(self, send: Any, answer: str = "") -> None:
+        self._run.offer(send, answer)
+
     async def asettle(self, usage: Any, *, served: str | None = None) -> dict[str, Any]:
         return self.settle(usage, served=served)
 

@@ -353,11 +353,11 @@ def test_t10_a_stream_refused_before_its_first_chunk_is_retried(make, sim) -> No
 
 
 def test_t10_a_stream_that_fails_gives_its_reservation_back(make, sim, books) -> None:
-    """An error before the first chunk cancels the call; nothing was used."""
+    """An error before the first chunk is booked as a failure for which nothing was used."""
     sim.faults.add("500")
     with pytest.raises(openai.InternalServerError):
         list(make(router=books).stream_chat(user()))
-    assert books.entries == [("begin", None), ("cancel", None)]
+    assert books.entries == [("begin", None), ("fail", "server")]
 
 
 async def test_t10_an_abandoned_stream_is_settled(make, books) -> None:
@@ -386,7 +386,7 @@ def test_t10_a_stream_that_breaks_off_is_settled(make, sim, books, policy) -> No
     tools = [ADD.metadata.to_openai_tool()]
     with pytest.raises(openai.APIError):
         list(make(router=books, policy=policy).stream_chat(user("Count in 40 words."), tools=tools))
-    assert books.entries == [("begin", None), ("settle", None)]
+    assert books.entries == [("begin", None), ("fail", "server")]
 
 
 def test_t10_a_response_that_failed_is_an_error() -> None:
