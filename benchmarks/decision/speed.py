@@ -111,6 +111,27 @@ def sights(
     return found
 
 
+def alone(rounds: int, kinds: list[str], router: Router) -> dict[str, tuple[float, float]]:
+    """Return median microseconds at first sight and repeated, with nothing else run in between.
+
+    A peer that counts a text leaves the processor's caches full of its own tables; a service that calls a
+    model does not. Both are worth knowing.
+    """
+    found = {}
+    for size, characters in SIZES.items():
+        for count in (1, 200) if characters >= 40_000 else (1,):
+            number = rounds * (40 if characters <= 40_000 else 1)
+            talks = [
+                conversation(kinds, characters, count, random.Random(f"alone {size} {at}"))
+                for at in range(number)
+            ]
+            first = [clock(partial(decide, router, talk)) for talk in talks]
+            again = [clock(partial(decide, router, talks[-1])) for _ in range(200)]
+            name = f"{size} tokens, {count} message{'s' * (count > 1)}"
+            found[name] = (statistics.median(first), statistics.median(again))
+    return found
+
+
 def agent_loop(turns: int, kinds: list[str], others: dict, router: Router) -> dict[str, float]:
     """Return the milliseconds for all turns of a loop whose history is sent again with every turn."""
     talk = conversation(kinds, turns * 2 * 1_550, turns * 2, random.Random("agent"))
@@ -204,6 +225,10 @@ def main() -> int:
         print(f"\n{row}{'median us':>30}{'of our first sight':>22}")
         for name, value in sorted(medians.items(), key=lambda pair: -pair[1]):
             print(f"  {name:<34}{value:>12,.1f}{value / first:>18,.1f} x")
+    figures["alone"] = alone(options.rounds, kinds, router)
+    print("\nnothing else run in between, median us           first sight        repeat")
+    for name, (first, again) in figures["alone"].items():  # type: ignore[attr-defined]
+        print(f"  {name:<34}{first:>22,.1f}{again:>14,.1f}")
     loop = figures["loop"] = agent_loop(options.turns, kinds, others, router)
     print(f"\nagent loop of {options.turns} turns, everything sent again each turn: total ms")
     for name, value in sorted(loop.items(), key=lambda pair: -pair[1]):
