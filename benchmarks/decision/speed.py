@@ -227,6 +227,7 @@ def main() -> int:
             print(f"  {name:<34}{value:>12,.1f}{value / first:>18,.1f} x")
     figures["alone"] = alone(options.rounds, kinds, router)
     print("\nnothing else run in between, median us           first sight        repeat")
+    # `figures` holds figures of several forms, for the JSON.
     for name, (first, again) in figures["alone"].items():  # type: ignore[attr-defined]
         print(f"  {name:<34}{first:>22,.1f}{again:>14,.1f}")
     loop = figures["loop"] = agent_loop(options.turns, kinds, others, router)

@@ -62,4 +62,5 @@ class Question:
         given = {name: value for name, value in self._parameters.items() if name not in PASSED_ON}
         made = _construct_responses_api_payload(history, {**given, "model": model})
         taken = InputTokenCountParams.__annotations__
+        # What the SDK's own payload holds is typed as anything.
         return {name: value for name, value in made.items() if name in taken}  # type: ignore[return-value]

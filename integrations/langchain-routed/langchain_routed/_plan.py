@@ -318,7 +318,7 @@ def _cancelling(run: Any) -> Iterator[None]:
     try:
         yield
     except Exception:
-        raise
+        raise  # recovery closes the books, once it knows what went wrong
     except BaseException:
         run.cancel()
         raise
@@ -330,7 +330,7 @@ async def _acancelling(run: Any) -> AsyncIterator[None]:
     try:
         yield
     except Exception:
-        raise
+        raise  # recovery closes the books, once it knows what went wrong
     except BaseException:
         await run.acancel()
         raise

@@ -105,7 +105,7 @@ class Seconds:
             job = self._jobs.get()
             try:
                 job()
-            except Exception:
+            except Exception:  # a second call is nobody's answer: whatever it meets must not end the thread
                 log.exception("a sampled second call could not be noted")
             finally:
                 self._jobs.task_done()

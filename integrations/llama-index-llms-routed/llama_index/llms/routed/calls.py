@@ -77,7 +77,7 @@ class RoutedCall:
         try:
             yield
         except Exception:
-            raise
+            raise  # recovery closes the books, once it knows what went wrong
         except BaseException:
             run.cancel()
             raise
@@ -89,7 +89,7 @@ class RoutedCall:
         try:
             yield
         except Exception:
-            raise
+            raise  # recovery closes the books, once it knows what went wrong
         except BaseException:
             await run.acancel()
             raise
