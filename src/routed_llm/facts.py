@@ -164,6 +164,7 @@ class RequestFacts:
     locked_to: str | None = None
     estimates: tuple[str, ...] = ()
     shape: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    made_of: tuple[Any, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Everything that is not a number or a parameter's value: requests of one shape share the outcome of
@@ -188,16 +189,6 @@ class RequestFacts:
             self.emulates,
             self.locked_to,
         )
-        object.__setattr__(self, "shape", shape)
-
-    @property
-    def cache_steered(self) -> bool:
-        """Whether the caller steers the prompt cache with parameters of its own."""
-        return any(name.startswith("prompt_cache_") for name, _ in self.parameters)
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """What a request counts as when outputs are observed: what it is made of, size, if it goes on."""
         made_of = (
             self.tools > 0,
             self.tool_choice,
@@ -207,8 +198,19 @@ class RequestFacts:
             self.task,
             self.previous is not None and self.previous.in_tool_loop,
         )
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "made_of", made_of)
+
+    @property
+    def cache_steered(self) -> bool:
+        """Whether the caller steers the prompt cache with parameters of its own."""
+        return any(name.startswith("prompt_cache_") for name, _ in self.parameters)
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What a request counts as when outputs are observed: what it is made of, size, if it goes on."""
         cap = 0 if self.cap is None else self.cap.bit_length()
-        return (made_of, cap, self.tokens.likely.bit_length() // 2, self.previous is not None)
+        return (self.made_of, cap, self.tokens.likely.bit_length() // 2, self.previous is not None)
 
     def with_tokens(self, tokens: TokenCount) -> RequestFacts:
         """Return the same facts with another text token count."""

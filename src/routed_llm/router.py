@@ -297,6 +297,7 @@ class Router:
         limits: Limits | None = None,
         choose: Callable[[Mapping[str, str]], Decision | None] | None = None,
         credential: str = "",
+        since: float | None = None,
         **circumstances: Any,
     ) -> Attempts:
         """Return what keeps the failures of one call and says what to do about them.
@@ -308,6 +309,7 @@ class Router:
             limits: how much may be tried.
             choose: decides again, given the models to leave alone; :meth:`rechoose` when left out.
             credential: whose key and address it is sent with, as given to :meth:`decide`.
+            since: when the call began, by :func:`time.monotonic`; now, when left out.
             circumstances: ``at``, ``scope``, ``conversation`` and ``budget``, as given to :meth:`decide`.
         """
 
@@ -327,7 +329,13 @@ class Router:
             credential=credential,
             blocks=self._books.ledger.blocks,
             clock=monotonic,
+            since=since,
         )
+
+    def answered(self, decision: Decision, *, credential: str = "") -> None:
+        """Note that the first request of a call was answered: what :meth:`attempts` does for later ones."""
+        if decision.model is not None:
+            self.cooldowns.answered(decision.model, credential=credential)
 
     def rechoose(
         self,

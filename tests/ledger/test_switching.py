@@ -100,7 +100,7 @@ def test_what_goes_on_is_seen() -> None:
     warm, cold = (Previous(model="gpt-4.1", prefix_tokens=9_500, age=age) for age in (5, 4_000))
     assert seen(None, 60) < 0.05
     assert seen(cold, 10) < 0.05
-    assert seen(warm, 400) == pytest.approx(0.95, abs=0.1)
+    assert seen(warm, 600) == pytest.approx(0.95, abs=0.1)
 
 
 @pytest.mark.parametrize(("share", "model"), [(0.15, "gpt-4.1"), (0.2, "gpt-4o"), (1.0, "gpt-4o")])

@@ -283,6 +283,7 @@ class Desk:
             plain=asked.plain and call.endpoint == "responses",
             known=self.known,
             recovery=partial(Recovery, self, asked, decision),
+            credential=asked.circumstances["credential"],
             again=partial(self.plan, asked),
             added=_keep_reasoning(sent, call.endpoint, call.effort),
         )

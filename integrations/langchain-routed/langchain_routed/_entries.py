@@ -91,6 +91,10 @@ class Entries(ChatOpenAI):
             return super().generate(messages, stop, callbacks, **kwargs)
         runs, kwargs = _calls.split_runs(len(messages), kwargs)
         stream = _calls.streams(self, callbacks, kwargs, async_api=False)
+        if len(messages) == 1:
+            plan = self._plan(messages[0], stop, kwargs, stream=stream)
+            result = super().generate(messages, stop, callbacks, **runs[0], **_calls.planned(kwargs, plan))
+            return _calls.completed(result, plan)
         results = []
         for prompt, run in zip(messages, runs, strict=True):
             plan = self._plan(prompt, stop, kwargs, stream=stream)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -38,7 +38,8 @@ class Plan:
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
         known: a function from a model's name to its catalog id.
         added: what the adapter added to the call, as the record's ``changes`` show it.
-        recovery: begins to keep the failures of the call.
+        recovery: begins to keep the failures of a call that began at that time of a monotonic clock.
+        credential: whose key and address it is sent with, as a fingerprint.
         again: makes the Plan of another Decision for the same call.
         begun: set when the request is sent; an answer from the cache never sets it.
     """
@@ -51,7 +52,8 @@ class Plan:
     cut: Any = None
     plain: bool
     known: Known
-    recovery: Callable[[], Recovery]
+    recovery: Callable[[float], Recovery]
+    credential: str = ""
     again: Callable[[Decision], Plan]
     added: tuple[dict[str, Any], ...] = ()
     begun: bool = field(default=False)
@@ -89,17 +91,21 @@ class Plan:
 
     def generate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, as often as recovery finds worth it."""
-        recovery = self.recovery()
+        since, recovery = time.monotonic(), None
         while True:
             run = None
             try:
                 run = self._begin()
-                with _cancelling(run):
-                    result = self.child._generate(
-                        self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
-                    )
+                result = self.child._generate(
+                    self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
+                )
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                recovery = recovery or self.recovery(since)
                 delay = recovery.after(self, error, run)
+            except BaseException:
+                if run is not None:
+                    run.cancel()
+                raise
             else:
                 settled = run.settle(_answers.usage_of_result(result), served=_answers.served_by(result))
                 return self._finished(result, run, settled, recovery, messages)
@@ -107,17 +113,21 @@ class Plan:
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, as often as recovery finds worth it."""
-        recovery = self.recovery()
+        since, recovery = time.monotonic(), None
         while True:
             run = None
             try:
                 run = await self._abegin()
-                async with _acancelling(run):
-                    result = await self.child._agenerate(
-                        self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
-                    )
+                result = await self.child._agenerate(
+                    self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
+                )
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                recovery = recovery or self.recovery(since)
                 delay = await recovery.aafter(self, error, run)
+            except BaseException:
+                if run is not None:
+                    await run.acancel()
+                raise
             else:
                 usage, served = _answers.usage_of_result(result), _answers.served_by(result)
                 settled = await run.asettle(usage, served=served)
@@ -137,16 +147,27 @@ class Plan:
         result: ChatResult,
         run: Any,
         settled: dict[str, Any],
-        recovery: Recovery,
+        recovery: Recovery | None,
         messages: list[BaseMessage],
     ) -> ChatResult:
-        recovery.attempts.answered()
-        run.offer(partial(_send, self.again, list(messages)), _answers.text_of(result))
+        record = self._answered(settled, recovery)
+        if run.offers:
+            run.offer(partial(_send, self.again, list(messages)), _answers.text_of(result))
         if self.cut is not None:
             result = cut_result(result, self.cut)
         if self.plain:
             result = _answers.plain_result(result)
-        return _answers.attach(result, recovery.attempts.record(self.record(settled)))
+        return _answers.attach(result, record)
+
+    def _answered(self, settled: dict[str, Any], recovery: Recovery | None) -> dict[str, Any]:
+        """Note an answer, and return the record to attach: what was settled, added, and tried before."""
+        record = self.record(settled)
+        if recovery is None:
+            self.router.answered(self.decision, credential=self.credential)
+            record["attempts"] = []
+            return record
+        recovery.attempts.answered()
+        return recovery.attempts.record(record)
 
     def stream(
         self, messages: list[BaseMessage], run_manager: Any, keywords: dict[str, Any]
@@ -155,7 +176,8 @@ class Plan:
 
         Until the first token another model may answer; what one has said is never said again.
         """
-        recovery = self.recovery()
+        since = time.monotonic()
+        recovery: Recovery | None = None
         while True:
             stream = Stream(Gate(), _answers.StreamReader(plain=self.plain))
             try:
@@ -164,13 +186,14 @@ class Plan:
                         run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
                     yield ready
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                recovery = recovery or self.recovery(since)
                 delay = recovery.after(self, error, stream.run, stream)
             else:
                 return
             time.sleep(delay)
 
     def _stream(
-        self, messages: list[BaseMessage], keywords: dict[str, Any], stream: Stream, recovery: Recovery
+        self, messages: list[BaseMessage], keywords: dict[str, Any], stream: Stream, recovery: Recovery | None
     ) -> Iterator[ChatGenerationChunk]:
         """Make one attempt at a stream."""
         gate, reader, run = stream.gate, stream.reader, self._begin()
@@ -195,7 +218,8 @@ class Plan:
         self, messages: list[BaseMessage], run_manager: Any, keywords: dict[str, Any]
     ) -> AsyncIterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on, as :meth:`stream` does."""
-        recovery = self.recovery()
+        since = time.monotonic()
+        recovery: Recovery | None = None
         while True:
             stream = Stream(Gate(), _answers.StreamReader(plain=self.plain))
             try:
@@ -205,13 +229,14 @@ class Plan:
                             await run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
                         yield ready
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+                recovery = recovery or self.recovery(since)
                 delay = await recovery.aafter(self, error, stream.run, stream)
             else:
                 return
             await asyncio.sleep(delay)
 
     async def _astream(
-        self, messages: list[BaseMessage], keywords: dict[str, Any], stream: Stream, recovery: Recovery
+        self, messages: list[BaseMessage], keywords: dict[str, Any], stream: Stream, recovery: Recovery | None
     ) -> AsyncGenerator[ChatGenerationChunk]:
         """Make one attempt at a stream."""
         gate, reader, run = stream.gate, stream.reader, await self._abegin()
@@ -245,13 +270,14 @@ class Plan:
         reader: _answers.StreamReader,
         run: Any,
         settled: dict[str, Any],
-        recovery: Recovery,
+        recovery: Recovery | None,
         gate: Gate,
         messages: list[BaseMessage],
     ) -> ChatGenerationChunk:
-        recovery.attempts.answered()
-        run.offer(partial(_send, self.again, list(messages)), gate.text)
-        last = reader.finish(recovery.attempts.record(self.record(settled)))
+        record = self._answered(settled, recovery)
+        if run.offers:
+            run.offer(partial(_send, self.again, list(messages)), gate.text)
+        last = reader.finish(record)
         if reader.served is None:
             # A stream that was cut never came to the chunk that names the model.
             last.message.response_metadata.setdefault("model_name", self.model)
@@ -310,30 +336,6 @@ def _send(again: Callable[[Decision], Plan], messages: list[BaseMessage], decisi
 
 
 _MOVED = ("decision", "child", "sent", "stop", "cut", "plain", "added")
-
-
-@contextmanager
-def _cancelling(run: Any) -> Iterator[None]:
-    """Release what was reserved when the request is interrupted; when it fails, recovery closes the books."""
-    try:
-        yield
-    except Exception:
-        raise  # recovery closes the books, once it knows what went wrong
-    except BaseException:
-        run.cancel()
-        raise
-
-
-@asynccontextmanager
-async def _acancelling(run: Any) -> AsyncIterator[None]:
-    """Do what :func:`_cancelling` does, leaving the event loop free while a ledger works."""
-    try:
-        yield
-    except Exception:
-        raise  # recovery closes the books, once it knows what went wrong
-    except BaseException:
-        await run.acancel()
-        raise
 
 
 def _logprobs(chunk: ChatGenerationChunk) -> dict[str, Any]:

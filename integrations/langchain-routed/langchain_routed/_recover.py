@@ -29,7 +29,7 @@ class Recovery:
 
     __slots__ = ("_asked", "_desk", "attempts")
 
-    def __init__(self, desk: Desk, asked: Asked, decision: Decision) -> None:
+    def __init__(self, desk: Desk, asked: Asked, decision: Decision, since: float) -> None:
         self._desk = desk
         self._asked = asked
         owner = desk.owner
@@ -41,6 +41,7 @@ class Recovery:
             limits=Limits.from_retries(owner.max_retries, waits=owner.factory is None),
             choose=self._choose,
             credential=asked.circumstances["credential"],
+            since=since,
         )
 
     def after(self, plan: Plan, error: Exception, run: Run | None, stream: Stream | None = None) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.pricing import Writes, expected_output, thought_for, writes
@@ -11,6 +12,8 @@ from routed_llm.selector.weigh import choices_of
 from routed_llm.usage import Observed, Seen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from routed_llm.catalog import Model
     from routed_llm.decision import Decision
     from routed_llm.facts import Previous, RequestFacts
@@ -40,6 +43,14 @@ _SHARED = 1024
 _KINDS = 1024
 
 
+_AT_ONCE = 8
+"""Most answers that are taken in together."""
+
+_PART = 8
+"""Part of what is known already that answers may be before they are taken in: each alone changes little then,
+and to take them in together costs a tenth of what it costs one by one."""
+
+
 class _Mean:
     __slots__ = ("total", "weight")
 
@@ -47,12 +58,12 @@ class _Mean:
         self.total = prior * weight
         self.weight = weight
 
-    def add(self, value: float) -> None:
+    def add(self, values: Sequence[float]) -> None:
         if self.weight >= _MEMORY:
             self.total /= 2
             self.weight /= 2
-        self.total += value
-        self.weight += 1
+        self.total += sum(values)
+        self.weight += len(values)
 
     @property
     def value(self) -> float:
@@ -91,28 +102,62 @@ class _Kind:
             self.reuse.value,
         )
 
-    def add(self, key: tuple[str, str | None], said: float, thought: float | None, written: Writes) -> None:
-        """Count one answer: tokens that were said, and reasoning for each token of it that is published."""
-        self.base.add(said / written.ratio)
-        if thought is not None:
-            self.thought.add(thought)
+    def add(self, key: tuple[str, str | None], lessons: _Lessons, written: Writes) -> None:
+        """Count answers of one configuration."""
+        self.base.add([said / written.ratio for said in lessons.said])
+        self.thought.add(lessons.thought)
         mine = self.tokens.get(key)
         if mine is None:
             # A configuration that is new here begins where the others' experience puts it.
             begins = self.base.value * written.ratio + self.thought.value * written.reasoning
             mine = self.tokens[key] = _Mean(begins)
-        mine.add(said + (thought or 0.0) * written.reasoning)
+        thought = lessons.thought or repeat(0.0)
+        mine.add([a + b * written.reasoning for a, b in zip(lessons.said, thought, strict=False)])
+
+
+class _Lessons(NamedTuple):
+    """What answers of one configuration to one kind of request have shown; each list is in their order.
+
+    Attributes:
+        said: tokens that were said.
+        thought: reasoning for each token of it that is published; empty where none is.
+        shared: cached tokens, where no previous call explains them.
+        density: input tokens reported for each one that was estimated, where that can be told.
+        reuse: share of the request that stood in an earlier one.
+        reads: share of what the cache should have held that it had, where it should have held anything.
+    """
+
+    said: list[float]
+    thought: list[float]
+    shared: list[float]
+    density: list[float]
+    reuse: list[float]
+    reads: list[float]
+
+
+class _Pending:
+    """Lessons of one configuration and kind of request that have not been taken in yet."""
+
+    __slots__ = ("due", "lessons", "model", "written")
+
+    def __init__(self, model: Model, effort: str | None) -> None:
+        self.model = model
+        self.written = writes(model, effort)
+        self.lessons = _Lessons([], [], [], [], [], [])
+        self.due = 1
 
 
 class Observer:
-    """Learns from each finished call; safe to share between threads.
+    """Learns from finished calls; safe to share between threads.
 
     ``value`` is what has been learned, as a value: a call that is being decided keeps the one it began with.
+    At first it changes with each call, later with several at once.
     """
 
     def __init__(self) -> None:
         self.value = Observed()
         self._kinds: dict[Any, _Kind] = {}
+        self._pending: dict[Any, _Pending] = {}
         self._reads: dict[str, _Mean] = {}
         self._thought: _Mean | None = None
         self._lock = threading.Lock()
@@ -129,32 +174,60 @@ class Observer:
         chosen, facts = decision.chosen, decision.facts
         if chosen is None or not usage.output_tokens:
             return
-        written = writes(model, chosen.effort)
+        kind, previous = facts.kind, facts.previous
+        key = (kind, chosen.model, chosen.effort)
         choices = choices_of(facts) if facts.parameters else 1
-        # Where no reasoning is published, none can be expected by it: all that is written counts as said.
-        thought = usage.reasoning_tokens / choices / written.reasoning if written.reasoning else None
-        said = usage.output_tokens / choices - (thought or 0.0) * written.reasoning
         with self._lock:
-            prior = self._begin(float(expected_output(facts, base)), thought)
-            # Only a call without a previous one shows what all such requests have in common.
-            shared = usage.cached_tokens if facts.previous is None else None
-            density, reuse = _density(facts, usage), _reuse(facts.previous, model, usage)
-            # The wider kind first: a size that is new begins with what the others have shown.
-            narrow = facts.kind
-            wide = self._kind(narrow[0], prior)
-            wide.reuse.add(reuse)
-            for name in (narrow[0], narrow):
-                kind = wide if name is not narrow else self._kind(narrow, prior, wide)
-                kind.add((chosen.model, chosen.effort), said, thought, written)
-                if shared is not None:
-                    kind.shared.setdefault(chosen.model, _Mean(0.0)).add(shared)
-                if density is not None:
-                    kind.density.add(density)
-                self._publish(name, kind.seen())
-                prior = _Prior(kind.base.value, kind.thought.value, _PRIOR_LIKE)
-            held = _held(facts.previous, model, usage)
-            if held:
-                self._read(chosen.model, min(usage.cached_tokens / held, 1.0))
+            pending = self._pending.get(key)
+            if pending is None or pending.model is not model:
+                pending = self._wait(key, _Pending(model, chosen.effort))
+            written, lessons = pending.written, pending.lessons
+            # Where no reasoning is published, none can be expected by it: all that is written counts as said.
+            thought = usage.reasoning_tokens / choices if written.reasoning else 0.0
+            lessons.said.append(usage.output_tokens / choices - thought)
+            if written.reasoning:
+                lessons.thought.append(thought / written.reasoning)
+            lessons.reuse.append(_reuse(previous, model, usage))
+            if previous is None:
+                # Only a call without a previous one shows what all such requests have in common.
+                lessons.shared.append(usage.cached_tokens)
+            else:
+                held = _held(previous, model, usage)
+                if held:
+                    lessons.reads.append(min(usage.cached_tokens / held, 1.0))
+            density = _density(facts, usage)
+            if density is not None:
+                lessons.density.append(density)
+            if len(lessons.said) >= pending.due:
+                known = self._take_in(key, pending, float(expected_output(facts, base)))
+                pending.due = min(max(int(known) // _PART, 1), _AT_ONCE)
+
+    def _wait(self, key: Any, pending: _Pending) -> _Pending:
+        if len(self._pending) >= _KINDS:
+            del self._pending[next(iter(self._pending))]
+        self._pending[key] = pending
+        return pending
+
+    def _take_in(self, key: Any, pending: _Pending, words: float) -> float:
+        """Take in what waits, and return how many calls of the kind are known."""
+        narrow, model, effort = key
+        lessons, pending.lessons = pending.lessons, _Lessons([], [], [], [], [], [])
+        prior = self._begin(words, lessons.thought)
+        # The wider kind first: a size that is new begins with what the others have shown.
+        wide = self._kind(narrow[0], prior)
+        wide.reuse.add(lessons.reuse)
+        kind = wide
+        for name in (narrow[0], narrow):
+            kind = wide if name is not narrow else self._kind(narrow, prior, wide)
+            kind.add((model, effort), lessons, pending.written)
+            if lessons.shared:
+                kind.shared.setdefault(model, _Mean(0.0)).add(lessons.shared)
+            kind.density.add(lessons.density)
+            self._publish(name, kind.seen())
+            prior = _Prior(kind.base.value, kind.thought.value, _PRIOR_LIKE)
+        if lessons.reads:
+            self._read(model, lessons.reads)
+        return kind.base.weight
 
     def _kind(self, name: Any, prior: _Prior, wide: _Kind | None = None) -> _Kind:
         kind = self._kinds.get(name)
@@ -173,11 +246,11 @@ class Observer:
             outputs = {name: held for name, held in self.value.outputs.items() if name in self._kinds}
             self.value = replace(self.value, outputs={**outputs, name: seen})
 
-    def _begin(self, words: float, thought: float | None) -> _Prior:
-        """Return what a kind not met before begins with, and count the reasoning of this call."""
+    def _begin(self, words: float, thought: list[float]) -> _Prior:
+        """Return what a kind not met before begins with, and count the reasoning of these calls."""
         mean = self._thought
         prior = _Prior(words, thought_for(words) if mean is None else mean.value)
-        if thought is None:
+        if not thought:
             return prior
         if mean is None:
             mean = self._thought = _Mean(prior.thought)
@@ -186,9 +259,9 @@ class Observer:
             self.value = replace(self.value, thought=mean.value)
         return prior
 
-    def _read(self, model: str, share: float) -> None:
+    def _read(self, model: str, shares: list[float]) -> None:
         mean = self._reads.setdefault(model, _Mean(1.0))
-        mean.add(share)
+        mean.add(shares)
         before = self.value.reads.get(model, 1.0)
         if abs(mean.value - before) > _PUBLISH:
             self.value = replace(self.value, reads={**self.value.reads, model: round(mean.value, 3)})

@@ -57,6 +57,9 @@ class Run:
         decision: what was decided.
     """
 
+    offers = False
+    """Whether :meth:`offer` may do anything."""
+
     __slots__ = ("_books", "_catalog", "_clock", "_done", "_hold", "_observer", "_policy", "decision")
 
     def __init__(

@@ -87,6 +87,7 @@ class Attempts:
         credential: whose key and address it is sent with, as a fingerprint.
         blocks: whether to choose again, or to end a run, may wait for a disk or a network.
         clock: seconds of a clock that only moves forward.
+        since: when the call began, by that clock; now, when left out.
         chance: a random number from 0 to 1.
     """
 
@@ -103,6 +104,7 @@ class Attempts:
         credential: str = "",
         blocks: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        since: float | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.decision = decision
@@ -119,7 +121,7 @@ class Attempts:
         self._chance = chance
         self._first: Exception | None = None
         self._avoid: dict[str, str] = {}
-        self._since = clock()
+        self._since = clock() if since is None else since
 
     def failed(
         self,

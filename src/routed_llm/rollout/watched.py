@@ -19,6 +19,8 @@ __all__ = ["Watched"]
 class Watched(Run):
     """A Run whose end is noted in the decision log."""
 
+    offers = True
+
     __slots__ = ("_entry", "_parts", "_trials")
 
     def __init__(self, trials: Trials, *arguments: Any) -> None:
