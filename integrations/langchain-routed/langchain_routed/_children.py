@@ -7,8 +7,8 @@ Children share the router's clients, so a new model costs no connection.
 from __future__ import annotations
 
 import threading
-from operator import itemgetter
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.language_models import LanguageModelInput
