@@ -48,43 +48,41 @@ class Usage:
             usage: the decoded JSON object; either endpoint's names are understood.
             service_tier: the response's own ``service_tier``, which decides the price row.
         """
-
-        def count(mapping: Mapping[str, Any], *names: str) -> int:
-            for name in names:
-                value = mapping.get(name)
-                if value:
-                    return _count(value)
-            return 0
-
-        def part(mapping: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-            found = next((mapping[name] for name in names if mapping.get(name)), None)
-            return found if isinstance(found, Mapping) else {}
-
-        into = part(usage, "prompt_tokens_details", "input_tokens_details")
-        out = part(usage, "completion_tokens_details", "output_tokens_details")
-        cached_parts = part(into, "cached_tokens_details")
+        into = _part(usage, "prompt_tokens_details", "input_tokens_details")
+        out = _part(usage, "completion_tokens_details", "output_tokens_details")
         return cls(
-            input_tokens=count(usage, "prompt_tokens", "input_tokens"),
-            output_tokens=count(usage, "completion_tokens", "output_tokens"),
-            cached_tokens=count(into, "cached_tokens"),
-            cache_write_tokens=count(into, "cache_write_tokens"),
-            reasoning_tokens=count(out, "reasoning_tokens"),
-            audio_input_tokens=count(into, "audio_tokens"),
-            audio_cached_tokens=count(cached_parts, "audio_tokens"),
-            audio_output_tokens=count(out, "audio_tokens"),
-            image_input_tokens=count(into, "image_tokens"),
+            input_tokens=_count(usage.get("prompt_tokens") or usage.get("input_tokens")),
+            output_tokens=_count(usage.get("completion_tokens") or usage.get("output_tokens")),
+            cached_tokens=_count(into.get("cached_tokens")),
+            cache_write_tokens=_count(into.get("cache_write_tokens")),
+            reasoning_tokens=_count(out.get("reasoning_tokens")),
+            audio_input_tokens=_count(into.get("audio_tokens")),
+            audio_cached_tokens=_count(_part(into, "cached_tokens_details").get("audio_tokens")),
+            audio_output_tokens=_count(out.get("audio_tokens")),
+            image_input_tokens=_count(into.get("image_tokens")),
             service_tier=service_tier,
         )
 
 
+def _part(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        value = usage.get(name)
+        if value:
+            return value if isinstance(value, Mapping) else _NONE
+    return _NONE
+
+
 def _count(value: Any) -> int:
     """Read a number of tokens; what can be none (not every server is OpenAI's) counts as none."""
+    if not value:
+        return 0
     try:
         return min(max(int(value), 0), _MOST)
     except (TypeError, ValueError, OverflowError):
         return 0
 
 
+_NONE: Final[Mapping[str, Any]] = {}
 _MOST: Final = 10**9
 """More tokens than any request has; the price of so many still fits every ledger."""
 

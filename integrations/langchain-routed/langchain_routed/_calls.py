@@ -65,8 +65,9 @@ def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[st
 
 def planned(kwargs: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """Return a call's keywords with its plan, naming the model that was chosen."""
-    kept = {name: value for name, value in kwargs.items() if name != "routing"}
-    return {**kept, "model": plan.model, PLAN: plan}
+    kept = {**kwargs, "model": plan.model, PLAN: plan}
+    kept.pop("routing", None)
+    return kept
 
 
 def visible(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,15 +75,16 @@ def visible(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kwargs.items() if name != "routing"}
 
 
-def split_runs(prompts: int, kwargs: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Part what belongs to a run's trace, one dict a prompt, from the call's keywords.
+def split_runs(prompts: int, kwargs: dict[str, Any]) -> list[dict[str, Any]]:
+    """Take what belongs to a run's trace, one dict a prompt, out of the call's keywords.
 
     Only the first run may have the id that was given.
     """
-    run = {name: kwargs[name] for name in _RUN_ONLY if name in kwargs}
-    rest = {name: value for name, value in run.items() if name != "run_id"}
-    call = {name: value for name, value in kwargs.items() if name not in _RUN_ONLY}
-    return [run, *[rest] * (prompts - 1)], call
+    run: dict[str, Any] = {name: kwargs.pop(name) for name in _RUN_ONLY if name in kwargs}
+    if prompts == 1:
+        return [run]
+    rest: dict[str, Any] = {name: value for name, value in run.items() if name != "run_id"}
+    return [run, *[rest] * (prompts - 1)]
 
 
 def streams(model: ChatOpenAI, callbacks: Any, kwargs: Mapping[str, Any], *, async_api: bool) -> bool:

@@ -107,13 +107,13 @@ class Asked:
         parameters: the merged parameters, in the caller's own form.
         policy: the policy for this call.
         circumstances: whom it is for and what it may spend, as the router takes it.
-        plain: whether the caller expects a Chat Completions answer.
+        items: whether the call itself asks for what only Responses has.
         nulls: names of the parameters that the caller gave as None.
         soft: whether the lock on a model may be given up.
         question: the call as OpenAI's counting endpoint takes it, or None where the policy never asks.
     """
 
-    __slots__ = ("circumstances", "nulls", "parameters", "plain", "policy", "question", "request", "soft")
+    __slots__ = ("circumstances", "items", "nulls", "parameters", "policy", "question", "request", "soft")
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Asked:
         policy: Policy,
         circumstances: dict[str, Any],
         *,
-        plain: bool,
+        items: bool,
         soft: bool,
         nulls: tuple[str, ...] = (),
         question: Question | None = None,
@@ -131,7 +131,7 @@ class Asked:
         self.parameters = parameters
         self.policy = policy
         self.circumstances = circumstances
-        self.plain = plain
+        self.items = items
         self.nulls = nulls
         self.soft = soft
         self.question = question
@@ -188,7 +188,7 @@ class Desk:
             PolicyError: for a wrong override.
         """
         options = CallOptions.read(kwargs.get("routing"))
-        call = {name: value for name, value in kwargs.items() if name not in _FOR_US}
+        call = {name: value for name, value in kwargs.items() if name not in _FOR_US} if kwargs else {}
         parameters = merge(self.owner._default_params, call, stop)
         pinned = call.get("model")
         builder = RequestBuilder()
@@ -213,13 +213,9 @@ class Desk:
             parameters,
             policy,
             {**options.circumstances(budgets_from(self.owner.budget)), "credential": self._credential()},
-            plain=not (
-                items
-                or self.owner.output_version is not None
-                or self._asks(parameters, model_name=self.owner.model_name)
-            ),
+            items=items,
             soft=owner is not None and not hard and not pinned,
-            nulls=tuple(name for name, value in call.items() if value is None),
+            nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
             question=Question(self.owner, messages, parameters, self.known) if policy.exact_within else None,
         )
 
@@ -280,13 +276,20 @@ class Desk:
             sent=sent,
             stop=stop,
             cut=_cut_at(asked.parameters, call),
-            plain=asked.plain and call.endpoint == "responses",
+            plain=call.endpoint == "responses" and self._expects_plain(asked),
             known=self.known,
             recovery=partial(Recovery, self, asked, decision),
             credential=asked.circumstances["credential"],
             again=partial(self.plan, asked),
             added=_keep_reasoning(sent, call.endpoint, call.effort),
         )
+
+    def _expects_plain(self, asked: Asked) -> bool:
+        """Say whether the caller expects an answer in the form that Chat Completions gives."""
+        owner = self.owner
+        if asked.items or owner.output_version is not None:
+            return False
+        return not self._asks(asked.parameters, model_name=owner.model_name)
 
     def _harmless(self, names: Sequence[str], decision: Decision) -> list[str]:
         """Return the parameters of which a null may be sent: those that the model takes whatever they are."""

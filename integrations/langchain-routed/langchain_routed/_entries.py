@@ -8,6 +8,7 @@ methods hand over to the model that the Plan has.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,7 @@ class Entries(ChatOpenAI):
     ) -> LLMResult:
         if PLAN in kwargs or not messages:
             return super().generate(messages, stop, callbacks, **kwargs)
-        runs, kwargs = _calls.split_runs(len(messages), kwargs)
+        runs = _calls.split_runs(len(messages), kwargs)
         stream = _calls.streams(self, callbacks, kwargs, async_api=False)
         if len(messages) == 1:
             plan = self._plan(messages[0], stop, kwargs, stream=stream)
@@ -112,7 +113,7 @@ class Entries(ChatOpenAI):
     ) -> LLMResult:
         if PLAN in kwargs or not messages:
             return await super().agenerate(messages, stop, callbacks, **kwargs)
-        runs, kwargs = _calls.split_runs(len(messages), kwargs)
+        runs = _calls.split_runs(len(messages), kwargs)
         stream = _calls.streams(self, callbacks, kwargs, async_api=True)
         agenerate = super().agenerate
 
@@ -234,6 +235,9 @@ class Entries(ChatOpenAI):
         async with _calls.closing(plan.astream(messages, run_manager, kwargs)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    # LangChain asks for this signature on every call; to find it out takes Python 10 us.
+    _generate.__signature__ = inspect.signature(_generate)  # type: ignore[attr-defined]
 
     @override
     def _get_request_payload(

@@ -14,7 +14,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
-from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 from typing_extensions import override
 
 from langchain_routed import _calls
@@ -69,8 +69,6 @@ class RoutedChatModel(Entries, ChatOpenAI):
 
     factory: Callable[[Call], BaseChatOpenAI] | None = Field(default=None, exclude=True)
     """Makes the model behind a call, for other back ends; None for ChatOpenAI on this one's clients."""
-
-    _desk: Desk | None = PrivateAttr(default=None)
 
     # --- construction ---
 
@@ -173,7 +171,8 @@ class RoutedChatModel(Entries, ChatOpenAI):
         return decision
 
     def _at_desk(self) -> Desk:
-        desk = self._desk
+        # Not one of pydantic's private attributes, which take ten times as long to read.
+        desk: Desk | None = self.__dict__.get("_desk")
         if (
             desk is None
             or desk.owner is not self
@@ -181,7 +180,7 @@ class RoutedChatModel(Entries, ChatOpenAI):
         ):
             # A copy brings its original's desk along; it needs one of its own.
             desk = Desk(self)
-            self._desk = desk
+            self.__dict__["_desk"] = desk
         return desk
 
     # --- what the router as a whole can do ---

@@ -12,7 +12,7 @@ from routed_llm.facts import thaw
 from routed_llm.media import media_tokens
 from routed_llm.parameters import cap_changes
 from routed_llm.selector.scene import Scene, admits, contenders, refusals
-from routed_llm.selector.standing import standing
+from routed_llm.selector.standing import Standing, standing
 from routed_llm.selector.track import remember
 from routed_llm.selector.weigh import (
     cached_tokens,
@@ -277,6 +277,18 @@ def _others(picked: Picked, scene: Scene) -> tuple[dict[str, str], dict[str, str
     """Say of each other model what rules it out, or else what it would have cost."""
     mine = None if picked.row is None else picked.row.at.model.id
     kept, tokens = standing(scene, picked.tokens), picked.tokens
+    key = ("others", mine, tokens, scene.facts.tokens.exact)
+    said: tuple[dict[str, str], dict[str, str | None]] | None = kept.said.get(key)
+    if said is None:
+        said = _other_models(kept, mine, picked, scene)
+        remember(kept.said, key, said)
+    return said
+
+
+def _other_models(
+    kept: Standing, mine: str | None, picked: Picked, scene: Scene
+) -> tuple[dict[str, str], dict[str, str | None]]:
+    tokens = picked.tokens
     dearer: dict[str, str | None] = {}
     for model, lines in kept.lines:
         if model != mine:
@@ -336,16 +348,27 @@ def _why(picked: Picked, scene: Scene) -> str:
     if row is None:
         return "no model fits"
     model = row.at.model.id
-    said = {
-        "pinned": f"this call names {scene.facts.model}",
-        "incumbent": f"the incumbent {model} can serve the request",
-        "tool_loop": f"{model} made the tool calls that this request answers",
-        "stays": f"stays with {model}: a switch would save too little for the cached prefix it loses",
-        "switch": f"leaves {previous.model if previous else ''} for {model}: "
-        "the turns to come save more than the cached prefix is worth",
-        "only": f"the pool holds no model but {model}{_nearest_effort(row, scene)}",
-    }
-    return said.get(picked.because) or _why_first(picked, scene)
+    match picked.because:
+        case "pinned":
+            return f"this call names {scene.facts.model}"
+        case "incumbent":
+            return f"the incumbent {model} can serve the request"
+        case "tool_loop":
+            return f"{model} made the tool calls that this request answers"
+        case "stays":
+            return f"stays with {model}: a switch would save too little for the cached prefix it loses"
+        case "switch":
+            left = previous.model if previous else ""
+            return f"leaves {left} for {model}: the turns to come save more than the cached prefix is worth"
+        case "only":
+            return f"the pool holds no model but {model}{_nearest_effort(row, scene)}"
+    said = standing(scene, picked.tokens).said
+    key = (picked.because, picked.tokens, scene.facts.tokens.exact, scene.facts.model)
+    kept: str | None = said.get(key)
+    if kept is None:
+        kept = _why_first(picked, scene)
+        remember(said, key, kept)
+    return kept
 
 
 def _nearest_effort(row: Row, scene: Scene) -> str:

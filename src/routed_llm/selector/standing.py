@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.selector.scene import admits
 from routed_llm.selector.track import remember
@@ -22,13 +22,15 @@ class Standing(NamedTuple):
     Attributes:
         able: how many rows can.
         lines: for each model of which a row can, the straight lines of its rows' costs as (fixed, for each
-            token); None when its price is not known.
+            token), without those that cost more throughout; None when its price is not known.
         refused: for each other model, the first of its rows.
+        said: what has been said of this standing and need not be worked out again.
     """
 
     able: int
     lines: tuple[tuple[str, tuple[tuple[int, int], ...] | None], ...]
     refused: tuple[tuple[str, Row], ...]
+    said: dict[Any, Any]
 
 
 def standing(scene: Scene, tokens: int) -> Standing:
@@ -66,9 +68,20 @@ def _work_out(scene: Scene, lower: int, upper: int) -> Standing:
             known.append(line)
     return Standing(
         able,
-        tuple((model, None if found is None else tuple(found)) for model, found in lines.items()),
+        tuple((model, None if found is None else _lowest(found, lower)) for model, found in lines.items()),
         tuple((model, row) for model, row in refused.items() if model not in lines),
+        {},
     )
+
+
+def _lowest(lines: list[tuple[int, int]], lower: int) -> tuple[tuple[int, int], ...]:
+    """Leave out the lines that from ``lower`` on lie nowhere below another one."""
+    kept: list[tuple[int, int]] = []
+    for fixed, rate in sorted(lines, key=lambda line: (line[1], line[0])):
+        # Those kept so far rise no faster.
+        if all(fixed + rate * lower < low + slow * lower for low, slow in kept):
+            kept.append((fixed, rate))
+    return tuple(kept)
 
 
 def _line(row: Row, scene: Scene, lower: int, upper: int) -> tuple[int, int] | None:
