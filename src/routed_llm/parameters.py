@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, ParameterRule
     from routed_llm.facts import RequestFacts
 
-__all__ = ["HARD", "NEUTRAL", "Fit", "fit_parameters", "output_cap"]
+__all__ = ["HARD", "IN_MESSAGES", "NEUTRAL", "Fit", "fit_parameters", "output_cap"]
 
 HARD = frozenset(
     {
@@ -39,6 +39,9 @@ HARD = frozenset(
     }
 )
 """Parameters whose loss changes what the program means."""
+
+IN_MESSAGES = frozenset({"prompt_cache_breakpoint"})
+"""What stands in the blocks of messages: never among a call's parameters, but left out there when dropped."""
 
 NEUTRAL: Mapping[str, Any] = {
     "n": 1,

@@ -124,6 +124,8 @@ RULES = [
     ("gpt-5.5", "chat_completions", "top_p", "no", None),
     ("gpt-5.6-sol", "responses", "temperature", "no", None),
     ("gpt-5.6-sol", "chat_completions", "prompt_cache_options", "yes", None),
+    ("gpt-5.5", "responses", "prompt_cache_options", "no", None),
+    ("gpt-5.5", "chat_completions", "prompt_cache_breakpoint", "no", None),
     ("gpt-5.6-sol", "chat_completions", "prompt_cache_retention", "no", None),
     ("gpt-5.5", "responses", "prompt_cache_retention", "yes", ("24h",)),
     ("gpt-4.1", "responses", "service_tier", "yes", ("auto", "default", "priority", "fast")),

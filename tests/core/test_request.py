@@ -51,6 +51,8 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("tools in the form of Responses", {"tools": [{"type": "function", "name": "f", "parameters": {}}]}, {"tools": 1}),
     ("anything else", {"logit_bias": {"5": -1}, "user": "u"},
      {"parameters": (("logit_bias", ("{}", (("5", -1),))), ("user", "u"))}),
+    ("a block's mark for the prompt cache", part({"type": "text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit"}}),
+     {"parameters": (("prompt_cache_breakpoint", ("{}", (("mode", "explicit"),))),), "cache_steered": True}),
     ("the model is left to the caller", {"model": "gpt-4o"}, {"model": None}),
     ("an image and its detail", part({"type": "image_url", "image_url": {"url": png(30, 20), "detail": "low"}}),
      {"images": (ImageFacts(30, 20, "low"),), "inputs": frozenset({"text", "image"})}),

@@ -32,6 +32,7 @@ KINDS = {
     "unsupported_value": K.PARAMETER,
     "unsupported_effort_responses": K.PARAMETER,
     "cache_retention": K.PARAMETER,
+    "cache_breakpoint": K.PARAMETER,
     "tools_with_effort": K.PARAMETER,
     "tools_without_none": K.PARAMETER,
     "search_parameter": K.PARAMETER,

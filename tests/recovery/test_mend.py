@@ -27,6 +27,8 @@ def refused(message: str, param: str | None, code: str | None = None) -> Any:
         ({"temperature": 0.5, "top_p": 0.9}, {}, refused("Unsupported parameter: 'top_p' is not supported with this model.", "top_p", "unsupported_parameter"),
          ("top_p", "dropped", 0.9, None), {"temperature": 0.5, "top_p": None}),
         ({"temperature": 0.5}, {"on_unsupported": "raise"}, refused("Unsupported parameter: 'temperature' is not.", "temperature"), None, {}),
+        ({"prompt_cache_breakpoint": {"mode": "explicit"}}, {}, refused("messages[0].content[0].prompt_cache_breakpoint is not supported on this model", "messages[0].content[0].prompt_cache_breakpoint", "invalid_parameter"),
+         None, {}),
         ({"stop": ["x"]}, {}, refused("Unsupported parameter: 'stop' is not supported with this model.", "stop"), None, {}),
         ({}, {}, refused("Unsupported parameter: 'temperature' is not supported with this model.", "temperature"), None, {}),
         ({"max_tokens": 40000}, {}, refused("max_tokens is too large: 40000. This model supports at most 16384 completion tokens, whereas you provided 40000.", "max_tokens"),
@@ -43,7 +45,7 @@ def refused(message: str, param: str | None, code: str | None = None) -> Any:
          ("max_tokens", "renamed", "max_tokens", "max_completion_tokens"), {}),
         ({"max_tokens": 100}, {}, refused("Unsupported parameter: 'max_tokens' is not supported. Use 'best_of' instead.", "max_tokens"), None, {}),
     ],
-    ids=["taste", "one of two", "policy", "meaning", "not sent", "cap not sent so", "cap", "cap on responses", "raise",
+    ids=["taste", "one of two", "policy", "a mark that was left out already", "meaning", "not sent", "cap not sent so", "cap", "cap on responses", "raise",
          "raise to the most", "rename", "rename to a stranger"],
 )  # fmt: skip
 def test_mend(
@@ -100,3 +102,23 @@ def test_a_cap_is_raised_once() -> None:
     found = mend(decision, error, Policy())
     assert found is not None
     assert mend(found[0], error, Policy()) is None
+
+
+def test_a_mark_in_the_messages_is_left_out_there() -> None:
+    """What stands in a block is no parameter; once it is dropped, adapters leave it out."""
+    router, mark = Router(), {"mode": "explicit"}
+    decision = router.decide(ask(model="gpt-5.6-luna", prompt_cache_breakpoint=mark), policy=Policy())
+    assert decision.call is not None
+    assert (dict(decision.call.parameters), decision.call.dropped) == ({}, frozenset())
+    error = refused(
+        "prompt_cache_breakpoint is not supported on this model",
+        "prompt_cache_breakpoint",
+        "invalid_parameter",
+    )
+    found = mend(decision, error, Policy(), 32768)
+    assert found is not None
+    mended, made = found
+    assert (made.parameter, made.action, made.before) == ("prompt_cache_breakpoint", "dropped", mark)
+    assert mended.call is not None
+    assert mended.call.dropped == {"prompt_cache_breakpoint"}
+    assert mend(mended, error, Policy(), 32768) is None

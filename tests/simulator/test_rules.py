@@ -100,6 +100,11 @@ CHAT: dict[str, tuple[dict[str, Any], int, str, str | None, str | None]] = {
         {"model": "gpt-5.5", "prompt_cache_options": {"mode": "implicit"}}, 400,
         UNSUPPORTED.format("prompt_cache_options"), "prompt_cache_options", "unsupported_parameter",
     ),
+    "cache breakpoint on gpt-4o": (
+        {"model": "gpt-4o", "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}]}]}, 400,
+        "messages[0].content[0].prompt_cache_breakpoint is not supported on this model",
+        "messages[0].content[0].prompt_cache_breakpoint", "invalid_parameter",
+    ),
     "cache retention on gpt-5.6": (
         {"model": "gpt-5.6-sol", "prompt_cache_retention": "24h"}, 400,
         "prompt_cache_retention is not supported on this model", "prompt_cache_retention", "invalid_parameter",
@@ -200,6 +205,11 @@ RESPONSES: dict[str, tuple[dict[str, Any], int, str, str | None, str | None]] = 
         {"model": "gpt-5.2", "temperature": 0, "reasoning": {"effort": "low"}}, 400, UNSUPPORTED.format("temperature"), "temperature", None,
     ),
     "temperature on gpt-6-astra": ({"model": "gpt-6-astra", "temperature": 1}, 400, UNSUPPORTED.format("temperature"), "temperature", None),
+    "cache breakpoint on 5.4": (
+        {"model": "gpt-5.4", "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}]}]}, 400,
+        "input[0].content[0].prompt_cache_breakpoint is not supported on this model",
+        "input[0].content[0].prompt_cache_breakpoint", "invalid_parameter",
+    ),
     "minimal on 5.6": (
         {"model": "gpt-5.6-luna", "reasoning": {"effort": "minimal"}}, 400,
         "Unsupported value: 'minimal' is not supported with the 'gpt-5.6-luna' model. Supported values are: "
@@ -270,6 +280,15 @@ OK_CHAT: dict[str, dict[str, Any]] = {
     "tools on gpt-5": {"model": "gpt-5", "tools": [TOOL], "reasoning_effort": "high"},
     "stop on 4.1": {"model": "gpt-4.1", "stop": ["x"], "max_tokens": 50, "temperature": 0.2},
     "retention on 4.1": {"model": "gpt-4.1", "prompt_cache_retention": "24h"},
+    "cache breakpoint on 5.6": {
+        "model": "gpt-5.6-luna",
+        "messages": [
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}],
+            }
+        ],
+    },
     "cache options on 6": {"model": "gpt-6-luna", "prompt_cache_options": {"mode": "implicit"}},
     "200K tokens on 4.1": {
         "model": "gpt-4.1-mini",

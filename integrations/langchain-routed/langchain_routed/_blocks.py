@@ -8,7 +8,21 @@ from typing import Any, Final, NamedTuple
 
 from routed_llm import RequestBuilder
 
-__all__ = ["MEDIA", "RESPONSES_ITEMS", "SILENT", "TEXTS", "Media", "as_media", "block_text", "tell_block"]
+__all__ = [
+    "BREAKPOINT",
+    "MEDIA",
+    "RESPONSES_ITEMS",
+    "SILENT",
+    "TEXTS",
+    "Media",
+    "as_media",
+    "block_text",
+    "breakpoint_of",
+    "tell_block",
+]
+
+BREAKPOINT: Final = "prompt_cache_breakpoint"
+"""Key of a block that ends a prefix for the prompt cache."""
 
 TEXTS: Final = frozenset({"text", "input_text", "output_text", "text-plain"})
 """Types of blocks that are text."""
@@ -70,6 +84,12 @@ def block_text(block: Mapping[str, Any]) -> str:
     if block["type"] != "text-plain":
         return str(block.get("text") or "")
     return str(block.get("text") or block.get("data") or "")
+
+
+def breakpoint_of(block: Mapping[str, Any]) -> Any:
+    """Return a block's mark for the prompt cache, from where langchain-openai reads it, or None."""
+    mark = block.get(BREAKPOINT)
+    return mark if mark is not None else (block.get("extras") or {}).get(BREAKPOINT)
 
 
 def _image_url(block: Mapping[str, Any]) -> Media:
@@ -185,6 +205,8 @@ def tell_block(builder: RequestBuilder, block: Any) -> None:
     if isinstance(block, str):
         builder.text(block)
         return
+    if (mark := breakpoint_of(block)) is not None:
+        builder.set(BREAKPOINT, mark)
     kind = block.get("type")
     if kind == "non_standard" and isinstance(block.get("value"), Mapping):
         tell_block(builder, block["value"])

@@ -56,9 +56,8 @@ class Question:
     def _body(self, model: str) -> InputTokenCountParams:
         from openai.types.responses import InputTokenCountParams  # newer than the oldest SDK we work with
 
-        history = fit(
-            self._messages, model=self._known(model) or model, endpoint="responses", known=self._known
-        )
+        named = self._known(model) or model
+        history = fit(self._messages, model=named, endpoint="responses", known=self._known, unmarked=True)
         given = {name: value for name, value in self._parameters.items() if name not in PASSED_ON}
         made = _construct_responses_api_payload(history, {**given, "model": model})
         taken = InputTokenCountParams.__annotations__

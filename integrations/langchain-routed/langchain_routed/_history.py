@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from langchain_routed._blocks import MEDIA, TEXTS, Media, as_media, block_text
+from langchain_routed._blocks import BREAKPOINT, MEDIA, TEXTS, Media, as_media, block_text, breakpoint_of
 
 __all__ = ["ITEMS", "ROUTING", "fit", "origin", "pack", "unpack"]
 
@@ -41,7 +41,13 @@ def origin(message: AIMessage, known: Known) -> tuple[str | None, Mapping[str, A
 
 
 def fit(
-    messages: Sequence[BaseMessage], *, model: str, endpoint: str, known: Known, store: Any = None
+    messages: Sequence[BaseMessage],
+    *,
+    model: str,
+    endpoint: str,
+    known: Known,
+    store: Any = None,
+    unmarked: bool = False,
 ) -> list[BaseMessage]:
     """Return the messages as the chosen model and endpoint can take them; the caller's stay as they are.
 
@@ -51,6 +57,7 @@ def fit(
         endpoint: ``chat_completions`` or ``responses``.
         known: a function from a model's name to its catalog id, or None for a stranger.
         store: the request's ``store``; with False the provider looks nothing up that it has stored.
+        unmarked: whether the model refuses the blocks' marks for the prompt cache.
     """
     on_responses = endpoint == "responses"
     fitted: list[BaseMessage] = []
@@ -61,7 +68,7 @@ def fit(
         elif isinstance(message.content, str):
             fitted.append(message)
         else:
-            fitted.append(_fit_blocks(message, on_responses=on_responses))
+            fitted.append(_fit_blocks(message, on_responses=on_responses, unmarked=unmarked))
     return fitted
 
 
@@ -188,11 +195,21 @@ def unpack(message: AIMessage) -> AIMessage:
     return message.model_copy(update={"content": content, "additional_kwargs": extra})
 
 
-def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
-    blocks = [_fit_block(block, on_responses=on_responses) for block in message.content]
+def _fit_blocks(message: BaseMessage, *, on_responses: bool, unmarked: bool) -> BaseMessage:
+    content = [_unmarked(block) for block in message.content] if unmarked else message.content
+    blocks = [_fit_block(block, on_responses=on_responses) for block in content]
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
         return message
     return message.model_copy(update={"content": blocks})
+
+
+def _unmarked(block: Any) -> Any:
+    if isinstance(block, str) or breakpoint_of(block) is None:
+        return block
+    bare = {k: v for k, v in block.items() if k != BREAKPOINT}
+    extras = {k: v for k, v in (bare.pop("extras", None) or {}).items() if k != BREAKPOINT}
+    # langchain-openai reads a text's extras for their mark only; of a file they also hold the name.
+    return bare if bare.get("type") in TEXTS or not extras else {**bare, "extras": extras}
 
 
 def _fit_block(block: Any, *, on_responses: bool) -> Any:
@@ -210,8 +227,8 @@ def _fit_block(block: Any, *, on_responses: bool) -> Any:
     if media is None or not _needs_translation(block, media, on_responses=on_responses):
         return block
     translated = _for_responses(media) if on_responses else _for_chat(media)
-    mark = block.get("prompt_cache_breakpoint") or (block.get("extras") or {}).get("prompt_cache_breakpoint")
-    return translated if mark is None else {**translated, "prompt_cache_breakpoint": mark}
+    mark = breakpoint_of(block)
+    return translated if mark is None else {**translated, BREAKPOINT: mark}
 
 
 def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: bool) -> bool:

@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from langchain_routed import _answers, _calls
+from langchain_routed._blocks import BREAKPOINT
 from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import StreamCut, cut_result, cut_stream, whole_chunk
 from langchain_routed._history import Known, fit
@@ -72,12 +73,14 @@ class Plan:
     def history(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         """Return the conversation as the chosen model and endpoint can take it."""
         decision = self.decision
+        call = decision.call
         return fit(
             messages,
             model=str(decision.model),
             endpoint=str(decision.endpoint),
             known=self.known,
             store=self.sent.get("store"),
+            unmarked=call is not None and BREAKPOINT in call.dropped,
         )
 
     def record(self, settled: dict[str, Any]) -> dict[str, Any]:

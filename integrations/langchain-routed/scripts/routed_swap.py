@@ -77,16 +77,14 @@ def id_of(model: str) -> str:
 
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+TASTE = ("verbosity", "prompt_cache_options", "prompt_cache_breakpoint", "prompt_cache_retention")
 GENERIC: dict[str, Any] = {
     "limits": {"context_window": 1_000_000, "max_input": 1_000_000, "max_output": 100_000},
     "inputs": ["text", "image", "pdf", "audio"],
     "outputs": ["text", "audio"],
     "endpoints": ["chat_completions", "responses"],
     "tools": {"chat_completions": "yes", "responses": "yes"},
-    "parameters": {
-        endpoint: dict.fromkeys(("verbosity", "prompt_cache_options", "prompt_cache_retention"), "yes")
-        for endpoint in ("chat_completions", "responses")
-    },
+    "parameters": {endpoint: dict.fromkeys(TASTE, "yes") for endpoint in ("chat_completions", "responses")},
     "structured": ["json_object", "json_schema"],
     "builtin_tools": [
         "apply_patch",

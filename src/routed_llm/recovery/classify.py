@@ -59,7 +59,6 @@ _BY_MESSAGE: Final[tuple[tuple[str, ErrorKind], ...]] = (
     ("Unsupported value:", _K.PARAMETER),
     ("Function tools with reasoning_effort are not supported", _K.PARAMETER),
     ("Model incompatible request argument", _K.PARAMETER),
-    ("prompt_cache_retention is not supported", _K.PARAMETER),
 )
 _AUDIO_TO_TEXT: Final = "Content blocks are expected to be either text or image_url type"
 _CAP_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
@@ -198,6 +197,8 @@ def _kind(
         return _BY_CODE[code]
     if param in _CAP_NAMES and code in ("invalid_value", "integer_above_max_value"):
         return _K.OUTPUT_CAP
+    if "prompt_cache_" in message and "is not supported on this model" in message:
+        return _K.PARAMETER
     if _AUDIO_TO_TEXT in message:
         return _K.MODALITY
     if status is not None and status >= 500:

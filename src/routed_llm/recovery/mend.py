@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from routed_llm.decision import Call, Change, Decision
+from routed_llm.parameters import IN_MESSAGES
 from routed_llm.policy import EFFORTS
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 
@@ -25,6 +26,7 @@ TASTE: Final = frozenset(
         "verbosity",
         "prompt_cache_retention",
         "prompt_cache_options",
+        "prompt_cache_breakpoint",
         "prompt_cache_key",
     }
 )
@@ -91,10 +93,12 @@ def _drop(
     decision: Decision, call: Call, name: str, error: ErrorFacts, policy: Policy
 ) -> tuple[Decision, Change] | None:
     sent = call.parameters
-    if name not in TASTE or name not in sent or policy.on_unsupported != "drop":
+    marked = name in IN_MESSAGES and name not in call.dropped
+    asked = sent.get(name, decision.facts.parameter(name) if marked else None)
+    if name not in TASTE or asked is None or policy.on_unsupported != "drop":
         return None
     rest = {key: value for key, value in sent.items() if key != name}
-    change = Change(name, "dropped", sent[name], None, _because(error))
+    change = Change(name, "dropped", asked, None, _because(error))
     return _with(decision, replace(call, parameters=rest, dropped=call.dropped | {name}), change)
 
 

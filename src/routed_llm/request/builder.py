@@ -128,6 +128,8 @@ class RequestBuilder(Settings):
         begun = 0 if known is None else len(known.seen)
         if not self._from_the_start or begun == len(messages) or self._inputs != _TEXT or self._values:
             return
+        if self._parameters:
+            return  # a message that is not read again could not tell its mark again
         try:
             seen = [*map(dict.copy, messages)] if plain else [copy_of(it) for it in messages[begun:]]
         except (TypeError, RecursionError):

@@ -169,6 +169,7 @@ def _content(builder: RequestBuilder, content: Any, where: str) -> None:
 
 def _part(builder: RequestBuilder, part: Mapping[str, Any], where: str) -> None:
     kind = part.get("type")
+    builder.set("prompt_cache_breakpoint", part.get("prompt_cache_breakpoint"))
     if kind in ("text", "input_text", "output_text", "refusal"):
         builder.text(str(part.get("text") or part.get("refusal") or ""))
     elif kind in ("image_url", "input_image"):

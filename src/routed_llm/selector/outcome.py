@@ -10,7 +10,7 @@ from routed_llm.catalog.frozen import FrozenDict
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
 from routed_llm.facts import thaw
 from routed_llm.media import media_tokens
-from routed_llm.parameters import cap_changes
+from routed_llm.parameters import IN_MESSAGES, cap_changes
 from routed_llm.selector.scene import Scene, admits, contenders, refusals
 from routed_llm.selector.standing import Standing, standing
 from routed_llm.selector.track import remember
@@ -167,7 +167,8 @@ def _make_call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Chan
         changes += tuple(
             [replace(change, before=facts.parameter(change.parameter)) for change in fit.changes]
         )
-    parameters = {key: thaw(value) for key, value in facts.parameters if key not in fit.dropped}
+    left_out = fit.dropped | IN_MESSAGES
+    parameters = {key: thaw(value) for key, value in facts.parameters if key not in left_out}
     for change in _cache_changes(row, scene):
         parameters[change.parameter] = change.after
         changes += (change,)

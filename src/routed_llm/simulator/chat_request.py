@@ -10,6 +10,7 @@ from routed_llm.simulator.checks import check_known, check_type, kind_of, requir
 from routed_llm.simulator.failures import failure, listed
 from routed_llm.simulator.frozen import load
 from routed_llm.simulator.models import SimulatedModel
+from routed_llm.simulator.rules import check_breakpoint
 from routed_llm.simulator.toolbox import read_choice, read_format, read_tools
 
 _KEYS = (
@@ -181,6 +182,7 @@ def _call(row: dict[str, Any]) -> Call:
 
 def _part(model: SimulatedModel, i: int, j: int, block: dict[str, Any]) -> Part:
     where = f"messages[{i}].content[{j}]"
+    check_breakpoint(model, block, where)
     kind = block["type"]
     if kind == "image_url":
         media.check_image(model, "chat", i, j)

@@ -13,6 +13,7 @@ from routed_llm.simulator.checks import check_known, check_type, kind_of, requir
 from routed_llm.simulator.failures import failure, listed
 from routed_llm.simulator.frozen import load
 from routed_llm.simulator.models import SimulatedModel
+from routed_llm.simulator.rules import check_breakpoint
 from routed_llm.simulator.toolbox import read_choice, read_format, read_tools
 
 Item = dict[str, Any]
@@ -217,6 +218,7 @@ def _parts(model: SimulatedModel, i: int, content: Any) -> tuple[Part, ...]:
 
 def _part(model: SimulatedModel, i: int, j: int, block: dict[str, Any]) -> Part:
     where = f"input[{i}].content[{j}]"
+    check_breakpoint(model, block, where)
     kind = block.get("type")
     if kind == "input_image":
         media.check_image(model, "responses", i, j)

@@ -69,6 +69,14 @@ def check_parameters(
     _check_prediction(body)
 
 
+def check_breakpoint(model: SimulatedModel, block: dict[str, Any], where: str) -> None:
+    """Refuse a block's mark for the prompt cache on a model that takes none."""
+    if block.get("prompt_cache_breakpoint") is None:
+        return
+    if model.family in load("parameters")["cache_breakpoint"]["families"]:
+        raise failure("cache_breakpoint", where=where)
+
+
 def check_tools(model: SimulatedModel, asked: str, tools: bool, effort: str, given: str | None) -> None:
     """Refuse function tools with reasoning on Chat Completions, model by model."""
     data = load("parameters")
