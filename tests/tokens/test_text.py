@@ -18,9 +18,9 @@ from routed_llm.tokens.text import (
     ToktokCounter,
     bounds,
     default_counter,
+    estimates_of,
     is_warm,
     likely,
-    likely_of,
     passes_self_test,
     utf8_length,
     warm_up,
@@ -214,6 +214,22 @@ def test_likely(text: str, within: float) -> None:
     assert abs(likely(text) / tokens - 1) <= within
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param([], id="none"),
+        pytest.param(["", "a"], id="empty"),
+        pytest.param(["a b c", "x" * 130], id="short ASCII"),
+        pytest.param(["Grüße", "a b c"], id="short, one not ASCII"),
+        pytest.param(["{1: 2}" * 600, "a"], id="one long"),
+    ],
+)
+def test_estimates_of_several(texts: list[str]) -> None:
+    """Several texts are estimated at the sum of each, within their bounds."""
+    low, high = (sum(part) for part in zip((0, 0), *map(bounds, texts), strict=True))
+    assert estimates_of(texts) == (low, min(max(sum(map(likely, texts)), low), high), high)
+
+
 def test_likely_of_nothing() -> None:
     """No text, no tokens."""
     assert likely("") == 0
@@ -390,4 +406,4 @@ def test_estimates_of_long_texts(text: str, off: float) -> None:
     """Digits and punctuation come few to a token, and the estimate of a long text knows."""
     count = TiktokenCounter().count([text])[0]
     assert abs(likely(text) / count - 1) < off
-    assert likely_of([text, "a b c d"]) == likely(text) + 2
+    assert estimates_of([text, "a b c d"])[1] == likely(text) + 2

@@ -77,6 +77,9 @@ def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, mode
         model_name: the name to judge by; none, to judge by the call and the settings alone.
     """
     fields = model.__dict__  # a tenth of the time that attributes of a pydantic model take
+    asked: bool | None = fields["use_responses_api"]
+    if asked is not None:
+        return asked
     settings = SimpleNamespace(model_name=model_name, **{name: fields[name] for name in _SWITCHES})
     return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
 
@@ -155,6 +158,7 @@ class Desk:
             self.router = default_router()
         self._policy: tuple[Any, str, Policy] | None = None
         self._whose: tuple[Any, str] | None = None
+        self._quiet: tuple[tuple[Any, ...], tuple[dict[str, Any], bool, str | None]] | None = None
 
     def known(self, name: str) -> str | None:
         """Return the catalog id behind a model's name, or None for a stranger."""
@@ -189,14 +193,12 @@ class Desk:
         """
         options = CallOptions.read(kwargs.get("routing"))
         call = {name: value for name, value in kwargs.items() if name not in _FOR_US} if kwargs else {}
-        parameters = merge(self.owner._default_params, call, stop)
+        parameters, items, wanted = self._settings(call, stop)
         pinned = call.get("model")
         builder = RequestBuilder()
         tell_messages(builder, messages)
         tell_parameters(builder, parameters, stream=stream)
         builder.pin(pinned).emulates("stop")
-        items = self._asks(parameters)
-        wanted = self._endpoint(parameters, items=items)
         if wanted is not None:
             builder.endpoint(wanted)
         owner, hard = state_owner(
@@ -218,6 +220,26 @@ class Desk:
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
             question=Question(self.owner, messages, parameters, self.known) if policy.exact_within else None,
         )
+
+    def _settings(
+        self, call: Mapping[str, Any], stop: list[str] | None
+    ) -> tuple[dict[str, Any], bool, str | None]:
+        """Return a call's parameters, whether they ask for Responses, and the endpoint it insists on."""
+        owner = self.owner
+        # Most calls have no keywords of their own, and the fields are as they were.
+        fields = tuple(owner.__dict__.values())
+        quiet = not call and stop is None and not (owner.stop or owner.model_kwargs)
+        quiet = quiet and type(owner)._default_params is ChatOpenAI._default_params
+        kept = self._quiet
+        if quiet and kept is not None and kept[0] == fields:
+            return kept[1]
+        parameters = merge(owner._default_params, call, stop)
+        items = self._asks(parameters)
+        found = parameters, items, self._endpoint(parameters, items=items)
+        # What may change in place is read anew.
+        if quiet and all(isinstance(value, (str, int, float)) for value in parameters.values()):
+            self._quiet = fields, found
+        return found
 
     def _credential(self) -> str:
         """Name whose calls these are: what is refused to one key may be had with another."""

@@ -121,14 +121,15 @@ def _tell_answer(builder: RequestBuilder, message: AIMessage) -> None:
 def merge(fields: Mapping[str, Any], call: Mapping[str, Any], stop: list[str] | None) -> dict[str, Any]:
     """Merge a model's own parameters with those of one call, which win, whatever name they use."""
     merged = dict(fields)
-    if any(name in call for name in _CAPS):
-        for name in _CAPS:
-            merged.pop(name, None)
-    if _effort(call) is not None:
-        merged.pop("reasoning_effort", None)
-        if isinstance(merged.get("reasoning"), Mapping):
-            merged["reasoning"] = {k: v for k, v in merged["reasoning"].items() if k != "effort"}
-    merged.update(call)
+    if call:
+        if any(name in call for name in _CAPS):
+            for name in _CAPS:
+                merged.pop(name, None)
+        if _effort(call) is not None:
+            merged.pop("reasoning_effort", None)
+            if isinstance(merged.get("reasoning"), Mapping):
+                merged["reasoning"] = {k: v for k, v in merged["reasoning"].items() if k != "effort"}
+        merged.update(call)
     if stop is not None:
         merged["stop"] = stop
     return {name: value for name, value in merged.items() if value is not None}

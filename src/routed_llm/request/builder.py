@@ -18,7 +18,7 @@ from routed_llm.request.talks import MESSAGE, SHORTEST, Talk, copy_of, shared, s
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.messages import PER_MESSAGE, PER_NAME, PER_ROLE, REPLY_PRIMING
-from routed_llm.tokens.text import bounds_of, likely_of
+from routed_llm.tokens.text import estimates_of
 
 __all__ = ["Request", "RequestBuilder"]
 
@@ -365,10 +365,10 @@ class RequestBuilder(Settings):
 
 
 def _bound(texts: Sequence[str], fixed: int) -> TokenCount:
-    low, high = bounds_of(texts)
+    low, middle, high = estimates_of(texts)
     if high > _LARGE:
         # So much may have to be counted, and may have been: a look costs less than a second decision.
         counting = Counting(texts, known=fixed)
         counting.recall()
         return TokenCount(counting.low, counting.likely, counting.high)
-    return TokenCount(low + fixed, min(max(likely_of(texts), low), high) + fixed, high + fixed)
+    return TokenCount(low + fixed, middle + fixed, high + fixed)

@@ -19,7 +19,7 @@ from routed_llm.selector.weigh import (
     cold_cost,
     conversation_cost,
     output_tokens,
-    row_cost,
+    priced,
     steerable,
     text_cost,
     weigh,
@@ -238,14 +238,16 @@ def _candidate(
 ) -> Candidate:
     model, shared = row.at.model, scene.load
     tokens = text_tokens + (0 if shared.plain else media_tokens(scene.facts, model))
+    cached = 0 if shared.plain and shared.shared is None else cached_tokens(row, shared, tokens)
+    output = output_tokens(row, shared)
     return Candidate(
         model=model.id,
         effort=row.at.effort,
         endpoint=endpoint or row.at.endpoint,
-        cost=row_cost(row, shared, tokens),
+        cost=priced(row, shared, tokens, cached, output),
         input_tokens=tokens,
-        output_tokens=output_tokens(row, shared),
-        cached_tokens=0 if shared.plain and shared.shared is None else cached_tokens(row, shared, tokens),
+        output_tokens=output,
+        cached_tokens=cached,
         reasons=reasons,
         sent_as=scene.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,

@@ -225,11 +225,16 @@ def cached_tokens(row: Row, load: Load, tokens: int) -> int:
 
 def row_cost(row: Row, load: Load, tokens: int) -> int | None:
     """Expected picodollars of a configuration, or None when no price is known."""
+    cached = 0 if load.plain and load.shared is None else cached_tokens(row, load, tokens)
+    return priced(row, load, tokens, cached, output_tokens(row, load))
+
+
+def priced(row: Row, load: Load, tokens: int, cached: int, output: int) -> int | None:
+    """Picodollars of so many tokens, or None when no price is known."""
     price = row.long if row.above and tokens > row.above else row.short
     if price is None:
         return None
-    cached = 0 if load.plain and load.shared is None else cached_tokens(row, load, tokens)
-    total = _input_cost(price, row, load, tokens, cached) + output_tokens(row, load) * price.output
+    total = _input_cost(price, row, load, tokens, cached) + output * price.output
     return total * (100 + row.surcharge) // 100 if row.surcharge else total
 
 

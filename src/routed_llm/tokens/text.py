@@ -87,12 +87,14 @@ def bounds_of(texts: Sequence[str]) -> tuple[int, int]:
     return fewest, sum([len(text) if text.isascii() else 4 * len(text) for text in texts])
 
 
-def likely_of(texts: Sequence[str]) -> int:
-    """Return the sum of the estimates of texts; see `likely`."""
+def estimates_of(texts: Sequence[str]) -> tuple[int, int, int]:
+    """Return the fewest, the likely and the most tokens of texts in all; see `bounds` and `likely`."""
     lengths = [*map(len, texts)]
-    if all(map(str.isascii, texts)) and max(lengths, default=0) < _PROBED:
-        return sum([-(-length // _BYTES_PER_TOKEN) for length in lengths])
-    return sum(map(likely, texts))
+    if max(lengths, default=0) < _PROBED and all(map(str.isascii, texts)):
+        fewest = sum([-(-length // LONGEST) for length in lengths])
+        return fewest, sum([-(-length // _BYTES_PER_TOKEN) for length in lengths]), sum(lengths)
+    fewest, most = bounds_of(texts)
+    return fewest, min(max(sum(map(likely, texts)), fewest), most), most
 
 
 def without_surrogates(text: str) -> str:

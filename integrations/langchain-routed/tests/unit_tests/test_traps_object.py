@@ -100,6 +100,34 @@ def test_22_a_changed_field_reaches_the_next_call(
         assert sim.journal[2].body == before
 
 
+@pytest.mark.parametrize(
+    ("field", "before", "change", "sent"),
+    [
+        pytest.param("model_kwargs", {}, {"user": "u"}, {"user": "u"}, id="model_kwargs, empty before"),
+        pytest.param("model_kwargs", {"user": "u"}, {"user": "v"}, {"user": "v"}, id="model_kwargs"),
+        pytest.param("logit_bias", {"5": 1}, {"6": 2}, {"logit_bias": {"5": 1, "6": 2}}, id="logit_bias"),
+    ],
+)
+def test_22_a_field_changed_in_place_reaches_the_next_call(
+    make, sim, field: str, before: Any, change: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    """A dict that the program goes on changing is read at each call."""
+    llm = make(policy=ONLY_41, **{field: before})
+    llm.invoke("Hi")
+    getattr(llm, field).update(change)
+    llm.invoke("Hi")
+    assert {key: sim.journal[1].body.get(key) for key in sent} == sent
+
+
+def test_22_stop_sequences_added_in_place_reach_the_next_call(make, sim) -> None:
+    """A list of stop sequences that was empty is read at each call, too."""
+    llm = make(policy=ONLY_41, stop=[])
+    llm.invoke("Hi")
+    llm.stop.append("END")
+    llm.invoke("Hi")
+    assert [entry.body.get("stop") for entry in sim.journal] == [None, ["END"]]
+
+
 def test_22_a_changed_policy_or_baseline_reaches_the_next_call(make) -> None:
     """Policy and baseline are read at each call, also on a copy."""
     llm = make()
