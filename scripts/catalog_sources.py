@@ -106,7 +106,7 @@ def _simulator_prices(name: str, entry: Mapping[str, Any]) -> Facts:
 def _simulator_rules(name: str, entry: Mapping[str, Any], rules: Mapping[str, Any]) -> Facts:
     facts = _simulator_defaults(name, entry, rules)
     endpoints = {"chat": "chat_completions", "responses": "responses"}
-    words = {"with_effort_none": "effort_none", "reject": "no"}
+    words = {"with_effort_none": "effort_none", "reject": "no", "without_items": "no"}
     renamed = {"reasoning.effort": "reasoning_effort", "text.verbosity": "verbosity"}
     for rule in rules["rule"]:
         if entry["family"] not in rule["families"] or name in rule.get("except_models", ()):
@@ -119,11 +119,11 @@ def _simulator_rules(name: str, entry: Mapping[str, Any], rules: Mapping[str, An
         for short, endpoint in endpoints.items():
             if short not in entry["endpoints"] or rule["endpoint"] not in (short, "both"):
                 continue
-            for parameter in rule.get("params") or [rule["param"]]:
+            for parameter in _parameters(rule):
                 own = renamed.get(parameter, parameter)
                 values = [rule["default"]] if rule["kind"] == "only_default" else rule.get("values", [])
                 word = words.get(rule["kind"], f"yes only {', '.join(map(str, values))}")
-                if rule["kind"] != "use" and "." not in own:
+                if rule["kind"] != "use" and ("." not in own or "items" in rule):
                     facts[name, f"parameters.{endpoint}.{own}"] = word
     if "chat" in entry["endpoints"] and entry.get("tools", True):
         refused = {**rules["tools_on_chat_models"]}.get(name) or rules["tools_on_chat"].get(entry["family"])
@@ -138,13 +138,19 @@ def _simulator_defaults(name: str, entry: Mapping[str, Any], rules: Mapping[str,
         return {}
     facts: Facts = {}
     for rule in rules["rule"]:
-        for parameter in rule.get("params") or [rule["param"]]:
-            if rule["kind"] == "use" or "." in parameter or parameter in ("reasoning_effort", "stream"):
+        for parameter in _parameters(rule):
+            nested = "." in parameter and "items" not in rule
+            if rule["kind"] == "use" or nested or parameter in ("reasoning_effort", "stream"):
                 continue  # renamed parameters, efforts and streaming are compared under their own fields
             for endpoint in entry["endpoints"]:
                 if rule["endpoint"] in (endpoint, "both"):
                     facts[name, f"parameters.{ENDPOINTS.get(endpoint, endpoint)}.{parameter}"] = "yes"
     return facts
+
+
+def _parameters(rule: Mapping[str, Any]) -> list[str]:
+    """Name what a rule is about; an item of a list is a parameter of its own to the catalog."""
+    return rule.get("items") or rule.get("params") or [rule["param"]]
 
 
 def from_sdk(catalog: Catalog) -> Facts | None:

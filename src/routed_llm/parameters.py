@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, ParameterRule
     from routed_llm.facts import RequestFacts
 
-__all__ = ["HARD", "IN_MESSAGES", "NEUTRAL", "Fit", "fit_parameters", "output_cap"]
+__all__ = ["HARD", "INCLUDED", "IN_MESSAGES", "NEUTRAL", "Fit", "fit_parameters", "output_cap", "take_out"]
 
 HARD = frozenset(
     {
@@ -36,12 +36,16 @@ HARD = frozenset(
         "previous_response_id",
         "conversation",
         "background",
+        "message.output_text.logprobs",
     }
 )
 """Parameters whose loss changes what the program means."""
 
 IN_MESSAGES = frozenset({"prompt_cache_breakpoint"})
 """What stands in the blocks of messages: never among a call's parameters, but left out there when dropped."""
+
+INCLUDED = ("reasoning.encrypted_content", "message.output_text.logprobs")
+"""Items of ``include`` that only some models take; each is a parameter of its own to the catalog."""
 
 NEUTRAL: Mapping[str, Any] = {
     "n": 1,
@@ -163,6 +167,28 @@ def _refusal(
 def _length(value: Any) -> int:
     value = thaw(value)
     return len(value) if isinstance(value, (list, dict)) else 1
+
+
+def take_out(parameters: dict[str, Any], dropped: frozenset[str]) -> frozenset[str]:
+    """Take what is dropped of ``include`` out of its list.
+
+    Args:
+        parameters: what is sent, with an ``include``; changed in place.
+        dropped: names of the parameters that are not sent.
+
+    Returns:
+        The names that are not sent, with ``include`` when nothing of it is left.
+    """
+    for item in INCLUDED:
+        parameters.pop(item, None)
+    if dropped.isdisjoint(INCLUDED):
+        return dropped
+    kept = [item for item in parameters["include"] if item not in dropped]
+    if kept:
+        parameters["include"] = kept
+        return dropped
+    del parameters["include"]
+    return dropped | {"include"}
 
 
 def output_cap(asked: int | None, room: int, max_output: int, free: int) -> int | None:

@@ -13,6 +13,7 @@ from routed_llm.parameters import output_cap
 
 LUNA: dict[str, Any] = {"models": "gpt-5.6-luna", "at_least": None, "effort": "low"}
 GPT_4O: dict[str, Any] = {"models": "gpt-4o"}
+ENCRYPTED, LOGPROBS = "reasoning.encrypted_content", "message.output_text.logprobs"
 OLD_OR_NEW: dict[str, Any] = {"models": ["gpt-4o", "gpt-5.6-luna"], "at_least": None}
 
 CHANGES = [
@@ -57,6 +58,16 @@ CHANGES = [
      ["reasoning_effort clamped from 'none' to 'low': gpt-6.1-sol has no effort none"], {}),
     ("of two equally near ones the lower", facts(model="gpt-5.4", effort="minimal"), {},
      ["reasoning_effort clamped from 'minimal' to 'none': gpt-5.4 has no effort minimal"], {}),
+    ("an item of include that the model refuses",
+     facts(model="gpt-4o", endpoint="responses", parameters={"include": [ENCRYPTED, LOGPROBS], ENCRYPTED: True, LOGPROBS: True}), {},
+     ["reasoning.encrypted_content=True dropped: gpt-4o refuses reasoning.encrypted_content on responses"],
+     {"include": [LOGPROBS]}),
+    ("nothing left of include",
+     facts(model="gpt-4o", endpoint="responses", parameters={"include": [ENCRYPTED], ENCRYPTED: True}), {},
+     ["reasoning.encrypted_content=True dropped: gpt-4o refuses reasoning.encrypted_content on responses"], {}),
+    ("a summary of reasoning from a model that does not reason",
+     facts(model="gpt-4o", endpoint="responses", parameters={"reasoning": {"summary": "auto"}}), {},
+     ["reasoning={'summary': 'auto'} dropped: gpt-4o refuses reasoning on responses"], {}),
     ("effort dropped", facts(model="gpt-4o", effort="high"), {},
      ["reasoning_effort='high' dropped: gpt-4o does not reason"], {}),
 ]  # fmt: skip
@@ -80,7 +91,7 @@ def test_changes(asked: Any, policy: dict[str, Any], texts: list[str], left: dic
     call = decide(asked, **policy).call
     assert call is not None
     assert call.parameters == left
-    assert call.dropped == {name for name, _ in asked.parameters} - set(left)
+    assert call.dropped == {name for name, _ in asked.parameters} - {*left, *left.get("include", ())}
 
 
 def test_every_kind_of_change_is_tested() -> None:

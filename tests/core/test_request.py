@@ -34,6 +34,8 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("effort of Responses", {"reasoning": {"effort": "high", "summary": None}}, {"effort": "high", "parameters": ()}),
     ("the rest of reasoning", {"reasoning": {"summary": "auto"}},
      {"effort": None, "parameters": (("reasoning", ("{}", (("summary", "auto"),))),)}),
+    ("what is to be included", {"include": ["reasoning.encrypted_content", "file_search_call.results"]},
+     {"parameters": (("include", ("[]", ("reasoning.encrypted_content", "file_search_call.results"))), ("reasoning.encrypted_content", True))}),
     ("text of Responses", {"text": {"verbosity": "low", "format": {"type": "json_object"}}},
      {"structured": "json_object", "parameters": (("verbosity", "low"),)}),
     ("plain text output", {"response_format": {"type": "text"}}, {"structured": None}),

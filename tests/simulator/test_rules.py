@@ -264,6 +264,18 @@ RESPONSES: dict[str, tuple[dict[str, Any], int, str, str | None, str | None]] = 
         "Unsupported value: 'stream' does not support true with this model. Only the default (false) value is supported.",
         "stream", "unsupported_value",
     ),
+    "encrypted reasoning of a model that does not reason": (
+        {"model": "gpt-4.1-mini", "include": ["reasoning.encrypted_content"]}, 400,
+        "Encrypted content is not supported with this model.", "include", None,
+    ),
+    "logprobs of a model that reasons": (
+        {"model": "gpt-5-mini", "include": ["message.output_text.logprobs"]}, 400,
+        "logprobs are not supported with reasoning models.", "include", "unsupported_parameter",
+    ),
+    "logprobs with an effort": (
+        {"model": "gpt-5.4", "include": ["message.output_text.logprobs"], "reasoning": {"effort": "low"}}, 400,
+        "logprobs are not supported with reasoning models.", "include", "unsupported_parameter",
+    ),
     "foreign reasoning": (
         {"model": "gpt-4o", "input": [{"type": "reasoning", "id": "rs_1", "summary": []}, {"role": "user", "content": "x"}]}, 400,
         "Reasoning input items can only be provided to a reasoning or computer use model. Remove reasoning items from "

@@ -303,7 +303,7 @@ class Desk:
             recovery=partial(Recovery, self, asked, decision),
             credential=asked.circumstances["credential"],
             again=partial(self.plan, asked),
-            added=_keep_reasoning(sent, call.endpoint, call.effort),
+            added=self._keep_reasoning(sent, decision, call),
         )
 
     def _expects_plain(self, asked: Asked) -> bool:
@@ -312,6 +312,25 @@ class Desk:
         if asked.items or owner.output_version is not None:
             return False
         return not self._asks(asked.parameters, model_name=owner.model_name)
+
+    def _keep_reasoning(
+        self, sent: dict[str, Any], decision: Decision, call: Call
+    ) -> tuple[dict[str, Any], ...]:
+        """Ask for encrypted reasoning where nothing is stored, so that the next turn still has it."""
+        if (
+            call.endpoint != "responses"
+            or sent.get("store") is not False
+            or call.effort in (None, "none")
+            or _ENCRYPTED in call.dropped
+        ):
+            return ()
+        include = [*(sent.get("include") or ())]
+        rule = self.router.catalog.get(str(decision.model)).parameters[call.endpoint].get(_ENCRYPTED)
+        if _ENCRYPTED in include or (rule is not None and rule.accept == "no"):
+            return ()
+        sent["include"] = [*include, _ENCRYPTED]
+        why = "with store=False the reasoning must travel with the conversation"
+        return ({"parameter": "include", "action": "added", "before": None, "after": _ENCRYPTED, "why": why},)
 
     def _harmless(self, names: Sequence[str], decision: Decision) -> list[str]:
         """Return the parameters of which a null may be sent: those that the model takes whatever they are."""
@@ -358,15 +377,3 @@ def _cut_at(parameters: Mapping[str, Any], call: Call) -> Any:
         return None
     StopCutter(parameters["stop"])  # refused now and not once the call is sent
     return parameters["stop"]
-
-
-def _keep_reasoning(sent: dict[str, Any], endpoint: str, effort: str | None) -> tuple[dict[str, Any], ...]:
-    """Ask for encrypted reasoning where nothing is stored, so that the next turn still has it."""
-    if endpoint != "responses" or sent.get("store") is not False or effort in (None, "none"):
-        return ()
-    include = [*(sent.get("include") or ())]
-    if _ENCRYPTED in include:
-        return ()
-    sent["include"] = [*include, _ENCRYPTED]
-    why = "with store=False the reasoning must travel with the conversation"
-    return ({"parameter": "include", "action": "added", "before": None, "after": _ENCRYPTED, "why": why},)

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from routed_llm.errors import RequestError
 from routed_llm.facts import Previous
+from routed_llm.parameters import INCLUDED
 from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
 from routed_llm.request.checks import as_json, check, short
 from routed_llm.tokens import tools as tool_rules
@@ -152,6 +153,11 @@ class Settings:
         if rest:
             self._parameters["reasoning"] = rest
 
+    def _set_include(self, value: Any) -> None:
+        self._parameters["include"] = value
+        if isinstance(value, (list, tuple)):
+            self._parameters.update((item, True) for item in INCLUDED if item in value)
+
     def _set_text(self, value: Any) -> None:
         check("text", value, Mapping, "an object")
         self.set("verbosity", value.get("verbosity"))
@@ -203,6 +209,7 @@ class Settings:
 _SPECIAL: Mapping[str, Callable[[Settings, Any], object]] = {
     "reasoning_effort": Settings._set_effort,
     "reasoning": Settings._set_reasoning,
+    "include": Settings._set_include,
     "text": Settings._set_text,
     "response_format": Settings._set_response_format,
     "tools": Settings.tools,

@@ -10,7 +10,7 @@ from routed_llm.catalog.frozen import FrozenDict
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
 from routed_llm.facts import thaw
 from routed_llm.media import media_tokens
-from routed_llm.parameters import IN_MESSAGES, cap_changes
+from routed_llm.parameters import IN_MESSAGES, cap_changes, take_out
 from routed_llm.selector.scene import Scene, admits, contenders, refusals
 from routed_llm.selector.standing import Standing, standing
 from routed_llm.selector.track import remember
@@ -169,6 +169,7 @@ def _make_call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Chan
         )
     left_out = fit.dropped | IN_MESSAGES
     parameters = {key: thaw(value) for key, value in facts.parameters if key not in left_out}
+    dropped = take_out(parameters, fit.dropped) if "include" in parameters else fit.dropped
     for change in _cache_changes(row, scene):
         parameters[change.parameter] = change.after
         changes += (change,)
@@ -182,7 +183,7 @@ def _make_call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Chan
         effort=row.at.effort,
         cap=cap,
         parameters=parameters,
-        dropped=fit.dropped,
+        dropped=dropped,
         emulated=frozenset(change.parameter for change in fit.changes if change.action == "emulated"),
         stream=facts.stream and model.streaming,
     )

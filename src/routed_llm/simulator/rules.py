@@ -155,6 +155,9 @@ def _apply(rule: dict[str, Any], param: str, value: Any, effort: str) -> None:
             raise failure(
                 "unsupported_value_default", param=param, value=number(value), default=number(rule["default"])
             )
+    elif kind == "without_items":
+        if any(item in rule["items"] for item in value):
+            raise failure(rule["error"])
     elif kind == "use":
         raise failure("unsupported_parameter_use", param=param, instead=rule["instead"])
     else:
