@@ -352,7 +352,7 @@ class Desk:
         return text if chosen is None else chosen.input_tokens
 
     def _endpoint(self, parameters: Mapping[str, Any], *, items: bool) -> str | None:
-        if self.owner.use_responses_api is False:
+        if self.owner.__dict__["use_responses_api"] is False:
             return "chat_completions"
         return "responses" if items or _is_loose(parameters) else None
 

@@ -22,7 +22,7 @@ from langchain_routed._azure import deployed, factory_for
 from langchain_routed._books import own_books
 from langchain_routed._desk import Desk, asks_for_responses, policy_from
 from langchain_routed._entries import Entries
-from langchain_routed._profile import profile_of
+from langchain_routed._profile import UsesResponses, profile_of
 from routed_llm import BudgetEvent, Call, Catalog, Decision, Policy, Request, RequestFacts, Router
 
 __all__ = ["RoutedChatModel"]
@@ -100,7 +100,7 @@ class RoutedChatModel(Entries, ChatOpenAI):
     @model_validator(mode="after")
     def _infer_use_responses_api(self) -> Self:
         """Infer the endpoint from the settings, not from the baseline's name, which serves few calls."""
-        if self.use_responses_api is None and asks_for_responses(self, {}):
+        if self.__dict__["use_responses_api"] is None and asks_for_responses(self, {}):
             self.use_responses_api = True
         if "model_name" not in self.model_fields_set and self.policy is not None:
             self.__dict__["model_name"] = self.policy.baseline
@@ -259,3 +259,7 @@ class RoutedChatModel(Entries, ChatOpenAI):
             **super().lc_attributes,
             **({} if self.policy is None else {"policy": _calls.policy_data(self.policy)}),
         }
+
+
+# Put there once the class is made: a class may not declare it beside the field.
+RoutedChatModel.use_responses_api = UsesResponses()  # type: ignore[assignment]
