@@ -31,7 +31,6 @@ __all__ = [
     "planned",
     "policy_data",
     "split_runs",
-    "stream_keywords",
     "streams",
     "visible",
 ]
@@ -94,12 +93,6 @@ def streams(model: ChatOpenAI, callbacks: Any, kwargs: Mapping[str, Any], *, asy
     handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks or ()
     asks = any(isinstance(h, (_StreamingCallbackHandler, _V2StreamingCallbackHandler)) for h in handlers)
     return asks and not model._streaming_disabled(**kwargs)
-
-
-def stream_keywords(plan: Plan, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what only a streamed Chat Completions call takes."""
-    usage = kwargs.get("stream_usage")
-    return {} if usage is None or plan.decision.endpoint != "chat_completions" else {"stream_usage": usage}
 
 
 def completed(result: LLMResult, plan: Plan) -> LLMResult:

@@ -52,6 +52,7 @@ _SHARED: Final = (
 _OF: Final = itemgetter("factory", *_SHARED)
 _MOST = 128
 _OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
+_SPARED: Final = "_spared"
 
 
 class Child(ChatOpenAI):
@@ -60,6 +61,16 @@ class Child(ChatOpenAI):
     Its fields never change once it is made, so that what LangChain works out of them several times a call
     is worked out once.
     """
+
+    @property
+    def owner(self) -> RoutedChatModel:
+        """The router's model that it was made for."""
+        return self.__dict__[_OWNER]  # type: ignore[no-any-return]
+
+    @property
+    def spared(self) -> set[str | None]:
+        """The addresses of the owner's servers that refuse to be asked for the usage of a stream."""
+        return self.__dict__[_SPARED]  # type: ignore[no-any-return]
 
     @cached_property
     def _parameters(self) -> dict[str, Any]:
@@ -117,6 +128,7 @@ class Children:
         self.owner = owner
         self._kept: tuple[tuple[Any, ...], dict[Any, BaseChatOpenAI]] = ((), {})
         self._lock = threading.Lock()
+        self._spared: set[str | None] = set()
 
     def get(self, call: Call) -> BaseChatOpenAI:
         """Return the child that a call is made with."""
@@ -149,7 +161,7 @@ class Children:
             use_responses_api=call.endpoint == "responses",
             **{**fields, "stream_usage": fields["stream_usage"] is not False},
         )
-        child.__dict__[_OWNER] = self.owner
+        child.__dict__.update({_OWNER: self.owner, _SPARED: self._spared})
         return child
 
 

@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
-from langchain_routed import _answers, _calls
+from langchain_routed import _answers, _usage
 from langchain_routed._blocks import BREAKPOINT
 from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import StreamCut, cut_result, cut_stream, whole_chunk
@@ -202,7 +202,7 @@ class Plan:
         gate, reader, run = stream.gate, stream.reader, self._begin()
         stream.run = run
         try:
-            with closing(self._chunks(messages, _calls.stream_keywords(self, keywords))) as chunks:
+            with closing(self._chunks(messages, keywords)) as chunks:
                 for chunk in chunks:
                     gate.note(chunk)
                     for ready in reader.feed(chunk):
@@ -245,7 +245,7 @@ class Plan:
         gate, reader, run = stream.gate, stream.reader, await self._abegin()
         stream.run = run
         try:
-            source = self._achunks(messages, _calls.stream_keywords(self, keywords))
+            source = self._achunks(messages, keywords)
             async with aclosing(source) as chunks:
                 async for chunk in chunks:
                     gate.note(chunk)
@@ -301,7 +301,7 @@ class Plan:
             result = self.child._generate(history, stop=self.stop, **self.keywords())
             yield whole_chunk(result if self.cut is None else cut_result(result, self.cut))
             return
-        source: Any = self.child._stream(history, stop=self.stop, **self.keywords(), **keywords)
+        source: Any = _usage.chunks(self, history, keywords)
         if self.cut is None:
             yield from source
             return
@@ -317,7 +317,7 @@ class Plan:
             result = await self.child._agenerate(history, stop=self.stop, **self.keywords())
             yield whole_chunk(result if self.cut is None else cut_result(result, self.cut))
             return
-        source: Any = self.child._astream(history, stop=self.stop, **self.keywords(), **keywords)
+        source: Any = _usage.achunks(self, history, keywords)
         cut = None if self.cut is None else StreamCut(self.cut)
         async with aclosing(source):
             async for chunk in source:
