@@ -1,8 +1,11 @@
 """A LangChain chat model that picks the OpenAI model for each call."""
 
-from langchain_core.load.load import DEFAULT_NAMESPACES
+from langchain_routed._pause import Pause
 
-from langchain_routed.chat_models import RoutedChatModel
+with Pause():
+    from langchain_core.load.load import DEFAULT_NAMESPACES
+
+    from langchain_routed.chat_models import RoutedChatModel
 
 __all__ = ["RoutedChatModel", "__version__"]
 

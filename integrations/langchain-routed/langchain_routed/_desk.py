@@ -24,7 +24,6 @@ from langchain_routed._reading import (
     tell_parameters,
     to_send,
 )
-from langchain_routed._recover import Recovery
 from routed_llm import (
     Call,
     CallOptions,
@@ -43,6 +42,7 @@ from routed_llm import (
 )
 
 if TYPE_CHECKING:
+    from langchain_routed._recover import Recovery
     from langchain_routed.chat_models import RoutedChatModel
 
 __all__ = ["Asked", "Desk", "asks_for_responses", "default_router", "policy_from"]
@@ -300,7 +300,7 @@ class Desk:
             cut=_cut_at(asked.parameters, call),
             plain=call.endpoint == "responses" and self._expects_plain(asked),
             known=self.known,
-            recovery=partial(Recovery, self, asked, decision),
+            recovery=partial(self._recovery, asked, decision),
             credential=asked.circumstances["credential"],
             again=partial(self.plan, asked),
             added=self._keep_reasoning(sent, decision, call),
@@ -331,6 +331,11 @@ class Desk:
         sent["include"] = [*include, _ENCRYPTED]
         why = "with store=False the reasoning must travel with the conversation"
         return ({"parameter": "include", "action": "added", "before": None, "after": _ENCRYPTED, "why": why},)
+
+    def _recovery(self, asked: Asked, decision: Decision, since: float) -> Recovery:
+        from langchain_routed._recover import Recovery  # only a failed call needs it
+
+        return Recovery(self, asked, decision, since)
 
     def _harmless(self, names: Sequence[str], decision: Decision) -> list[str]:
         """Return the parameters of which a null may be sent: those that the model takes whatever they are."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -19,8 +19,11 @@ from langchain_routed._blocks import BREAKPOINT
 from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import StreamCut, cut_result, cut_stream, whole_chunk
 from langchain_routed._history import Known, fit
-from langchain_routed._recover import Gate, Recovery, Stream, unfinished
+from langchain_routed._stream import Gate, Stream, unfinished
 from routed_llm import Answered, Decision, Router
+
+if TYPE_CHECKING:
+    from langchain_routed._recover import Recovery
 
 __all__ = ["Plan"]
 
