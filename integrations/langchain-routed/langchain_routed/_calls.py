@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
     from langchain_routed._plan import Plan
+    from langchain_routed._refused import Refused
 
 __all__ = [
     "closing",
@@ -32,6 +33,7 @@ __all__ = [
     "policy_data",
     "split_runs",
     "streams",
+    "succeeded",
     "visible",
 ]
 
@@ -62,7 +64,7 @@ def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[st
     return {**kwargs, "routing": CallOptions.read(kwargs.get("routing")).over(around)}
 
 
-def planned(kwargs: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+def planned(kwargs: Mapping[str, Any], plan: Plan | Refused) -> dict[str, Any]:
     """Return a call's keywords with its plan, naming the model that was chosen."""
     kept = {**kwargs, "model": plan.model, PLAN: plan}
     kept.pop("routing", None)
@@ -95,7 +97,7 @@ def streams(model: ChatOpenAI, callbacks: Any, kwargs: Mapping[str, Any], *, asy
     return asks and not model._streaming_disabled(**kwargs)
 
 
-def completed(result: LLMResult, plan: Plan) -> LLMResult:
+def completed(result: LLMResult, plan: Plan | Refused) -> LLMResult:
     """Name the routed model in a result, and mark an answer that came from the cache as free."""
     if result.llm_output:
         result.llm_output["model_name"] = plan.model
@@ -110,6 +112,16 @@ def completed(result: LLMResult, plan: Plan) -> LLMResult:
                 update={"response_metadata": {**metadata, ROUTING: record}}
             )
     return result
+
+
+def succeeded(results: Sequence[LLMResult | BaseException]) -> list[LLMResult]:
+    """Return the results of several prompts, or raise the first failure among them."""
+    found = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        found.append(result)
+    return found
 
 
 def joined(results: Sequence[LLMResult]) -> LLMResult:

@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from langchain_routed import _calls
 from langchain_routed._children import PLAN
+from langchain_routed._refused import Refused
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -44,17 +45,23 @@ class Entries(ChatOpenAI):
 
     def _plan(
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
-    ) -> Plan:
-        desk = self._at_desk()
-        asked = desk.read(messages, stop, kwargs, stream=stream)
-        return desk.plan(asked, desk.decide(asked))
+    ) -> Plan | Refused:
+        try:
+            desk = self._at_desk()
+            asked = desk.read(messages, stop, kwargs, stream=stream)
+            return desk.plan(asked, desk.decide(asked))
+        except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
+            return Refused(self, error, stop, kwargs)
 
     async def _aplan(
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
-    ) -> Plan:
-        desk = self._at_desk()
-        asked = desk.read(messages, stop, kwargs, stream=stream)
-        return desk.plan(asked, await desk.adecide(asked))
+    ) -> Plan | Refused:
+        try:
+            desk = self._at_desk()
+            asked = desk.read(messages, stop, kwargs, stream=stream)
+            return desk.plan(asked, await desk.adecide(asked))
+        except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
+            return Refused(self, error, stop, kwargs)
 
     # --- the public entries: each call is routed here, before LangChain names a model anywhere ---
 
@@ -124,7 +131,9 @@ class Entries(ChatOpenAI):
 
         if len(messages) == 1:
             return await one(messages[0], runs[0])
-        return _calls.joined(await asyncio.gather(*map(one, messages, runs)))
+        # As LangChain does: every prompt is answered or has failed before the first failure is raised.
+        results = await asyncio.gather(*map(one, messages, runs), return_exceptions=True)
+        return _calls.joined(_calls.succeeded(results))
 
     @override
     def stream(

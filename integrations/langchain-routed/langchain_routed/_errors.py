@@ -1,0 +1,87 @@
+"""Errors: what refuses a call before it is sent, as the errors that ChatOpenAI raises for such a call.
+
+With ChatOpenAI the server refuses it, and the error is both the SDK's and LangChain's. Programs and
+middleware catch those: summarisation tries again with less when the context overflows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from langchain_openai._compat import httpx
+from langchain_openai.chat_models.base import OpenAIContextOverflowError, OpenAIInvalidRequestError
+
+from routed_llm import NoModelFits, RequestError, RoutedError
+
+if TYPE_CHECKING:
+    import openai
+    from langchain_openai import ChatOpenAI
+
+__all__ = ["as_langchains"]
+
+_SIZE: Final = frozenset({"max_input", "window"})
+
+
+class NoModelFitsContext(NoModelFits, OpenAIContextOverflowError):
+    """The input is too long for every model that could serve it otherwise."""
+
+    def __init__(self, error: NoModelFits, url: str) -> None:
+        _take_over(self, error, url, param="messages", code="context_length_exceeded")
+
+
+class NoModelFitsRequest(NoModelFits, OpenAIInvalidRequestError):
+    """No model can serve the request, however short it is."""
+
+    def __init__(self, error: NoModelFits, url: str) -> None:
+        _take_over(self, error, url)
+
+
+class BrokenRequest(RequestError, OpenAIInvalidRequestError):
+    """Something in the request is broken, so that no model takes it."""
+
+    def __init__(self, error: RequestError, url: str) -> None:
+        _take_over(self, error, url, param=error.where)
+
+
+def as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
+    """Return the error to raise: besides ours, one of LangChain's and the SDK's where they have one.
+
+    Args:
+        error: what refused a call before it was sent.
+        owner: the model that was called.
+    """
+    url = str(owner.openai_api_base or "https://api.openai.com/v1")
+    if isinstance(error, NoModelFits):
+        reasons = ([reason.code for reason in one.reasons] for one in error.decision.candidates)
+        long = any(codes and _SIZE.issuperset(codes) for codes in reasons)
+        return NoModelFitsContext(error, url) if long else NoModelFitsRequest(error, url)
+    return BrokenRequest(error, url) if isinstance(error, RequestError) else error
+
+
+def _take_over(
+    new: openai.BadRequestError,
+    error: RoutedError,
+    url: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+) -> None:
+    # The SDK's constructors each want a response and hand on a message only, which ours don't agree with.
+    message = str(error)
+    Exception.__init__(new, message)
+    body = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    request = httpx.Request("POST", url)
+    given: dict[str, Any] = {
+        **vars(error),
+        "message": message,
+        "body": body,
+        "param": param,
+        "code": code,
+        "type": body["type"],
+        "status_code": 400,
+        "request": request,
+        "request_id": None,
+        "response": httpx.Response(400, request=request, json={"error": body}),
+    }
+    new.__dict__.update(given)
+    new.__traceback__ = error.__traceback__
