@@ -38,6 +38,7 @@ KINDS = {
     "search_parameter": K.PARAMETER,
     "search_parameters": K.PARAMETER,
     "prediction_with": K.PARAMETER,
+    "included_logprobs": K.PARAMETER,
     "audio_modality": K.PARAMETER,
     "audio_stream_format": K.PARAMETER,
     "model_not_found": K.NOT_FOUND,
@@ -81,6 +82,7 @@ def filled(row: dict[str, Any]) -> dict[str, Any]:
 
 
 TOLD_BY_CODE = {
+    "included_logprobs",
     "model_not_found",
     "model_retired",
     "not_in_responses",
