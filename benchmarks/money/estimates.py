@@ -24,6 +24,7 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from benchmarks.money.traffic import BLOCK, Call, arguments, names, prefix, read
-from routed_llm import Decision, Policy, Previous, Request, RequestBuilder, Router, Usage, read_openai
+from routed_llm import Decision, Policy, Previous, RequestBuilder, Router, Usage, read_openai
 from routed_llm.simulator import serve
 from routed_llm.tokens.vocabulary import o200k_encoding
 
@@ -106,10 +107,7 @@ class Client:
         request = read_openai(body)
         if previous is not None:
             facts = RequestBuilder().message("user").text("x").previous(previous).build().facts
-            request = Request(
-                facts=type(request.facts)(**{**_fields(request.facts), "previous": facts.previous}),
-                texts=request.texts, fixed=request.fixed,
-            )  # fmt: skip
+            request = replace(request, facts=replace(request.facts, previous=facts.previous))
         decision = router.decide(request)
         run, (path, sent) = router.begin(decision), _body(decision, body)
         answer = self._http.post(path, json=sent)
@@ -128,10 +126,6 @@ class Client:
         known = predicted + (used.output_tokens - decision.chosen.output_tokens) * rate
         self.sent.append(Sent(kind, predicted, billed, billed - used.output_tokens * rate, rate, known))
         return data, decision, used
-
-
-def _fields(facts: Any) -> dict[str, Any]:
-    return {name: getattr(facts, name) for name in facts.__dataclass_fields__ if name != "shape"}
 
 
 def _body(decision: Decision, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -116,7 +116,8 @@ class Observed:
     Attributes:
         outputs: kind of request (:attr:`RequestFacts.kind`, or its first part) to what was seen.
         reads: model to the share (0 to 1) of the expected cache reads that really happened.
-        thought: as in :class:`Seen`, over all kinds of requests; None before the first.
+        thought: reasoning tokens reported for each one that was expected by what is published, over all
+            kinds of requests; None before the first.
     """
 
     outputs: Mapping[Any, Seen] = field(default_factory=dict)

@@ -31,7 +31,7 @@ _OF_TASK = {
 }  # fmt: skip
 _HARD = {"stop", "n", "logprobs", "logit_bias", "prediction"}
 _NEUTRAL: dict[str, list[Any]] = {"n": [1], "logprobs": [False], "stop": [[]], "logit_bias": [{}]}
-_GPT_4O_OUTPUT, _RESERVE = 211, 4_096
+_GPT_4O_OUTPUT, _STEP_OUTPUT, _RESERVE = 211, 59, 4_096
 
 
 def cheapest(
@@ -160,7 +160,7 @@ def _floor(asked: RequestFacts, policy: Policy, model: Model, effort: str | None
 
 
 def _expected(asked: RequestFacts, policy: Policy) -> int:
-    base = policy.output_tokens or _GPT_4O_OUTPUT
+    base = policy.output_tokens or (_STEP_OUTPUT if asked.tools else _GPT_4O_OUTPUT)
     return base if asked.cap is None else min(base, asked.cap)
 
 
@@ -178,7 +178,8 @@ def _cost(asked: RequestFacts, policy: Policy, at: date, model: Model, effort: s
     still = [Fraction(str(model.output_ratio[e])) for e in ("", "none", "minimal") if e in model.output_ratio]
     said = min(still[0] if still else Fraction(1), whole)
     expected = _expected(asked, policy)
-    words, thought = float(expected * said), float(whole - said) * math.sqrt(expected * _GPT_4O_OUTPUT)
+    thinks = (0.16 if asked.tools else 0.24) * (expected / 376) ** 0.25
+    words, thought = float(expected * said), float((whole - said) * _GPT_4O_OUTPUT) * thinks
     # Who names an effort has a cap that counts its reasoning: no room is left on top of it.
     room = 0 if effort == asked.effort else model.reasoning_room.get(effort or "", 0)
     if asked.cap is not None:

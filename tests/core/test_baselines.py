@@ -23,7 +23,7 @@ def facts(tokens: int) -> RequestFacts:
     [
         pytest.param("gpt-4o-mini", 2_000, TODAY, "gpt-4o-mini", id="4o-mini stays while it lives"),
         pytest.param("gpt-4o-mini", 2_000, AFTER, "gpt-5.6-luna", id="4o-mini after its shutdown"),
-        pytest.param("gpt-4.1", 100_000, AFTER, "gpt-5.6-luna", id="4.1, long, after its shutdown"),
+        pytest.param("gpt-4.1", 100_000, AFTER, "gpt-5.4-nano", id="4.1, long, after its shutdown"),
         pytest.param("gpt-4.1-mini", 100_000, AFTER, "gpt-5.4-nano", id="4.1-mini, long, after its shutdown"),
         pytest.param("gpt-5.2-pro", 2_000, TODAY, "gpt-5.2-pro", id="a pro model has no published equal"),
     ],
@@ -114,7 +114,7 @@ FINE_TUNE = "ft:gpt-4o-2024-08-06:acme::abc"
             id="a retired fine-tune: what it was made from",
         ),
         pytest.param(
-            "chatgpt-4o-latest", TODAY, "gpt-5.6-sol",
+            "chatgpt-4o-latest", TODAY, "gpt-5.6-terra",
             "the cheapest of 6 configurations that can serve this and match gpt-5.6-sol, in place of the "
             "retired chatgpt-4o-latest, on overall, knowledge",
             id="a retired model of which nothing is published: what the provider names",

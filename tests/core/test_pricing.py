@@ -74,12 +74,14 @@ def test_tiers(named: str | None, tier: str) -> None:
 
 ESTIMATES = [
     ("211 tokens out unless more is known", facts(1_000), {"models": "gpt-4o"}, "0.00461", 1_000, 211),
+    ("a step of an agent says less", facts(1_000, tools=3), {"models": "gpt-4o"}, "0.00309", 1_000, 59),
+    ("and thinks less", facts(1_000, tools=3), {"models": "gpt-5.6-luna", "effort": "low"}, "0.0003188", 1_000, 99),
     ("a cap is the most there can be", facts(1_000, cap=10), {"models": "gpt-4o"}, "0.0026", 1_000, 10),
     ("what the policy expects", facts(1_000), {"models": "gpt-4o", "output_tokens": 1_000}, "0.0125", 1_000, 1_000),
     ("more than it can write", facts(1_000), {"models": "gpt-4o", "output_tokens": 99_999}, "0.16634", 1_000, 16_384),
     ("every choice is billed", facts(1_000, parameters={"n": 3}), {"models": "gpt-4o"}, "0.00883", 1_000, 633),
     ("every choice has its cap", facts(1_000, cap=10, parameters={"n": 3}), {"models": "gpt-4o"}, "0.0028", 1_000, 30),
-    ("reasoning is written, too", facts(1_000), {"models": "gpt-5.6-luna", "effort": "low"}, "0.000884", 1_000, 570),
+    ("reasoning is written, too", facts(1_000), {"models": "gpt-5.6-luna", "effort": "low"}, "0.0005636", 1_000, 303),
     ("ratios are exact: 50 * 1.1 is 55", facts(1_000), {"models": "gpt-5.6-luna", "effort": "none",
      "at_least": None, "output_tokens": 50}, "0.000266", 1_000, 55),
     ("an image at gpt-4o's rule", facts(1_000, images=[(1_024, 1_024)]), {"models": "gpt-4o"}, "0.0065225", 1_765, 211),

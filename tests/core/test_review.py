@@ -44,7 +44,7 @@ TABLE = [
     ),
     pytest.param(
         facts(200_000), {},
-        ("gpt-5.4-nano@xhigh", "gpt-5.6-luna@low", "gpt-5.6-luna@low"),
+        ("gpt-5.4-nano@xhigh", "gpt-5.4-nano@xhigh", "gpt-5.4-nano@xhigh"),
         id="200K differs from the review: gpt-5.4-nano at xhigh is published above gpt-4o at that length and costs "
         "a seventh of gpt-4.1, which the review did not weigh by effort",
     ),
@@ -82,7 +82,7 @@ TABLE = [
     ),
     pytest.param(
         facts(200_000), {"incumbent": "gpt-4o"},
-        ("gpt-5.4-nano@xhigh", "gpt-5.6-luna@low", "gpt-5.6-luna@low"),
+        ("gpt-5.4-nano@xhigh", "gpt-5.4-nano@xhigh", "gpt-5.4-nano@xhigh"),
         id="and leaves it for a prompt that it cannot hold",
     ),
     pytest.param(

@@ -108,7 +108,7 @@ CASES: list[tuple[str, str, str, Any, dict[str, Any], date]] = [
      facts(300_000), {**FOUR, "min_recall": 50}, TODAY),
     ("cost_cap", "gpt-4o", "gpt-4o is expected to cost $0.00461, over the cap of $0.001",
      facts(), {**FOUR, "max_cost_per_call": "0.001"}, TODAY),
-    ("dearer", "gpt-4o", "gpt-4o is expected to cost $0.00461, 5.2 times as much", facts(), {}, TODAY),
+    ("dearer", "gpt-4o", "gpt-4o is expected to cost $0.00461, 8.2 times as much", facts(), {}, TODAY),
     ("ranked_lower", "gpt-4o", "gpt-4o ranks below on published quality", facts(), {"optimize": "quality"}, TODAY),
     ("not_incumbent", "gpt-5.6-luna", "the incumbent gpt-4o can serve the request", facts(), {"incumbent": "gpt-4o"},
      TODAY),
@@ -153,8 +153,8 @@ def test_reasons_about_money_that_is_not_known() -> None:
 @pytest.mark.parametrize(
     ("remaining", "model"),
     [
-        pytest.param(884_000_000, "gpt-5.6-luna", id="just enough"),
-        pytest.param(883_999_999, None, id="a picodollar short"),
+        pytest.param(563_600_000, "gpt-5.6-luna", id="just enough"),
+        pytest.param(563_599_999, None, id="a picodollar short"),
         pytest.param(None, "gpt-5.6-luna", id="no limit"),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_hard_budget(remaining: int | None, model: str | None) -> None:
     if model is None:
         assert "budget" in codes(decision, "gpt-5.6-luna")
         assert (
-            "gpt-5.6-luna at low is expected to cost $0.000884; $0.000883999999 is left in team=search"
+            "gpt-5.6-luna at low is expected to cost $0.0005636; $0.000563599999 is left in team=search"
             in sentences(decision, "gpt-5.6-luna")
         )
 

@@ -20,7 +20,7 @@ CHOICES = [
     ("tools without reasoning stay", facts(tools=1), {"models": "gpt-5.4*", "effort": "none", "at_least": None}, "gpt-5.4-nano@none",
      "chat_completions"),
     ("stop stays on Chat Completions", facts(parameters={"stop": ["x"]}), {}, "gpt-4o", "chat_completions"),
-    ("tools and stop", facts(tools=1, parameters={"stop": ["x"]}), {}, "gpt-4o", "chat_completions"),
+    ("tools and stop", facts(tools=1, parameters={"stop": ["x"]}), {}, "gpt-4.1", "chat_completions"),
     ("an image in a tool message", facts(tools=1, tool_inputs=["image"], **IMAGE), {"models": "gpt-4o"}, "gpt-4o",
      "responses"),
     ("a file that is no PDF", facts(inputs=["file"]), {"models": "gpt-4o"}, "gpt-4o", "responses"),

@@ -309,6 +309,27 @@ def test_what_the_provider_reports_is_the_truth_for_the_next_turn(off: int, take
     assert router.decide(after).model == ("gpt-4o" if expected <= 123_904 else "gpt-4.1")
 
 
+def test_what_the_provider_reports_is_the_likely_amount_of_the_next_turn() -> None:
+    """Where nothing was counted a report moves the likely amount within its bounds, and these stay."""
+    router = Router(policy=Policy(models="gpt-4o", at_least=None))
+    messages = long_talk(3_000)
+    decision = router.decide(read_openai({"messages": messages}))
+    before = decision.facts.tokens
+    assert not before.exact
+    reported = (before.likely + before.high) // 2
+    router.begin(decision).settle(Usage(input_tokens=reported, output_tokens=3))
+    again = read_openai({"messages": messages}).facts.tokens
+    assert (again.low, again.likely, again.high) == (before.low, reported, before.high)
+    messages += [{"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Why?"}]
+    after = read_openai({"messages": messages}).facts.tokens
+    assert reported + 8 <= after.likely <= reported + 16
+    router.begin(router.decide(read_openai({"messages": messages}))).settle(
+        Usage(input_tokens=10**9, output_tokens=3)
+    )
+    beyond = read_openai({"messages": messages}).facts.tokens
+    assert beyond.low <= beyond.likely == beyond.high == after.high
+
+
 def test_a_decision_keeps_no_conversation_alive() -> None:
     """Whoever keeps a Decision keeps no text with it."""
     router = Router(policy=Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o"))

@@ -89,6 +89,33 @@ def test_a_small_cap_leaves_nothing_to_say(client: openai.OpenAI, effort: str) -
     assert response.usage.output_tokens_details.reasoning_tokens == 50
 
 
+@pytest.mark.parametrize(
+    ("model", "effort", "tools", "mean", "silent"),
+    [
+        pytest.param("gpt-5.6-luna", "low", [], (75, 105), (0.0, 0.0), id="a question"),
+        pytest.param("gpt-5.6-luna", "high", [], (760, 1_060), (0.0, 0.0), id="at a higher effort"),
+        pytest.param("gpt-5.6-luna", "medium", [CLOCK], (4, 11), (0.6, 0.84), id="most calls with functions none"),
+        pytest.param("gpt-5", "medium", [CLOCK], (200, 290), (0.0, 0.0), id="an older family always some"),
+        pytest.param("gpt-6-astra", "low", [], (15, 21), (0.0, 0.0), id="a model that needs less"),
+    ],
+)
+def test_reasoning_is_spent_as_published(
+    client: openai.OpenAI, model: str, effort: Any, tools: list[Any],
+    mean: tuple[float, float], silent: tuple[float, float],
+) -> None:  # fmt: skip
+    """Amounts have the mean, and calls without any the share, of the published calls they are drawn after."""
+    spent = []
+    for at in range(100):
+        reply = client.responses.create(
+            model=model, input=f"Question {at}?", reasoning={"effort": effort},
+            tools=[{"type": "function", **one["function"]} for one in tools],
+        )  # fmt: skip
+        assert reply.usage
+        spent.append(reply.usage.output_tokens_details.reasoning_tokens)
+    assert mean[0] <= sum(spent) / len(spent) <= mean[1]
+    assert silent[0] <= spent.count(0) / len(spent) <= silent[1]
+
+
 def test_effort_none_spends_no_reasoning(client: openai.OpenAI) -> None:
     """Effort none answers within a small cap."""
     reply = client.chat.completions.create(

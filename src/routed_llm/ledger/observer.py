@@ -199,7 +199,8 @@ class Observer:
             if density is not None:
                 lessons.density.append(density)
             if len(lessons.said) >= pending.due:
-                known = self._take_in(key, pending, float(expected_output(facts, base)))
+                words = float(expected_output(facts, base))
+                known = self._take_in(key, pending, words, facts.tools > 0)
                 pending.due = min(max(int(known) // _PART, 1), _AT_ONCE)
 
     def _wait(self, key: Any, pending: _Pending) -> _Pending:
@@ -208,11 +209,11 @@ class Observer:
         self._pending[key] = pending
         return pending
 
-    def _take_in(self, key: Any, pending: _Pending, words: float) -> float:
+    def _take_in(self, key: Any, pending: _Pending, words: float, functions: bool) -> float:
         """Take in what waits, and return how many calls of the kind are known."""
         narrow, model, effort = key
         lessons, pending.lessons = pending.lessons, _Lessons([], [], [], [], [], [])
-        prior = self._begin(words, lessons.thought)
+        prior = self._begin(words, functions, lessons.thought)
         # The wider kind first: a size that is new begins with what the others have shown.
         wide = self._kind(narrow[0], prior)
         wide.reuse.add(lessons.reuse)
@@ -246,15 +247,16 @@ class Observer:
             outputs = {name: held for name, held in self.value.outputs.items() if name in self._kinds}
             self.value = replace(self.value, outputs={**outputs, name: seen})
 
-    def _begin(self, words: float, thought: list[float]) -> _Prior:
+    def _begin(self, words: float, functions: bool, thought: list[float]) -> _Prior:
         """Return what a kind not met before begins with, and count the reasoning of these calls."""
         mean = self._thought
-        prior = _Prior(words, thought_for(words) if mean is None else mean.value)
+        published = thought_for(words, functions=functions)
+        prior = _Prior(words, published if mean is None else published * mean.value)
         if not thought:
             return prior
         if mean is None:
-            mean = self._thought = _Mean(prior.thought)
-        mean.add(thought)
+            mean = self._thought = _Mean(1.0)
+        mean.add([one / published for one in thought])
         if self.value.thought is None or _thinks_anew(self.value.thought, mean.value):
             self.value = replace(self.value, thought=mean.value)
         return prior

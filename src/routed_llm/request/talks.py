@@ -82,16 +82,21 @@ class Talk:
         """Return what takes the input tokens that the provider reports for a request of this conversation.
 
         A report is the truth for what was sent, whatever overhead no local rule knows, so the next turn is
-        counted from it. It is taken where nothing but text was sent and counted exactly, and where it is
-        near that count: another tokenizer, stored state or the results of a hosted tool may be in it. The
-        conversation is not kept alive for it. None where no report would be taken.
+        counted from it. It is taken where nothing but text was sent: instead of an exact count that it is
+        near (another tokenizer, stored state or the results of a hosted tool may be in it), and within the
+        bounds, which stay, as the likely amount where nothing was counted. The conversation is not kept
+        alive for it. None where no report would be taken.
         """
         counted = facts.tokens
-        if not (counted.exact and self.tokens.exact) or facts.builtin_tools or facts.locked_to:
+        if facts.builtin_tools or facts.locked_to:
             return None
         if facts.inputs != _TEXT or _STATE & {name for name, _ in facts.parameters}:
             return None
-        return partial(_report, weakref.ref(self), self.tokens.low, counted.low)
+        if counted.exact and self.tokens.exact:
+            return partial(_report, weakref.ref(self), self.tokens.low, counted.low)
+        # What else was sent with the conversation, and is in the report, too.
+        beside = counted.likely - self.tokens.likely
+        return partial(_estimate, weakref.ref(self), beside)
 
 
 class Talks:
@@ -210,6 +215,13 @@ def _report(talk: weakref.ref[Talk], texts: int, whole: int, reported: int) -> N
     off = reported - whole
     if kept is not None and abs(off) <= OFF + whole // 50 and texts + off > 0:
         kept.tokens = TokenCount.of(texts + off)
+
+
+def _estimate(talk: weakref.ref[Talk], beside: int, reported: int) -> None:
+    kept = talk()
+    if kept is not None and not kept.tokens.exact:
+        low, high = kept.tokens.low, kept.tokens.high
+        kept.tokens = TokenCount(low, min(max(reported - beside, low), high), high)
 
 
 def _mark_of(messages: Sequence[Any]) -> tuple[Any, ...]:

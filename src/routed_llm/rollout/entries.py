@@ -122,7 +122,7 @@ class Entries:
         model = self._catalog.get(spared.model)
         read = _scaled(usage.input_tokens, spared.input_tokens, taken.input_tokens)
         cached = min(spared.cached_tokens, read)
-        published, extremes = self._published(spared, taken, usage)
+        published, extremes = self._published(decision, spared, taken, usage)
         written, by = self._written(spared, published, decision)
         guess = Usage(
             input_tokens=read,
@@ -153,7 +153,9 @@ class Entries:
                 return round(seen.tokens), "observed"
         return published, "published"
 
-    def _published(self, spared: Candidate, taken: Candidate, usage: Usage) -> tuple[int, list[int]]:
+    def _published(
+        self, decision: Decision, spared: Candidate, taken: Candidate, usage: Usage
+    ) -> tuple[int, list[int]]:
         """Return what one writes for the same work by published ratios, and by the extremes of them.
 
         A ratio is published for a benchmark's questions, and says little of a program's own answers. How far
@@ -165,7 +167,7 @@ class Entries:
             return tokens, [tokens, tokens]
         said = max(usage.output_tokens - usage.reasoning_tokens, 0)
         words = said / writes(models[0], taken.effort).ratio
-        thought = thought_for(words)
+        thought = thought_for(words, functions=decision.facts.tools > 0)
         own, *others = (
             round(words * each.ratio + each.reasoning * thought)
             for each in (writes(models[1], spared.effort), *self._alike(spared.effort))

@@ -96,7 +96,7 @@ def load(
         observed=observed,
         choices=choices_of(facts) if facts.parameters else 1,
         likely=facts.tokens.likely if seen is None else _likely(facts, seen),
-        thought=_thought(expected, seen, observed),
+        thought=_thought(facts, expected, seen, observed),
         horizon=policy.horizon if seen is None else _horizon(seen.reuse, policy.horizon),
     )
 
@@ -109,12 +109,13 @@ def _horizon(reuse: float, most: int) -> float:
     return most if reuse * (1 + most) >= most else reuse / (1 - reuse)
 
 
-def _thought(expected: float, seen: Seen | None, observed: Observed | None) -> float:
+def _thought(facts: RequestFacts, expected: float, seen: Seen | None, observed: Observed | None) -> float:
     if seen is not None:
         return seen.thought
+    published = thought_for(expected, functions=facts.tools > 0)
     if observed is not None and observed.thought is not None:
-        return observed.thought
-    return thought_for(expected)
+        return published * observed.thought
+    return published
 
 
 def _likely(facts: RequestFacts, seen: Seen) -> int:

@@ -69,7 +69,7 @@ def answer(ask: Ask, model: SimulatedModel, room: int, key: str, script: Script 
     made of seed, request and number of the choice; the same key gives the same answer.
     """
     rng = random.Random(hashlib.sha256(key.encode("utf-8", "replace")).digest())  # noqa: S311
-    reasoning = _reasoning(ask, rng)
+    reasoning = _reasoning(ask, model, rng)
     if script is not None and script.reasoning_tokens is not None:
         reasoning = script.reasoning_tokens
     if reasoning >= room:
@@ -84,10 +84,24 @@ def answer(ask: Ask, model: SimulatedModel, room: int, key: str, script: Script 
     return _with_text(ask, text, reasoning, left)
 
 
-def _reasoning(ask: Ask, rng: random.Random) -> int:
+def _reasoning(ask: Ask, model: SimulatedModel, rng: random.Random) -> int:
+    """Draw what is spent on reasoning, as published calls did: see ``tokens.toml``."""
     rule = load("tokens")["reasoning"]
-    least, most = rule[ask.effort]
-    return rng.randrange(least, most + 1, rule["step"]) if most else 0
+    own = next((row for row in rule["others"] if model.family in row["of"] or model.name in row["of"]), {})
+    mean = rule["mean"][ask.effort] * own.get("factor", 1.0)
+    # Both are drawn every time, so that what else the key decides does not hang on them.
+    silent, at = rng.random(), rng.random()
+    if any(tool.kind in ("function", "custom") for tool in ask.tools):
+        functions = {**rule["functions"], **own}
+        mean *= 0.0 if silent < functions["silent"] else functions["share"]
+    return round(mean * _between(rule["spread"], at))
+
+
+def _between(points: list[float], at: float) -> float:
+    """Return the value at a share (0 to 1) of the way through evenly spaced points."""
+    place = at * (len(points) - 1)
+    low = int(place)
+    return points[low] + (points[min(low + 1, len(points) - 1)] - points[low]) * (place - low)
 
 
 def _calls(ask: Ask, rng: random.Random, script: Script | None) -> list[Call]:
