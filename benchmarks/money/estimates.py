@@ -10,28 +10,25 @@ theirs, the words are made up. How long an answer should be stands in the prompt
 does not look: it could tell as little from a real one.
 
 Each request is decided, sent over HTTP as decided, and settled with the usage that came back, which is the
-bill. Nobody can know how long an answer will be, nor how much a model will think (the simulator draws 64 to
-320 tokens at effort low). So three more figures stand beside the median error: what remains of it when the
-output is known; what the best constant expectation of the output, chosen per file in hindsight, would have
-had (``hindsight``); and how far the sum of the predictions is from the sum of the bills.
+bill. ``errors.py`` says what the columns are. ``mixed.py`` does the same with requests of every kind.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import re
-import statistics
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
+from benchmarks.money.errors import Sent, report
 from benchmarks.money.traffic import BLOCK, Call, arguments, names, prefix, read
 from routed_llm import Decision, Policy, Previous, RequestBuilder, Router, Usage, read_openai
 from routed_llm.simulator import serve
@@ -79,20 +76,6 @@ def prose(seed: object, tokens: int) -> str:
     return ENCODING.decode(found[:tokens])
 
 
-class Sent(NamedTuple):
-    """One request that was answered: its file, what was predicted and billed, and the output's part of it."""
-
-    kind: str
-    predicted: float
-    billed: float
-    input: float
-    """Billed for everything but the output."""
-    rate: float
-    """Dollars for an output token."""
-    known: float
-    """Predicted, had the output been known."""
-
-
 class Client:
     """Sends what a router decides, and notes predicted and billed dollars."""
 
@@ -101,9 +84,14 @@ class Client:
         self.sent: list[Sent] = []
 
     def call(
-        self, router: Router, kind: str, body: dict[str, Any], previous: Previous | None = None
+        self,
+        router: Router,
+        kind: str,
+        body: dict[str, Any],
+        previous: Previous | None = None,
+        written: int = 0,
     ) -> tuple[dict[str, Any], Decision, Usage]:
-        """Make one call."""
+        """Make one call; `written` is how many tokens the answer before had."""
         request = read_openai(body)
         if previous is not None:
             facts = RequestBuilder().message("user").text("x").previous(previous).build().facts
@@ -121,11 +109,35 @@ class Client:
         model = router.catalog.get(decision.chosen.model)
         price = model.price(DAY, input_tokens=used.input_tokens)
         assert price is not None
-        rate = price.output / 1e12
-        predicted = decision.chosen.cost / 1e12
-        known = predicted + (used.output_tokens - decision.chosen.output_tokens) * rate
-        self.sent.append(Sent(kind, predicted, billed, billed - used.output_tokens * rate, rate, known))
+        self.sent.append(
+            Sent(
+                kind=kind,
+                predicted=decision.chosen.cost / 1e12,
+                billed=billed,
+                expected=decision.chosen.output_tokens,
+                said=used.output_tokens - used.reasoning_tokens,
+                thought=used.reasoning_tokens,
+                rate=price.output / 1e12,
+                seen=_seen(decision, len(body["messages"]), written),
+            )
+        )
         return data, decision, used
+
+
+def _seen(decision: Decision, messages: int, written: int) -> tuple[float, ...]:
+    """Return what could be seen of a request before it was sent."""
+    facts, chosen = decision.facts, decision.chosen
+    assert chosen is not None
+    previous = facts.previous
+    return (
+        facts.tools > 0,
+        previous is not None,
+        math.log(chosen.input_tokens + 1),
+        math.log(chosen.input_tokens - chosen.cached_tokens + 1),
+        math.log((previous.prefix_tokens if previous else 0) + 1),
+        messages,
+        math.log(written + 1),
+    )
 
 
 def _body(decision: Decision, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -179,7 +191,7 @@ class Program:
     def __init__(self, kind: str, calls: list[Call]) -> None:
         self.kind = kind
         self.calls = calls
-        self._before: dict[object, tuple[Call, Previous]] = {}
+        self._before: dict[object, tuple[Call, Previous, int]] = {}
         self._said: dict[str, list[dict[str, Any]]] = {}
 
     def send(self, client: Client, router: Router, at: int) -> None:
@@ -198,7 +210,8 @@ class Program:
                 prefix_tokens=prefix(last[0], call) if call.blocks else last[1].prefix_tokens,
                 age=1.0,
             )
-        data, decision, used = client.call(router, self.kind, body, previous)
+        written = last[2] if previous is not None and last is not None else 0
+        data, decision, used = client.call(router, self.kind, body, previous, written)
         if call.conversation:
             self._said[call.conversation] = [
                 *body["messages"],
@@ -211,7 +224,7 @@ class Program:
             prefix_tokens=used.input_tokens,
         )
         for name in names(call):
-            self._before[name] = (call, answered)
+            self._before[name] = (call, answered, used.output_tokens)
 
     def _messages(self, call: Call, at: int) -> list[dict[str, Any]]:
         ask = f"\nQuestion {at}: how is that? Answer in {max(round(call.output / 1.2), 1)} words."
@@ -240,35 +253,6 @@ def programs(paths: list[Path]) -> list[Program]:
     return found
 
 
-def hindsight(sent: list[Sent]) -> list[float]:
-    """Return the errors that the best single expectation of the output for all of these would have had."""
-
-    def errors(tokens: int) -> list[float]:
-        return [abs((one.input + tokens * one.rate) / one.billed - 1) for one in sent]
-
-    outputs = {round((one.billed - one.input) / one.rate) for one in sent}
-    return min((errors(tokens) for tokens in sorted(outputs)), key=statistics.median)
-
-
-def report(name: str, sent: list[Sent]) -> None:
-    """Print errors, in all and by file."""
-    kinds: dict[str, list[Sent]] = defaultdict(list)
-    for one in sent:
-        kinds[one.kind].append(one)
-    print(f"\n{name}")
-    errors = {kind: hindsight(some) for kind, some in kinds.items()}
-    best = {kind: statistics.median(found) for kind, found in errors.items()}
-    best["all"] = statistics.median(error for found in errors.values() for error in found)
-    for kind, some in [("all", sent), *sorted(kinds.items())]:
-        error, known = (
-            100
-            * statistics.median(abs(value / one.billed - 1) for value, one in zip(values, some, strict=True))
-            for values in ([one.predicted for one in some], [one.known for one in some])
-        )
-        total = 100 * (sum(one.predicted for one in some) / sum(one.billed for one in some) - 1)
-        print(f"  {kind:12}{len(some):5}{error:10.1f}%{known:14.1f}%{100 * best[kind]:12.1f}%{total:+12.1f}%")
-
-
 def main() -> int:
     """Send the requests without history, then with it."""
     paths = arguments(__doc__)
@@ -277,7 +261,6 @@ def main() -> int:
         "gpt-4.1 alone": Policy(models="gpt-4.1", at_least=None),
         "gpt-5.4 alone": Policy(models="gpt-5.4", at_least=None),
     }
-    print("file        calls     error  output known    hindsight   of the sum")
     for name, policy in policies.items():
         for observe in (False, True):
             with serve(at=DAY) as simulator:
