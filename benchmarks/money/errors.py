@@ -71,7 +71,7 @@ def report(name: str, sent: Sequence[Sent]) -> None:
             abs((one.predicted + (one.said + one.thought - one.expected) * one.rate) / one.billed - 1)
             for one in sent
         ],
-        "constant": _best(sent, lambda one: 0),
+        "constant": _best(sent, lambda _: 0),
         "said known": _best(sent, lambda one: one.said),
         "thought known": _best(sent, lambda one: one.thought),
         "oracle": _oracle(sent),
@@ -81,9 +81,8 @@ def report(name: str, sent: Sequence[Sent]) -> None:
         at = [place for place, one in enumerate(sent) if kind in ("all", one.kind)]
         some = [sent[place] for place in at]
         total = 100 * (sum(one.predicted for one in some) / sum(one.billed for one in some) - 1)
-        cells = (
-            _median([found[column][place] for place in at]) if found[column] else "" for column in columns
-        )
+        errors = [[found[column][place] for place in at] if found[column] else [] for column in columns]
+        cells = (_median(one) if one else "" for one in errors)
         print(f"  {kind:14}{len(at):6}" + "".join(f"{cell:>15}" for cell in cells) + f"{total:+8.1f}%")
 
 
