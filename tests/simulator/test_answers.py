@@ -94,7 +94,9 @@ def test_a_small_cap_leaves_nothing_to_say(client: openai.OpenAI, effort: str) -
     [
         pytest.param("gpt-5.6-luna", "low", [], (75, 105), (0.0, 0.0), id="a question"),
         pytest.param("gpt-5.6-luna", "high", [], (760, 1_060), (0.0, 0.0), id="at a higher effort"),
-        pytest.param("gpt-5.6-luna", "medium", [CLOCK], (4, 11), (0.6, 0.84), id="most calls with functions none"),
+        pytest.param(
+            "gpt-5.6-luna", "medium", [CLOCK], (4, 11), (0.6, 0.84), id="most calls with functions none"
+        ),
         pytest.param("gpt-5", "medium", [CLOCK], (200, 290), (0.0, 0.0), id="an older family always some"),
         pytest.param("gpt-6-astra", "low", [], (15, 21), (0.0, 0.0), id="a model that needs less"),
     ],
