@@ -153,7 +153,7 @@ def thought_for(words: float, *, functions: bool = False) -> float:
         functions: whether the request offers functions to call.
     """
     share = _OF_PUBLISHED_FOR_STEPS if functions else _OF_PUBLISHED
-    return share * (words / _ANSWERED) ** _GROWS
+    return share * float((words / _ANSWERED) ** _GROWS)
 
 
 _OF_PUBLISHED = 0.24

@@ -87,8 +87,10 @@ def answer(ask: Ask, model: SimulatedModel, room: int, key: str, script: Script 
 def _reasoning(ask: Ask, model: SimulatedModel, rng: random.Random) -> int:
     """Draw what is spent on reasoning, as published calls did: see ``tokens.toml``."""
     rule = load("tokens")["reasoning"]
-    own = next((row for row in rule["others"] if model.family in row["of"] or model.name in row["of"]), {})
-    mean = rule["mean"][ask.effort] * own.get("factor", 1.0)
+    own: dict[str, Any] = next(
+        (row for row in rule["others"] if model.family in row["of"] or model.name in row["of"]), {}
+    )
+    mean: float = rule["mean"][ask.effort] * own.get("factor", 1.0)
     # Both are drawn every time, so that what else the key decides does not hang on them.
     silent, at = rng.random(), rng.random()
     if any(tool.kind in ("function", "custom") for tool in ask.tools):
