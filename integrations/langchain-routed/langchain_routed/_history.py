@@ -196,6 +196,9 @@ def unpack(message: AIMessage) -> AIMessage:
 
 
 def _fit_blocks(message: BaseMessage, *, on_responses: bool, unmarked: bool) -> BaseMessage:
+    if not message.content and on_responses:
+        # langchain-openai makes no item of a message without blocks, and an input of no items is refused.
+        return message.model_copy(update={"content": ""})
     content = [_unmarked(block) for block in message.content] if unmarked else message.content
     blocks = [_fit_block(block, on_responses=on_responses) for block in content]
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
@@ -233,6 +236,8 @@ def _fit_block(block: Any, *, on_responses: bool) -> Any:
 
 def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: bool) -> bool:
     kind = block["type"]
+    if media.kind == "image" and media.source is None and not on_responses:
+        return False  # Chat Completions has no image by id: langchain-openai says so
     if kind in ("document", "media", "video") or (kind == "image" and (media.file_id or media.detail)):
         return True
     if kind == "image_url":

@@ -72,6 +72,8 @@ def tell_messages(builder: RequestBuilder, messages: Sequence[BaseMessage]) -> N
     for message in messages[begun:]:
         role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type, message.type)
         builder.message(role, name=message.name)
+        if role == "function":
+            builder.endpoint("chat_completions")  # The older form of a tool's result exists there only.
         if isinstance(message, AIMessage):
             _tell_answer(builder, message)
         elif isinstance(message.content, str):

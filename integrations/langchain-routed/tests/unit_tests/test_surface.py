@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, FunctionMessage, HumanMessage
 
 from .helpers import changed, routing
 
@@ -85,3 +86,47 @@ def test_what_a_model_refuses_is_not_sent(
     assert {name: sim.journal[-1].body.get(name) for name in sent} == sent
     assert sorted(changed(answer)) == changes
     assert routing(answer)["endpoint"] == "responses"
+
+
+@pytest.mark.parametrize(
+    ("messages", "sent"),
+    [
+        pytest.param(
+            [
+                HumanMessage("add 1 and 2"),
+                AIMessage("", additional_kwargs={"function_call": {"name": "add", "arguments": "{}"}}),
+                FunctionMessage(name="add", content="3"),
+            ],
+            {"endpoint": "chat_completions", "last": {"role": "function", "name": "add", "content": "3"}},
+            id="a function's result goes where there is such a role",
+        ),
+        pytest.param(
+            [HumanMessage([])],
+            {"endpoint": "responses", "last": {"role": "user", "content": "", "type": "message"}},
+            id="a message without blocks is still a message",
+        ),
+    ],
+)
+def test_what_only_one_endpoint_takes_of_a_history(make, sim, messages: Any, sent: Any) -> None:
+    """Tools lead to Responses, but never with messages that it refuses."""
+    tool = {
+        "type": "function",
+        "function": {"name": "add", "parameters": {"type": "object", "properties": {}}},
+    }
+    answer = make().bind_tools([tool]).invoke(messages)
+    body = sim.journal[-1].body
+    last = (body.get("messages") or body.get("input"))[-1]
+    assert {"endpoint": routing(answer)["endpoint"], "last": last} == sent
+    assert sim.refused == []
+
+
+def test_an_image_by_id_where_there_is_none(make, plain, sim) -> None:
+    """Kept off Responses, an image by id ends as with ChatOpenAI, before anything is sent."""
+    image = [HumanMessage([{"type": "image", "file_id": "file-1"}])]
+    raised = []
+    for llm in (plain, make(use_responses_api=False)):
+        with pytest.raises(ValueError, match="Unsupported source type") as caught:
+            llm.invoke(image)
+        raised.append(str(caught.value))
+    assert raised[0] == raised[1]
+    assert sim.journal == []
