@@ -19,6 +19,8 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from langchain_openai.chat_models.base import _convert_to_openai_response_format
 
 from langchain_routed._blocks import TEXTS, block_text, tell_block
 from langchain_routed._history import ITEMS, origin
@@ -56,6 +58,7 @@ _ANSWERED: Final = attrgetter(
 )
 _VIEWS: Final = {HumanMessage: _SAID, SystemMessage: _SAID, ToolMessage: _SAID, AIMessage: _ANSWERED}
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_FORMATS: Final = ("text", "json_object", "json_schema")
 _ROLES: Final = {"human": "user", "ai": "assistant"}
 NOT_SENT: Final = frozenset({"model", "stream", "reasoning", "reasoning_effort", *_CAPS})
 """Keywords that the decision writes."""
@@ -134,6 +137,8 @@ def merge(fields: Mapping[str, Any], call: Mapping[str, Any], stop: list[str] | 
         merged.update(call)
     if stop is not None:
         merged["stop"] = stop
+    if merged.get("response_format") is not None:
+        merged["response_format"] = _as_format(merged["response_format"], merged.get("strict"))
     return {name: value for name, value in merged.items() if value is not None}
 
 
@@ -160,6 +165,21 @@ def tell_parameters(builder: RequestBuilder, parameters: Mapping[str, Any], *, s
         else:
             builder.set(name, value)
     builder.set("stream", stream or None)
+
+
+def _as_format(value: Any, strict: bool | None) -> Any:
+    """Return a bare schema as the form of answer that langchain-openai makes of it on Responses.
+
+    There it takes a JSON schema or a TypedDict as it is; Chat Completions takes neither, and a pydantic class
+    is the SDK's own business on both.
+    """
+    bare = isinstance(value, Mapping) and value.get("type") not in _FORMATS
+    if not bare and (not isinstance(value, type) or is_basemodel_subclass(value)):
+        return value
+    try:
+        return _convert_to_openai_response_format(value, strict=strict)
+    except (ValueError, TypeError):
+        return value  # no schema that it knows: the builder says what is wrong
 
 
 def _plain_format(value: Any) -> Any:
