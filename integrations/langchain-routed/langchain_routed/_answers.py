@@ -134,7 +134,8 @@ def token_usage(message: Any) -> dict[str, Any] | None:
 class StreamReader:
     """Reads one stream: passes its chunks on, finds usage and name, and completes the last chunk.
 
-    Only a chunk that carries usage is held back until the next one comes, so no token waits.
+    From the chunk that says that the answer is finished, or how much it was, all is one last chunk: so one
+    chunk has the metadata, as with ChatOpenAI, and that one has the record. No token waits for it.
     """
 
     def __init__(self, *, plain: bool) -> None:
@@ -155,10 +156,15 @@ class StreamReader:
             chunk = self._to_plain(chunk)
         self._note(chunk)
         self._empty = "" if isinstance(chunk.message.content, str) else []
+        if self._held is not None and not _says_more(chunk):
+            self._held += chunk
+            return
         if self._held is not None:
             yield self._held
             self._held = None
-        if getattr(chunk.message, "usage_metadata", None):
+        if getattr(chunk.message, "usage_metadata", None) or (chunk.generation_info or {}).get(
+            "finish_reason"
+        ):
             self._held = chunk
         else:
             yield chunk
@@ -229,6 +235,11 @@ class StreamReader:
             for index, item in self._items.items()
         ]
         return pack(items)[1]
+
+
+def _says_more(chunk: ChatGenerationChunk) -> bool:
+    message = chunk.message
+    return bool(message.content or message.additional_kwargs or getattr(message, "tool_call_chunks", None))
 
 
 def _bare(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A form of answer given as a bare schema, as ChatOpenAI takes it on Responses, works wherever a call goes."""
+"""A form of answer given as a bare schema, as ChatOpenAI takes it on Responses, works on both endpoints."""
 
 from __future__ import annotations
 

@@ -172,3 +172,32 @@ def test_another_refusal_is_not_taken_for_it(make, sim) -> None:
             streamed(llm, asynchronous=False)
         assert ways.refused == asked
     assert sim.journal == []
+
+
+FORMS = {
+    "chat": {"policy": ONLY_4O, "use_responses_api": False},
+    "chat without usage": {"policy": ONLY_4O, "use_responses_api": False, "stream_usage": False},
+    "responses": {"policy": ONLY_4O, "use_responses_api": True},
+    "responses as text": {"policy": {"models": ["gpt-5-pro"], "at_least": None}},
+    "cut here": {"policy": {"models": ["gpt-5.4"], "at_least": None}, "stop": ["(Simulated"]},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["stream", "astream"])
+def test_one_chunk_has_the_metadata(make, form: str, asynchronous: bool) -> None:
+    """As with ChatOpenAI, finish reason, model, usage and record come once, and with the last chunk."""
+    llm = make(**FORMS[form])
+
+    async def gather() -> list[AIMessageChunk]:
+        return [chunk async for chunk in llm.astream("Hello")]
+
+    chunks = asyncio.run(gather()) if asynchronous else list(llm.stream("Hello"))
+    named = {"model_provider", "output_version", "id", "created_at", "object", "status", "model"}
+    telling = [at for at, chunk in enumerate(chunks) if set(chunk.response_metadata) - named]
+    assert telling == [len(chunks) - 1]
+    assert {"routing", "model_name"} <= chunks[-1].response_metadata.keys()
+    counted = [at for at, chunk in enumerate(chunks) if chunk.usage_metadata is not None]
+    silent = form in ("chat without usage", "cut here")
+    assert counted == ([] if silent else [len(chunks) - 1])
+    assert merged(chunks).response_metadata["model_name"] == chunks[-1].response_metadata["model_name"]
