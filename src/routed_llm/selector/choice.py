@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from routed_llm.selector.scene import admits, contenders, refusals
-from routed_llm.selector.weigh import conversation_cost, misfits, row_cost, text_cost, weigh
+from routed_llm.selector.front import contenders
+from routed_llm.selector.scene import admits
+from routed_llm.selector.weigh import conversation_cost, media_of, misfits, row_cost, text_cost
 
 if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
@@ -36,8 +37,8 @@ def choose(scene: Scene, kind: Kind, tokens: int) -> tuple[Row | None, str]:
     facts, policy = scene.facts, kind.setting.policy
     asked = facts.effort or policy.effort
     ordinary = policy.optimize == "cost" and not (kind.pinned or asked or scene.incumbent)
-    if ordinary and scene.load.plain and not scene.unavailable and not scene.load.worst:
-        return _cheapest(scene, kind, tokens), "cost"
+    if ordinary and facts.previous is None:
+        return _cheapest(scene, tokens), "cost"
     rows = contenders(scene) if ordinary else kind.shape.rows
     able = [row for row in rows if admits(row, scene, tokens)]
     if not able:
@@ -88,31 +89,24 @@ def endpoint_for(row: Row, facts: RequestFacts) -> str:
     return row.at.endpoint
 
 
-def _cheapest(scene: Scene, kind: Kind, tokens: int) -> Row | None:
-    """Do what the rules and the prices say for a plain text request, in integers and nothing else."""
-    shared, policy = scene.load, kind.setting.policy
-    most = policy.max_cost_pico
-    if scene.allowance is not None and scene.allowance.remaining is not None:
-        left = scene.allowance.remaining
-        most = left if most is None or left < most else most
-    # What has been observed may overturn which rows can ever be the cheapest.
-    rows = kind.shape.front if policy.min_recall is None and not shared.outputs else kind.shape.rows
-    if shared.shared is not None and rows is not kind.shape.rows:
-        # A warm cache only makes a model cheaper, so all others are beaten by those they were beaten by.
-        rows = tuple(row for row in kind.shape.rows if row in rows or row.at.model.id in shared.shared)
+def _cheapest(scene: Scene, tokens: int) -> Row | None:
+    """Return the row that costs least of those that the numbers admit; one of unknown price is the last."""
+    load, most = scene.load, scene.most
+    careful = bool(scene.setting.policy.min_recall is not None or load.worst or scene.facts.images)
     best: Row | None = None
     least: int | None = None
-    for row in rows:
-        if misfits(row, shared, tokens):
+    for row in contenders(scene):
+        total = tokens + media_of(load, row.at.model)
+        if misfits(row, load, total):
             continue
-        cost = row_cost(row, shared, tokens)
-        if cost is None:
-            if most is None and best is None:
-                best = row
+        cost = row_cost(row, load, total)
+        if least is not None and (cost is None or cost >= least):
             continue
-        if (most is not None and cost > most) or (least is not None and cost >= least):
+        if cost is None and (most is not None or best is not None):
             continue
-        if policy.min_recall is not None and refusals(row, weigh(row, shared, tokens), scene):
+        if cost is not None and most is not None and cost > most:
+            continue
+        if careful and not admits(row, scene, tokens):
             continue
         best, least = row, cost
     return best
@@ -144,11 +138,13 @@ def _or_stay(able: list[Row], scene: Scene, tokens: int) -> tuple[Row, str]:
         cost = conversation_cost(row, scene.load, tokens)
         return (cost is None, cost or 0, row.order)
 
-    best = min(able, key=total)
+    totals = [total(row) for row in able]
+    (unknown, theirs, _) = least = min(totals)
+    best = able[totals.index(least)]
     stay = None if previous is None else _of(able, previous.model, previous.effort)
     if stay is None or stay is best or stay.at.model is best.at.model:
         return best, "cost"
-    (unknown, theirs, _), (_, mine, _) = total(best), total(stay)
+    mine = next(money for row, (_, money, _) in zip(able, totals, strict=True) if row is stay)
     if unknown or theirs > mine * (1 - policy.switch_saving):
         return stay, "stays"
     return best, "switch"

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from routed_llm.catalog.frozen import FrozenDict
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
 from routed_llm.facts import thaw
-from routed_llm.media import media_tokens
 from routed_llm.parameters import IN_MESSAGES, cap_changes, take_out
-from routed_llm.selector.scene import Scene, admits, contenders, refusals
+from routed_llm.selector.front import contenders
+from routed_llm.selector.scene import Scene, admits, refusals
 from routed_llm.selector.standing import Standing, standing
 from routed_llm.selector.track import remember
 from routed_llm.selector.weigh import (
     cached_tokens,
     cold_cost,
     conversation_cost,
+    media_of,
     output_tokens,
     priced,
     steerable,
@@ -99,17 +100,18 @@ def _switch(picked: Picked, scene: Scene) -> Switch | None:
         return None
     mine: tuple[int, int] | None = None
     theirs: int | None = None
-    for row in contenders(scene):
-        cost = text_cost(row, scene.load, tokens)
-        same = row.at.model.id == previous.model
-        if cost is None or not admits(row, scene, tokens):
+    for row in scene.shape.rows:
+        if row.at.model.id != previous.model or row.at.effort not in (previous.effort, picked.row.at.effort):
             continue
-        total = conversation_cost(row, scene.load, tokens)
-        if same and row.at.effort in (previous.effort, picked.row.at.effort):
+        cost = text_cost(row, scene.load, tokens)
+        if cost is not None and admits(row, scene, tokens):
             cold = cold_cost(row, scene.load, weigh(row, scene.load, tokens).input_tokens)
-            mine = (total or 0, (cold or 0) - cost)
-        elif not same and total is not None and (theirs is None or total < theirs):
-            theirs = total
+            mine = (conversation_cost(row, scene.load, tokens) or 0, (cold or 0) - cost)
+    for row in contenders(scene):
+        if row.at.model.id != previous.model and admits(row, scene, tokens):
+            total = conversation_cost(row, scene.load, tokens)
+            if total is not None and (theirs is None or total < theirs):
+                theirs = total
     return Switch(
         previous=previous.model,
         switched=picked.row.at.model.id != previous.model,
@@ -238,7 +240,7 @@ def _candidate(
     row: Row, scene: Scene, text_tokens: int, reasons: tuple[Reason, ...], endpoint: str | None = None
 ) -> Candidate:
     model, shared = row.at.model, scene.load
-    tokens = text_tokens + (0 if shared.plain else media_tokens(scene.facts, model))
+    tokens = text_tokens + media_of(shared, model)
     cached = 0 if shared.plain and shared.shared is None else cached_tokens(row, shared, tokens)
     output = output_tokens(row, shared)
     return Candidate(

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from routed_llm.decision import Reason
-from routed_llm.media import MAX_PATCHES, media_tokens, over_limit
+from routed_llm.media import MAX_PATCHES, over_limit
 from routed_llm.rules import NUMBER_RULES
-from routed_llm.selector.shape import outlasts
-from routed_llm.selector.track import remember
-from routed_llm.selector.weigh import Load, misfits, weigh
+from routed_llm.selector.weigh import Load, media_of, misfits, recall_of, row_cost, weigh, worst_cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +17,9 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.rules import Setting, Weighed
     from routed_llm.selector.shape import Row, Shape
+    from routed_llm.selector.standing import Standing
 
-__all__ = ["Scene", "admits", "contenders", "refusals"]
+__all__ = ["Scene", "admits", "refusals"]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -29,6 +28,7 @@ class Scene:
 
     Attributes:
         marks: the text token counts between which the same rows fit, where those are known.
+        stands: how the rows stand at a text token count, once that has been worked out.
     """
 
     facts: RequestFacts
@@ -41,6 +41,20 @@ class Scene:
     send_as: Mapping[str, str]
     incumbent: str | None
     marks: Sequence[int] | None = None
+    stands: tuple[int, Standing] | None = None
+
+    @property
+    def remaining(self) -> int | None:
+        """What the tightest hard budget leaves, or None for no limit."""
+        return None if self.allowance is None else self.allowance.remaining
+
+    @property
+    def most(self) -> int | None:
+        """The most picodollars that a call may be expected to cost, or None for no limit."""
+        most, left = self.setting.policy.max_cost_pico, self.remaining
+        if left is None or self.load.worst:
+            return most
+        return left if most is None or left < most else most
 
     @property
     def is_limited_only(self) -> bool:
@@ -72,31 +86,27 @@ def refusals(row: Row, weighed: Weighed, scene: Scene) -> tuple[Reason, ...]:
 
 def admits(row: Row, scene: Scene, text_tokens: int) -> bool:
     """Say whether no number rule refuses a row, without working out what the rules would say."""
-    shared = scene.load
-    tokens = text_tokens + (0 if shared.plain else media_tokens(scene.facts, row.at.model))
-    if misfits(row, shared, tokens):
+    shared, model = scene.load, row.at.model
+    tokens = text_tokens + media_of(shared, model)
+    if misfits(row, shared, tokens) or model.id in scene.unavailable:
         return False
-    if not scene.is_limited_only:
-        return not refusals(row, weigh(row, shared, text_tokens), scene)
-    return not any(over_limit(row.at.model, image) for image in scene.facts.images)
-
-
-def contenders(scene: Scene) -> tuple[Row, ...]:
-    """List the rows that can cost least over a conversation; all where more than limits and prices counts."""
-    facts, shape = scene.facts, scene.shape
-    if facts.previous is None or not scene.is_limited_only or scene.load.outputs is not None:
-        return shape.rows
-    if facts.images or facts.audio_seconds or facts.pdf_pages:
-        return shape.rows
-    stays = facts.previous.model
-    key = ("contenders", stays)
-    kept: tuple[Row, ...] | None = shape.notes.get(key)
-    if kept is None:
-        others = [row for row in shape.rows if row.at.model.id != stays]
-        beaten = {row.order for row in others if any(outlasts(other, row) for other in others)}
-        kept = tuple(row for row in shape.rows if row.order not in beaten)
-        remember(shape.notes, key, kept)
-    return kept
+    if any(over_limit(model, image) for image in scene.facts.images):
+        return False
+    policy, left = scene.setting.policy, scene.remaining
+    if policy.min_recall is not None:
+        value = recall_of(row, tokens)[0]
+        if value is None or value < policy.min_recall:
+            return False
+    most = policy.max_cost_pico
+    if most is None and left is None:
+        return True
+    cost = row_cost(row, shared, tokens)
+    if cost is None or (most is not None and cost > most):
+        return False
+    if left is None:
+        return True
+    need = worst_cost(row, shared, tokens, weigh(row, shared, text_tokens).cap) if shared.worst else cost
+    return (cost if need is None else need) <= left
 
 
 def _image_refusals(row: Row, scene: Scene) -> list[Reason]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
 
-__all__ = ["Leeway", "Row", "Shape", "build_shape", "leeways", "outlasts"]
+__all__ = ["Leeway", "Row", "Shape", "build_shape", "leeways", "outdoes", "outlasts"]
 
 _PREFERENCE = {"chat_completions": 0, "responses": 1, "realtime": 2}
 """Where both endpoints can serve a call it stays on the first: its answers have the form that
@@ -276,11 +276,14 @@ def _distance(effort: str | None, wanted: str | None) -> int:
 
 def _front(rows: list[Row]) -> tuple[Row, ...]:
     """Leave out rows that another one beats or equals in everything that arithmetic looks at."""
-    return tuple(row for row in rows if not any(_outdoes(other, row) for other in rows if other is not row))
+    return tuple(row for row in rows if not any(outdoes(other, row) for other in rows if other is not row))
 
 
-def _outdoes(one: Row, other: Row) -> bool:
-    # Of two that are equal in everything, the earlier one stays.
+def outdoes(one: Row, other: Row) -> bool:
+    """Say whether a row is as good as another in everything that arithmetic looks at, or better.
+
+    Of two that are equal in everything, the earlier one is.
+    """
     return _dominates(one, other) and not (other.order < one.order and _dominates(other, one))
 
 
@@ -290,6 +293,8 @@ def _dominates(one: Row, other: Row) -> bool:
     mine, theirs = one.at.model.limits, other.at.model.limits
     if one.distance > other.distance:
         return False
+    if _alike(one, other):
+        return one.reasoning <= other.reasoning and one.room <= other.room
     limits = (
         mine.max_input >= theirs.max_input
         and mine.max_output >= theirs.max_output
@@ -305,10 +310,17 @@ def _dominates(one: Row, other: Row) -> bool:
     return all(_cheaper(a, one, b, other) for a, b in pairs)
 
 
+def _alike(one: Row, other: Row) -> bool:
+    """Say whether two rows are of one model and say as much, so that they differ in their reasoning only."""
+    return one.at.model is other.at.model and one.ratio == other.ratio
+
+
 def outlasts(one: Row, other: Row) -> bool:
     """Say whether one row always costs less than another, over the further turns of a conversation, too."""
     if one is other or not _dominates(one, other):
         return False
+    if _alike(one, other):
+        return one.order < other.order
     mine, theirs = one.at.model.cache, other.at.model.cache
     if mine is None or theirs is None:
         if mine is not theirs:

@@ -13,7 +13,7 @@ from routed_llm.tokens.audio import input_tokens as audio_tokens
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from routed_llm.catalog.model import Price
+    from routed_llm.catalog.model import Model, Price
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
     from routed_llm.selector.shape import Row
@@ -47,6 +47,8 @@ class Load(NamedTuple):
             two configurations have been observed.
         shared: tokens by model that such requests were seen to read from its cache, or None.
         observed: where these come from.
+        media: tokens of images, audio and pages by model, as far as they have been worked out; None where
+            there are none.
         choices: answers asked for (``n``); each is billed.
         likely: text tokens, as well as they are known: used for money.
     """
@@ -65,6 +67,7 @@ class Load(NamedTuple):
     likely: int = 0
     thought: float = 1.0
     horizon: float = 0.0
+    media: dict[str, int] | None = None
 
 
 def load(
@@ -78,7 +81,8 @@ def load(
 ) -> Load:
     """Work out what all configurations share."""
     visible = None if facts.cap is None else min(facts.cap, widest) if widest else facts.cap
-    plain = not (facts.images or facts.audio_seconds or facts.pdf_pages or facts.previous)
+    media = bool(facts.images or facts.audio_seconds or facts.pdf_pages)
+    plain = not (media or facts.previous)
     expected: float = expected_output(facts, policy.output_tokens)
     seen = None if observed is None else observed.of(facts)
     if seen is not None:
@@ -98,7 +102,18 @@ def load(
         likely=facts.tokens.likely if seen is None else _likely(facts, seen),
         thought=_thought(facts, expected, seen, observed),
         horizon=policy.horizon if seen is None else _horizon(seen.reuse, policy.horizon),
+        media={} if media else None,
     )
+
+
+def media_of(load: Load, model: Model) -> int:
+    """Tokens of images, audio and pages by a model's own rules."""
+    if load.media is None:
+        return 0
+    found = load.media.get(model.id)
+    if found is None:
+        found = load.media[model.id] = media_tokens(load.facts, model)
+    return found
 
 
 def _horizon(reuse: float, most: int) -> float:
@@ -133,7 +148,7 @@ def choices_of(facts: RequestFacts) -> int:
 def weigh(row: Row, load: Load, text_tokens: int) -> Weighed:
     """Work out the numbers of one configuration, given the text's token count."""
     facts, model = load.facts, row.at.model
-    tokens = text_tokens + (0 if load.plain else media_tokens(facts, model))
+    tokens = text_tokens + media_of(load, model)
     limits = model.limits
     cap = output_cap(load.visible, row.room, limits.max_output, limits.context_window - tokens)
     reserve = min(load.reserve, limits.max_output) if cap is None else cap
@@ -144,25 +159,31 @@ def weigh(row: Row, load: Load, text_tokens: int) -> Weighed:
         reserve=reserve,
         cost=row_cost(row, load, tokens),
         about="" if facts.tokens.exact else "about ",
-        recall=_recall(row, tokens),
+        recall=recall_of(row, tokens),
         worst=worst_cost(row, load, tokens, cap) if load.worst else None,
     )
 
 
 def text_cost(row: Row, load: Load, text_tokens: int) -> int | None:
     """Expected picodollars of a configuration, given the text's token count."""
-    return row_cost(row, load, text_tokens + (0 if load.plain else media_tokens(load.facts, row.at.model)))
+    return row_cost(row, load, text_tokens + media_of(load, row.at.model))
 
 
 def misfits(row: Row, load: Load, tokens: int) -> bool:
     """Say whether a limit of the model rules the row out; the rules say which one."""
+    return tokens > most_input(row, load)
+
+
+def most_input(row: Row, load: Load) -> int:
+    """The most input tokens that leave room for the output; -1 when the model never writes that much."""
     limits = row.at.model.limits
     need = load.visible
     if need is None:
-        need = min(load.reserve, limits.max_output)
+        need = load.reserve if load.reserve < limits.max_output else limits.max_output
     elif need > limits.max_output:
-        return True
-    return tokens > limits.max_input or tokens + need > limits.context_window
+        return -1
+    room = limits.context_window - need
+    return room if room < limits.max_input else limits.max_input
 
 
 def row_thresholds(row: Row, load: Load) -> set[int]:
@@ -232,16 +253,21 @@ def row_cost(row: Row, load: Load, tokens: int) -> int | None:
 
 def priced(row: Row, load: Load, tokens: int, cached: int, output: int) -> int | None:
     """Picodollars of so many tokens, or None when no price is known."""
-    price = row.long if row.above and tokens > row.above else row.short
+    price = price_of(row, tokens)
     if price is None:
         return None
-    total = _input_cost(price, row, load, tokens, cached) + output * price.output
+    total = input_cost(price, row, load, tokens, cached) + output * price.output
     return total * (100 + row.surcharge) // 100 if row.surcharge else total
+
+
+def price_of(row: Row, tokens: int) -> Price | None:
+    """The price row for so many input tokens, or None when no price is known."""
+    return row.long if row.above and tokens > row.above else row.short
 
 
 def writes_nothing(row: Row, load: Load, tokens: int, cached: int) -> bool:
     """Say whether the call is worth sending past the cache: writing costs, and nothing would be read."""
-    price = row.long if row.above and tokens > row.above else row.short
+    price = price_of(row, tokens)
     if price is None or price.cache_write is None or not row.write_from or tokens < row.write_from:
         return False
     return not _writes(row, load, tokens, cached)
@@ -269,7 +295,7 @@ def worst_cost(row: Row, load: Load, tokens: int, cap: int | None) -> int | None
     """The most picodollars that a call can cost: nothing cached, everything written, the cap used up."""
     facts, limits = load.facts, row.at.model.limits
     tokens += max(facts.tokens.high - load.likely, 0) if not facts.tokens.exact else 0
-    price = row.long if row.above and tokens > row.above else row.short
+    price = price_of(row, tokens)
     if price is None:
         return None
     most = min(limits.max_output, max(limits.context_window - tokens, 1)) if cap is None else cap
@@ -286,9 +312,10 @@ def conversation_cost(row: Row, load: Load, text_tokens: int) -> int | None:
 
     A further turn reads what this call sends from the cache, as long as the pauses stay as they are.
     """
-    tokens = text_tokens + (0 if load.plain else media_tokens(load.facts, row.at.model))
-    now = row_cost(row, load, tokens)
-    price = row.long if row.above and tokens > row.above else row.short
+    tokens = text_tokens + media_of(load, row.at.model)
+    price, output = price_of(row, tokens), output_tokens(row, load)
+    cached = 0 if load.plain and load.shared is None else cached_tokens(row, load, tokens)
+    now = priced(row, load, tokens, cached, output)
     if now is None or price is None or not load.horizon:
         return now
     previous, terms = load.facts.previous, row.at.model.cache
@@ -297,7 +324,7 @@ def conversation_cost(row: Row, load: Load, text_tokens: int) -> int | None:
         kept = tokens // terms.step * terms.step
         kept = kept if kept >= terms.min_prefix else 0
     read = price.input if price.cached_input is None else price.cached_input
-    later = kept * read + (tokens - kept) * price.input + output_tokens(row, load) * price.output
+    later = kept * read + (tokens - kept) * price.input + output * price.output
     later = later * (100 + row.surcharge) // 100 if row.surcharge else later
     if previous is None or not 0 < previous.prefix_tokens < tokens:
         return now + int(load.horizon * later)
@@ -310,7 +337,8 @@ def cold_cost(row: Row, load: Load, tokens: int) -> int | None:
     return row_cost(row, load._replace(plain=True, shared=None), tokens)
 
 
-def _input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) -> int:
+def input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) -> int:
+    """Expected picodollars of the input, a data-residency surcharge left out."""
     fresh = tokens - cached
     rate = price.input
     # Where writes are charged, whatever is not read from the cache is written to it.
@@ -326,6 +354,7 @@ def _input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) ->
     return total
 
 
-def _recall(row: Row, tokens: int) -> tuple[float | None, int]:
+def recall_of(row: Row, tokens: int) -> tuple[float | None, int]:
+    """Return what is published of a configuration's recall at so many tokens, and the tokens."""
     bins = [up_to for up_to in row.recall if up_to >= tokens]
     return (row.recall[min(bins)] if bins else None, tokens)

@@ -1,0 +1,154 @@
+"""What is left out to be quick changes nothing: rows that cannot win, and sums that were made before."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from core_strategies import DAYS, EXAMPLES, POLICIES, any_facts
+from core_support import CATALOG, facts
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routed_llm import Allowance, Decision, Observed, Policy, Previous, RequestFacts
+from routed_llm.budget import PICO
+from routed_llm.errors import PolicyError
+from routed_llm.selector import choice, outcome, prepare
+from routed_llm.selector.front import contenders
+from routed_llm.selector.scene import Scene
+from routed_llm.selector.shape import Row
+from routed_llm.usage import Seen
+
+MODELS = ("gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.4", "gpt-4.1", "gpt-4o")
+ABLE = {
+    "dearer",
+    "ranked_lower",
+    "not_incumbent",
+    "switch",
+    "farther_effort",
+    "not_default_effort",
+    "no_price_known",
+}
+"""Codes of the reasons against a row that could have served."""
+
+
+@st.composite
+def circumstances(draw: Any) -> dict[str, Any]:
+    """Draw what a choice depends on besides the request: money, failures; what was observed comes apart."""
+    found: dict[str, Any] = {}
+    if draw(st.booleans()):
+        found["allowance"] = Allowance(
+            remaining=draw(st.sampled_from([None, 0, PICO // 10_000, PICO // 100, PICO])),
+            pressure=draw(st.sampled_from([0.0, 0.0, 0.4])),
+            worst_case=draw(st.integers(0, 3)) == 0,
+        )
+    if draw(st.booleans()):
+        names = draw(st.lists(st.sampled_from(MODELS), min_size=1, max_size=2, unique=True))
+        found["unavailable"] = dict.fromkeys(names, "it is down")
+    return found
+
+
+@st.composite
+def seen(draw: Any) -> Seen:
+    """Draw what was observed of a kind of request."""
+    pairs = st.tuples(st.sampled_from(MODELS), st.sampled_from([None, "none", "low", "high"]))
+    outputs = draw(st.dictionaries(pairs, st.floats(1, 9_000), max_size=3))
+    shared = draw(st.dictionaries(st.sampled_from(MODELS), st.integers(1_024, 40_000), max_size=2))
+    return Seen(
+        draw(st.floats(1, 3_000)),
+        outputs if len(outputs) > 1 else None,
+        shared or None,
+        draw(st.sampled_from([0.8, 1.0, 1.2])),
+        draw(st.floats(0, 3)),
+        draw(st.sampled_from([0.0, 0.5, 1.0])),
+    )
+
+
+def observed_for(asked: RequestFacts, what: Seen | None) -> Observed | None:
+    """Say that it was observed of just such requests."""
+    return None if what is None else Observed(outputs={asked.kind: what})
+
+
+def every_row(scene: Scene) -> tuple[Row, ...]:
+    """Leave out none but those to be left alone."""
+    return tuple(row for row in scene.shape.rows if row.at.model.id not in scene.unavailable)
+
+
+@EXAMPLES
+@given(
+    asked=any_facts(exact=False),
+    policy=POLICIES,
+    at=DAYS,
+    around=circumstances(),
+    what=st.none() | seen(),
+)
+def test_a_row_that_is_left_out_would_not_have_won(
+    asked: RequestFacts, policy: Policy, at: date, around: dict[str, Any], what: Seen | None
+) -> None:
+    """The choice, and what a switch would save, are the same when every row is looked at."""
+    try:
+        table = prepare(CATALOG, policy, at)
+    except PolicyError:
+        return
+    around = {**around, "observed": observed_for(asked, what)}
+    found = table.select(asked, **around)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(choice, "contenders", every_row)
+        patched.setattr(outcome, "contenders", every_row)
+        table._tracks.clear()
+        whole = table.select(asked, **around)
+    table._tracks.clear()
+    assert found.to_dict() == whole.to_dict()
+
+
+@EXAMPLES
+@given(asked=any_facts(exact=True), policy=POLICIES, at=DAYS, around=circumstances(), what=st.none() | seen())
+def test_what_a_record_says_is_what_the_candidates_say(
+    asked: RequestFacts, policy: Policy, at: date, around: dict[str, Any], what: Seen | None
+) -> None:
+    """The short record, made of sums that are kept, agrees with every candidate weighed by itself."""
+    try:
+        table = prepare(CATALOG, policy, at)
+    except PolicyError:
+        return
+    decision = table.select(asked, observed=observed_for(asked, what), **around)
+    assert (decision.dearer, {*decision.rejected}) == _by_candidates(decision)
+
+
+def _by_candidates(decision: Decision) -> tuple[dict[str, str | None], set[str]]:
+    """Return what the other models would cost, and those that cannot serve."""
+    costs: dict[str, list[int | None]] = {}
+    for candidate in decision.candidates:
+        if candidate.reasons and candidate.reasons[0].code in ABLE:
+            costs.setdefault(candidate.model, []).append(candidate.cost)
+    costs.pop(decision.model or "", None)
+    known = {model: [cost for cost in found if cost is not None] for model, found in costs.items()}
+    dearer = {model: _dollars(min(found)) if found else None for model, found in known.items()}
+    others = {candidate.model for candidate in decision.candidates} - {decision.model}
+    return dearer, others - {*dearer}
+
+
+def _dollars(pico: int) -> str:
+    return f"{pico // PICO}.{pico % PICO:012d}".rstrip("0").rstrip(".")
+
+
+CASES = {
+    "a text": (facts(500), {}),
+    "images": (facts(500, images=[(640, 480)], inputs={"text", "image"}), {}),
+    "a conversation": (facts(9_000, previous=Previous(model="gpt-5.6-luna", prefix_tokens=8_000)), {}),
+    "a failing model": (facts(500), {"unavailable": {"gpt-5.6-luna": "it is down"}}),
+    "outputs observed": (facts(500), {"outputs": {("gpt-5.6-luna", "low"): 90.0, ("gpt-4.1", None): 50.0}}),
+    "shared instructions": (facts(5_000), {"shared": {"gpt-5.6-luna": 4_096}}),
+}
+
+
+@pytest.mark.parametrize(("asked", "around"), CASES.values(), ids=CASES)
+def test_most_rows_are_left_out(asked: RequestFacts, around: dict[str, Any]) -> None:
+    """In everyday requests more than half of the rows are not looked at."""
+    table = prepare(CATALOG, Policy(), date(2026, 11, 22))
+    what = Seen(211, around.get("outputs"), around.get("shared"))
+    scene = table._scene(
+        asked, table._kind(asked, long=False), None, observed_for(asked, what), around.get("unavailable", {})
+    )
+    assert 0 < len(contenders(scene)) < len(scene.shape.rows) / 2
