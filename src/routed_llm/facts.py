@@ -210,7 +210,8 @@ class RequestFacts:
     def kind(self) -> tuple[Any, ...]:
         """What a request counts as when outputs are observed: what it is made of, size, if it goes on."""
         cap = 0 if self.cap is None else self.cap.bit_length()
-        return (self.made_of, cap, self.tokens.likely.bit_length() // 2, self.previous is not None)
+        # What a cap has cut short says nothing of answers that are not, whatever their size.
+        return ((self.made_of, cap), self.tokens.likely.bit_length() // 2, self.previous is not None)
 
     def with_tokens(self, tokens: TokenCount) -> RequestFacts:
         """Return the same facts with another text token count."""

@@ -60,6 +60,14 @@ def test_kinds_learn_apart() -> None:
     assert expected(router.decide(ask())) == pytest.approx(303, abs=1)
 
 
+def test_capped_answers_teach_only_capped_ones() -> None:
+    """An answer that a cap has cut short says nothing of uncapped ones, whatever their size."""
+    router = Router(clock=lambda: DAY)
+    answered(router, ask(max_tokens=16), 16 + 37, reasoning=37, times=50)
+    assert expected(router.decide(ask())) == pytest.approx(303, abs=1)
+    assert expected(router.decide(ask("word " * 2_000))) == pytest.approx(303, abs=1)
+
+
 def test_reasoning_is_learned_apart() -> None:
     """What is thought does not grow with what is said: each is learned by itself, and both add up."""
     router = Router(clock=lambda: DAY)
@@ -137,6 +145,27 @@ def test_shared_beginnings_are_learned() -> None:
     few = answered(Router(clock=lambda: DAY), facts(), 300, cached=512, times=100)
     assert few.chosen is not None
     assert few.chosen.cached_tokens == 0
+
+
+def test_beginnings_are_expected_as_often_as_they_are_found() -> None:
+    """Where every other call finds the instructions in the cache, half of them are expected there."""
+    router = Router(clock=lambda: DAY)
+    for _ in range(50):
+        answered(router, facts(), 300, cached=0)
+        decision = answered(router, facts(), 300, cached=1_152)
+    assert decision.chosen is not None
+    assert decision.chosen.cached_tokens == pytest.approx(576, rel=0.05)
+
+
+def test_nothing_after_the_last_turn_is_expected_in_a_cache() -> None:
+    """What other requests found in the cache is not expected beyond what a conversation had sent before."""
+    router = Router(clock=lambda: DAY)
+    answered(router, facts(), 300, cached=15_000, times=100)
+    for model in ("gpt-5.6-luna", "gpt-4o"):
+        turn = facts(Previous(model=model, effort="low", prefix_tokens=900))
+        candidates = router.explain(turn).candidates
+        (luna,) = [one for one in candidates if (one.model, one.effort) == ("gpt-5.6-luna", "low")]
+        assert luna.cached_tokens == 900
 
 
 def test_select_takes_what_was_observed_as_a_value() -> None:

@@ -231,18 +231,23 @@ _ALMOST_ONE = 1 - 1e-6
 def cached_tokens(row: Row, load: Load, tokens: int) -> int:
     """Input tokens that the configuration's prompt cache is expected to hold."""
     terms, model = row.at.model.cache, row.at.model.id
-    if terms is None:
+    if terms is None or tokens < terms.min_prefix:
         return 0
+    # A mean over calls, some of which found nothing: it may be less than any cache keeps.
     shared = 0 if load.shared is None else min(load.shared.get(model, 0), tokens)
     previous = load.facts.previous
-    if previous is None or previous.model != model:
-        return shared if shared >= terms.min_prefix else 0
-    if previous.age is not None and previous.age > terms.ttl:
-        return shared if shared >= terms.min_prefix else 0
+    if previous is None:
+        return shared
+    if previous.prefix_tokens:
+        # What came after the last turn is in no cache.
+        shared = min(shared, previous.prefix_tokens)
+    if previous.model != model or (previous.age is not None and previous.age > terms.ttl):
+        return shared
     usable = min(previous.prefix_tokens // terms.step * terms.step, tokens)
+    if usable < terms.min_prefix:
+        return shared
     share = 1.0 if load.observed is None else load.observed.reads.get(model, 1.0)
-    usable = max(usable if share >= 1.0 else int(usable * share), shared)
-    return usable if usable >= terms.min_prefix else 0
+    return max(usable if share >= 1.0 else int(usable * share), shared)
 
 
 def row_cost(row: Row, load: Load, tokens: int) -> int | None:
