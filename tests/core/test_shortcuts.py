@@ -152,3 +152,20 @@ def test_most_rows_are_left_out(asked: RequestFacts, around: dict[str, Any]) -> 
         asked, table._kind(asked, long=False), None, observed_for(asked, what), around.get("unavailable", {})
     )
     assert 0 < len(contenders(scene)) < len(scene.shape.rows) / 2
+
+
+@pytest.mark.parametrize(
+    ("none", "high", "effort"),
+    [
+        pytest.param(100.0, 4_000.0, "none", id="as published"),
+        pytest.param(9_000.0, 4_000.0, "low", id="wordy"),
+        pytest.param(9_000.0, 9.0, "high", id="terse"),
+    ],
+)
+def test_what_was_observed_of_a_row_speaks_for_that_row_alone(none: float, high: float, effort: str) -> None:
+    """A row that writes more than published beats none of those that it would beat by what is published."""
+    asked = facts(500)
+    observed = {("gpt-5.6-luna", "none"): none, ("gpt-5.6-luna", "high"): high}
+    table = prepare(CATALOG, Policy(models=["gpt-5.6-luna"], at_least=None), date(2026, 11, 22))
+    decision = table.select(asked, observed=observed_for(asked, Seen(211, observed)))
+    assert decision.effort == effort
