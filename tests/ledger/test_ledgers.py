@@ -161,6 +161,11 @@ FULL = Entry(
     estimated=100,
     tags={"team": "Büro/1", "user": "ann"},
     conversation="c-1",
+    kind=(
+        ((True, "auto", None, frozenset({"text", "image"}), frozenset({"text"}), "coding", False), 4),
+        7,
+        True,
+    ),
 )
 
 
@@ -234,6 +239,15 @@ def test_open_ledger_by_name(tmp_path: Path, redis_url: str) -> None:
     assert isinstance(open_ledger(str(tmp_path / "x.db")), SQLiteLedger)
 
 
+def test_the_latest_entries_are_found(ledger: Ledger) -> None:
+    """As many as asked for, whichever day they are of, oldest first."""
+    for at in range(5):
+        spend(ledger, f"e{at}", 1, (), NOON + timedelta(hours=9 * at))
+    recent = ledger.recent  # type: ignore[attr-defined]
+    found = {count: [entry.id for entry in recent(count)] for count in (1, 3, 9)}
+    assert found == {1: ["e4"], 3: ["e2", "e3", "e4"], 9: ["e0", "e1", "e2", "e3", "e4"]}
+
+
 def test_no_prompt_text_is_written() -> None:
     """An entry has no field that could hold a prompt."""
     assert set(FULL.to_dict()) == {
@@ -252,6 +266,7 @@ def test_no_prompt_text_is_written() -> None:
         "tags",
         "conversation",
         "outcome",
+        "kind",
     }
     assert Entry.from_dict(FULL.to_dict()) == FULL
     assert FULL.at.astimezone(UTC).day == 23

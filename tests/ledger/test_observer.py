@@ -10,6 +10,7 @@ from ledger_support import ask
 from routed_llm import (
     Catalog,
     Decision,
+    LedgerError,
     Observed,
     Policy,
     Previous,
@@ -20,6 +21,7 @@ from routed_llm import (
     Usage,
     select,
 )
+from routed_llm.ledger import Entry, Ledger, MemoryLedger
 from routed_llm.ledger.observer import Observer
 
 DAY = date(2026, 11, 22)
@@ -58,6 +60,40 @@ def test_kinds_learn_apart() -> None:
     schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
     answered(router, ask(response_format=schema), 20 + 70, reasoning=70, times=50)
     assert expected(router.decide(ask())) == pytest.approx(303, abs=1)
+
+
+def test_what_earlier_processes_saw_is_recalled(ledger: Ledger) -> None:
+    """A router that is given a ledger expects, after a first call, what those in the ledger have shown."""
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    kinds = [ask(), ask(tools=tools, tool_choice="auto"), ask(max_tokens=50)]
+    before = Router(ledger=ledger, clock=lambda: DAY)
+    shown = []
+    for said, request in zip((100, 500, 20), kinds, strict=True):
+        shown.append(expected(answered(before, request, said + 40, reasoning=40, times=60)))
+    run = before.begin(before.decide(ask()))
+    run.fail("server_error", Usage(output_tokens=9_000))
+    before.begin(before.decide(ask(n=9))).settle(Usage(input_tokens=9, output_tokens=9_000))
+    after = Router(ledger=ledger, clock=lambda: DAY)
+    assert expected(after.decide(ask())) == 303
+    after.begin(after.decide(ask())).cancel()
+    assert [expected(after.decide(request)) for request in kinds] == pytest.approx(shown, rel=0.1)
+    for own in (Router(clock=lambda: DAY), Router(ledger=ledger, observe=False, clock=lambda: DAY)):
+        own.begin(own.decide(ask())).cancel()
+        assert expected(own.decide(ask())) == 303
+
+
+def test_a_ledger_that_cannot_be_read_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
+    """Calls go on with published expectations, and the log says why."""
+
+    class Gone(MemoryLedger):
+        def recent(self, count: int) -> list[Entry]:
+            raise LedgerError("No such disk.")
+
+    router = Router(ledger=Gone(), clock=lambda: DAY)
+    router.begin(router.decide(ask())).cancel()
+    router.begin(router.decide(ask())).cancel()
+    assert expected(router.decide(ask())) == 303
+    assert caplog.messages == ["No such disk. Estimates begin without what was observed before."]
 
 
 def test_capped_answers_teach_only_capped_ones() -> None:

@@ -78,6 +78,8 @@ class Entry(NamedTuple):
         tags: the call's scope.
         conversation: the caller's key of the conversation, or None.
         outcome: ``answered``, or what kind of failure it was (:class:`routed_llm.recovery.ErrorKind`).
+        kind: what the request counts as when outputs are observed (:attr:`routed_llm.RequestFacts.kind`), or
+            None where its answer shows nothing of such requests (several choices, an earlier version).
     """
 
     id: str
@@ -94,6 +96,7 @@ class Entry(NamedTuple):
     tags: Mapping[str, str] = MappingProxyType({})
     conversation: str | None = None
     outcome: str = "answered"
+    kind: tuple[Any, ...] | None = None
 
     @property
     def dollars(self) -> Decimal | None:
@@ -105,6 +108,7 @@ class Entry(NamedTuple):
         row: dict[str, Any] = {"v": _ENTRY_VERSION, **self._asdict()}
         row["at"] = self.at.isoformat()
         row["tags"] = dict(self.tags)
+        row["kind"] = None if self.kind is None else _plain(self.kind)
         if self.usage is not None:
             row["usage"] = {
                 item.name: value for item in fields(self.usage) if (value := getattr(self.usage, item.name))
@@ -116,6 +120,8 @@ class Entry(NamedTuple):
         """Read what :meth:`to_dict` wrote."""
         values = {name: row[name] for name in cls._fields if name in row}
         values["at"] = datetime.fromisoformat(values["at"])
+        if values.get("kind") is not None:
+            values["kind"] = _kind(values["kind"])
         if values.get("usage") is not None:
             # A newer version may have written counts that this one does not know.
             known = {item.name for item in fields(Usage)}
@@ -123,9 +129,25 @@ class Entry(NamedTuple):
         return cls(**values)
 
 
+def _plain(kind: Any) -> Any:
+    """Turn a kind into JSON-able data: sets become objects, so that they are told from tuples."""
+    if isinstance(kind, tuple):
+        return [_plain(part) for part in kind]
+    return {"set": sorted(kind)} if isinstance(kind, frozenset) else kind
+
+
+def _kind(plain: Any) -> Any:
+    if isinstance(plain, list):
+        return tuple([_kind(part) for part in plain])
+    return frozenset(plain["set"]) if isinstance(plain, dict) else plain
+
+
 @runtime_checkable
 class Ledger(Protocol):
     """The book: reserve before a call, settle after it, cancel when it failed.
+
+    A store may also have ``recent(count)``, which gives its latest entries, oldest first: with it a process
+    begins with the estimates that earlier calls have corrected.
 
     Money is integer picodollars. Every method is safe to call from many threads; the durable stores
     also from many processes. No method reads a clock: the moment comes in as ``at``, aware. What cannot be

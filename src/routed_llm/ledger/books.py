@@ -18,11 +18,13 @@ from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_
 from routed_llm.ledger.exceeded import out_of_money
 from routed_llm.ledger.memory import MemoryLedger
 from routed_llm.ledger.scoped import Scope
+from routed_llm.selector.weigh import choices_of
 
 if TYPE_CHECKING:
     import logging
 
     from routed_llm.decision import Decision
+    from routed_llm.facts import RequestFacts
     from routed_llm.usage import Usage
 
 __all__ = ["Books", "BudgetEvent"]
@@ -155,6 +157,7 @@ class Books:
             tags=dict(allowance.tags) if allowance is not None else {},
             conversation=None if allowance is None else allowance.conversation,
             outcome=outcome,
+            kind=_kind_of(decision.facts),
         )
         spent = self._written(hold, entry)
         if spent is None:
@@ -190,6 +193,18 @@ class Books:
             if any(account.hard for account in accounts):
                 raise
             return Hold(id=name, amount=amount, accounts=accounts, expires=at + HOLD_FOR)
+
+    def recent(self, count: int) -> Sequence[Entry]:
+        """Return the ledger's latest entries; none where it keeps no order or cannot be reached."""
+        recent = getattr(self.ledger, "recent", None)
+        if recent is None:
+            return ()
+        try:
+            found: Sequence[Entry] = recent(count)
+        except LedgerError as error:
+            _logger().warning("%s Estimates begin without what was observed before.", error)
+            return ()
+        return found
 
     def cancel(self, hold: Hold) -> None:
         """Release what is held; where the ledger cannot be reached it expires by itself."""
@@ -273,6 +288,10 @@ def _logger() -> logging.Logger:
     import logging  # only a failure needs it
 
     return logging.getLogger("routed_llm")
+
+
+def _kind_of(facts: RequestFacts) -> tuple[Any, ...] | None:
+    return None if facts.parameters and choices_of(facts) > 1 else facts.kind
 
 
 def _pressure(account: Account, rest: int) -> float:

@@ -107,6 +107,11 @@ class MemoryLedger:
             if (since is None or entry.at >= since) and (until is None or entry.at < until):
                 yield entry
 
+    def recent(self, count: int) -> list[Entry]:
+        """Return the latest entries, as many as asked for, oldest first."""
+        with self._lock:
+            return list(self._entries)[-count:]
+
     def close(self) -> None:
         """Do nothing: there is no file and no connection."""
 

@@ -7,19 +7,30 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.pricing import Writes, expected_output, thought_for, writes
+from routed_llm.pricing import (
+    DEFAULT_OUTPUT_TOKENS,
+    STEP_OUTPUT_TOKENS,
+    Writes,
+    expected_output,
+    thought_for,
+    writes,
+)
 from routed_llm.selector.weigh import choices_of
 from routed_llm.usage import Observed, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from routed_llm.catalog import Model
+    from routed_llm.catalog import Catalog, Model
     from routed_llm.decision import Decision
     from routed_llm.facts import Previous, RequestFacts
+    from routed_llm.ledger.book import Entry
     from routed_llm.usage import Usage
 
 __all__ = ["Observer"]
+
+_RECALLED = 512
+"""Calls of a ledger that a process begins with: older ones weigh next to nothing."""
 
 _PRIOR = 2.0
 """Calls that the published expectation counts for against what is seen."""
@@ -151,11 +162,13 @@ class Observer:
     """Learns from finished calls; safe to share between threads.
 
     ``value`` is what has been learned, as a value: a call that is being decided keeps the one it began with.
-    At first it changes with each call, later with several at once.
+    At first it changes with each call, later with several at once. ``begins`` says whether earlier calls may
+    still be recalled.
     """
 
     def __init__(self) -> None:
         self.value = Observed()
+        self.begins = True
         self._kinds: dict[Any, _Kind] = {}
         self._pending: dict[Any, _Pending] = {}
         self._reads: dict[str, _Mean] = {}
@@ -202,6 +215,41 @@ class Observer:
                 words = float(expected_output(facts, base))
                 known = self._take_in(key, pending, words, facts.tools > 0)
                 pending.due = min(max(int(known) // _PART, 1), _AT_ONCE)
+
+    def recall(self, recent: Callable[[int], Iterable[Entry]], catalog: Catalog) -> None:
+        """Take in calls that a ledger has kept, those of earlier processes among them, once.
+
+        Args:
+            recent: gives as many of the latest entries, oldest first; it may wait for a disk or a network.
+                Entries that failed, or have no kind or usage, show nothing.
+            catalog: the models there are.
+        """
+        with self._lock:
+            begins, self.begins = self.begins, False
+        entries = recent(_RECALLED) if begins else ()
+        with self._lock:
+            for entry in entries:
+                if entry.outcome == "answered" and entry.model in catalog:
+                    self._remember(entry, catalog)
+            for key, pending in list(self._pending.items()):
+                if pending.lessons.said:
+                    made_of, cap = key[0][0]
+                    functions: bool = made_of[0]
+                    words = STEP_OUTPUT_TOKENS if functions else DEFAULT_OUTPUT_TOKENS
+                    self._take_in(key, pending, float(min(words, 2**cap) if cap else words), functions)
+
+    def _remember(self, entry: Entry, catalog: Catalog) -> None:
+        used, key = entry.usage, (entry.kind, entry.model, entry.effort)
+        if used is None or not used.output_tokens or entry.kind is None:
+            return
+        pending = self._pending.get(key)
+        if pending is None:
+            pending = self._wait(key, _Pending(catalog.get(entry.model), entry.effort))
+        written, lessons = pending.written, pending.lessons
+        thought = used.reasoning_tokens if written.reasoning else 0
+        lessons.said.append(used.output_tokens - thought)
+        if written.reasoning:
+            lessons.thought.append(thought / written.reasoning)
 
     def _wait(self, key: Any, pending: _Pending) -> _Pending:
         if len(self._pending) >= _KINDS:

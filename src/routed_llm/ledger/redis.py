@@ -229,6 +229,17 @@ class RedisLedger:
                 if (since is None or entry.at >= since) and (until is None or entry.at < until):
                     yield entry
 
+    def recent(self, count: int) -> list[Entry]:
+        """Return the latest entries, as many as asked for, oldest first."""
+        lines: list[Any] = []
+        with self._told():
+            head = f"{self._prefix}:entries:*"
+            for name in sorted(self._client.scan_iter(match=head, count=1000), reverse=True):
+                lines = [*self._client.lrange(name, len(lines) - count, -1), *lines]
+                if len(lines) >= count:
+                    break
+        return [Entry.from_dict(json.loads(line)) for line in lines]
+
     def shared(self) -> tuple[Any, str]:
         """Return the client and the prefix, for what else a fleet shares."""
         return self._client, self._name

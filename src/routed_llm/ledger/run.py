@@ -90,6 +90,8 @@ class Run:
         """
         if self._books.always or self.decision.allowance is not None:
             self._hold = self._books.reserve(self.decision, as_moment(self._clock()))
+            if self._observer is not None and self._observer.begins:
+                self._observer.recall(self._books.recent, self._catalog)
 
     def settle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
         """Book what the call used and return the record to attach to the answer.

@@ -137,6 +137,14 @@ class SQLiteLedger:
             ).fetchall()
         return (Entry.from_dict(json.loads(row[0])) for row in rows)
 
+    def recent(self, count: int) -> list[Entry]:
+        """Return the latest entries, as many as asked for, oldest first."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT line FROM entries ORDER BY at DESC, rowid DESC LIMIT ?", (count,)
+            ).fetchall()
+        return [Entry.from_dict(json.loads(row[0])) for row in reversed(rows)]
+
     def close(self) -> None:
         """Close the file; a later call opens it again."""
         with self._lock:
