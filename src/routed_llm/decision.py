@@ -179,6 +179,8 @@ class Call:
         dropped: the names of those that do not.
         emulated: the parameters among them that the caller must make good itself.
         stream: whether to stream; False where the caller asked for it and the model cannot.
+        stateless: whether the conversation must go without what earlier turns left with the provider
+            (reasoning and the ids of items), since it was not found there.
     """
 
     model: str
@@ -190,6 +192,7 @@ class Call:
     dropped: frozenset[str] = frozenset()
     emulated: frozenset[str] = frozenset()
     stream: bool = False
+    stateless: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, ParameterRule
     from routed_llm.facts import RequestFacts
 
-__all__ = ["HARD", "INCLUDED", "IN_MESSAGES", "NEUTRAL", "Fit", "fit_parameters", "output_cap", "take_out"]
+__all__ = [
+    "ENCRYPTED",
+    "HARD",
+    "INCLUDED",
+    "IN_MESSAGES",
+    "NEUTRAL",
+    "Fit",
+    "fit_parameters",
+    "output_cap",
+    "take_out",
+]
 
 HARD = frozenset(
     {
@@ -44,7 +54,10 @@ HARD = frozenset(
 IN_MESSAGES = frozenset({"prompt_cache_breakpoint"})
 """What stands in the blocks of messages: never among a call's parameters, but left out there when dropped."""
 
-INCLUDED = ("reasoning.encrypted_content", "message.output_text.logprobs")
+ENCRYPTED = "reasoning.encrypted_content"
+"""The item of ``include`` that asks for reasoning in a form that travels with the conversation."""
+
+INCLUDED = (ENCRYPTED, "message.output_text.logprobs")
 """Items of ``include`` that only some models take; each is a parameter of its own to the catalog."""
 
 NEUTRAL: Mapping[str, Any] = {

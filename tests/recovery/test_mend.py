@@ -44,9 +44,14 @@ def refused(message: str, param: str | None, code: str | None = None) -> Any:
         ({"max_tokens": 100}, {}, refused("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "max_tokens", "unsupported_parameter"),
          ("max_tokens", "renamed", "max_tokens", "max_completion_tokens"), {}),
         ({"max_tokens": 100}, {}, refused("Unsupported parameter: 'max_tokens' is not supported. Use 'best_of' instead.", "max_tokens"), None, {}),
+        ({"include": ["file_search_call.results"]}, {}, refused("Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.", "input"),
+         ("input", "dropped", "what earlier turns left with the provider", None), {}),
+        ({"include": ["reasoning.encrypted_content", "file_search_call.results"]}, {"on_unsupported": "raise"}, refused("Encrypted content is not supported with this model.", "include"),
+         ("reasoning.encrypted_content", "dropped", True, None), {"include": ["file_search_call.results"]}),
+        ({}, {}, refused("Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.", "input"), None, {}),
     ],
     ids=["taste", "one of two", "policy", "a mark that was left out already", "meaning", "not sent", "cap not sent so", "cap", "cap on responses", "raise",
-         "raise to the most", "rename", "rename to a stranger"],
+         "raise to the most", "rename", "rename to a stranger", "what is not stored", "what is not encrypted", "what is not stored, on Chat Completions"],
 )  # fmt: skip
 def test_mend(
     parameters: dict[str, Any],
@@ -58,7 +63,9 @@ def test_mend(
     """Only what is safe to change is changed, and the Change says why."""
     wanted = Policy(**policy)
     router = Router()
-    decision = router.decide(ask(model="gpt-4.1", **parameters), policy=wanted)
+    decision = router.decide(
+        ask(model="gpt-5.4" if "include" in parameters else "gpt-4.1", **parameters), policy=wanted
+    )
     if "40000" in error.message:
         decision = router.decide(ask(model="gpt-4.1", **{**parameters, "max_tokens": 10000}), policy=wanted)
     if "instead" in error.message:

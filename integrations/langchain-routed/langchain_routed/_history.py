@@ -48,6 +48,7 @@ def fit(
     known: Known,
     store: Any = None,
     unmarked: bool = False,
+    stateless: bool = False,
 ) -> list[BaseMessage]:
     """Return the messages as the chosen model and endpoint can take them; the caller's stay as they are.
 
@@ -58,12 +59,17 @@ def fit(
         known: a function from a model's name to its catalog id, or None for a stranger.
         store: the request's ``store``; with False the provider looks nothing up that it has stored.
         unmarked: whether the model refuses the blocks' marks for the prompt cache.
+        stateless: whether nothing that the provider may have stored is to be referred to.
     """
     on_responses = endpoint == "responses"
     fitted: list[BaseMessage] = []
     for message in messages:
         if isinstance(message, AIMessage):
-            same = _is_its_own(message, model, known) and not (store is False and _lacks_reasoning(message))
+            same = (
+                not stateless
+                and _is_its_own(message, model, known)
+                and not (store is False and _lacks_reasoning(message))
+            )
             fitted.append(_fit_answer(message, same=same, on_responses=on_responses))
         elif isinstance(message.content, str):
             fitted.append(message)

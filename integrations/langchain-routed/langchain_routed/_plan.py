@@ -84,6 +84,7 @@ class Plan:
             known=self.known,
             store=self.sent.get("store"),
             unmarked=call is not None and BREAKPOINT in call.dropped,
+            stateless=call is not None and call.stateless,
         )
 
     def record(self, settled: dict[str, Any]) -> dict[str, Any]:

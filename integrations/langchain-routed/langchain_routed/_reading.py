@@ -209,18 +209,24 @@ def to_send(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
             reasoning = dict(value)
         elif name not in NOT_SENT and _differs(parameters.get(name), value):
             sent[name] = value
+    if not sent.get("tools", True):
+        del sent["tools"]  # agents without tools bind an empty list, which is refused
     if call.cap is not None:
         sent["max_tokens"] = call.cap
     if call.endpoint == "responses":
-        if sent.get("response_format") == {"type": "text"}:
-            del sent["response_format"]  # the default, which langchain-openai takes for a schema there
-        if call.effort is not None:
-            reasoning["effort"] = call.effort
-        if reasoning:
-            sent["reasoning"] = reasoning
+        _for_responses(sent, reasoning, call.effort)
     elif call.effort is not None:
         sent["reasoning_effort"] = call.effort
     return sent
+
+
+def _for_responses(sent: dict[str, Any], reasoning: dict[str, Any], effort: str | None) -> None:
+    if sent.get("response_format") == {"type": "text"}:
+        del sent["response_format"]  # the default, which langchain-openai takes for a schema there
+    if effort is not None:
+        reasoning["effort"] = effort
+    if reasoning:
+        sent["reasoning"] = reasoning
 
 
 def _differs(given: Any, decided: Any) -> bool:

@@ -39,6 +39,7 @@ _BY_CODE: Final[Mapping[str, ErrorKind]] = {
     "server_is_overloaded": _K.SERVER,
     "slow_down": _K.SERVER,
     "image_too_large": _K.MODALITY,
+    "invalid_encrypted_content": _K.STATE,
 }
 
 # How a message begins, for errors whose code is null or says too little.
@@ -59,8 +60,16 @@ _BY_MESSAGE: Final[tuple[tuple[str, ErrorKind], ...]] = (
     ("Unsupported value:", _K.PARAMETER),
     ("Function tools with reasoning_effort are not supported", _K.PARAMETER),
     ("Model incompatible request argument", _K.PARAMETER),
+    ("Item with id '", _K.STATE),
+    ("The encrypted content ", _K.STATE),
+    ("Reasoning input items can only be provided to", _K.STATE),
+    ("Encrypted content is not supported with this model", _K.PARAMETER),
 )
-_AUDIO_TO_TEXT: Final = "Content blocks are expected to be either text or image_url type"
+_IN_MESSAGE: Final[tuple[tuple[str, ErrorKind], ...]] = (
+    ("Content blocks are expected to be either text or image_url type", _K.MODALITY),
+    ("' was provided without its required '", _K.STATE),
+    ("was provided without its required following item", _K.STATE),
+)
 _CAP_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 _BY_STATUS: Final[Mapping[int, ErrorKind]] = {
@@ -199,8 +208,9 @@ def _kind(
         return _K.OUTPUT_CAP
     if "prompt_cache_" in message and "is not supported on this model" in message:
         return _K.PARAMETER
-    if _AUDIO_TO_TEXT in message:
-        return _K.MODALITY
+    told = next((kind for part, kind in _IN_MESSAGE if part in message), None)
+    if told is not None:
+        return told
     if status is not None and status >= 500:
         return _K.SERVER
     if type_ == "insufficient_quota":

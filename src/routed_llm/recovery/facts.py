@@ -47,6 +47,8 @@ class ErrorKind(StrEnum):
     """The output cap is more than the model writes."""
     CUT_SHORT = "cut_short"
     """Reasoning used up the output cap before anything was said."""
+    STATE = "state"
+    """What an earlier turn left with the provider is not there, or not this model's."""
     AUTHENTICATION = "authentication"
     """The key is wrong, or may not do this."""
     CONTENT = "content"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from routed_llm.decision import Call, Change, Decision
-from routed_llm.parameters import IN_MESSAGES
+from routed_llm.parameters import ENCRYPTED, IN_MESSAGES, take_out
 from routed_llm.policy import EFFORTS
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 
@@ -58,8 +58,12 @@ def mend(
         return None
     if error.kind is ErrorKind.OUTPUT_CAP:
         return _lower(decision, call, error)
+    if error.kind is ErrorKind.STATE:
+        return _forget(decision, call, error)
     if error.kind is ErrorKind.CUT_SHORT:
         return _raise(decision, call, error, writes)
+    if error.message.startswith("Encrypted content is not supported"):
+        return _not_encrypted(decision, call, error)
     if error.param in ("reasoning.effort", "reasoning_effort"):
         return _effort(decision, call, error)
     name = (error.param or "").split(".")[-1]
@@ -75,6 +79,23 @@ def _because(error: ErrorFacts) -> str:
 
 def _with(decision: Decision, call: Call, change: Change) -> tuple[Decision, Change]:
     return replace(decision, call=call, changes=(*decision.changes, change)), change
+
+
+def _forget(decision: Decision, call: Call, error: ErrorFacts) -> tuple[Decision, Change] | None:
+    if call.stateless or call.endpoint != "responses":
+        return None
+    change = Change("input", "dropped", "what earlier turns left with the provider", None, _because(error))
+    return _with(decision, replace(call, stateless=True), change)
+
+
+def _not_encrypted(decision: Decision, call: Call, error: ErrorFacts) -> tuple[Decision, Change] | None:
+    if ENCRYPTED in call.dropped:
+        return None
+    parameters, dropped = dict(call.parameters), call.dropped | {ENCRYPTED}
+    if "include" in parameters:
+        dropped = take_out(parameters, dropped)
+    change = Change(ENCRYPTED, "dropped", True, None, _because(error))
+    return _with(decision, replace(call, parameters=parameters, dropped=dropped), change)
 
 
 def _rename(

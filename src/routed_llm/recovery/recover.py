@@ -38,7 +38,7 @@ _FATAL: Final[Mapping[ErrorKind, str]] = {
     _K.INVALID: "the request was refused as it is",
 }
 _PASSING: Final = frozenset({_K.RATE_LIMIT, _K.SERVER, _K.CONNECTION, _K.TIMEOUT, _K.INCOMPLETE})
-_MENDABLE: Final = frozenset({_K.PARAMETER, _K.OUTPUT_CAP, _K.CUT_SHORT})
+_MENDABLE: Final = frozenset({_K.PARAMETER, _K.OUTPUT_CAP, _K.CUT_SHORT, _K.STATE})
 _WHY: Final[Mapping[ErrorKind, str]] = {
     _K.TOO_LARGE: "this request is over its limit a minute",
     _K.CONTEXT: "this request is longer than it takes",
@@ -47,6 +47,7 @@ _WHY: Final[Mapping[ErrorKind, str]] = {
     _K.MODALITY: "it does not take this kind of input",
     _K.PARAMETER: "it refuses a parameter of this request",
     _K.OUTPUT_CAP: "it does not write as much as was asked for",
+    _K.STATE: "it does not find what an earlier turn left there",
     _K.CUT_SHORT: "the output cap leaves it no room for an answer",
     _K.RATE_LIMIT: "its rate limit is used up",
     _K.SERVER: "the provider failed on it",
@@ -77,7 +78,8 @@ def recover(
     not the provider's; tokens passed on;       stop
     quota, key, content policy, wrong request
     attempts or time used up                    stop
-    refused parameter, output cap               change it; else move; else stop
+    refused parameter, output cap, what is      change it; else move; else stop
+    not stored
     too long, too large, not found, modality,   move, never again the same model; else stop
     endpoint
     rate limit, broken connection               wait, if the wait is short; else move; else wait

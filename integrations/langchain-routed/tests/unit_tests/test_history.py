@@ -255,3 +255,21 @@ def test_a_form_with_tools_that_are_not_strict(make, sim) -> None:
 def test_the_form_that_is_plain_text(make, sim, endpoint: bool | None) -> None:
     """To ask for text is to ask for nothing, on either endpoint."""
     assert make(use_responses_api=endpoint).invoke("Say hi.", response_format={"type": "text"}).text
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+@pytest.mark.parametrize("form", FORMS)
+def test_what_the_provider_no_longer_has_is_left_out(make, sim, form: str, how: str) -> None:
+    """Reasoning that is not found (too old, or never kept) costs a second request and is no error."""
+    llm = make(policy=REASONS, max_retries=1, **FORMS[form]).bind_tools([add])
+    history = loop(llm, sim, how, turns=1)
+    sim.reset()  # what was stored is gone
+    sim.script(text="And again.", reasoning_tokens=64)
+    answer = ask(llm, [*history, HumanMessage("once more")], how)
+    assert [(entry.status, entry.by) for entry in sim.journal] == [(404, "rule"), (200, "")]
+    assert reasoning_sent(sim.journal[0].body)
+    sent = sim.journal[1].body["input"]
+    assert [item.get("type") for item in sent].count("function_call") == 2
+    assert not [item for item in sent if item.get("type") == "reasoning" or item.get("id")]
+    assert ("input", "dropped") in [(c["parameter"], c["action"]) for c in routing(answer)["changes"]]
+    assert answer.text == "And again."

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain.agents import create_agent
+from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.messages import AIMessage, FunctionMessage, HumanMessage
+from pydantic import BaseModel
 
 from .helpers import changed, routing
 
 ENCRYPTED, LOGPROBS = "reasoning.encrypted_content", "message.output_text.logprobs"
+
+
+class Answer(BaseModel):
+    """An answer."""
+
+    text: str
 
 
 def only(model: str) -> dict[str, Any]:
@@ -130,3 +139,11 @@ def test_an_image_by_id_where_there_is_none(make, plain, sim) -> None:
         raised.append(str(caught.value))
     assert raised[0] == raised[1]
     assert sim.journal == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"use_responses_api": True}], ids=["chat", "responses"])
+def test_no_tools_are_no_empty_list(make, sim, settings: Any) -> None:
+    """An agent without tools that asks for a form binds an empty list of tools, which servers refuse."""
+    agent = create_agent(make(**settings), [], response_format=ProviderStrategy(Answer))
+    assert isinstance(agent.invoke({"messages": [("user", "Say something")]})["structured_response"], Answer)
+    assert ["tools" in entry.body for entry in sim.journal] == [False]
