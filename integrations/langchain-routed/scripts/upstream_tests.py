@@ -1,10 +1,10 @@
 """Run other people's tests of ChatOpenAI on RoutedChatModel, and explain every difference.
 
 The tests are those that come with the source distributions of the installed versions: langchain-openai's
-unit tests and recorded traffic, langchain's agent tests, and those of langgraph-prebuilt. They are
-downloaded into a folder of their own and never kept. Each suite runs with ChatOpenAI and with
-RoutedChatModel in its place; the agent tests have a fake model, which becomes a ChatOpenAI and a
-RoutedChatModel that answers as the fake does.
+unit tests, recorded traffic and live tests (which meet the simulator here), langchain's agent tests, and
+those of langgraph-prebuilt. They are downloaded into a folder of their own and never kept. Each suite runs
+with ChatOpenAI and with RoutedChatModel in its place; the agent tests have a fake model, which becomes a
+ChatOpenAI and a RoutedChatModel that answers as the fake does.
 
 Every test that passes with the first and fails with the second must stand, with its reason, in
 ``upstream_differences.toml``. What is lost is run twice more to see what it hangs on: with the model
@@ -30,6 +30,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from routed_swap import DAY
+
+from routed_llm.simulator import serve
+
 HERE = Path(__file__).parent
 HELPERS = [
     *("freezegun", "pytest-mock", "pytest-retry", "blockbuster", "forbiddenfruit"),
@@ -50,18 +54,26 @@ class Suite:
         arguments: what of it is run.
         catalog: ``own`` facts of models, or ``bare``: none.
         fake: whether it has a fake model to swap.
+        live: whether it needs a server; the simulator is one. What needs another host fails both ways.
     """
 
     distribution: str
     arguments: tuple[str, ...]
     catalog: str
     fake: bool = False
+    live: bool = False
 
 
-RESPONSES = "tests/integration_tests/chat_models/test_responses_api.py"
+CHAT_MODELS = tuple(
+    f"tests/integration_tests/chat_models/test_{name}.py"
+    for name in ("base", "base_standard", "responses_api", "responses_standard")
+)
+# It looks for a digit in the answer, and sometimes finds one in the answer's id.
+CHANCE = f"--deselect={CHAT_MODELS[2]}::test_csv_input"
 SUITES = {
     "unit": Suite("langchain-openai", ("tests/unit_tests",), "own"),
-    "recorded": Suite("langchain-openai", (RESPONSES, "-m", "vcr"), "bare"),
+    "recorded": Suite("langchain-openai", (*CHAT_MODELS, "-m", "vcr"), "bare"),
+    "live": Suite("langchain-openai", (*CHAT_MODELS, "-m", "not vcr", CHANCE), "own", live=True),
     "agents": Suite("langchain", ("tests/unit_tests/agents",), "bare", fake=True),
     "prebuilt": Suite("langgraph-prebuilt", ("tests",), "bare", fake=True),
 }
@@ -88,7 +100,20 @@ def fetch(folder: Path, distribution: str) -> Path:
 
 def run(source: Path, suite: Suite, swap: str, *tests: str, catalog: str = "") -> dict[str, str]:
     """Run a suite, or some tests of it, and return the outcome of every test."""
-    kind = "-".join(("run", swap, catalog or suite.catalog, "some" if tests else suite.arguments[0][-9:]))
+    if not suite.live:
+        return run_at(source, suite, swap, tests, catalog, {})
+    with serve(at=DAY) as server:
+        found = run_at(source, suite, swap, tests, catalog, {"OPENAI_BASE_URL": server.url})
+        print(f"          {swap:24} {len(server.journal)} requests, {len(server.refused)} refused")
+    return found
+
+
+def run_at(
+    source: Path, suite: Suite, swap: str, tests: tuple[str, ...], catalog: str, place: Mapping[str, str]
+) -> dict[str, str]:
+    """Run a suite, or some tests of it, where ``place`` says that the server is."""
+    part = "some" if tests else f"{suite.arguments[0][-9:]}-{len(suite.arguments)}-{suite.live}"
+    kind = "-".join(("run", swap, catalog or suite.catalog, part))
     report = source.parent / f"{kind.replace('/', '_')}.xml"
     environment = {
         **os.environ,
@@ -99,6 +124,7 @@ def run(source: Path, suite: Suite, swap: str, *tests: str, catalog: str = "") -
         "ROUTED_SWAP": swap,
         "ROUTED_CATALOG": catalog or suite.catalog,
         **vocabularies(),
+        **place,
     }
     plugins = ["-p", "routed_swap", *(["-p", "routed_fake"] if suite.fake else [])]
     options = ["-q", *plugins, "-o", "addopts=", "--record-mode=none", "-p", "no:cacheprovider", "--tb=short"]
