@@ -125,6 +125,8 @@ RULES = [
     ("gpt-5.6-sol", "responses", "temperature", "no", None),
     ("gpt-5.6-sol", "chat_completions", "prompt_cache_options", "yes", None),
     ("gpt-5.5", "responses", "prompt_cache_options", "no", None),
+    ("gpt-6-luna", "chat_completions", "logprobs", "effort_none", None),
+    ("gpt-6-sol", "chat_completions", "logprobs", "no", None),
     ("gpt-5.5", "chat_completions", "prompt_cache_breakpoint", "no", None),
     ("gpt-5.6-sol", "chat_completions", "prompt_cache_retention", "no", None),
     ("gpt-5.5", "responses", "prompt_cache_retention", "yes", ("24h",)),
