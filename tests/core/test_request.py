@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from core_support import png
 
-from routed_llm import ImageFacts, RequestBuilder, RequestFacts, read_openai
+from routed_llm import ImageFacts, RequestBuilder, RequestError, RequestFacts, read_openai
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.vocabulary import o200k_encoding
 
@@ -24,6 +24,14 @@ def read(payload: dict[str, Any], **given: Any) -> RequestFacts:
 def part(block: dict[str, Any], role: str = "user") -> dict[str, Any]:
     """Make a body of one message with one block."""
     return {"messages": [{"role": role, "content": [block]}]}
+
+
+def pdf_file(content: bytes) -> dict[str, Any]:
+    """Make a body with a file that says it is a PDF."""
+    data = base64.b64encode(content).decode()
+    return part(
+        {"type": "file", "file": {"filename": "a", "file_data": f"data:application/pdf;base64,{data}"}}
+    )
 
 
 FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -67,6 +75,10 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("a file by id", part({"type": "file", "file": {"file_id": "file-1"}}), {"unknown_files": 1,
      "inputs": frozenset({"text", "pdf"}),
      "estimates": ("a file given by reference is of unknown size and is not in the count",)}),
+    ("a PDF that cannot be read here", pdf_file(b"%PDF-1.7 cut off"), {"unknown_files": 1, "pdf_pages": 0,
+     "inputs": frozenset({"text", "pdf"}),
+     "estimates": ("a PDF could not be read here, so it is of unknown size and is not in the count",)}),
+    ("a PDF behind what is no part of it", pdf_file(b"x" * 1019 + b"%PDF-"), {"unknown_files": 1}),
     ("a video", part({"type": "video_url", "video_url": {"url": "x"}}), {"inputs": frozenset({"text", "video"})}),
     ("an image in a function's output", {"input": [{"type": "function_call_output", "call_id": "c",
      "output": [{"type": "input_image", "image_url": png(3, 2)}]}]}, {"tool_inputs": frozenset({"image"})}),
@@ -150,3 +162,15 @@ def test_an_estimate_is_named_once() -> None:
     assert builder.build().facts.estimates == (
         "an image given by reference is counted at the rule's worst case",
     )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "content", [b"", b"foo", b"x" * 1020 + b"%PDF-"], ids=["empty", "text", "a header too far in"]
+)
+def test_what_is_no_pdf_is_told(content: bytes) -> None:
+    """Without the header that every reader looks for, no provider could read it either."""
+    with pytest.raises(RequestError) as caught:
+        read(pdf_file(content))
+    assert str(caught.value).startswith("message 1 (user): The PDF is broken: ")
+    assert str(caught.value).endswith(" Send a complete PDF file.")

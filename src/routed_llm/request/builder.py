@@ -257,6 +257,7 @@ class RequestBuilder(Settings):
             return self.audio(found.data)
         self._kind(found.kind)
         self._pdf_pages += found.pages
+        self._unknown_files += found.unknown
         self._fixed += found.unread
         self._texts.extend(found.texts)
         self._estimates.extend(found.estimates)

@@ -14,9 +14,13 @@ from routed_llm.errors import RequestError
 from routed_llm.tokens.audio import audio_seconds as seconds_of
 from routed_llm.tokens.images import data_url_size
 from routed_llm.tokens.images import image_size as size_of
-from routed_llm.tokens.pdf import read_pdf
+from routed_llm.tokens.pdf import UnreadablePdf, read_pdf
 
 __all__ = ["Document", "audio_seconds", "document", "image_size"]
+
+_PDF = b"%PDF-"
+_PDF_WITHIN = 1024
+"""Bytes within which readers look for the header (PDF Reference 1.7, appendix H, implementation note 13)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,7 @@ class Document:
         pages: pages of a PDF.
         texts: its text, to be counted.
         unread: tokens, at most, of text that could not be extracted.
+        unknown: whether nothing of its size could be known.
         estimates: what could not be known, in words.
         data: the decoded bytes.
     """
@@ -36,6 +41,7 @@ class Document:
     pages: int = 0
     texts: tuple[str, ...] = ()
     unread: int = 0
+    unknown: bool = False
     estimates: tuple[str, ...] = ()
     data: bytes = b""
 
@@ -80,7 +86,7 @@ def document(data: str | bytes, *, mime: str | None, filename: str | None, where
             return Document(kind="image", data=content)
         if kind.startswith("audio/"):
             return Document(kind="audio", data=content)
-        if kind == "application/pdf" or content.startswith(b"%PDF-"):
+        if kind == "application/pdf" or content.startswith(_PDF):
             return _pdf(content)
     except RequestError as error:
         raise RequestError(f"{where}: {error}", where=where) from error
@@ -91,7 +97,13 @@ def document(data: str | bytes, *, mime: str | None, filename: str | None, where
 
 
 def _pdf(content: bytes) -> Document:
-    found = read_pdf(content)
+    try:
+        found = read_pdf(content)
+    except UnreadablePdf:
+        if _PDF not in content[:_PDF_WITHIN]:
+            raise
+        why = "a PDF could not be read here, so it is of unknown size and is not in the count"
+        return Document(kind="pdf", unknown=True, estimates=(why,), data=content)
     note = (
         ("some pages of a PDF gave no text and are counted at one token a byte",) if found.is_estimate else ()
     )

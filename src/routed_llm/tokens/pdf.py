@@ -20,6 +20,10 @@ MAX_BYTES: Final = 50 * 1024 * 1024
 """Of one file and of all files of a request."""
 
 
+class UnreadablePdf(RequestError):
+    """A PDF that cannot be read here; the provider's reader may be able to."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PdfFacts:
     """What is known of a PDF before it is sent.
@@ -41,8 +45,9 @@ def read_pdf(data: bytes) -> PdfFacts:
     """Return pages and text of a PDF; takes some 10 to 100 ms a page, so keep it off an event loop.
 
     Raises:
-        RequestError: The file is too large, broken, or locked by a password, or the extra `media` is not
-            installed.
+        UnreadablePdf: The file is broken, or encrypted in a way that takes a package which is not installed.
+        RequestError: The file is too large, has no pages or is locked by a password, or the extra `media` is
+            not installed.
     """
     reader = _open(data)
     texts = []
@@ -81,11 +86,11 @@ def _open(data: bytes) -> PdfReader:
         reader = PdfReader(io.BytesIO(data))
         locked = reader.is_encrypted and not reader.decrypt("")
     except DependencyError as error:
-        raise RequestError(
+        raise UnreadablePdf(
             f"The PDF is encrypted and cannot be read: {error}. Install cryptography, or send it unlocked."
         ) from error
     except Exception as error:  # pypdf raises whatever a broken object leads to
-        raise RequestError(f"The PDF is broken: {error}. Send a complete PDF file.") from error
+        raise UnreadablePdf(f"The PDF is broken: {error}. Send a complete PDF file.") from error
     if locked:
         raise RequestError("The PDF is locked by a password. Send it unlocked.")
     return reader
@@ -95,7 +100,7 @@ def _pages(reader: PdfReader) -> list[PageObject]:
     try:
         pages = list(reader.pages)
     except Exception as error:  # pypdf raises whatever a broken object leads to
-        raise RequestError(f"The PDF is broken: {error}. Send a complete PDF file.") from error
+        raise UnreadablePdf(f"The PDF is broken: {error}. Send a complete PDF file.") from error
     if not pages:
         raise RequestError("The PDF has no pages. Send a complete PDF file.")
     return pages
@@ -114,4 +119,4 @@ def _content_bytes(page: PageObject) -> int:
         content = page.get_contents()
         return len(content.get_data()) if content is not None else 0
     except Exception as error:
-        raise RequestError(f"A page of the PDF is broken: {error}. Send a complete PDF file.") from error
+        raise UnreadablePdf(f"A page of the PDF is broken: {error}. Send a complete PDF file.") from error

@@ -94,6 +94,16 @@ def test_an_image_in_any_form_is_seen(make, sim, block: Any, settings: dict[str,
     )
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("settings", ENDPOINTS.values(), ids=ENDPOINTS.keys())
+def test_a_pdf_that_cannot_be_read_here_is_sent(make, sim, settings: dict[str, Any]) -> None:
+    """The provider's reader may be able to: ChatOpenAI does not look, either."""
+    cut = base64.b64encode(base64.b64decode(PDF)[:200]).decode()
+    make(**settings).invoke(said({**FILES["file v1"], "base64": cut}))
+    assert sim.refused == []
+    assert cut in str(sim.journal[0].body)
+
+
 @pytest.mark.parametrize("settings", ENDPOINTS.values(), ids=ENDPOINTS.keys())
 @cases(FILES)
 def test_a_file_in_any_form_is_read(make, sim, block: Any, settings: dict[str, Any]) -> None:
