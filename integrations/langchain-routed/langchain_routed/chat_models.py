@@ -27,6 +27,9 @@ from routed_llm import BudgetEvent, Call, Catalog, Decision, Policy, Request, Re
 
 __all__ = ["RoutedChatModel"]
 
+_OPENING = 3
+"""Tokens that open the answer; with them ChatOpenAI counts no messages at all."""
+
 
 class RoutedChatModel(Entries, ChatOpenAI):
     """A drop-in for ChatOpenAI that picks the OpenAI model, effort and endpoint for each call.
@@ -242,6 +245,8 @@ class RoutedChatModel(Entries, ChatOpenAI):
             RequestError: when no model could take the messages.
         """
         definitions = [convert_to_openai_tool(tool) for tool in tools or ()]
+        if not messages and not definitions:
+            return _OPENING  # an empty memory asks
         return self._at_desk().count(messages, {"tools": definitions} if definitions else {})
 
     # --- serialization ---

@@ -8,6 +8,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.messages import AIMessage, FunctionMessage, HumanMessage
+from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from .helpers import changed, routing
@@ -147,3 +148,18 @@ def test_no_tools_are_no_empty_list(make, sim, settings: Any) -> None:
     agent = create_agent(make(**settings), [], response_format=ProviderStrategy(Answer))
     assert isinstance(agent.invoke({"messages": [("user", "Say something")]})["structured_response"], Answer)
     assert ["tools" in entry.body for entry in sim.journal] == [False]
+
+
+def test_nothing_counts_as_with_chatopenai(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory that is still empty is counted, not refused."""
+
+    class Words:
+        """A vocabulary that needs no network."""
+
+        def encode(self, text: str) -> list[int]:
+            """One token a word."""
+            return [0] * len(text.split())
+
+    plain = ChatOpenAI(model="gpt-4o")
+    monkeypatch.setattr(ChatOpenAI, "_get_encoding_model", lambda self: ("gpt-4o", Words()))
+    assert make().get_num_tokens_from_messages([]) == plain.get_num_tokens_from_messages([]) == 3
