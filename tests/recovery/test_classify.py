@@ -40,6 +40,7 @@ KINDS = {
     "prediction_with": K.PARAMETER,
     "included_logprobs": K.PARAMETER,
     "encrypted_reasoning": K.PARAMETER,
+    "cut_short": K.CUT_SHORT,
     "encrypted_content": K.STATE,
     "item_not_stored": K.STATE,
     "reasoning_missing": K.STATE,

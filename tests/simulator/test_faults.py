@@ -28,6 +28,7 @@ def ask(client: openai.OpenAI, **more: Any) -> Any:
         ("tpm_too_large", openai.RateLimitError, 429, "rate_limit_exceeded", "tokens"),
         ("insufficient_quota", openai.RateLimitError, 429, "insufficient_quota", "insufficient_quota"),
         ("no_access", openai.NotFoundError, 404, "model_not_found", "invalid_request_error"),
+        ("cut_short", openai.BadRequestError, 400, None, "invalid_request_error"),
         ("500", openai.InternalServerError, 500, None, "server_error"),
         ("503", openai.InternalServerError, 503, None, "server_error"),
         ("502_html", openai.InternalServerError, 502, None, None),
@@ -151,7 +152,7 @@ def test_fault_by_header(client: openai.OpenAI) -> None:
     ("row", "message"),
     [
         ({"kind": "fire"}, "There is no fault of kind 'fire'. Use one of: 429, 429_no_headers, tpm_too_large, "
-         "insufficient_quota, no_access, 500, 502_html, 503, sse_error, cut, truncate, stall, slow_first_token, slow_chunks, hang."),
+         "insufficient_quota, no_access, cut_short, 500, 502_html, 503, sse_error, cut, truncate, stall, slow_first_token, slow_chunks, hang."),
         ({"kind": "hang", "seconds": 900}, "A fault may wait 0 to 60 seconds, not 900.0. Give fewer seconds."),
         ({"kind": "500", "when": 1}, "A fault has no 'when'. Use: after_chunks, endpoint, kind, model, nth, seconds, share, times."),
     ],

@@ -15,6 +15,7 @@ REFUSALS = (
     "tpm_too_large",
     "insufficient_quota",
     "no_access",
+    "cut_short",
     "500",
     "502_html",
     "503",
@@ -151,7 +152,5 @@ def refusal(fault: Fault, model: str) -> tuple[ApiFailure, dict[str, str]]:
         return failure("request_too_large", by="fault", model=model, limit=30000, requested=30601), {}
     if fault.kind == "no_access":
         return failure("model_not_found", by="fault", model=model), {}
-    name = {"insufficient_quota": "insufficient_quota", "500": "server_error", "503": "overloaded"}[
-        fault.kind
-    ]
+    name = {"500": "server_error", "503": "overloaded"}.get(fault.kind, fault.kind)
     return failure(name, by="fault"), {}

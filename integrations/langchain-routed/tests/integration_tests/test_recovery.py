@@ -371,3 +371,39 @@ def test_middleware_around_it(sim: Simulator, own: Router, fault: str, around: s
     said = agent.invoke({"messages": [{"role": "user", "content": ASK}]})["messages"][-1]
     assert said.text == SAID
     assert len(sim.journal) == sent
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+def test_a_cap_that_reasoning_used_up_is_raised(sim: Simulator, own: Router, way: str) -> None:
+    """Where reasoning leaves a model no room to speak, the same model gets four times the cap, once."""
+    llm = RoutedChatModel(
+        base_url=sim.url,
+        router=own,
+        reasoning_effort="low",
+        max_tokens=400,
+        policy={"models": ["gpt-5-mini"], "at_least": None},
+    )
+    sim.faults.add(kind="cut_short")
+    record = WAYS[way](llm).response_metadata["routing"]
+    assert [(entry.model, entry.body["max_completion_tokens"], entry.status) for entry in sim.journal] == [
+        ("gpt-5-mini", 400, 400),
+        ("gpt-5-mini", 1600, 200),
+    ]
+    changes = [(one["parameter"], one["action"], one["before"], one["after"]) for one in record["changes"]]
+    assert ("max_completion_tokens", "raised", 400, 1600) in changes
+    assert [one["error"]["kind"] for one in record["attempts"]] == ["cut_short"]
+
+
+def test_a_cap_is_raised_once_only(sim: Simulator, own: Router) -> None:
+    """A model that is cut short again is not paid for a third time."""
+    llm = RoutedChatModel(
+        base_url=sim.url,
+        router=own,
+        reasoning_effort="low",
+        max_tokens=400,
+        policy={"models": ["gpt-5-mini"], "at_least": None},
+    )
+    sim.faults.add(kind="cut_short", times=0)
+    with pytest.raises(openai.BadRequestError, match="Could not finish the message"):
+        llm.invoke(ASK)
+    assert [entry.body["max_completion_tokens"] for entry in sim.journal] == [400, 1600]
