@@ -8,8 +8,9 @@ Three kinds of files are understood, by their columns:
 * JSON lines with hash_ids (kvcache-ai/Mooncake): equal leading ids are a prefix that a cache can serve;
 * JSON lines with task, role, model, in_tok, out_tok, cost (calls of sierra-research/tau2-bench): loops.
 
-What other models would have written nobody knows: a configuration is taken to write the trace's output
-times its published ratio. Caches are simulated per model with the catalog's terms. The optimum is a
+What other models would have written nobody knows: a configuration is taken to say the trace's output times
+its published ratio, and to think as the simulator's do on average, which is published of other questions
+than the router's own expectation. Caches are simulated per model with the catalog's terms. The optimum is a
 bound: each call takes the cheapest configuration that passes the same floor and can serve it, knowing
 its output, and finds in that model's cache all that any earlier call, whoever served it, put there.
 """
@@ -25,6 +26,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from routed_llm import (
     Catalog,
@@ -40,6 +42,7 @@ from routed_llm import (
 )
 from routed_llm.budget import PICO
 from routed_llm.pricing import cost_pico, writes
+from routed_llm.simulator.frozen import load
 
 CATALOG = Catalog.load()
 BLOCK = 512
@@ -98,9 +101,8 @@ def usage(chosen: Chosen, call: Call, cached: int) -> Usage:
     """Say what a provider would report."""
     model, effort = chosen
     base = CATALOG.get(call.model).output_ratio.get("", 1.0) if call.model else 1.0
-    ratio = model.output_ratio.get(effort or "", 1.0) / base
-    written = min(round(call.output * ratio), model.limits.max_output)
-    said = min(round(call.output * writes(model, effort).ratio / base), written)
+    said = min(round(call.output * writes(model, effort).ratio / base), model.limits.max_output)
+    written = min(said + thought(model, effort, call), model.limits.max_output)
     keeps = model.cache is not None and call.tokens >= model.cache.min_prefix
     return Usage(
         input_tokens=call.tokens,
@@ -109,6 +111,22 @@ def usage(chosen: Chosen, call: Call, cached: int) -> Usage:
         output_tokens=written,
         reasoning_tokens=written - said,
     )
+
+
+def thought(model: Model, effort: str | None, call: Call) -> int:
+    """Say how many tokens a configuration spends on reasoning in the mean."""
+    if effort is None or not model.efforts:
+        return 0
+    rule = load("tokens")["reasoning"]
+    family = load("models")["models"].get(model.id, {}).get("family")
+    own: dict[str, Any] = next(
+        (row for row in rule["others"] if family in row["of"] or model.id in row["of"]), {}
+    )
+    mean: float = rule["mean"][effort] * own.get("factor", 1.0)
+    if call.tools:
+        functions = {**rule["functions"], **own}
+        mean *= (1 - functions["silent"]) * functions["share"]
+    return round(mean)
 
 
 def fits(model: Model, call: Call) -> bool:

@@ -93,7 +93,7 @@ class Seen(NamedTuple):
     Attributes:
         base: output tokens that gpt-4o would write for such a request, by what others said.
         tokens: output tokens, reasoning included, by (model, effort); None while a single one has been
-            seen, whose figure is then what is published of it, by ``base`` and ``thought``.
+            seen, whose figure then is what ``base`` and ``thought`` make of what is published of it.
         shared: tokens by model that calls without a previous one read from its cache: instructions and
             tools that such requests have in common; None where there are none.
         density: input tokens reported for each one that was estimated where nothing was counted.

@@ -96,6 +96,19 @@ def test_a_ledger_that_cannot_be_read_is_done_without(caplog: pytest.LogCaptureF
     assert caplog.messages == ["No such disk. Estimates begin without what was observed before."]
 
 
+def test_little_thought_at_one_effort_says_little_of_higher_ones() -> None:
+    """A quarter of what is published of another effort is expected at the least, until it is seen itself."""
+    router = Router(clock=lambda: DAY)
+    answered(router, ask(), 100, reasoning=0, times=60)
+    known = {(one.model, one.effort): one.output_tokens for one in router.explain(ask()).candidates}
+    fresh = Router(clock=lambda: DAY, observe=False)
+    published = {(one.model, one.effort): one.output_tokens for one in fresh.explain(ask()).candidates}
+    at = ("gpt-5.6-luna", "max")
+    assert known[at] == pytest.approx(100 + (published[at] - 232) / 4, rel=0.05)
+    answered(router, ask(), 100, reasoning=0, times=60)
+    assert expected(router.decide(ask())) == pytest.approx(100, rel=0.2)
+
+
 def test_capped_answers_teach_only_capped_ones() -> None:
     """An answer that a cap has cut short says nothing of uncapped ones, whatever their size."""
     router = Router(clock=lambda: DAY)
