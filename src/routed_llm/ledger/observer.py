@@ -44,7 +44,8 @@ _MEMORY = 256.0
 
 _LEAST = 0.25
 """Part of the published reasoning that is expected of a kind at the least. That little is thought at one
-effort says little of higher ones: agents' steps took 0.07 of it at low, 0.21 at high (`pricing.thought_for`)."""
+effort says little of higher ones: agents' steps took 0.07 of it at low, 0.21 at high (see
+:func:`routed_llm.pricing.thought_for`)."""
 
 _REUSED = 1.0
 """Share of requests that go on from an earlier one, before any is seen: then the policy's horizon holds."""
