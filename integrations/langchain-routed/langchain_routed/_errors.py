@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import openai
     from langchain_openai import ChatOpenAI
 
-__all__ = ["as_langchains"]
+__all__ = ["as_langchains", "unwritable"]
 
 _SIZE: Final = frozenset({"max_input", "window"})
 
@@ -56,6 +56,21 @@ def as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
         long = any(codes and _SIZE.issuperset(codes) for codes in reasons)
         return NoModelFitsContext(error, url) if long else NoModelFitsRequest(error, url)
     return BrokenRequest(error, url) if isinstance(error, RequestError) else error
+
+
+def unwritable(error: BaseException, owner: ChatOpenAI) -> Exception | None:
+    """Return the error to raise when a request could not be written down, or None for any other error.
+
+    Python's strings may hold one half of a pair that makes a character; neither JSON nor a server takes it.
+    """
+    if not isinstance(error, UnicodeEncodeError) or not error.object.startswith("{"):
+        return None
+    half, before = error.object[error.start], error.object[max(0, error.start - 40) : error.start]
+    said = (
+        f"The request holds {half!r}, half of a character, after {before!r}: it cannot be sent. "
+        "Replace it, as text.encode('utf-8', 'replace').decode() does."
+    )
+    return as_langchains(RequestError(said), owner)
 
 
 def _take_over(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from langchain_routed._errors import unwritable
 from routed_llm import Attempts, Decision, ErrorFacts, Limits, Run, Step, classify_error
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class Recovery:
 
     def _moved(self, plan: Plan, step: Step) -> float:
         if step.error is not None:
+            broken = unwritable(step.error, self._desk.owner)
+            if broken is not None:
+                raise broken from step.error
             raise step.error
         if self.attempts.decision is not plan.decision:
             plan.take(self._desk.plan(self._asked, self.attempts.decision))

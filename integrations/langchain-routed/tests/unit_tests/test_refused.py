@@ -143,3 +143,23 @@ async def test_other_prompts_are_answered_before_one_fails(make, sim) -> None:
     with pytest.raises(NoModelFits):
         await make(policy=ONLY_4O).agenerate([[HumanMessage(LONG)], [HumanMessage("Hi")]], callbacks=[heard])
     assert (heard.ended, len(heard.failed), len(sim.journal)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+async def test_half_a_character_is_told(make, sim, way: str) -> None:
+    """What cannot be written as JSON is an error of the request, which shows where it stands."""
+    heard = Heard()
+
+    async def call() -> None:
+        found = WAYS[way](make(), "The caf\ud83d is open", {"callbacks": [heard]})
+        if hasattr(found, "__await__"):
+            await found
+
+    with pytest.raises(RequestError) as caught:
+        await call()
+    assert str(caught.value).startswith("The request holds '\\ud83d', half of a character, after '")
+    assert str(caught.value).endswith(
+        "The caf': it cannot be sent. Replace it, as text.encode('utf-8', 'replace').decode() does."
+    )
+    assert isinstance(caught.value.__cause__, UnicodeEncodeError)
+    assert (heard.failed, sim.journal) == ([caught.value], [])
