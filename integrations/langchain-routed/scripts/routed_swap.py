@@ -1,7 +1,9 @@
 """A pytest plugin that puts RoutedChatModel in the place of ChatOpenAI for langchain-openai's own tests.
 
 ``ROUTED_SWAP=shift`` constructs every model as gpt-4o and routes it to the model that the test names;
-``ROUTED_SWAP=pin`` constructs it with that name, too. With any other value nothing is swapped.
+``ROUTED_SWAP=pin`` constructs it with that name, too. With any other value nothing is swapped;
+``ROUTED_SWAP=judge`` has the server at ``ROUTED_JUDGE`` answer every request that ChatOpenAI makes up in a
+test, and writes the tests whose requests it refuses to the file ``ROUTED_REFUSED``.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ from __future__ import annotations
 import os
 from datetime import date
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import httpx
 import langchain_openai
 import langchain_openai.chat_models
 import langchain_openai.chat_models.base as base
@@ -120,6 +124,28 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
 
 
 CHAT_OPENAI = langchain_openai.ChatOpenAI
+
+
+def judge(server: str, refused: Path) -> None:
+    """Let a server say what it thinks of the requests that ChatOpenAI makes up."""
+    made_up = CHAT_OPENAI._get_request_payload
+
+    def judged(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        payload = made_up(self, *args, **kwargs)
+        place = "responses" if "input" in payload else "chat/completions"
+        answer = httpx.post(f"{server}/{place}", json=payload, headers={"Authorization": "Bearer sk-test"})
+        if answer.status_code == BAD_REQUEST:
+            test = os.environ["PYTEST_CURRENT_TEST"].partition(" ")[0]
+            with refused.open("a") as file:
+                file.write(f"{test}\n")
+        return payload
+
+    CHAT_OPENAI._get_request_payload = judged  # type: ignore[method-assign]
+
+
+BAD_REQUEST = 400
+if os.environ.get("ROUTED_SWAP") == "judge":
+    judge(os.environ["ROUTED_JUDGE"], Path(os.environ["ROUTED_REFUSED"]))
 
 if os.environ.get("ROUTED_SWAP") in ("shift", "pin"):
     Swapped.__name__ = Swapped.__qualname__ = "ChatOpenAI"

@@ -7,8 +7,9 @@ with ChatOpenAI and with RoutedChatModel in its place; the agent tests have a fa
 ChatOpenAI and a RoutedChatModel that answers as the fake does.
 
 Every test that passes with the first and fails with the second must stand, with its reason, in
-``upstream_differences.toml``. What is lost is run twice more to see what it hangs on: with the model
-constructed under its own name, and with a catalog that knows no rule of any model.
+``upstream_differences.toml``. What is lost is run again to see what it hangs on: with the simulator
+answering the requests that ChatOpenAI makes up, since a model that refuses them refuses them of anybody; with
+the model constructed under its own name; and with a catalog that knows no rule of any model.
 
 Usage: python scripts/upstream_tests.py [--mode shift|pin] [--suite NAME ...] [--folder FOLDER]
 """
@@ -214,13 +215,32 @@ def compare(source: Path, name: str, mode: str, known: Mapping[str, str]) -> lis
 def causes(source: Path, suite: Suite, mode: str, lost: list[str]) -> dict[str, str]:
     """Find out what the lost tests hang on, by running them again without it."""
     tests = [node(source, test) for test in lost]
+    refused = refused_of_chat_openai(source, suite, tests)
     named = run(source, suite, "pin", *tests) if mode != "pin" else {}
     bare = run(source, suite, mode, *tests, catalog="bare") if suite.catalog != "bare" else {}
-    return {
-        test: "the model's name" if named.get(test) == "passed" else "its rules"
-        for test in lost
-        if "passed" in (named.get(test), bare.get(test))
-    }
+    found = {}
+    for name, test in zip(lost, tests, strict=True):
+        if named.get(name) == "passed":
+            found[name] = "the model's name"
+        elif bare.get(name) == "passed":
+            found[name] = "what the model refuses of ChatOpenAI, too" if test in refused else "its rules"
+    return found
+
+
+def refused_of_chat_openai(source: Path, suite: Suite, tests: list[str]) -> set[str]:
+    """Let the simulator answer what ChatOpenAI makes up in some tests; return those where it refuses some."""
+    told = source.parent / "refused.txt"
+    told.unlink(missing_ok=True)
+    with serve(at=DAY) as server:
+        run_at(
+            source,
+            suite,
+            "judge",
+            tuple(tests),
+            "",
+            {"ROUTED_JUDGE": server.url, "ROUTED_REFUSED": str(told)},
+        )
+    return set(told.read_text().splitlines()) if told.exists() else set()
 
 
 def main() -> int:
