@@ -72,6 +72,24 @@ def test_azure_deployments_are_called_by_their_names(azure) -> None:
     assert {c.model for c in llm.explain("Hi").candidates} <= {"gpt-4.1", "gpt-4o"}
 
 
+@pytest.mark.parametrize("named", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("how", ["constructor", "call"])
+def test_an_azure_deployment_gets_a_cap_by_the_name_it_takes(azure, how: str, named: str) -> None:
+    """A reasoning model refuses max_tokens, which AzureChatOpenAI would send on as it is."""
+    url, asked = azure
+    settings = {
+        "deployments": {"team-54": "gpt-5.4"},
+        "azure": {"azure_endpoint": url, "api_key": "azure", "api_version": "2025-04-01-preview"},
+    }
+    given = {named: 300, "reasoning_effort": "none"}
+    if how == "constructor":
+        RoutedChatModel.from_azure(**settings, **given).invoke("Hi")
+    else:
+        RoutedChatModel.from_azure(**settings).invoke("Hi", **given)
+    ((_, body),) = asked
+    assert (body.get("max_tokens"), body.get("max_completion_tokens")) == (None, 300)
+
+
 def test_only_deployments_are_called(azure) -> None:
     """A model without a deployment cannot serve."""
     llm = RoutedChatModel.from_azure(deployments={"mine": "gpt-4.1"}, azure={"api_version": "1"})
