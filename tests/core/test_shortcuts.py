@@ -56,7 +56,7 @@ def seen(draw: Any) -> Seen:
     outputs = draw(st.dictionaries(pairs, st.floats(1, 9_000), max_size=3))
     shared = draw(st.dictionaries(st.sampled_from(MODELS), st.integers(1_024, 40_000), max_size=2))
     return Seen(
-        draw(st.floats(1, 3_000)),
+        draw(st.floats(1, 9_000)),
         outputs if len(outputs) > 1 else None,
         shared or None,
         draw(st.sampled_from([0.8, 1.0, 1.2])),
@@ -92,14 +92,15 @@ def test_a_row_that_is_left_out_would_not_have_won(
     except PolicyError:
         return
     around = {**around, "observed": observed_for(asked, what)}
-    found = table.select(asked, **around)
+    found, again = table.select(asked, **around), table.select(asked, **around)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(choice, "contenders", every_row)
         patched.setattr(outcome, "contenders", every_row)
         table._tracks.clear()
+        table._spans.clear()
         whole = table.select(asked, **around)
     table._tracks.clear()
-    assert found.to_dict() == whole.to_dict()
+    assert found.to_dict() == again.to_dict() == whole.to_dict()
 
 
 @EXAMPLES
@@ -112,8 +113,10 @@ def test_what_a_record_says_is_what_the_candidates_say(
         table = prepare(CATALOG, policy, at)
     except PolicyError:
         return
-    decision = table.select(asked, observed=observed_for(asked, what), **around)
-    assert (decision.dearer, {*decision.rejected}) == _by_candidates(decision)
+    around = {**around, "observed": observed_for(asked, what)}
+    for _ in ("worked out", "kept"):
+        decision = table.select(asked, **around)
+        assert (decision.dearer, {*decision.rejected}) == _by_candidates(decision)
 
 
 def _by_candidates(decision: Decision) -> tuple[dict[str, str | None], set[str]]:
@@ -169,3 +172,14 @@ def test_what_was_observed_of_a_row_speaks_for_that_row_alone(none: float, high:
     table = prepare(CATALOG, Policy(models=["gpt-5.6-luna"], at_least=None), date(2026, 11, 22))
     decision = table.select(asked, observed=observed_for(asked, Seen(211, observed)))
     assert decision.effort == effort
+
+
+@pytest.mark.parametrize(("tokens", "fits"), [(118_000, True), (118_001, False)])
+def test_the_marks_are_those_of_the_output_that_is_observed(tokens: int, fits: bool) -> None:
+    """Where longer answers are observed, more of the window is kept free, and the record knows."""
+    asked = facts(tokens)
+    table = prepare(CATALOG, Policy(models=["gpt-4o", "gpt-4.1"], at_least=None), date(2026, 11, 22))
+    what = observed_for(asked, Seen(10_000.0, {("gpt-4.1", None): 10.0, ("gpt-4o", None): 10_000.0}))
+    for _ in ("worked out", "kept"):
+        assert ("gpt-4o" in table.select(asked, observed=what).dearer) is fits
+    assert 118_000 in table.boundaries(asked, observed=what)

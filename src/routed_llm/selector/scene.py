@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from routed_llm.decision import Reason
 from routed_llm.media import MAX_PATCHES, over_limit
@@ -28,6 +28,7 @@ class Scene:
 
     Attributes:
         marks: the text token counts between which the same rows fit, where those are known.
+        notes: where what holds between two marks is kept; the shape's own notes when None.
         stands: how the rows stand at a text token count, once that has been worked out.
     """
 
@@ -41,6 +42,7 @@ class Scene:
     send_as: Mapping[str, str]
     incumbent: str | None
     marks: Sequence[int] | None = None
+    notes: dict[Any, Any] | None = None
     stands: tuple[int, Standing] | None = None
 
     @property

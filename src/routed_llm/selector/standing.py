@@ -45,11 +45,12 @@ def standing(scene: Scene, tokens: int) -> Standing:
 def _find(scene: Scene, tokens: int) -> Standing:
     """Work it out; where nothing but limits and prices counts it is kept for all counts between two marks."""
     marks, notes = scene.marks, scene.shape.notes
-    charged = notes.get("charged")
+    charged: bool | None = notes.get("charged")
     if charged is None:
         charged = notes["charged"] = any(row.surcharge for row in scene.shape.rows)
     if marks is None or charged or not scene.is_limited_only:
         return _at(scene, tokens)
+    notes = notes if scene.notes is None else scene.notes
     index = bisect_left(marks, tokens)
     key = ("standing", scene.facts.cap, scene.load.expected, scene.load.thought, index)
     kept: Standing | None = notes.get(key)

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from routed_llm.selector.pool import Pool, make_pool
 from routed_llm.selector.quality import LONG_CONTEXT_FROM, Floor, dimensions
 from routed_llm.selector.scene import Scene
 from routed_llm.selector.shape import Row, build_shape, leeways
-from routed_llm.selector.track import Track, pieces, remember
+from routed_llm.selector.track import Spans, Track, pieces, remember
 from routed_llm.selector.weigh import cache_thresholds, load, row_cost, row_thresholds
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
-    from routed_llm.selector.weigh import Load
-    from routed_llm.usage import Observed
+    from routed_llm.usage import Observed, Seen
 
 __all__ = ["Table", "prepare", "select"]
 
@@ -97,6 +96,7 @@ class Table:
         self.pool: Pool = make_pool(catalog, policy, at)
         self._shapes: dict[Any, Kind] = {}
         self._tracks: dict[Any, Track] = {}
+        self._spans: dict[Any, Spans] = {}
         self._thresholds: dict[Any, list[int]] = {}
         self._is_ordinary = policy.optimize == "cost" and not (policy.effort or self.pool.incumbent)
         # No further turn means that nothing will read what this call would write to the cache.
@@ -188,12 +188,18 @@ class Table:
     def _on_track(self, scene: Scene) -> tuple[Row | None, bool] | None:
         """Look the choice up where nothing but limits and prices settles it; None where more does."""
         facts, shared = scene.facts, scene.load
-        if not self._has_track(scene):
-            return None
-        track = self._track(facts, shared)
-        found = track.choice(facts.tokens.low, facts.tokens.high)
-        if scene.allowance is None or scene.allowance.remaining is None:
+        if self._has_track(scene):
+            track = self._track(scene)
+            found = track.choice(facts.tokens.low, facts.tokens.high)
             scene.marks = track.marks
+        elif shared.seen is not None and self._is_plain(scene):
+            chosen = self._in_span(scene, shared.seen)
+            if chosen is None:
+                return None
+            found = *chosen, True
+        else:
+            return None
+        if scene.allowance is None or scene.allowance.remaining is None:
             return found
         if found[0] is None:
             return None
@@ -202,10 +208,37 @@ class Table:
         return found if cost is not None and cost <= scene.allowance.remaining else None
 
     def _has_track(self, scene: Scene) -> bool:
+        return scene.load.outputs is None and scene.load.shared is None and self._is_plain(scene)
+
+    def _is_plain(self, scene: Scene) -> bool:
         facts, shared = scene.facts, scene.load
         if not shared.plain or not self._is_ordinary or facts.model is not None or facts.effort is not None:
             return False
-        return not (scene.unavailable or shared.worst) and shared.outputs is None and shared.shared is None
+        return not (scene.unavailable or shared.worst)
+
+    def _in_span(self, scene: Scene, seen: Seen) -> tuple[Row | None] | None:
+        """Look the choice up where it is the same for all counts; None where it is not, or at first sight."""
+        facts = scene.facts
+        key = (facts.shape, self._values(facts), facts.cap, facts.kind[2])
+        kept = self._spans.get(key)
+        if kept is None or kept.seen is not seen:
+            # What is observed changes with each call at first: then nothing is worth keeping.
+            remember(self._spans, key, Spans(seen))
+            return None
+        if kept.marks is None:
+            kept.marks = self._marks(scene)
+        scene.marks, scene.notes = kept.marks, kept.notes
+        return kept.choice(kept.marks, facts.tokens.low, facts.tokens.high, partial(self._free, scene))
+
+    def _free(self, scene: Scene) -> Callable[[int], Row | None]:
+        """Return what gives the row chosen at a token count, budgets left out."""
+        kind = self._kind(scene.facts, False)
+        return self._chooser(self._scene(scene.facts, kind, None, scene.load.observed, _NOTHING))
+
+    def _marks(self, scene: Scene, leeway: int = 0) -> list[int]:
+        """List the token counts beyond which costs may be no straight lines any more, in ascending order."""
+        marks, shared = self.thresholds(scene.facts, leeway, scene.load.reserve), scene.load.shared
+        return marks if shared is None else sorted({*marks, MIN_CACHED - 1, *shared.values()})
 
     def boundaries(
         self,
@@ -218,18 +251,18 @@ class Table:
         """List the text token counts beyond which the choice changes, or else those where it may change."""
         scene = self._scene(facts, self._kind(facts, False), allowance, observed, unavailable)
         if not self._has_track(scene):
-            return self.thresholds(facts)
+            return self.thresholds(facts, reserve=scene.load.reserve)
         if allowance is None or allowance.remaining is None:
-            return self._track(facts, scene.load).turns
-        found = pieces(self.thresholds(facts), self._chooser(scene))
+            return self._track(scene).turns
+        found = pieces(self._marks(scene), self._chooser(scene))
         return [upper for upper, _ in found][:-1]
 
-    def _track(self, facts: RequestFacts, shared: Load) -> Track:
+    def _track(self, scene: Scene) -> Track:
+        facts, shared = scene.facts, scene.load
         key = (facts.shape, self._values(facts), facts.cap, shared.expected, shared.thought)
         kept = self._tracks.get(key)
         if kept is None:
-            scene = self._scene(facts, self._kind(facts, False), None, shared.observed, _NOTHING)
-            kept = Track(self.thresholds(facts), self._chooser(scene))
+            kept = Track(self._marks(scene), self._free(scene))
             remember(self._tracks, key, kept)
         return kept
 
@@ -244,16 +277,22 @@ class Table:
 
         return chosen
 
-    def thresholds(self, facts: RequestFacts, leeway: int = 0) -> list[int]:
-        """List the text token counts beyond which the choice may change, in ascending order."""
+    def thresholds(self, facts: RequestFacts, leeway: int = 0, reserve: int | None = None) -> list[int]:
+        """List the text token counts beyond which the choice may change, in ascending order.
+
+        Args:
+            facts: the request.
+            leeway: how many ways of bending the request less are passed over.
+            reserve: output tokens to keep free without a cap; as the policy expects them when left out.
+        """
         previous = facts.previous
-        key: tuple[Any, ...] = (facts.shape, self._values(facts), facts.cap, leeway)
+        key: tuple[Any, ...] = (facts.shape, self._values(facts), facts.cap, leeway, reserve)
         if facts.images or facts.audio_seconds or facts.pdf_pages:
             key += (facts.images, facts.audio_seconds, facts.pdf_pages)
         kept = self._thresholds.get(key)
         if kept is None:
             plain = facts if previous is None else replace(facts, previous=None)
-            kept = self._find_thresholds(plain, leeway)
+            kept = self._find_thresholds(plain, leeway, reserve)
             remember(self._thresholds, key, kept)
         if previous is None:
             return kept
@@ -264,11 +303,12 @@ class Table:
                 found |= cache_thresholds(row, facts)
         return sorted(item for item in found if item >= 0)
 
-    def _find_thresholds(self, facts: RequestFacts, leeway: int) -> list[int]:
+    def _find_thresholds(self, facts: RequestFacts, leeway: int, reserve: int | None) -> list[int]:
         found = {LONG_CONTEXT_FROM}
         for long in (False, True):
             kind = self._kind(facts, long, leeway)
             shared = load(facts, self.policy, kind.shape.widest, self._reuse)
+            shared = shared if reserve is None else shared._replace(reserve=reserve)
             for row in kind.shape.rows:
                 found |= row_thresholds(row, shared)
         return sorted(item for item in found if item >= 0)
@@ -281,9 +321,7 @@ class Table:
         """
         facts = scene.facts
         low, high = facts.tokens.low, facts.tokens.high
-        marks = self.thresholds(facts, kind.leeway)
-        if scene.load.shared is not None:
-            marks = sorted({*marks, MIN_CACHED - 1, *scene.load.shared.values()})
+        marks = self._marks(scene, kind.leeway)
         inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
         for point in {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}:
             other = self._kind(facts, point > LONG_CONTEXT_FROM, kind.leeway)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 if TYPE_CHECKING:
     from routed_llm.selector.shape import Row
 
-__all__ = ["Track", "pieces", "remember"]
+__all__ = ["Spans", "Track", "pieces", "remember"]
 
 _KEPT: Final = 512
 _BEYOND: Final = 10**9
@@ -50,6 +50,49 @@ class Track:
         """Return the row chosen at ``high``, and whether it is the same from ``low`` on."""
         at = bisect_left(self.turns, high)
         return self._rows[at], not at or self.turns[at - 1] < low
+
+
+class Spans:
+    """The choices between marks, worked out for each span when it is first asked for. Safe to share.
+
+    For requests that differ in nothing but their tokens, while what was observed of them stays the same: too
+    short a time for a whole track.
+
+    Attributes:
+        seen: what was observed; the choices hold as long as it is this.
+        marks: the token counts beyond which costs are no straight lines any more, in ascending order.
+        notes: what else has been worked out and holds as long.
+    """
+
+    __slots__ = ("_rows", "marks", "notes", "seen")
+
+    def __init__(self, seen: object) -> None:
+        self.seen = seen
+        self.marks: Sequence[int] | None = None
+        self.notes: dict[Any, Any] = {}
+        self._rows: dict[int, Row | None] = {}
+
+    def choice(
+        self, marks: Sequence[int], low: int, high: int, chooser: Callable[[], Callable[[int], Row | None]]
+    ) -> tuple[Row | None] | None:
+        """Return the row chosen from ``low`` to ``high``, in a tuple; None where there may be two.
+
+        Args:
+            marks: those of the spans.
+            low: fewest tokens.
+            high: most tokens.
+            chooser: makes what gives the row chosen at a token count.
+        """
+        at = bisect_left(marks, low)
+        if at < len(marks) and marks[at] < high:
+            return None
+        if at not in self._rows:
+            choose, lower = chooser(), marks[at - 1] + 1 if at else 0
+            first, last = choose(lower), choose(marks[at] if at < len(marks) else _BEYOND)
+            if _name(first) != _name(last):
+                return None
+            self._rows[at] = last
+        return (self._rows[at],)
 
 
 def pieces(marks: Sequence[int], choose: Callable[[int], Row | None]) -> Iterator[tuple[int, Row | None]]:

@@ -47,6 +47,7 @@ class Load(NamedTuple):
             two configurations have been observed.
         shared: tokens by model that such requests were seen to read from its cache, or None.
         observed: where these come from.
+        seen: what of it speaks of requests like this one, or None.
         media: tokens of images, audio and pages by model, as far as they have been worked out; None where
             there are none.
         choices: answers asked for (``n``); each is billed.
@@ -68,6 +69,7 @@ class Load(NamedTuple):
     thought: float = 1.0
     horizon: float = 0.0
     media: dict[str, int] | None = None
+    seen: Seen | None = None
 
 
 def load(
@@ -103,6 +105,7 @@ def load(
         thought=_thought(facts, expected, seen, observed),
         horizon=policy.horizon if seen is None else _horizon(seen.reuse, policy.horizon),
         media={} if media else None,
+        seen=seen,
     )
 
 
