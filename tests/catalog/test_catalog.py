@@ -140,6 +140,13 @@ def test_a_fine_tune_without_a_published_price() -> None:
             "For a model of your own, add it with Catalog.with_models.",
         ),
         (
+            "openai/gpt-3.5-turbo",
+            "no model is called 'openai/gpt-3.5-turbo'. It stops answering on 2026-10-23, and nothing is "
+            "published that its quality could be held to. Name gpt-5.6-terra, which OpenAI names in its "
+            "place, or any model that is good enough for the program. "
+            "For a model of your own, add it with Catalog.with_models.",
+        ),
+        (
             "zzzzzzzzzzzzzzzzzzz",
             "no model is called 'zzzzzzzzzzzzzzzzzzz'. `routed models` lists the ids. "
             "For a model of your own, add it with Catalog.with_models.",

@@ -84,7 +84,7 @@ class Catalog:
             raise problem(
                 None,
                 None,
-                f"no model is called {name!r}. {_nearest(name, list(self._data['models']))} "
+                f"no model is called {name!r}. {_known_of(name, list(self._data['models']))} "
                 "For a model of your own, add it with Catalog.with_models.",
             )
         return found
@@ -248,6 +248,12 @@ def _endpoint(spec: Mapping[str, Any]) -> Endpoint:
         source=spec["source"],
         verified=date.fromisoformat(spec["verified"]),
     )
+
+
+def _known_of(name: str, known: list[str]) -> str:
+    from routed_llm.catalog.ended import what_became_of  # only an error needs it
+
+    return what_became_of(name) or _nearest(name, known)
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import string
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from importlib.resources import files
 
 from routed_llm.catalog import Catalog
+from routed_llm.catalog.ended import ended
 from routed_llm.errors import CatalogError
 
 __all__ = ["Ending", "Hit", "RetiringIds"]
@@ -178,12 +177,9 @@ def _word(text: str, start: int, end: int) -> tuple[str, int, int]:
 
 @lru_cache(maxsize=1)
 def _ended() -> dict[str, Ending]:
-    with files("routed_llm.migrate").joinpath("ended.toml").open("rb") as stream:
-        rows = tomllib.load(stream)["ended"]
     return {
-        name: Ending(_undated(name), row["shutdown"], row["replacement"], known=False)
-        for row in rows
-        for name in row["ids"]
+        name: Ending(_undated(name), one.shutdown, one.replacement, known=False)
+        for name, one in ended().items()
     }
 
 

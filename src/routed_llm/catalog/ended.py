@@ -1,0 +1,42 @@
+"""What stopped before the catalog begins: ids of which only the day and the replacement are known."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+
+from routed_llm.catalog.sources import ROOT, read_toml
+
+__all__ = ["Ended", "ended", "what_became_of"]
+
+
+class Ended(NamedTuple):
+    """What is known of an id.
+
+    Attributes:
+        shutdown: the day from which it refuses.
+        replacement: the model that OpenAI names in its place.
+    """
+
+    shutdown: date
+    replacement: str
+
+
+@lru_cache(maxsize=1)
+def ended() -> dict[str, Ended]:
+    """Return what is known of each such id."""
+    rows = read_toml(ROOT / "ended.toml")["ended"]
+    return {name: Ended(row["shutdown"], row["replacement"]) for row in rows for name in row["ids"]}
+
+
+def what_became_of(name: str) -> str | None:
+    """Say in a sentence or two what became of a model that is not in the catalog; None for a stranger."""
+    found = ended().get(name.lower().rsplit("/", 1)[-1])
+    if found is None:
+        return None
+    return (
+        f"It stops answering on {found.shutdown}, and nothing is published that its quality could be held "
+        f"to. Name {found.replacement}, which OpenAI names in its place, or any model that is "
+        "good enough for the program."
+    )
