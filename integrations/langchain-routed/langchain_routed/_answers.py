@@ -15,6 +15,8 @@ from routed_llm import Usage
 __all__ = ["StreamReader", "attach", "plain_result", "served_by", "text_of", "token_usage", "usage_of"]
 
 _PLAIN: Final = frozenset({"text", "refusal", "reasoning", "function_call", "custom_tool_call"})
+_ALWAYS: Final[Mapping[str, Any]] = {"system_fingerprint": None, "logprobs": None}
+"""What the metadata of every Chat Completions answer has, if only as None."""
 _FINISH: Final[Mapping[Any, str]] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
@@ -91,11 +93,9 @@ def _plain_generation(generation: ChatGeneration) -> ChatGeneration:
     ):
         return generation
     text, items = pack(message.content)
-    extra = {**message.additional_kwargs, ITEMS: items}
     refusals = [item["refusal"] for item in items if item.get("type") == "refusal"]
-    if refusals:
-        extra["refusal"] = "".join(refusals)
-    metadata = {**message.response_metadata, "finish_reason": _finish_reason(message)}
+    extra = {"refusal": "".join(refusals) or None, **message.additional_kwargs, ITEMS: items}
+    metadata = {**_ALWAYS, **message.response_metadata, "finish_reason": _finish_reason(message)}
     plain = message.model_copy(
         update={"content": text, "additional_kwargs": extra, "response_metadata": metadata}
     )
@@ -124,10 +124,16 @@ def token_usage(message: Any) -> dict[str, Any] | None:
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
         "prompt_tokens_details": {
+            "audio_tokens": usage.audio_input_tokens,
             "cached_tokens": usage.cached_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
         },
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "completion_tokens_details": {
+            "accepted_prediction_tokens": 0,
+            "audio_tokens": usage.audio_output_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
+            "rejected_prediction_tokens": 0,
+        },
     }
 
 

@@ -40,7 +40,7 @@ class TestRoutedChatModel(ChatModelUnitTests):
         )
 
     @pytest.mark.xfail(
-        reason="load() knows only the classes in langchain-core's own table; test_load.py loads ours by name"
+        reason="load() knows the classes in langchain-core's own table only; test_traps_object.py loads ours"
     )
     def test_serdes(self, model: BaseChatModel, snapshot: Any) -> None:
         super().test_serdes(model, snapshot)

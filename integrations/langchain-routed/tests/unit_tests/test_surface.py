@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from .helpers import changed, routing
 
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
 ENCRYPTED, LOGPROBS = "reasoning.encrypted_content", "message.output_text.logprobs"
 
 
@@ -163,3 +164,46 @@ def test_nothing_counts_as_with_chatopenai(make, monkeypatch: pytest.MonkeyPatch
     plain = ChatOpenAI(model="gpt-4o")
     monkeypatch.setattr(ChatOpenAI, "_get_encoding_model", lambda self: ("gpt-4o", Words()))
     assert make().get_num_tokens_from_messages([]) == plain.get_num_tokens_from_messages([]) == 3
+
+
+def _keys(value: Any) -> Any:
+    return {name: _keys(item) for name, item in value.items()} if isinstance(value, dict) else None
+
+
+def _lacks(has: Any, wanted: Any, at: str = "") -> list[str]:
+    """What is in one tree of keys and not in the other."""
+    if not isinstance(wanted, dict):
+        return []
+    missing = [f"{at}.{name}" for name in wanted if name not in (has or {})]
+    return missing + [
+        gone for name in wanted for gone in _lacks((has or {}).get(name), wanted[name], f"{at}.{name}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ask", "script"),
+    [
+        pytest.param(lambda llm: llm.invoke("Hi"), {}, id="text"),
+        pytest.param(lambda llm: llm.invoke("Hi"), {"refusal": "No."}, id="refusal"),
+        pytest.param(
+            lambda llm: llm.bind_tools([TOOL]).invoke("Hi"), {"tool_calls": [("add", {})]}, id="tools"
+        ),
+        pytest.param(
+            lambda llm: llm.with_structured_output(Answer, include_raw=True).invoke("Hi")["raw"],
+            {},
+            id="a form",
+        ),
+    ],
+)
+def test_an_answer_from_responses_has_every_key(make, plain, sim, ask: Any, script: Any) -> None:
+    """What a program reads of gpt-4o's answer it finds in one from a model that only Responses has."""
+    keys = []
+    for llm in (plain, make(policy={"models": ["gpt-5.3-codex"], "at_least": None})):
+        if script:
+            sim.script(**script)
+        answer = ask(llm)
+        keys.append(
+            {name: _keys(getattr(answer, name)) for name in ("additional_kwargs", "response_metadata")}
+        )
+    assert sim.journal[-1].path == "/v1/responses"
+    assert _lacks(keys[1], keys[0]) == []
