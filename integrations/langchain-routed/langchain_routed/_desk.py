@@ -159,6 +159,7 @@ class Desk:
         self._policy: tuple[Any, str, Policy] | None = None
         self._whose: tuple[Any, str] | None = None
         self._quiet: tuple[tuple[Any, ...], tuple[dict[str, Any], bool, str | None]] | None = None
+        self.lost: dict[str, int] = {}
 
     def known(self, name: str) -> str | None:
         """Return the catalog id behind a model's name, or None for a stranger."""
@@ -305,8 +306,9 @@ class Desk:
             known=self.known,
             recovery=partial(self._recovery, asked, decision),
             credential=asked.circumstances["credential"],
+            unstored=self._unstored(asked),
             again=partial(self.plan, asked),
-            added=self._keep_reasoning(sent, decision, call),
+            added=self._keep_reasoning(sent, decision, call, unstored=self._unstored(asked)),
         )
 
     def _expects_plain(self, asked: Asked) -> bool:
@@ -316,13 +318,17 @@ class Desk:
             return False
         return not self._asks(asked.parameters, model_name=owner.model_name)
 
+    def _unstored(self, asked: Asked) -> bool:
+        """Say whether the provider seems to store nothing for this credential: twice it did not find it."""
+        return bool(self.lost) and self.lost.get(asked.circumstances["credential"], 0) > 1
+
     def _keep_reasoning(
-        self, sent: dict[str, Any], decision: Decision, call: Call
+        self, sent: dict[str, Any], decision: Decision, call: Call, *, unstored: bool
     ) -> tuple[dict[str, Any], ...]:
         """Ask for encrypted reasoning where nothing is stored, so that the next turn still has it."""
         if (
             call.endpoint != "responses"
-            or sent.get("store") is not False
+            or not (unstored or sent.get("store") is False)
             or call.effort in (None, "none")
             or _ENCRYPTED in call.dropped
         ):
@@ -332,7 +338,7 @@ class Desk:
         if _ENCRYPTED in include or (rule is not None and rule.accept == "no"):
             return ()
         sent["include"] = [*include, _ENCRYPTED]
-        why = "with store=False the reasoning must travel with the conversation"
+        why = "what is not stored must travel with the conversation"
         return ({"parameter": "include", "action": "added", "before": None, "after": _ENCRYPTED, "why": why},)
 
     def _recovery(self, asked: Asked, decision: Decision, since: float) -> Recovery:

@@ -44,6 +44,7 @@ class Plan:
         added: what the adapter added to the call, as the record's ``changes`` show it.
         recovery: begins to keep the failures of a call that began at that time of a monotonic clock.
         credential: whose key and address it is sent with, as a fingerprint.
+        unstored: whether the provider seems to store nothing for it.
         again: makes the Plan of another Decision for the same call.
         begun: set when the request is sent; an answer from the cache never sets it.
     """
@@ -58,6 +59,7 @@ class Plan:
     known: Known
     recovery: Callable[[float], Recovery]
     credential: str = ""
+    unstored: bool = False
     again: Callable[[Decision], Plan]
     added: tuple[dict[str, Any], ...] = ()
     begun: bool = field(default=False)
@@ -82,7 +84,7 @@ class Plan:
             model=str(decision.model),
             endpoint=str(decision.endpoint),
             known=self.known,
-            store=self.sent.get("store"),
+            store=False if self.unstored else self.sent.get("store"),
             unmarked=call is not None and BREAKPOINT in call.dropped,
             stateless=call is not None and call.stateless,
         )

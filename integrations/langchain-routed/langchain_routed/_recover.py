@@ -72,6 +72,9 @@ class Recovery:
                 raise broken from step.error
             raise step.error
         if self.attempts.decision is not plan.decision:
+            if step.kind == "state":
+                lost, whose = self._desk.lost, self._asked.circumstances["credential"]
+                lost[whose] = lost.get(whose, 0) + 1
             plan.take(self._desk.plan(self._asked, self.attempts.decision))
         return step.delay
 

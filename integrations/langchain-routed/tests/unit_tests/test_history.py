@@ -273,3 +273,23 @@ def test_what_the_provider_no_longer_has_is_left_out(make, sim, form: str, how: 
     assert not [item for item in sent if item.get("type") == "reasoning" or item.get("id")]
     assert ("input", "dropped") in [(c["parameter"], c["action"]) for c in routing(answer)["changes"]]
     assert answer.text == "And again."
+
+
+def test_an_account_for_which_nothing_is_stored_is_found_out(make, sim) -> None:
+    """After two searches in vain the reasoning travels with the conversation, and no request is lost."""
+    llm = make(policy=REASONS, max_retries=1).bind_tools([add])
+    history: list[Any] = [HumanMessage("add")]
+    statuses, asked = [], []
+    for turn in range(5):
+        sim.reset()  # as where nothing is kept between two calls
+        sim.script(tool_calls=[("add", {"a": 1, "b": turn})], reasoning_tokens=64)
+        answer = llm.invoke(history)
+        history += [answer, ToolMessage("3", tool_call_id=answer.tool_calls[0]["id"])]
+        statuses.append([entry.status for entry in sim.journal])
+        asked.append(sim.journal[-1].body.get("include"))
+    assert statuses == [[200], [404, 200], [404, 200], [200], [200]]
+    assert asked == [None, None, ["reasoning.encrypted_content"], *[["reasoning.encrypted_content"]] * 2]
+    assert [bool(item.get("encrypted_content")) for item in reasoning_sent(sim.journal[-1].body)] == [
+        True,
+        True,
+    ]
