@@ -64,6 +64,8 @@ def fit(
     on_responses = endpoint == "responses"
     fitted: list[BaseMessage] = []
     for message in messages:
+        if unmarked and not isinstance(message.content, str):
+            message = _without_marks(message)
         if isinstance(message, AIMessage):
             same = (
                 not stateless
@@ -74,7 +76,7 @@ def fit(
         elif isinstance(message.content, str):
             fitted.append(message)
         else:
-            fitted.append(_fit_blocks(message, on_responses=on_responses, unmarked=unmarked))
+            fitted.append(_fit_blocks(message, on_responses=on_responses))
     return fitted
 
 
@@ -201,12 +203,16 @@ def unpack(message: AIMessage) -> AIMessage:
     return message.model_copy(update={"content": content, "additional_kwargs": extra})
 
 
-def _fit_blocks(message: BaseMessage, *, on_responses: bool, unmarked: bool) -> BaseMessage:
+def _without_marks(message: BaseMessage) -> BaseMessage:
+    blocks = [_unmarked(block) for block in message.content]
+    return message if blocks == message.content else message.model_copy(update={"content": blocks})
+
+
+def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
     if not message.content and on_responses:
         # langchain-openai makes no item of a message without blocks, and an input of no items is refused.
         return message.model_copy(update={"content": ""})
-    content = [_unmarked(block) for block in message.content] if unmarked else message.content
-    blocks = [_fit_block(block, on_responses=on_responses) for block in content]
+    blocks = [_fit_block(block, on_responses=on_responses) for block in message.content]
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
         return message
     return message.model_copy(update={"content": blocks})

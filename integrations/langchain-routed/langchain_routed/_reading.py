@@ -22,7 +22,7 @@ from langchain_core.messages import (
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import _convert_to_openai_response_format
 
-from langchain_routed._blocks import TEXTS, block_text, tell_block
+from langchain_routed._blocks import BREAKPOINT, TEXTS, block_text, breakpoint_of, tell_block
 from langchain_routed._history import ITEMS, origin
 from routed_llm import Call, Previous, RequestBuilder
 
@@ -112,7 +112,10 @@ def _tell_answer(builder: RequestBuilder, message: AIMessage) -> None:
         for block in message.content:
             if isinstance(block, str):
                 builder.text(block)
-            elif block.get("type") in TEXTS:
+                continue
+            if (mark := breakpoint_of(block)) is not None:
+                builder.set(BREAKPOINT, mark)
+            if block.get("type") in TEXTS:
                 builder.text(block_text(block))
             elif block.get("type") == "refusal":
                 builder.text(str(block.get("refusal") or ""))

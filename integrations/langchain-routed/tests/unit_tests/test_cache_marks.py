@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from routed_llm import NoModelFits, Policy
 
@@ -51,6 +51,28 @@ def test_a_mark_for_the_prompt_cache_goes_to_models_that_take_it(
     assert ("prompt_cache_breakpoint" in str(sim.journal[0].body)) is taken
     assert (("prompt_cache_breakpoint", "dropped") in changed(answer)) is not taken
     assert asked[0].content == [block]
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.6-luna"])
+@pytest.mark.parametrize("settings", ENDPOINTS.values(), ids=ENDPOINTS.keys())
+@pytest.mark.parametrize("role", ["system", "ai", "tool"])
+def test_a_mark_in_any_message(make, sim, role: str, settings: dict[str, Any], model: str) -> None:
+    """Instructions, earlier answers and results of tools may be marked as well as questions."""
+    marked = [MARKED["text"]]
+    call = {"name": "see", "args": {}, "id": "call_1", "type": "tool_call"}
+    talks: dict[str, list[Any]] = {
+        "system": [SystemMessage(marked), HumanMessage("Hi")],
+        "ai": [HumanMessage("Hi"), AIMessage(marked), HumanMessage("Go on")],
+        "tool": [
+            HumanMessage("Hi"),
+            AIMessage("", tool_calls=[call]),
+            ToolMessage(marked, tool_call_id="call_1"),
+        ],
+    }
+    make(policy=Policy(models=[model], at_least=None), **settings).invoke(talks[role])
+    assert sim.refused == []
+    if model == "gpt-4o":
+        assert "prompt_cache_breakpoint" not in str(sim.journal[0].body)
 
 
 def test_a_mark_is_seen_again_when_the_conversation_goes_on(make, sim) -> None:
