@@ -18,6 +18,7 @@ from langchain_routed._plan import Plan
 from langchain_routed._reading import (
     NOT_SENT,
     merge,
+    name_cap,
     previous_of,
     state_owner,
     tell_messages,
@@ -294,7 +295,7 @@ class Desk:
             sent.update(dict.fromkeys(self._harmless(asked.nulls, decision)))
         child = self.children.get(call)
         if call.cap is not None and not isinstance(child, Child):
-            _name_cap(sent, decision)
+            name_cap(sent, decision)
         return Plan(
             decision=decision,
             router=self.router,
@@ -383,15 +384,6 @@ def _is_loose(parameters: Mapping[str, Any]) -> bool:
         for tool in parameters.get("tools") or ()
         if isinstance(tool, Mapping)
     )
-
-
-def _name_cap(sent: dict[str, Any], decision: Decision) -> None:
-    """Give the cap the name that the model takes: only ChatOpenAI itself renames it for Chat Completions."""
-    asked = decision.facts.cap_name
-    named = [c.after for c in decision.changes if (c.parameter, c.action) == (asked, "renamed")]
-    name = str(named[0]) if named else asked
-    if decision.endpoint == "chat_completions" and name != "max_tokens":
-        sent[name] = sent.pop("max_tokens")
 
 
 def _cut_at(parameters: Mapping[str, Any], call: Call) -> Any:

@@ -24,12 +24,13 @@ from langchain_openai.chat_models.base import _convert_to_openai_response_format
 
 from langchain_routed._blocks import BREAKPOINT, TEXTS, block_text, breakpoint_of, tell_block
 from langchain_routed._history import ITEMS, origin
-from routed_llm import Call, Previous, RequestBuilder
+from routed_llm import Call, Decision, Previous, RequestBuilder
 
 __all__ = [
     "NOT_SENT",
     "PASSED_ON",
     "merge",
+    "name_cap",
     "previous_of",
     "state_owner",
     "tell_messages",
@@ -215,12 +216,22 @@ def to_send(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
     if not sent.get("tools", True):
         del sent["tools"]  # agents without tools bind an empty list, which is refused
     if call.cap is not None:
-        sent["max_tokens"] = call.cap
+        # Traces show the name that was given; langchain-openai sends each endpoint its own.
+        sent["max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"] = call.cap
     if call.endpoint == "responses":
         _for_responses(sent, reasoning, call.effort)
     elif call.effort is not None:
         sent["reasoning_effort"] = call.effort
     return sent
+
+
+def name_cap(sent: dict[str, Any], decision: Decision) -> None:
+    """Give the cap the name that the model takes: only ChatOpenAI itself renames it for Chat Completions."""
+    asked = decision.facts.cap_name
+    named = [c.after for c in decision.changes if (c.parameter, c.action) == (asked, "renamed")]
+    if decision.endpoint == "chat_completions":
+        cap = [sent.pop(name) for name in _CAPS if name in sent]
+        sent[str(named[0]) if named else asked] = cap[0]
 
 
 def _for_responses(sent: dict[str, Any], reasoning: dict[str, Any], effort: str | None) -> None:
