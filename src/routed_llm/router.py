@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,7 @@ from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
 from routed_llm.recount import Recounts
 from routed_llm.recovery import Cooldowns, Gone
+from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.rollout.stage import stage_from
 from routed_llm.selector import Table, prepare
 from routed_llm.sending import Sending
@@ -103,6 +105,7 @@ class Router(Sending):
         self._clock = _now if clock is None else clock
         self._books = Books(ledger, merge(None, None, None, budgets).budgets, on_budget)
         self._observer = Observer() if observe else None
+        self._beginnings = Beginnings()
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
         self._gone = Gone()
         self._prepared: tuple[Policy, date, Table] | None = None
@@ -190,12 +193,13 @@ class Router(Sending):
             CatalogError: when the policy or the call names an unknown model.
         """
         weighing = self._weighing(policy, at, scope, conversation, budget, credential)
+        weighing = self._warm(weighing, request)
         decision = weighing.explain(request)
         if exact is not None and weighing.table.policy.exact_within:
             decision = self._recounts.decide(decision, request, weighing.near(request), exact)
         if self._trials is not None:
             decision = self._turn(decision, request, weighing, scope, conversation)
-        return weighing.checked(decision, request)
+        return self._kept(weighing.checked(decision, request), request)
 
     def explain(
         self,
@@ -214,7 +218,8 @@ class Router(Sending):
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        return self._weighing(policy, at, scope, conversation, budget, credential).explain(request)
+        weighing = self._weighing(policy, at, scope, conversation, budget, credential)
+        return self._warm(weighing, request).explain(request)
 
     async def adecide(
         self,
@@ -237,6 +242,7 @@ class Router(Sending):
             CatalogError: as :meth:`decide` does.
         """
         weighing = await self._off_loop(self._weighing, policy, at, scope, conversation, budget, credential)
+        weighing = self._warm(weighing, request)
         decision = weighing.at_bounds(request.facts)
         if decision is None:
             import asyncio  # heavy, and loaded already wherever this runs
@@ -251,7 +257,7 @@ class Router(Sending):
             # A long text may have to be counted for the baseline, too.
             turn = (decision, request, weighing, scope, conversation)
             decision = await asyncio.to_thread(self._turn, *turn)
-        return weighing.checked(decision, request)
+        return self._kept(weighing.checked(decision, request), request)
 
     def count(self, request: Request) -> int:
         """Count a request's text tokens exactly, overheads included; images, audio and pages are not text."""
@@ -325,6 +331,28 @@ class Router(Sending):
         cooling = self.cooldowns.cooling(now, credential=credential)
         away = {**cooling, **firm} if cooling else firm
         return Weighing(self.catalog, self._table(policy, day), allowance, observed, away, firm)
+
+    def _warm(self, weighing: Weighing, request: Request) -> Weighing:
+        """Put in what models' caches may hold of a request that does not say itself what it goes on from."""
+        observed = weighing.observed
+        if observed is None or not is_long(request):
+            return weighing
+        warm = self._beginnings.warm(request.texts, monotonic())
+        # Where nothing was seen yet there is nothing that an empty table would stand in place of.
+        if not warm and not observed.outputs:
+            return weighing
+        return weighing._replace(observed=replace(observed, warm=warm))
+
+    def _kept(self, decision: Decision, request: Request) -> Decision:
+        """Remember a long request that is about to be sent, for those that begin as it does."""
+        if self._observer is None or decision.chosen is None or not is_long(request):
+            return decision
+        model = self.catalog.get(decision.chosen.model)
+        if model.cache is None or "prompt_cache_options" in [it.parameter for it in decision.changes]:
+            return decision
+        kept = self._beginnings.keep(request.texts, model.id, model.cache, monotonic())
+        decision.on_reported = both(decision.on_reported, kept.listen())
+        return decision
 
     def _table(self, policy: Policy, day: date) -> Table:
         kept = self._prepared

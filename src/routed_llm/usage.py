@@ -118,11 +118,14 @@ class Observed:
         reads: model to the share (0 to 1) of the expected cache reads that really happened.
         thought: reasoning tokens reported for each one that was expected by what is published, over all
             kinds of requests; None before the first.
+        warm: tokens by model that the request at hand begins with and that were sent to it before, in place
+            of what is ``shared`` by requests of its kind; None where nobody looked.
     """
 
     outputs: Mapping[Any, Seen] = field(default_factory=dict)
     reads: Mapping[str, float] = field(default_factory=dict)
     thought: float | None = None
+    warm: Mapping[str, int] | None = None
 
     def of(self, facts: RequestFacts) -> Seen | None:
         """Find what was seen for requests like this one, or failing that for its wider kind."""

@@ -98,7 +98,7 @@ def load(
         reuse=reuse,
         worst=worst,
         outputs=None if seen is None else seen.tokens,
-        shared=None if seen is None else seen.shared,
+        shared=_shared(seen, observed),
         observed=observed,
         choices=choices_of(facts) if facts.parameters else 1,
         likely=facts.tokens.likely if seen is None else _likely(facts, seen),
@@ -117,6 +117,12 @@ def media_of(load: Load, model: Model) -> int:
     if found is None:
         found = load.media[model.id] = media_tokens(load.facts, model)
     return found
+
+
+def _shared(seen: Seen | None, observed: Observed | None) -> Mapping[str, int] | None:
+    if observed is not None and observed.warm is not None:
+        return observed.warm or None
+    return None if seen is None else seen.shared
 
 
 def _horizon(reuse: float, most: int) -> float:

@@ -1,0 +1,173 @@
+"""What long requests began with, and which models' prompt caches may still hold it.
+
+A conversation says itself what was sent before; instructions that many calls share, or a document that is
+asked several questions, do not. So the texts of the latest long requests are kept, and a new one is compared
+with those that begin alike: its beginning is expected in the cache of the model that read it.
+
+The table holds the caller's own strings, until others displace them.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from routed_llm.catalog.model import CacheTerms
+    from routed_llm.request.builder import Request
+
+__all__ = ["CHARACTERS", "REQUESTS", "SHORTEST", "Beginnings", "Kept", "both", "is_long"]
+
+SHORTEST: Final = 1_024
+"""Fewest tokens of a request that is kept: no cache holds less."""
+
+REQUESTS: Final = 64
+"""Requests kept at most, the oldest leaving first."""
+
+CHARACTERS: Final = 8_000_000
+"""Characters of all kept requests together, at most."""
+
+_MARK: Final = 256
+_ALIKE: Final = 4
+"""Most requests that are kept of those with the same first characters, and so compared."""
+
+
+def is_long(request: Request) -> bool:
+    """Say whether a request may find something in a cache, and does not say itself what."""
+    facts = request.facts
+    if facts.tokens.high < SHORTEST or facts.previous is not None:
+        return False
+    return len(facts.inputs) == 1 and bool(request.texts)
+
+
+def both(one: Callable[[int], object] | None, other: Callable[[int], object]) -> Callable[[int], object]:
+    """Return what tells two listeners."""
+    return other if one is None else partial(_tell, one, other)
+
+
+def _tell(one: Callable[[int], object], other: Callable[[int], object], reported: int) -> None:
+    one(reported)
+    other(reported)
+
+
+class Kept:
+    """A request that was sent: its texts, and what its model's cache holds of it.
+
+    Attributes:
+        texts: in the order in which they were sent.
+        size: characters of all of them.
+        model: who read it.
+        terms: the model's terms of caching.
+        until: when the cache lets go of it, in seconds of a clock that only goes forward.
+        tokens: input tokens that the provider reported; 0 before it did.
+    """
+
+    __slots__ = ("__weakref__", "model", "size", "terms", "texts", "tokens", "until")
+
+    def __init__(self, texts: Sequence[str], model: str, terms: CacheTerms, until: float) -> None:
+        self.texts = texts
+        self.size = sum(map(len, texts))
+        self.model = model
+        self.terms = terms
+        self.until = until
+        self.tokens = 0
+
+    def listen(self) -> Callable[[int], None]:
+        """Return what takes the input tokens that the provider reports; it keeps no text alive."""
+        return partial(_report, weakref.ref(self))
+
+    def shared(self, texts: Sequence[str]) -> int:
+        """Say how many tokens of other texts' beginning stand in the cache."""
+        if not self.tokens:
+            return 0
+        tokens = self.tokens * _alike(self.texts, texts) // max(self.size, 1)
+        tokens = tokens // self.terms.step * self.terms.step
+        return tokens if tokens >= self.terms.min_prefix else 0
+
+
+class _Place(NamedTuple):
+    mark: str
+    kept: Kept
+
+
+class Beginnings:
+    """A bounded table of long requests; safe to share between threads."""
+
+    def __init__(self, requests: int = REQUESTS, characters: int = CHARACTERS) -> None:
+        self._most = requests
+        self._room = characters
+        self._held = 0
+        self._by_mark: dict[str, list[Kept]] = {}
+        self._order: list[_Place] = []
+        self._lock = threading.Lock()
+
+    def warm(self, texts: Sequence[str], now: float) -> dict[str, int]:
+        """Return the tokens of a request that each model's cache may hold; models without are left out."""
+        found: dict[str, int] = {}
+        # Lists are replaced, never changed, so that reading needs no lock.
+        for kept in self._by_mark.get(texts[0][:_MARK], ()):
+            if now <= kept.until:
+                tokens = kept.shared(texts)
+                if tokens > found.get(kept.model, 0):
+                    found[kept.model] = tokens
+        return found
+
+    def keep(self, texts: Sequence[str], model: str, terms: CacheTerms, now: float) -> Kept:
+        """Keep a request that is about to be sent, in place of an equal one."""
+        mark = texts[0][:_MARK]
+        for old in self._by_mark.get(mark, ()):
+            if old.model == model and old.texts == texts:
+                old.until = now + terms.ttl
+                return old
+        made = Kept(texts, model, terms, now + terms.ttl)
+        with self._lock:
+            alike = self._by_mark.get(mark, [])
+            if made.size <= self._room:
+                self._by_mark[mark] = [*alike, made]
+                self._order.append(_Place(mark, made))
+                self._held += made.size
+                if len(alike) >= _ALIKE:
+                    self._drop(next(place for place in self._order if place.kept is alike[0]))
+                while len(self._order) > self._most or self._held > self._room:
+                    self._drop(self._order[0])
+        return made
+
+    def _drop(self, place: _Place) -> None:
+        self._order.remove(place)
+        self._held -= place.kept.size
+        left = [kept for kept in self._by_mark[place.mark] if kept is not place.kept]
+        if left:
+            self._by_mark[place.mark] = left
+        else:
+            del self._by_mark[place.mark]
+
+
+def _report(ref: weakref.ref[Kept], reported: int) -> None:
+    kept = ref()
+    if kept is not None:
+        kept.tokens = reported
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """Count the characters that two requests begin with in common."""
+    total = 0
+    for mine, theirs in zip(one, other, strict=False):
+        if mine is theirs or mine == theirs:
+            total += len(mine)
+            continue
+        return total + _common(mine, theirs)
+    return total
+
+
+def _common(one: str, other: str) -> int:
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

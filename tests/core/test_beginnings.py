@@ -1,0 +1,164 @@
+"""Beginnings of long requests that were sent before, and are expected in a prompt cache."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from datetime import date
+from typing import Any
+
+import pytest
+
+from routed_llm import Policy, Previous, RequestBuilder, Router, Usage, read_openai
+from routed_llm.catalog.model import CacheTerms
+from routed_llm.request.beginnings import Beginnings
+
+DAY = date(2026, 11, 22)
+TERMS = CacheTerms(min_prefix=1_024, step=128, ttl=300.0)
+WORDS = " ".join(f"w{number}" for number in range(3_000))
+TOKENS = 10_000
+
+
+def kept(table: Beginnings, texts: tuple[str, ...], model: str = "a", now: float = 0.0) -> None:
+    """Keep a request of as many tokens as a tenth of its characters."""
+    table.keep(texts, model, TERMS, now).listen()(sum(map(len, texts)) // 10)
+
+
+LONG = "x" * 300 + "y" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("texts", "now", "expected"),
+    [
+        pytest.param((LONG,), 0.0, {"a": 1_920}, id="the same"),
+        pytest.param((LONG + "?",), 0.0, {"a": 1_920}, id="and more"),
+        pytest.param((LONG[:15_000] + "?",), 0.0, {"a": 1_408}, id="a part of it"),
+        pytest.param((LONG[:10_240],), 0.0, {"a": 1_024}, id="as much as a cache keeps"),
+        pytest.param((LONG[:10_230],), 0.0, {}, id="a little less"),
+        pytest.param((LONG, "Why?"), 0.0, {"a": 1_920}, id="another text after it"),
+        pytest.param(("?" + LONG,), 0.0, {}, id="another beginning"),
+        pytest.param((LONG[:300] + "z" * 20_000,), 0.0, {}, id="only the first words"),
+        pytest.param((LONG,), 300.0, {"a": 1_920}, id="as long as the cache keeps it"),
+        pytest.param((LONG,), 300.5, {}, id="longer"),
+    ],
+)
+def test_what_a_cache_may_hold(texts: tuple[str, ...], now: float, expected: dict[str, int]) -> None:
+    """As much as begins alike is expected, in whole steps, by the model that read it, while it is kept."""
+    table = Beginnings()
+    kept(table, (LONG,))
+    assert table.warm(texts, now) == expected
+
+
+def test_each_model_has_a_cache_of_its_own() -> None:
+    """The longest beginning that a model has read counts; one whose answer has not come does not."""
+    table = Beginnings()
+    kept(table, (LONG,))
+    kept(table, (LONG + LONG,))
+    kept(table, (LONG[:12_000],), "b")
+    table.keep((LONG,), "c", TERMS, 0.0)
+    assert table.warm((LONG + LONG,), 1.0) == {"a": 3_968, "b": 1_152}
+
+
+def test_the_table_is_bounded() -> None:
+    """The oldest requests leave first, by number, by characters, and of those that begin alike."""
+    few = Beginnings(requests=2)
+    for letter in "abc":
+        kept(few, (letter * 20_000,))
+    assert [len(few.warm((letter * 20_000,), 0.0)) for letter in "abc"] == [0, 1, 1]
+    small = Beginnings(characters=45_000)
+    for letter in "abc":
+        kept(small, (letter * 20_000,))
+    kept(small, ("d" * 50_000,))
+    assert [len(small.warm((letter * 20_000,), 0.0)) for letter in "abcd"] == [0, 1, 1, 0]
+    alike = Beginnings()
+    for letter in "abcdefgh":
+        kept(alike, ("x" * 15_000 + letter * 15_000,))
+    found = [alike.warm(("x" * 15_000 + letter * 15_000,), 0.0)["a"] for letter in "abcdefgh"]
+    assert found == [1_408] * 4 + [2_944] * 4
+
+
+def test_threads_share_a_table() -> None:
+    """What many threads keep at once stays within the bounds, and none of them fails."""
+    table, failed = Beginnings(requests=8), []
+
+    def work(letter: str) -> None:
+        try:
+            for number in range(200):
+                kept(table, (letter * 20_000 + str(number),), now=float(number))
+                table.warm((letter * 20_000,), float(number))
+        except Exception as error:  # noqa: BLE001 - shown below
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(letter,)) for letter in "abcdef"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (failed, len(table._order) <= 8) == ([], True)
+
+
+def ask(*texts: str) -> Any:
+    """Make a request of a message for each text."""
+    return read_openai({"messages": [{"role": "user", "content": text} for text in texts]})
+
+
+def sent(router: Router, request: Any, tokens: int = TOKENS) -> None:
+    """Decide and settle a request."""
+    router.begin(router.decide(request)).settle(Usage(input_tokens=tokens, output_tokens=5))
+
+
+def cached(router: Router, request: Any) -> dict[str, int]:
+    """Say what is expected in each model's cache."""
+    found = router.explain(request).candidates
+    return {one.model: one.cached_tokens for one in found if one.cached_tokens}
+
+
+def test_a_document_is_expected_in_the_cache_of_the_model_that_read_it() -> None:
+    """A second question to it, or instructions that many calls share, cost what a cached prefix costs."""
+    router = Router(clock=lambda: DAY)
+    first = router.decide(ask(f"{WORDS}\n\nWho?"))
+    assert cached(router, ask(f"{WORDS}\n\nWho?")) == {}
+    tokens = first.facts.tokens.likely
+    router.begin(first).settle(Usage(input_tokens=tokens, output_tokens=5))
+    again = router.decide(ask(f"{WORDS}\n\nWhen was that?"))
+    assert again.chosen is not None
+    assert first.chosen is not None
+    assert cached(router, ask(f"{WORDS}\n\nWhen?")) == {first.model: (tokens - 3) // 128 * 128}
+    assert again.chosen.cost < first.chosen.cost / 2  # type: ignore[operator]
+
+
+def test_nothing_is_made_of_it_where_something_else_is_known() -> None:
+    """A conversation says itself what was sent, a short request finds nothing, and so does one unobserved."""
+    router = Router(clock=lambda: DAY)
+    sent(router, ask(WORDS))
+    builder = RequestBuilder().message("user").text(WORDS)
+    builder.previous(Previous(model="gpt-4o", prefix_tokens=0))
+    assert cached(router, builder.build()) == {}
+    assert cached(router, ask(WORDS[:1_000])) == {}
+    blind = Router(clock=lambda: DAY, observe=False)
+    sent(blind, ask(WORDS))
+    assert cached(blind, ask(WORDS)) == {}
+
+
+def test_what_goes_past_the_cache_is_not_expected_there() -> None:
+    """A call that is sent without a write to the cache leaves nothing for the next."""
+    router = Router(clock=lambda: DAY, policy=Policy(models="gpt-5.6-luna", effort="low", horizon=0))
+    decision = router.decide(ask(WORDS))
+    assert any(change.parameter == "prompt_cache_options" for change in decision.changes)
+    router.begin(decision).settle(Usage(input_tokens=TOKENS, output_tokens=5))
+    assert cached(router, ask(WORDS)) == {}
+
+
+def test_a_decision_keeps_no_text_alive() -> None:
+    """Whoever keeps a Decision keeps no text with it, and a report that comes late does nothing."""
+    router = Router(clock=lambda: DAY)
+    decision = router.decide(ask(WORDS))
+    (place,) = router._beginnings._order
+    held = weakref.ref(place.kept)
+    del place
+    router._beginnings = Beginnings()
+    gc.collect()
+    assert held() is None
+    assert decision.on_reported is not None
+    decision.on_reported(5)
