@@ -57,6 +57,10 @@ LEFT_OUT = {
 }
 
 
+# langchain-openai's connections belong to the loop that opened them, and a model is asked twice.
+LOOP = asyncio.new_event_loop()
+
+
 class Refusing(httpx.HTTPTransport):
     """The way to a server that refuses what names ``stream_options``, with the body it is told."""
 
@@ -102,7 +106,7 @@ def streamed(llm: Any, *, asynchronous: bool, **kwargs: Any) -> AIMessageChunk:
     async def gather() -> list[AIMessageChunk]:
         return [chunk async for chunk in llm.astream("Hi", **kwargs)]
 
-    return merged(asyncio.run(gather()))
+    return merged(LOOP.run_until_complete(gather()))
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())

@@ -166,8 +166,11 @@ def test_nothing_counts_as_with_chatopenai(make, monkeypatch: pytest.MonkeyPatch
     assert make().get_num_tokens_from_messages([]) == plain.get_num_tokens_from_messages([]) == 3
 
 
-def _keys(value: Any) -> Any:
-    return {name: _keys(item) for name, item in value.items()} if isinstance(value, dict) else None
+def _keys(value: Any, depth: int = 0) -> Any:
+    """The tree of keys; deeper down not those without a value, which are the SDK's own."""
+    if not isinstance(value, dict):
+        return None
+    return {name: _keys(item, depth + 1) for name, item in value.items() if depth == 0 or item is not None}
 
 
 def _lacks(has: Any, wanted: Any, at: str = "") -> list[str]:
