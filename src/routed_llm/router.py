@@ -193,13 +193,13 @@ class Router(Sending):
             CatalogError: when the policy or the call names an unknown model.
         """
         weighing = self._weighing(policy, at, scope, conversation, budget, credential)
-        weighing = self._warm(weighing, request)
+        weighing = self._warm(weighing, request, credential)
         decision = weighing.explain(request)
         if exact is not None and weighing.table.policy.exact_within:
             decision = self._recounts.decide(decision, request, weighing.near(request), exact)
         if self._trials is not None:
             decision = self._turn(decision, request, weighing, scope, conversation)
-        return self._kept(weighing.checked(decision, request), request)
+        return self._kept(weighing.checked(decision, request), request, credential)
 
     def explain(
         self,
@@ -219,7 +219,7 @@ class Router(Sending):
             CatalogError: when the policy or the call names an unknown model.
         """
         weighing = self._weighing(policy, at, scope, conversation, budget, credential)
-        return self._warm(weighing, request).explain(request)
+        return self._warm(weighing, request, credential).explain(request)
 
     async def adecide(
         self,
@@ -242,7 +242,7 @@ class Router(Sending):
             CatalogError: as :meth:`decide` does.
         """
         weighing = await self._off_loop(self._weighing, policy, at, scope, conversation, budget, credential)
-        weighing = self._warm(weighing, request)
+        weighing = self._warm(weighing, request, credential)
         decision = weighing.at_bounds(request.facts)
         if decision is None:
             import asyncio  # heavy, and loaded already wherever this runs
@@ -257,7 +257,7 @@ class Router(Sending):
             # A long text may have to be counted for the baseline, too.
             turn = (decision, request, weighing, scope, conversation)
             decision = await asyncio.to_thread(self._turn, *turn)
-        return self._kept(weighing.checked(decision, request), request)
+        return self._kept(weighing.checked(decision, request), request, credential)
 
     def count(self, request: Request) -> int:
         """Count a request's text tokens exactly, overheads included; images, audio and pages are not text."""
@@ -332,25 +332,25 @@ class Router(Sending):
         away = {**cooling, **firm} if cooling else firm
         return Weighing(self.catalog, self._table(policy, day), allowance, observed, away, firm)
 
-    def _warm(self, weighing: Weighing, request: Request) -> Weighing:
+    def _warm(self, weighing: Weighing, request: Request, credential: str) -> Weighing:
         """Put in what models' caches may hold of a request that does not say itself what it goes on from."""
         observed = weighing.observed
         if observed is None or not is_long(request):
             return weighing
-        warm = self._beginnings.warm(request.texts, monotonic())
+        warm = self._beginnings.warm(request.texts, monotonic(), credential)
         # Where nothing was seen yet there is nothing that an empty table would stand in place of.
         if not warm and not observed.outputs:
             return weighing
         return weighing._replace(observed=replace(observed, warm=warm))
 
-    def _kept(self, decision: Decision, request: Request) -> Decision:
+    def _kept(self, decision: Decision, request: Request, credential: str) -> Decision:
         """Remember a long request that is about to be sent, for those that begin as it does."""
         if self._observer is None or decision.chosen is None or not is_long(request):
             return decision
         model = self.catalog.get(decision.chosen.model)
         if model.cache is None or "prompt_cache_options" in [it.parameter for it in decision.changes]:
             return decision
-        kept = self._beginnings.keep(request.texts, model.id, model.cache, monotonic())
+        kept = self._beginnings.keep(request.texts, model.id, model.cache, monotonic(), credential)
         decision.on_reported = both(decision.on_reported, kept.listen())
         return decision
 

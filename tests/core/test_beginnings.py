@@ -129,13 +129,18 @@ def test_a_document_is_expected_in_the_cache_of_the_model_that_read_it() -> None
 
 
 def test_nothing_is_made_of_it_where_something_else_is_known() -> None:
-    """A conversation says itself what was sent, a short request finds nothing, and so does one unobserved."""
+    """A conversation says itself what was sent, a short request finds nothing, and so does one
+    with another key or unobserved.
+    """
     router = Router(clock=lambda: DAY)
     sent(router, ask(WORDS))
     builder = RequestBuilder().message("user").text(WORDS)
     builder.previous(Previous(model="gpt-4o", prefix_tokens=0))
     assert cached(router, builder.build()) == {}
     assert cached(router, ask(WORDS[:1_000])) == {}
+    elsewhere = router.decide(ask(WORDS), credential="another key").chosen
+    assert elsewhere is not None
+    assert elsewhere.cached_tokens == 0
     blind = Router(clock=lambda: DAY, observe=False)
     sent(blind, ask(WORDS))
     assert cached(blind, ask(WORDS)) == {}

@@ -122,6 +122,16 @@ def test_whom_a_call_is_for(mine: Make, sim: Simulator, call: Callable[..., Any]
     assert "routing" not in sim.journal[0].body
 
 
+def test_calls_of_a_conversation_reach_one_cache(mine: Make, sim: Simulator) -> None:
+    """They carry one prompt_cache_key, unless the caller set one."""
+    llm, long = mine(), [ChatMessage("I wrote to you about this before. " * 200)]
+    for conversation in ("a", "a", "b"):
+        llm.chat(long, routing={"conversation": conversation})
+    llm.chat(long, routing={"conversation": "a"}, prompt_cache_key="my own")
+    first, again, other, own = (entry.body["prompt_cache_key"] for entry in sim.journal)
+    assert (first == again, first == other, own) == (True, False, "my own")
+
+
 def test_scoped_holds_around_engines(mine: Make) -> None:
     """A block around a query engine says whom its calls are for, and what they may spend."""
     ledger = MemoryLedger()

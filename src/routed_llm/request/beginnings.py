@@ -89,7 +89,7 @@ class Kept:
 
 
 class _Place(NamedTuple):
-    mark: str
+    mark: tuple[str, str]
     kept: Kept
 
 
@@ -100,24 +100,29 @@ class Beginnings:
         self._most = requests
         self._room = characters
         self._held = 0
-        self._by_mark: dict[str, list[Kept]] = {}
+        self._by_mark: dict[tuple[str, str], list[Kept]] = {}
         self._order: list[_Place] = []
         self._lock = threading.Lock()
 
-    def warm(self, texts: Sequence[str], now: float) -> dict[str, int]:
-        """Return the tokens of a request that each model's cache may hold; models without are left out."""
+    def warm(self, texts: Sequence[str], now: float, credential: str = "") -> dict[str, int]:
+        """Return the tokens of a request that each model's cache may hold; models without are left out.
+
+        What was sent with another credential may stand in another organization's cache, and is not looked at.
+        """
         found: dict[str, int] = {}
         # Lists are replaced, never changed, so that reading needs no lock.
-        for kept in self._by_mark.get(texts[0][:_MARK], ()):
+        for kept in self._by_mark.get((credential, texts[0][:_MARK]), ()):
             if now <= kept.until:
                 tokens = kept.shared(texts)
                 if tokens > found.get(kept.model, 0):
                     found[kept.model] = tokens
         return found
 
-    def keep(self, texts: Sequence[str], model: str, terms: CacheTerms, now: float) -> Kept:
+    def keep(
+        self, texts: Sequence[str], model: str, terms: CacheTerms, now: float, credential: str = ""
+    ) -> Kept:
         """Keep a request that is about to be sent, in place of an equal one."""
-        mark = texts[0][:_MARK]
+        mark = (credential, texts[0][:_MARK])
         for old in self._by_mark.get(mark, ()):
             if old.model == model and old.texts == texts:
                 old.until = now + terms.ttl
