@@ -129,9 +129,7 @@ def test_a_document_is_expected_in_the_cache_of_the_model_that_read_it() -> None
 
 
 def test_nothing_is_made_of_it_where_something_else_is_known() -> None:
-    """A conversation says itself what was sent, a short request finds nothing, and so does one
-    with another key or unobserved.
-    """
+    """Not in a conversation, nor in a short request, nor with another key, nor unobserved."""
     router = Router(clock=lambda: DAY)
     sent(router, ask(WORDS))
     builder = RequestBuilder().message("user").text(WORDS)
