@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from routed_llm import Allowance, Decision, Observed, Policy, Previous, RequestFacts
 from routed_llm.budget import PICO
 from routed_llm.errors import PolicyError
-from routed_llm.selector import choice, outcome, prepare
+from routed_llm.selector import Table, choice, outcome, prepare
 from routed_llm.selector.front import contenders
 from routed_llm.selector.scene import Scene
 from routed_llm.selector.shape import Row
@@ -183,3 +183,17 @@ def test_the_marks_are_those_of_the_output_that_is_observed(tokens: int, fits: b
     for _ in ("worked out", "kept"):
         assert ("gpt-4o" in table.select(asked, observed=what).dearer) is fits
     assert 118_000 in table.boundaries(asked, observed=what)
+
+
+def test_what_is_kept_is_kept_for_the_same_caches_only() -> None:
+    """While the same is observed, what caches hold of each request may be another model's, or nothing."""
+    asked = facts(50_000)
+    pool = Policy(models=["gpt-4.1", "gpt-5.1"], at_least=None)
+    what, chosen = Seen(211, {("gpt-4.1", None): 150.0, ("gpt-5.1", "none"): 150.0}), []
+    table = prepare(CATALOG, pool, date(2026, 11, 22))
+    for warm in ({}, {}, {"gpt-4.1": 49_000}, {"gpt-4.1": 49_000}, {"gpt-5.1": 49_000}, {}, {}):
+        observed = Observed(outputs={asked.kind: what}, warm=warm)
+        kept = table.select(asked, observed=observed).to_dict()
+        assert kept == Table(CATALOG, pool, table.at).select(asked, observed=observed).to_dict()
+        chosen.append(kept["model"])
+    assert chosen == ["gpt-5.1", "gpt-5.1", "gpt-4.1", "gpt-4.1", "gpt-5.1", "gpt-5.1", "gpt-5.1"]

@@ -221,9 +221,9 @@ class Table:
         facts = scene.facts
         key = (facts.shape, self._values(facts), facts.cap, facts.kind[2])
         kept = self._spans.get(key)
-        if kept is None or kept.seen is not seen:
+        if kept is None or kept.seen is not seen or kept.shared != scene.load.shared:
             # What is observed changes with each call at first: then nothing is worth keeping.
-            remember(self._spans, key, Spans(seen))
+            remember(self._spans, key, Spans(seen, scene.load.shared))
             return None
         if kept.marks is None:
             kept.marks = self._marks(scene)

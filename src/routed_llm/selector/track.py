@@ -8,7 +8,7 @@ costs cross or one of them passes a limit on cost, the place is found by halving
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -60,14 +60,16 @@ class Spans:
 
     Attributes:
         seen: what was observed; the choices hold as long as it is this.
+        shared: tokens by model that its cache is expected to hold of such requests; as for ``seen``.
         marks: the token counts beyond which costs are no straight lines any more, in ascending order.
         notes: what else has been worked out and holds as long.
     """
 
-    __slots__ = ("_rows", "marks", "notes", "seen")
+    __slots__ = ("_rows", "marks", "notes", "seen", "shared")
 
-    def __init__(self, seen: object) -> None:
+    def __init__(self, seen: object, shared: Mapping[str, int] | None) -> None:
         self.seen = seen
+        self.shared = shared
         self.marks: Sequence[int] | None = None
         self.notes: dict[Any, Any] = {}
         self._rows: dict[int, Row | None] = {}
