@@ -58,6 +58,7 @@ _ANSWERED: Final = attrgetter(
     "type", "content", "name", "additional_kwargs", "tool_calls", "invalid_tool_calls"
 )
 _VIEWS: Final = {HumanMessage: _SAID, SystemMessage: _SAID, ToolMessage: _SAID, AIMessage: _ANSWERED}
+_EMPTY: Final = frozenset({"tools", "tool_choice", "modalities", "stream_options", "text"})
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _FORMATS: Final = ("text", "json_object", "json_schema")
 _ROLES: Final = {"human": "user", "ai": "assistant"}
@@ -213,8 +214,8 @@ def to_send(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
             reasoning = dict(value)
         elif name not in NOT_SENT and _differs(parameters.get(name), value):
             sent[name] = value
-    if not sent.get("tools", True):
-        del sent["tools"]  # agents without tools bind an empty list, which is refused
+    if not _EMPTY.isdisjoint(sent):
+        _leave_out(sent, call)
     if call.cap is not None:
         # Traces show the name that was given; langchain-openai sends each endpoint its own.
         sent["max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"] = call.cap
@@ -223,6 +224,21 @@ def to_send(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
     elif call.effort is not None:
         sent["reasoning_effort"] = call.effort
     return sent
+
+
+def _leave_out(sent: dict[str, Any], call: Call) -> None:
+    """Leave out what asks for nothing where it stands, and is refused for it."""
+    if not sent.get("tools", True):
+        del sent["tools"]  # agents without tools bind an empty list
+    if sent.get("tool_choice") in ("auto", "none") and not sent.keys() & {"tools", "functions"}:
+        del sent["tool_choice"]
+    if sent.get("modalities") == ["text"]:
+        del sent["modalities"]
+    if not call.stream:
+        sent.pop("stream_options", None)
+    text = sent.get("text")
+    if isinstance(text, Mapping) and "verbosity" in call.dropped:
+        sent["text"] = {name: value for name, value in text.items() if name != "verbosity"}
 
 
 def name_cap(sent: dict[str, Any], decision: Decision) -> None:

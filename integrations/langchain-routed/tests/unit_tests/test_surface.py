@@ -200,13 +200,43 @@ def _lacks(has: Any, wanted: Any, at: str = "") -> list[str]:
 )
 def test_an_answer_from_responses_has_every_key(make, plain, sim, ask: Any, script: Any) -> None:
     """What a program reads of gpt-4o's answer it finds in one from a model that only Responses has."""
-    keys = []
+    parts, keys = ("additional_kwargs", "response_metadata"), []
     for llm in (plain, make(policy={"models": ["gpt-5.3-codex"], "at_least": None})):
         if script:
             sim.script(**script)
         answer = ask(llm)
-        keys.append(
-            {name: _keys(getattr(answer, name)) for name in ("additional_kwargs", "response_metadata")}
-        )
+        keys.append({name: _keys(getattr(answer, name)) for name in parts})
     assert sim.journal[-1].path == "/v1/responses"
     assert _lacks(keys[1], keys[0]) == []
+
+
+@pytest.mark.parametrize("how", ["constructor", "call"])
+@pytest.mark.parametrize("endpoint", [None, True, False], ids=["either", "responses", "chat"])
+@pytest.mark.parametrize("tools", [False, True], ids=["no tools", "tools"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"modalities": ["text"]}, id="text only"),
+        pytest.param({"tool_choice": "auto"}, id="a choice of tools"),
+        pytest.param({"parallel_tool_calls": False}, id="how to call tools"),
+        pytest.param({"stream_options": {"include_usage": True}}, id="how to stream"),
+    ],
+)
+@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4"])
+def test_what_asks_for_nothing_is_not_refused(
+    make, sim, model: str, given: Any, tools: bool, endpoint: bool | None, how: str
+) -> None:
+    """What matters only beside something else, or on one endpoint, is left out where it would be refused."""
+    llm = make(**only(model), use_responses_api=endpoint, model_kwargs=given if how == "constructor" else {})
+    llm = llm.bind_tools([TOOL]) if tools else llm
+    llm.invoke("Hi", **(given if how == "call" else {}))
+    assert sim.refused == []
+
+
+def test_a_verbosity_in_the_words_of_responses(make, sim) -> None:
+    """Inside ``text``, too, a verbosity goes only to a model that has it."""
+    answer = make(**only("gpt-4.1")).invoke("Hi", text={"verbosity": "low"})
+    assert changed(answer) == [("verbosity", "dropped")]
+    make(**only("gpt-5.4")).invoke("Hi", text={"verbosity": "low"})
+    assert [entry.body.get("text") for entry in sim.journal] == [{}, {"verbosity": "low"}]
+    assert sim.refused == []
