@@ -236,9 +236,11 @@ def _leave_out(sent: dict[str, Any], call: Call) -> None:
         del sent["modalities"]
     if not call.stream:
         sent.pop("stream_options", None)
-    text = sent.get("text")
-    if isinstance(text, Mapping) and "verbosity" in call.dropped:
-        sent["text"] = {name: value for name, value in text.items() if name != "verbosity"}
+    if isinstance(sent.get("text"), Mapping):
+        # Its verbosity is a parameter of its own, which langchain-openai puts where the endpoint has it.
+        text = {name: value for name, value in sent.pop("text").items() if name != "verbosity"}
+        if text:
+            sent["text"] = text
 
 
 def name_cap(sent: dict[str, Any], decision: Decision) -> None:

@@ -76,6 +76,14 @@ CELLS: dict[str, dict[str, Any]] = {
     "prediction": {"prediction": {"type": "content", "content": "Hello"}},
     "tools": {"tools": [TOOL]},
     "json_schema": {"response_format": SCHEMA},
+    "encrypted reasoning": {"include": ["reasoning.encrypted_content"]},
+    "logprobs included": {"include": ["message.output_text.logprobs"]},
+    "reasoning summary": {"reasoning": {"summary": "auto"}},
+    "text verbosity": {"text": {"verbosity": "low"}},
+    "modalities=text": {"modalities": ["text"]},
+    "tool_choice alone": {"tool_choice": "auto"},
+    "stream_options": {"stream_options": {"include_usage": True}},
+    "cache retention": {"prompt_cache_retention": "24h"},
 }
 
 

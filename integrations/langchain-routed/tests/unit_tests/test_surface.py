@@ -238,5 +238,7 @@ def test_a_verbosity_in_the_words_of_responses(make, sim) -> None:
     answer = make(**only("gpt-4.1")).invoke("Hi", text={"verbosity": "low"})
     assert changed(answer) == [("verbosity", "dropped")]
     make(**only("gpt-5.4")).invoke("Hi", text={"verbosity": "low"})
-    assert [entry.body.get("text") for entry in sim.journal] == [{}, {"verbosity": "low"}]
+    make(**only("gpt-5.4"), use_responses_api=False).invoke("Hi", text={"verbosity": "low"})
+    assert [entry.body.get("text") for entry in sim.journal] == [None, {"verbosity": "low"}, None]
+    assert sim.journal[-1].body["verbosity"] == "low"
     assert sim.refused == []
