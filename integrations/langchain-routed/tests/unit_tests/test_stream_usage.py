@@ -57,10 +57,6 @@ LEFT_OUT = {
 }
 
 
-# langchain-openai's connections belong to the loop that opened them, and a model is asked twice.
-LOOP = asyncio.new_event_loop()
-
-
 class Refusing(httpx.HTTPTransport):
     """The way to a server that refuses what names ``stream_options``, with the body it is told."""
 
@@ -98,15 +94,20 @@ def clients(refusal: tuple[int, dict[str, Any]]) -> tuple[Refusing, dict[str, An
     return ways, {"http_client": httpx.Client(transport=ways), "http_async_client": asynchronous}
 
 
-def streamed(llm: Any, *, asynchronous: bool, **kwargs: Any) -> AIMessageChunk:
+def streamed(llm: Any, **kwargs: Any) -> AIMessageChunk:
     """Stream one answer and add it up."""
+    return merged(list(llm.stream("Hi", **kwargs)))
+
+
+def streamed_twice(llm: Any, *, asynchronous: bool) -> list[AIMessageChunk]:
+    """Stream two answers, one after the other."""
     if not asynchronous:
-        return merged(list(llm.stream("Hi", **kwargs)))
+        return [streamed(llm), streamed(llm)]
 
     async def gather() -> list[AIMessageChunk]:
-        return [chunk async for chunk in llm.astream("Hi", **kwargs)]
+        return [merged([chunk async for chunk in llm.astream("Hi")]) for _ in range(2)]
 
-    return merged(LOOP.run_until_complete(gather()))
+    return asyncio.run(gather())
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.keys())
@@ -115,8 +116,7 @@ def test_a_server_is_asked_once(make, sim, refusal: tuple[int, dict[str, Any]], 
     """The refused stream is begun again without its usage, later ones are not refused, and all say so."""
     ways, given = clients(refusal)
     llm = make(policy=ONLY_4O, **given)
-    for _ in range(2):
-        answer = streamed(llm, asynchronous=asynchronous)
+    for answer in streamed_twice(llm, asynchronous=asynchronous):
         assert answer.text
         assert routing(answer)["cost"] is None
         assert LEFT_OUT in routing(answer)["changes"]
@@ -136,9 +136,7 @@ def test_every_model_at_the_address_is_spared(make) -> None:
     """What one model was refused is not asked of the next one."""
     ways, given = clients(REFUSALS["groq (vercel/ai PR 1578)"])
     llm = make(policy={"models": ["gpt-4o", "gpt-4.1"], "at_least": None}, **given)
-    served = {
-        routing(streamed(llm, asynchronous=False, model=name))["model"] for name in ("gpt-4o", "gpt-4.1")
-    }
+    served = {routing(streamed(llm, model=name))["model"] for name in ("gpt-4o", "gpt-4.1")}
     assert served == {"gpt-4o", "gpt-4.1"}
     assert ways.refused == 1
 
@@ -158,7 +156,7 @@ def test_who_asks_is_told(
     """A caller who wants the usage gets the refusal, as with ChatOpenAI."""
     ways, given = clients(refusal)
     with pytest.raises((BadRequestError, UnprocessableEntityError)):
-        streamed(make(policy=ONLY_4O, **settings, **given), asynchronous=False, **kwargs)
+        streamed(make(policy=ONLY_4O, **settings, **given), **kwargs)
     assert ways.refused == 1
 
 
@@ -173,7 +171,7 @@ def test_another_refusal_is_not_taken_for_it(make, sim) -> None:
     llm = make(policy=ONLY_4O, **given)
     for asked in (1, 2):
         with pytest.raises(BadRequestError):
-            streamed(llm, asynchronous=False)
+            streamed(llm)
         assert ways.refused == asked
     assert sim.journal == []
 
