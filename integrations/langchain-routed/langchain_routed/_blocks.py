@@ -88,8 +88,8 @@ def block_text(block: Mapping[str, Any]) -> str:
 
 def breakpoint_of(block: Mapping[str, Any]) -> Any:
     """Return a block's mark for the prompt cache, from where langchain-openai reads it, or None."""
-    mark = block.get(BREAKPOINT)
-    return mark if mark is not None else (block.get("extras") or {}).get(BREAKPOINT)
+    mark, extras = block.get(BREAKPOINT), block.get("extras")
+    return extras.get(BREAKPOINT) if mark is None and isinstance(extras, Mapping) else mark
 
 
 def _image_url(block: Mapping[str, Any]) -> Media:

@@ -28,6 +28,8 @@ _STAYS: Final = frozenset(
     {"text", "output_text", "refusal", "tool_call", "function_call", "custom_tool_call"}
 )
 
+_FOREIGN: Final = frozenset({"cache_control", "extras"})
+
 Known = Callable[[str], str | None]
 
 
@@ -233,9 +235,10 @@ def _fit_block(block: Any, *, on_responses: bool) -> Any:
     kind = block.get("type")
     if kind == "text-plain" or (kind == "input_text" and not on_responses):
         return {"type": "text", "text": block_text(block)}
-    if kind == "text" and "cache_control" in block:
-        # Anthropic's mark; OpenAI caches by itself.
-        return {k: v for k, v in block.items() if k != "cache_control"}
+    if kind == "text" and not _FOREIGN.isdisjoint(block):
+        # Anthropic's mark, since OpenAI caches by itself; and what a provider added, but for OpenAI's mark.
+        mark = {} if breakpoint_of(block) is None else {BREAKPOINT: breakpoint_of(block)}
+        return {k: v for k, v in block.items() if k not in _FOREIGN} | mark
     if kind not in MEDIA:
         return block
     media = as_media(block)

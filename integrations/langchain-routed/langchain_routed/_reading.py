@@ -183,7 +183,7 @@ def _as_format(value: Any, strict: bool | None) -> Any:
         return value
     try:
         return _convert_to_openai_response_format(value, strict=strict)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         return value  # no schema that it knows: the builder says what is wrong
 
 

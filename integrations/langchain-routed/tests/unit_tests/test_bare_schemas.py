@@ -73,6 +73,7 @@ def test_on_responses_it_is_sent_and_parsed_as_chatopenai_does(make, sim, form: 
     [
         pytest.param({"type": "objects"}, id="an unknown type"),
         pytest.param({"type": "object", "properties": {}}, id="a schema without a name"),
+        pytest.param({"type": "array", "title": "A", "items": {}}, id="a schema of no object"),
     ],
 )
 def test_what_is_no_form_is_told(make, value: dict[str, Any]) -> None:

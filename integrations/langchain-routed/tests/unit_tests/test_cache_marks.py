@@ -17,6 +17,11 @@ MARK = {"mode": "explicit"}
 MARKED = {
     "text": {"type": "text", "text": "Hello there", "prompt_cache_breakpoint": MARK},
     "text with extras": {"type": "text", "text": "Hello there", "extras": {"prompt_cache_breakpoint": MARK}},
+    "text with more extras": {
+        "type": "text",
+        "text": "Hello there",
+        "extras": {"prompt_cache_breakpoint": MARK, "signature": "abc"},
+    },
     "image_url": {
         "type": "image_url",
         "image_url": {"url": DATA_URL},

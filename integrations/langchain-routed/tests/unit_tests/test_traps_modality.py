@@ -54,6 +54,7 @@ TEXTS = {
     "string": "Hello there",
     "text-plain": {"type": "text-plain", "text": "Hello there", "mime_type": "text/plain"},
     "input_text": {"type": "input_text", "text": "Hello there"},
+    "extras": {"type": "text", "text": "Hello there", "extras": {"signature": "abc"}},
     "cache_control": {"type": "text", "text": "Hello there", "cache_control": {"type": "ephemeral"}},
     "document of text": {"type": "document", "source": {"type": "text", "data": "Hello there"}},
 }
