@@ -28,7 +28,8 @@ _STAYS: Final = frozenset(
     {"text", "output_text", "refusal", "tool_call", "function_call", "custom_tool_call"}
 )
 
-_FOREIGN: Final = frozenset({"cache_control", "extras"})
+_FOREIGN: Final = frozenset({"annotations", "cache_control", "extras", "id", "index"})
+"""Keys of a text block that LangChain or another provider added, which Chat Completions refuses."""
 
 Known = Callable[[str], str | None]
 
@@ -236,9 +237,9 @@ def _fit_block(block: Any, *, on_responses: bool) -> Any:
     if kind == "text-plain" or (kind == "input_text" and not on_responses):
         return {"type": "text", "text": block_text(block)}
     if kind == "text" and not _FOREIGN.isdisjoint(block):
-        # Anthropic's mark, since OpenAI caches by itself; and what a provider added, but for OpenAI's mark.
-        mark = {} if breakpoint_of(block) is None else {BREAKPOINT: breakpoint_of(block)}
-        return {k: v for k, v in block.items() if k not in _FOREIGN} | mark
+        extras = block.get("extras")
+        mark = {k: v for k, v in extras.items() if k == BREAKPOINT} if isinstance(extras, Mapping) else {}
+        return mark | {k: v for k, v in block.items() if k not in _FOREIGN}
     if kind not in MEDIA:
         return block
     media = as_media(block)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.content import create_text_block
 from langchain_openai import ChatOpenAI
 from langchain_routed import RoutedChatModel
 
@@ -55,6 +56,8 @@ TEXTS = {
     "text-plain": {"type": "text-plain", "text": "Hello there", "mime_type": "text/plain"},
     "input_text": {"type": "input_text", "text": "Hello there"},
     "extras": {"type": "text", "text": "Hello there", "extras": {"signature": "abc"}},
+    "made by langchain-core": create_text_block("Hello there"),
+    "of an answer": {"type": "text", "text": "Hello there", "annotations": [], "index": 0},
     "cache_control": {"type": "text", "text": "Hello there", "cache_control": {"type": "ephemeral"}},
     "document of text": {"type": "document", "source": {"type": "text", "data": "Hello there"}},
 }
