@@ -174,7 +174,8 @@ class Desk:
         owner = self.owner
         kept = self._policy
         if kept is None or kept[0] is not owner.policy or kept[1] != owner.model_name:
-            base = owner.policy or self.router.policy or Policy()
+            # What is assigned, or put into a copy, comes here unread.
+            base = policy_from(owner.policy) or self.router.policy or Policy()
             kept = (owner.policy, owner.model_name, base.replace(baseline=owner.model_name))
             self._policy = kept
         return kept[2]

@@ -262,7 +262,9 @@ class RoutedChatModel(Entries, ChatOpenAI):
     def lc_attributes(self) -> dict[str, Any]:
         return {
             **super().lc_attributes,
-            **({} if self.policy is None else {"policy": _calls.policy_data(self.policy)}),
+            **(
+                {} if (policy := policy_from(self.policy)) is None else {"policy": _calls.policy_data(policy)}
+            ),
         }
 
 

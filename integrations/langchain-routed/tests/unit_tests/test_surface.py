@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
+from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage, FunctionMessage, HumanMessage
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
+
+from routed_llm import PolicyError
 
 from .helpers import changed, routing
 
@@ -242,3 +245,26 @@ def test_a_verbosity_in_the_words_of_responses(make, sim) -> None:
     assert [entry.body.get("text") for entry in sim.journal] == [None, {"verbosity": "low"}, None]
     assert sim.journal[-1].body["verbosity"] == "low"
     assert sim.refused == []
+
+
+def _assigned(llm: Any, policy: Any) -> Any:
+    llm.policy = policy
+    return llm
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(_assigned, id="assigned"),
+        pytest.param(lambda llm, policy: llm.model_copy(update={"policy": policy}), id="in a copy"),
+    ],
+)
+def test_a_policy_as_keywords_may_come_later(make, change: Any) -> None:
+    """Assigned or put into a copy, a policy may be a dict as in the constructor; mistakes are told."""
+    llm = make()
+    llm.invoke("Hi")
+    other = change(llm, {"models": ["gpt-4.1"], "at_least": None})
+    assert routing(other.invoke("Hi"))["model"] == "gpt-4.1"
+    assert dumpd(other)["kwargs"]["policy"]["models"] == ["gpt-4.1"]
+    with pytest.raises(PolicyError, match="'model' is not a keyword of Policy"):
+        change(llm, {"model": "gpt-4.1"}).invoke("Hi")
