@@ -32,10 +32,18 @@ def deployed(deployments: Mapping[str, str], catalog: Catalog | None) -> tuple[C
     entries: dict[str, dict[str, Any]] = {}
     for deployment, model in deployments.items():
         name = known.get(model).id
+        named: dict[str, Any] = {"sent_as": deployment}
+        if deployment not in known:
+            # Calls, baselines and answers may name the deployment, too.
+            named["aliases"] = [*known.get(model).aliases, deployment]
         if name not in entries:
-            entries[name] = {"sent_as": deployment}
+            entries[name] = named
         else:
-            entries[f"{name}@{deployment}"] = {"base": name, "sent_as": deployment}
+            entries[f"{name}@{deployment}"] = {
+                "base": name,
+                **named,
+                "aliases": named.get("aliases", [])[-1:],
+            }
     return known.with_models(entries), list(entries)
 
 

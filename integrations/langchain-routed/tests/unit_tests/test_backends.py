@@ -90,6 +90,21 @@ def test_an_azure_deployment_gets_a_cap_by_the_name_it_takes(azure, how: str, na
     assert (body.get("max_tokens"), body.get("max_completion_tokens")) == (None, 300)
 
 
+@pytest.mark.parametrize("name", ["team-41", "gpt-4.1"])
+def test_a_deployment_may_be_named(azure, name: str) -> None:
+    """A call names a deployment or its model; a baseline, too."""
+    url, asked = azure
+    llm = RoutedChatModel.from_azure(
+        deployments={"team-4o": "gpt-4o", "team-41": "gpt-4.1", "gpt-4o-mini": "gpt-4o-mini"},
+        azure={"azure_endpoint": url, "api_key": "azure", "api_version": "2025-04-01-preview"},
+        model="team-4o",
+    )
+    record = routing(llm.invoke("Hi", model=name))
+    ((path, _),) = asked
+    assert path.startswith("/openai/deployments/team-41/")
+    assert (record["model"], llm.explain("Hi").baseline) == ("gpt-4.1", "gpt-4o")
+
+
 def test_only_deployments_are_called(azure) -> None:
     """A model without a deployment cannot serve."""
     llm = RoutedChatModel.from_azure(deployments={"mine": "gpt-4.1"}, azure={"api_version": "1"})
@@ -115,6 +130,7 @@ def test_two_deployments_of_one_model_have_names_of_their_own() -> None:
     llm = RoutedChatModel.from_azure(deployments={"east": "gpt-4.1", "west": "gpt-4.1"})
     assert llm.explain("Hi", model="gpt-4.1").call.model == "east"
     assert llm.explain("Hi", model="gpt-4.1@west").call.model == "west"
+    assert [llm.explain("Hi", model=name).call.model for name in ("east", "west")] == ["east", "west"]
 
 
 def test_a_gateways_ids_are_sent(make, sim) -> None:
