@@ -3,6 +3,8 @@
 The notebooks are those of LangChain Academy, in a clone that you name; none of them is kept here. In every
 code cell ``ChatOpenAI(`` becomes ``RoutedChatModel(``; shell and magic lines, keys and pictures are left out.
 
+The last one needs the package trustcall.
+
 Usage: python scripts/public_examples.py FOLDER [NOTEBOOK ...]
 """
 
@@ -20,7 +22,7 @@ from contextlib import redirect_stdout
 from datetime import date
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from routed_llm.simulator import serve
 
@@ -30,6 +32,8 @@ NOTEBOOKS = (
     "module-1/agent-memory.ipynb",
     "module-2/chatbot-summarization.ipynb",
     "module-2/trim-filter-messages.ipynb",
+    "module-5/memory_store.ipynb",
+    "module-5/memory_agent.ipynb",
 )
 LEFT_OUT = re.compile(r"^\s*([%!]|_set_env\(|display\(|from IPython)", re.MULTILINE)
 
@@ -42,13 +46,16 @@ def cells(path: Path) -> list[str]:
             continue
         lines = [line for line in "".join(cell["source"]).splitlines() if not LEFT_OUT.match(line)]
         source = re.sub(r"\bChatOpenAI\(", "RoutedChatModel(", "\n".join(lines))
+        source = re.sub(r"^(\s*)os\.environ\[.*$", r"\1pass", source, flags=re.MULTILINE)
         found.append(source)
     return found
 
 
 async def run(path: Path) -> str | None:
     """Run a notebook; return None, or the first error."""
-    names: dict[str, Any] = {"__name__": "__main__"}
+    # A module, since pydantic looks the names of annotations up in one.
+    module = sys.modules["notebook"] = ModuleType("notebook")
+    names = module.__dict__
     exec("from langchain_routed import RoutedChatModel", names)
     for number, source in enumerate(cells(path), 1):
         try:
