@@ -309,7 +309,7 @@ class Decision:
 
         The record has no prompt text. ``version`` changes when a key changes its meaning.
         """
-        chosen = self.chosen
+        chosen, (rejected, dearer) = self.chosen, self._others()
         record: dict[str, Any] = {
             "version": RECORD_VERSION,
             "model": chosen.model if chosen else None,
@@ -320,11 +320,11 @@ class Decision:
             "input_tokens": chosen.input_tokens if chosen else None,
             "output_tokens": chosen.output_tokens if chosen else None,
             "baseline": self.baseline,
-            "changes": [change.to_dict() for change in self.changes],
+            "changes": [change.to_dict() for change in self.changes] if self.changes else [],
             "evidence": {item.dimension: item.verdict for item in self.evidence},
             "without_evidence": list(self.without_evidence),
-            "rejected": self.rejected,
-            "dearer": self.dearer,
+            "rejected": {**rejected},
+            "dearer": {**dearer},
             "estimates": list(self.facts.estimates),
             "at": self.at.isoformat(),
             "catalog": self.catalog_version,

@@ -96,7 +96,10 @@ class Child(ChatOpenAI):
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         if PLAN in kwargs:
-            return self.__dict__[_OWNER]._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
+            hook = self.__dict__[_OWNER]._get_request_payload
+            if not getattr(hook, "routed", False):
+                return hook(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
+            del kwargs[PLAN]  # the router's own would only come back here
         return super()._get_request_payload(input_, stop=stop, **kwargs)
 
     @override

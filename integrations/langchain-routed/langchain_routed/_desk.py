@@ -297,6 +297,7 @@ class Desk:
         child = self.children.get(call)
         if call.cap is not None and not isinstance(child, Child):
             name_cap(sent, decision)
+        unstored = self._unstored(asked)
         return Plan(
             decision=decision,
             router=self.router,
@@ -308,9 +309,9 @@ class Desk:
             known=self.known,
             recovery=partial(self._recovery, asked, decision),
             credential=asked.circumstances["credential"],
-            unstored=self._unstored(asked),
+            unstored=unstored,
             again=partial(self.plan, asked),
-            added=self._keep_reasoning(sent, decision, call, unstored=self._unstored(asked)),
+            added=self._keep_reasoning(sent, decision, call, unstored=unstored),
         )
 
     def _expects_plain(self, asked: Asked) -> bool:

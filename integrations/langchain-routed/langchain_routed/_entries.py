@@ -260,6 +260,8 @@ class Entries(ChatOpenAI):
             input_, stop, kwargs = plan.history(messages), plan.stop, {**plan.sent, **stream}
         return plan.child._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
 
+    _get_request_payload.routed = True  # type: ignore[attr-defined]  # nobody has overridden or patched it
+
     @override
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         plan: Plan | None = kwargs.pop(PLAN, None)

@@ -51,7 +51,8 @@ _REUSED = 1.0
 """Share of requests that go on from an earlier one, before any is seen: then the policy's horizon holds."""
 
 _PUBLISH = 0.02
-"""Relative change below which the value stays the same, so that choices do not flicker."""
+"""Relative change below which the value stays the same, so that choices do not flicker; so does a change of
+less than one token."""
 
 _SHARED = 512
 """Fewest tokens that calls are expected to find in a cache: where it keeps 1,024 or more, half of them do."""
@@ -363,9 +364,11 @@ def _moved(before: Seen | None, now: Seen) -> bool:
         return True
     if (before.shared or {}).keys() != (now.shared or {}).keys():
         return True
-    pairs = [(before.base, now.base), (1 + before.reuse, 1 + now.reuse)]
+    if abs(now.reuse - before.reuse) > _PUBLISH * (1 + before.reuse):
+        return True
+    pairs = [(before.base, now.base)]
     if _thinks_anew(before.thought, now.thought) or abs(before.density - now.density) > _PUBLISH / 4:
         return True
     pairs.extend((value, (now.tokens or {})[key]) for key, value in (before.tokens or {}).items())
     pairs.extend((count, (now.shared or {})[model]) for model, count in (before.shared or {}).items())
-    return any(abs(new - old) > _PUBLISH * old for old, new in pairs)
+    return any(abs(new - old) > max(_PUBLISH * old, 1.0) for old, new in pairs)
