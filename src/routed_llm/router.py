@@ -241,7 +241,13 @@ class Router(Sending):
             PolicyError: as :meth:`decide` does.
             CatalogError: as :meth:`decide` does.
         """
-        weighing = await self._off_loop(self._weighing, policy, at, scope, conversation, budget, credential)
+        around = (policy, at, scope, conversation, budget, credential)
+        if self._books.ledger.blocks:
+            import asyncio  # heavy, and loaded already wherever this runs
+
+            weighing = await asyncio.to_thread(self._weighing, *around)
+        else:
+            weighing = self._weighing(*around)
         weighing = self._warm(weighing, request, credential)
         decision = weighing.at_bounds(request.facts)
         if decision is None:
@@ -379,13 +385,6 @@ class Router(Sending):
             scope=scope,
             conversation=conversation,
         )
-
-    async def _off_loop(self, do: Callable[..., _T], *arguments: object) -> _T:
-        if not self._books.ledger.blocks:
-            return do(*arguments)
-        import asyncio
-
-        return await asyncio.to_thread(do, *arguments)
 
 
 def _cooldowns_of(ledger: Any) -> CooldownStore:
