@@ -16,6 +16,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import AsyncOpenAI, OpenAI
+from pydantic import ConfigDict
 from typing_extensions import override
 
 from routed_llm import Call
@@ -71,6 +72,8 @@ class Child(ChatOpenAI):
     def spared(self) -> set[str | None]:
         """The addresses of the owner's servers that refuse to be asked for the usage of a stream."""
         return self.__dict__[_SPARED]  # type: ignore[no-any-return]
+
+    model_config = ConfigDict(defer_build=True)  # the first one pays for it, not the import
 
     @cached_property
     def _parameters(self) -> dict[str, Any]:

@@ -126,7 +126,8 @@ class Plan:
         while True:
             run = None
             try:
-                run = await self._abegin()
+                # Each coroutine that need not be costs a call its microsecond.
+                run = await self._abegin() if self.router.ledger.blocks else self._begin()
                 result = await self.child._agenerate(
                     self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
                 )
