@@ -406,3 +406,20 @@ def test_a_subclass_may_override_the_hooks(make, sim) -> None:
     list(llm.stream("Hi"))
     assert [entry.body["user"] for entry in sim.journal] == ["mine", "mine"]
     assert answer.additional_kwargs["seen"] is True
+
+
+@pytest.mark.parametrize("how", ["mock", "function"])
+def test_a_patched_payload_is_asked(make, sim, how: str) -> None:
+    """What spies on the payload of the routed model sees the one that is sent, whatever it is."""
+    llm, seen = make(policy=ONLY_41), []
+    original = llm._get_request_payload
+
+    def spy(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        seen.append(original(*args, **kwargs))
+        return {**seen[-1], "user": "spied"}
+
+    patched = mock.MagicMock(side_effect=spy) if how == "mock" else spy
+    with mock.patch.object(llm, "_get_request_payload", patched):
+        llm.invoke("Hi")
+    assert [payload["model"] for payload in seen] == ["gpt-4.1"]
+    assert sim.journal[0].body["user"] == "spied"
