@@ -228,7 +228,7 @@ def main() -> int:
     figures["alone"] = alone(options.rounds, kinds, router)
     print("\nnothing else run in between, median us           first sight        repeat")
     # `figures` holds figures of several forms, for the JSON.
-    for name, (first, again) in figures["alone"].items():  # type: ignore[attr-defined]
+    for name, (first, again) in figures["alone"].items():  # type: ignore[attr-defined]  # a table of mixed values
         print(f"  {name:<34}{first:>22,.1f}{again:>14,.1f}")
     loop = figures["loop"] = agent_loop(options.turns, kinds, others, router)
     print(f"\nagent loop of {options.turns} turns, everything sent again each turn: total ms")

@@ -96,7 +96,7 @@ def _best(sent: Sequence[Sent], known: Callable[[Sent], int]) -> list[float]:
     for place, one in enumerate(sent):
         groups[one.kind, one.seen[:2]].append(place)
     for key in [key for key, places in groups.items() if len(places) < _ALIKE]:
-        groups[key[0]] += groups.pop(key)  # type: ignore[index]
+        groups[key[0]] += groups.pop(key)  # type: ignore[index]  # keys are tuples here
     errors = [0.0] * len(sent)
     for places in groups.values():
         some = [sent[place] for place in places]

@@ -150,6 +150,7 @@ class Traffic:
 
         for _ in range(STEPS_OF_A_TASK // 2):
             messages.append(HumanMessage(self.text(draw(self.random, STEPS))))
+            # The literal's values are of several types.
             call = (TOOL["function"]["name"], {"order_id": self.text(draw(self.random, CALLS))})  # type: ignore[index]
             yield lambda call=call: step((call,))
             reply = messages[-1]
@@ -203,6 +204,7 @@ class Traffic:
                     "file_data": pdf([self.text(PAGE) for _ in range(self.random.randint(1, 12))]),
                 }
                 blocks.append({"type": "file", "file": file})
+        # A list of dicts is one of LangChain's content types, but lists are invariant.
         asked: list[BaseMessage] = [HumanMessage(blocks)]  # type: ignore[arg-type]
         yield lambda: self.once(kind, asked, self.text(draw(self.random, ANSWERS)))
 

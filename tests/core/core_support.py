@@ -24,7 +24,9 @@ from routed_llm import (
     TokenCount,
     select,
 )
+from routed_llm.errors import PolicyError
 from routed_llm.facts import freeze_parameters
+from routed_llm.selector import Table, prepare
 
 CATALOG = Catalog.load()
 REVIEW = date(2026, 4, 22)
@@ -52,6 +54,14 @@ def facts(tokens: int | tuple[int, int] = 1_000, **given: Any) -> RequestFacts:
         if name in given:
             given[name] = frozenset(given[name])
     return RequestFacts(inputs=frozenset(kinds), **given)
+
+
+def table_of(policy: Policy, at: date) -> Table | None:
+    """Make the table, or None when the policy names what the catalog has not got."""
+    try:
+        return prepare(CATALOG, policy, at)
+    except PolicyError:
+        return None
 
 
 def decide(

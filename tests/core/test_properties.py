@@ -13,13 +13,12 @@ from typing import Any
 import core_requests as generated
 import pytest
 from core_strategies import DAYS, EXAMPLES, POLICIES, any_facts
-from core_support import CATALOG, TODAY, facts, router
+from core_support import CATALOG, TODAY, facts, router, table_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from routed_llm import (
     Policy,
-    PolicyError,
     Request,
     RequestBuilder,
     RequestFacts,
@@ -30,14 +29,6 @@ from routed_llm import (
 )
 from routed_llm.selector import Table, prepare
 from routed_llm.selector.track import remember
-
-
-def table_of(policy: Policy, at: date) -> Table | None:
-    """Make the table, or None when the policy names what the catalog has not got."""
-    try:
-        return prepare(CATALOG, policy, at)
-    except PolicyError:
-        return None
 
 
 @EXAMPLES

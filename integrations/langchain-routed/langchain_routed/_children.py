@@ -66,12 +66,12 @@ class Child(ChatOpenAI):
     @property
     def owner(self) -> RoutedChatModel:
         """The router's model that it was made for."""
-        return self.__dict__[_OWNER]  # type: ignore[no-any-return]
+        return self.__dict__[_OWNER]  # type: ignore[no-any-return] # __dict__ knows no types
 
     @property
     def spared(self) -> set[str | None]:
         """The addresses of the owner's servers that refuse to be asked for the usage of a stream."""
-        return self.__dict__[_SPARED]  # type: ignore[no-any-return]
+        return self.__dict__[_SPARED]  # type: ignore[no-any-return] # __dict__ knows no types
 
     model_config = ConfigDict(defer_build=True)  # the first one pays for it, not the import
 
@@ -101,7 +101,7 @@ class Child(ChatOpenAI):
         if PLAN in kwargs:
             hook = self.__dict__[_OWNER]._get_request_payload
             if getattr(hook, "routed", None) is not True:  # a mock has every attribute
-                return hook(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
+                return hook(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__, too
             del kwargs[PLAN]  # the router's own would only come back here
         return super()._get_request_payload(input_, stop=stop, **kwargs)
 

@@ -269,4 +269,4 @@ class RoutedChatModel(Entries, ChatOpenAI):
 
 
 # Put there once the class is made: a class may not declare it beside the field.
-RoutedChatModel.use_responses_api = UsesResponses()  # type: ignore[assignment]
+RoutedChatModel.use_responses_api = UsesResponses()  # type: ignore[assignment]  # a descriptor in a field's place

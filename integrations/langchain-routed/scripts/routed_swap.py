@@ -140,7 +140,7 @@ def judge(server: str, refused: Path) -> None:
                 file.write(f"{test}\n")
         return payload
 
-    CHAT_OPENAI._get_request_payload = judged  # type: ignore[method-assign]
+    CHAT_OPENAI._get_request_payload = judged  # type: ignore[method-assign]  # a spy, for one run
 
 
 BAD_REQUEST = 400

@@ -373,16 +373,18 @@ def test_middleware_around_it(sim: Simulator, own: Router, fault: str, around: s
     assert len(sim.journal) == sent
 
 
+def capped(sim: Simulator, own: Router) -> RoutedChatModel:
+    """A model that reasons, with little room for it."""
+    policy = {"models": ["gpt-5-mini"], "at_least": None}
+    return RoutedChatModel(
+        base_url=sim.url, router=own, reasoning_effort="low", max_tokens=400, policy=policy
+    )
+
+
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
 def test_a_cap_that_reasoning_used_up_is_raised(sim: Simulator, own: Router, way: str) -> None:
     """Where reasoning leaves a model no room to speak, the same model gets four times the cap, once."""
-    llm = RoutedChatModel(
-        base_url=sim.url,
-        router=own,
-        reasoning_effort="low",
-        max_tokens=400,
-        policy={"models": ["gpt-5-mini"], "at_least": None},
-    )
+    llm = capped(sim, own)
     sim.faults.add(kind="cut_short")
     record = WAYS[way](llm).response_metadata["routing"]
     assert [(entry.model, entry.body["max_completion_tokens"], entry.status) for entry in sim.journal] == [
@@ -396,13 +398,7 @@ def test_a_cap_that_reasoning_used_up_is_raised(sim: Simulator, own: Router, way
 
 def test_a_cap_is_raised_once_only(sim: Simulator, own: Router) -> None:
     """A model that is cut short again is not paid for a third time."""
-    llm = RoutedChatModel(
-        base_url=sim.url,
-        router=own,
-        reasoning_effort="low",
-        max_tokens=400,
-        policy={"models": ["gpt-5-mini"], "at_least": None},
-    )
+    llm = capped(sim, own)
     sim.faults.add(kind="cut_short", times=0)
     with pytest.raises(openai.BadRequestError, match="Could not finish the message"):
         llm.invoke(ASK)
