@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from core_strategies import DAYS, EDGES, EXAMPLES, POLICIES, any_facts
@@ -22,6 +23,7 @@ from routed_llm import (
     read_openai,
     select,
 )
+from routed_llm.policy import EFFORTS
 from routed_llm.selector import prepare
 from routed_llm.tokens.vocabulary import o200k_encoding
 
@@ -58,6 +60,51 @@ def test_a_certain_decision_holds_for_every_count(
     for point in points(asked, table.thresholds(asked), random):
         exact = table.select(asked.with_tokens(TokenCount.of(point)))
         assert same(bounded, exact), (point, bounded.chosen, exact.chosen)
+
+
+BENT = [
+    Policy(at_least=None, min_recall=40.0),
+    Policy(at_least=None, max_cost_per_call="0.01", on_unsupported="avoid"),
+    Policy(on_unsupported="avoid", min_recall=40.0),
+    Policy(max_cost_per_call="0.05"),
+]
+
+
+def bent(seed: int) -> RequestFacts:
+    """Make a bounded request that several steps of bending it may serve."""
+    random = Random(seed)
+    low, high = sorted(random.choice([*EDGES, random.randint(1, 1_100_000)]) for _ in range(2))
+    given: dict[str, Any] = {"effort": random.choice(EFFORTS), "stream": random.random() < 0.5}
+    if random.random() < 0.5:
+        given |= {"tool_inputs": ["image"], "inputs": ["image"]}
+    if random.random() < 0.5:
+        given |= {"emulates": frozenset({"stop"}), "parameters": {"stop": ["x"], "temperature": 0.3}}
+    if random.random() < 0.3:
+        given["cap"] = random.choice([16, 4_096, 32_768])
+    return facts((low, high), **given)
+
+
+@pytest.mark.parametrize("chunk", range(7))
+def test_a_certain_decision_holds_however_far_a_request_is_bent(chunk: int) -> None:
+    """A step between the first and the last that serves a lower count leaves the refusal uncertain."""
+    several = wrong = 0
+    for seed in range(chunk * 100, chunk * 100 + 101):
+        asked, policy, at = bent(seed), BENT[seed % len(BENT)], (REVIEW, TODAY, AFTER)[seed % 3]
+        table = prepare(CATALOG, policy, at)
+        bounded = table.select(asked)
+        several += bounded.chosen is None
+        if bounded.certain:
+            found = points(asked, table.thresholds(asked), Random(seed))
+            wrong += any(not same(bounded, table.select(asked.with_tokens(TokenCount.of(n)))) for n in found)
+    assert (wrong, several > 10) == (0, True)
+
+
+def test_a_step_between_the_first_and_the_last_leaves_a_refusal_uncertain() -> None:
+    """The first step refuses every count and the last one the highest; the one between serves the lowest."""
+    asked = facts((1_021, 1_043_481), inputs=["image"], tool_inputs=["image"], effort="minimal", stream=True)
+    table = prepare(CATALOG, Policy(at_least=None, min_recall=40.0), REVIEW)
+    decisions = [table.select(asked), table.select(asked.with_tokens(TokenCount.of(1_021)))]
+    assert [(it.certain, it.model) for it in decisions] == [(False, None), (True, "gpt-4.1-mini")]
 
 
 @pytest.mark.parametrize(

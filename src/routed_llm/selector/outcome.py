@@ -39,7 +39,7 @@ _NO_EVIDENCE = ("unknown", "unproven")
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Picked:
-    """What the choice came to; made for each call and never changed.
+    """What the choice came to; made for each call.
 
     Attributes:
         row: the configuration, or None when nothing fits.

@@ -147,15 +147,18 @@ class Table:
         unavailable: Mapping[str, str],
     ) -> tuple[Picked, Scene]:
         first = found = self._pick_with(facts, allowance, observed, unavailable, 0)
-        if first[0].row is not None:
-            return first
+        certain = first[0].certain
         # A request that could be served as it is, but for its size or its cost, may be served bent a little.
         for leeway in range(1, len(leeways(facts, self.policy))):
-            found = self._pick_with(facts, allowance, observed, unavailable, leeway)
             if found[0].row is not None:
-                found[0].certain = found[0].certain and first[0].certain
-                return found
-        return first
+                break
+            found = self._pick_with(facts, allowance, observed, unavailable, leeway)
+            # What a step refuses at the upper bound it may serve at a lower count.
+            certain = certain and found[0].certain
+        picked, scene = first if found[0].row is None else found
+        if picked.certain and not certain:
+            picked.certain, picked.tokens = False, facts.tokens.high
+        return picked, scene
 
     def _pick_with(
         self,
