@@ -33,9 +33,9 @@ EARLIER = {"gpt-3.5-turbo": "gpt-4o-mini", "gpt-3.5-turbo-0125": "gpt-4o-mini", 
 
 RUNNER = """
 import builtins, datetime, getpass, socket, sys
-import routed_llm.router
+import routed_llm.calls.router
 moment = datetime.datetime(2027, 1, 15, 12, tzinfo=datetime.timezone.utc)
-routed_llm.router._now = lambda: moment
+routed_llm.calls.router._now = lambda: moment
 real = socket.socket.connect
 def connect(self, address):
     if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 from benchmarks.tokens.compare import machine, sources
 from routed_llm import Budget, Decision, Policy, Request, Router, TokenCount, read_openai
+from routed_llm.decide.table import Table, prepare
 from routed_llm.request import talks
-from routed_llm.selector import Table, prepare
 from routed_llm.tokens.memo import shared
 from routed_llm.tokens.text import TiktokenCounter
 from routed_llm.tokens.vocabulary import o200k_encoding

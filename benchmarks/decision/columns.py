@@ -28,7 +28,7 @@ from routed_llm.batch import Planner
 from routed_llm.batch.columns import facts_of
 from routed_llm.batch.planner import reason_code
 from routed_llm.budget import PICO, Allowance
-from routed_llm.selector import prepare
+from routed_llm.decide.table import prepare
 
 AT = date(2026, 11, 22)
 

@@ -22,7 +22,7 @@ from datetime import date
 
 from benchmarks.tokens.compare import machine
 from routed_llm import NoModelFits, Policy, Request, RequestBuilder, Router, TokenCount
-from routed_llm.selector import prepare
+from routed_llm.decide.table import prepare
 from routed_llm.tokens.memo import shared
 from routed_llm.tokens.text import TiktokenCounter
 

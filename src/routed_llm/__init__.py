@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.budget import Allowance, Budget, budgets_from
+from routed_llm.calls.router import Answered, Router, Run
 from routed_llm.catalog import Catalog, Model
 from routed_llm.cut import StopCutter
+from routed_llm.decide.table import select
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch
 from routed_llm.errors import (
     BudgetExceeded,
@@ -26,8 +28,6 @@ from routed_llm.policy import Policy
 from routed_llm.pricing import cost
 from routed_llm.recovery import Cooldowns, CooldownStore, fingerprint
 from routed_llm.request import Request, RequestBuilder, read_openai
-from routed_llm.router import Answered, Router, Run
-from routed_llm.selector import select
 from routed_llm.usage import Observed, Usage
 
 if TYPE_CHECKING:

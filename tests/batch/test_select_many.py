@@ -17,8 +17,8 @@ from routed_llm.batch import Planner, select_many
 from routed_llm.batch.columns import facts_of
 from routed_llm.batch.planner import reason_code
 from routed_llm.budget import PICO, Allowance
+from routed_llm.decide.table import prepare
 from routed_llm.facts import TokenCount
-from routed_llm.selector import prepare
 
 TODAY = date(2026, 11, 22)
 EDGES = (1_023, 1_024, 111_616, 123_904, 128_000, 199_999, 272_000, 400_000, 922_000, 1_014_808, 1_047_576)

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from routed_llm import Policy, Request, RequestBuilder, Router, TokenCount
-from routed_llm.selector import prepare
+from routed_llm.decide.table import prepare
 from routed_llm.tokens.memo import shared
 from routed_llm.tokens.text import TiktokenCounter, without_surrogates
 from routed_llm.tokens.vocabulary import o200k_encoding

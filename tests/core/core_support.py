@@ -24,9 +24,9 @@ from routed_llm import (
     TokenCount,
     select,
 )
+from routed_llm.decide.table import Table, prepare
 from routed_llm.errors import PolicyError
 from routed_llm.facts import freeze_parameters
-from routed_llm.selector import Table, prepare
 
 CATALOG = Catalog.load()
 REVIEW = date(2026, 4, 22)

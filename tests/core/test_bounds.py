@@ -23,8 +23,8 @@ from routed_llm import (
     read_openai,
     select,
 )
+from routed_llm.decide.table import prepare
 from routed_llm.policy import EFFORTS
-from routed_llm.selector import prepare
 from routed_llm.tokens.vocabulary import o200k_encoding
 
 

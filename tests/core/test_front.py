@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routed_llm import Policy, RequestFacts
+from routed_llm.decide.table import prepare
 from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
-from routed_llm.selector import prepare
 
 POLICIES = st.sampled_from(
     [

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from core_support import CATALOG, decide, facts
 
+from routed_llm.decide.quality import Comparison, Floor, dimensions
 from routed_llm.policy import DIMENSIONS_BY_TASK
-from routed_llm.selector.quality import Comparison, Floor, dimensions
 
 GPT_4O = CATALOG.get("gpt-4o")
 

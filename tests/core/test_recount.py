@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from routed_llm import Decision, NoModelFits, Policy, PolicyError, Router, TokenCount, read_openai
-from routed_llm.recount import is_near
+from routed_llm.calls.recount import is_near
 from routed_llm.request.talks import shared
 from routed_llm.tokens.memo import shared as memo
 

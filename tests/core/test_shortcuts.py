@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from routed_llm import Allowance, Decision, Observed, Policy, Previous, RequestFacts
 from routed_llm.budget import PICO
-from routed_llm.selector import Table, choice, outcome, prepare
-from routed_llm.selector.front import contenders
-from routed_llm.selector.scene import Scene
-from routed_llm.selector.shape import Row
+from routed_llm.decide import choice, outcome
+from routed_llm.decide.front import contenders
+from routed_llm.decide.scene import Scene
+from routed_llm.decide.shape import Row
+from routed_llm.decide.table import Table, prepare
 from routed_llm.usage import Seen
 
 MODELS = ("gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.4", "gpt-4.1", "gpt-4o")

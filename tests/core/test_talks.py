@@ -349,6 +349,6 @@ def test_a_count_is_found_again_without_counting(monkeypatch: pytest.MonkeyPatch
     router = Router(policy=Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o"))
     messages = long_talk(123_900)
     first = router.decide(read_openai({"messages": messages}))
-    monkeypatch.setattr("routed_llm.weighing.counting_of", None)
+    monkeypatch.setattr("routed_llm.calls.weighing.counting_of", None)
     again = router.decide(read_openai({"messages": copy.deepcopy(messages)}))
     assert (again.model, again.facts.tokens) == (first.model, first.facts.tokens)

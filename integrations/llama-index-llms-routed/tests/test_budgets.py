@@ -39,7 +39,7 @@ class Greeting(BaseModel):
 @pytest.fixture
 def mine(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Make an LLM that keeps its own books, on the simulator's day."""
-    monkeypatch.setattr("routed_llm.router._now", lambda: NOON)
+    monkeypatch.setattr("routed_llm.calls.router._now", lambda: NOON)
     return lambda **given: RoutedLLM(api_base=sim.url, api_key="sk-simulated", max_retries=0, **given)
 
 

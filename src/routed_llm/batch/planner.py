@@ -11,9 +11,9 @@ from routed_llm.batch.lines import Lines, Outcome
 from routed_llm.batch.needs import needed
 from routed_llm.budget import Allowance
 from routed_llm.catalog import Catalog
+from routed_llm.decide.table import Table, prepare
 from routed_llm.facts import RequestFacts, TokenCount
 from routed_llm.policy import Policy
-from routed_llm.selector import Table, prepare
 
 if TYPE_CHECKING:
     from routed_llm.decision import Decision

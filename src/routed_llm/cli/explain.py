@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from routed_llm.calls.router import Router
 from routed_llm.catalog import Catalog
 from routed_llm.cli.errors import CommandError
 from routed_llm.cli.explain_table import show
 from routed_llm.cli.screen import console, print_json
+from routed_llm.decide.table import select
 from routed_llm.errors import RequestError
 from routed_llm.facts import TokenCount
 from routed_llm.policy import Policy
 from routed_llm.request import Request, read_openai
-from routed_llm.router import Router
-from routed_llm.selector import select
 from routed_llm.tokens.counting import Counting
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.budget import PICO, Account, Allowance, Budget
+from routed_llm.decide.weigh import choices_of
 from routed_llm.decision import format_dollars
 from routed_llm.errors import LedgerError
 from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_id
 from routed_llm.ledger.exceeded import out_of_money
 from routed_llm.ledger.memory import MemoryLedger
 from routed_llm.ledger.scoped import Scope
-from routed_llm.selector.weigh import choices_of
 
 if TYPE_CHECKING:
     import logging

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from routed_llm.decide.weigh import choices_of
 from routed_llm.pricing import (
     DEFAULT_OUTPUT_TOKENS,
     STEP_OUTPUT_TOKENS,
@@ -15,7 +16,6 @@ from routed_llm.pricing import (
     thought_for,
     writes,
 )
-from routed_llm.selector.weigh import choices_of
 from routed_llm.usage import Observed, Seen
 
 if TYPE_CHECKING:

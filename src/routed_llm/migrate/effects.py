@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from routed_llm.calls.router import Router
 from routed_llm.catalog import Catalog, Model
 from routed_llm.decision import Candidate, Decision
 from routed_llm.errors import RoutedError
@@ -14,7 +15,6 @@ from routed_llm.facts import jsonable
 from routed_llm.migrate.asked import request_of
 from routed_llm.migrate.found import Options, Site
 from routed_llm.policy import Policy
-from routed_llm.router import Router
 
 __all__ = ["INPUT_SHARE", "Effects"]
 

@@ -42,7 +42,7 @@ def look_up(order: str) -> str:
 @pytest.fixture
 def mine(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Make a model that keeps its own books, on the simulator's day."""
-    monkeypatch.setattr("routed_llm.router._now", lambda: NOON)
+    monkeypatch.setattr("routed_llm.calls.router._now", lambda: NOON)
 
     def make(**given: Any) -> RoutedChatModel:
         # An asynchronous client of its own: each test of this file runs event loops one after another.

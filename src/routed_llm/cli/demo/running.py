@@ -10,10 +10,10 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from routed_llm.calls.router import Router
 from routed_llm.cli.demo.cases import DAY, Case
 from routed_llm.cli.needs import required
 from routed_llm.errors import NoModelFits
-from routed_llm.router import Router
 
 if TYPE_CHECKING:
     from routed_llm.simulator import Simulator

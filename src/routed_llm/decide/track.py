@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from routed_llm.selector.shape import Row
+    from routed_llm.decide.shape import Row
 
 __all__ = ["Spans", "Track", "pieces", "remember"]
 

@@ -16,16 +16,16 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from routed_llm.decide.choice import Kind, choose, endpoint_for
+from routed_llm.decide.outcome import Picked, conclude
+from routed_llm.decide.pool import Pool, make_pool
+from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, dimensions
+from routed_llm.decide.rules import Setting
+from routed_llm.decide.scene import Scene
+from routed_llm.decide.shape import Row, build_shape, leeways
+from routed_llm.decide.track import Spans, Track, pieces, remember
+from routed_llm.decide.weigh import cache_thresholds, load, row_cost, row_thresholds
 from routed_llm.parameters import NEUTRAL
-from routed_llm.rules import Setting
-from routed_llm.selector.choice import Kind, choose, endpoint_for
-from routed_llm.selector.outcome import Picked, conclude
-from routed_llm.selector.pool import Pool, make_pool
-from routed_llm.selector.quality import LONG_CONTEXT_FROM, Floor, dimensions
-from routed_llm.selector.scene import Scene
-from routed_llm.selector.shape import Row, build_shape, leeways
-from routed_llm.selector.track import Spans, Track, pieces, remember
-from routed_llm.selector.weigh import cache_thresholds, load, row_cost, row_thresholds
 
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance

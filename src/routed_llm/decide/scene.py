@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from routed_llm.decide.rules import NUMBER_RULES
+from routed_llm.decide.weigh import Load, media_of, misfits, recall_of, row_cost, weigh, worst_cost
 from routed_llm.decision import Reason
 from routed_llm.media import MAX_PATCHES, over_limit
-from routed_llm.rules import NUMBER_RULES
-from routed_llm.selector.weigh import Load, media_of, misfits, recall_of, row_cost, weigh, worst_cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from routed_llm.budget import Allowance
+    from routed_llm.decide.rules import Setting, Weighed
+    from routed_llm.decide.shape import Row, Shape
+    from routed_llm.decide.standing import Standing
     from routed_llm.facts import RequestFacts
-    from routed_llm.rules import Setting, Weighed
-    from routed_llm.selector.shape import Row, Shape
-    from routed_llm.selector.standing import Standing
 
 __all__ = ["Scene", "admits", "refusals"]
 

@@ -1,10 +1,6 @@
-"""The choice: from facts, policy, catalog, allowance and date to a Decision. Pure.
+"""Deciding: from facts, policy, catalog, allowance and date to a Decision. Pure.
 
 ``pool`` says which models may be used, ``shape`` which configurations of them can serve requests of
 one kind, ``weigh`` what each would cost, ``quality`` what is published about it, ``table`` chooses
 and ``outcome`` puts the choice into words.
 """
-
-from routed_llm.selector.table import Table, prepare, select
-
-__all__ = ["Table", "prepare", "select"]

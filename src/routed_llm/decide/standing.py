@@ -5,15 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from routed_llm.decide.bills import bills
+from routed_llm.decide.scene import admits
+from routed_llm.decide.track import remember
+from routed_llm.decide.weigh import media_of, text_cost
 from routed_llm.media import over_limit
-from routed_llm.selector.bills import bills
-from routed_llm.selector.scene import admits
-from routed_llm.selector.track import remember
-from routed_llm.selector.weigh import media_of, text_cost
 
 if TYPE_CHECKING:
-    from routed_llm.selector.scene import Scene
-    from routed_llm.selector.shape import Row
+    from routed_llm.decide.scene import Scene
+    from routed_llm.decide.shape import Row
 
 __all__ = ["Standing", "standing"]
 

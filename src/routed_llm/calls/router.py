@@ -14,7 +14,11 @@ from datetime import UTC, date, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from routed_llm.calls.recount import Recounts
+from routed_llm.calls.sending import Sending
+from routed_llm.calls.weighing import Weighing
 from routed_llm.catalog import Catalog
+from routed_llm.decide.table import Table, prepare
 from routed_llm.errors import PolicyError
 from routed_llm.ledger import open_ledger
 from routed_llm.ledger.books import Books, BudgetEvent
@@ -22,22 +26,18 @@ from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
-from routed_llm.recount import Recounts
 from routed_llm.recovery import Cooldowns, Gone
 from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.rollout.stage import stage_from
-from routed_llm.selector import Table, prepare
-from routed_llm.sending import Sending
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import warm_up
 from routed_llm.tokens.vocabulary import o200k_encoding
-from routed_llm.weighing import Weighing
 
 if TYPE_CHECKING:
     from routed_llm.budget import Budget
+    from routed_llm.calls.recount import AskAsync, AskExact
     from routed_llm.decision import Decision
     from routed_llm.ledger import Ledger
-    from routed_llm.recount import AskAsync, AskExact
     from routed_llm.recovery import CooldownStore
     from routed_llm.request import Request
     from routed_llm.rollout.trial import Trials

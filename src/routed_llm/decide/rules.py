@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from routed_llm.budget import Allowance
     from routed_llm.catalog.entry_types import Endpoint
     from routed_llm.catalog.model import Model
+    from routed_llm.decide.quality import Floor
     from routed_llm.facts import RequestFacts
-    from routed_llm.selector.quality import Floor
 
 __all__ = ["NUMBER_RULES", "SHAPE_RULES", "Configuration", "Setting", "Weighed"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.selector.track import remember
-from routed_llm.selector.weigh import input_cost, most_input, output_tokens, price_of
+from routed_llm.decide.track import remember
+from routed_llm.decide.weigh import input_cost, most_input, output_tokens, price_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from routed_llm.selector.scene import Scene
-    from routed_llm.selector.shape import Row
-    from routed_llm.selector.weigh import Load
+    from routed_llm.decide.scene import Scene
+    from routed_llm.decide.shape import Row
+    from routed_llm.decide.weigh import Load
 
 __all__ = ["Bill", "bills"]
 

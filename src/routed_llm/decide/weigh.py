@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from routed_llm.decide.rules import Weighed
 from routed_llm.media import media_tokens
 from routed_llm.parameters import output_cap
 from routed_llm.pricing import expected_output, thought_for
-from routed_llm.rules import Weighed
 from routed_llm.tokens.audio import input_tokens as audio_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from routed_llm.catalog.model import Model, Price
+    from routed_llm.decide.shape import Row
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
-    from routed_llm.selector.shape import Row
     from routed_llm.usage import Observed, Seen
 
 __all__ = ["DEFAULT_RESERVE", "Load", "load", "weigh"]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from routed_llm.calls.recount import Near
+from routed_llm.decide.refusal import no_fit_message
+from routed_llm.decide.table import prepare
 from routed_llm.errors import NoModelFits
 from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
-from routed_llm.recount import Near
 from routed_llm.request.counts import bounded_by, counting_of, note
-from routed_llm.selector import prepare
-from routed_llm.selector.refusal import no_fit_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from routed_llm.budget import Allowance
     from routed_llm.catalog import Catalog
+    from routed_llm.decide.table import Table
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.request import Request
-    from routed_llm.selector import Table
     from routed_llm.usage import Observed
 
 __all__ = ["Weighing"]

@@ -7,14 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from routed_llm.catalog.frozen import FrozenDict
-from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
-from routed_llm.facts import thaw
-from routed_llm.parameters import IN_MESSAGES, cap_changes, take_out
-from routed_llm.selector.front import contenders
-from routed_llm.selector.scene import Scene, admits, refusals
-from routed_llm.selector.standing import Standing, standing
-from routed_llm.selector.track import remember
-from routed_llm.selector.weigh import (
+from routed_llm.decide.front import contenders
+from routed_llm.decide.scene import Scene, admits, refusals
+from routed_llm.decide.standing import Standing, standing
+from routed_llm.decide.track import remember
+from routed_llm.decide.weigh import (
     cached_tokens,
     cold_cost,
     conversation_cost,
@@ -26,11 +23,14 @@ from routed_llm.selector.weigh import (
     weigh,
     writes_nothing,
 )
+from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
+from routed_llm.facts import thaw
+from routed_llm.parameters import IN_MESSAGES, cap_changes, take_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from routed_llm.selector.shape import Row
+    from routed_llm.decide.shape import Row
 
 __all__ = ["Picked", "conclude"]
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from routed_llm.selector.shape import outdoes, outlasts
-from routed_llm.selector.track import remember
+from routed_llm.decide.shape import outdoes, outlasts
+from routed_llm.decide.track import remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from routed_llm.selector.scene import Scene
-    from routed_llm.selector.shape import Row
+    from routed_llm.decide.scene import Scene
+    from routed_llm.decide.shape import Row
 
 __all__ = ["contenders"]
 

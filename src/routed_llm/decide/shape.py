@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from routed_llm.decide.rules import SHAPE_RULES, Configuration, Setting
 from routed_llm.decision import Candidate, Reason
 from routed_llm.parameters import Fit, fit_parameters
 from routed_llm.policy import EFFORTS
 from routed_llm.pricing import writes
-from routed_llm.rules import SHAPE_RULES, Configuration, Setting
 
 if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, Price

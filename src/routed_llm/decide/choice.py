@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from routed_llm.selector.front import contenders
-from routed_llm.selector.scene import admits
-from routed_llm.selector.weigh import conversation_cost, media_of, misfits, row_cost, text_cost
+from routed_llm.decide.front import contenders
+from routed_llm.decide.scene import admits
+from routed_llm.decide.weigh import conversation_cost, media_of, misfits, row_cost, text_cost
 
 if TYPE_CHECKING:
+    from routed_llm.decide.rules import Setting
+    from routed_llm.decide.scene import Scene
+    from routed_llm.decide.shape import Row, Shape
+    from routed_llm.decide.weigh import Load
     from routed_llm.facts import RequestFacts
-    from routed_llm.rules import Setting
-    from routed_llm.selector.scene import Scene
-    from routed_llm.selector.shape import Row, Shape
-    from routed_llm.selector.weigh import Load
 
 __all__ = ["Kind", "choose", "endpoint_for"]
 

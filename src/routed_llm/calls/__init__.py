@@ -1,0 +1,1 @@
+"""Calls: the router, which does the steps of a call in order, and what it keeps between them."""
