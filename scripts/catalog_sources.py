@@ -2,7 +2,8 @@
 
 A reader gives ``{(model, field): value}``, or None when its package is not installed. Fields are
 ``limits.*`` (tokens), ``lifecycle.*`` (days), ``prices.<tier>.<short|long>.<column>`` (picodollars per
-token), ``structured.json_schema``, ``inputs.<kind>``, ``efforts`` and ``parameters.<endpoint>.<name>``.
+token), ``listed`` (an id that the catalog lacks),
+``structured.json_schema``, ``inputs.<kind>``, ``efforts`` and ``parameters.<endpoint>.<name>``.
 A value of None means that the source says there is none; a field it is silent on is left out.
 """
 
@@ -11,8 +12,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import runpy
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
@@ -24,9 +26,10 @@ from routed_llm.catalog import Catalog, Model
 __all__ = ["AT", "READERS", "Facts", "from_catalog", "from_litellm_file", "installed"]
 
 ROOT = Path(__file__).parent.parent
-AT = date(2026, 11, 22)
+AT = date(2026, 11, 29)
 """The day for which prices are compared."""
 LONG = 272_001
+TIERS = ("standard", "batch", "flex", "priority", "ultrafast")
 COLUMNS = ("input", "output", "cached_input", "cache_write")
 ENDPOINTS = {"chat": "chat_completions"}
 """Names of the simulator that differ from the catalog's."""
@@ -41,6 +44,7 @@ def from_catalog(catalog: Catalog) -> Facts:
             facts[model.id, f"limits.{key}"] = getattr(model.limits, key)
         facts[model.id, "lifecycle.released"] = model.lifecycle.released
         facts[model.id, "lifecycle.shutdown"] = model.lifecycle.shutdown
+        facts[model.id, "lifecycle.replacement"] = model.lifecycle.replacement
         facts[model.id, "streaming"] = model.streaming
         facts[model.id, "structured.json_schema"] = "json_schema" in model.structured
         for kind in ("image", "audio", "pdf"):
@@ -59,7 +63,7 @@ def from_catalog(catalog: Catalog) -> Facts:
 
 
 def _catalog_prices(model: Model) -> Iterator[tuple[str, int | None]]:
-    for tier in ("standard", "batch", "flex", "priority"):
+    for tier in TIERS:
         short = model.price(AT, tier=tier)
         if short is None:
             continue
@@ -189,16 +193,28 @@ def _days(days: Mapping[str, date], catalog: Catalog) -> Facts:
 
 
 def _sdk_ids(text: str, catalog: Catalog) -> Facts:
-    listed = re.findall(r'^    "([^"]+)",$', text, flags=re.MULTILINE)
-    return {(name, "listed"): True for name in listed if name not in catalog}
+    return _unknown(re.findall(r'^    "([^"]+)",$', text, flags=re.MULTILINE), catalog)
+
+
+def _unknown(names: Iterable[str], catalog: Catalog) -> Facts:
+    """Name the ids that neither the catalog nor its list of ended models has."""
+    return {(name, "listed"): True for name in names if name not in catalog and name not in _ended()}
+
+
+def _ended() -> frozenset[str]:
+    path = ROOT / "src" / "routed_llm" / "catalog" / "ended.toml"
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    return frozenset(name for row in table["ended"] for name in row["ids"])
 
 
 def from_langchain(catalog: Catalog) -> Facts | None:
     """Read langchain-openai's profiles, which come from models.dev."""
-    if importlib.util.find_spec("langchain_openai") is None:
+    found = importlib.util.find_spec("langchain_openai")
+    if found is None or found.origin is None:
         return None
-    from langchain_openai.data._profiles import _PROFILES as profiles  # noqa: N811
-
+    # The file alone: the package around it may want another release of langchain-core than is installed.
+    path = Path(found.origin).parent / "data" / "_profiles.py"
+    profiles = runpy.run_path(str(path))["_PROFILES"]
     keys = {"max_input_tokens": "limits.max_input", "max_output_tokens": "limits.max_output",
             "image_inputs": "inputs.image", "audio_inputs": "inputs.audio", "pdf_inputs": "inputs.pdf",
             "structured_output": "structured.json_schema"}  # fmt: skip
@@ -274,14 +290,7 @@ def from_litellm(catalog: Catalog) -> Facts | None:
 def from_litellm_file(path: Path, catalog: Catalog) -> Facts:
     """Read a copy of litellm's map."""
     rows = json.loads(path.read_text(encoding="utf-8"))
-    names = {
-        "input": "input_cost_per_token",
-        "output": "output_cost_per_token",
-        "cached_input": "cache_read_input_token_cost",
-        "cache_write": "cache_creation_input_token_cost",
-    }
-    marks = {"standard": "", "batch": "_batches", "flex": "_flex", "priority": "_priority"}
-    facts: Facts = {}
+    facts = _unknown((name for name, row in rows.items() if _serves_chat(name, row)), catalog)
     for model in catalog:
         row = rows.get(model.id)
         if row is None:
@@ -291,14 +300,32 @@ def from_litellm_file(path: Path, catalog: Catalog) -> Facts:
                 facts[model.id, f"limits.{field}"] = row[key]
         if row.get("deprecation_date"):
             facts[model.id, "lifecycle.shutdown"] = date.fromisoformat(row["deprecation_date"])
-        for tier, mark in marks.items():
-            for column, name in names.items():
-                for length, step in (("short", ""), ("long", "_above_272k_tokens")):
-                    amount = row.get(f"{name}{step}{mark}")
-                    if amount is not None:
-                        pico = round(Decimal(str(amount)) * 10**12)
-                        facts[model.id, f"prices.{tier}.{length}.{column}"] = pico
+        if row.get("successor_model"):
+            facts[model.id, "lifecycle.replacement"] = row["successor_model"]
+        facts.update(((model.id, field), amount) for field, amount in _litellm_prices(row))
     return facts
+
+
+def _litellm_prices(row: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    names = {
+        "input": "input_cost_per_token",
+        "output": "output_cost_per_token",
+        "cached_input": "cache_read_input_token_cost",
+        "cache_write": "cache_creation_input_token_cost",
+    }
+    marks = {"standard": "", "batch": "_batches", "flex": "_flex", "priority": "_priority",
+             "ultrafast": "_ultrafast"}  # fmt: skip
+    for tier, mark in marks.items():
+        for column, name in names.items():
+            for length, step in (("short", ""), ("long", "_above_272k_tokens")):
+                amount = row.get(f"{name}{step}{mark}")
+                if amount is not None:
+                    yield f"prices.{tier}.{length}.{column}", round(Decimal(str(amount)) * 10**12)
+
+
+def _serves_chat(name: str, row: Mapping[str, Any]) -> bool:
+    own = row.get("litellm_provider") == "openai" and row.get("mode") in ("chat", "responses")
+    return own and not name.startswith("ft:") and "/" not in name
 
 
 def _pico(amount: Any) -> int | None:

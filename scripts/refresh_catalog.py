@@ -2,8 +2,8 @@
 
 Run ``python scripts/refresh_catalog.py``. It prints, field by field, what the installed openai,
 langchain-openai, genai-prices and litellm say today that neither the catalog nor
-``scripts/data/disagreements.toml`` knows, the facts that were not verified for a while, and models
-past or near their shutdown. Options:
+``scripts/data/disagreements.toml`` knows, models that they list and the catalog lacks, facts that were not
+verified for a while, and models past or near their shutdown. Options:
 
 ``--litellm FILE``
     a newer copy of litellm's ``model_prices_and_context_window.json``.
@@ -36,10 +36,12 @@ __all__ = ["ageing", "ending", "main", "read_page"]
 STALE = timedelta(days=45)
 WARNING = timedelta(days=60)
 PAGE = {
-    "limits.context_window": r"([\d,]+)\s+context window|context window:?\s+([\d,]+)",
-    "limits.max_input": r"maximum input tokens:?\s+([\d,]+)",
-    "limits.max_output": r"([\d,]+)\s+max output tokens|max output tokens:?\s+([\d,]+)",
+    "limits.context_window": r"([\d,]+)[ \t]+context window|context window:?[ \t]+([\d,]+)",
+    "limits.max_input": r"([\d,]+)[ \t]+max(?:imum)? input tokens|max(?:imum)? input tokens:?[ \t]+([\d,]+)",
+    "limits.max_output": r"([\d,]+)[ \t]+max(?:imum)? output tokens"
+    r"|max(?:imum)? output tokens:?[ \t]+([\d,]+)",
 }
+"""A number and its name stand on one line: what follows a line's end belongs to something else."""
 
 
 def read_page(text: str) -> Mapping[str, int]:
@@ -47,8 +49,9 @@ def read_page(text: str) -> Mapping[str, int]:
     found = {}
     for field, pattern in PAGE.items():
         match = re.search(pattern, text, flags=re.IGNORECASE)
-        if match is not None:
-            found[field] = int(next(group for group in match.groups() if group).replace(",", ""))
+        number = next((group for group in match.groups() if group), "") if match else ""
+        if number.strip(","):
+            found[field] = int(number.replace(",", ""))
     return found
 
 

@@ -127,7 +127,8 @@ class RequestFacts:
         effort: reasoning effort the caller asked for, or None.
         model: a model named for this call only (a pin), or None.
         endpoint: ``chat_completions`` or ``responses`` when the caller insists on one, or None.
-        service_tier: ``standard``, ``flex``, ``priority`` or ``batch``: decides the price row.
+        service_tier: ``standard``, ``flex``, ``priority``, ``batch``, ``ultrafast``, ``background_2h`` or
+            ``background_8h``: decides the price row.
         stream: whether the answer is to be streamed.
         task: what the caller says the call is for, or None.
         previous: who answered the turn before, or None.

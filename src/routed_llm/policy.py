@@ -38,7 +38,7 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "evidence": ("inferred", "measured"),
     "on_unsupported": ("drop", "avoid", "raise"),
     "surface": ("chat", "realtime"),
-    "service_tier": ("standard", "flex", "priority", "batch"),
+    "service_tier": ("standard", "flex", "priority", "batch", "ultrafast", "background_2h", "background_8h"),
     "task": tuple(DIMENSIONS_BY_TASK),
     "effort": EFFORTS,
 }

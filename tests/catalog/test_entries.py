@@ -114,7 +114,8 @@ MALFORMED = {
     "unknown tier": (
         LIMITS + '[prices]\nrows = [{ tier = "fast", input = "1", output = "1" }]\n',
         "prices.rows[0].tier",
-        "'fast' is not allowed. Use one of: standard, batch, flex, priority.",
+        "'fast' is not allowed. Use one of: standard, batch, flex, priority, ultrafast, background_2h, "
+        "background_8h.",
     ),
     "two rows for one day": (
         LIMITS + '[prices]\nrows = [{ input = "1", output = "1" }, { input = "2", output = "2" }]\n',

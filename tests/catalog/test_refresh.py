@@ -35,10 +35,22 @@ def refresh() -> ModuleType:
             "- 1,050,000 context window\n- Maximum input tokens: 922,000\n- 128,000 max output tokens\n",
             {"limits.context_window": 1_050_000, "limits.max_input": 922_000, "limits.max_output": 128_000},
         ),
+        (
+            "1,050,000 context window\n922,000 max input tokens\n128,000 max output tokens\n",
+            {"limits.context_window": 1_050_000, "limits.max_input": 922_000, "limits.max_output": 128_000},
+        ),
+        (
+            "Max output tokens\n922,000 max input tokens\nContext window:\n128,000 max output tokens\n",
+            {"limits.max_input": 922_000, "limits.max_output": 128_000},
+        ),
+        (
+            "128,000\nmax output tokens\nmax output tokens:\n922,000\n",
+            {},
+        ),
         ("400,000 context window", {"limits.context_window": 400_000}),
         ("nothing of the kind", {}),
     ],
-    ids=["all", "window only", "none"],
+    ids=["all", "number first", "a name without number", "over a line's end", "window only", "none"],
 )
 def test_reading_a_page(refresh: ModuleType, text: str, limits: dict[str, int]) -> None:
     """A model page gives the limits it prints and no others."""
@@ -52,7 +64,20 @@ def test_new_differences_are_found(
     (tmp_path / "gpt-4o.md").write_text("256,000 context window\n")
     prices = tmp_path / "prices.json"
     prices.write_text(
-        json.dumps({"gpt-4o": {"input_cost_per_token": 2e-06, "deprecation_date": "2027-02-01"}})
+        json.dumps(
+            {
+                "gpt-4o": {
+                    "input_cost_per_token": 2e-06,
+                    "deprecation_date": "2027-02-01",
+                    "successor_model": "gpt-7",
+                },
+                "gpt-6-astra": {"input_cost_per_token_ultrafast": 7e-05},
+                "gpt-7": {"litellm_provider": "openai", "mode": "chat"},
+                "gpt-7-image": {"litellm_provider": "openai", "mode": "image_generation"},
+                "gpt-4-turbo": {"litellm_provider": "openai", "mode": "chat"},
+                "elsewhere/gpt-7": {"litellm_provider": "openai", "mode": "chat"},
+            }
+        )
     )
     before = digest(ROOT)
     arguments = ["--pages", str(tmp_path), "--litellm", str(prices), "--at", "2026-11-22"]
@@ -61,6 +86,11 @@ def test_new_differences_are_found(
     assert "  - gpt-4o limits.context_window: pages has 256000, the catalog 128000\n" in out
     assert "  - gpt-4o lifecycle.shutdown: litellm has 2027-02-01, the catalog 2027-01-14\n" in out
     assert "  - gpt-4o prices.standard.short.input: litellm has 2000000, the catalog 2500000\n" in out
+    assert "  - gpt-4o lifecycle.replacement: litellm has gpt-7, the catalog gpt-6-luna\n" in out
+    assert "  - gpt-6-astra prices.ultrafast.short.input: litellm has 70000000, the catalog 60000000\n" in out
+    assert [
+        line for line in out.splitlines() if line.endswith("listed: litellm has True, the catalog nothing")
+    ] == ["  - gpt-7 listed: litellm has True, the catalog nothing"]
     assert digest(ROOT) == before
 
 
@@ -74,7 +104,7 @@ def test_nothing_new(refresh: ModuleType, capsys: pytest.CaptureFixture[str]) ->
     ("at", "expected"),
     [
         (date(2027, 1, 1), "gpt-4o: shut down on 2027-01-14, replaced by gpt-6-luna"),
-        (date(2027, 3, 1), "gpt-5.1: shut down on 2027-04-01"),
+        (date(2027, 3, 1), "gpt-5.1: shut down on 2027-04-01, replaced by gpt-6-sol"),
     ],
 )
 def test_shutdowns_that_are_near(refresh: ModuleType, at: date, expected: str) -> None:

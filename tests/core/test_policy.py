@@ -58,7 +58,7 @@ BAD = [
     ({"surface": "voice"}, "surface='voice' is none of chat, realtime. Use one of these."),
     (
         {"service_tier": "gold"},
-        "service_tier='gold' is none of standard, flex, priority, batch. Use one of these.",
+        "service_tier='gold' is none of standard, flex, priority, batch, ultrafast, background_2h, background_8h. Use one of these.",
     ),
     ({"evidence": None}, "evidence=None is none of inferred, measured. Use one of these."),
     ({"baseline": ""}, "baseline='' is not a model id. Give a string such as 'gpt-4o'."),

@@ -54,6 +54,13 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("audio out", {"modalities": ["text", "audio"]}, {"outputs": frozenset({"text", "audio"})}),
     ("a tier", {"service_tier": "flex"}, {"service_tier": "flex", "parameters": (("service_tier", "flex"),)}),
     ("a tier by its other name", {"service_tier": "fast"}, {"service_tier": "priority"}),
+    ("the quickest tier", {"service_tier": "ultrafast"}, {"service_tier": "ultrafast"}),
+    (
+        "a window for an answer in the background",
+        {"background": True, "background_options": {"completion_window": "8h"}},
+        {"service_tier": "background_8h"},
+    ),
+    ("an answer soon", {"background": True, "background_options": {"completion_window": "soonest"}}, {"service_tier": "standard"}),
     ("no tier in particular", {"service_tier": "auto"}, {"service_tier": "standard"}),
     ("web search on Chat Completions", {"web_search_options": {}}, {"builtin_tools": frozenset({"web_search_options"})}),
     ("hosted tools by their versions", {"tools": [{"type": "web_search_preview_2025_03_11"}, {"type": "mcp"},

@@ -58,6 +58,7 @@ def build(data: Mapping[str, Any]) -> Model:
             verified=_day(life.get("verified")),
         ),
         prices=_prices(data["prices"]),
+        tier_limits=FrozenDict(data["prices"].get("up_to", {})),
         inputs=frozenset(data["inputs"]),
         outputs=frozenset(data["outputs"]),
         requires_audio=data["requires_audio"],

@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+WINDOWS = frozenset({"background_2h", "background_8h"})
+"""Tiers that are windows in which a background response may end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Token limits of a model.
@@ -71,7 +75,8 @@ class Price:
 
     Attributes:
         since: first day on which the row holds (a later row of the same tier and ``above`` replaces it).
-        tier: ``standard``, ``batch``, ``flex`` or ``priority``.
+        tier: ``standard``, ``batch``, ``flex``, ``priority``, ``ultrafast``, or ``background_2h`` and
+            ``background_8h``, the discounted windows in which a background response may end.
         above: the row prices whole requests with more than this many input tokens (0: any).
     """
 
@@ -234,6 +239,8 @@ class Model:
         output_ratio: effort (``""`` without reasoning) to billed output tokens, reasoning included,
             relative to what gpt-4o writes for the same work; :func:`routed_llm.pricing.writes` splits it.
         parameters: endpoint to parameter name to rule; a name not listed is passed on as it is.
+        tier_limits: service tier to the most input tokens that are served at it, where that is less than the
+            model takes.
         verdicts: effort (``""`` without reasoning) to dimension to Verdict, against gpt-4o.
         equivalent_to: models for which the provider presents this one as the counterpart, where no
             measure is published (audio and realtime models).
@@ -248,6 +255,7 @@ class Model:
     limits: Limits
     lifecycle: Lifecycle
     prices: tuple[Price, ...] = ()
+    tier_limits: Mapping[str, int] = field(default_factory=dict)
     base: str | None = None
     base_url: str | None = None
     pool: str = "named"
@@ -296,11 +304,17 @@ class Model:
         return life.shutdown is None or at < life.shutdown - timedelta(days=grace)
 
     def price(self, at: date, *, tier: str = "standard", input_tokens: int = 0) -> Price | None:
-        """Find the price row that holds for a request on a day, or None when there is none."""
+        """Find the price row that holds for a request on a day, or None when there is none.
+
+        A background window for which the model has no row is reckoned at the standard price: which models
+        have the discount is not published in full.
+        """
         best: Price | None = None
         for row in self.prices:
             if row.tier != tier or row.since > at or (row.above and input_tokens <= row.above):
                 continue
             if best is None or (row.above, row.since) >= (best.above, best.since):
                 best = row
+        if best is None and tier in WINDOWS:
+            return self.price(at, input_tokens=input_tokens)
         return best

@@ -41,7 +41,9 @@ __all__ = [
 Endpoint = Literal["chat_completions", "responses", "realtime"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Row = Literal["plain", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
-Tier = Literal["standard", "batch", "flex", "priority"]
+Tier = Literal[
+    "standard", "batch", "flex", "priority", "ultrafast", "background_2h", "background_8h"
+]  # fmt: skip
 Pool = Literal["default", "audio", "quality", "realtime", "named"]
 Input = Literal["text", "image", "audio", "pdf", "file"]
 Output = Literal["text", "audio"]
@@ -149,6 +151,7 @@ class PricesEntry(Entry):
     source: str = ""
     verified: datetime.date | None = None
     rows: list[PriceRow]
+    up_to: dict[Tier, Tokens] = {}
 
     @field_validator("rows")
     @classmethod

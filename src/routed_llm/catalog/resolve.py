@@ -187,6 +187,7 @@ def _parameters(endpoint: str, full: Spec, resolved: Spec, context: Context) -> 
     if "standard" in tiers:
         only = ["auto", "default", *(["flex"] if "flex" in tiers else [])]
         only += ["priority", "fast"] if "priority" in tiers else []
+        only += ["ultrafast"] if "ultrafast" in tiers else []
         rules["service_tier"] = {"only": only, **rules.get("service_tier", {})}
     return dict(sorted(rules.items()))
 

@@ -27,7 +27,7 @@ ENDPOINTS = ("chat_completions", "responses", "realtime")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 # In files, the row of a model without reasoning efforts; "" in the Model.
 PLAIN = "plain"
-TIERS = ("standard", "batch", "flex", "priority")
+TIERS = ("standard", "batch", "flex", "priority", "ultrafast", "background_2h", "background_8h")
 POOLS = ("default", "audio", "quality", "realtime", "named")
 INPUTS = ("text", "image", "audio", "pdf", "file")
 OUTPUTS = ("text", "audio")

@@ -16,6 +16,8 @@ __all__ = ["Settings"]
 
 _CAP_NAMES = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
 _TIERS = {"auto": "standard", "default": "standard", "fast": "priority"}
+_SOLD = frozenset({"standard", "flex", "priority", "batch", "ultrafast"})
+_WINDOWS = {"2h": "background_2h", "8h": "background_8h"}
 _FUNCTION_TOOLS = frozenset({"function", "custom"})
 _MOST_TOKENS = 10**12  # no limit of a model comes near it
 
@@ -196,10 +198,15 @@ class Settings:
 
     def _set_service_tier(self, value: Any) -> None:
         tier = _TIERS.get(str(value), str(value))
-        self._values["service_tier"] = (
-            tier if tier in ("standard", "flex", "priority", "batch") else "standard"
-        )
+        self._values["service_tier"] = tier if tier in _SOLD else "standard"
         self._parameters["service_tier"] = value
+
+    def _set_background_options(self, value: Any) -> None:
+        check("background_options", value, Mapping, "an object")
+        window = _WINDOWS.get(str(value.get("completion_window")))
+        if window is not None:
+            self._values["service_tier"] = window
+        self._parameters["background_options"] = value
 
     def _set_web_search(self, value: Any) -> None:
         self._builtin.add("web_search_options")
@@ -217,6 +224,7 @@ _SPECIAL: Mapping[str, Callable[[Settings, Any], object]] = {
     "stream": Settings._set_stream,
     "modalities": Settings._set_modalities,
     "service_tier": Settings._set_service_tier,
+    "background_options": Settings._set_background_options,
     "web_search_options": Settings._set_web_search,
     "model": Settings.pin,
 }

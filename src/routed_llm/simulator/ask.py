@@ -99,6 +99,7 @@ class Ask:
     audio: str = ""
     prediction: str = ""
     tier: str = "auto"
+    window: str = ""
     cache_key: str = ""
     cache_ttl: str = ""
     stream: bool = False

@@ -26,6 +26,7 @@ class Used:
     rejected: int = 0
     tier: str = "default"
     long_ttl: bool = False
+    window: str = ""
 
 
 def tier_for(model: SimulatedModel, asked: str) -> str:
@@ -46,6 +47,8 @@ def billed(model: SimulatedModel, used: Used) -> Decimal:
     tier = "standard" if used.tier == "default" else used.tier
     if size == "long" and tier in rule["tiers_at_standard"].get(model.name, ()):
         tier = "standard"
+    windows = load("tokens")["background_windows"]
+    share = windows["share"].get(used.window, "1") if model.name in windows["models"] else "1"
     rows = model.prices.get(tier) or model.prices["standard"]
     price = rows.get(size) or rows["short"]
     write = price.get("cache_write", price["input"]) * (2 if used.long_ttl else 1)
@@ -58,4 +61,4 @@ def billed(model: SimulatedModel, used: Used) -> Decimal:
         + (used.completion - used.audio_out) * price["output"]
         + used.audio_out * price.get("audio_output", price["output"])
     )
-    return total / _MILLION
+    return total * Decimal(share) / _MILLION

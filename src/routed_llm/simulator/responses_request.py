@@ -190,6 +190,9 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str, items: list[I
         logprobs="message.output_text.logprobs" in (body.get("include") or ()),
         top_logprobs=body.get("top_logprobs", 0),
         tier=body.get("service_tier", "auto"),
+        window=body.get("background_options", {}).get("completion_window", "")
+        if body.get("background")
+        else "",
         cache_key=body.get("prompt_cache_key", ""),
         cache_ttl=str((body.get("prompt_cache_options") or {}).get("ttl", "")),
         stream=bool(body.get("stream")),

@@ -107,6 +107,7 @@ def _usage(state: State, request: Accepted, answers: list[Answer]) -> Used:
         rejected=rejected,
         tier=tier_for(model, ask.tier),
         long_ttl=ask.cache_ttl == "12h",
+        window=ask.window,
     )
 
 
