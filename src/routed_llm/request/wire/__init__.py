@@ -1,0 +1,47 @@
+"""The wire: what is sent to either endpoint, and what comes back in one shape, as plain dicts. Pure.
+
+========================================  =============================================================
+:func:`request_body`                      what was asked, in either form, and a Decision: the body to send
+:func:`chat_completion`                   a reply of Responses in the shape of a Chat Completion
+:func:`response`                          a Chat Completion in the shape of Responses
+:class:`ChunkStream`                      the stream of either endpoint as Chat Completions' chunks
+:class:`EventStream`                      Chat Completions' chunks as Responses' events
+:func:`failure_of`                        the error that a reply or an event reports in its body
+:func:`count_body`                        the body for OpenAI's counting endpoint
+:func:`parameters`                        every field of a body, ``extra_body`` read as what it adds
+========================================  =============================================================
+
+What becomes of each field stands in :mod:`routed_llm.fields`. What has no row there is sent as it is; what
+means nothing on an endpoint rules it out.
+"""
+
+from routed_llm.fields import CHAT, RESPONSES, SOFT, Fate, Row, row_of, rules_out
+from routed_llm.request.wire.answers import chat_completion, chat_usage, failure_of, response, response_usage
+from routed_llm.request.wire.body import OPTIONS, count_body, form_of, parameters, request_body
+from routed_llm.request.wire.streams import ChunkStream, EventStream, says_something
+from routed_llm.request.wire.turns import ITEMS, same_model
+
+__all__ = [
+    "CHAT",
+    "ITEMS",
+    "OPTIONS",
+    "RESPONSES",
+    "SOFT",
+    "ChunkStream",
+    "EventStream",
+    "Fate",
+    "Row",
+    "chat_completion",
+    "chat_usage",
+    "count_body",
+    "failure_of",
+    "form_of",
+    "parameters",
+    "request_body",
+    "response",
+    "response_usage",
+    "row_of",
+    "rules_out",
+    "same_model",
+    "says_something",
+]

@@ -1,0 +1,133 @@
+"""The table of fields against the openai SDK's types, and requests made from these types."""
+
+# ruff: noqa: E501 - tables of one case a row
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase as ChatParams
+from openai.types.responses import InputTokenCountParams
+from openai.types.responses.response_create_params import ResponseCreateParamsBase as ResponsesParams
+from wire_examples import Maker, fields_of, kinds_of, members, texts_in
+
+from routed_llm.fields import CHAT, RESPONSES, SOFT, STAYS, Fate, Table
+from routed_llm.request.wire import form_of
+from routed_llm.request.wire.body import _COUNTED, translated
+from routed_llm.request.wire.turns import ITEMS, Replay
+
+REPLAY = Replay(own=lambda name: True)
+BODIES = [
+    pytest.param(CHAT, ChatParams, id="Chat Completions"),
+    pytest.param(RESPONSES, ResponsesParams, id="Responses"),
+]
+OURS = {
+    "message.assistant": {"annotations"},
+    "message.tool": {"name"},
+    "item.custom_tool_call": {"status"},
+    "item.custom_tool_call_output": {"name", "namespace", "status"},
+}
+"""Fields with a row that are no part of the SDK's types of requests, and often sent."""
+
+
+def places(table: Table, place: str, kind: Any, seen: dict[str, set[str]]) -> None:
+    """Collect the SDK's fields at every place of a table that is reached from one."""
+    here = seen.setdefault(place, set())
+    for name, hint in fields_of(kind).items():
+        here.add(name)
+        row = table.get(place, {}).get(name)
+        if row is None or not row.of:
+            continue
+        for member in members(hint):
+            kinds = kinds_of(member)
+            inner = [f"{row.of}.{one}" for one in kinds if f"{row.of}.{one}" in table]
+            unknown = [
+                one for one in kinds if f"{row.of}.{one}" not in table and one not in STAYS.get(row.of, ())
+            ]
+            for found in inner or ([row.of] if row.of in table else []):
+                if not fields_of(member).keys() <= seen.get(found, set()):
+                    places(table, found, member, seen)
+            if unknown and row.of not in table:
+                seen.setdefault(f"{row.of}.{unknown[0]}", set()).update(fields_of(member))
+
+
+@pytest.mark.parametrize(("table", "kind"), BODIES)
+def test_every_field_of_the_sdks_requests_has_a_row(table: Table, kind: Any) -> None:
+    """A field, part, tool or item that the SDK adds fails here until somebody has said what becomes of it."""
+    seen: dict[str, set[str]] = {}
+    places(table, "body", kind, seen)
+    rows = {place: set(fields) - {"stream"} for place, fields in table.items()}
+    assert {
+        place: sorted(fields - rows.get(place, set()))
+        for place, fields in seen.items()
+        if fields - rows.get(place, set())
+    } == {}
+    stale = {
+        place: sorted(fields - seen.get(place, set()) - OURS.get(place, set()))
+        for place, fields in rows.items()
+    }
+    assert {place: fields for place, fields in stale.items() if fields} == {}
+
+
+def test_the_counting_endpoints_fields_are_the_sdks() -> None:
+    """What is sent to the counting endpoint is what the SDK sends there."""
+    assert set(InputTokenCountParams.__annotations__) == _COUNTED
+
+
+def test_soft_fields_are_soft_wherever_they_stand() -> None:
+    """What the table drops is on the named list of taste, but for what only the model that made it can read."""
+    soft = {
+        name for table in (CHAT, RESPONSES) for name, row in table["body"].items() if row.fate is Fate.SOFT
+    }
+    assert soft <= SOFT
+
+
+def _names(table: Table, fate: Fate) -> set[str]:
+    """Return the fields of a fate as ``kind.field``."""
+    found = set()
+    for place, rows in table.items():
+        for name, row in rows.items():
+            if row.fate is fate:
+                found.add(f"{place.rpartition('.')[2]}.{name}")
+    return found
+
+
+GONE = (Fate.IMPLIED, Fate.SOFT, Fate.EMULATED)
+MOVES = [
+    pytest.param(ChatParams, CHAT, "responses", {"input_audio"}, id="to Responses"),
+    pytest.param(
+        ResponsesParams,
+        RESPONSES,
+        "chat_completions",
+        STAYS["item"] | STAYS["tool"] | STAYS["choice"] | {"reasoning", "input_image", "input_file"},
+        id="to Chat Completions",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "table", "endpoint", "stays"), MOVES)
+@pytest.mark.parametrize("seed", range(0, 1_000, 100))
+def test_nothing_that_a_request_says_is_lost_on_the_way(
+    kind: Any, table: Table, endpoint: str, stays: set[str], seed: int
+) -> None:
+    """Every text of a random request with all fields arrives on the other endpoint, but for what is on the table."""
+    lost = {name for fate in GONE for name in _names(table, fate)}
+    bound = _names(table, Fate.BOUND)
+    for number in range(seed, seed + 100):
+        body = Maker(number, lost | bound | {"body.include"}, stays).body(kind)
+        if endpoint == "responses":
+            # The name of the only assistant is not said.
+            other = [
+                {"role": "assistant", "content": "Yes."},
+                {"role": "assistant", "name": "B", "content": "No."},
+            ]
+            body["messages"] = [*other, *(one for one in body["messages"] if one["role"] != "function")]
+        sent = translated(body, endpoint, replay=REPLAY)
+        missing = texts_in(body) - {
+            text for text in texts_in(body) if text in json.dumps(sent, ensure_ascii=False)
+        }
+        assert not missing, (missing, body, sent)
+        assert form_of(sent) == endpoint or not body.get("input")
+        assert ITEMS not in json.dumps(sent)
