@@ -13,8 +13,7 @@ verified for a while, and models past or near their shutdown. Options:
 ``--at YYYY-MM-DD``
     the day for which shutdowns and ages are reckoned; default: today.
 
-Take over what is right into the model's TOML file by hand, with its source and day, and run
-``python -m routed_llm.catalog.compile``.
+Take over what is right into the model's TOML file by hand, with its source and day.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Catalog: names, custom models, immutability, and that the compiled file is up to date."""
+"""Catalog: names, custom models, immutability, and that what is kept of it fits its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ import pytest
 
 from routed_llm.catalog import Catalog, Model
 from routed_llm.catalog import catalog as module
-from routed_llm.catalog.compile import main
 from routed_llm.catalog.sources import ROOT, files
 from routed_llm.errors import CatalogError
 
@@ -38,23 +37,48 @@ def test_every_model_loads(name: str) -> None:
     assert model.endpoints == set(model.parameters)
 
 
-def test_the_compiled_file_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    """``compiled.json`` is what the TOML files compile to; else run python -m routed_llm.catalog.compile."""
-    assert main(["--check"]) == 0
-    assert capsys.readouterr().out == "compiled.json is up to date\n"
+def copy_of_the_catalog(folder: Path) -> Path:
+    """Copy the catalog's files into a folder, without what was compiled from them."""
+    for name in files():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
 
 
-def test_a_stale_compiled_file_is_never_used(tmp_path: Path) -> None:
-    """When a TOML file differs from what was compiled, the files are read and a warning says so."""
-    for name in [*files(), "compiled.json"]:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    path = tmp_path / "models" / "gpt-4o.toml"
+def test_a_changed_price_needs_no_other_file(tmp_path: Path) -> None:
+    """What was compiled is made anew, without a word, when a TOML file says something else."""
+    root = copy_of_the_catalog(tmp_path)
+    before = Catalog(module._read_packaged(root))
+    assert before == CATALOG
+    path = root / "models" / "gpt-4o.toml"
     path.write_text(path.read_text().replace('input = "2.50"', 'input = "2.00"'))
-    with pytest.warns(UserWarning, match="does not fit its TOML files"):
-        data = module._read_packaged(tmp_path)
-    assert Catalog(data).get("gpt-4o").prices[0].input == 2_000_000
-    assert Catalog(data) != CATALOG
+    after = Catalog(module._read_packaged(root))
+    assert after.get("gpt-4o").prices[0].input == 2_000_000
+    assert after != CATALOG
+    kept = (root / "compiled.json").stat().st_mtime_ns
+    assert Catalog(module._read_packaged(root)) == after
+    assert (root / "compiled.json").stat().st_mtime_ns == kept, "what fits is read, not made again"
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", "{}", '{"made_from": 1}', "null"])
+def test_a_damaged_compiled_file_is_made_anew(tmp_path: Path, kept: str) -> None:
+    """A file that was cut, or is something else, is no error."""
+    root = copy_of_the_catalog(tmp_path)
+    (root / "compiled.json").write_text(kept)
+    assert Catalog(module._read_packaged(root)) == CATALOG
+    assert Catalog(module._read_packaged(root)) == CATALOG
+
+
+def test_an_installation_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file cannot be kept, the catalog is compiled for this process, and nothing is left behind."""
+    root = copy_of_the_catalog(tmp_path)
+
+    def full(self: Path, *args: object, **kwargs: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert Catalog(module._read_packaged(root)) == CATALOG
+    assert sorted(path.name for path in root.glob("compiled*")) == []
 
 
 def test_pydantic_stays_out_of_the_way() -> None:

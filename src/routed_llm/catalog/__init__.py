@@ -2,8 +2,8 @@
 
 ``models/<id>.toml`` holds a model's own facts (limits, prices, lifecycle, published quality),
 ``families/<family>.toml`` what its family shares (efforts, parameter rules, cache terms), ``endpoints/``
-what an endpoint takes whatever the model. ``python -m routed_llm.catalog.compile`` turns them into the
-file that is read at run time.
+what an endpoint takes whatever the model. What they come to is kept in ``compiled.json``, which is made anew
+whenever one of them changes.
 """
 
 from routed_llm.catalog.catalog import Catalog

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from routed_llm.catalog.build import build, fine_tune, snapshot
 from routed_llm.catalog.entry_types import Endpoint
 from routed_llm.catalog.frozen import FrozenDict
-from routed_llm.catalog.sources import ROOT, digest
+from routed_llm.catalog.sources import COMPILED, ROOT, made_from
 from routed_llm.catalog.vocabulary import did_you_mean, problem
 
 if TYPE_CHECKING:
@@ -216,23 +216,17 @@ def _restore(data: Mapping[str, Any], specs: Mapping[str, Any]) -> Catalog:
 
 
 def _read_packaged(root: Path) -> Mapping[str, Any]:
-    """Read ``compiled.json`` if it fits the TOML files, else the files themselves."""
+    """Read ``compiled.json`` if it fits the files it was made from; else make it anew."""
     try:
-        data: dict[str, Any] = json.loads((root / "compiled.json").read_bytes())
-    except (OSError, ValueError):
+        kept = json.loads((root / COMPILED).read_bytes())
+        data: dict[str, Any] = kept["catalog"] if kept["made_from"] == made_from(root) else {}
+    except (OSError, ValueError, LookupError, TypeError):
         data = {}
-    if data.get("digest") == digest(root):
+    if data:
         return data
-    import warnings
+    from routed_llm.catalog.compile import write_compiled  # parses and validates: half a second
 
-    from routed_llm.catalog.compile import compile_catalog
-
-    warnings.warn(
-        "the catalog's compiled.json does not fit its TOML files, which are read instead (slower); "
-        "run python -m routed_llm.catalog.compile",
-        stacklevel=3,
-    )
-    return compile_catalog(root)
+    return write_compiled(root)
 
 
 def _endpoint(spec: Mapping[str, Any]) -> Endpoint:

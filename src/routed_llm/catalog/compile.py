@@ -1,14 +1,14 @@
-"""Compile the TOML files into ``compiled.json``, which is what :meth:`Catalog.load` reads.
+"""Read, validate and resolve the TOML files; what comes out is kept in ``compiled.json``.
 
-Run ``python -m routed_llm.catalog.compile`` after every change to a TOML file, or with ``--check`` to be
-told whether that is needed. Parsing and validating the files takes a good part of a second; the compiled
-file takes milliseconds. It carries a digest of the files, so that an outdated one is never used.
+Parsing and validating takes a good part of a second, reading what is kept takes milliseconds. Nobody has to
+do anything for it: :meth:`Catalog.load` makes the file anew whenever a TOML file (or the code here) has
+changed, and a wheel brings it along. It is no source, so it is not committed.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,12 @@ from routed_llm.catalog.entry import (
 )
 from routed_llm.catalog.parts import parse_evidence
 from routed_llm.catalog.resolve import Context, Spec, resolve
-from routed_llm.catalog.sources import ROOT, digest, read_toml
+from routed_llm.catalog.sources import COMPILED, ROOT, digest, made_from, read_toml
 from routed_llm.catalog.validate import validate
 from routed_llm.catalog.vocabulary import PLAIN, did_you_mean, problem
 
-__all__ = ["COMPILED", "compile_catalog", "load_context", "load_spec", "main"]
+__all__ = ["compile_catalog", "load_context", "load_spec", "write_compiled"]
 
-COMPILED = ROOT / "compiled.json"
 # Which model the verdicts compare with; gpt-4o, because that is what programs to be routed were written for.
 REFERENCE = "gpt-4o"
 
@@ -64,6 +63,25 @@ def compile_catalog(root: Path = ROOT) -> dict[str, Any]:
         },
         "models": models,
     }
+
+
+def write_compiled(root: Path = ROOT) -> dict[str, Any]:
+    """Compile the files below a root and keep the outcome beside them, where that folder can be written.
+
+    Raises:
+        CatalogError: for the first file that is wrong.
+    """
+    made = {"made_from": made_from(root), "catalog": compile_catalog(root)}
+    text = json.dumps(made, separators=(",", ":"), sort_keys=True)
+    # Put in place as a whole: other processes may be reading, or making the same file.
+    path = root / f"{COMPILED}.{os.getpid()}"
+    try:
+        path.write_text(text, encoding="utf-8")
+        path.replace(root / COMPILED)
+    except OSError:
+        path.unlink(missing_ok=True)  # an installation that may not be written: it is compiled each time
+    catalog: dict[str, Any] = json.loads(text)["catalog"]
+    return catalog
 
 
 def load_context(root: Path = ROOT) -> Context:
@@ -144,24 +162,3 @@ def _check_ranks(ranks: Mapping[str, Mapping[str, int]], models: Mapping[str, Sp
             raise problem(
                 "quality_order.toml", "order", f"no model is called {name!r}. {did_you_mean(name, models)}"
             )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write ``compiled.json``, or with ``--check`` say whether it is up to date."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    text = json.dumps(compile_catalog(), separators=(",", ":"), sort_keys=True) + "\n"
-    if "--check" in arguments:
-        if COMPILED.exists() and COMPILED.read_text(encoding="utf-8") == text:
-            sys.stdout.write("compiled.json is up to date" + "\n")
-            return 0
-        sys.stdout.write("compiled.json is out of date; run python -m routed_llm.catalog.compile" + "\n")
-        return 1
-    COMPILED.write_text(text, encoding="utf-8")
-    sys.stdout.write(
-        f"wrote {COMPILED.name}: {len(json.loads(text)['models'])} models, {len(text):,} bytes" + "\n"
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,9 +7,10 @@ from typing import Any
 
 from routed_llm.catalog.vocabulary import problem
 
-__all__ = ["ROOT", "digest", "files", "read_toml"]
+__all__ = ["COMPILED", "ROOT", "digest", "files", "made_from", "read_toml"]
 
 ROOT = Path(__file__).parent
+COMPILED = "compiled.json"
 FOLDERS = ("", "endpoints", "families", "models")
 
 
@@ -22,10 +23,20 @@ def files(root: Path = ROOT) -> list[str]:
 
 def digest(root: Path = ROOT) -> str:
     """Sum up every name and byte of the catalog's files; equal digests mean equal catalogs."""
+    return _sum_of(root, files(root))
+
+
+def made_from(root: Path = ROOT) -> list[str]:
+    """Give the digests of what the compiled file is made from: TOML files, and the code that reads them."""
+    code = sorted(path.name for path in ROOT.glob("*.py"))
+    return [digest(root), _sum_of(ROOT, code)]
+
+
+def _sum_of(root: Path, names: list[str]) -> str:
     import hashlib  # here and below: not needed to import the package
 
     total = hashlib.blake2b(digest_size=16)
-    for name in files(root):
+    for name in names:
         content = (root / name).read_bytes()
         total.update(f"{name}\0{len(content)}\0".encode())
         total.update(content)
