@@ -95,6 +95,49 @@ def test_reasoning_elsewhere(
     assert message in info.value.body["message"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize("store", [True, False], ids=["stored", "unstored"])
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        pytest.param("user reasoning call output", None, id="as it was"),
+        pytest.param("user reasoning call output output", "Duplicate item found with call_id", id="output"),
+        pytest.param("user reasoning call call output", "Duplicate item found with id", id="call"),
+        pytest.param("user reasoning reasoning call output", "Duplicate item found with id", id="reasoning"),
+        pytest.param("user call reasoning output", "required", id="reasoning behind its call"),
+        pytest.param("user call output reasoning", "required", id="reasoning at the end"),
+        pytest.param("reasoning user call output", "without its required following item", id="too early"),
+        pytest.param("user reasoning bare output", None, id="call without its item id"),
+        pytest.param("user reasoning call bare output", "Duplicate item found with call_id", id="call id"),
+    ],
+)
+def test_a_turn_is_taken_once_and_in_order(
+    client: openai.OpenAI, order: str, message: str | None, store: bool
+) -> None:
+    """Items that are there twice, and reasoning that is not followed by what it led to, are refused."""
+    asked: dict[str, Any] = {
+        "model": "gpt-6-sol",
+        "tools": [TOOL],
+        "include": ["reasoning.encrypted_content"],
+        "store": store,
+    }
+    first = client.responses.create(input="magic_function(3)", **asked)
+    items: dict[str, Any] = {row.type: row.model_dump(exclude_none=True) for row in first.output}
+    call = items["function_call"]
+    items |= {
+        "user": {"role": "user", "content": "magic_function(3)"},
+        "call": call,
+        "bare": {key: value for key, value in call.items() if key != "id"},
+        "output": {"type": "function_call_output", "call_id": call["call_id"], "output": "5"},
+    }
+    said = [items[name] for name in order.split()]
+    if message is None:
+        assert client.responses.create(input=said, **asked).output_text.endswith("returned: 5.")
+        return
+    with pytest.raises(openai.BadRequestError) as info:
+        client.responses.create(input=said, **asked)
+    assert message in info.value.body["message"]  # type: ignore[index]
+
+
 def test_input_tokens(client: openai.OpenAI) -> None:
     """The counting endpoint gives what the call itself is then billed."""
     asked: dict[str, Any] = {

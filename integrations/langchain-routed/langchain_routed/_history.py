@@ -7,6 +7,7 @@ model it came from and is left out, or turned into text, for any other.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_routed._blocks import BREAKPOINT, MEDIA, TEXTS, Media, as_media, block_text, breakpoint_of
 
-__all__ = ["ITEMS", "ROUTING", "fit", "origin", "pack", "unpack"]
+__all__ = ["ITEMS", "ROUTING", "fit", "origin", "pack", "unpack", "unwrapped"]
 
 ROUTING: Final = "routing"
 """Key of ``response_metadata`` that holds the record of a decision."""
@@ -52,6 +53,7 @@ def fit(
     store: Any = None,
     unmarked: bool = False,
     stateless: bool = False,
+    after: str | None = None,
 ) -> list[BaseMessage]:
     """Return the messages as the chosen model and endpoint can take them; the caller's stay as they are.
 
@@ -63,8 +65,11 @@ def fit(
         store: the request's ``store``; with False the provider looks nothing up that it has stored.
         unmarked: whether the model refuses the blocks' marks for the prompt cache.
         stateless: whether nothing that the provider may have stored is to be referred to.
+        after: the ``previous_response_id`` that is sent: what it stands for must not be sent again.
     """
     on_responses = endpoint == "responses"
+    if after is not None:
+        messages = _since(messages, after)
     fitted: list[BaseMessage] = []
     for message in messages:
         if unmarked and not isinstance(message.content, str):
@@ -81,6 +86,15 @@ def fit(
         else:
             fitted.append(_fit_blocks(message, on_responses=on_responses))
     return fitted
+
+
+def _since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMessage]:
+    """Return the messages that a stored response does not hold: all of them when it is not among them."""
+    for index in range(len(messages) - 1, -1, -1):
+        message = messages[index]
+        if isinstance(message, AIMessage) and message.response_metadata.get("id") == response_id:
+            return messages[index + 1 :] or messages
+    return messages
 
 
 def _is_its_own(message: AIMessage, model: str, known: Known) -> bool:
@@ -104,18 +118,58 @@ def _lacks_reasoning(message: AIMessage) -> bool:
 def _fit_answer(message: AIMessage, *, same: bool, on_responses: bool) -> AIMessage:
     extra = message.additional_kwargs
     plain = isinstance(message.content, str)
-    if plain and not any(key in extra for key in (ITEMS, "audio", *_V03)):
+    if plain and not (extra.get("refusal") or any(key in extra for key in (ITEMS, "audio", *_V03))):
         return message
     if on_responses and same:
-        return unpack(message)
+        message = unpack(message)
+        content, kept = message.content, dict(message.additional_kwargs)
+        old = any(key in kept for key in _V03)  # langchain-openai puts that form in order itself
+        if isinstance(content, list) and not old:
+            content = _followed(content, calls=bool(message.tool_calls or message.invalid_tool_calls))
+        content = content if old else _with_refusal(content, kept, on_responses=True)
+        return message.model_copy(update={"content": content, "additional_kwargs": kept})
     content, kept = message.content, {k: v for k, v in extra.items() if k != ITEMS}
     if not (same and not on_responses):
         content, kept = _without_audio(content, kept)
     for key in _V03:
         kept.pop(key, None)
     if not isinstance(content, str):
+        content = [unwrapped(block) for block in content]
         content = _chat_content(content) if not on_responses else _stripped(content)
+    content = _with_refusal(content, kept, on_responses=on_responses)
     return message.model_copy(update={"content": content, "additional_kwargs": kept, "id": None})
+
+
+def _with_refusal(content: Any, kept: dict[str, Any], *, on_responses: bool) -> Any:
+    """Move a refusal to where both endpoints take it.
+
+    Beside blocks langchain-openai takes its key, even with None, for the mark of its oldest form of answers:
+    it then repeats every call that is among the blocks, before them.
+    """
+    said = kept.pop("refusal", None)
+    blocks = [{"type": "text", "text": content}] if content and isinstance(content, str) else content or []
+    told = any(isinstance(b := unwrapped(block), Mapping) and b.get("type") == "refusal" for block in blocks)
+    # Chat Completions takes a refusal alone.
+    if not said or told or (blocks and not on_responses):
+        return content
+    return [*blocks, {"type": "refusal", "refusal": said}]
+
+
+def unwrapped(block: Any) -> Any:
+    """Return what LangChain's standard form wraps because it has no word for it."""
+    if isinstance(block, Mapping) and block.get("type") == "non_standard":
+        return block["value"] if isinstance(block.get("value"), Mapping) else block
+    return block
+
+
+def _followed(content: list[Any], *, calls: bool) -> list[Any]:
+    """Leave out reasoning that nothing follows, as of an answer that was cut: it is refused."""
+    end = len(content)
+    while end and not calls and isinstance(content[end - 1], Mapping):
+        if content[end - 1].get("type") != "reasoning":
+            break
+        end -= 1
+    return content[:end]
 
 
 def _signed(message: AIMessage) -> bool:
@@ -142,12 +196,18 @@ def _spoken(block: Any) -> Any:
 
 
 def _chat_content(content: Sequence[Any]) -> Any:
-    blocks: list[Any] = [
-        {"type": "text", "text": block_text(block)} if block.get("type") in TEXTS else block
+    return [
+        _chat_block(block)
         for block in ({"type": "text", "text": b} if isinstance(b, str) else b for b in content)
         if block.get("type") in (*_CHAT_ANSWER, *TEXTS, "audio")
-    ]
-    return blocks or ""
+    ] or ""
+
+
+def _chat_block(block: Mapping[str, Any]) -> Mapping[str, Any]:
+    # Ids, indices and phases are of Responses only.
+    if block["type"] in TEXTS:
+        return {"type": "text", "text": block_text(block)}
+    return {"type": "refusal", "refusal": block["refusal"]} if block["type"] == "refusal" else block
 
 
 def _stripped(content: Sequence[Any]) -> list[Any]:
@@ -183,19 +243,21 @@ def pack(items: Sequence[Any]) -> tuple[str, list[dict[str, Any]]]:
 
 
 def unpack(message: AIMessage) -> AIMessage:
-    """Put the Responses items behind a plain answer back into its content, edits of the text included."""
+    """Put the Responses items behind a plain answer back into its content, edits of it included."""
     items = message.additional_kwargs.get(ITEMS)
     if not items or not isinstance(message.content, str):
         return message
     text, at, content = message.content, 0, []
     unedited = sum(item.get("length", 0) for item in items if item["type"] == "text") == len(text)
-    calls = {call["id"] for call in message.tool_calls}
+    calls = {call["id"]: call for call in (*message.tool_calls, *message.invalid_tool_calls)}
     for item in items:
         if item["type"] != "text":
-            if item.get("call_id") is None or item["call_id"] in calls:
+            if item.get("call_id") is None:
                 content.append(
                     {k: v for k, v in item.items() if unedited or k != "id" or item["type"] == "reasoning"}
                 )
+            elif item["call_id"] in calls:
+                content.append(_as_called(item, calls[item["call_id"]], unedited=unedited))
         elif unedited:
             rest = {k: v for k, v in item.items() if k != "length"}
             content.append({**rest, "text": text[at : at + item["length"]]})
@@ -204,6 +266,21 @@ def unpack(message: AIMessage) -> AIMessage:
         content.append({"type": "text", "text": text})
     extra = {k: v for k, v in message.additional_kwargs.items() if k != ITEMS}
     return message.model_copy(update={"content": content, "additional_kwargs": extra})
+
+
+def _as_called(item: Mapping[str, Any], call: Mapping[str, Any], *, unedited: bool) -> dict[str, Any]:
+    """Return the item of a call as the message now has it: a person may have changed its arguments."""
+    bare = {k: v for k, v in item.items() if unedited or k != "id"}
+    if item["type"] != "function_call" or not isinstance(call["args"], Mapping):
+        return bare
+    try:
+        same = json.loads(item.get("arguments") or "{}") == call["args"]
+    except ValueError:
+        same = False
+    if same and item.get("name") == call["name"]:
+        return bare
+    bare.pop("id", None)
+    return {**bare, "name": call["name"], "arguments": json.dumps(call["args"], ensure_ascii=False)}
 
 
 def _without_marks(message: BaseMessage) -> BaseMessage:

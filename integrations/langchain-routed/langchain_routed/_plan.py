@@ -87,6 +87,7 @@ class Plan:
             store=False if self.unstored else self.sent.get("store"),
             unmarked=call is not None and BREAKPOINT in call.dropped,
             stateless=call is not None and call.stateless,
+            after=self.sent.get("previous_response_id"),
         )
 
     def record(self, settled: dict[str, Any]) -> dict[str, Any]:

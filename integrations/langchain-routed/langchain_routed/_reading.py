@@ -23,7 +23,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import _convert_to_openai_response_format
 
 from langchain_routed._blocks import BREAKPOINT, TEXTS, block_text, breakpoint_of, tell_block
-from langchain_routed._history import ITEMS, origin
+from langchain_routed._history import ITEMS, origin, unwrapped
 from routed_llm import Call, Decision, Previous, RequestBuilder
 
 __all__ = [
@@ -115,6 +115,7 @@ def _tell_answer(builder: RequestBuilder, message: AIMessage) -> None:
             if isinstance(block, str):
                 builder.text(block)
                 continue
+            block = unwrapped(block)
             if (mark := breakpoint_of(block)) is not None:
                 builder.set(BREAKPOINT, mark)
             if block.get("type") in TEXTS:

@@ -55,6 +55,7 @@ def read_items(body: Mapping[str, Any], kept: Kept) -> list[Item]:
     items = [*earlier, *(_item(i, row, kept) for i, row in enumerate(given))]
     if not items:
         raise failure("empty_array", param="input")
+    _check_once(items)
     _check_calls(items)
     return items
 
@@ -123,16 +124,46 @@ def _check_calls(items: list[Item]) -> None:
             raise failure("no_tool_output", id=call)
 
 
+def _check_once(items: list[Item]) -> None:
+    """Refuse an item, a call or the output of a call that is there twice."""
+    seen: set[tuple[str, str]] = set()
+    for row in items:
+        kind = row["type"]
+        side = "call" if kind in _CALLS else "output" if kind in _CALLS.values() else ""
+        for name, key in (("id", "item"), ("call_id", side)):
+            value = row.get(name)
+            if not value or not key:
+                continue
+            if (key, value) in seen:
+                raise failure("duplicate_item" if name == "id" else "duplicate_call", id=value)
+            seen.add((key, value))
+
+
+def _check_followed(items: list[Item]) -> None:
+    """Refuse reasoning that nothing of the same turn comes after."""
+    alone: Item | None = None
+    for row in [*items, {"type": "message", "role": "user"}]:
+        kind = row["type"]
+        if kind == "reasoning":
+            alone = alone or row
+            continue
+        if alone is not None and (kind in _CALLS.values() or row.get("role", "assistant") != "assistant"):
+            raise failure("reasoning_alone", id=alone.get("id"))
+        alone = None
+
+
 def check_reasoning(items: list[Item], model: SimulatedModel, kept: Kept) -> None:
-    """Refuse reasoning that this model cannot take up: none of its own, unstored, or left out."""
-    given = {str(row.get("id")) for row in items if row["type"] == "reasoning"}
+    """Refuse reasoning that this model cannot take up: none of its own, unstored, left out, or too late."""
+    given: set[str] = set()
     for row in items:
         if row["type"] == "reasoning":
             _check_reasoning_item(row, model, kept)
+            given.add(str(row.get("id")))
         elif row.get("id") and model.reasons:
             needed = kept.reasoning_of(str(row["id"]))
             if needed is not None and needed not in given and row["type"] in ("function_call", "message"):
                 raise failure("reasoning_missing", id=row["id"], reasoning=needed, kind=row["type"])
+    _check_followed(items)
 
 
 def _check_reasoning_item(row: Item, model: SimulatedModel, kept: Kept) -> None:
