@@ -89,12 +89,17 @@ def fit(
 
 
 def _since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMessage]:
-    """Return the messages that a stored response does not hold: all of them when it is not among them."""
+    """Return the messages without those whose items a stored response has, which are refused as doubled."""
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
         if isinstance(message, AIMessage) and message.response_metadata.get("id") == response_id:
-            return messages[index + 1 :] or messages
+            named = message.tool_calls or ITEMS in message.additional_kwargs or _has_ids(message.content)
+            return (messages[index + 1 :] if named else ()) or messages
     return messages
+
+
+def _has_ids(content: Any) -> bool:
+    return isinstance(content, list) and any(isinstance(b, Mapping) and b.get("id") for b in content)
 
 
 def _is_its_own(message: AIMessage, model: str, known: Known) -> bool:
