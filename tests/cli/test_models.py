@@ -56,7 +56,7 @@ def test_the_table_points_out_what_ends_soon(routed: Routed) -> None:
     done = routed("models", "--at", "2026-11-22")
     assert done.code == 0
     assert re.search(
-        r"^gpt-4o +!ends 2027-01-14 +128K +128K +16,384 +2\.50 +10\.00 +- +chat\+re", done.out, re.M
+        r"^gpt-4o +!ends 2027-01-14 +128K +128K +16,384 +2\.50 +10\.00 +- +chat\+resp", done.out, re.M
     )
     text = " ".join(done.out.split())
     assert "! Shut down on 2027-01-14:" in text

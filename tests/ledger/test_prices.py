@@ -35,8 +35,6 @@ DIFFERENCES = {
     "gpt-5.5-pro flex above 272,000 input": "only litellm has a long flex rate; the dearer one is taken",
     "gpt-5.5-pro flex above 272,000 output": "only litellm has a long flex rate; the dearer one is taken",
     "gpt-6-astra-law": "given on application, not in genai-prices yet",
-    "gpt-daybreak-blue-latest": "given on application, not in genai-prices yet",
-    "gpt-daybreak-red-latest": "given on application, not in genai-prices yet",
     "gpt-6.2-astra": "released on 2026-11-17, not in genai-prices yet",
     "gpt-6.2-sol": "released on 2026-11-17, not in genai-prices yet",
 }
