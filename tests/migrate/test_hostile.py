@@ -88,50 +88,6 @@ def test_the_search_ends_and_accounts_for_everything(
     assert bool(found.changes) is ("rewrite" in kinds)
 
 
-LONG = 200_000
-LINEAR = {
-    "words without a value": ("a.yaml", "a " * LONG + "gpt-4o"),
-    "words without a value, not YAML": ("a.yaml", "{{\n" + "a " * LONG + "gpt-4o"),
-    "keys without a value": ("a.yaml", "a:" * LONG + "gpt-4o"),
-    "quotes": ("a.toml", "'\"" * LONG + "gpt-4o"),
-    "dashes": ("a.env", "-" * LONG + "gpt-4o" + "-" * LONG),
-    "dollars": ("a.env", "${a:-" * LONG + "gpt-4o"),
-    "options": ("a.sh", "--a " * LONG + "gpt-4o"),
-    "commas": ("a.ini", "a = gpt-4o" + ", b" * LONG),
-    "blanks before a comment": ("a.yaml", "a: gpt-4o" + " " * LONG + "x"),
-    "many ids on a line": ("a.yaml", "a: [" + "gpt-4o, " * (LONG // 20) + "x]"),
-    "many ids on a line, not YAML": ("a.yaml", "{{ [" + "gpt-4o, " * (LONG // 20) + "x]"),
-    "aliases of aliases": (
-        "a.yaml",
-        "a0: &a0 gpt-4o\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 200)),
-    ),
-    "slashes": ("a.json", '"' + "a/" * LONG + 'gpt-4o"'),
-    "attributes of attributes, no id": ("a.py", "import ChatOpenAI\nx = a" + ".B" * (LONG // 4)),
-    "froms without an import": ("a.py", "ChatOpenAI\n" + "from a\n" * (LONG // 8)),
-    "imports that never close, no id": ("a.py", "from ChatOpenAI import (\n" * (LONG // 20)),
-    "types that never end": ("a.py", "__all__: x\n" * (LONG // 20) + CALL),
-    "many constructors": ("a.py", CALL + "ChatOpenAI(model='gpt-4o')\n" * (LONG // 100)),
-    "many constructors in one notebook": ("a.ipynb", cells([CALL + "ChatOpenAI(model='gpt-4o')\n"] * 1000)),
-    "many bindings": ("a.py", CALL + "llm.bind(\n" * (LONG // 20)),
-    "many settings": (
-        "a.py",
-        CALL
-        + "class A:\n"
-        + "".join(f"  m{n}: str = 'gpt-4o'\n" for n in range(1000))
-        + "".join(f"ChatOpenAI(model=A.m{n})\n" for n in range(1000)),
-    ),
-}
-
-
-@pytest.mark.parametrize(("name", "content"), LINEAR.values(), ids=LINEAR)
-def test_hundreds_of_kilobytes_take_seconds(name: str, content: str, tmp_path: Path) -> None:
-    """No form of text makes the search slower than its length does."""
-    (tmp_path / name).write_text(content)
-    begun = time.process_time()
-    search(tmp_path)
-    assert time.process_time() - begun < 8
-
-
 MARKS = [("none", b""), ("UTF-8", b"\xef\xbb\xbf")]
 ENDS = [("Unix", "\n"), ("Windows", "\r\n")]
 
