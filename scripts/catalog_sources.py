@@ -243,8 +243,7 @@ def from_genai_prices(catalog: Catalog) -> Facts | None:
     for model in catalog:
         entry = next((found for found in provider.models if found.is_match(model.id)), None)
         if entry is None:
-            facts[model.id, "prices.standard.short.input"] = None
-            continue
+            continue  # a model that they do not have yet: nothing is said of it
         if entry.context_window is not None:
             facts[model.id, "limits.context_window"] = entry.context_window
         facts.update(((model.id, field), amount) for field, amount in _genai_rows(entry))

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from routed_llm.catalog import Catalog
+from routed_llm.simulator.models import names
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CATALOG = Catalog.load()
@@ -24,6 +25,12 @@ def scripts() -> ModuleType:
         return import_module("disagreements")
     finally:
         sys.path.remove(str(SCRIPTS))
+
+
+def test_the_simulator_knows_every_model() -> None:
+    """What the catalog lets a call go to can be tried without a key; realtime sessions are not simulated."""
+    served = (model for model in CATALOG if model.endpoints != {"realtime"})
+    assert [model.id for model in served if model.id not in names()] == []
 
 
 def test_every_difference_is_explained(scripts: ModuleType) -> None:

@@ -144,7 +144,7 @@ def as_json(found: Migration) -> dict[str, Any]:
         "version": 1,
         "root": str(found.root),
         "searched": found.searched,
-        "skipped": found.skipped,
+        "skipped": dict(found.skipped),
         "count": {str(kind): number for kind, number in found.count().items()},
         "changes": sorted(found.changes),
         "notes": list(found.notes),
@@ -154,18 +154,16 @@ def as_json(found: Migration) -> dict[str, Any]:
 
 
 def _check(found: Migration, asked: argparse.Namespace) -> int:
-    from routed_llm.cli.migrate_words import counted, left_out, printable
     from routed_llm.migrate.accepted import open_findings, read_accepted
 
     accepted = read_accepted(Path(asked.baseline)) if asked.baseline else None
     left = open_findings(found.occurrences, accepted)
     for item in left:
-        where, what = printable(item.path), printable(f"{item.text}: {item.why}")
-        print(f"{where}:{item.line}:{item.column}: {item.rule or item.kind} {what}")
-    files = counted(len({item.path for item in left}), "file")
-    print(f"{len(left)} left to do in {files}; {counted(found.searched, 'file')} searched.", file=sys.stderr)
-    for what in left_out(found.skipped):
-        print(f"Not looked at: {what}.", file=sys.stderr)
+        print(f"{item.path}:{item.line}:{item.column}: {item.rule or item.kind} {item.text}: {item.why}")
+    print(
+        f"{len(left)} left to do in {len({item.path for item in left})} of {found.searched} files.",
+        file=sys.stderr,
+    )
     return OPEN if left else 0
 
 

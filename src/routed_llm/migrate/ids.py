@@ -21,9 +21,6 @@ _LONGEST = 256
 
 _PROVIDERS = ("openai", "azure_openai", "openai-chat", "openai-responses")
 _VENDOR = re.compile(r"[A-Za-z0-9_.\-]+/(?:[A-Za-z0-9_.\-]+/)*")
-_OPENAI = frozenset({"openai", "azure", "azure_openai", "text-completion-openai"})
-"""What stands before a slash where a library calls OpenAI (or its Azure deployment) itself: the providers of
-LiteLLM, which DSPy and CrewAI share, those of instructor and of LangGraph's templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +44,6 @@ class Hit:
     exact: bool
     vendor: str = ""
     provider: str = ""
-
-    @property
-    def gateway(self) -> bool:
-        """Whether what stands before the id is another company's name for it."""
-        return bool(self.vendor) and self.vendor.split("/")[0].lower() not in _OPENAI
 
 
 @dataclass(frozen=True, slots=True)

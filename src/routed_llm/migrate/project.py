@@ -13,7 +13,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from routed_llm.migrate.dependencies import DependencyEdit, dependency_edits
-from routed_llm.migrate.files import MigrationError, Skipped, Walk, check_file, replace_file
+from routed_llm.migrate.files import MigrationError, Walk, check_file, replace_file
 from routed_llm.migrate.found import FileFindings, Kind, Occurrence, Options, Site
 from routed_llm.migrate.git import refuse_dirty
 from routed_llm.migrate.ids import shared
@@ -41,7 +41,7 @@ class Migration:
         options: how.
         files: the findings of the files that have any.
         searched: how many files were looked at.
-        skipped: why, to the files and folders that were not looked at.
+        skipped: reason to number of files and folders left out.
         dependencies: new contents of dependency files.
         notes: what a person has to do besides.
     """
@@ -50,7 +50,7 @@ class Migration:
     options: Options
     files: tuple[FileFindings, ...] = ()
     searched: int = 0
-    skipped: Skipped = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
     dependencies: tuple[DependencyEdit, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -134,7 +134,7 @@ def migrate(
         done += number
         for item in found:
             if item.skipped is not None:
-                skipped.setdefault(item.skipped, []).append(item.path)
+                skipped[item.skipped] += 1
             else:
                 files[item.path] = item
         if progress is not None:

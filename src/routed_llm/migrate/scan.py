@@ -120,10 +120,10 @@ class Scanner:
         try:
             size = file.stat().st_size
             if size > self._options.max_bytes:
-                return FileFindings(path=path, skipped="file larger than --max-size")
+                return FileFindings(path=path, skipped="larger than --max-size")
             data = file.read_bytes()
-        except OSError:
-            return FileFindings(path=path, skipped="file that cannot be read")
+        except OSError as error:
+            return FileFindings(path=path, skipped=f"cannot be read ({error.strerror or error})")
         return self.scan_bytes(data, path)
 
     def scan_bytes(self, data: bytes, path: str) -> FileFindings | None:
@@ -136,7 +136,7 @@ class Scanner:
             text, encoding, mark = decode(data, python=python)
         except ValueError as error:
             if b"\0" in data[:8192] and not wide:
-                return FileFindings(path=path, skipped="binary file")
+                return FileFindings(path=path, skipped="binary")
             return self._undecodable(data, path, str(error))
         found = self._scan_text(text, path, lambda new: encode(new, encoding, mark))
         return found if found.new is None else replace(found, read=mark_of(data))
@@ -261,7 +261,7 @@ class Scanner:
         for hit in self._ids.find(text):
             kind, why = of_word(hit) or (
                 Kind.REPORT,
-                f"the file could not be parsed ({problem}). Fix it first.",
+                f"the file could not be parsed ({problem}). Mend it first.",
             )
             if is_test(path) and kind is Kind.REPORT and not self._options.tests:
                 kind, why = Kind.KEEP, _TEST

@@ -37,15 +37,14 @@ def of_word(hit: Hit) -> Verdict | None:
     """Classify by the word alone: another identifier, or another vendor's name."""
     if "." in hit.vendor.split("/")[0]:
         return Kind.KEEP, "it is part of an address"
-    if hit.gateway:
-        return _gateways(hit, hit.vendor[:-1])
-    if not hit.exact and not hit.provider and not hit.vendor:
+    if hit.vendor:
+        return (
+            Kind.KEEP,
+            f"{hit.word} is a gateway's name for it; when it stops there is for {hit.vendor[:-1]} to say",
+        )
+    if not hit.exact and not hit.provider:
         return Kind.NEVER, f"{hit.word} is another identifier that contains the id"
     return None
-
-
-def _gateways(hit: Hit, who: str) -> Verdict:
-    return Kind.KEEP, f"{hit.word} is a gateway's name for it; when it stops there is for {who} to say"
 
 
 def of_string(tree: Tree, node: cst.SimpleString | cst.FormattedStringText, hit: Hit) -> Verdict:
