@@ -3,7 +3,8 @@ USABLE := 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python-3.11-or-later; do $$p -c $(USABLE) >/dev/null 2>&1 && break; done; echo $$p)
 LANGCHAIN := integrations/langchain-routed
 LLAMA_INDEX := integrations/llama-index-llms-routed
-PINS := pyproject.toml $(LANGCHAIN)/pyproject.toml $(LLAMA_INDEX)/pyproject.toml constraints.txt
+OPENAI := integrations/openai-routed
+PINS := pyproject.toml $(LANGCHAIN)/pyproject.toml $(LLAMA_INDEX)/pyproject.toml $(OPENAI)/pyproject.toml constraints.txt
 BIN := .venv/bin
 
 .PHONY: help demo test check venv test-openai3 bench clean
@@ -13,21 +14,23 @@ help: ## show this list (default)
 demo: .venv/installed ## watch the router decide on a simulated OpenAI: no key, no network
 	@$(BIN)/routed demo
 
-test: .venv/dev ## run the tests of the core and of both integrations
+test: .venv/dev ## run the tests of the core and of the integrations
 	$(BIN)/pytest -q -n 2 tests
 	$(BIN)/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
 	$(BIN)/pytest -q -n 2 -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
+	$(BIN)/pytest -q -n 2 -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
 
 check: .venv/dev ## check style, types, the direction of imports and the documents' examples
 	$(BIN)/ruff check --quiet --output-format concise .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy src $(LANGCHAIN)/langchain_routed $(LLAMA_INDEX)/llama_index
+	$(BIN)/mypy src $(LANGCHAIN)/langchain_routed $(LLAMA_INDEX)/llama_index $(OPENAI)/openai_routed
 	@$(BIN)/lint-imports --no-cache > .venv/imports || { cat .venv/imports; exit 1; }
 	$(BIN)/pytest -q tests/test_docs.py tests/test_tree.py
 
 venv: .venv/dev ## install everything that development needs
-test-openai3: .venv-openai3/installed ## run the LangChain integration's tests with openai 3
+test-openai3: .venv-openai3/installed ## run the tests of LangChain's integration and of the client with openai 3
 	$(<D)/bin/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
+	$(<D)/bin/pytest -q -n 2 -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
 bench: .venv/dev ## measure speed, as ratios to peers in the same run
 	@$(BIN)/python -m benchmarks.run_all
 clean: ## remove the environments and all that was built
@@ -36,10 +39,10 @@ clean: ## remove the environments and all that was built
 .venv/installed: $(PINS)
 	@echo "Installing into .venv: about a minute" && $(PYTHON) -m venv $(@D)
 	@$(BIN)/pip install -qq -U pip -c constraints.txt
-	@$(BIN)/pip install -qq -c constraints.txt -e '.[all]' -e $(LANGCHAIN) -e $(LLAMA_INDEX) && touch $@
+	@$(BIN)/pip install -qq -c constraints.txt -e '.[all]' -e $(LANGCHAIN) -e $(LLAMA_INDEX) -e $(OPENAI) && touch $@
 .venv/dev: .venv/installed
 	@$(BIN)/pip install -qq -c constraints.txt --group dev && touch $@
 .venv-openai3/installed: $(PINS) constraints-openai3.txt
 	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -U pip -c constraints.txt
 	@grep -v '^openai==' constraints.txt | cat - constraints-openai3.txt > $(@D)/constraints.txt
-	@$(@D)/bin/pip install -qq -c $(@D)/constraints.txt -e '.[all]' -e $(LANGCHAIN) --group dev && touch $@
+	@$(@D)/bin/pip install -qq -c $(@D)/constraints.txt -e '.[all]' -e $(LANGCHAIN) -e $(OPENAI) --group dev && touch $@

@@ -1,4 +1,4 @@
-"""The three distributions are released together and say the same of themselves."""
+"""The four distributions are released together and say the same of themselves."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def requirements(project: dict[str, Any]) -> set[str]:
     return {normal(re.split(r"[\[<>=;~! ]", line)[0]) for line in wanted}
 
 
-def test_there_are_three() -> None:
+def test_there_are_four() -> None:
     """The core and one distribution for each framework."""
-    assert set(PROJECTS) == {"routed-llm", "langchain-routed", "llama-index-llms-routed"}
+    assert set(PROJECTS) == {"routed-llm", "langchain-routed", "llama-index-llms-routed", "openai-routed"}
 
 
 @pytest.mark.parametrize("project", PROJECTS.values(), ids=PROJECTS.keys())

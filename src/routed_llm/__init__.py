@@ -31,6 +31,8 @@ from routed_llm.request import Request, RequestBuilder, read_openai
 from routed_llm.usage import Observed, Usage
 
 if TYPE_CHECKING:
+    from routed_llm.calls.endpoints import Endpoints
+    from routed_llm.calls.exchange import Called, Outgoing, Served
     from routed_llm.recovery import Attempt, Attempts, ErrorFacts, Limits, Step, classify_error
 
 __version__ = "0.1.0"
@@ -45,6 +47,7 @@ __all__ = [
     "BudgetExceeded",
     "Call",
     "CallOptions",
+    "Called",
     "Candidate",
     "Catalog",
     "CatalogError",
@@ -52,6 +55,7 @@ __all__ = [
     "CooldownStore",
     "Cooldowns",
     "Decision",
+    "Endpoints",
     "Entry",
     "ErrorFacts",
     "Evidence",
@@ -64,6 +68,7 @@ __all__ = [
     "Model",
     "NoModelFits",
     "Observed",
+    "Outgoing",
     "Policy",
     "PolicyError",
     "Previous",
@@ -76,6 +81,7 @@ __all__ = [
     "RoutedError",
     "Router",
     "Run",
+    "Served",
     "Step",
     "StopCutter",
     "Switch",
@@ -91,14 +97,20 @@ __all__ = [
     "select",
 ]
 
-_RECOVERY: Final = frozenset({"Attempt", "Attempts", "ErrorFacts", "Limits", "Step", "classify_error"})
+_LATER: Final = {
+    **dict.fromkeys(
+        ("Attempt", "Attempts", "ErrorFacts", "Limits", "Step", "classify_error"), "routed_llm.recovery"
+    ),
+    **dict.fromkeys(("Called", "Outgoing", "Served"), "routed_llm.calls.exchange"),
+    "Endpoints": "routed_llm.calls.endpoints",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # What only a failed call needs is imported when it is used: importing routed_llm must stay quick.
-    if name not in _RECOVERY:
+    # What only some use is imported when it is used: importing routed_llm must stay quick.
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from routed_llm import recovery
+    from importlib import import_module
 
-    globals()[name] = found = getattr(recovery, name)
+    globals()[name] = found = getattr(import_module(_LATER[name]), name)
     return found

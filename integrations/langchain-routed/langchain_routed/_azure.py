@@ -8,7 +8,7 @@ from typing import Any
 from langchain_openai import AzureChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
-from routed_llm import Call, Catalog, CatalogError
+from routed_llm import Call, Catalog
 
 __all__ = ["deployed", "factory_for"]
 
@@ -26,25 +26,7 @@ def deployed(deployments: Mapping[str, str], catalog: Catalog | None) -> tuple[C
     Raises:
         CatalogError: when there is no deployment, or one runs a model that the catalog does not know.
     """
-    if not deployments:
-        raise CatalogError("deployments is empty. Map at least one deployment to its model.")
-    known = Catalog.load() if catalog is None else catalog
-    entries: dict[str, dict[str, Any]] = {}
-    for deployment, model in deployments.items():
-        name = known.get(model).id
-        named: dict[str, Any] = {"sent_as": deployment}
-        if deployment not in known:
-            # Calls, baselines and answers may name the deployment, too.
-            named["aliases"] = [*known.get(model).aliases, deployment]
-        if name not in entries:
-            entries[name] = named
-        else:
-            entries[f"{name}@{deployment}"] = {
-                "base": name,
-                **named,
-                "aliases": named.get("aliases", [])[-1:],
-            }
-    return known.with_models(entries), list(entries)
+    return (Catalog.load() if catalog is None else catalog).with_deployments(deployments)
 
 
 def factory_for(settings: Mapping[str, Any]) -> Callable[[Call], BaseChatOpenAI]:

@@ -296,6 +296,11 @@ class Router(Sending):
         return self._books.ledger
 
     @property
+    def keeps_books(self) -> bool:
+        """Whether every call is booked: it has budgets, or was given a ledger."""
+        return self._books.always
+
+    @property
     def on_budget(self) -> Callable[[BudgetEvent], object] | None:
         """What is called when a budget passes a share."""
         return self._books.on_budget

@@ -145,6 +145,39 @@ class Catalog:
         total.update(json.dumps([self._data["digest"], data["models"]], sort_keys=True).encode())
         return Catalog({**data, "digest": total.hexdigest()}, specs=specs)
 
+    def with_deployments(self, deployments: Mapping[str, str]) -> tuple[Catalog, list[str]]:
+        """Make a catalog in which models are called by the names under which they are deployed, as on Azure.
+
+        Args:
+            deployments: deployment to the model that it runs.
+
+        Returns:
+            The catalog, and the ids of the deployed models in it.
+
+        Raises:
+            CatalogError: when there is no deployment, or one runs a model that the catalog does not know.
+        """
+        if not deployments:
+            from routed_llm.errors import CatalogError
+
+            raise CatalogError("deployments is empty. Map at least one deployment to its model.")
+        entries: dict[str, dict[str, Any]] = {}
+        for deployment, model in deployments.items():
+            name = self.get(model).id
+            named: dict[str, Any] = {"sent_as": deployment}
+            if deployment not in self:
+                # Calls, baselines and answers may name the deployment, too.
+                named["aliases"] = [*self.get(model).aliases, deployment]
+            if name not in entries:
+                entries[name] = named
+            else:
+                entries[f"{name}@{deployment}"] = {
+                    "base": name,
+                    **named,
+                    "aliases": named.get("aliases", [])[-1:],
+                }
+        return self.with_models(entries), list(entries)
+
     def check_prices(self, at: date) -> tuple[PriceDifference, ...]:
         """List the prices of a day on which the catalog and genai-prices do not agree.
 

@@ -6,13 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from routed_llm.errors import RequestError
+from routed_llm.facts import Previous
 from routed_llm.request.builder import Request, RequestBuilder
 from routed_llm.request.talks import SHORTEST
 
 __all__ = ["read_openai"]
 
 
-def read_openai(payload: Mapping[str, Any], *, pin: bool = False) -> Request:
+def read_openai(
+    payload: Mapping[str, Any],
+    *,
+    pin: bool = False,
+    previous: Previous | None = None,
+    locked_to: str | None = None,
+    emulates: Sequence[str] = (),
+) -> Request:
     """Read a decoded request body.
 
     Args:
@@ -20,6 +28,9 @@ def read_openai(payload: Mapping[str, Any], *, pin: bool = False) -> Request:
             (``input``).
         pin: True to treat the body's ``model`` as the only one allowed; otherwise it is left to the
             caller, who usually makes it the policy's baseline.
+        previous: who answered the turn before, where that is known.
+        locked_to: the model that keeps the state which the body refers to.
+        emulates: parameters that the caller makes good itself where no model takes them.
 
     Raises:
         RequestError: when the body is not such a request; the message names the place.
@@ -48,7 +59,9 @@ def read_openai(payload: Mapping[str, Any], *, pin: bool = False) -> Request:
         builder.set(key, value)
     if pin:
         builder.pin(payload.get("model"))
-    return builder.build()
+    if emulates:
+        builder.emulates(*emulates)
+    return builder.previous(previous).locked_to(locked_to).build()
 
 
 def _told(

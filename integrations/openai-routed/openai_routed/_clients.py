@@ -1,0 +1,208 @@
+"""The SDK's four clients, with the model chosen for each call to Chat Completions and Responses.
+
+They stand where the SDK hands a finished request to its HTTP client and takes a response back. Whatever
+lies above (``parse``, streams, raw responses, ``with_options``) sees a response of the endpoint that was
+called; whatever lies below (the HTTP client, its hooks, signatures) sees the requests that are really sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+import openai
+from typing_extensions import override
+
+from openai_routed._errors import told
+from openai_routed._exchange import ENDPOINTS, arespond, called, respond
+from routed_llm import CallOptions, Catalog, Decision, Endpoints, Router
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from routed_llm import BudgetEvent, Ledger, Policy
+
+    _Client = Any
+else:
+    _Client = object
+
+__all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI", "endpoints_for"]
+
+
+class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
+    """What the four share: the options of routing, and what a request says of them."""
+
+    endpoints: Endpoints
+
+    def __init__(self, **kwargs: Any) -> None:
+        routing = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
+        super().__init__(**kwargs)
+        self.endpoints = endpoints_for(**routing)
+
+    @override
+    def copy(
+        self,
+        *,
+        policy: Policy | Mapping[str, Any] | None = None,
+        budget: Any = None,
+        scope: Mapping[str, str] | str | None = None,
+        conversation: str | None = None,
+        _extra_kwargs: Mapping[str, Any] = {},
+        **kwargs: Any,
+    ) -> Self:
+        """Create a client that shares this one's connections, router and books, with other options.
+
+        Args:
+            policy: a policy in place of this client's, or keywords that change it.
+            budget: budgets besides this client's.
+            scope: tags besides this client's.
+            conversation: the conversation that calls belong to.
+            kwargs: the SDK's own options.
+        """
+        routing = {
+            "endpoints": self.endpoints,
+            "policy": policy,
+            "budget": budget,
+            "scope": scope,
+            "conversation": conversation,
+        }
+        made: Self = super().copy(_extra_kwargs={**routing, **_extra_kwargs}, **kwargs)
+        return made
+
+    with_options = copy
+
+    def explain(self, **body: Any) -> Decision:
+        """Return the Decision for a call without sending anything; its ``chosen`` is None if nothing fits.
+
+        Args:
+            body: what ``chat.completions.create`` or ``responses.create`` would be given.
+
+        Raises:
+            RequestError: when the request itself is wrong.
+            PolicyError: when a pattern of the policy matches no model.
+            CatalogError: when the policy or the call names an unknown model.
+        """
+        extra = dict(body.pop("extra_body", None) or {})
+        return self.endpoints.explain({**body, **extra}, routing=extra.pop("routing", None))
+
+    @override
+    def _build_request(self, options: Any, **kwargs: Any) -> Any:
+        called_at, extra = options.url, options.extra_json
+        routing = None
+        if called_at in ENDPOINTS and isinstance(extra, Mapping) and "routing" in extra:
+            # Out before the body is written: it may hold a Policy or a Budget, and is not the provider's.
+            routing = extra["routing"]
+            options.extra_json = {name: value for name, value in extra.items() if name != "routing"}
+        request = super()._build_request(options, **kwargs)
+        if called_at in ENDPOINTS:
+            retries = options.get_max_retries(self.max_retries)
+            request.extensions["routed"] = called(self.endpoints, request, routing=routing, retries=retries)
+        return request
+
+    @override
+    def _make_status_error(self, err_msg: str, *, body: object, response: Any) -> Any:
+        error = super()._make_status_error(err_msg, body=body, response=response)
+        return told(error, response.extensions.get("routed"))
+
+
+class _RoutedSync(_Routed):
+    @override
+    def _send_request(self, request: Any, *, stream: bool, **kwargs: Any) -> Any:
+        asked, send_on = request.extensions.pop("routed", None), super()._send_request
+        if asked is None:
+            return send_on(request, stream=stream, **kwargs)
+        return respond(self.endpoints, asked, request, partial(send_on, stream=True, **kwargs))
+
+
+class _RoutedAsync(_Routed):
+    @override
+    async def _send_request(self, request: Any, *, stream: bool, **kwargs: Any) -> Any:
+        asked, send_on = request.extensions.pop("routed", None), cast(Any, super())._send_request
+        if asked is None:
+            return await send_on(request, stream=stream, **kwargs)
+        return await arespond(self.endpoints, asked, request, partial(send_on, stream=True, **kwargs))
+
+
+class OpenAI(_RoutedSync, openai.OpenAI):
+    """:class:`openai.OpenAI`, with the model chosen for each call to Chat Completions and Responses.
+
+    It takes every argument of :class:`openai.OpenAI` and those below. The ``model`` of a call is the
+    baseline: the model that the program was written for, which the quality floor refers to. What is said in
+    ``extra_body={"routing": {...}}`` holds for one call: ``policy`` or keywords of it, ``scope``,
+    ``conversation`` and ``budget``; it is never sent.
+
+    Args:
+        policy: what is wanted of routing: a Policy, or its keywords as a dictionary.
+        budget: what may be spent on this client's calls: one or several ``Budget``, or dicts of keywords.
+        scope: tags that say whom calls are for, such as ``{"team": "search"}``.
+        conversation: the conversation that calls belong to.
+        router: the router that decides; by default one for this client and its copies.
+        catalog: the models there are; the packaged ones when left out.
+        ledger: where calls are booked: a Ledger, the path of an SQLite file, or a ``redis://`` URL.
+        on_budget: called with a BudgetEvent when a budget passes one of its ``notify_at`` shares.
+
+    Raises:
+        PolicyError: when the policy or a budget is wrong, or a ledger is given beside a router with another.
+
+    Examples:
+        ```python
+        from openai_routed import OpenAI
+
+        client = OpenAI()
+        completion = client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "Say hello."}]
+        )
+        print(completion.choices[0].message.content, completion.routing["model"])
+        ```
+    """
+
+
+class AsyncOpenAI(_RoutedAsync, openai.AsyncOpenAI):
+    """:class:`openai.AsyncOpenAI` with the model chosen for each call; see :class:`OpenAI`."""
+
+
+class AzureOpenAI(_RoutedSync, openai.AzureOpenAI):
+    """:class:`openai.AzureOpenAI` with the deployment chosen for each call; see :class:`OpenAI`.
+
+    ``deployments`` maps each deployment to the model that it runs; only these are chosen from.
+    """
+
+
+class AsyncAzureOpenAI(_RoutedAsync, openai.AsyncAzureOpenAI):
+    """:class:`openai.AsyncAzureOpenAI` with the deployment chosen for each call; see :class:`AzureOpenAI`."""
+
+
+def endpoints_for(
+    *,
+    policy: Policy | Mapping[str, Any] | None = None,
+    budget: Any = None,
+    scope: Mapping[str, str] | str | None = None,
+    conversation: str | None = None,
+    router: Router | None = None,
+    catalog: Catalog | None = None,
+    deployments: Mapping[str, str] | None = None,
+    ledger: Ledger | str | None = None,
+    on_budget: Callable[[BudgetEvent], object] | None = None,
+    endpoints: Endpoints | None = None,
+) -> Endpoints:
+    """Return the endpoints that a client's or a transport's arguments ask for.
+
+    Raises:
+        PolicyError: when the policy or a budget is wrong, or a ledger is given beside a router with another.
+    """
+    wanted: dict[str, Any] = dict(policy) if isinstance(policy, Mapping) else {"policy": policy}
+    if deployments is not None:
+        known = (catalog or Catalog.load()) if router is None else router.catalog
+        catalog, models = known.with_deployments(deployments)
+        wanted.setdefault("models", models)
+    if endpoints is None:
+        if router is None or ledger is not None or on_budget is not None:
+            router = Router.keeping(router, catalog=catalog, ledger=ledger, on_budget=on_budget)
+        endpoints = Endpoints(router)
+    told = {"budget": budget, "scope": scope, "conversation": conversation}
+    return endpoints.over(CallOptions.read({**wanted, **told}))
+
+
+_OPTIONS: Final = frozenset(signature(endpoints_for).parameters)

@@ -1,0 +1,76 @@
+"""The same one level lower, for whoever makes an OpenAI client by itself and takes an ``http_client``."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from openai_routed._clients import endpoints_for
+from openai_routed._exchange import arespond, called, respond
+
+__all__ = ["AsyncRoutedTransport", "RoutedTransport"]
+
+
+class RoutedTransport:
+    """A transport of httpx or httpx2 that routes calls to Chat Completions and Responses.
+
+    ::
+
+        http_client = httpx.Client(transport=RoutedTransport(httpx.HTTPTransport()))
+
+    Args:
+        inner: the transport that sends.
+        routing: what :class:`openai_routed.OpenAI` takes besides the SDK's arguments.
+
+    Raises:
+        PolicyError: as :class:`openai_routed.OpenAI` does.
+    """
+
+    def __init__(self, inner: Any, **routing: Any) -> None:
+        self._inner = inner
+        self.endpoints = endpoints_for(**routing)
+
+    def handle_request(self, request: Any) -> Any:
+        """Return the response to a request."""
+        request.read()
+        asked = called(self.endpoints, request)
+        if asked is None:
+            return self._inner.handle_request(request)
+        return respond(self.endpoints, asked, request, self._inner.handle_request)
+
+    def close(self) -> None:
+        """Close the transport that sends."""
+        self._inner.close()
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._inner.__exit__(*error)
+
+
+class AsyncRoutedTransport:
+    """:class:`RoutedTransport` for ``httpx.AsyncClient``."""
+
+    def __init__(self, inner: Any, **routing: Any) -> None:
+        self._inner = inner
+        self.endpoints = endpoints_for(**routing)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Return the response to a request."""
+        await request.aread()
+        asked = called(self.endpoints, request)
+        if asked is None:
+            return await self._inner.handle_async_request(request)
+        return await arespond(self.endpoints, asked, request, self._inner.handle_async_request)
+
+    async def aclose(self) -> None:
+        """Close the transport that sends."""
+        await self._inner.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._inner.__aexit__(*error)

@@ -1,0 +1,448 @@
+"""The four clients: whatever serves a call, it comes back in the form of the endpoint that was called."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+try:
+    import httpx
+except ImportError:
+    import httpx2 as httpx
+import openai
+import pytest
+from openai_routed import AsyncOpenAI, OpenAI
+from pydantic import BaseModel
+
+from routed_llm import (
+    Budget,
+    BudgetExceeded,
+    CatalogError,
+    IncompleteStream,
+    NoModelFits,
+    Policy,
+    PolicyError,
+    RequestError,
+    Router,
+)
+from routed_llm.simulator import Simulator
+
+CHAT = "/v1/chat/completions"
+RESPONSES = "/v1/responses"
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "tide",
+        "description": "Tell the tide at a place.",
+        "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
+    },
+}
+
+
+class Sea(BaseModel):
+    """A form of answer."""
+
+    name: str
+    depth: int
+
+
+# ----- who serves, and in which form it comes back
+
+
+@pytest.mark.parametrize(
+    ("models", "path"),
+    [(["gpt-4.1"], None), (["gpt-5.6-luna"], None), (["gpt-5.4-pro"], RESPONSES)],
+    ids=["takes no effort", "takes an effort", "only on Responses"],
+)
+def test_an_answer_has_the_form_of_the_endpoint_that_was_called(
+    way: Any, settings: dict[str, Any], sim: Simulator, models: list[str], path: str | None
+) -> None:
+    """Text, model and record are there in each of the eight ways, whichever endpoint served."""
+    sim.script("High water twice a day.")
+    said = way({**settings, "policy": {"models": models, "at_least": None}})
+    assert said.text == "High water twice a day."
+    assert said.routing["model"] == models[0]
+    assert said.routing["served"].startswith(models[0])
+    assert said.routing["cost"] is not None
+    assert sim.refused == []
+    assert [entry.path for entry in sim.journal] == [path or sim.journal[0].path]
+    assert sim.journal[0].body["model"] == models[0]
+
+
+def test_the_model_of_a_call_is_the_baseline(client: OpenAI, sim: Simulator) -> None:
+    """The quality floor refers to the model that the program names; it need not be the one that serves."""
+    completion = client.chat.completions.create(model="gpt-4.1", messages=[{"role": "user", "content": "Hi"}])
+    assert completion.routing["baseline"] == "gpt-4.1"
+
+
+def test_a_stream_says_first_who_answers_and_last_what_it_cost(settings: dict[str, Any], way: Any) -> None:
+    """The first part has the decision, the last one the books; a program need not ask for the usage."""
+    if not way.stream:
+        pytest.skip("a stream's business")
+    said = way(settings)
+    assert said.first["model"] == said.routing["model"]
+    assert "cost" not in said.first
+    assert said.routing["usage"]["output_tokens"] > 0
+
+
+def test_usage_comes_apart_only_when_it_is_asked_for(client: OpenAI) -> None:
+    """Who reads `choices[0]` of every chunk can go on doing so; who asks for the usage gets its chunk."""
+    asked: dict[str, Any] = {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "stream": True,
+    }
+    assert all(chunk.choices for chunk in client.chat.completions.create(**asked))
+    last = list(client.chat.completions.create(**asked, stream_options={"include_usage": True}))[-1]
+    assert (last.choices, last.usage.completion_tokens > 0) == ([], True)
+
+
+def test_tools_come_back_in_the_form_that_was_called(
+    way: Any, settings: dict[str, Any], sim: Simulator
+) -> None:
+    """A call of a tool is a `tool_calls` entry or a `function_call` item, streamed or not."""
+    sim.script(tool_calls=[("tide", '{"place":"Lima"}')])
+    tool = TOOL if way.form == "chat" else {"type": "function", **TOOL["function"], "strict": False}
+    settings = {
+        **settings,
+        "policy": {"models": ["gpt-5.4-pro" if way.form == "chat" else "gpt-4o"], "at_least": None},
+    }
+    said = way(settings, tools=[tool])
+    if way.form == "chat":
+        found = (
+            [call for part in said.parts for call in part.choices[0].delta.tool_calls or ()]
+            if way.stream
+            else said.whole.choices[0].message.tool_calls
+        )
+        assert found[0].function.name == "tide"
+        assert "".join(call.function.arguments or "" for call in found) == '{"place":"Lima"}'
+    else:
+        response = said.parts[-1].response if way.stream else said.whole
+        assert [(one.name, one.arguments) for one in response.output if one.type == "function_call"] == [
+            ("tide", '{"place":"Lima"}')
+        ]
+
+
+@pytest.mark.parametrize(
+    "models", [["gpt-4.1"], ["gpt-5.3-codex"]], ids=["on Chat Completions", "on Responses"]
+)
+def test_parse_and_the_stream_helper_work(
+    settings: dict[str, Any], sim: Simulator, models: list[str]
+) -> None:
+    """What lies above a response in the SDK does not see that another endpoint may have served it."""
+    with OpenAI(**settings, policy={"models": models, "at_least": None}) as client:
+        messages: Any = [{"role": "user", "content": "Which sea?"}]
+        sim.script('{"name":"Baltic","depth":55}')
+        parsed = client.chat.completions.parse(model="gpt-4o", messages=messages, response_format=Sea)
+        assert parsed.choices[0].message.parsed == Sea(name="Baltic", depth=55)
+        sim.script('{"name":"Baltic","depth":55}')
+        with client.chat.completions.stream(model="gpt-4o", messages=messages, response_format=Sea) as stream:
+            kinds = {event.type for event in stream}
+            assert stream.get_final_completion().choices[0].message.parsed == Sea(name="Baltic", depth=55)
+        assert {"chunk", "content.delta", "content.done"} <= kinds
+        sim.script('{"name":"Baltic","depth":55}')
+        response = client.responses.parse(model="gpt-4o", input="Which sea?", text_format=Sea)
+        assert response.output_parsed == Sea(name="Baltic", depth=55)
+        sim.script("Twice a day.")
+        with client.responses.stream(model="gpt-4o", input="Tides?") as events:
+            assert [event.type for event in events][-1] == "response.completed"
+            assert events.get_final_response().output_text == "Twice a day."
+    assert sim.refused == []
+
+
+def test_raw_and_streaming_responses_have_headers_that_say_who_and_why(client: OpenAI) -> None:
+    """The provider's headers stay, and ours stand beside them."""
+    asked: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+    raw = client.chat.completions.with_raw_response.create(**asked)
+    completion = raw.parse()
+    assert raw.headers["x-request-id"].startswith("req_")
+    assert raw.headers["x-routed-model"] == completion.routing["model"]
+    assert raw.headers["x-routed-cost"] == completion.routing["cost"]
+    assert raw.headers["x-routed-why"] == completion.routing["why"]
+    assert raw.headers["x-routed-attempts"] == "1"
+    assert raw.elapsed.total_seconds() > 0
+    with client.chat.completions.with_streaming_response.create(**asked) as response:
+        assert json.loads(response.read())["routing"]["model"] == response.headers["x-routed-model"]
+    with client.chat.completions.with_streaming_response.create(**asked, stream=True) as response:
+        lines = [line for line in response.iter_lines() if line]
+    assert lines[-1] == "data: [DONE]"
+
+
+# ----- what a call says of its routing
+
+
+@pytest.mark.parametrize("stop", ["END", ["\n", "END"]], ids=["one", "several"])
+def test_stop_is_obeyed_where_no_model_takes_it(
+    way: Any, settings: dict[str, Any], sim: Simulator, stop: Any
+) -> None:
+    """A model that refuses `stop` is cut where one that takes it would have ended."""
+    if way.form == "responses":
+        pytest.skip("Responses has no stop")
+    sim.script("Lima. END of it.")
+    said = way({**settings, "policy": {"models": ["gpt-5.6-luna"], "at_least": None}}, stop=stop)
+    assert said.text == "Lima. "
+    assert (said.parts[-1] if way.stream else said.whole).choices[0].finish_reason == "stop"
+    assert "stop" not in sim.journal[0].body
+
+
+def test_a_conversation_stays_with_the_model_that_has_its_prefix(client: OpenAI) -> None:
+    """Who answered a turn is known from what the next request repeats of it, in either form."""
+    long = "The tide tables of the North Sea. " * 400
+    for create, first, said in (
+        (client.chat.completions.create, "messages", lambda found: found.choices[0].message.content),
+        (client.responses.create, "input", lambda found: found.output_text),
+    ):
+        turns: list[Any] = [{"role": "user", "content": long}]
+        pinned = {"routing": {"models": ["gpt-4.1"]}}
+        answer: Any = create(model="gpt-4o", **{first: turns}, extra_body=pinned)
+        turns += [{"role": "assistant", "content": said(answer)}, {"role": "user", "content": "Thanks!"}]
+        decision = client.explain(model="gpt-4o", **{first: turns})
+        assert decision.facts.previous is not None
+        assert decision.facts.previous.model == "gpt-4.1"
+
+
+def test_a_stored_response_keeps_to_its_model(client: OpenAI) -> None:
+    """What refers to a response goes to the model that gave it."""
+    first = client.responses.create(
+        model="gpt-4o", input="Hi", store=True, extra_body={"routing": {"models": ["gpt-4.1"]}}
+    )
+    decision = client.explain(model="gpt-4o", input="And?", previous_response_id=first.id)
+    assert decision.facts.locked_to == "gpt-4.1"
+
+
+def test_options_of_a_call_are_never_sent(client: OpenAI, sim: Simulator) -> None:
+    """`extra_body={"routing": ...}` holds for one call; other extra fields go to the provider."""
+    asked: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+    for routing in (
+        {"models": ["gpt-4.1"]},
+        {"policy": Policy(models=["gpt-4.1"])},
+        Policy(models=["gpt-4.1"]),
+    ):
+        completion = client.chat.completions.create(**asked, extra_body={"routing": routing, "user": "u"})
+        assert completion.routing["model"] == "gpt-4.1"
+    assert ["routing" in entry.body for entry in sim.journal] == [False] * 3
+    assert [entry.body["user"] for entry in sim.journal] == ["u"] * 3
+
+
+def test_copies_share_everything_and_lay_their_options_over(settings: dict[str, Any]) -> None:
+    """`with_options` and `copy` keep router, policy and connections; what they are given holds besides."""
+    first = OpenAI(**settings, policy={"models": ["gpt-4.1", "gpt-4o"]}, scope={"team": "a"})
+    for second in (first.with_options(max_retries=1), first.copy(timeout=3)):
+        assert second.endpoints == first.endpoints
+        assert second._client is first._client
+    third = first.with_options(policy={"optimize": "quality"}, scope={"user": "u"})
+    assert third.endpoints.router is first.endpoints.router
+    assert third.endpoints.options.tags == {"team": "a", "user": "u"}
+    policy = third.endpoints.options.applied_to(Policy())
+    assert (policy.models, policy.optimize) == (("gpt-4.1", "gpt-4o"), "quality")
+    assert first.with_options(policy=Policy()).endpoints.options.applied_to(Policy()) == Policy()
+
+
+def test_explain_sends_nothing(client: OpenAI, sim: Simulator) -> None:
+    """It is given what `create` would be, and says what would serve it."""
+    asked: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+    assert client.explain(**asked, extra_body={"routing": {"models": ["gpt-4.1"]}}).model == "gpt-4.1"
+    assert client.explain(model="gpt-4o", input="Hi").model == client.explain(**asked).model
+    assert (
+        client.explain(**asked, extra_body={"routing": {"models": ["gpt-4.1"], "exclude": ["gpt-4.1"]}}).model
+        is None
+    )
+    assert sim.journal == []
+
+
+def test_what_is_not_routed_is_not_touched(settings: dict[str, Any], sim: Simulator) -> None:
+    """Other methods of the SDK reach the provider as they are."""
+    with OpenAI(**settings) as ours, openai.OpenAI(base_url=sim.url, api_key="sk-simulated") as plain:
+        assert {one.id for one in ours.models.list()} == {one.id for one in plain.models.list()}
+        with pytest.raises(openai.NotFoundError):
+            ours.embeddings.create(model="text-embedding-3-small", input="Hi")
+        stored = ours.responses.create(
+            model="gpt-4o", input="Hi", store=True, extra_body={"routing": {"models": ["gpt-4o"]}}
+        )
+        if sim.journal[-1].path == RESPONSES:
+            assert ours.responses.retrieve(stored.id).id == stored.id
+
+
+def test_a_model_that_no_catalog_knows_is_called_as_it_is(settings: dict[str, Any], sim: Simulator) -> None:
+    """A model of another server goes on working; where calls are booked, none goes past the books."""
+    asked: Any = {"model": "mine-7b", "messages": [{"role": "user", "content": "Hi"}]}
+    with OpenAI(**settings) as client, pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(**asked)
+    assert not isinstance(caught.value, CatalogError)
+    assert [entry.body["model"] for entry in sim.journal] == ["mine-7b"]
+    with OpenAI(**settings, budget={"total": 1}) as client, pytest.raises(CatalogError):
+        client.chat.completions.create(**asked)
+    assert len(sim.journal) == 1
+
+
+# ----- what is refused before it is sent
+
+
+@pytest.mark.parametrize(
+    ("asked", "ours", "sdks", "said"),
+    [
+        (
+            {"extra_body": {"routing": {"models": ["gpt-4.1"], "exclude": ["gpt-4.1"]}}},
+            (NoModelFits, PolicyError),
+            openai.BadRequestError,
+            {"type": "invalid_request_error"},
+        ),
+        (
+            {"messages": [{"role": "user", "content": "tide " * 1_300_000}]},
+            NoModelFits,
+            openai.BadRequestError,
+            {"type": "invalid_request_error", "code": "context_length_exceeded", "param": "messages"},
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "smell", "smell": "salt"}]}]},
+            RequestError,
+            openai.BadRequestError,
+            {"type": "invalid_request_error", "param": "messages[0].content[0]"},
+        ),
+        (
+            {"extra_body": {"routing": {"optimise": "cost"}}},
+            PolicyError,
+            openai.BadRequestError,
+            {"code": "invalid_routing"},
+        ),
+        (
+            {"model": "no-such-model", "extra_body": {"routing": {"scope": "team=a"}}},
+            CatalogError,
+            openai.NotFoundError,
+            {"code": "model_not_found"},
+        ),
+        (
+            {"extra_body": {"routing": {"budget": {"per_call": "0.0000001"}}}},
+            BudgetExceeded,
+            openai.RateLimitError,
+            {"type": "insufficient_quota", "code": "budget_exceeded"},
+        ),
+    ],
+    ids=["no model", "too long", "broken", "wrong policy", "unknown model", "no money"],
+)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_refusal_is_our_error_and_the_sdks(
+    settings: dict[str, Any],
+    sim: Simulator,
+    asked: Any,
+    ours: Any,
+    sdks: Any,
+    said: dict[str, Any],
+    stream: bool,
+) -> None:
+    """A handler for either catches it; nothing is sent, and nothing is tried again."""
+    wanted: Any = {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "stream": stream,
+        **asked,
+    }
+    with OpenAI(**{**settings, "max_retries": 2}) as client, pytest.raises(sdks) as caught:
+        client.chat.completions.create(**wanted)
+    async with AsyncOpenAI(**{**settings, "max_retries": 2}) as aclient:
+        with pytest.raises(sdks) as acaught:
+            await aclient.chat.completions.create(**wanted)
+    for error in (caught.value, acaught.value):
+        assert isinstance(error, ours)
+        assert {name: error.body[name] for name in said} == said
+        assert error.body["message"] == str(error) == error.message
+        assert error.response.json()["error"] == error.body
+    assert sim.journal == []
+
+
+# ----- failures
+
+
+def test_another_model_takes_over(way: Any, settings: dict[str, Any], sim: Simulator) -> None:
+    """What fails before its first token is tried again; the SDK's own retries do not multiply that."""
+    sim.faults.add("500;times=1")
+    said = way({**settings, "max_retries": 2})
+    assert said.text
+    assert len(sim.journal) == 2
+    assert [entry.headers.get("x-stainless-retry-count") for entry in sim.journal] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "cut;after_chunks=0",
+        "truncate;after_chunks=0",
+        "sse_error;after_chunks=0",
+        "502_html",
+        "503",
+        "429",
+        "429_no_headers",
+    ],
+)
+def test_what_fails_before_its_first_token_is_made_good(
+    way: Any, settings: dict[str, Any], sim: Simulator, fault: str
+) -> None:
+    """A broken, empty or refused answer is asked for again; the caller sees one whole answer."""
+    if fault in ("truncate;after_chunks=0", "cut;after_chunks=0", "sse_error;after_chunks=0"):
+        sim.script("Half of it.")  # the one that fails takes a script, too
+    sim.faults.add(f"{fault};times=1")
+    sim.script("Twice a day.")
+    said = way({**settings, "max_retries": 2})
+    assert (said.text, len(said.routing["attempts"])) == ("Twice a day.", 1)
+    assert len(sim.journal) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("cut", (openai.APIConnectionError, httpx.RemoteProtocolError)),
+        ("sse_error", openai.APIError),
+        ("truncate", IncompleteStream),
+    ],
+)
+def test_what_fails_after_its_first_token_is_told_and_booked(
+    way: Any, settings: dict[str, Any], sim: Simulator, fault: str, error: Any
+) -> None:
+    """Nothing hangs, nothing is asked for twice, and what was reserved is charged: tokens had come."""
+    if not way.stream:
+        pytest.skip("an answer in one piece has no first token")
+    router = Router(clock=settings["router"]._clock, budgets=Budget(total=1))
+    sim.faults.add(f"{fault};after_chunks=6;times=1")
+    with pytest.raises(error):
+        way({**settings, "router": router, "max_retries": 2})
+    assert len(sim.journal) == 1
+    (entry,) = router.ledger.entries()
+    assert entry.outcome in ("connection", "server", "incomplete")
+    assert entry.booked > 0
+
+
+def test_no_more_is_tried_than_was_allowed(way: Any, settings: dict[str, Any], sim: Simulator) -> None:
+    """The provider's own error comes back when nothing helps, with what was tried."""
+    sim.faults.add("500;times=9")
+    with pytest.raises(openai.InternalServerError) as caught:
+        way({**settings, "max_retries": 1})
+    assert len(sim.journal) == 2
+    assert [attempt.error.status for attempt in caught.value.attempts] == [500, 500]  # type: ignore[attr-defined]
+
+
+def test_a_provider_that_cannot_be_reached_is_the_sdks_connection_error(
+    way: Any, settings: dict[str, Any]
+) -> None:
+    """As with the plain client; the SDK does not begin all over."""
+    with pytest.raises(openai.APIConnectionError):
+        way({**settings, "base_url": "http://127.0.0.1:9/v1"})
+
+
+def test_a_stream_that_is_left_is_booked(settings: dict[str, Any], sim: Simulator) -> None:
+    """Who stops reading pays for what has come; who never reads does, too."""
+    ledger_router = Router(clock=settings["router"]._clock, budgets=Budget(total=1))
+    with OpenAI(**{**settings, "router": ledger_router}) as client:
+        asked: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+        with client.chat.completions.create(**asked) as stream:
+            next(iter(stream))
+        client.chat.completions.create(**asked).close()
+    entries = list(ledger_router.ledger.entries())
+    assert [entry.booked > 0 for entry in entries] == [True, True]
+
+
+def test_pickling_and_copying_do_what_the_sdks_client_does(settings: dict[str, Any]) -> None:
+    """Neither can be pickled: both hold connections."""
+    for made in (OpenAI(**settings), openai.OpenAI(api_key="k")):
+        with pytest.raises(TypeError):
+            pickle.dumps(made)

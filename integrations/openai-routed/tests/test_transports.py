@@ -1,0 +1,166 @@
+"""The transports, for programs that make an OpenAI client by themselves; Azure's addresses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import openai
+import pytest
+from openai._base_client import DefaultAsyncHttpxClient, DefaultHttpxClient
+from openai_routed import AsyncAzureOpenAI, AsyncRoutedTransport, AzureOpenAI, RoutedTransport
+
+from routed_llm import Router
+from routed_llm.simulator import Simulator
+
+if openai.__version__.startswith("2."):
+    import httpx
+else:
+    import httpx2 as httpx
+
+ASKED: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+ROUTING = {"models": ["gpt-4.1"]}
+COMPLETION = {
+    "id": "c",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4.1",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi"}}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+RESPONSE = {
+    "id": "r",
+    "object": "response",
+    "created_at": 1,
+    "status": "completed",
+    "model": "gpt-5-pro",
+    "output": [
+        {
+            "id": "m",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+        }
+    ],
+    "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
+}
+
+
+def test_a_plain_client_routes_through_a_transport(settings: dict[str, Any], sim: Simulator) -> None:
+    """Any OpenAI client that takes an `http_client` routes; other paths pass as they are."""
+    transport = RoutedTransport(httpx.HTTPTransport(), router=settings["router"], policy=ROUTING)
+    with openai.OpenAI(
+        base_url=sim.url, api_key="k", http_client=DefaultHttpxClient(transport=transport)
+    ) as client:
+        completion = client.chat.completions.create(**ASKED)
+        assert completion.model_extra is not None
+        assert completion.model_extra["routing"]["model"] == "gpt-4.1"
+        chunks = list(client.chat.completions.create(**ASKED, stream=True))
+        assert chunks[-1].model_extra is not None
+        assert chunks[-1].model_extra["routing"]["cost"] is not None
+        pinned = client.responses.create(
+            model="gpt-4o", input="Hi", extra_body={"routing": {"models": ["gpt-4o"]}}
+        )
+        assert pinned.model.startswith("gpt-4o")
+        with pytest.raises(openai.RateLimitError, match="budget"):
+            client.chat.completions.create(**ASKED, extra_body={"routing": {"budget": {"per_call": 1e-9}}})
+        assert len(list(client.models.list())) > 0
+    assert "routing" not in sim.journal[2].body
+
+
+async def test_a_plain_asynchronous_client_routes_through_a_transport(
+    settings: dict[str, Any], sim: Simulator
+) -> None:
+    """The same in an event loop."""
+    transport = AsyncRoutedTransport(httpx.AsyncHTTPTransport(), router=settings["router"], policy=ROUTING)
+    async with openai.AsyncOpenAI(
+        base_url=sim.url, api_key="k", http_client=DefaultAsyncHttpxClient(transport=transport)
+    ) as client:
+        completion = await client.chat.completions.create(**ASKED)
+        assert completion.model_extra is not None
+        assert completion.model_extra["routing"]["model"] == "gpt-4.1"
+        chunks = [chunk async for chunk in await client.chat.completions.create(**ASKED, stream=True)]
+        assert chunks[-1].model_extra is not None
+        assert chunks[-1].model_extra["routing"]["cost"] is not None
+        assert len([model async for model in client.models.list()]) > 0
+
+
+class Azure:
+    """A stand-in for Azure's addresses: notes them and answers in the endpoint's form."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, str]] = []
+
+    def __call__(self, request: Any) -> Any:
+        """Answer a request."""
+        body = json.loads(request.content)
+        self.seen.append((request.url.path, body["model"], request.headers["api-key"]))
+        assert request.url.params["api-version"] == "2026-01-01"
+        return httpx.Response(200, json=RESPONSE if request.url.path.endswith("/responses") else COMPLETION)
+
+
+AZURE: dict[str, Any] = {
+    "azure_endpoint": "https://example.invalid",
+    "api_key": "k",
+    "api_version": "2026-01-01",
+    "deployments": {"east": "gpt-4.1", "deep": "gpt-5-pro"},
+}
+
+
+@pytest.mark.parametrize(
+    ("models", "path", "sent"),
+    [
+        (["gpt-4.1"], "/openai/deployments/east/chat/completions", "east"),
+        (["gpt-5-pro"], "/openai/responses", "deep"),
+    ],
+    ids=["Chat Completions", "Responses"],
+)
+async def test_azures_twins_choose_among_deployments(models: list[str], path: str, sent: str) -> None:
+    """The path names the deployment that was chosen; Responses has none in its path."""
+    azure = Azure()
+    asked: Any = {**ASKED, "extra_body": {"routing": {"models": models, "at_least": None}}}
+    with AzureOpenAI(**AZURE, http_client=httpx.Client(transport=httpx.MockTransport(azure))) as client:
+        assert client.chat.completions.create(**asked).choices[0].message.content == "Hi"
+        assert (
+            client.with_options(timeout=3).chat.completions.create(**asked).choices[0].message.content == "Hi"
+        )
+    async with AsyncAzureOpenAI(
+        **AZURE, http_client=httpx.AsyncClient(transport=httpx.MockTransport(azure))
+    ) as aclient:
+        assert (await aclient.chat.completions.create(**asked)).choices[0].message.content == "Hi"
+    assert azure.seen == [(path, sent, "k")] * 3
+
+
+def test_only_deployments_are_chosen_from() -> None:
+    """What is not deployed cannot serve."""
+    azure = Azure()
+    with AzureOpenAI(**AZURE, http_client=httpx.Client(transport=httpx.MockTransport(azure))) as client:
+        decision = client.explain(**ASKED)
+        assert {candidate.model for candidate in decision.candidates} <= {"gpt-4.1", "gpt-5-pro"}
+        assert decision.model == "gpt-4.1"
+
+
+def test_a_router_of_its_own_address(settings: dict[str, Any]) -> None:
+    """A model with an address of its own is called there."""
+    seen = []
+
+    def answer(request: Any) -> Any:
+        seen.append((str(request.url), request.headers["host"]))
+        return httpx.Response(200, json=COMPLETION)
+
+    from openai_routed import OpenAI
+
+    from routed_llm import Catalog
+
+    entry = {"base": "gpt-4.1", "base_url": "http://models.invalid:8080/v1", "sent_as": "mine", "aliases": []}
+    catalog = Catalog.load().with_models({"mine": entry})
+    router = Router(catalog=catalog, clock=settings["router"]._clock)
+    with OpenAI(
+        api_key="k",
+        router=router,
+        policy={"models": ["mine"], "at_least": None},
+        http_client=httpx.Client(transport=httpx.MockTransport(answer)),
+    ) as client:
+        client.chat.completions.create(**ASKED)
+    assert seen == [("http://models.invalid:8080/v1/chat/completions", "models.invalid:8080")]

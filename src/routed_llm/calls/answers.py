@@ -1,0 +1,121 @@
+"""Who answered which turn, kept in this process: what a request in OpenAI's JSON does not say of itself."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from threading import Lock
+from typing import Any, Final
+
+from routed_llm.facts import Previous
+
+__all__ = ["AnswerMemory"]
+
+_KEPT: Final = 4096
+"""Answers remembered at a time, some 200 bytes each."""
+
+_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
+_RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+
+
+class AnswerMemory:
+    """A bounded memory of answers, by what the next request repeats of them. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._answers: OrderedDict[Hashable, Previous] = OrderedDict()
+
+    def remember(
+        self,
+        turns: Sequence[Any],
+        answer: Sequence[Mapping[str, Any]],
+        previous: Previous,
+        identity: str | None,
+    ) -> None:
+        """Note who answered.
+
+        Args:
+            turns: the request's messages or items.
+            answer: the answer's message, or its items.
+            previous: who gave it.
+            identity: the id of the response, by which a later request may refer to it.
+        """
+        unread = replace(previous, prefix_tokens=0)
+        entries: list[tuple[Hashable, Previous]] = [(_digest([*turns, *answer]), previous)]
+        entries += [(("call", call), unread) for item in answer for call in _calls(item)]
+        if identity:
+            entries.append((("response", identity), unread))
+        with self._lock:
+            for key, value in entries:
+                self._answers[key] = value
+                self._answers.move_to_end(key)
+            while len(self._answers) > _KEPT:
+                self._answers.popitem(last=False)
+
+    def before(self, turns: Sequence[Any]) -> Previous | None:
+        """Return who answered the last turn in these messages or items, where that is known.
+
+        What was said up to it must be the same for its tokens to count as a prefix that the provider may
+        have cached; within a loop of tool calls the ids alone tell who made them.
+        """
+        if not self._answers or not isinstance(turns, (list, tuple)):
+            return None
+        last = next((at for at in range(len(turns) - 1, -1, -1) if _is_answer(turns[at])), None)
+        if last is None:
+            return None
+        calls = _calls(turns[last])
+        keys = [_digest(turns[: last + 1]), *(("call", call) for call in calls)]
+        with self._lock:
+            found = next((self._answers[key] for key in keys if key in self._answers), None)
+        if found is None:
+            return None
+        results = {
+            one.get("tool_call_id") or one.get("call_id") for one in turns[last + 1 :] if _is_result(one)
+        }
+        waiting = _is_result(turns[-1]) and results.issuperset(calls)
+        return replace(found, in_tool_loop=bool(calls) and waiting)
+
+    def author(self, identity: Any) -> str | None:
+        """Return the model that gave a response, where that is known."""
+        if not isinstance(identity, str):
+            return None
+        with self._lock:
+            found = self._answers.get(("response", identity))
+        return found.model if found else None
+
+
+def _is_answer(turn: Any) -> bool:
+    return isinstance(turn, Mapping) and (turn.get("role") == "assistant" or turn.get("type") in _CALLS)
+
+
+def _is_result(turn: Any) -> bool:
+    return isinstance(turn, Mapping) and (turn.get("role") == "tool" or turn.get("type") in _RESULTS)
+
+
+def _calls(turn: Mapping[str, Any]) -> list[str]:
+    found = [turn.get("call_id")] if turn.get("type") in _CALLS else []
+    found += [call.get("id") for call in turn.get("tool_calls") or () if isinstance(call, Mapping)]
+    return [str(call) for call in found if call]
+
+
+def _digest(turns: Sequence[Any]) -> bytes:
+    digest = blake2b(digest_size=16)
+    for turn in turns:
+        if isinstance(turn, Mapping) and turn.get("type") != "reasoning":  # need not be sent back
+            for part in (str(turn.get("role") or turn.get("type")), *_said(turn), *_calls(turn)):
+                digest.update(part.encode("utf-8", "surrogatepass"))
+                digest.update(b"\0")
+            digest.update(b"\1")
+    return digest.digest()
+
+
+def _said(turn: Mapping[str, Any]) -> Iterator[str]:
+    content = turn.get("content", turn.get("output"))
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, (list, tuple)):
+        for part in content:
+            if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+                yield part["text"]
