@@ -183,7 +183,7 @@ def near(mark: int, kind: Kind, settings: str, image: bool, rng: random.Random) 
 def marks_of(table: Table, settings: str, image: bool, allowance: Any, most: int) -> list[int]:
     """List the boundaries of one sort of request up to a size."""
     facts = request_of(["x"], SETTINGS[settings], image).facts
-    found = {*table.thresholds(facts), *table.boundaries(facts, allowance=allowance)}
+    found = {*table.breakpoints(facts), *table.boundaries(facts, allowance=allowance)}
     return sorted(mark for mark in found if 200 < mark <= most)
 
 

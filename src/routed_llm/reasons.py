@@ -8,54 +8,78 @@ from typing import Any
 
 from routed_llm.facts import jsonable
 
-__all__ = ["Reason"]
+__all__ = ["Reason", "Wording"]
 
-_SENTENCES: Mapping[str, str] = {
-    "retired": "{model} was shut down on {shutdown}{replaced}",
-    "unreleased": "{model} is released on {released}, after {at}",
-    "excluded": "the policy excludes {model} by the pattern {pattern}",
-    "locked": "the request refers to state stored by {locked_to}",
-    "endpoint": "{model} is not offered on {endpoint}",
-    "endpoint_forced": "{model} would be called on {endpoint}, and the call insists on {asked}",
-    "input": "{model} takes no {kind} input",
-    "input_endpoint": "{endpoint} takes no {kind} in {place}",
-    "output": "{model} gives no {kind} output",
-    "audio_required": "{model} refuses a request without audio in or out",
-    "tools": "{model} takes no tools on {endpoint}",
-    "tools_effort": "{model} takes tools on {endpoint} only with effort none, not {effort}",
-    "builtin_tool": "{model} does not offer the {tool} tool on {endpoint}",
-    "structured": "{model} does not offer {kind}",
-    "parameter": "{model} refuses {parameter} on {endpoint}",
-    "parameter_value": "{model} refuses {parameter}={value!r} on {endpoint}; it takes {only}",
-    "parameter_items": "{model} takes at most {most} items of {parameter}, not {items}",
-    "parameter_absent": "{endpoint} has no {parameter}",
-    "parameter_effort": "{model} takes {parameter} on {endpoint} only with effort none",
-    "parameter_conflict": "{model} cannot combine {parameter} with {other}",
-    "parameter_alone": "{model} takes {parameter} only together with {other}",
-    "effort": "{model} has no effort {asked} on {endpoint}; it has {offered}",
-    "streaming": "{model} cannot stream",
-    "service_tier": "{model} is not sold at the {tier} tier",
-    "floor_below": "{model}{at_effort} is below {baseline} on {dimension} ({measures})",
-    "floor_unknown": "no published measure compares {model}{at_effort} with {baseline} on {dimension}",
-    "floor_inferred": "{model}{at_effort} against {baseline} on {dimension} is only inferred",
-    "max_input": "{about}{tokens:,} input tokens are more than the {limit:,} that {model} accepts",
-    "window": "{about}{tokens:,} input and {output:,} output tokens exceed the {limit:,} window of {model}",
-    "max_output": "{asked:,} output tokens are more than the {limit:,} that {model} writes",
-    "image_patches": "an image of {width} x {height} pixels is over the {limit:,} patches {model} accepts",
-    "recall": "published recall of {model}{at_effort} at {tokens:,} tokens is {value}, under {least}",
-    "recall_unknown": "no published recall of {model}{at_effort} at {tokens:,} tokens",
-    "no_price": "no price of {model} is known, and a limit on cost is set",
-    "cost_cap": "{model}{at_effort} is expected to cost ${cost}, over the cap of ${cap}",
-    "budget": "{model}{at_effort} is expected to cost ${cost}; ${remaining} is left{scope}",
-    "dearer": "{model}{at_effort} is expected to cost ${cost}, {times}",
-    "not_default_effort": "the call names the model without an effort, so it is called at effort {effort}",
-    "farther_effort": "effort {asked} was asked for, and {effort} is the nearest that fits, not {other}",
-    "no_price_known": "no price of {model} is known, so a priced model comes first",
-    "ranked_lower": "{model}{at_effort} ranks below on published quality",
-    "not_incumbent": "the incumbent {incumbent} can serve the request",
-    "switch": "leaving {incumbent} would save less than its cached prefix is worth",
-    "unavailable": "{model} is marked unavailable in this process: {why}",
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a kind of Reason is put into words.
+
+    Attributes:
+        sentence: a format string over the Reason's data.
+        advice: what to do where nothing fits for it; empty for the general advice.
+        for_named: whether that holds for a call that names its model, too.
+    """
+
+    sentence: str
+    advice: str = ""
+    for_named: bool = False
+
+
+_WORDINGS: Mapping[str, Wording] = {
+    "retired": Wording(
+        "{model} was shut down on {shutdown}{replaced}",
+        "Name a model that is still served; `routed models` lists them.",
+        for_named=True,
+    ),
+    "unreleased": Wording("{model} is released on {released}, after {at}"),
+    "excluded": Wording("the policy excludes {model} by the pattern {pattern}"),
+    "locked": Wording("the request refers to state stored by {locked_to}"),
+    "endpoint": Wording("{model} is not offered on {endpoint}"),
+    "endpoint_forced": Wording("{model} would be called on {endpoint}, and the call insists on {asked}"),
+    "input": Wording("{model} takes no {kind} input"),
+    "input_endpoint": Wording("{endpoint} takes no {kind} in {place}"),
+    "output": Wording("{model} gives no {kind} output"),
+    "audio_required": Wording("{model} refuses a request without audio in or out"),
+    "tools": Wording("{model} takes no tools on {endpoint}"),
+    "tools_effort": Wording("{model} takes tools on {endpoint} only with effort none, not {effort}"),
+    "builtin_tool": Wording("{model} does not offer the {tool} tool on {endpoint}"),
+    "structured": Wording("{model} does not offer {kind}"),
+    "parameter": Wording("{model} refuses {parameter} on {endpoint}"),
+    "parameter_value": Wording("{model} refuses {parameter}={value!r} on {endpoint}; it takes {only}"),
+    "parameter_items": Wording("{model} takes at most {most} items of {parameter}, not {items}"),
+    "parameter_absent": Wording("{endpoint} has no {parameter}"),
+    "parameter_effort": Wording("{model} takes {parameter} on {endpoint} only with effort none"),
+    "parameter_conflict": Wording("{model} cannot combine {parameter} with {other}"),
+    "parameter_alone": Wording("{model} takes {parameter} only together with {other}"),
+    "effort": Wording("{model} has no effort {asked} on {endpoint}; it has {offered}"),
+    "streaming": Wording("{model} cannot stream"),
+    "service_tier": Wording("{model} is not sold at the {tier} tier"),
+    "floor_below": Wording(
+        "{model}{at_effort} is below {baseline} on {dimension} ({measures})",
+        "Lower the floor with Policy(at_least=...), or widen the pool with Policy(models=...).",
+    ),
+    "floor_unknown": Wording(
+        "no published measure compares {model}{at_effort} with {baseline} on {dimension}",
+        "Lower the floor with Policy(at_least=...), or use evidence='inferred'.",
+    ),
+    "floor_inferred": Wording(
+        "{model}{at_effort} against {baseline} on {dimension} is only inferred",
+        "Use evidence='inferred', or lower the floor with Policy(at_least=...).",
+    ),
+    "dearer": Wording("{model}{at_effort} is expected to cost ${cost}, {times}"),
+    "not_default_effort": Wording(
+        "the call names the model without an effort, so it is called at effort {effort}"
+    ),
+    "farther_effort": Wording(
+        "effort {asked} was asked for, and {effort} is the nearest that fits, not {other}"
+    ),
+    "no_price_known": Wording("no price of {model} is known, so a priced model comes first"),
+    "ranked_lower": Wording("{model}{at_effort} ranks below on published quality"),
+    "not_incumbent": Wording("the incumbent {incumbent} can serve the request"),
+    "switch": Wording("leaving {incumbent} would save less than its cached prefix is worth"),
 }
+"""Of Reasons on the kinds of things in a request, and on what was chosen; a constraint has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +87,29 @@ class Reason:
     """Why a model was not chosen: a code, the numbers behind it and a sentence.
 
     Attributes:
-        code: one word for programs; the set is closed.
+        code: one word for programs.
         data: the values that the sentence quotes.
+        given: how a constraint puts it into words; None for Reasons that speak of kinds.
     """
 
     code: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    given: Wording | None = None
+
+    @property
+    def wording(self) -> Wording:
+        """How it is put into words."""
+        return _WORDINGS[self.code] if self.given is None else self.given
+
+    @property
+    def of_amounts(self) -> bool:
+        """Whether it speaks of how much there is: a configuration meets that only once its kinds passed."""
+        return self.given is not None
 
     @property
     def text(self) -> str:
         """The sentence."""
-        return _SENTENCES[self.code].format(**self.data)
+        return self.wording.sentence.format(**self.data)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the code, the values and the sentence as JSON-able data."""

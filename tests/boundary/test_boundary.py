@@ -58,7 +58,7 @@ def test_decisions_at_boundaries(name: str, kind: str) -> None:
     policy, rng = POLICIES[name], random.Random(f"{name} {kind}")
     router = Router(policy=policy, clock=lambda: AT)
     table = prepare(router.catalog, policy, AT)
-    marks = [mark for mark in table.thresholds(request_of(["x"]).facts) if 100 < mark < SIZE]
+    marks = [mark for mark in table.breakpoints(request_of(["x"]).facts) if 100 < mark < SIZE]
     assert marks
     for mark in marks:
         for shift in rng.sample(range(-3, 4), 2):

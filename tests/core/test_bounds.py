@@ -57,7 +57,7 @@ def test_a_certain_decision_holds_for_every_count(
     bounded = table.select(asked)
     if not bounded.certain:
         return
-    for point in points(asked, table.thresholds(asked), random):
+    for point in points(asked, table.breakpoints(asked), random):
         exact = table.select(asked.with_tokens(TokenCount.of(point)))
         assert same(bounded, exact), (point, bounded.chosen, exact.chosen)
 
@@ -94,7 +94,7 @@ def test_a_certain_decision_holds_however_far_a_request_is_bent(chunk: int) -> N
         bounded = table.select(asked)
         several += bounded.chosen is None
         if bounded.certain:
-            found = points(asked, table.thresholds(asked), Random(seed))
+            found = points(asked, table.breakpoints(asked), Random(seed))
             wrong += any(not same(bounded, table.select(asked.with_tokens(TokenCount.of(n)))) for n in found)
     assert (wrong, several > 10) == (0, True)
 
@@ -127,7 +127,7 @@ def test_a_prefix_in_the_cache_bends_the_cost() -> None:
     policy = Policy(models=["gpt-4o", "gpt-4.1"], at_least=None, output_tokens=1, switch_saving=0, horizon=0)
     table = prepare(CATALOG, policy, TODAY)
     asked = facts((1_500, 120_000), previous=previous)
-    assert 40_000 // 128 * 128 in table.thresholds(asked)
+    assert 40_000 // 128 * 128 in table.breakpoints(asked)
     models = {table.select(asked.with_tokens(TokenCount.of(n))).model for n in (1_500, 40_000, 120_000)}
     assert models == {"gpt-4o", "gpt-4.1"}
     assert not table.select(asked).certain

@@ -71,13 +71,6 @@ def test_the_choice_is_the_cheapest_there_is(asked: RequestFacts, policy: Policy
     assert (found, (decision.model, decision.effort) in best) == (least, True)
 
 
-def test_pruning_leaves_something_out() -> None:
-    """The front is shorter than the list it was taken from, or the properties above would prove little."""
-    table = prepare(CATALOG, Policy(), date(2026, 11, 22))
-    shape = table._kind(facts(1_000), long=False).shape
-    assert 0 < len(shape.front) < len(shape.rows) / 2
-
-
 def test_of_equally_cheap_ones_the_longest_lived_is_taken() -> None:
     """gpt-4.1 and a copy that is never shut down cost the same; the copy stays longer."""
     copy = CATALOG.with_models({"a-copy": {"base": "gpt-4.1", "lifecycle": {"shutdown": date(2028, 1, 1)}}})

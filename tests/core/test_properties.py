@@ -27,8 +27,8 @@ from routed_llm import (
     read_openai,
     select,
 )
+from routed_llm.decide.piecewise import remember
 from routed_llm.decide.table import Table, prepare
-from routed_llm.decide.track import remember
 
 
 @EXAMPLES

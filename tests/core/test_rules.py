@@ -11,7 +11,8 @@ from core_support import CATALOG, REVIEW, TODAY, codes, decide, facts, sentences
 
 from routed_llm import Policy, Previous, select
 from routed_llm.budget import Allowance
-from routed_llm.reasons import _SENTENCES
+from routed_llm.decide.constraints import CONSTRAINTS
+from routed_llm.reasons import _WORDINGS
 
 UNPRICED = CATALOG.with_models(
     {
@@ -187,7 +188,8 @@ def test_a_model_that_was_found_dead() -> None:
 def test_every_reason_is_tested() -> None:
     """No sentence is left without a case."""
     elsewhere = {"no_price", "no_price_known", "budget", "unavailable"}
-    assert {case[0] for case in CASES} | elsewhere == set(_SENTENCES)
+    every = {*_WORDINGS, *(code for constraint in CONSTRAINTS for code in constraint.wordings)}
+    assert {case[0] for case in CASES} | elsewhere == every
 
 
 LIMITS = [

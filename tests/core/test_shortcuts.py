@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from routed_llm import Allowance, Decision, Observed, Policy, Previous, RequestFacts
 from routed_llm.budget import PICO
 from routed_llm.decide import choice, outcome
-from routed_llm.decide.front import contenders
-from routed_llm.decide.scene import Scene
+from routed_llm.decide.dominance import pareto_front
+from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.shape import Row
 from routed_llm.decide.table import Table, prepare
 from routed_llm.usage import Seen
@@ -70,9 +70,9 @@ def observed_for(asked: RequestFacts, what: Seen | None) -> Observed | None:
     return None if what is None else Observed(outputs={asked.kind: what})
 
 
-def every_row(scene: Scene) -> tuple[Row, ...]:
-    """Leave out none but those to be left alone."""
-    return tuple(row for row in scene.shape.rows if row.at.model.id not in scene.unavailable)
+def every_row(inputs: DecisionInputs) -> tuple[Row, ...]:
+    """Leave out none."""
+    return inputs.shape.rows
 
 
 @EXAMPLES
@@ -93,12 +93,9 @@ def test_a_row_that_is_left_out_would_not_have_won(
     around = {**around, "observed": observed_for(asked, what)}
     found, again = table.select(asked, **around), table.select(asked, **around)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(choice, "contenders", every_row)
-        patched.setattr(outcome, "contenders", every_row)
-        table._tracks.clear()
-        table._spans.clear()
-        whole = table.select(asked, **around)
-    table._tracks.clear()
+        patched.setattr(choice, "pareto_front", every_row)
+        patched.setattr(outcome, "pareto_front", every_row)
+        whole = Table(CATALOG, policy, at).select(asked, **around)
     assert found.to_dict() == again.to_dict() == whole.to_dict()
 
 
@@ -149,10 +146,9 @@ def test_most_rows_are_left_out(asked: RequestFacts, around: dict[str, Any]) -> 
     """In everyday requests more than half of the rows are not looked at."""
     table = prepare(CATALOG, Policy(), date(2026, 11, 22))
     what = Seen(211, around.get("outputs"), around.get("shared"))
-    scene = table._scene(
-        asked, table._kind(asked, long=False), None, observed_for(asked, what), around.get("unavailable", {})
-    )
-    assert 0 < len(contenders(scene)) < len(scene.shape.rows) / 2
+    kind, unavailable = table._kind(asked, long=False), around.get("unavailable", {})
+    inputs = table._inputs(asked, kind, None, observed_for(asked, what), unavailable)
+    assert 0 < len(pareto_front(inputs)) < len(inputs.shape.rows) / 2
 
 
 @pytest.mark.parametrize(
@@ -173,14 +169,14 @@ def test_what_was_observed_of_a_row_speaks_for_that_row_alone(none: float, high:
 
 
 @pytest.mark.parametrize(("tokens", "fits"), [(118_000, True), (118_001, False)])
-def test_the_marks_are_those_of_the_output_that_is_observed(tokens: int, fits: bool) -> None:
+def test_the_breakpoints_are_those_of_the_output_that_is_observed(tokens: int, fits: bool) -> None:
     """Where longer answers are observed, more of the window is kept free, and the record knows."""
     asked = facts(tokens)
     table = prepare(CATALOG, Policy(models=["gpt-4o", "gpt-4.1"], at_least=None), date(2026, 11, 22))
     what = observed_for(asked, Seen(10_000.0, {("gpt-4.1", None): 10.0, ("gpt-4o", None): 10_000.0}))
     for _ in ("worked out", "kept"):
         assert ("gpt-4o" in table.select(asked, observed=what).dearer) is fits
-    assert 118_000 in table.boundaries(asked, observed=what)
+    assert 118_000 in table.breakpoints(asked, observed=what)
 
 
 def test_what_is_kept_is_kept_for_the_same_caches_only() -> None:

@@ -11,6 +11,7 @@ from routed_llm.batch.lines import Lines, Outcome
 from routed_llm.batch.needs import needed
 from routed_llm.budget import Allowance
 from routed_llm.catalog import Catalog
+from routed_llm.decide import constraints
 from routed_llm.decide.table import Table, prepare
 from routed_llm.facts import RequestFacts, TokenCount
 from routed_llm.policy import Policy
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Planner", "reason_code", "select_many"]
 
 _KEPT: Final = 4_096
-_LATE: Final = ("max_input", "max_output", "window", "image_patches", "recall", "recall_unknown", "no_price")
-_LATE_MONEY: Final = ("cost_cap", "budget")
 
 
 def select_many(table: Any, *, policy: Policy | None = None, catalog: Catalog | None = None, at: date) -> Any:
@@ -165,7 +164,7 @@ class Planner:
         def decide(tokens: int) -> tuple[int, int | None]:
             return self._outcome(table.select(facts.with_tokens(TokenCount.of(tokens))))
 
-        return Lines(table.thresholds(facts), decide)
+        return Lines(table.breakpoints(facts), decide)
 
     def _outcome(self, decision: Decision) -> tuple[int, int | None]:
         chosen = decision.chosen
@@ -196,9 +195,10 @@ def reason_code(decision: Decision) -> str | None:
     """Return the code of the Reason against the configuration that came closest, or None when one fits."""
     if decision.chosen is not None:
         return None
+    listed = [code for one in constraints.CONSTRAINTS for code in one.wordings]
+    order = {code: at for at, code in enumerate(listed)}
     codes = [candidate.reasons[0].code for candidate in decision.candidates if candidate.reasons]
-    order = _LATE + _LATE_MONEY
-    return max(codes, key=lambda code: order.index(code) if code in order else -1, default="none")
+    return max(codes, key=lambda code: order.get(code, -1), default="none")
 
 
 def _dollars(cost: Any, known: Any, np: Any, pa: Any) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from routed_llm.decide.track import remember
+from routed_llm.decide.piecewise import remember
 from routed_llm.facts import TokenCount
 from routed_llm.media import media_tokens
 from routed_llm.request.counts import counting_of, note

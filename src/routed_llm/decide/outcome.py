@@ -7,20 +7,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from routed_llm.catalog.frozen import FrozenDict
-from routed_llm.decide.front import contenders
-from routed_llm.decide.scene import Scene, admits, refusals
-from routed_llm.decide.standing import Standing, standing
-from routed_llm.decide.track import remember
+from routed_llm.decide.alternatives import Alternatives, alternatives
+from routed_llm.decide.dominance import pareto_front
+from routed_llm.decide.piecewise import remember
 from routed_llm.decide.weigh import (
     cached_tokens,
+    cap_of,
     cold_cost,
     conversation_cost,
-    media_of,
     output_tokens,
     priced,
     steerable,
-    text_cost,
-    weigh,
+    worst_cost,
     writes_nothing,
 )
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
@@ -30,6 +28,8 @@ from routed_llm.parameters import IN_MESSAGES, cap_changes, take_out
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from routed_llm.decide.inputs import DecisionInputs
+    from routed_llm.decide.piecewise import PiecewiseChoice
     from routed_llm.decide.shape import Row
 
 __all__ = ["Picked", "conclude"]
@@ -47,6 +47,8 @@ class Picked:
         because: ``cost``, ``quality``, ``only``, ``pinned``, ``incumbent``, ``tool_loop`` or ``stays``.
         tokens: the text token count that was weighed.
         certain: whether an exact count could not change the choice.
+        kept: where what holds for all such requests is kept, if nothing of this one alone has a say.
+        others: how the other configurations stand, once that has been worked out.
     """
 
     row: Row | None
@@ -54,9 +56,17 @@ class Picked:
     because: str
     tokens: int
     certain: bool
+    kept: PiecewiseChoice | None = None
+    others: Alternatives | None = None
+
+    def alternatives(self, inputs: DecisionInputs) -> Alternatives:
+        """Say how the configurations stand at the count that was weighed."""
+        if self.others is None:
+            self.others = alternatives(inputs, self.tokens, self.kept)
+        return self.others
 
 
-def conclude(picked: Picked, scene: Scene) -> Decision:
+def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
     """Make the Decision."""
     row = picked.row
     chosen = call = None
@@ -64,52 +74,56 @@ def conclude(picked: Picked, scene: Scene) -> Decision:
     known: tuple[Evidence, ...] = ()
     unknown: tuple[str, ...] = ()
     if row is not None:
-        chosen = _candidate(row, scene, scene.load.likely, (), picked.endpoint)
-        call, changes = _call(row, picked, scene)
-        known, unknown = _published(row, scene)
+        chosen = _candidate(row, inputs, inputs.load.likely, (), picked.endpoint)
+        call, changes = _call(row, picked, inputs)
+        known, unknown = _published(row, inputs)
     return Decision(
         chosen=chosen,
         call=call,
         changes=changes,
         evidence=known,
         without_evidence=unknown,
-        baseline=scene.baseline,
-        facts=scene.facts,
-        at=scene.setting.at,
+        baseline=inputs.baseline,
+        facts=inputs.facts,
+        at=inputs.setting.at,
         certain=picked.certain,
-        catalog_version=scene.catalog_version,
-        policy=scene.setting.policy,
-        allowance=scene.allowance,
-        reserve=None if row is None or scene.allowance is None else _reserve(row, scene),
-        switch=None if scene.facts.previous is None else _switch(picked, scene),
-        _expand=lambda: _candidates(picked, scene),
-        _explain=lambda: _why(picked, scene),
-        _refuse=lambda: _others(picked, scene),
+        catalog_version=inputs.catalog_version,
+        policy=inputs.setting.policy,
+        allowance=inputs.allowance,
+        reserve=None if row is None or inputs.allowance is None else _reserve(row, inputs),
+        switch=None if inputs.facts.previous is None else _switch(picked, inputs),
+        _expand=lambda: _candidates(picked, inputs),
+        _explain=lambda: _why(picked, inputs),
+        _refuse=lambda: _others(picked, inputs),
     )
 
 
-def _reserve(row: Row, scene: Scene) -> int | None:
-    weighed = weigh(row, scene.load, scene.load.likely)
-    return weighed.cost if weighed.worst is None else weighed.worst
+def _reserve(row: Row, inputs: DecisionInputs) -> int | None:
+    """Say what to hold while the call runs: what it is expected to cost, or where asked the most it can."""
+    expected = inputs.text_cost(row, inputs.load.likely)
+    if not inputs.load.worst:
+        return expected
+    worst = worst_cost(row, inputs.load, inputs.tokens(row, inputs.facts.tokens.high))
+    return expected if worst is None else worst
 
 
-def _switch(picked: Picked, scene: Scene) -> Switch | None:
+def _switch(picked: Picked, inputs: DecisionInputs) -> Switch | None:
     """Put a price on leaving the model that answered before, whether it was left or not."""
-    previous, tokens = scene.facts.previous, scene.load.likely
+    previous, tokens = inputs.facts.previous, inputs.load.likely
     if previous is None or picked.row is None:
         return None
     mine: tuple[int, int] | None = None
     theirs: int | None = None
-    for row in scene.shape.rows:
+    for row in inputs.shape.rows:
         if row.at.model.id != previous.model or row.at.effort not in (previous.effort, picked.row.at.effort):
             continue
-        cost = text_cost(row, scene.load, tokens)
-        if cost is not None and admits(row, scene, tokens):
-            cold = cold_cost(row, scene.load, weigh(row, scene.load, tokens).input_tokens)
-            mine = (conversation_cost(row, scene.load, tokens) or 0, (cold or 0) - cost)
-    for row in contenders(scene):
-        if row.at.model.id != previous.model and admits(row, scene, tokens):
-            total = conversation_cost(row, scene.load, tokens)
+        cost = inputs.text_cost(row, tokens)
+        if cost is not None and inputs.admits(row, tokens):
+            cold = cold_cost(row, inputs.load, inputs.tokens(row, tokens))
+            mine = (conversation_cost(row, inputs.load, tokens) or 0, (cold or 0) - cost)
+    for row in pareto_front(inputs):
+        if row.at.model.id != previous.model and inputs.admits(row, tokens):
+            total = conversation_cost(row, inputs.load, tokens)
             if total is not None and (theirs is None or total < theirs):
                 theirs = total
     return Switch(
@@ -117,52 +131,48 @@ def _switch(picked: Picked, scene: Scene) -> Switch | None:
         switched=picked.row.at.model.id != previous.model,
         price=0 if mine is None else max(mine[1], 0),
         saving=None if mine is None or theirs is None else mine[0] - theirs,
-        horizon=round(scene.load.horizon, 1),
+        horizon=round(inputs.load.horizon, 1),
     )
 
 
-def _published(row: Row, scene: Scene) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
-    floor, notes = scene.setting.floor, scene.shape.notes
+def _published(row: Row, inputs: DecisionInputs) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
+    floor, kept = inputs.setting.floor, inputs.shape.kept.evidence
     if floor is None:
         return (), ()
-    kept: tuple[tuple[Evidence, ...], tuple[str, ...]] | None = notes.get(row.order)
-    if kept is None:
-        asked = scene.shape.dimensions + scene.shape.guarded
+    if row.order not in kept:
+        asked = inputs.shape.dimensions + inputs.shape.guarded
         found = floor.evidence(row.at.model, row.at.effort, asked)
         known = tuple(item for item in found if item.verdict not in _NO_EVIDENCE)
-        kept = known, tuple(item.dimension for item in found if item.verdict in _NO_EVIDENCE)
-        notes[row.order] = kept
-    return kept
+        kept[row.order] = known, tuple(item.dimension for item in found if item.verdict in _NO_EVIDENCE)
+    return kept[row.order]
 
 
-def _call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, ...]]:
+def _call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, tuple[Change, ...]]:
     """Say what to send, and what of it differs from what was asked."""
-    facts, allowance = scene.facts, scene.allowance
+    facts, allowance = inputs.facts, inputs.allowance
     keyed = allowance is not None and allowance.conversation is not None
-    if facts.cap is not None or facts.parameters or keyed or not scene.load.reuse:
-        return _make_call(row, picked, scene)
+    if facts.cap is not None or facts.parameters or keyed or not inputs.load.reuse:
+        return _make_call(row, picked, inputs)
     # Without values of its own a request is sent what every request of its shape is sent.
-    notes, key = scene.shape.notes, ("call", row.order, picked.endpoint)
-    kept: tuple[Call, tuple[Change, ...]] | None = notes.get(key)
-    if kept is None:
-        call, changes = _make_call(row, picked, scene)
-        kept = replace(call, parameters=FrozenDict(call.parameters)), changes
-        remember(notes, key, kept)
-    return kept
+    calls, key = inputs.shape.kept.calls, (row.order, picked.endpoint)
+    if key not in calls:
+        call, changes = _make_call(row, picked, inputs)
+        calls[key] = replace(call, parameters=FrozenDict(call.parameters)), changes
+    return calls[key]
 
 
-def _make_call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Change, ...]]:
-    facts, model = scene.facts, row.at.model
+def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, tuple[Change, ...]]:
+    facts, model = inputs.facts, row.at.model
     fit = row.fits[picked.endpoint]
-    changes = _effort_change(row, scene)
+    changes = _effort_change(row, inputs)
     cap = None
     if facts.cap is not None:
         # The upper bound, so that a cap with room for reasoning never reaches beyond the window.
-        weighed = weigh(row, scene.load, facts.tokens.high)
+        most = cap_of(row, inputs.load, inputs.tokens(row, facts.tokens.high))
         rule = model.parameters.get(picked.endpoint, {}).get(facts.cap_name)
-        place = scene.setting.endpoints[picked.endpoint]
+        place = inputs.setting.endpoints[picked.endpoint]
         name = (rule.rename if rule is not None else None) or place.names.get(facts.cap_name, facts.cap_name)
-        cap = None if weighed.cap is None else max(weighed.cap, place.min_output)
+        cap = None if most is None else max(most, place.min_output)
         changes += cap_changes(facts, name, cap, model.limits.max_output)
     if fit.changes:
         # How parameters fit is known for a whole shape; the values are this request's own.
@@ -172,14 +182,14 @@ def _make_call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Chan
     left_out = fit.dropped | IN_MESSAGES
     parameters = {key: thaw(value) for key, value in facts.parameters if key not in left_out}
     dropped = take_out(parameters, fit.dropped) if "include" in parameters else fit.dropped
-    for change in _cache_changes(row, scene):
+    for change in _cache_changes(row, inputs):
         parameters[change.parameter] = change.after
         changes += (change,)
     if facts.stream and not model.streaming:
         why = f"{model.id} cannot stream; the answer comes whole"
         changes += (Change("stream", "dropped", True, None, why),)
     call = Call(
-        model=scene.send_as.get(model.id, model.sent_as),
+        model=inputs.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,
         endpoint=picked.endpoint,
         effort=row.at.effort,
@@ -192,29 +202,29 @@ def _make_call(row: Row, picked: Picked, scene: Scene) -> tuple[Call, tuple[Chan
     return call, changes
 
 
-def _cache_changes(row: Row, scene: Scene) -> Iterator[Change]:
+def _cache_changes(row: Row, inputs: DecisionInputs) -> Iterator[Change]:
     """Steer the prompt cache where that saves money and the caller has not done so."""
-    terms, facts = row.at.model.cache, scene.facts
-    keyed = scene.allowance is not None and scene.allowance.conversation is not None
-    if terms is None or (scene.load.reuse and not keyed) or facts.cache_steered:
+    terms, facts = row.at.model.cache, inputs.facts
+    keyed = inputs.allowance is not None and inputs.allowance.conversation is not None
+    if terms is None or (inputs.load.reuse and not keyed) or facts.cache_steered:
         return
     if not steerable(row):
         return
-    tokens = weigh(row, scene.load, scene.load.likely).input_tokens
-    if writes_nothing(row, scene.load, tokens, cached_tokens(row, scene.load, tokens)):
+    tokens = inputs.tokens(row, inputs.load.likely)
+    if writes_nothing(row, inputs.load, tokens, cached_tokens(row, inputs.load, tokens)):
         # openai-python 3.54.0, PromptCacheOptions.mode: without an implicit breakpoint and with no
         # explicit one "the request does not use prompt caching". Not tried against the live API.
         yield Change("prompt_cache_options", "added", None, {"mode": "explicit"}, _BYPASS)
-    elif scene.allowance is not None and keyed and tokens >= terms.min_prefix:
-        yield Change("prompt_cache_key", "added", None, scene.allowance.cache_key, _CACHE_KEY)
+    elif inputs.allowance is not None and keyed and tokens >= terms.min_prefix:
+        yield Change("prompt_cache_key", "added", None, inputs.allowance.cache_key, _CACHE_KEY)
 
 
 _BYPASS = "nothing will read what this call would pay to write to the prompt cache (unverified)"
 _CACHE_KEY = "the calls of one conversation then reach the cache that holds its prefix"
 
 
-def _effort_change(row: Row, scene: Scene) -> tuple[Change, ...]:
-    asked, effort = scene.facts.effort, row.at.effort
+def _effort_change(row: Row, inputs: DecisionInputs) -> tuple[Change, ...]:
+    asked, effort = inputs.facts.effort, row.at.effort
     if asked == effort:
         return ()
     if asked is None:
@@ -237,10 +247,14 @@ def _added(effort: str) -> tuple[Change, ...]:
 
 
 def _candidate(
-    row: Row, scene: Scene, text_tokens: int, reasons: tuple[Reason, ...], endpoint: str | None = None
+    row: Row,
+    inputs: DecisionInputs,
+    text_tokens: int,
+    reasons: tuple[Reason, ...],
+    endpoint: str | None = None,
 ) -> Candidate:
-    model, shared = row.at.model, scene.load
-    tokens = text_tokens + media_of(shared, model)
+    model, shared = row.at.model, inputs.load
+    tokens = inputs.tokens(row, text_tokens)
     cached = 0 if shared.plain and shared.shared is None else cached_tokens(row, shared, tokens)
     output = output_tokens(row, shared)
     return Candidate(
@@ -252,47 +266,47 @@ def _candidate(
         output_tokens=output,
         cached_tokens=cached,
         reasons=reasons,
-        sent_as=scene.send_as.get(model.id, model.sent_as),
+        sent_as=inputs.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,
     )
 
 
-def _candidates(picked: Picked, scene: Scene) -> tuple[Candidate, ...]:
+def _candidates(picked: Picked, inputs: DecisionInputs) -> tuple[Candidate, ...]:
     able: list[Candidate] = []
     unable: list[Candidate] = []
-    text = scene.load.likely
+    text = inputs.load.likely
     # By name: what was picked may come from a shape that has been worked out anew since.
     mine = None if picked.row is None else (picked.row.at.model.id, picked.row.at.effort)
-    for row in scene.shape.rows:
-        reasons = refusals(row, weigh(row, scene.load, picked.tokens), scene)
+    for row in inputs.shape.rows:
+        reasons = inputs.reasons(row, picked.tokens)
         if (row.at.model.id, row.at.effort) == mine:
-            able.insert(0, _candidate(row, scene, text, (), picked.endpoint))
+            able.insert(0, _candidate(row, inputs, text, (), picked.endpoint))
         elif reasons:
-            unable.append(_candidate(row, scene, text, reasons))
+            unable.append(_candidate(row, inputs, text, reasons))
         else:
-            able.append(_candidate(row, scene, text, (_beaten(row, picked, scene, text),)))
+            able.append(_candidate(row, inputs, text, (_beaten(row, picked, inputs, text),)))
     first, rest = able[:1], able[1:]
     if picked.row is None:
         first, rest = [], able
     rest.sort(key=lambda item: (item.cost is None, item.cost or 0, item.name))
     unable.sort(key=lambda item: (item.cost is None, item.cost or 0, item.name))
-    return (*first, *rest, *unable, *scene.shape.rejected)
+    return (*first, *rest, *unable, *inputs.shape.rejected)
 
 
-def _others(picked: Picked, scene: Scene) -> tuple[dict[str, str], dict[str, str | None]]:
+def _others(picked: Picked, inputs: DecisionInputs) -> tuple[dict[str, str], dict[str, str | None]]:
     """Say of each other model what rules it out, or else what it would have cost."""
     mine = None if picked.row is None else picked.row.at.model.id
-    kept, tokens = standing(scene, picked.tokens), picked.tokens
-    key = ("others", mine, tokens, scene.facts.tokens.exact)
+    kept, tokens = picked.alternatives(inputs), picked.tokens
+    key = ("others", mine, tokens, inputs.facts.tokens.exact)
     said: tuple[dict[str, str], dict[str, str | None]] | None = kept.said.get(key)
     if said is None:
-        said = _other_models(kept, mine, picked, scene)
+        said = _other_models(kept, mine, picked, inputs)
         remember(kept.said, key, said)
     return said
 
 
 def _other_models(
-    kept: Standing, mine: str | None, picked: Picked, scene: Scene
+    kept: Alternatives, mine: str | None, picked: Picked, inputs: DecisionInputs
 ) -> tuple[dict[str, str], dict[str, str | None]]:
     tokens = picked.tokens
     dearer: dict[str, str | None] = {}
@@ -300,19 +314,14 @@ def _other_models(
         if model != mine:
             cost = None if lines is None else min([fixed + rate * tokens for fixed, rate in lines])
             dearer[model] = None if cost is None else format_dollars(cost)
-    notes = scene.shape.notes
-    static: dict[str, str] | None = notes.get("rejected")
-    if static is None:
-        static = notes["rejected"] = _first_reasons(scene.shape.rejected)
+    if inputs.shape.kept.rejected is None:
+        inputs.shape.kept.rejected = _first_reasons(inputs.shape.rejected)
+    static = inputs.shape.kept.rejected
     rejected = {model: text for model, text in static.items() if model != mine and model not in dearer}
     for model, row in kept.refused:
         if model != mine:
-            rejected[model] = _refusals_at(row, picked, scene)[0].text
+            rejected[model] = inputs.reasons(row, tokens)[0].text
     return rejected, dearer
-
-
-def _refusals_at(row: Row, picked: Picked, scene: Scene) -> tuple[Reason, ...]:
-    return refusals(row, weigh(row, scene.load, picked.tokens), scene)
 
 
 def _first_reasons(candidates: tuple[Candidate, ...]) -> dict[str, str]:
@@ -325,19 +334,22 @@ def _first_reasons(candidates: tuple[Candidate, ...]) -> dict[str, str]:
     return {model: reasons[0].text for model, reasons in closest.items()}
 
 
-def _beaten(row: Row, picked: Picked, scene: Scene, text_tokens: int) -> Reason:
+def _beaten(row: Row, picked: Picked, inputs: DecisionInputs, text_tokens: int) -> Reason:
     chosen = picked.row
     if chosen is None:
         return Reason("no_price_known", {"model": row.at.model.id})
     names = {"model": row.at.model.id, "at_effort": row.at.at_effort}
-    if picked.because == "quality" and row.rank < chosen.rank:
-        return Reason("ranked_lower", names)
+    worse = inputs.objective.worse
+    if worse is not None and picked.because == inputs.objective.name:
+        values = [inputs.objective.value(it, inputs, inputs.tokens(it, text_tokens)) for it in (row, chosen)]
+        if values[0] is None or (values[1] is not None and values[0] > values[1]):
+            return Reason(worse, names)
     if picked.because in ("incumbent", "tool_loop"):
         return Reason("not_incumbent", {"incumbent": chosen.at.model.id})
-    mine, best = text_cost(row, scene.load, text_tokens), text_cost(chosen, scene.load, text_tokens)
+    mine, best = inputs.text_cost(row, text_tokens), inputs.text_cost(chosen, text_tokens)
     if picked.because == "stays" and mine is not None and best is not None and mine < best:
         return Reason("switch", {"incumbent": chosen.at.model.id})
-    asked = scene.facts.effort or scene.setting.policy.effort
+    asked = inputs.asked_effort
     if asked is not None and row.distance > chosen.distance:
         data = {"effort": chosen.at.effort, "asked": asked, "other": row.at.effort or "the model's own"}
         return Reason("farther_effort", data)
@@ -349,14 +361,14 @@ def _beaten(row: Row, picked: Picked, scene: Scene, text_tokens: int) -> Reason:
     return Reason("dearer", {**names, "cost": format_dollars(mine), "times": times})
 
 
-def _why(picked: Picked, scene: Scene) -> str:
-    row, previous = picked.row, scene.facts.previous
+def _why(picked: Picked, inputs: DecisionInputs) -> str:
+    row, previous = picked.row, inputs.facts.previous
     if row is None:
         return "no model fits"
     model = row.at.model.id
     match picked.because:
         case "pinned":
-            return f"this call names {scene.facts.model}"
+            return f"this call names {inputs.facts.model}"
         case "incumbent":
             return f"the incumbent {model} can serve the request"
         case "tool_loop":
@@ -367,46 +379,44 @@ def _why(picked: Picked, scene: Scene) -> str:
             left = previous.model if previous else ""
             return f"leaves {left} for {model}: the turns to come save more than the cached prefix is worth"
         case "only":
-            return f"the pool holds no model but {model}{_nearest_effort(row, scene)}"
-    said = standing(scene, picked.tokens).said
-    key = (picked.because, picked.tokens, scene.facts.tokens.exact, scene.facts.model)
+            return f"the pool holds no model but {model}{_nearest_effort(row, inputs)}"
+    said = picked.alternatives(inputs).said
+    key = (picked.because, picked.tokens, inputs.facts.tokens.exact, inputs.facts.model)
     kept: str | None = said.get(key)
     if kept is None:
-        kept = _why_first(picked, scene)
+        kept = _why_first(picked, inputs)
         remember(said, key, kept)
     return kept
 
 
-def _nearest_effort(row: Row, scene: Scene) -> str:
-    asked = scene.facts.effort or scene.setting.policy.effort
+def _nearest_effort(row: Row, inputs: DecisionInputs) -> str:
+    asked = inputs.asked_effort
     return "" if asked == row.at.effort else f"; its nearest effort to {asked} is {row.at.effort}"
 
 
-def _why_first(picked: Picked, scene: Scene) -> str:
-    able = standing(scene, picked.tokens).able
+def _why_first(picked: Picked, inputs: DecisionInputs) -> str:
+    able = picked.alternatives(inputs).able
     if able == 1:
         text = "the only configuration that can serve this"
-    elif picked.because == "quality":
-        text = f"the best by published order of {able} configurations that can serve this"
     else:
-        text = f"the cheapest of {able} configurations that can serve this"
-    floor = scene.setting.floor
-    if floor is not None and scene.facts.model is None:
-        matched = ", ".join(name.replace("_", " ") for name in scene.shape.dimensions)
+        text = f"{inputs.objective.superlative} of {able} configurations that can serve this"
+    floor = inputs.setting.floor
+    if floor is not None and inputs.facts.model is None:
+        matched = ", ".join(name.replace("_", " ") for name in inputs.shape.dimensions)
         instead = f", in place of the retired {floor.stands_for}," if floor.stands_for else ""
-        text += f" and match {scene.baseline}{instead} on {matched}"
-    return text + _baseline_cannot(picked, scene)
+        text += f" and match {inputs.baseline}{instead} on {matched}"
+    return text + _baseline_cannot(picked, inputs)
 
 
-def _baseline_cannot(picked: Picked, scene: Scene) -> str:
+def _baseline_cannot(picked: Picked, inputs: DecisionInputs) -> str:
     """Say why the baseline itself could not have served the call, if so."""
-    baseline = scene.baseline
-    for row in scene.shape.rows:
+    baseline = inputs.baseline
+    for row in inputs.shape.rows:
         if row.at.model.id == baseline:
-            if admits(row, scene, picked.tokens):
+            if inputs.admits(row, picked.tokens):
                 return ""
-            return f"; {_refusals_at(row, picked, scene)[0].text}"
-    for candidate in scene.shape.rejected:
+            return f"; {inputs.reasons(row, picked.tokens)[0].text}"
+    for candidate in inputs.shape.rejected:
         if candidate.model == baseline:
             return f"; {candidate.reasons[0].text}"
     return ""

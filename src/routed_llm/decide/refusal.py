@@ -21,9 +21,7 @@ def no_fit_message(decision: Decision) -> str:
     if len(told) == 1:
         head = f"{told[0][0]} cannot serve this request: "
     tail = f" ({more} more in .decision.candidates.)" if more > 0 else ""
-    advice = _advice(
-        [reasons[0].code for reasons in closest.values()], named=decision.facts.model is not None
-    )
+    advice = _advice([reasons[0] for reasons in closest.values()], named=decision.facts.model is not None)
     return f"{head}{'; '.join(lines)}.{tail} {advice}"
 
 
@@ -34,7 +32,7 @@ def _closest(decision: Decision) -> dict[str, tuple[Reason, ...]]:
         kept = found.get(candidate.model)
         if candidate.reasons and (kept is None or len(candidate.reasons) < len(kept)):
             found[candidate.model] = candidate.reasons
-    return dict(sorted(found.items(), key=lambda item: item[1][0].code not in _AMOUNTS))
+    return dict(sorted(found.items(), key=lambda item: not item[1][0].of_amounts))
 
 
 def _unlike_first(rejected: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -51,39 +49,19 @@ def _unlike_first(rejected: Mapping[str, str]) -> list[tuple[str, str]]:
 
 _SHOWN = 4
 
-_ADVICE: Mapping[str, str] = {
-    "max_input": "Shorten the input, or widen the pool with Policy(models=...).",
-    "window": "Shorten the input or lower the output cap, or widen the pool with Policy(models=...).",
-    "max_output": "Lower the output cap.",
-    "cost_cap": "Raise max_cost_per_call, or shorten the request.",
-    "budget": "Wait for the budget to be refilled, raise it, or shorten the request.",
-    "floor_below": "Lower the floor with Policy(at_least=...), or widen the pool with Policy(models=...).",
-    "floor_unknown": "Lower the floor with Policy(at_least=...), or use evidence='inferred'.",
-    "floor_inferred": "Use evidence='inferred', or lower the floor with Policy(at_least=...).",
-    "retired": "Name a model that is still served; `routed models` lists them.",
-    "recall": "Lower min_recall, or shorten the input.",
-    "recall_unknown": "Lower min_recall, or shorten the input.",
-    "no_price": "Give the model a price with Catalog.with_models(), or lift the limit on cost.",
-}
+_GENERAL = "Leave out what no model takes, or widen the pool with Policy(models=...)."
+_NAMED = "Leave out what it does not take, or name another model."
 
 
-def _advice(codes: list[str], *, named: bool) -> str:
+def _advice(reasons: list[Reason], *, named: bool) -> str:
     # What passed every rule but those on amounts came closest; that others are gone is no news beside it.
-    codes = (
-        [code for code in codes if code in _AMOUNTS]
-        or [code for code in codes if code not in ("retired", "unreleased")]
-        or codes
+    reasons = (
+        [reason for reason in reasons if reason.of_amounts]
+        or [reason for reason in reasons if reason.code not in ("retired", "unreleased")]
+        or reasons
     )
-    most = max(dict.fromkeys(codes), key=codes.count, default="")
-    if named and most not in _OF_THE_CALL:
-        return "Leave out what it does not take, or name another model."
-    return _ADVICE.get(most, "Leave out what no model takes, or widen the pool with Policy(models=...).")
-
-
-_AMOUNTS = frozenset(
-    {"max_input", "window", "max_output", "recall", "recall_unknown", "cost_cap", "budget", "no_price"}
-)
-"""Reasons that rules on amounts give; a configuration meets those only once it has passed all others."""
-
-_OF_THE_CALL = frozenset({"retired", "max_output", "cost_cap", "budget", "no_price"})
-"""Reasons whose advice holds for a call that names its model, too."""
+    codes = [reason.code for reason in reasons]
+    most = max(reasons, key=lambda reason: codes.count(reason.code), default=None)
+    if most is None or (named and not most.wording.for_named):
+        return _NAMED if named else _GENERAL
+    return most.wording.advice or _GENERAL

@@ -1,30 +1,29 @@
-"""Feasibility: each rule tests one configuration and gives nothing, or a Reason. Pure.
+"""Rules on kinds: each tests one configuration and gives nothing, or a Reason. Pure.
 
-There are two kinds. *Shape rules* look at what a request is made of and hold for every request of
-that shape, so their outcome is kept. *Number rules* look at how much of it there is and are asked
-for every call. To add a rule, write a function here, put it into its list, and give its Reason a
-sentence in :mod:`routed_llm.decision`.
+They look at what a request is made of, and hold for every request of that shape, so that their outcome is
+kept. What looks at how much there is of it is a constraint (:mod:`routed_llm.decide.constraints`). To add a
+rule, write a function here, put it into the list, and give its Reason a sentence in
+:mod:`routed_llm.reasons`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from routed_llm.decision import Reason, format_dollars
 from routed_llm.policy import EFFORTS, Policy
+from routed_llm.reasons import Reason
 
 if TYPE_CHECKING:
-    from routed_llm.budget import Allowance
     from routed_llm.catalog.entry_types import Endpoint
     from routed_llm.catalog.model import Model
     from routed_llm.decide.quality import Floor
     from routed_llm.facts import RequestFacts
 
-__all__ = ["NUMBER_RULES", "SHAPE_RULES", "Configuration", "Setting", "Weighed"]
+__all__ = ["SHAPE_RULES", "Configuration", "Setting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,7 @@ class Setting:
         incumbent: catalog id of the policy's incumbent, or None.
         alone: True when the pool holds a single model, so that nothing else could serve the call.
         near: True when no configuration has the effort that the call asks for, so that its neighbours may.
+        cost_cap: the most picodollars that the policy lets a call be expected to cost, or None.
     """
 
     policy: Policy
@@ -68,34 +68,10 @@ class Setting:
     incumbent: str | None = None
     alone: bool = False
     near: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighed:
-    """The numbers of one configuration for one request.
-
-    Attributes:
-        input_tokens: input tokens by the model's own rules.
-        about: ``"about "`` when that number is not exact, for sentences.
-        cap: the output cap that would be sent, or None.
-        visible: output tokens asked for the answer itself, as far as any model in the pool can write.
-        reserve: output tokens that must fit into the window.
-        cost: expected picodollars, or None.
-        worst: the most picodollars it can cost, worked out only where a budget asks for it; else None.
-    """
-
-    input_tokens: int
-    cap: int | None
-    visible: int | None
-    reserve: int
-    cost: int | None
-    about: str = ""
-    recall: tuple[float | None, int] | None = field(default=None)
-    worst: int | None = None
+    cost_cap: int | None = None
 
 
 ShapeRule = Callable[[Configuration, "RequestFacts", Setting], "Reason | None"]
-NumberRule = Callable[[Configuration, "RequestFacts", Weighed, Setting, "Allowance | None"], "Reason | None"]
 
 
 def lifecycle(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
@@ -267,97 +243,3 @@ SHAPE_RULES: tuple[ShapeRule, ...] = (
 """Rules whose outcome is the same for every request of one shape, in the order they are asked."""
 
 _CHAT_BUILTIN = frozenset({"web_search_options"})
-
-
-def max_input(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
-) -> Reason | None:
-    """The input must be within what the model accepts, which can be less than its window."""
-    limit = at.model.limits.max_input
-    if weighed.input_tokens <= limit:
-        return None
-    return Reason(
-        "max_input",
-        {"model": at.model.id, "tokens": weighed.input_tokens, "about": weighed.about, "limit": limit},
-    )
-
-
-def max_output(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
-) -> Reason | None:
-    """The output asked for must be within what the model writes."""
-    limit = at.model.limits.max_output
-    if weighed.visible is None or weighed.visible <= limit:
-        return None
-    return Reason("max_output", {"model": at.model.id, "asked": weighed.visible, "limit": limit})
-
-
-def window(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
-) -> Reason | None:
-    """Input and the output kept free for must fit into the window together."""
-    limit = at.model.limits.context_window
-    if weighed.input_tokens + weighed.reserve <= limit:
-        return None
-    data = {
-        "model": at.model.id,
-        "tokens": weighed.input_tokens,
-        "about": weighed.about,
-        "output": weighed.reserve,
-        "limit": limit,
-    }
-    return Reason("window", data)
-
-
-def recall(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
-) -> Reason | None:
-    """A policy may ask for a published recall at the request's length."""
-    least = setting.policy.min_recall
-    if least is None or weighed.recall is None:
-        return None
-    value, tokens = weighed.recall
-    data = {"model": at.model.id, "at_effort": at.at_effort, "tokens": tokens, "value": value, "least": least}
-    if value is None:
-        return Reason("recall_unknown", data)
-    return Reason("recall", data) if value < least else None
-
-
-def cost_cap(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
-) -> Reason | None:
-    """The expected cost must be within the policy's cap, and known for that."""
-    most = setting.policy.max_cost_pico
-    if most is None:
-        return None
-    if weighed.cost is None:
-        return Reason("no_price", {"model": at.model.id})
-    if weighed.cost <= most:
-        return None
-    data = {"model": at.model.id, "at_effort": at.at_effort}
-    return Reason("cost_cap", {**data, "cost": format_dollars(weighed.cost), "cap": format_dollars(most)})
-
-
-def within_budget(
-    at: Configuration, facts: RequestFacts, weighed: Weighed, setting: Setting, allowance: Allowance | None
-) -> Reason | None:
-    """A hard budget must have room for the expected (or worst) cost, and the cost be known for that."""
-    if allowance is None or allowance.remaining is None:
-        return None
-    if weighed.cost is None:
-        return Reason("no_price", {"model": at.model.id})
-    need = weighed.cost if weighed.worst is None else weighed.worst
-    if need <= allowance.remaining:
-        return None
-    data = {
-        "model": at.model.id,
-        "at_effort": at.at_effort,
-        "cost": format_dollars(need),
-        "remaining": format_dollars(max(allowance.remaining, 0)),
-        "scope": f" in {allowance.scope}" if allowance.scope else "",
-    }
-    return Reason("budget", data)
-
-
-NUMBER_RULES: tuple[NumberRule, ...] = (max_input, max_output, window, recall, cost_cap, within_budget)
-"""Rules that weigh amounts, in the order they are asked."""

@@ -6,9 +6,8 @@ that asked for it; what is left is arithmetic.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decide.rules import SHAPE_RULES, Configuration, Setting
@@ -19,10 +18,11 @@ from routed_llm.pricing import writes
 
 if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, Price
+    from routed_llm.decision import Call, Change, Evidence
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
 
-__all__ = ["Leeway", "Row", "Shape", "build_shape", "leeways", "outdoes", "outlasts"]
+__all__ = ["Relaxation", "Row", "Shape", "build_shape", "relaxations"]
 
 _PREFERENCE = {"chat_completions": 0, "responses": 1, "realtime": 2}
 """Where both endpoints can serve a call it stays on the first: its answers have the form that
@@ -63,30 +63,47 @@ class Row:
     recall: Mapping[int, float]
 
 
+@dataclass(slots=True, kw_only=True)
+class ShapeCache:
+    """What follows from a shape alone and is worked out when it is first asked for.
+
+    Attributes:
+        fronts: the rows that can win, by what of a request has a say in that.
+        calls: what is sent, with its changes, by row and endpoint, where a request has no values of its own.
+        evidence: what is published of a row, and the dimensions for which nothing is.
+        rejected: for each model of which no configuration can serve, the sentence that says why.
+    """
+
+    fronts: dict[Any, tuple[Row, ...]] = field(default_factory=dict)
+    calls: dict[tuple[int, str], tuple[Call, tuple[Change, ...]]] = field(default_factory=dict)
+    evidence: dict[int, tuple[tuple[Evidence, ...], tuple[str, ...]]] = field(default_factory=dict)
+    rejected: dict[str, str] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """What holds for every request of one shape.
 
     Attributes:
         rows: the configurations that can serve it, as far as kinds go.
-        front: those of them that could ever be the cheapest.
+        models: their models.
         rejected: the other configurations, with the Reasons against them.
         widest: the most output tokens that any row writes.
         dimensions: the dimensions of quality that were asked about.
         guarded: the other dimensions on which nothing may be worse.
-        notes: what has been worked out for this shape and need not be again.
+        kept: what has been worked out for this shape and need not be again.
     """
 
     rows: tuple[Row, ...]
-    front: tuple[Row, ...]
+    models: tuple[Model, ...]
     rejected: tuple[Candidate, ...]
     widest: int
     dimensions: tuple[str, ...]
     guarded: tuple[str, ...]
-    notes: dict[Any, Any]
+    kept: ShapeCache
 
 
-class Leeway(NamedTuple):
+class Relaxation(NamedTuple):
     """How far a request may be bent to be served at all.
 
     Attributes:
@@ -100,19 +117,19 @@ class Leeway(NamedTuple):
     near: bool = False
 
 
-def leeways(facts: RequestFacts, policy: Policy) -> tuple[Leeway, ...]:
+def relaxations(facts: RequestFacts, policy: Policy) -> tuple[Relaxation, ...]:
     """List how far a request may be bent, least first; each is tried where nothing serves it before."""
     taste = policy.on_unsupported
-    found = [Leeway(taste != "drop")]
+    found = [Relaxation(taste != "drop")]
     if taste == "avoid":
-        found.append(Leeway(keep_taste=False))
+        found.append(Relaxation(keep_taste=False))
     keep = taste == "raise"
     if facts.emulates:
         # What no model takes, the caller does to the answer.
-        found.append(Leeway(keep, facts.emulates))
+        found.append(Relaxation(keep, facts.emulates))
     if facts.effort is not None and not keep:
         # Efforts come and go with models (minimal went with the last of gpt-5); the program stays.
-        found.append(Leeway(keep, facts.emulates, near=True))
+        found.append(Relaxation(keep, facts.emulates, near=True))
     return tuple(found)
 
 
@@ -123,7 +140,7 @@ def build_shape(
     *,
     tier: str,
     pinned: bool,
-    ways: tuple[Leeway, ...],
+    ways: tuple[Relaxation, ...],
 ) -> Shape:
     """Ask every shape rule about every configuration of the models, in the first way in which any passes."""
     models = tuple(models)
@@ -143,7 +160,7 @@ def _build(
     setting: Setting,
     tier: str,
     pinned: bool,
-    way: Leeway,
+    way: Relaxation,
 ) -> Shape:
     setting = replace(setting, near=True) if way.near else setting
     rows: list[Row] = []
@@ -164,12 +181,12 @@ def _build(
                 )
     return Shape(
         rows=tuple(rows),
-        front=_front(rows),
+        models=tuple({row.at.model.id: row.at.model for row in rows}.values()),
         rejected=tuple(rejected),
         widest=max((row.at.model.limits.max_output for row in rows), default=0),
         dimensions=setting.dimensions,
         guarded=setting.guarded,
-        notes={},
+        kept=ShapeCache(),
     )
 
 
@@ -187,7 +204,7 @@ def _endpoints(
     model: Model,
     effort: str | None,
     setting: Setting,
-    way: Leeway,
+    way: Relaxation,
 ) -> tuple[dict[str, Fit], dict[str, tuple[Reason, ...]]]:
     fits: dict[str, Fit] = {}
     against: dict[str, tuple[Reason, ...]] = {}
@@ -272,81 +289,3 @@ def _distance(effort: str | None, wanted: str | None) -> int:
     gap = EFFORTS.index(effort) - EFFORTS.index(wanted)
     # Of two equally near efforts the lower one: it costs less.
     return 2 * abs(gap) - (gap < 0)
-
-
-def _front(rows: list[Row]) -> tuple[Row, ...]:
-    """Leave out rows that another one beats or equals in everything that arithmetic looks at."""
-    return tuple(row for row in rows if not any(outdoes(other, row) for other in rows if other is not row))
-
-
-def outdoes(one: Row, other: Row) -> bool:
-    """Say whether a row is as good as another in everything that arithmetic looks at, or better.
-
-    Of two that are equal in everything, the earlier one is.
-    """
-    return _dominates(one, other) and not (other.order < one.order and _dominates(other, one))
-
-
-def _dominates(one: Row, other: Row) -> bool:
-    if one.short is None or one.long is None or other.short is None or other.long is None:
-        return False
-    mine, theirs = one.at.model.limits, other.at.model.limits
-    if one.distance > other.distance:
-        return False
-    if _alike(one, other):
-        return one.reasoning <= other.reasoning and one.room <= other.room
-    limits = (
-        mine.max_input >= theirs.max_input
-        and mine.max_output >= theirs.max_output
-        and mine.context_window - mine.max_output >= theirs.context_window - theirs.max_output
-        and mine.context_window >= theirs.context_window
-    )
-    if not limits or one.surcharge > other.surcharge:
-        return False
-    above = {one.above, other.above} - {0}
-    pairs = [(one.short, other.short), (one.long, other.long)]
-    if len(above) == 2 or (above and 0 in (one.above, other.above)):
-        pairs += [(one.long, other.short), (one.short, other.long)]
-    return all(_cheaper(a, one, b, other) for a, b in pairs)
-
-
-def _alike(one: Row, other: Row) -> bool:
-    """Say whether two rows are of one model and say as much, so that they differ in their reasoning only."""
-    return one.at.model is other.at.model and one.ratio == other.ratio
-
-
-def outlasts(one: Row, other: Row) -> bool:
-    """Say whether one row always costs less than another, over the further turns of a conversation, too."""
-    if one is other or not _dominates(one, other):
-        return False
-    if _alike(one, other):
-        return one.order < other.order
-    mine, theirs = one.at.model.cache, other.at.model.cache
-    if mine is None or theirs is None:
-        if mine is not theirs:
-            return False
-    elif (mine.step, mine.min_prefix, mine.ttl) != (theirs.step, theirs.min_prefix, theirs.ttl):
-        return False
-    prices = [(a, b) for a in (one.short, one.long) for b in (other.short, other.long) if a and b]
-    if any(_read(a) > _read(b) for a, b in prices):
-        return False
-    # Of two that may cost the same, the earlier one is chosen.
-    return one.order < other.order or all(max(a.input, a.cache_write or 0) < b.input for a, b in prices)
-
-
-def _read(price: Price) -> int:
-    return price.input if price.cached_input is None else price.cached_input
-
-
-def _cheaper(a: Price, one: Row, b: Price, other: Row) -> bool:
-    def dearest(row: Price) -> int:
-        return max(row.input, row.cache_write or 0)
-
-    # A cap may cut the other's output short, down to what gpt-4o would write, but no further; and tokens are
-    # whole, so that the first one counts in full.
-    said = one.ratio + 1 if one.reasoning else math.ceil(one.ratio)
-    if dearest(a) > b.input or a.output * said > b.output * min(other.ratio, 1.0):
-        return False
-    # What is written in all stays within the cap and the room for reasoning above it.
-    pairs = ((one.reasoning, other.reasoning), (one.room, other.room))
-    return not one.reasoning or all(a.output * mine <= b.output * theirs for mine, theirs in pairs)

@@ -9,36 +9,36 @@ an exact count could not change it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.decide.choice import Kind, choose, endpoint_for
+from routed_llm.decide import constraints
+from routed_llm.decide.choice import Choice, choose, endpoint_for
+from routed_llm.decide.inputs import DecisionInputs
+from routed_llm.decide.objectives import COST
 from routed_llm.decide.outcome import Picked, conclude
+from routed_llm.decide.piecewise import PiecewiseChoice, name_of, pieces, remember
 from routed_llm.decide.pool import Pool, make_pool
 from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, dimensions
 from routed_llm.decide.rules import Setting
-from routed_llm.decide.scene import Scene
-from routed_llm.decide.shape import Row, build_shape, leeways
-from routed_llm.decide.track import Spans, Track, pieces, remember
-from routed_llm.decide.weigh import cache_thresholds, load, row_cost, row_thresholds
+from routed_llm.decide.shape import Row, Shape, build_shape, relaxations
+from routed_llm.decide.weigh import load
 from routed_llm.parameters import NEUTRAL
 
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance
     from routed_llm.catalog import Catalog, Model
+    from routed_llm.decide.constraints import Constraint
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
-    from routed_llm.usage import Observed, Seen
+    from routed_llm.usage import Observed
 
 __all__ = ["Table", "prepare", "select"]
-
-MIN_CACHED = 1024
-"""Fewest tokens that any model's cache keeps; what is seen to be shared is never less."""
 
 _ENDPOINTS = ("chat_completions", "responses", "realtime")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -76,29 +76,47 @@ def select(
     return table.select(facts, allowance=allowance, observed=observed, unavailable=unavailable)
 
 
-@lru_cache(maxsize=64)
 def prepare(catalog: Catalog, policy: Policy, at: date) -> Table:
     """Make the table that :func:`select` works on; the same arguments give the same table."""
-    return Table(catalog, policy, at)
+    return _prepared(catalog, policy, at, constraints.CONSTRAINTS)
+
+
+@lru_cache(maxsize=64)
+def _prepared(catalog: Catalog, policy: Policy, at: date, asked: tuple[Constraint, ...]) -> Table:
+    return Table(catalog, policy, at, asked)
 
 
 def _day(at: date) -> date:
     return at.date() if isinstance(at, datetime) else at
 
 
+class Kind(NamedTuple):
+    """A shape, what its rules were asked with, and whether the call names its model.
+
+    Attributes:
+        relaxation: how many ways of bending the request less than this one were passed over.
+    """
+
+    shape: Shape
+    setting: Setting
+    pinned: bool
+    relaxation: int = 0
+
+
 class Table:
     """The catalog as one policy sees it on one day. Safe to share between threads."""
 
-    def __init__(self, catalog: Catalog, policy: Policy, at: date) -> None:
+    def __init__(
+        self, catalog: Catalog, policy: Policy, at: date, asked: tuple[Constraint, ...] | None = None
+    ) -> None:
         self.catalog = catalog
         self.policy = policy
         self.at = at
         self.pool: Pool = make_pool(catalog, policy, at)
+        self._constraints = constraints.CONSTRAINTS if asked is None else asked
         self._shapes: dict[Any, Kind] = {}
-        self._tracks: dict[Any, Track] = {}
-        self._spans: dict[Any, Spans] = {}
-        self._thresholds: dict[Any, list[int]] = {}
-        self._is_ordinary = policy.optimize == "cost" and not (policy.effort or self.pool.incumbent)
+        self._choices: dict[Any, PiecewiseChoice] = {}
+        self._kept_breakpoints: dict[Any, list[int]] = {}
         # No further turn means that nothing will read what this call would write to the cache.
         self._reuse = policy.horizon > 0
         self._watched = _value_sensitive(catalog)
@@ -136,112 +154,27 @@ class Table:
         unavailable: Mapping[str, str] = _NOTHING,
     ) -> Decision | None:
         """Choose for one request, or return None when an exact count might change the choice."""
-        picked, scene = self._pick(facts, allowance, observed, unavailable)
-        return conclude(picked, scene) if picked.certain else None
+        picked, inputs = self._pick(facts, allowance, observed, unavailable)
+        return conclude(picked, inputs) if picked.certain else None
 
-    def _pick(
+    def breakpoints(
         self,
         facts: RequestFacts,
-        allowance: Allowance | None,
-        observed: Observed | None,
-        unavailable: Mapping[str, str],
-    ) -> tuple[Picked, Scene]:
-        first = found = self._pick_with(facts, allowance, observed, unavailable, 0)
-        certain = first[0].certain
-        # A request that could be served as it is, but for its size or its cost, may be served bent a little.
-        for leeway in range(1, len(leeways(facts, self.policy))):
-            if found[0].row is not None:
-                break
-            found = self._pick_with(facts, allowance, observed, unavailable, leeway)
-            # What a step refuses at the upper bound it may serve at a lower count.
-            certain = certain and found[0].certain
-        picked, scene = first if found[0].row is None else found
-        if picked.certain and not certain:
-            picked.certain, picked.tokens = False, facts.tokens.high
-        return picked, scene
+        *,
+        allowance: Allowance | None = None,
+        observed: Observed | None = None,
+        unavailable: Mapping[str, str] = _NOTHING,
+    ) -> list[int]:
+        """List the text token counts between which costs are straight lines and constraints give one answer.
 
-    def _pick_with(
-        self,
-        facts: RequestFacts,
-        allowance: Allowance | None,
-        observed: Observed | None,
-        unavailable: Mapping[str, str],
-        leeway: int,
-    ) -> tuple[Picked, Scene]:
-        count = facts.tokens
-        kind = self._kind(facts, count.high > LONG_CONTEXT_FROM, leeway)
-        scene = self._scene(facts, kind, allowance, observed, unavailable)
-        found = None if leeway else self._on_track(scene)
-        if found is not None:
-            row, certain = found
-            because = "cost"
-        else:
-            # The upper bound is safe for limits when the count is not settled.
-            row, because = choose(scene, kind, count.high)
-            certain = count.low == count.high or self._agrees(row, scene, kind)
-        picked = Picked(
-            row=row,
-            endpoint="" if row is None else endpoint_for(row, facts),
-            because=because,
-            tokens=scene.load.likely if certain else count.high,
-            certain=certain,
-        )
-        return picked, scene
-
-    def _on_track(self, scene: Scene) -> tuple[Row | None, bool] | None:
-        """Look the choice up where nothing but limits and prices settles it; None where more does."""
-        facts, shared = scene.facts, scene.load
-        if self._has_track(scene):
-            track = self._track(scene)
-            found = track.choice(facts.tokens.low, facts.tokens.high)
-            scene.marks = track.marks
-        elif shared.seen is not None and self._is_plain(scene):
-            chosen = self._in_span(scene, shared.seen)
-            if chosen is None:
-                return None
-            found = *chosen, True
-        else:
-            return None
-        if scene.allowance is None or scene.allowance.remaining is None:
-            return found
-        if found[0] is None:
-            return None
-        # The cheapest row that a budget has room for at the upper bound has it throughout.
-        cost = row_cost(found[0], shared, facts.tokens.high)
-        return found if cost is not None and cost <= scene.allowance.remaining else None
-
-    def _has_track(self, scene: Scene) -> bool:
-        return scene.load.outputs is None and scene.load.shared is None and self._is_plain(scene)
-
-    def _is_plain(self, scene: Scene) -> bool:
-        facts, shared = scene.facts, scene.load
-        if not shared.plain or not self._is_ordinary or facts.model is not None or facts.effort is not None:
-            return False
-        return not (scene.unavailable or shared.worst)
-
-    def _in_span(self, scene: Scene, seen: Seen) -> tuple[Row | None] | None:
-        """Look the choice up where it is the same for all counts; None where it is not, or at first sight."""
-        facts = scene.facts
-        key = (facts.shape, self._values(facts), facts.cap, facts.kind[2])
-        kept = self._spans.get(key)
-        if kept is None or kept.seen is not seen or kept.shared != scene.load.shared:
-            # What is observed changes with each call at first: then nothing is worth keeping.
-            remember(self._spans, key, Spans(seen, scene.load.shared))
-            return None
-        if kept.marks is None:
-            kept.marks = self._marks(scene)
-        scene.marks, scene.notes = kept.marks, kept.notes
-        return kept.choice(kept.marks, facts.tokens.low, facts.tokens.high, partial(self._free, scene))
-
-    def _free(self, scene: Scene) -> Callable[[int], Row | None]:
-        """Return what gives the row chosen at a token count, budgets left out."""
-        kind = self._kind(scene.facts, False)
-        return self._chooser(self._scene(scene.facts, kind, None, scene.load.observed, _NOTHING))
-
-    def _marks(self, scene: Scene, leeway: int = 0) -> list[int]:
-        """List the token counts beyond which costs may be no straight lines any more, in ascending order."""
-        marks, shared = self.thresholds(scene.facts, leeway, scene.load.reserve), scene.load.shared
-        return marks if shared is None else sorted({*marks, MIN_CACHED - 1, *shared.values()})
+        They are those of the request bent in any way, in ascending order.
+        """
+        found: set[int] = set()
+        for relaxation in range(len(relaxations(facts, self.policy))):
+            kind = self._kind(facts, False, relaxation)
+            inputs = self._inputs(facts, kind, allowance, observed, unavailable)
+            found.update(self._breakpoints(inputs, far=True))
+        return sorted(found)
 
     def boundaries(
         self,
@@ -252,121 +185,196 @@ class Table:
         unavailable: Mapping[str, str] = _NOTHING,
     ) -> list[int]:
         """List the text token counts beyond which the choice changes, or else those where it may change."""
-        scene = self._scene(facts, self._kind(facts, False), allowance, observed, unavailable)
-        if not self._has_track(scene):
-            return self.thresholds(facts, reserve=scene.load.reserve)
-        if allowance is None or allowance.remaining is None:
-            return self._track(scene).turns
-        found = pieces(self._marks(scene), self._chooser(scene))
-        return [upper for upper, _ in found][:-1]
+        inputs = self._inputs(facts, self._kind(facts, False), allowance, observed, unavailable)
+        marks, kept = self._breakpoints(inputs, far=True), None
+        if not _is_steady(inputs):
+            return marks
+        if inputs.is_kept:
+            kept = self._kept(inputs)
+            if kept.turns is not None:
+                return kept.turns
+        turns = [upper for upper, _ in pieces(marks, self._chooser(inputs))][:-1]
+        if kept is not None:
+            kept.turns = turns
+        return turns
 
-    def _track(self, scene: Scene) -> Track:
-        facts, shared = scene.facts, scene.load
-        key = (facts.shape, self._values(facts), facts.cap, shared.expected, shared.thought)
-        kept = self._tracks.get(key)
-        if kept is None:
-            kept = Track(self._marks(scene), self._free(scene))
-            remember(self._tracks, key, kept)
+    def _pick(
+        self,
+        facts: RequestFacts,
+        allowance: Allowance | None,
+        observed: Observed | None,
+        unavailable: Mapping[str, str],
+    ) -> tuple[Picked, DecisionInputs]:
+        certain = True
+        first: tuple[Picked, DecisionInputs] | None = None
+        # A request that could be served as it is, but for its size or its cost, may be served bent a little.
+        for relaxation in range(len(relaxations(facts, self.policy))):
+            kind = self._kind(facts, facts.tokens.high > LONG_CONTEXT_FROM, relaxation)
+            inputs = self._inputs(facts, kind, allowance, observed, unavailable)
+            picked = self._pick_from(inputs)
+            # What one step refuses at the upper bound it may serve at a lower count.
+            certain = certain and picked.certain
+            if picked.row is not None:
+                break
+            first = first or (picked, inputs)
+        if picked.row is None and first is not None:
+            picked, inputs = first
+        if picked.certain and not certain:
+            picked.certain, picked.tokens = False, facts.tokens.high
+        return picked, inputs
+
+    def _pick_from(self, inputs: DecisionInputs) -> Picked:
+        facts, count = inputs.facts, inputs.facts.tokens
+        kept = self._kept(inputs) if _is_steady(inputs) and not inputs.relaxation else None
+        found = None if kept is None else self._look_up(kept, inputs)
+        certain = found is not None or count.low == count.high
+        # The upper bound is safe for limits when the count is not settled.
+        row, because = found or choose(inputs, count.high)
+        if not certain:
+            certain = self._agrees(row, inputs)
+        return Picked(
+            row=row,
+            endpoint="" if row is None else endpoint_for(row, facts),
+            because=because,
+            tokens=inputs.load.likely if certain else count.high,
+            certain=certain,
+            kept=kept if _are_exact(inputs) and kept and kept.breakpoints is not None else None,
+        )
+
+    def _kept(self, inputs: DecisionInputs) -> PiecewiseChoice:
+        """Return what is kept for requests that differ in nothing but tokens, as long as estimates stay."""
+        facts, load = inputs.facts, inputs.load
+        # Requests of several sizes take turns, and what is observed of each is another thing.
+        size = None if load.seen is None else facts.kind[1]
+        key = (facts.shape, self._values(facts), facts.cap, size, facts.tokens.high > LONG_CONTEXT_FROM)
+        amounts = (load.expected, load.thought, load.shared, load.seen)
+        kept = self._choices.get(key)
+        if kept is None or not _are_same(kept.amounts, amounts):
+            # What is observed changes with each call at first: then there is nothing to be kept for.
+            kept = PiecewiseChoice(amounts)
+            remember(self._choices, key, kept)
+        elif kept.breakpoints is None:
+            kept.breakpoints = self._breakpoints(inputs.kept_only())
         return kept
 
-    def _chooser(self, scene: Scene) -> Callable[[int], Row | None]:
-        """Return what gives the row chosen at a token count."""
-        kinds = (self._kind(scene.facts, False), self._kind(scene.facts, True))
-        scenes = [self._moved(scene, kind) for kind in kinds]
+    def _look_up(self, kept: PiecewiseChoice, inputs: DecisionInputs) -> Choice | None:
+        """Look up the choice where it is the same for all counts; None where it is not, or at first sight."""
+        if kept.breakpoints is None:
+            return None
+        low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
+        found = kept.choice(low, high, self._chooser(inputs, kept=True))
+        if inputs.is_kept or found is None or found[0] is None:
+            return found
+        own = [constraint for constraint in inputs.constraints if not constraint.is_kept]
+        # What is chosen without the constraints of this call alone is chosen under them where they admit it.
+        row = found[0]
+        shift = inputs.tokens(row, 0)
+        counts = {low + shift, high + shift}
+        for constraint in own if low != high else ():
+            for mark in constraint.breakpoints(row, inputs):
+                counts.update(at for at in (mark, mark + 1) if low + shift < at < high + shift)
+        able = all(one.admits(row, inputs, tokens) for one in own for tokens in counts)
+        return found if able else None
 
-        def chosen(tokens: int) -> Row | None:
+    def _agrees(self, row: Row | None, inputs: DecisionInputs) -> bool:
+        """Say whether the choice is the same wherever between its bounds the true count lies."""
+        low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
+        marks, choose_at, mine = self._breakpoints(inputs), self._chooser(inputs), name_of((row, ""))
+        inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
+        points = {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}
+        return all(name_of(choose_at(point)) == mine for point in points)
+
+    def _chooser(self, inputs: DecisionInputs, *, kept: bool = False) -> Callable[[int], Choice]:
+        """Return what chooses at a text token count, on either side of the bound of long requests.
+
+        Args:
+            inputs: the request.
+            kept: whether the constraints of this call alone are left out.
+        """
+        sides: dict[bool, DecisionInputs] = {}
+
+        def chosen(tokens: int) -> Choice:
             long = tokens > LONG_CONTEXT_FROM
-            return choose(scenes[long], kinds[long], tokens)[0]
+            side = sides.get(long)
+            if side is None:
+                kind = self._kind(inputs.facts, long, inputs.relaxation)
+                side = inputs if kind.shape is inputs.shape else self._moved(inputs, kind)
+                side = sides[long] = side.kept_only() if kept else side
+            return choose(side, tokens)
 
         return chosen
 
-    def thresholds(self, facts: RequestFacts, leeway: int = 0, reserve: int | None = None) -> list[int]:
-        """List the text token counts beyond which the choice may change, in ascending order.
+    def _moved(self, inputs: DecisionInputs, kind: Kind) -> DecisionInputs:
+        """Return the inputs with the configurations of another kind."""
+        allowance, unavailable, observed = inputs.allowance, inputs.unavailable, inputs.load.observed
+        moved = self._inputs(inputs.facts, kind, allowance, observed, unavailable)
+        return moved.under(inputs.constraints)
+
+    def _breakpoints(self, inputs: DecisionInputs, *, far: bool | None = None) -> list[int]:
+        """List the text token counts beyond which a cost or an answer changes, in ascending order.
 
         Args:
-            facts: the request.
-            leeway: how many ways of bending the request less are passed over.
-            reserve: output tokens to keep free without a cap; as the policy expects them when left out.
+            inputs: the request.
+            far: whether those of long requests are wanted, too; as the request's own size says when left out.
         """
-        previous = facts.previous
-        key: tuple[Any, ...] = (facts.shape, self._values(facts), facts.cap, leeway, reserve)
-        if facts.images or facts.audio_seconds or facts.pdf_pages:
-            key += (facts.images, facts.audio_seconds, facts.pdf_pages)
-        kept = self._thresholds.get(key)
+        facts, load = inputs.facts, inputs.load
+        far = facts.tokens.high > LONG_CONTEXT_FROM if far is None else far
+        firm = tuple([constraint for constraint in inputs.constraints if constraint.is_kept])
+        key: tuple[Any, ...] = (facts.shape, self._values(facts), facts.cap, inputs.relaxation, far, firm)
+        key += (
+            load.reserve,
+            None if load.media is None else (facts.images, facts.audio_seconds, facts.pdf_pages),
+        )
+        kept = self._kept_breakpoints.get(key)
         if kept is None:
-            plain = facts if previous is None else replace(facts, previous=None)
-            kept = self._find_thresholds(plain, leeway, reserve)
-            remember(self._thresholds, key, kept)
-        if previous is None:
+            bare = facts if facts.previous is None else replace(facts, previous=None)
+            found = {LONG_CONTEXT_FROM}
+            for side in self._sides(inputs, far):
+                alike = replace(side, facts=bare, load=side.load._replace(facts=bare, shared=None))
+                found |= _marks(alike, firm, kept=True)
+            kept = sorted([mark for mark in found if mark >= 0])
+            remember(self._kept_breakpoints, key, kept)
+        own = [constraint for constraint in inputs.constraints if not constraint.is_kept]
+        if not own and load.shared is None and facts.previous is None and inputs.objective.is_steady:
             return kept
-        found = set(kept)
-        kinds = (self._kind(facts, False, leeway), self._kind(facts, True, leeway))
-        for row in kinds[0].shape.rows + kinds[1].shape.rows:
-            if row.at.model.id == previous.model:
-                found |= cache_thresholds(row, facts)
-        return sorted(item for item in found if item >= 0)
+        found = {*kept}
+        for side in self._sides(inputs, far):
+            found |= _marks(side, own, kept=False)
+        return sorted([mark for mark in found if mark >= 0])
 
-    def _find_thresholds(self, facts: RequestFacts, leeway: int, reserve: int | None) -> list[int]:
-        found = {LONG_CONTEXT_FROM}
-        for long in (False, True):
-            kind = self._kind(facts, long, leeway)
-            shared = load(facts, self.policy, kind.shape.widest, self._reuse)
-            shared = shared if reserve is None else shared._replace(reserve=reserve)
-            for row in kind.shape.rows:
-                found |= row_thresholds(row, shared)
-        return sorted(item for item in found if item >= 0)
+    def _sides(self, inputs: DecisionInputs, far: bool) -> Iterator[DecisionInputs]:
+        """Give the inputs with the configurations of short requests, and where wanted of long ones."""
+        for long in (False, True) if far else (False,):
+            kind = self._kind(inputs.facts, long, inputs.relaxation)
+            yield inputs if kind.shape is inputs.shape else self._moved(inputs, kind)
 
-    def _agrees(self, row: Row | None, scene: Scene, kind: Kind) -> bool:
-        """Say whether the choice is the same wherever between its bounds the true count lies.
-
-        Between two thresholds every cost is a straight line, so what is cheapest at both ends is
-        cheapest throughout.
-        """
-        facts = scene.facts
-        low, high = facts.tokens.low, facts.tokens.high
-        marks = self._marks(scene, kind.leeway)
-        inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
-        for point in {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}:
-            other = self._kind(facts, point > LONG_CONTEXT_FROM, kind.leeway)
-            setting = scene if other is kind else self._moved(scene, other)
-            found, _ = choose(setting, other, point)
-            if found is None or row is None:
-                if found is not row:
-                    return False
-            elif found.at.model.id != row.at.model.id or found.at.effort != row.at.effort:
-                return False
-        return True
-
-    def _moved(self, scene: Scene, kind: Kind) -> Scene:
-        """Return the scene as it is on the other side of the threshold between short and long requests."""
-        return self._scene(scene.facts, kind, scene.allowance, scene.load.observed, scene.unavailable)
-
-    def _scene(
+    def _inputs(
         self,
         facts: RequestFacts,
         kind: Kind,
         allowance: Allowance | None,
         observed: Observed | None,
         unavailable: Mapping[str, str],
-    ) -> Scene:
+    ) -> DecisionInputs:
         worst = allowance is not None and allowance.worst_case
-        return Scene(
+        return DecisionInputs(
             facts=facts,
             shape=kind.shape,
             setting=kind.setting,
             load=load(facts, self.policy, kind.shape.widest, self._reuse, observed, worst=worst),
             allowance=allowance,
             unavailable=unavailable,
+            pinned=kind.pinned,
+            relaxation=kind.relaxation,
             catalog_version=self.catalog.version,
             send_as=self.pool.send_as if facts.model is None else self._named(facts.model),
-            incumbent=self.pool.incumbent,
-        )
+        ).under(self._constraints)
 
-    def _kind(self, facts: RequestFacts, long: bool, leeway: int = 0) -> Kind:
-        key = (facts.shape, self._values(facts), long, leeway)
+    def _kind(self, facts: RequestFacts, long: bool, relaxation: int = 0) -> Kind:
+        key = (facts.shape, self._values(facts), long, relaxation)
         kept = self._shapes.get(key)
         if kept is None:
-            kept = self._build(facts, long, leeway)
+            kept = self._build(facts, long, relaxation)
             remember(self._shapes, key, kept)
         return kept
 
@@ -376,7 +384,7 @@ class Table:
         watched = self._watched
         return tuple([(name, value if name in watched else None) for name, value in facts.parameters])
 
-    def _build(self, facts: RequestFacts, long: bool, leeway: int) -> Kind:
+    def _build(self, facts: RequestFacts, long: bool, relaxation: int) -> Kind:
         pinned = facts.model is not None
         models = self.pool.models_for(facts) if facts.model is None else (self.catalog.get(facts.model),)
         touched, guarded = dimensions(facts, facts.task or self.policy.task, long=long)
@@ -389,16 +397,48 @@ class Table:
             guarded=guarded,
             incumbent=self.pool.incumbent,
             alone=len(models) == 1,
+            cost_cap=self.policy.max_cost_pico,
         )
         tier = facts.service_tier if facts.service_tier != "standard" else self.policy.service_tier
-        ways = leeways(facts, self.policy)[leeway:]
+        ways = relaxations(facts, self.policy)[relaxation:]
         shape = build_shape(facts, models, setting, tier=tier, pinned=pinned, ways=ways)
-        return Kind(shape, setting, pinned, leeway)
+        return Kind(shape, setting, pinned, relaxation)
 
     def _named(self, name: str) -> Mapping[str, str]:
         # A snapshot that was named is what gets sent, not the alias it belongs to.
         model = self.catalog.get(name)
         return {model.id: _as_named(name, model) or model.sent_as}
+
+
+def _marks(side: DecisionInputs, constraints: Iterable[Constraint], *, kept: bool) -> set[int]:
+    """List the text token counts beyond which an answer, or a cost that is kept or is not, changes."""
+    found: set[int] = set()
+    for row in side.shape.rows:
+        marks = [mark for one in constraints for mark in one.breakpoints(row, side)]
+        for objective in {COST, side.objective}:
+            if objective.is_kept(row, side) is kept:
+                marks.extend(objective.breakpoints(row, side))
+        shift = side.tokens(row, 0)
+        found.update([mark - shift for mark in marks])
+    return found
+
+
+def _is_steady(inputs: DecisionInputs) -> bool:
+    """Whether the choice is the cheapest, by what is the same for all such requests."""
+    plain = inputs.load.plain and inputs.is_ordinary
+    return plain and (inputs.allowance is None or not inputs.allowance.worst_case)
+
+
+def _are_exact(inputs: DecisionInputs) -> bool:
+    """Whether between two breakpoints the same configurations can serve, at costs on straight lines."""
+    if not inputs.is_kept or inputs.setting.policy.regional:  # a surcharge is rounded
+        return False
+    return not [one for one in inputs.constraints if one.follows_cost]
+
+
+def _are_same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether two choices rest on the same amounts, and on the very same observation."""
+    return one[:3] == other[:3] and one[3] is other[3]
 
 
 def _as_named(name: str, model: Model) -> str | None:

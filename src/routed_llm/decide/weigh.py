@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from routed_llm.decide.rules import Weighed
 from routed_llm.media import media_tokens
 from routed_llm.parameters import output_cap
 from routed_llm.pricing import expected_output, thought_for
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from routed_llm.policy import Policy
     from routed_llm.usage import Observed, Seen
 
-__all__ = ["DEFAULT_RESERVE", "Load", "load", "weigh"]
+__all__ = ["DEFAULT_RESERVE", "Load", "load"]
 
 DEFAULT_RESERVE = 4_096
 """Output tokens kept free in a shared window when the caller sets no cap: what gpt-4o wrote at most
@@ -154,23 +153,16 @@ def choices_of(facts: RequestFacts) -> int:
     return asked if isinstance(asked, int) and 1 <= asked <= MOST_CHOICES else 1
 
 
-def weigh(row: Row, load: Load, text_tokens: int) -> Weighed:
-    """Work out the numbers of one configuration, given the text's token count."""
-    facts, model = load.facts, row.at.model
-    tokens = text_tokens + media_of(load, model)
-    limits = model.limits
-    cap = output_cap(load.visible, row.room, limits.max_output, limits.context_window - tokens)
-    reserve = min(load.reserve, limits.max_output) if cap is None else cap
-    return Weighed(
-        input_tokens=tokens,
-        cap=cap,
-        visible=load.visible,
-        reserve=reserve,
-        cost=row_cost(row, load, tokens),
-        about="" if facts.tokens.exact else "about ",
-        recall=recall_of(row, tokens),
-        worst=worst_cost(row, load, tokens, cap) if load.worst else None,
-    )
+def cap_of(row: Row, load: Load, tokens: int) -> int | None:
+    """Say which output cap to send beside so many input tokens; None where the caller asked for none."""
+    limits = row.at.model.limits
+    return output_cap(load.visible, row.room, limits.max_output, limits.context_window - tokens)
+
+
+def output_kept(row: Row, load: Load) -> int:
+    """Output tokens that must fit into the window beside the input."""
+    need, most = load.reserve if load.visible is None else load.visible, row.at.model.limits.max_output
+    return need if need < most else most
 
 
 def text_cost(row: Row, load: Load, text_tokens: int) -> int | None:
@@ -178,44 +170,29 @@ def text_cost(row: Row, load: Load, text_tokens: int) -> int | None:
     return row_cost(row, load, text_tokens + media_of(load, row.at.model))
 
 
-def misfits(row: Row, load: Load, tokens: int) -> bool:
-    """Say whether a limit of the model rules the row out; the rules say which one."""
-    return tokens > most_input(row, load)
-
-
 def most_input(row: Row, load: Load) -> int:
     """The most input tokens that leave room for the output; -1 when the model never writes that much."""
-    limits = row.at.model.limits
-    need = load.visible
-    if need is None:
-        need = load.reserve if load.reserve < limits.max_output else limits.max_output
-    elif need > limits.max_output:
+    limits, asked = row.at.model.limits, load.visible
+    if asked is not None and asked > limits.max_output:
         return -1
-    room = limits.context_window - need
+    room = limits.context_window - output_kept(row, load)
     return room if room < limits.max_input else limits.max_input
 
 
-def row_thresholds(row: Row, load: Load) -> set[int]:
-    """List the text token counts beyond which the row's limits, rates or figures change."""
-    weighed = weigh(row, load, 0)
-    media, limits = weighed.input_tokens, row.at.model.limits
-    need = min(load.reserve, limits.max_output) if load.visible is None else load.visible
-    found = {limits.max_input - media, limits.context_window - need - media}
-    found.update(up_to - media for up_to in row.recall)
-    if row.above:
-        found.add(row.above - media)
+def cost_breakpoints(row: Row, load: Load) -> set[int]:
+    """List the input token counts beyond which the cost of a configuration is another straight line."""
+    found = {row.above} if row.above else set()
     if row.write_from:
-        found.add(row.write_from - 1 - media)
-    return found | cache_thresholds(row, load.facts)
-
-
-def cache_thresholds(row: Row, facts: RequestFacts) -> set[int]:
-    """List the text token counts beyond which the row reads another part of the prompt from its cache."""
-    previous, terms = facts.previous, row.at.model.cache
-    if previous is None or terms is None or previous.model != row.at.model.id:
-        return set()
-    media = media_tokens(facts, row.at.model)
-    return {previous.prefix_tokens // terms.step * terms.step - media, terms.min_prefix - 1 - media}
+        found.add(row.write_from - 1)
+    terms, previous = row.at.model.cache, load.facts.previous
+    shared = 0 if load.shared is None else load.shared.get(row.at.model.id, 0)
+    if terms is None:
+        return found
+    if shared:
+        found |= {shared, terms.min_prefix - 1}
+    if previous is not None and previous.model == row.at.model.id:
+        found |= {previous.prefix_tokens // terms.step * terms.step, terms.min_prefix - 1}
+    return found
 
 
 def output_tokens(row: Row, load: Load) -> int:
@@ -305,13 +282,12 @@ def _can_bypass(row: Row, load: Load) -> bool:
     return not load.facts.cache_steered
 
 
-def worst_cost(row: Row, load: Load, tokens: int, cap: int | None) -> int | None:
+def worst_cost(row: Row, load: Load, tokens: int) -> int | None:
     """The most picodollars that a call can cost: nothing cached, everything written, the cap used up."""
-    facts, limits = load.facts, row.at.model.limits
-    tokens += max(facts.tokens.high - load.likely, 0) if not facts.tokens.exact else 0
-    price = price_of(row, tokens)
+    facts, limits, price = load.facts, row.at.model.limits, price_of(row, tokens)
     if price is None:
         return None
+    cap = cap_of(row, load, tokens)
     most = min(limits.max_output, max(limits.context_window - tokens, 1)) if cap is None else cap
     most *= load.choices
     rate = max(price.input, price.cache_write or 0)
@@ -368,7 +344,7 @@ def input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) -> 
     return total
 
 
-def recall_of(row: Row, tokens: int) -> tuple[float | None, int]:
-    """Return what is published of a configuration's recall at so many tokens, and the tokens."""
+def recall_of(row: Row, tokens: int) -> float | None:
+    """Return what is published of a configuration's recall at so many tokens."""
     bins = [up_to for up_to in row.recall if up_to >= tokens]
-    return (row.recall[min(bins)] if bins else None, tokens)
+    return row.recall[min(bins)] if bins else None

@@ -1,0 +1,86 @@
+"""Alternatives: how the configurations that were not chosen stand at one text token count. Pure."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from routed_llm.decide.inputs import DecisionInputs
+    from routed_llm.decide.piecewise import PiecewiseChoice
+    from routed_llm.decide.shape import Row
+
+__all__ = ["Alternatives", "alternatives"]
+
+
+class Alternatives(NamedTuple):
+    """Which configurations can serve a request, and what they would cost.
+
+    Attributes:
+        able: how many can.
+        lines: for each model of which one can, the straight lines of their costs as (fixed, for each
+            token), without those that cost more throughout; None when its price is not known.
+        refused: for each other model, the first of its configurations.
+        said: what has been said of them and need not be worked out again.
+    """
+
+    able: int
+    lines: tuple[tuple[str, tuple[tuple[int, int], ...] | None], ...]
+    refused: tuple[tuple[str, Row], ...]
+    said: dict[Any, Any]
+
+
+def alternatives(inputs: DecisionInputs, tokens: int, kept: PiecewiseChoice | None) -> Alternatives:
+    """Say how the configurations stand at a text token count.
+
+    Args:
+        inputs: the request.
+        tokens: text tokens.
+        kept: what holds for all such requests, where nothing of this one alone has a say.
+    """
+    if kept is None:
+        return _from(inputs, tokens, 0)
+    span = kept.span(tokens)
+    found = kept.alternatives.get(span)
+    if found is None:
+        found = kept.alternatives[span] = _from(inputs, kept.first(span), 1)
+    return found
+
+
+def _from(inputs: DecisionInputs, lower: int, step: int) -> Alternatives:
+    """Say how they stand from a count on: up to the next breakpoint, or with ``step`` 0 there alone."""
+    able = 0
+    lines: dict[str, list[tuple[int, int]] | None] = {}
+    refused: dict[str, Row] = {}
+    for row in inputs.shape.rows:
+        model = row.at.model.id
+        if not inputs.admits(row, lower):
+            refused.setdefault(model, row)
+            continue
+        able += 1
+        cost = inputs.text_cost(row, lower)
+        known = lines.setdefault(model, None if cost is None else [])
+        if known is not None and cost is not None:
+            rate = (inputs.text_cost(row, lower + 1) or 0) - cost if step else 0
+            known.append((cost - rate * lower, rate))
+    least = partial(_lowest, lower=lower) if step else _least
+    return Alternatives(
+        able,
+        tuple([(model, None if found is None else least(found)) for model, found in lines.items()]),
+        tuple([pair for pair in refused.items() if pair[0] not in lines]),
+        {},
+    )
+
+
+def _least(lines: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    return (min(lines),)
+
+
+def _lowest(lines: list[tuple[int, int]], lower: int) -> tuple[tuple[int, int], ...]:
+    """Leave out the lines that from ``lower`` on lie nowhere below another one."""
+    kept: list[tuple[int, int]] = []
+    for fixed, rate in sorted(lines, key=lambda line: (line[1], line[0])):
+        # Those kept so far rise no faster.
+        if all(fixed + rate * lower < low + slow * lower for low, slow in kept):
+            kept.append((fixed, rate))
+    return tuple(kept)

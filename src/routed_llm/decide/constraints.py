@@ -1,0 +1,356 @@
+"""Constraints: what rules a configuration out by how much there is of a request. Pure.
+
+There is one list, :data:`CONSTRAINTS`. Choosing, the token counts at which a choice changes, leaving out
+what cannot win, ``select_many``, replay, the explanation and the text of a refusal read it and nothing else.
+To add one, write a subclass of :class:`Constraint` here, with its sentence, and put it into the list.
+
+What rules a configuration out by the *kinds* of things in a request is in :mod:`routed_llm.decide.rules`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from routed_llm.decide.piecewise import BEYOND
+from routed_llm.decide.weigh import most_input, output_kept, recall_of, worst_cost
+from routed_llm.decision import format_dollars
+from routed_llm.media import MAX_PATCHES, over_limit
+from routed_llm.reasons import Reason, Wording
+
+if TYPE_CHECKING:
+    from routed_llm.decide.inputs import DecisionInputs
+    from routed_llm.decide.shape import Row
+
+__all__ = ["CONSTRAINTS", "Constraint", "crossings"]
+
+
+class Constraint:
+    """One thing that can rule a configuration out; asked in the same way by everything that reads the list.
+
+    ``tokens`` are input tokens by the model's own rules, images, audio and pages included.
+
+    Attributes:
+        wordings: code to the sentence and the advice of each Reason it gives; the values that a sentence
+            quotes are given to :meth:`because`.
+        is_kept: whether its answers depend on nothing but the policy, the day, the kind of request, its cap
+            and its tokens, so that they may be kept for the next such request.
+        follows_cost: whether it is a limit on the expected cost: where a configuration passes it is no
+            breakpoint, since up to there it is chosen by its cost.
+    """
+
+    wordings: ClassVar[Mapping[str, Wording]] = {}
+    is_kept: ClassVar[bool] = False
+    follows_cost: ClassVar[bool] = False
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        """Say whether it can rule anything out here; it is not asked further where it cannot."""
+        return True
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        """Say whether a configuration may serve so many input tokens."""
+        raise NotImplementedError
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterable[Reason]:
+        """Say why not; asked only where :meth:`admits` says no."""
+        raise NotImplementedError
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        """List the input token counts beyond which the answer for a configuration changes."""
+        return ()
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable | None:
+        """Return what :meth:`keeps` depends on besides the kind of request; None where it cannot be asked.
+
+        Then no configuration is left out before it is looked at.
+        """
+        return None
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        """Say whether ``one``, which costs no more than ``other``, is admitted wherever ``other`` is."""
+        return False
+
+    def because(self, code: str, **data: Any) -> Reason:
+        """Return the Reason of a code, with the values that its sentence quotes."""
+        return Reason(code, data, self.wordings[code])
+
+
+def crossings(constraint: Constraint, row: Row, inputs: DecisionInputs, kinks: Iterable[int]) -> set[int]:
+    """List where a constraint on a value that is a straight line between some counts changes its answer.
+
+    Args:
+        constraint: what is asked.
+        row: the configuration.
+        inputs: the request.
+        kinks: input token counts beyond which the value is another straight line.
+    """
+    found: set[int] = set()
+    lower = 0
+    for upper in (*sorted(kink for kink in kinks if kink >= 0), BEYOND):
+        first = constraint.admits(row, inputs, lower)
+        if first is not constraint.admits(row, inputs, upper):
+            span = range(lower, upper)
+            at = bisect_left(span, True, key=lambda n: constraint.admits(row, inputs, n) is not first)
+            found.add(lower + at - 1)
+        found.add(upper)
+        lower = upper + 1
+    return found
+
+
+class Available(Constraint):
+    """A model that turned out not to answer is left alone."""
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "unavailable": Wording("{model} is marked unavailable in this process: {why}"),
+    }
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        return bool(inputs.unavailable)
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        return row.at.model.id not in inputs.unavailable
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        model = row.at.model.id
+        yield self.because("unavailable", model=model, why=inputs.unavailable[model])
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable:
+        return frozenset(inputs.unavailable)
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        return one.at.model.id not in inputs.unavailable
+
+
+class Limits(Constraint):
+    """Input and the output kept free for are within what the model takes, writes and holds together."""
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "max_input": Wording(
+            "{about}{tokens:,} input tokens are more than the {limit:,} that {model} accepts",
+            "Shorten the input, or widen the pool with Policy(models=...).",
+        ),
+        "max_output": Wording(
+            "{asked:,} output tokens are more than the {limit:,} that {model} writes",
+            "Lower the output cap.",
+            for_named=True,
+        ),
+        "window": Wording(
+            "{about}{tokens:,} input and {output:,} output tokens exceed the {limit:,} window of {model}",
+            "Shorten the input or lower the output cap, or widen the pool with Policy(models=...).",
+        ),
+    }
+    is_kept = True
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        return tokens <= most_input(row, inputs.load)
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        model, limits, asked = row.at.model.id, row.at.model.limits, inputs.load.visible
+        about = "" if inputs.facts.tokens.exact else "about "
+        if tokens > limits.max_input:
+            yield self.because("max_input", model=model, tokens=tokens, about=about, limit=limits.max_input)
+        if asked is not None and asked > limits.max_output:
+            yield self.because("max_output", model=model, asked=asked, limit=limits.max_output)
+        output, window = output_kept(row, inputs.load), limits.context_window
+        if tokens + output > window:
+            yield self.because("window", model=model, tokens=tokens, about=about, output=output, limit=window)
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterator[int]:
+        limits = row.at.model.limits
+        yield from (limits.max_input, limits.context_window - output_kept(row, inputs.load))
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable:
+        return ()
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        mine, theirs = one.at.model.limits, other.at.model.limits
+        return mine is theirs or (
+            mine.max_input >= theirs.max_input
+            and mine.max_output >= theirs.max_output
+            and mine.context_window - mine.max_output >= theirs.context_window - theirs.max_output
+            and mine.context_window >= theirs.context_window
+        )
+
+
+class Recall(Constraint):
+    """A policy may ask for a published recall at the request's length."""
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "recall": Wording(
+            "published recall of {model}{at_effort} at {tokens:,} tokens is {value}, under {least}",
+            "Lower min_recall, or shorten the input.",
+        ),
+        "recall_unknown": Wording(
+            "no published recall of {model}{at_effort} at {tokens:,} tokens",
+            "Lower min_recall, or shorten the input.",
+        ),
+    }
+    is_kept = True
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        return inputs.setting.policy.min_recall is not None
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        value, least = recall_of(row, tokens), inputs.setting.policy.min_recall
+        return value is not None and (least is None or value >= least)
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        value, least = recall_of(row, tokens), inputs.setting.policy.min_recall
+        data = {"model": row.at.model.id, "at_effort": row.at.at_effort, "tokens": tokens}
+        code = "recall_unknown" if value is None else "recall"
+        yield self.because(code, **data, value=value, least=least)
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        return row.recall
+
+
+_NO_PRICE = Wording(
+    "no price of {model} is known, and a limit on cost is set",
+    "Give the model a price with Catalog.with_models(), or lift the limit on cost.",
+    for_named=True,
+)
+
+
+class CostCap(Constraint):
+    """The expected cost must be within the policy's cap, and known for that."""
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "cost_cap": Wording(
+            "{model}{at_effort} is expected to cost ${cost}, over the cap of ${cap}",
+            "Raise max_cost_per_call, or shorten the request.",
+            for_named=True,
+        ),
+        "no_price": _NO_PRICE,
+    }
+    is_kept = True
+    follows_cost = True
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        return inputs.setting.cost_cap is not None
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        cost, most = inputs.cost(row, tokens), inputs.setting.cost_cap
+        return cost is not None and (most is None or cost <= most)
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        cost, model = inputs.cost(row, tokens), row.at.model.id
+        if cost is None:
+            yield self.because("no_price", model=model)
+            return
+        cap = format_dollars(inputs.setting.cost_cap or 0)
+        yield self.because(
+            "cost_cap", model=model, at_effort=row.at.at_effort, cost=format_dollars(cost), cap=cap
+        )
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable:
+        return ()
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        return True  # it costs no more
+
+
+class WithinBudget(Constraint):
+    """A hard budget must have room for the expected (or worst) cost, and the cost be known for that."""
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "budget": Wording(
+            "{model}{at_effort} is expected to cost ${cost}; ${remaining} is left{scope}",
+            "Wait for the budget to be refilled, raise it, or shorten the request.",
+            for_named=True,
+        ),
+        "no_price": _NO_PRICE,
+    }
+    follows_cost = True
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        return inputs.allowance is not None and inputs.allowance.remaining is not None
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        need = self._need(row, inputs, tokens)
+        return need is not None and need <= (inputs.remaining or 0)
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        need, allowance = self._need(row, inputs, tokens), inputs.allowance
+        if need is None or allowance is None:
+            yield self.because("no_price", model=row.at.model.id)
+            return
+        yield self.because(
+            "budget",
+            model=row.at.model.id,
+            at_effort=row.at.at_effort,
+            cost=format_dollars(need),
+            remaining=format_dollars(max(inputs.remaining or 0, 0)),
+            scope=f" in {allowance.scope}" if allowance.scope else "",
+        )
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        if not inputs.load.worst:
+            return ()
+        # What a call can cost at worst is not what it is chosen by. That turns where the price does, and
+        # where the window begins to leave less than the most that is written.
+        limits, asked = row.at.model.limits, inputs.load.visible
+        most = limits.max_output if asked is None else min(asked + row.room, limits.max_output)
+        return crossings(self, row, inputs, {row.above, limits.context_window - most})
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable | None:
+        return None if inputs.load.worst else ()
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        return True  # it costs no more
+
+    def _need(self, row: Row, inputs: DecisionInputs, tokens: int) -> int | None:
+        cost = inputs.cost(row, tokens)
+        if cost is None or not inputs.load.worst:
+            return cost
+        worst = worst_cost(row, inputs.load, tokens)
+        return cost if worst is None else worst
+
+
+class ImagePatches(Constraint):
+    """An image must not have more patches than the model accepts."""
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "image_patches": Wording(
+            "an image of {width} x {height} pixels is over the {limit:,} patches {model} accepts"
+        ),
+    }
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        images = inputs.facts.images
+        return bool(images) and any(
+            over_limit(model, image) for model in inputs.shape.models for image in images
+        )
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        model = row.at.model
+        return not any(over_limit(model, image) for image in inputs.facts.images)
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        model = row.at.model
+        for image in inputs.facts.images:
+            if over_limit(model, image):
+                yield self.because(
+                    "image_patches",
+                    model=model.id,
+                    width=image.width,
+                    height=image.height,
+                    limit=MAX_PATCHES,
+                )
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable:
+        return ()
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        return one.at.model is other.at.model
+
+
+CONSTRAINTS: tuple[Constraint, ...] = (
+    Available(),
+    Limits(),
+    Recall(),
+    CostCap(),
+    WithinBudget(),
+    ImagePatches(),
+)
+"""Everything that can rule a configuration out by amounts, in the order in which Reasons are given."""

@@ -1,0 +1,138 @@
+"""Dominance: the configurations that can be the cheapest, whatever the sizes; others need no look. Pure.
+
+A configuration is left out when another one costs no more (over the further turns of a conversation, too)
+and every constraint admits that one wherever it admits this one. What is compared is what is published. What
+was observed of a configuration speaks for that one alone, so it neither leaves another one out nor is left
+out; a model with a warm cache may be cheaper than published, so it is not left out.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.decide.piecewise import remember
+
+if TYPE_CHECKING:
+    from routed_llm.catalog.model import Price
+    from routed_llm.decide.inputs import DecisionInputs
+    from routed_llm.decide.shape import Row
+
+__all__ = ["pareto_front"]
+
+
+def pareto_front(inputs: DecisionInputs) -> tuple[Row, ...]:
+    """List the rows that can cost least, on this call or, in a conversation, with the turns to come."""
+    shape, load = inputs.shape, inputs.load
+    pruning = [constraint.pruning(inputs) for constraint in inputs.constraints]
+    if None in pruning or not inputs.is_ordinary:
+        return shape.rows
+    previous = inputs.facts.previous
+    stays = (None, None) if previous is None else (previous.model, previous.effort)
+    observed = frozenset(load.outputs or ())
+    warm = frozenset(load.shared or ())
+    key = (stays, observed, warm, load.media is not None, tuple(pruning))
+    kept = shape.kept.fronts.get(key)
+    if kept is None:
+        kept = _left(inputs, stays, observed, warm)
+        remember(shape.kept.fronts, key, kept)
+    return kept
+
+
+def _left(
+    inputs: DecisionInputs,
+    stays: tuple[str | None, str | None],
+    observed: frozenset[Any],
+    warm: frozenset[str],
+) -> tuple[Row, ...]:
+    beats = _outdoes if inputs.facts.previous is None else _outlasts
+    rows = inputs.shape.rows
+    firm = [row for row in rows if (row.at.model.id, row.at.effort) not in observed]
+    # Each model counts images and pages in its own way. The model that answered before has a cache of its
+    # own, and the best of the others has to be among those that are left, too.
+    apart = {row.at.model.id for row in rows} if inputs.load.media is not None else {*warm, stays[0]}
+
+    def beaten(row: Row) -> bool:
+        mine = row.at.model
+        return any(
+            other is not row
+            and (other.at.model is mine or not (mine.id in apart or other.at.model.id == stays[0]))
+            and beats(other, row, inputs)
+            for other in firm
+        )
+
+    return tuple(
+        row for row in rows if (row.at.model.id, row.at.effort) in (stays, *observed) or not beaten(row)
+    )
+
+
+def _outdoes(one: Row, other: Row, inputs: DecisionInputs) -> bool:
+    """Say whether a row is as good as another in everything that is looked at, or better.
+
+    Of two that are equal in everything, the earlier one is.
+    """
+    if not _dominates(one, other, inputs):
+        return False
+    return one.order < other.order or not _dominates(other, one, inputs)
+
+
+def _outlasts(one: Row, other: Row, inputs: DecisionInputs) -> bool:
+    """Say whether one row always costs less than another, over the further turns of a conversation, too."""
+    if not _dominates(one, other, inputs):
+        return False
+    if _alike(one, other):
+        return one.order < other.order
+    mine, theirs = one.at.model.cache, other.at.model.cache
+    if mine is None or theirs is None:
+        if mine is not theirs:
+            return False
+    elif (mine.step, mine.min_prefix, mine.ttl) != (theirs.step, theirs.min_prefix, theirs.ttl):
+        return False
+    prices = [(a, b) for a in (one.short, one.long) for b in (other.short, other.long) if a and b]
+    if any(_read(a) > _read(b) for a, b in prices):
+        return False
+    # Of two that may cost the same, the earlier one is chosen.
+    return one.order < other.order or all(max(a.input, a.cache_write or 0) < b.input for a, b in prices)
+
+
+def _dominates(one: Row, other: Row, inputs: DecisionInputs) -> bool:
+    if one.distance > other.distance or not _costs_no_more(one, other):
+        return False
+    return all(constraint.keeps(one, other, inputs) for constraint in inputs.constraints)
+
+
+def _costs_no_more(one: Row, other: Row) -> bool:
+    if one.short is None or one.long is None or other.short is None or other.long is None:
+        return False
+    if _alike(one, other):
+        return one.reasoning <= other.reasoning and one.room <= other.room
+    if one.surcharge > other.surcharge:
+        return False
+    above = {one.above, other.above} - {0}
+    pairs = [(one.short, other.short), (one.long, other.long)]
+    if len(above) == 2 or (above and 0 in (one.above, other.above)):
+        pairs += [(one.long, other.short), (one.short, other.long)]
+    return all(_cheaper(a, one, b, other) for a, b in pairs)
+
+
+def _alike(one: Row, other: Row) -> bool:
+    """Say whether two rows are of one model and say as much, so that they differ in their reasoning only."""
+    return one.at.model is other.at.model and one.ratio == other.ratio
+
+
+def _read(price: Price) -> int:
+    return price.input if price.cached_input is None else price.cached_input
+
+
+def _cheaper(a: Price, one: Row, b: Price, other: Row) -> bool:
+    def dearest(row: Price) -> int:
+        return max(row.input, row.cache_write or 0)
+
+    # A cap may cut the other's output short, down to what gpt-4o would write, but no further; and tokens are
+    # whole, so that the first one counts in full.
+    said = one.ratio + 1 if one.reasoning else math.ceil(one.ratio)
+    if dearest(a) > b.input or a.output * said > b.output * min(other.ratio, 1.0):
+        return False
+    # What is written in all stays within the cap and the room for reasoning above it.
+    pairs = ((one.reasoning, other.reasoning), (one.room, other.room))
+    return not one.reasoning or all(a.output * mine <= b.output * theirs for mine, theirs in pairs)

@@ -1,0 +1,134 @@
+"""DecisionInputs: everything one choice depends on, and what is asked of the configurations by it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from routed_llm.decide.objectives import COST, OBJECTIVES, Objective
+from routed_llm.decide.weigh import Load, media_of, row_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from routed_llm.budget import Allowance
+    from routed_llm.decide.constraints import Constraint
+    from routed_llm.decide.rules import Setting
+    from routed_llm.decide.shape import Row, Shape
+    from routed_llm.decision import Reason
+    from routed_llm.facts import RequestFacts
+
+__all__ = ["DecisionInputs"]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class DecisionInputs:
+    """A request as it meets the configurations of its shape; made for each call.
+
+    Attributes:
+        facts: the request.
+        shape: the configurations that can serve it, as far as kinds go.
+        setting: what their rules were asked with.
+        load: the amounts that are the same for every configuration.
+        allowance: what may still be spent, or None.
+        unavailable: models that turned out not to answer, with the reason.
+        constraints: those that can rule anything out here.
+        pinned: whether the call names its model.
+        relaxation: how many ways of bending the request less than this one were passed over.
+        catalog_version: hash of the catalog.
+        send_as: catalog id to the id to send, where that is not the model's own.
+    """
+
+    facts: RequestFacts
+    shape: Shape
+    setting: Setting
+    load: Load
+    allowance: Allowance | None
+    unavailable: Mapping[str, str]
+    pinned: bool
+    relaxation: int
+    catalog_version: str
+    send_as: Mapping[str, str]
+    constraints: tuple[Constraint, ...] = ()
+    _costs: dict[tuple[int, int], int | None] = field(default_factory=dict)
+
+    def under(self, constraints: Iterable[Constraint]) -> DecisionInputs:
+        """Put in those of the constraints that can rule anything out here."""
+        self.constraints = tuple([one for one in constraints if one.applies(self)])
+        return self
+
+    def kept_only(self) -> DecisionInputs:
+        """Return the inputs less the constraints whose answers hold for this call alone."""
+        if self.is_kept:
+            return self
+        kept = tuple([one for one in self.constraints if one.is_kept])
+        return replace(self, constraints=kept, allowance=None)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether no constraint here is of this call alone."""
+        return not [one for one in self.constraints if not one.is_kept]
+
+    @property
+    def objective(self) -> Objective:
+        """What is to be as little as can be."""
+        return OBJECTIVES[self.setting.policy.optimize]
+
+    @property
+    def asked_effort(self) -> str | None:
+        """The effort that the call asks for, or else the policy."""
+        return self.facts.effort or self.setting.policy.effort
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether nothing but cost orders the configurations."""
+        asked = self.pinned or self.asked_effort or self.setting.incumbent
+        return not asked and self.objective is COST
+
+    @property
+    def baseline(self) -> str | None:
+        """The model that the floor refers to, or None without a floor."""
+        return None if self.setting.floor is None else self.setting.floor.baseline.id
+
+    @property
+    def remaining(self) -> int | None:
+        """What the tightest hard budget leaves, or None for no limit."""
+        return None if self.allowance is None else self.allowance.remaining
+
+    def tokens(self, row: Row, text_tokens: int) -> int:
+        """Input tokens by a model's own rules, given the text's token count."""
+        return text_tokens + media_of(self.load, row.at.model)
+
+    def cost(self, row: Row, tokens: int) -> int | None:
+        """Expected picodollars of a configuration for so many input tokens, or None without a price."""
+        key = (row.order, tokens)
+        if key not in self._costs:
+            self._costs[key] = row_cost(row, self.load, tokens)
+        return self._costs[key]
+
+    def text_cost(self, row: Row, text_tokens: int) -> int | None:
+        """Expected picodollars of a configuration, given the text's token count."""
+        return self.cost(row, text_tokens + media_of(self.load, row.at.model))
+
+    def admits(self, row: Row, text_tokens: int) -> bool:
+        """Say whether no constraint rules a configuration out at a text token count."""
+        tokens = text_tokens + media_of(self.load, row.at.model)
+        for constraint in self.constraints:  # noqa: SIM110 - in the way of every decision
+            if not constraint.admits(row, self, tokens):
+                return False
+        return True
+
+    def reasons(self, row: Row, text_tokens: int) -> tuple[Reason, ...]:
+        """Say what rules a configuration out; nothing where it is admitted."""
+        tokens = text_tokens + media_of(self.load, row.at.model)
+        return tuple(
+            reason
+            for constraint in self.constraints
+            if not constraint.admits(row, self, tokens)
+            for reason in constraint.reasons(row, self, tokens)
+        )
+
+    def money(self, row: Row, text_tokens: int) -> tuple[bool, int, int]:
+        """Return what puts configurations in order of cost, those of unknown price last."""
+        cost = self.text_cost(row, text_tokens)
+        return (cost is None, cost or 0, row.order)
