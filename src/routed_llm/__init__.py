@@ -11,14 +11,18 @@ from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Rea
 from routed_llm.errors import (
     BudgetExceeded,
     CatalogError,
+    CredentialMissing,
     IncompleteStream,
     LedgerError,
     NoModelFits,
     PolicyError,
     ProviderError,
+    RedirectRefused,
     RequestError,
     RoutedError,
+    UnreadableAnswer,
 )
+from routed_llm.exchange import Exchange, guard_client
 from routed_llm.facts import ImageFacts, Previous, RequestFacts, TokenCount
 from routed_llm.ledger import Entry, Ledger, MemoryLedger, open_ledger
 from routed_llm.ledger.books import BudgetEvent
@@ -26,7 +30,7 @@ from routed_llm.ledger.options import CallOptions
 from routed_llm.ledger.scoped import scoped
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost
-from routed_llm.recovery import Cooldowns, CooldownStore, fingerprint
+from routed_llm.recovery import Cooldowns, CooldownStore, Credential, fingerprint, origin_of
 from routed_llm.request import Request, RequestBuilder, read_openai
 from routed_llm.usage import Observed, Usage
 
@@ -54,11 +58,14 @@ __all__ = [
     "Change",
     "CooldownStore",
     "Cooldowns",
+    "Credential",
+    "CredentialMissing",
     "Decision",
     "Endpoints",
     "Entry",
     "ErrorFacts",
     "Evidence",
+    "Exchange",
     "ImageFacts",
     "IncompleteStream",
     "Ledger",
@@ -74,6 +81,7 @@ __all__ = [
     "Previous",
     "ProviderError",
     "Reason",
+    "RedirectRefused",
     "Request",
     "RequestBuilder",
     "RequestError",
@@ -86,12 +94,15 @@ __all__ = [
     "StopCutter",
     "Switch",
     "TokenCount",
+    "UnreadableAnswer",
     "Usage",
     "budgets_from",
     "classify_error",
     "cost",
     "fingerprint",
+    "guard_client",
     "open_ledger",
+    "origin_of",
     "read_openai",
     "scoped",
     "select",

@@ -10,7 +10,10 @@
     ├── BudgetExceeded      a hard budget has no room for this call
     ├── LedgerError         the ledger's file or server cannot be used
     └── ProviderError       the provider failed in a way that no retry or reroute could mend
-        └── IncompleteStream    a stream ended cleanly, without saying that its answer was finished
+        ├── IncompleteStream    a stream ended cleanly, without saying that its answer was finished
+        ├── UnreadableAnswer    what came back is no answer: an error page, half a JSON object, no choices
+        ├── RedirectRefused     an address leads to another host, where the key must not go
+        └── CredentialMissing   a model is served at an address of its own, for which there is no key
 
 Each error carries its data as attributes; the last sentence of its message says what to do.
 """
@@ -20,20 +23,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from routed_llm.decision import Decision
 
 __all__ = [
     "BudgetExceeded",
     "CatalogError",
+    "CredentialMissing",
     "IncompleteStream",
     "LedgerError",
     "NoModelFits",
     "PolicyError",
     "ProviderError",
+    "RedirectRefused",
     "RequestError",
     "RoutedError",
+    "UnreadableAnswer",
 ]
 
 
@@ -163,3 +169,45 @@ class IncompleteStream(ProviderError):
         )
         super().__init__(said, attempts=attempts)
         self.received = received
+
+
+class UnreadableAnswer(ProviderError):
+    """What came back with HTTP 200 is no answer.
+
+    Attributes:
+        body: the error object that it held, or None.
+    """
+
+    def __init__(
+        self, message: str, *, body: Mapping[str, Any] | None = None, attempts: Sequence[Any] = ()
+    ) -> None:
+        super().__init__(f"{message} Ask again, or see what stands at its address.", attempts=attempts)
+        self.body = body
+
+
+class RedirectRefused(ProviderError):
+    """An address answered with a redirect that is not followed: the key is for that address only.
+
+    Attributes:
+        here: the host that was called.
+        there: the host that it names.
+    """
+
+    def __init__(self, message: str, *, here: str, there: str) -> None:
+        super().__init__(message)
+        self.here = here
+        self.there = there
+
+
+class CredentialMissing(ProviderError):
+    """A model is served at an address of its own, and there is no key for it; nothing was sent.
+
+    Attributes:
+        model: its catalog id.
+        base_url: its address.
+    """
+
+    def __init__(self, message: str, *, model: str, base_url: str) -> None:
+        super().__init__(message)
+        self.model = model
+        self.base_url = base_url

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
 
-__all__ = ["Observed", "Seen", "Usage"]
+__all__ = ["Observed", "Seen", "Usage", "believable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,23 @@ class Usage:
             image_input_tokens=_count(into.get("image_tokens")),
             service_tier=service_tier,
         )
+
+
+def believable(usage: Any) -> bool:
+    """Say whether a ``usage`` object can be: counts are whole numbers from 0. Names unknown here are ignored.
+
+    What cannot be says nothing of what a call cost, and to read it as nothing would book nothing.
+    """
+    if not isinstance(usage, Mapping):
+        return False
+    for name, value in usage.items():
+        if value is None:
+            continue
+        if str(name).endswith("_details") and not believable(value):
+            return False
+        if str(name).endswith("_tokens") and not (type(value) is int and 0 <= value <= _MOST):
+            return False
+    return True
 
 
 def _part(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

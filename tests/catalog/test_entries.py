@@ -203,7 +203,7 @@ MALFORMED = {
     "not a web address": (
         'base_url = "gateway.example"\n' + LIMITS,
         "base_url",
-        "string should match pattern '^https?://', got 'gateway.example'. Correct it.",
+        "string should match pattern '^https?://[^/@\\s]+(/|$)', got 'gateway.example'. Correct it.",
     ),
     "an alias that is taken": (
         'aliases = ["gpt-4o-2024-08-06"]\n' + LIMITS,

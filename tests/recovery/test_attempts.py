@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from recovery_support import AT, Clock, ProviderFailure, ask
 
-from routed_llm import Attempts, Budget, BudgetExceeded, Limits, NoModelFits, Policy, Router, Usage
+from routed_llm import Attempts, Budget, BudgetExceeded, Exchange, Limits, NoModelFits, Policy, Router, Usage
 from routed_llm.recovery import Action
 
 Start = Callable[..., Attempts]
@@ -34,7 +34,7 @@ def test_a_failure_moves_the_call_and_stands_in_the_record(start: Start, router:
             "endpoint": first.endpoint,
             "error": {
                 "kind": "server", "status": 500, "type": "server_error", "code": None, "param": None,
-                "message": "500", "retry_after": None, "started": False, "name": "ProviderFailure",
+                "message": "500", "retry_after": None, "started": False, "unsure": False, "name": "ProviderFailure",
             },
             "seconds": 0.0,
             "action": "move",
@@ -245,10 +245,19 @@ class Books:
 
     def __init__(self) -> None:
         self.ends: list[tuple[object, ...]] = []
+        self.exchange = Exchange()
 
-    def fail(self, outcome: str, usage: object = None, *, served: object = None, begun: bool = False) -> None:
+    def fail(
+        self,
+        outcome: str,
+        usage: object = None,
+        *,
+        served: object = None,
+        begun: bool = False,
+        unsure: bool = False,
+    ) -> None:
         """Note a failure."""
-        self.ends.append(("fail", str(outcome), usage, begun))
+        self.ends.append(("fail", str(outcome), usage, begun, unsure))
 
     def settle(self, usage: object, *, served: object = None) -> None:
         """Note a settlement."""
@@ -265,9 +274,15 @@ USED = Usage(input_tokens=1, output_tokens=2)
 @pytest.mark.parametrize(
     ("raised", "started", "usage", "end"),
     [
-        pytest.param(ProviderFailure("429 late"), False, None, ("fail", "rate_limit", None, False), id="429"),
-        pytest.param(ProviderFailure("500"), True, None, ("fail", "server", None, True), id="in the middle"),
-        pytest.param(ProviderFailure("500"), True, USED, ("fail", "server", USED, True), id="with its usage"),
+        pytest.param(
+            ProviderFailure("429 late"), False, None, ("fail", "rate_limit", None, False, False), id="429"
+        ),
+        pytest.param(
+            ProviderFailure("500"), True, None, ("fail", "server", None, True, False), id="in the middle"
+        ),
+        pytest.param(
+            ProviderFailure("500"), True, USED, ("fail", "server", USED, True, False), id="with its usage"
+        ),
         pytest.param(ZeroDivisionError(), False, None, ("cancel",), id="a mistake before"),
         pytest.param(ZeroDivisionError(), True, None, ("settle", None), id="a mistake in the middle"),
         pytest.param(ZeroDivisionError(), False, USED, ("settle", USED), id="a mistake afterwards"),

@@ -293,7 +293,7 @@ def test_the_sdks_exceptions_in_a_stream(server: Simulator, fault: str, kind: Er
 
 @pytest.mark.parametrize(
     ("where", "kind"),
-    [("openai._streaming", "server"), ("my_program", "foreign"), ("openai.lib._parsing", "foreign")],
+    [("openai._streaming", "unreadable"), ("my_program", "foreign"), ("openai.lib._parsing", "foreign")],
 )
 def test_what_is_no_json_in_a_stream(where: str, kind: str) -> None:
     """An event that the SDK cannot read is the provider's failure; a program's own JSON is not."""

@@ -6,7 +6,9 @@ Children share the router's clients, so a new model costs no connection.
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -16,10 +18,10 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import AsyncOpenAI, OpenAI
-from pydantic import ConfigDict
+from pydantic import ConfigDict, SecretStr
 from typing_extensions import override
 
-from routed_llm import Call
+from routed_llm import Call, Credential, guard_client
 
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
@@ -52,6 +54,7 @@ _SHARED: Final = (
 )
 _OF: Final = itemgetter("factory", *_SHARED)
 _MOST = 128
+_NO_KEY: Final = "none"
 _OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
 _SPARED: Final = "_spared"
 
@@ -136,30 +139,42 @@ class Children:
         self._lock = threading.Lock()
         self._spared: set[str | None] = set()
 
-    def get(self, call: Call) -> BaseChatOpenAI:
-        """Return the child that a call is made with."""
+    def get(self, call: Call, credential: Credential | None = None) -> BaseChatOpenAI:
+        """Return the child that a call is made with.
+
+        Args:
+            call: what is sent.
+            credential: what an address of the model's own is called with; None for the owner's clients.
+        """
         owner = self.owner
         settings, kept = _OF(owner.__dict__), self._kept
         if settings != kept[0]:
             # What the fields are compared with is kept, so that nothing new can take their place unnoticed.
             kept = self._kept = (settings, {})
-        made, key = kept[1], (call.model, call.endpoint, call.base_url)
+        whose = None if credential is None else credential.whose
+        made, key = kept[1], (call.model, call.endpoint, call.base_url, whose)
         child = made.get(key)
         if child is None:
             with self._lock:
                 child = made.get(key)
                 if child is None:
-                    child = owner.factory(call) if owner.factory is not None else self._make(call)
+                    if owner.factory is not None:
+                        child = _guarded(owner.factory(call))
+                    else:
+                        child = _guarded(self._make(call, credential))
                     if len(made) >= _MOST:
                         made.clear()
                     made[key] = child
         return child
 
-    def _make(self, call: Call) -> Child:
+    def _make(self, call: Call, credential: Credential | None) -> Child:
         fields: dict[str, Any] = {name: getattr(self.owner, name) for name in _SHARED}
-        fields.update(_once(fields))
-        if call.base_url is not None:
-            fields.update(_moved(fields, call.base_url))
+        if credential is not None:
+            fields.update(_apart(fields, str(call.base_url), credential))
+        else:
+            fields.update(_once(fields))
+            if call.base_url is not None:
+                fields.update(_moved(fields, call.base_url))
         # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
         child = Child(
             model=call.model,
@@ -195,6 +210,53 @@ def genuine(child: BaseChatOpenAI) -> bool:
         root is None or (isinstance(root, (OpenAI, AsyncOpenAI)) and part is root.chat.completions)
         for root, part in pairs
     )
+
+
+def _guarded(child: BaseChatOpenAI) -> BaseChatOpenAI:
+    """Look at what comes back where it comes in, whoever made the child."""
+    for name in ("root_client", "root_async_client"):
+        root = getattr(child, name, None)
+        if isinstance(root, (OpenAI, AsyncOpenAI)):
+            guard_client(root._client)
+    return child
+
+
+def _apart(fields: dict[str, Any], base_url: str, credential: Credential) -> dict[str, Any]:
+    """Return clients for another address, which share nothing with those of the owner's own."""
+    common: dict[str, Any] = {
+        "base_url": base_url,
+        "timeout": fields["request_timeout"],
+        "max_retries": 0,
+        "organization": "",
+        "project": "",
+        "default_headers": dict(credential.headers),
+    }
+    key = credential.api_key
+    sync = OpenAI(api_key=key or _NO_KEY, **common)
+    asynchronous = AsyncOpenAI(api_key=_awaited(key) if callable(key) else key or _NO_KEY, **common)
+    for client in (sync, asynchronous):
+        # What the SDK reads from the environment is meant for OpenAI.
+        client.organization = client.project = None
+        client._custom_headers = dict(credential.headers)
+    return {
+        "openai_api_base": base_url,
+        "openai_api_key": SecretStr(_NO_KEY),
+        "openai_organization": None,
+        "default_headers": None,
+        "default_query": None,
+        "max_retries": 0,
+        "root_client": sync,
+        "client": sync.chat.completions,
+        "root_async_client": asynchronous,
+        "async_client": asynchronous.chat.completions,
+    }
+
+
+def _awaited(key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    async def give() -> str:
+        return await asyncio.to_thread(key)
+
+    return give
 
 
 def _moved(fields: dict[str, Any], base_url: str) -> dict[str, Any]:

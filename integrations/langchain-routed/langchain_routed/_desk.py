@@ -60,6 +60,7 @@ _SWITCHES: Final = (
     "truncation",
     "use_previous_response_id",
 )
+OPENAI: Final = "https://api.openai.com/v1"
 _ENCRYPTED: Final = "reasoning.encrypted_content"
 
 
@@ -217,7 +218,7 @@ class Desk:
             builder.build(),
             parameters,
             policy,
-            {**options.circumstances(budgets_from(self.owner.budget)), "credential": self._credential()},
+            {**options.circumstances(budgets_from(self.owner.budget)), **self._whose_calls()},
             items=items,
             soft=owner is not None and not hard and not pinned,
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
@@ -244,6 +245,13 @@ class Desk:
             self._quiet = fields, found
         return found
 
+    def _whose_calls(self) -> dict[str, Any]:
+        """Say whose calls these are; a factory's models have clients and keys of their own."""
+        found: dict[str, Any] = {"credential": self._credential()}
+        if self.owner.factory is None:
+            found["own"] = self._own()
+        return found
+
     def _credential(self) -> str:
         """Name whose calls these are: what is refused to one key may be had with another."""
         owner = self.owner
@@ -253,6 +261,11 @@ class Desk:
             key = parts[0].get_secret_value() if isinstance(parts[0], SecretStr) else parts[0]
             kept = self._whose = (parts, fingerprint(key, *parts[1:]))
         return kept[1]
+
+    def _own(self) -> str:
+        """Return the address that the owner's own client calls."""
+        client = self.owner.root_client or self.owner.root_async_client
+        return str(getattr(client, "base_url", None) or self.owner.openai_api_base or OPENAI)
 
     def decide(self, asked: Asked) -> Decision:
         """Decide, giving up a lock that is only worth having.
@@ -291,10 +304,15 @@ class Desk:
         call = decision.call
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
         sent = to_send(asked.parameters, call)
+        added: tuple[dict[str, Any], ...] = ()
         stop = sent.pop("stop", None)
         if asked.nulls:
             sent.update(dict.fromkeys(self._harmless(asked.nulls, decision)))
-        child = self.children.get(call)
+        credential = None
+        if call.base_url is not None and self.owner.factory is None:
+            credential = self.router.credential_of(decision, self._own())
+            added = _kept_home(sent) if credential is not None else ()
+        child = self.children.get(call, credential)
         if call.cap is not None and not isinstance(child, Child):
             name_cap(sent, decision)
         unstored = self._unstored(asked)
@@ -311,7 +329,7 @@ class Desk:
             credential=asked.circumstances["credential"],
             unstored=unstored,
             again=partial(self.plan, asked),
-            added=self._keep_reasoning(sent, decision, call, unstored=unstored),
+            added=added + self._keep_reasoning(sent, decision, call, unstored=unstored),
         )
 
     def _expects_plain(self, asked: Asked) -> bool:
@@ -385,6 +403,16 @@ def _is_loose(parameters: Mapping[str, Any]) -> bool:
         tool.get("type") != "function" or (tool.get("function") or {}).get("strict") is not True
         for tool in parameters.get("tools") or ()
         if isinstance(tool, Mapping)
+    )
+
+
+def _kept_home(sent: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Take out of a call what was meant for the caller's own address: it may hold a key."""
+    why = "it goes to the caller's own address only; Router(credentials=...) says what goes to this one"
+    return tuple(
+        {"parameter": name, "action": "dropped", "before": "(not shown)", "after": None, "why": why}
+        for name in ("extra_headers", "extra_query")
+        if sent.pop(name, None)
     )
 
 

@@ -106,15 +106,16 @@ class Plan:
             run = None
             try:
                 run = self._begin()
-                result = self.child._generate(
-                    self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
-                )
+                with run.exchange.current():
+                    result = self.child._generate(
+                        self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
+                    )
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                 recovery = recovery or self.recovery(since)
                 delay = recovery.after(self, error, run)
             except BaseException:
                 if run is not None:
-                    run.cancel()
+                    run.abandon()
                 raise
             else:
                 settled = run.settle(_answers.usage_of_result(result), served=_answers.served_by(result))
@@ -129,15 +130,16 @@ class Plan:
             try:
                 # Each coroutine that need not be costs a call its microsecond.
                 run = await self._abegin() if self.router.ledger.blocks else self._begin()
-                result = await self.child._agenerate(
-                    self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
-                )
+                with run.exchange.current():
+                    result = await self.child._agenerate(
+                        self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
+                    )
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                 recovery = recovery or self.recovery(since)
                 delay = await recovery.aafter(self, error, run)
             except BaseException:
                 if run is not None:
-                    await run.acancel()
+                    await run.aabandon()
                 raise
             else:
                 usage, served = _answers.usage_of_result(result), _answers.served_by(result)
@@ -211,7 +213,7 @@ class Plan:
         stream.run = run
         try:
             with closing(self._chunks(messages, keywords)) as chunks:
-                for chunk in chunks:
+                for chunk in run.exchange.opened(chunks):
                     gate.note(chunk)
                     for ready in reader.feed(chunk):
                         yield from gate.pass_on(ready)
@@ -254,7 +256,7 @@ class Plan:
         stream.run = run
         try:
             source = self._achunks(messages, keywords)
-            async with aclosing(source) as chunks:
+            async with aclosing(source), aclosing(run.exchange.aopened(source)) as chunks:
                 async for chunk in chunks:
                     gate.note(chunk)
                     for ready in reader.feed(chunk):

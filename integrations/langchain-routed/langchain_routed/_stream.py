@@ -78,19 +78,13 @@ class Stream:
         """Close the books of a stream that its reader gave up; what had begun to come is billed."""
         if self.run is None or self.settled:
             return
-        if self.gate.open or self.reader.usage is not None:
-            self.run.settle(self.reader.usage, served=self.reader.served)
-        else:
-            self.run.cancel()
+        self.run.abandon(self.reader.usage, served=self.reader.served)
 
     async def aabandon(self) -> None:
         """Do what :meth:`abandon` does, leaving the event loop free while a ledger works."""
         if self.run is None or self.settled:
             return
-        if self.gate.open or self.reader.usage is not None:
-            await self.run.asettle(self.reader.usage, served=self.reader.served)
-        else:
-            await self.run.acancel()
+        await self.run.aabandon(self.reader.usage, served=self.reader.served)
 
 
 def unfinished(gate: Gate) -> IncompleteStream | None:

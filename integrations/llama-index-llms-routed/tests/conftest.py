@@ -74,14 +74,15 @@ class Books(Router):
         super().__init__(**kwargs)
         self.entries: list[tuple[str, Any]] = []
 
-    def begin(self, decision: Decision) -> Run:
+    def begin(self, decision: Decision, **around: Any) -> Run:
         """Open the books for a call, and note it."""
-        return _Noted(super().begin(decision), self.entries)  # type: ignore[return-value]
+        return _Noted(super().begin(decision, **around), self.entries)  # type: ignore[return-value]
 
 
 class _Noted:
     def __init__(self, run: Run, entries: list[tuple[str, Any]]) -> None:
         self._run, self._entries = run, entries
+        self.exchange = run.exchange
         entries.append(("begin", None))
 
     def settle(self, usage: Any, *, served: str | None = None) -> dict[str, Any]:
@@ -91,6 +92,13 @@ class _Noted:
     def cancel(self) -> None:
         self._entries.append(("cancel", None))
         self._run.cancel()
+
+    def abandon(self, usage: Any = None, *, served: str | None = None) -> None:
+        self._entries.append(("abandon", usage))
+        self._run.abandon(usage, served=served)
+
+    async def aabandon(self, usage: Any = None, *, served: str | None = None) -> None:
+        self.abandon(usage, served=served)
 
     def fail(self, outcome: str, usage: Any = None, **come: Any) -> None:
         self._entries.append(("fail", outcome))

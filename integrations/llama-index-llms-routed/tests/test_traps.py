@@ -369,7 +369,7 @@ async def test_t10_an_abandoned_stream_is_settled(make, books) -> None:
     astream = await llm.astream_complete("Hello.")
     await anext(astream)
     await astream.aclose()
-    assert books.entries == [("begin", None), ("settle", None)] * 2
+    assert books.entries == [("begin", None), ("abandon", None)] * 2
 
 
 def test_t10_a_stream_that_nobody_reads_reserves_nothing(make, sim, books) -> None:

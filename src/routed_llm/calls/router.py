@@ -26,7 +26,7 @@ from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.policy import Policy
-from routed_llm.recovery import Cooldowns, Gone
+from routed_llm.recovery import Addresses, Cooldowns, Gone
 from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.rollout.stage import stage_from
 from routed_llm.tokens.counting import Counting
@@ -65,6 +65,8 @@ class Router(Sending):
         cooldowns: what is known of failing models; to be shared by routers that call with the same key. When
             left out and the ledger is in Redis, the fleet shares them there.
         observe: whether outputs and cache reads of finished calls correct the estimates of later ones.
+        credentials: address to what it is called with, for models with a ``base_url``: a key, a function that
+            gives one, or a :class:`routed_llm.Credential`. The caller's own key never goes there.
         clock: returns the moment (an aware datetime, or a day) to decide for; the system's UTC clock when
             left out.
         mode: who answers: ``route`` (the default), ``shadow`` or ``rollout``; the environment's
@@ -91,6 +93,7 @@ class Router(Sending):
         on_budget: Callable[[BudgetEvent], object] | None = None,
         observe: bool = True,
         cooldowns: CooldownStore | None = None,
+        credentials: Mapping[str, Any] | None = None,
         clock: Callable[[], date] | None = None,
         mode: str | None = None,
         share: float | None = None,
@@ -107,7 +110,8 @@ class Router(Sending):
         self._observer = Observer() if observe else None
         self._beginnings = Beginnings()
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
-        self._gone = Gone()
+        self._gone, self._whole, self._endpoints = Gone(), Gone(), Gone()
+        self.addresses = Addresses(self.catalog, credentials)
         self._prepared: tuple[Policy, date, Table] | None = None
         self._recounts = Recounts(self.catalog)
         stage = stage_from(
@@ -167,6 +171,7 @@ class Router(Sending):
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
         credential: str = "",
+        own: str | None = None,
         exact: AskExact | None = None,
     ) -> Decision:
         """Choose the model, effort and endpoint that serve a request.
@@ -182,6 +187,8 @@ class Router(Sending):
             budget: budgets for this call, besides the router's own.
             credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`): models
                 may fail for one and not for another.
+            own: the address that the caller's client calls: models at another are out unless there is a key
+                for it. When left out, the caller sees to that.
             exact: asks the provider's counting endpoint: given a model's id, returns this request's input
                 tokens. Called only within the policy's ``exact_within`` of a boundary; when it raises, the
                 local count decides, and the Decision's ``counted`` says so.
@@ -192,7 +199,9 @@ class Router(Sending):
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        weighing = self._weighing(policy, at, scope, conversation, budget, credential)
+        weighing = self._weighing(
+            policy, at, scope, conversation, budget, credential, own, streams=request.facts.stream
+        )
         weighing = self._warm(weighing, request, credential)
         decision = weighing.explain(request)
         if exact is not None and weighing.table.policy.exact_within:
@@ -211,6 +220,7 @@ class Router(Sending):
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
         credential: str = "",
+        own: str | None = None,
     ) -> Decision:
         """Return the Decision without raising when nothing fits: its ``chosen`` is None then.
 
@@ -218,7 +228,9 @@ class Router(Sending):
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        weighing = self._weighing(policy, at, scope, conversation, budget, credential)
+        weighing = self._weighing(
+            policy, at, scope, conversation, budget, credential, own, streams=request.facts.stream
+        )
         return self._warm(weighing, request, credential).explain(request)
 
     async def adecide(
@@ -231,6 +243,7 @@ class Router(Sending):
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
         credential: str = "",
+        own: str | None = None,
         exact: AskAsync | None = None,
     ) -> Decision:
         """Do what :meth:`decide` does, leaving the event loop free while large texts are counted.
@@ -241,13 +254,14 @@ class Router(Sending):
             PolicyError: as :meth:`decide` does.
             CatalogError: as :meth:`decide` does.
         """
-        around = (policy, at, scope, conversation, budget, credential)
+        around = (policy, at, scope, conversation, budget, credential, own)
+        streams = request.facts.stream
         if self._books.ledger.blocks:
             import asyncio  # heavy, and loaded already wherever this runs
 
-            weighing = await asyncio.to_thread(self._weighing, *around)
+            weighing = await asyncio.to_thread(self._weighing, *around, streams=streams)
         else:
-            weighing = self._weighing(*around)
+            weighing = self._weighing(*around, streams=streams)
         weighing = self._warm(weighing, request, credential)
         decision = weighing.at_bounds(request.facts)
         if decision is None:
@@ -284,9 +298,11 @@ class Router(Sending):
         conversation: str | None = None,
         budget: Budget | Iterable[Budget] | None = None,
         credential: str = "",
+        own: str | None = None,
     ) -> Decision | None:
         """Choose as :meth:`decide` does among the models not to avoid; None when nothing is left."""
-        weighing = self._weighing(policy, at, scope, conversation, budget, credential, avoid)
+        around = (policy, at, scope, conversation, budget, credential, own)
+        weighing = self._weighing(*around, avoid, streams=request.facts.stream)
         decision = weighing.explain(request)
         return None if decision.chosen is None else decision
 
@@ -322,7 +338,10 @@ class Router(Sending):
         conversation: str | None,
         budget: Budget | Iterable[Budget] | None,
         credential: str,
+        own: str | None = None,
         avoid: Mapping[str, str] | None = None,
+        *,
+        streams: bool = False,
     ) -> Weighing:
         """Gather what a choice depends on besides the request."""
         moment = self._clock() if at is None else at
@@ -337,11 +356,24 @@ class Router(Sending):
                 policy = policy.replace(at_least=allowance.floor)
         observed = None if self._observer is None else self._observer.value
         now = monotonic()
-        gone = self._gone.found(now, credential)
-        firm = {**gone, **avoid} if avoid else gone
-        cooling = self.cooldowns.cooling(now, credential=credential)
+        gone = self._found(self._gone.found, now, credential)
+        lacking = self.addresses.lacking(own) if own is not None else {}
+        firm = {**gone, **lacking, **(avoid or {})} if avoid or lacking else gone
+        cooling = self._found(self.cooldowns.cooling, now, credential)
+        if streams and (whole := self._found(self._whole.found, now, credential)):
+            cooling = {**cooling, **whole}
         away = {**cooling, **firm} if cooling else firm
         return Weighing(self.catalog, self._table(policy, day), allowance, observed, away, firm)
+
+    def _found(
+        self, look: Callable[..., Mapping[str, str]], now: float, credential: str
+    ) -> Mapping[str, str]:
+        """Look up what is known for a caller's own key, and for the keys of the addresses besides."""
+        found = look(now, credential=credential)
+        for whose, models in self.addresses.models.items():
+            if there := look(now, credential=whose):
+                found = {**found, **{name: why for name, why in there.items() if name in models}}
+        return found
 
     def _warm(self, weighing: Weighing, request: Request, credential: str) -> Weighing:
         """Put in what models' caches may hold of a request that does not say itself what it goes on from."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from routed_llm.ledger.books import Books
     from routed_llm.ledger.observer import Observer
     from routed_llm.policy import Policy
-    from routed_llm.recovery import Attempts, CooldownStore, Gone, Limits
+    from routed_llm.recovery import Addresses, Attempts, CooldownStore, Credential, Gone, Limits
     from routed_llm.request import Request
     from routed_llm.rollout.trial import Trials
 
@@ -39,17 +39,24 @@ class Sending:
     _observer: Observer | None
     _clock: Callable[[], date]
     _gone: Gone
+    _whole: Gone
+    _endpoints: Gone
+    addresses: Addresses
     _trials: Trials | None
     if TYPE_CHECKING:
         rechoose: Callable[..., Decision | None]
 
-    def begin(self, decision: Decision) -> Run:
+    def begin(self, decision: Decision, *, until: float | None = None) -> Run:
         """Open the books for a call that is about to be sent; see :class:`Run`.
+
+        Args:
+            decision: what was decided.
+            until: the moment after which no more of an answer is read, by :func:`time.monotonic`.
 
         Raises:
             BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
         """
-        parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision)
+        parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
         run = Run(*parts)
         if self._trials is not None:
             from routed_llm.rollout.watched import Watched
@@ -58,17 +65,17 @@ class Sending:
         run.open()
         return run
 
-    async def abegin(self, decision: Decision) -> Run:
+    async def abegin(self, decision: Decision, *, until: float | None = None) -> Run:
         """Do what :meth:`begin` does, leaving the event loop free while a ledger on disk or network works.
 
         Raises:
             BudgetExceeded: as :meth:`begin` does.
         """
         if not self._books.ledger.blocks:
-            return self.begin(decision)
+            return self.begin(decision, until=until)
         from routed_llm.offloop import opened  # asyncio is heavy, and loaded already where this runs
 
-        return await opened(partial(self.begin, decision))
+        return await opened(partial(self.begin, decision, until=until))
 
     def attempts(
         self,
@@ -108,6 +115,9 @@ class Sending:
             cooldowns=self.cooldowns,
             limits=limits,
             on_dead=partial(self.mark_unavailable, credential=credential),
+            on_missing=partial(self._missing_endpoint, credential),
+            on_whole=partial(self._not_streamed, credential),
+            addresses=self.addresses,
             credential=credential,
             blocks=self._books.ledger.blocks,
             clock=monotonic,
@@ -117,7 +127,23 @@ class Sending:
     def answered(self, decision: Decision, *, credential: str = "") -> None:
         """Note that the first request of a call was answered: what :meth:`attempts` does for later ones."""
         if decision.model is not None:
-            self.cooldowns.answered(decision.model, credential=credential)
+            whose = self.addresses.whose(decision.model, credential)
+            self.cooldowns.answered(decision.model, credential=whose)
+
+    def credential_of(self, decision: Decision, own: str) -> Credential | None:
+        """Return what the address of a decision's model is called with; None for the caller's own client.
+
+        Args:
+            decision: something was chosen.
+            own: the caller's own address.
+
+        Raises:
+            CredentialMissing: when the model has an address of its own and there is no key for it.
+        """
+        call = decision.call
+        if call is None or call.base_url is None or decision.model is None:
+            return None
+        return self.addresses.credential(self.catalog.get(decision.model), own)
 
     def wait(self, timeout: float = 10.0) -> bool:
         """Wait for sampled second calls that are under way; False when seconds ran out. Ends of programs do.
@@ -143,4 +169,16 @@ class Sending:
         if credential is None:
             self._gone.mark(model, why)
         else:
-            self._gone.refused(model, why, now=monotonic(), credential=credential)
+            whose = self.addresses.whose(model, credential)
+            self._gone.refused(model, why, now=monotonic(), credential=whose)
+
+    def _not_streamed(self, credential: str, model: str, why: str) -> None:
+        """Leave streams of a model to others for an hour: an organisation may have to be verified first."""
+        whose = self.addresses.whose(model, credential)
+        self._whole.refused(model, why, now=monotonic(), credential=whose)
+
+    def _missing_endpoint(self, credential: str, model: str, endpoint: str) -> None:
+        """Leave an endpoint alone, for an hour, at the address of a model and with its key."""
+        address = self.catalog.get(model).base_url or ""
+        whose = self.addresses.whose(model, credential)
+        self._endpoints.refused(f"{address} {endpoint}", "", now=monotonic(), credential=whose)

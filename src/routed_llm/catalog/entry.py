@@ -84,7 +84,10 @@ class ModelEntry(_Shared):
     family: Name | None = None
     base: Name | None = None
     sent_as: Name | None = None
-    base_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    base_url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/|$)")] | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    headers: dict[Name, Annotated[str, Field(pattern=r"^[\x20-\x7e]+$")]] | None = None
+    keyless: bool | None = None
     pool: Pool | None = None
     aliases: list[Name] | None = None
     snapshots: list[Name] | None = None

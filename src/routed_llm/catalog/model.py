@@ -222,6 +222,9 @@ class Model:
         id: the name in the catalog.
         sent_as: the name sent to the provider (differs from ``id`` for gateways and deployments).
         base_url: where it is served when not at the caller's default, or None.
+        api_key_env: the environment variable that holds the key of that address, or None.
+        headers: headers that go to that address; a value such as ``$NAME`` is read from the environment.
+        keyless: whether that address wants no key.
         family: the family file whose facts it shares.
         base: the catalog model whose facts a fine-tune or deployment inherits, or None.
         pool: who may choose it: ``default``, ``audio`` (only when audio is asked for), ``quality``
@@ -258,6 +261,9 @@ class Model:
     tier_limits: Mapping[str, int] = field(default_factory=dict)
     base: str | None = None
     base_url: str | None = None
+    api_key_env: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keyless: bool = False
     pool: str = "named"
     aliases: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()

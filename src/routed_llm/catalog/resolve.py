@@ -22,6 +22,10 @@ _WHOLE = ("prices", "fine_tuned", "recall", "output_ratio")
 _OWN = ("id", "aliases", "snapshots", "sent_as", "base")
 
 
+_KEYS = ("api_key_env", "headers", "keyless")
+"""What an address is called with."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What resolving needs besides the entry: the shared files, as plain data."""
@@ -54,6 +58,9 @@ def inherit(base: Mapping[str, Any], entry: Mapping[str, Any]) -> Spec:
 def overlay(base: Mapping[str, Any], entry: Mapping[str, Any]) -> Spec:
     """Lay an entry over a model; what the model knows of efforts that the entry takes away goes with them."""
     kept = dict(base)
+    if entry.get("base_url", kept.get("base_url")) != kept.get("base_url"):
+        # The key of one address is not the key of another.
+        kept = {key: value for key, value in kept.items() if key not in _KEYS}
     if "efforts" in entry:
         rows = entry["efforts"] or [PLAIN]
         for key in ("verdicts", "output_ratio", "quality_rank"):
@@ -133,6 +140,7 @@ def resolve(spec: Mapping[str, Any], context: Context, path: str | None) -> Spec
         "source": full.get("source") or full.get("limits", {}).get("source", ""),
         "verified": full.get("verified") or full.get("prices", {}).get("verified"),
     }
+    resolved.update({name: full[name] for name in _KEYS if name in full})
     resolved["parameters"] = {name: _parameters(name, full, resolved, context) for name in endpoints}
     _check(resolved, full, path)
     return resolved

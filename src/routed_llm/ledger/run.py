@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
+from routed_llm.exchange import Exchange
 from routed_llm.pricing import cost_pico
 from routed_llm.usage import Usage
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from routed_llm.ledger.observer import Observer
     from routed_llm.policy import Policy
 
-__all__ = ["Answered", "Run", "Send", "as_moment"]
+__all__ = ["UNKNOWN", "Answered", "Run", "Send", "as_moment"]
+
+UNKNOWN = "unknown"
+"""The outcome of a request that was sent and of which no whole answer was seen."""
 
 
 _COUNTED = tuple(item.name for item in fields(Usage))
@@ -51,16 +55,27 @@ def as_moment(at: date) -> datetime:
 
 
 class Run:
-    """One request that has been decided and is being sent: settle it, fail it or cancel it, once.
+    """One request that has been decided and is being sent: settle it, fail it, abandon it or cancel it, once.
 
     Attributes:
         decision: what was decided.
+        exchange: what is known of it on the wire; send within ``with run.exchange.current():``.
     """
 
     offers = False
     """Whether :meth:`offer` may do anything."""
 
-    __slots__ = ("_books", "_catalog", "_clock", "_done", "_hold", "_observer", "_policy", "decision")
+    __slots__ = (
+        "_books",
+        "_catalog",
+        "_clock",
+        "_done",
+        "_hold",
+        "_observer",
+        "_policy",
+        "decision",
+        "exchange",
+    )
 
     def __init__(
         self,
@@ -70,8 +85,10 @@ class Run:
         observer: Observer | None,
         clock: Callable[[], date],
         decision: Decision,
+        until: float | None = None,
     ) -> None:
         """Take what :meth:`routed_llm.Router.begin` gives; use that instead."""
+        self.exchange = Exchange(until)
         self._catalog = catalog
         # What the call was weighed by: an adapter has a policy of its own.
         self._policy = decision.policy or policy
@@ -142,8 +159,25 @@ class Run:
             answer: the text of the answer that was given.
         """
 
+    def abandon(self, usage: Usage | None = None, *, served: str | None = None) -> None:
+        """End a request that its caller gave up: an interrupt, a cancelled task, a reader who went away.
+
+        What was never sent is released. What was sent may be carried out and billed all the same: without a
+        usage what was reserved is charged, with the outcome ``unknown``.
+
+        Args:
+            usage: what the provider had reported by then, or None.
+            served: the model id that the response had named by then.
+        """
+        if usage is not None:
+            self.settle(usage, served=served)
+        elif self.exchange.never_sent:
+            self.cancel()
+        else:
+            self.fail(UNKNOWN, served=served, unsure=True)
+
     def cancel(self) -> None:
-        """Release what was reserved: the request was given up before an answer began, and leaves no entry."""
+        """Release what was reserved: the request was not sent, or refused, and leaves no entry."""
         if self._done:
             return
         self._done = True
@@ -151,7 +185,13 @@ class Run:
             self._books.cancel(self._hold)
 
     def fail(
-        self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False
+        self,
+        outcome: str,
+        usage: Usage | None = None,
+        *,
+        served: str | None = None,
+        begun: bool = False,
+        unsure: bool = False,
     ) -> None:
         """Book a request that failed, as an entry of its own; what was reserved is released.
 
@@ -160,14 +200,17 @@ class Run:
             usage: what the provider reported, or None when it reported nothing.
             served: the model id that the response names.
             begun: whether tokens had begun to come. They are billed, so that without a usage the cost is
-                not known and what was reserved is charged; before the first token nothing is.
+                not known and what was reserved is charged.
+            unsure: whether it may have been carried out although no answer was seen. Then what was reserved
+                is charged as well, with the outcome ``unknown``; what was refused costs nothing.
         """
         if self._done:
             return
         self._done = True
         if self._hold is None:
             return
-        cost = self._cost(usage, served) if usage is not None else None if begun else 0
+        cost = self._cost(usage, served) if usage is not None else None if begun or unsure else 0
+        outcome = UNKNOWN if unsure and usage is None else outcome
         moment = as_moment(self._clock())
         self._books.settle(
             self._hold, self.decision, usage=usage, cost=cost, served=served, at=moment, outcome=outcome
@@ -192,16 +235,14 @@ class Run:
 
         await to_its_end(self.cancel)
 
-    async def afail(
-        self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False
-    ) -> None:
-        """Do what :meth:`fail` does, leaving the event loop free while a ledger works."""
+    async def aabandon(self, usage: Usage | None = None, *, served: str | None = None) -> None:
+        """Do what :meth:`abandon` does, leaving the event loop free while a ledger works."""
         if self._hold is None or not self._books.ledger.blocks:
-            self.fail(outcome, usage, served=served, begun=begun)
+            self.abandon(usage, served=served)
             return
         from routed_llm.offloop import to_its_end
 
-        await to_its_end(partial(self.fail, outcome, usage, served=served, begun=begun))
+        await to_its_end(partial(self.abandon, usage, served=served))
 
     def _cost(self, usage: Usage, served: str | None) -> int | None:
         chosen = self.decision.chosen

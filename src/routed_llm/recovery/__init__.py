@@ -9,6 +9,7 @@ for each call.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from routed_llm.recovery.addresses import Addresses, Credential, origin_of
 from routed_llm.recovery.cooldowns import Cooldowns, CooldownStore, Gone, fingerprint
 
 if TYPE_CHECKING:
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "Addresses",
     "Attempt",
     "Attempts",
     "CooldownStore",
     "Cooldowns",
+    "Credential",
     "ErrorFacts",
     "ErrorKind",
     "FleetCooldowns",
@@ -32,6 +35,7 @@ __all__ = [
     "Step",
     "classify_error",
     "fingerprint",
+    "origin_of",
 ]
 
 _PLACES: Final = {

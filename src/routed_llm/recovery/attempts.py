@@ -20,17 +20,27 @@ from routed_llm.recovery.step import Action, Attempt, Limits, Step
 if TYPE_CHECKING:
     from routed_llm.catalog import Catalog
     from routed_llm.decision import Decision
+    from routed_llm.exchange import Exchange
     from routed_llm.policy import Policy
+    from routed_llm.recovery.addresses import Addresses
     from routed_llm.usage import Usage
 
-__all__ = ["Attempts"]
+__all__ = ["Attempts", "end"]
 
-_COUNTED: Final = frozenset({ErrorKind.RATE_LIMIT, ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.INCOMPLETE})
+_COUNTED: Final = frozenset(
+    {ErrorKind.RATE_LIMIT, ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.INCOMPLETE, ErrorKind.UNREADABLE}
+)
 """Failures that say something about the model's health; a broken connection says nothing about it."""
+
+_OF_ADDRESS: Final = frozenset({ErrorKind.QUOTA, ErrorKind.AUTHENTICATION, ErrorKind.REDIRECT})
+_ADDRESS_RESTS: Final = 60.0
+"""Seconds for which an address whose key was refused is left alone, while another can serve."""
 
 _ADVICE: Final[Mapping[ErrorKind, str]] = {
     ErrorKind.QUOTA: "Add credit to the account, or use another key.",
     ErrorKind.AUTHENTICATION: "Check the key and what its project may use.",
+    ErrorKind.REDIRECT: "Give the address that it leads to as base_url, with its own key.",
+    ErrorKind.NO_ENDPOINT: "Correct the address, or say Policy(endpoints=[...]).",
     ErrorKind.CONTENT: "Change the content.",
     ErrorKind.INVALID: "Change the request as the message says.",
     ErrorKind.CONTEXT: "Shorten the input, or widen the pool with Policy(models=...).",
@@ -42,8 +52,17 @@ _RETRY_LATER: Final = "Try again later, allow more attempts with max_retries, or
 class Ending(Protocol):
     """The books of one request, as far as its end goes; :class:`routed_llm.Run` is one."""
 
+    exchange: Exchange
+    """What is known of it on the wire."""
+
     def fail(
-        self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False
+        self,
+        outcome: str,
+        usage: Usage | None = None,
+        *,
+        served: str | None = None,
+        begun: bool = False,
+        unsure: bool = False,
     ) -> None:
         """Book a request that failed."""
 
@@ -84,6 +103,9 @@ class Attempts:
         cooldowns: shared by all callers.
         limits: how much may be tried.
         on_dead: told of a model that the provider does not have, with the reason.
+        on_missing: told of a model whose address does not have an endpoint.
+        on_whole: told of a model that does not stream for this credential, with the reason.
+        addresses: the addresses besides the caller's own.
         credential: whose key and address it is sent with, as a fingerprint.
         blocks: whether to choose again, or to end a run, may wait for a disk or a network.
         clock: seconds of a clock that only moves forward.
@@ -101,6 +123,9 @@ class Attempts:
         cooldowns: CooldownStore,
         limits: Limits | None = None,
         on_dead: Callable[[str, str], None] | None = None,
+        on_missing: Callable[[str, str], None] | None = None,
+        on_whole: Callable[[str, str], None] | None = None,
+        addresses: Addresses | None = None,
         credential: str = "",
         blocks: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -115,6 +140,9 @@ class Attempts:
         self._catalog = catalog
         self._cooldowns = cooldowns
         self._on_dead = on_dead
+        self._on_missing = on_missing
+        self._on_whole = on_whole
+        self._addresses = addresses
         self._credential = credential
         self._blocks = blocks
         self._clock = clock
@@ -151,9 +179,14 @@ class Attempts:
             ``.attempts`` and a note of what was tried. An error that arrived after the first tokens, and
             one that is not the provider's, are themselves.
         """
-        known = classify_error(error, started=started) if facts is None else replace(facts, started=started)
+        answered = run is not None and run.exchange.answered
+        known = classify_error(error, started=started, answered=answered)
+        if facts is not None and known.kind is ErrorKind.FOREIGN:
+            known = replace(facts, started=started)
+        if run is not None and run.exchange.never_sent:
+            known = replace(known, unsure=False)
         if run is not None:
-            _end(run, known, usage, served)
+            end(run, known, usage, served)
         return self._after(error, known)
 
     async def afailed(
@@ -194,8 +227,11 @@ class Attempts:
     def answered(self) -> None:
         """Note that the call was answered in full."""
         if self.decision.model is not None:
-            self._cooldowns.answered(self.decision.model, credential=self._credential)
+            self._cooldowns.answered(self.decision.model, credential=self._whose(self.decision.model))
         self._first = None
+
+    def _whose(self, model: str) -> str:
+        return self._credential if self._addresses is None else self._addresses.whose(model, self._credential)
 
     def record(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return a routing record with what had failed before: ``attempts``, oldest first."""
@@ -216,10 +252,12 @@ class Attempts:
         step = self._recover(error, now, jitter)
         if step.action is Action.MOVE:
             avoid = {**self._avoid, **step.avoid}
+            self._learn(self.decision, error, step)
             found = self._choose(avoid)
-            if found is None or found.model in avoid:
+            stays = found is not None and step.missing is not None and found.call == self.decision.call
+            if found is None or found.model in avoid or stays:
                 again = self._recover(error, now, jitter, alone=True)
-                return replace(again, dead=step.dead, cool=max(step.cool, again.cool))
+                return replace(again, dead=step.dead, whole=step.whole, cool=max(step.cool, again.cool))
             self._avoid, self.decision = avoid, found
             return replace(step, decision=found)
         if step.decision is not None:
@@ -249,13 +287,29 @@ class Attempts:
         model, call = sent.model, sent.call
         if model is None or call is None:
             return
+        self._learn(sent, error, step)
         if step.dead and self._on_dead is not None and call.model == self._catalog.get(model).sent_as:
             # A dated snapshot that is gone says nothing about the model under its own name.
             self._on_dead(model, f"the provider answered {error.text}")
         elif error.kind in _COUNTED:
             why = f"it failed with {error.text} a moment ago"
-            now, whose = self._clock(), self._credential
-            self._cooldowns.failed(model, why, now=now, seconds=step.cool, credential=whose)
+            self._cool(model, why, step.cool)
+        elif error.kind in _OF_ADDRESS and step.action is Action.MOVE:
+            for one in step.avoid:
+                self._cool(one, f"its address answered {error.text} a moment ago", _ADDRESS_RESTS)
+
+    def _cool(self, model: str, why: str, seconds: float) -> None:
+        whose = self._whose(model)
+        self._cooldowns.failed(model, why, now=self._clock(), seconds=seconds, credential=whose)
+
+    def _learn(self, sent: Decision, error: ErrorFacts, step: Step) -> None:
+        """Tell what a failure shows of an address, before what remains is decided."""
+        if sent.model is None:
+            return
+        if step.missing is not None and self._on_missing is not None:
+            self._on_missing(sent.model, step.missing)
+        if step.whole and self._on_whole is not None:
+            self._on_whole(sent.model, f"the provider refused to stream it ({error.text})")
 
     def _note(self, sent: Decision, error: ErrorFacts, step: Step) -> None:
         attempt = Attempt(
@@ -279,10 +333,17 @@ class Attempts:
             raised.add_note(f"routed-llm tried {tried}. It stopped: {step.reason}. {advice}")
 
 
-def _end(run: Ending, known: ErrorFacts, usage: Usage | None, served: str | None) -> None:
+def end(run: Ending, known: ErrorFacts, usage: Usage | None = None, served: str | None = None) -> None:
+    """Close the books of a request that failed, as what is known of the failure asks for.
+
+    What was never sent, or was refused, is released; of the rest what was reported is charged, else what was
+    reserved.
+    """
     if known.kind is not ErrorKind.FOREIGN:
-        run.fail(known.kind, usage, served=served, begun=known.started)
+        run.fail(known.kind, usage, served=served, begun=known.started, unsure=known.unsure)
     elif known.started or usage is not None:
         run.settle(usage, served=served)  # a handler's mistake: what had come until then is billed
+    elif run.exchange.sent or run.exchange.answered:
+        run.fail(known.kind, unsure=True)
     else:
         run.cancel()

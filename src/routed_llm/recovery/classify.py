@@ -8,9 +8,9 @@ exception's ``str()`` no longer holds the body; so what counts is the status, th
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ _BY_CODE: Final[Mapping[str, ErrorKind]] = {
     "billing_not_active": _K.QUOTA,
     "context_length_exceeded": _K.CONTEXT,
     "model_not_found": _K.NOT_FOUND,
+    "DeploymentNotFound": _K.NOT_FOUND,
     "invalid_api_key": _K.AUTHENTICATION,
     "content_policy_violation": _K.CONTENT,
     "content_filter": _K.CONTENT,
@@ -69,6 +70,7 @@ _IN_MESSAGE: Final[tuple[tuple[str, ErrorKind], ...]] = (
     ("Content blocks are expected to be either text or image_url type", _K.MODALITY),
     ("' was provided without its required '", _K.STATE),
     ("was provided without its required following item", _K.STATE),
+    ("not supported with the Responses API", _K.ENDPOINT),
 )
 _CAP_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
@@ -92,6 +94,9 @@ _BY_TYPE: Final[Mapping[str, ErrorKind]] = {
 # Classes that tell by their name alone, most telling first; names are looked for among all bases.
 _BY_CLASS: Final[Mapping[str, ErrorKind]] = {
     "IncompleteStream": _K.INCOMPLETE,
+    "UnreadableAnswer": _K.UNREADABLE,
+    "RedirectRefused": _K.REDIRECT,
+    "DecodingError": _K.UNREADABLE,
     "ContentFilterFinishReasonError": _K.CONTENT,
     "StreamChunkTimeoutError": _K.TIMEOUT,
     "APITimeoutError": _K.TIMEOUT,
@@ -100,12 +105,49 @@ _BY_CLASS: Final[Mapping[str, ErrorKind]] = {
     "APIConnectionError": _K.CONNECTION,
     "ModelConnectionError": _K.CONNECTION,
     "TransportError": _K.CONNECTION,
-    "APIResponseValidationError": _K.INVALID,
+    "APIResponseValidationError": _K.UNREADABLE,
 }
 _HOMES: Final = frozenset(
     {"openai", "httpx", "httpx2", "httpcore", "httpcore2", "langchain_openai", "langchain_core", "routed_llm"}
 )
 """Packages whose exceptions may be the provider's; the same name elsewhere means something else."""
+
+_NEVER_SENT: Final = frozenset(
+    [
+        "ConnectError",
+        "ConnectTimeout",
+        "PoolTimeout",
+        "UnsupportedProtocol",
+        "LocalProtocolError",
+        "InvalidURL",
+    ]
+)
+"""Errors of the HTTP client before a byte of the request went out."""
+_UNSURE_KINDS: Final = frozenset({_K.TIMEOUT, _K.CONNECTION, _K.INCOMPLETE, _K.UNREADABLE})
+_UNSURE_STATUS: Final = frozenset({408, 499, 502, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529})
+"""What a gateway answers in place of a server that may be at work, or have been."""
+
+_PARSERS: Final = ("openai", "langchain_openai", "llama_index.llms.openai", "httpx", "httpx2", "httpcore")
+"""Packages that turn bytes into an answer. What they stumble over in an answer is the answer's fault."""
+_NO_PARSERS: Final = ("openai.lib", "langchain_openai.chat_models._client_utils")
+"""Parts of these that read what the model wrote, or run what a program gave them."""
+_STUMBLES: Final = (TypeError, ValueError, KeyError, IndexError, AttributeError)
+
+# How addresses tell that they do not have an endpoint, where that is not a plain 404 or 405.
+_NO_SUCH: Final = re.compile(
+    r"responses? api\b.*\b(?:enabled|supported|available|exist)"
+    r"|\b(?:unknown|invalid|unsupported|unrecognized|no such|not a valid) (?:request )?"
+    r"(?:url|uri|route|path|endpoint|api)\b"
+    r"|\b(?:url|route|path|endpoint|operation)\b.*\b(?:not (?:found|supported|implemented|exist)|unknown)"
+    r"|missing scopes?: api\.responses"
+    r"|/responses\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_NO_MODEL: Final = re.compile(
+    r"\b(?:model|deployment)\b.{0,120}\b(?:(?:does|do) not (?:exist|have access)|not (?:found|exist))",
+    re.I | re.S,
+)
+_NOT_HERE: Final = frozenset({400, 401, 403, 404, 405, 410, 501})
 
 _WAIT: Final = re.compile(r"try again in ((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)", re.IGNORECASE)
 _WAIT_SECONDS: Final = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) seconds?", re.IGNORECASE)
@@ -113,7 +155,9 @@ _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.IGNORECASE)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def classify_error(error: BaseException | Mapping[str, Any], *, started: bool = False) -> ErrorFacts:
+def classify_error(
+    error: BaseException | Mapping[str, Any], *, started: bool = False, answered: bool = False
+) -> ErrorFacts:
     """Say what an error is.
 
     Args:
@@ -121,6 +165,8 @@ def classify_error(error: BaseException | Mapping[str, Any], *, started: bool = 
             of LlamaIndex; or plain data: an error body (with or without its ``error`` envelope), to
             which ``status`` and ``headers`` may be added.
         started: whether tokens of the answer had been passed on.
+        answered: whether the head of an answer had come, so that what an SDK or a framework stumbles over is
+            that answer.
     """
     if isinstance(error, Mapping):
         inner = error.get("error")
@@ -128,15 +174,36 @@ def classify_error(error: BaseException | Mapping[str, Any], *, started: bool = 
         status = error.get("status", error.get("status_code"))
         facts = _facts(body, _number(status), _headers(error.get("headers")), error.get("endpoint"))
         return replace(facts, started=started)
-    return replace(_of_exception(error), started=started, name=type(error).__name__)
+    facts = _of_exception(error, answered=answered)
+    return replace(facts, started=started, name=type(error).__name__, unsure=_is_unsure(facts, error))
 
 
-def _of_exception(error: BaseException) -> ErrorFacts:
-    if isinstance(error, json.JSONDecodeError) and _in_a_stream(error):
-        return ErrorFacts(kind=_K.SERVER, message=f"the stream holds what is no JSON: {error}")
+def _is_unsure(facts: ErrorFacts, error: BaseException) -> bool:
+    """Say whether a request may have been carried out although no answer was seen."""
+    if any(name in _NEVER_SENT for cause in _causes(error) for name in _families(cause)):
+        return False
+    if facts.kind in _UNSURE_KINDS:
+        return True
+    # Inside a stream there is no status: the request was taken on, and what came of it is not known.
+    return facts.kind is _K.SERVER and (facts.status is None or facts.status in _UNSURE_STATUS)
+
+
+def _of_exception(error: BaseException, *, answered: bool) -> ErrorFacts:
+    if isinstance(error, _STUMBLES) and _stumbled(error, answered=answered):
+        return ErrorFacts(kind=_K.UNREADABLE, message=f"{type(error).__name__} over the answer: {error}")
     known = _families(error)
     if not isinstance(error, Exception) or not known:
         return ErrorFacts(kind=_K.FOREIGN, message=str(error))
+    # An SDK makes one error of many; what lies behind it says more.
+    for cause in _causes(error):
+        body = getattr(cause, "body", None)
+        if type(cause).__name__ == "UnreadableAnswer" and isinstance(body, Mapping):
+            told = _facts(body, None, {}, _endpoint(error))
+            return replace(told, unsure=True)
+        families = _families(cause)
+        for name in ("UnreadableAnswer", "RedirectRefused", "DecodingError"):
+            if name in families:
+                return ErrorFacts(kind=_BY_CLASS[name], message=str(cause), endpoint=_endpoint(error))
     message = str(getattr(error, "message", None) or error)
     for name, kind in _BY_CLASS.items():
         if name in known:
@@ -150,14 +217,35 @@ def _of_exception(error: BaseException) -> ErrorFacts:
     )
 
 
-def _in_a_stream(error: BaseException) -> bool:
-    """Say whether it was the SDK that could not read an event: the same error of a program is its own."""
-    trace, before = error.__traceback__, ""
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an exception and what it was raised from, the latest first."""
+    found: BaseException | None = error
+    for _ in range(8):
+        if found is None:
+            return
+        yield found
+        found = found.__cause__
+
+
+def _stumbled(error: BaseException, *, answered: bool) -> bool:
+    """Say whether an answer could not be read: the same error of a program is its own.
+
+    The innermost frame that is not Python's own tells who raised it. Without an answer those packages may as
+    well have stumbled over the request, unless it was over an event of a stream.
+    """
+    trace, inner = error.__traceback__, ""
     while trace is not None:
         name = str(trace.tb_frame.f_globals.get("__name__"))
-        before = before if name.partition(".")[0] == "json" else name
+        top = name.partition(".")[0]
+        inner = inner if top in sys.stdlib_module_names or top.startswith("pydantic") else name
         trace = trace.tb_next
-    return before == "openai._streaming"
+    if inner == "openai._streaming":
+        return True
+    return answered and _under(inner, _PARSERS) and not _under(inner, _NO_PARSERS)
+
+
+def _under(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == one or module.startswith(f"{one}.") for one in packages)
 
 
 def _families(error: BaseException) -> frozenset[str]:
@@ -182,6 +270,8 @@ def _facts(
     message = str(body.get("message") or "")
     code, kind_of, param = (_text(body.get(name)) for name in ("code", "type", "param"))
     kind = _kind(status, kind_of, code, param, message)
+    if kind in (_K.INVALID, _K.AUTHENTICATION, _K.SERVER) and endpoint is not None and param is None:
+        kind = _K.NO_ENDPOINT if _is_missing(status, body, message) else kind
     return ErrorFacts(
         kind=kind,
         status=status,
@@ -211,14 +301,32 @@ def _kind(
     told = next((kind for part, kind in _IN_MESSAGE if part in message), None)
     if told is not None:
         return told
-    if status is not None and status >= 500:
+    if status is not None:
+        return _by_status(status, type_, message)
+    # Inside a stream there is no status; what the provider does not explain is its own failure.
+    return _BY_TYPE.get(type_ or "", _K.SERVER)
+
+
+def _by_status(status: int, type_: str | None, message: str) -> ErrorKind:
+    if status >= 500:
         return _K.SERVER
     if type_ == "insufficient_quota":
         return _K.QUOTA
-    if status is not None:
-        return _BY_STATUS.get(status, _K.INVALID)
-    # Inside a stream there is no status; what the provider does not explain is its own failure.
-    return _BY_TYPE.get(type_ or "", _K.SERVER)
+    if status in (403, 404) and _NO_MODEL.search(message):
+        return _K.NOT_FOUND
+    return _BY_STATUS.get(status, _K.INVALID)
+
+
+def _is_missing(status: int | None, body: Mapping[str, Any], message: str) -> bool:
+    """Say whether an address does not have an endpoint; it is told in many ways, and seldom in OpenAI's."""
+    if status not in _NOT_HERE:
+        return False
+    if _NO_SUCH.search(message):
+        return True
+    if status in (401, 403):
+        return False
+    # OpenAI's own errors have a type; a page, an empty body or {"detail": ...} come from what stands before.
+    return status in (404, 405, 501) or not (body.get("type") or body.get("code"))
 
 
 def _retry_after(headers: Mapping[str, str], message: str) -> float | None:

@@ -33,6 +33,12 @@ class ErrorKind(StrEnum):
     """No answer came in time."""
     INCOMPLETE = "incomplete"
     """A stream ended cleanly, without saying that the answer was finished."""
+    UNREADABLE = "unreadable"
+    """What came back is no answer: an error page, half a JSON object, no choices."""
+    NO_ENDPOINT = "no_endpoint"
+    """The address does not have the endpoint that was called, or not for this key."""
+    REDIRECT = "redirect"
+    """The address leads to another host, where the key must not go."""
     CONTEXT = "context"
     """The input, or the input with its answer, is longer than the model takes."""
     NOT_FOUND = "model_not_found"
@@ -76,6 +82,8 @@ class ErrorFacts:
         started: whether tokens of the answer had been passed on.
         tokens: tokens that the provider counted, when the message says so.
         name: the exception's class.
+        unsure: whether the request may have been carried out, and billed, although no answer was seen. Only
+            what was never sent, or was refused, is sure not to have been.
     """
 
     kind: ErrorKind
@@ -90,6 +98,7 @@ class ErrorFacts:
     started: bool = False
     tokens: int | None = None
     name: str = ""
+    unsure: bool = False
 
     @property
     def text(self) -> str:
@@ -109,6 +118,7 @@ class ErrorFacts:
             "message": self.message[:_SHOWN],
             "retry_after": self.retry_after,
             "started": self.started,
+            "unsure": self.unsure,
             "name": self.name,
         }
 

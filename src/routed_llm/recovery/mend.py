@@ -14,7 +14,7 @@ from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 if TYPE_CHECKING:
     from routed_llm.policy import Policy
 
-__all__ = ["TASTE", "mend"]
+__all__ = ["TASTE", "mend", "unstreamed"]
 
 TASTE: Final = frozenset(
     {
@@ -60,6 +60,8 @@ def mend(
         return _lower(decision, call, error)
     if error.kind is ErrorKind.STATE:
         return _forget(decision, call, error)
+    if error.param == "stream":
+        return None  # another model may stream; see :func:`unstreamed`
     if error.kind is ErrorKind.CUT_SHORT:
         return _raise(decision, call, error, writes)
     if error.message.startswith("Encrypted content is not supported"):
@@ -71,6 +73,16 @@ def mend(
     if name in _CAPS and renamed is not None:
         return _rename(decision, call, name, renamed[1], error)
     return _drop(decision, call, name, error, policy)
+
+
+def unstreamed(decision: Decision, error: ErrorFacts) -> tuple[Decision, Change] | None:
+    """Return the Decision with its answer asked for whole, where that is refused as a stream, or None."""
+    call = decision.call
+    if call is None or not call.stream:
+        return None
+    return _with(
+        decision, replace(call, stream=False), Change("stream", "dropped", True, None, _because(error))
+    )
 
 
 def _because(error: ErrorFacts) -> str:

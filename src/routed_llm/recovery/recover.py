@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from routed_llm.recovery.addresses import origin_of
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
-from routed_llm.recovery.mend import mend
+from routed_llm.recovery.mend import mend, unstreamed
 from routed_llm.recovery.step import Action, Attempt, Limits, Step
 
 if TYPE_CHECKING:
@@ -31,13 +32,19 @@ _RANKED: Final = frozenset(
     }
 )
 
-_FATAL: Final[Mapping[ErrorKind, str]] = {
+_OF_ADDRESS: Final[Mapping[ErrorKind, str]] = {
     _K.QUOTA: "the account's quota is used up, for every model",
     _K.AUTHENTICATION: "the key was refused, for every model",
+    _K.REDIRECT: "the address leads elsewhere, where the key must not go",
+}
+"""What is wrong with one address and its key, and says nothing of another."""
+_FATAL: Final[Mapping[ErrorKind, str]] = {
     _K.CONTENT: "the content was refused by policy, and is not tried on other models",
     _K.INVALID: "the request was refused as it is",
 }
-_PASSING: Final = frozenset({_K.RATE_LIMIT, _K.SERVER, _K.CONNECTION, _K.TIMEOUT, _K.INCOMPLETE})
+_PASSING: Final = frozenset(
+    {_K.RATE_LIMIT, _K.SERVER, _K.CONNECTION, _K.TIMEOUT, _K.INCOMPLETE, _K.UNREADABLE}
+)
 _MENDABLE: Final = frozenset({_K.PARAMETER, _K.OUTPUT_CAP, _K.CUT_SHORT, _K.STATE})
 _WHY: Final[Mapping[ErrorKind, str]] = {
     _K.TOO_LARGE: "this request is over its limit a minute",
@@ -54,6 +61,9 @@ _WHY: Final[Mapping[ErrorKind, str]] = {
     _K.CONNECTION: "the connection to it broke",
     _K.TIMEOUT: "it did not answer in time",
     _K.INCOMPLETE: "its stream ended without a finish reason",
+    _K.UNREADABLE: "what came back is no answer",
+    _K.NO_ENDPOINT: "its address does not have the endpoint",
+    **_OF_ADDRESS,
 }
 
 
@@ -76,14 +86,18 @@ def recover(
     the error                                   the step
     ==========================================  ====================================================
     not the provider's; tokens passed on;       stop
-    quota, key, content policy, wrong request
+    content policy, wrong request
+    quota, key, redirect                        move to another address; else stop
+    no such endpoint at the address             the other endpoint; else move; else stop
+    no answer seen of what must not be done     stop
+    twice (hosted tools, background, stored)
     attempts or time used up                    stop
     refused parameter, output cap, what is      change it; else move; else stop
     not stored
     too long, too large, not found, modality,   move, never again the same model; else stop
     endpoint
     rate limit, broken connection               wait, if the wait is short; else move; else wait
-    server, timeout, unfinished stream          move; else wait
+    server, timeout, no whole answer            move; else wait
     ==========================================  ====================================================
 
     Args:
@@ -99,25 +113,45 @@ def recover(
         alone: whether no other model is to be had, whatever the Decision says.
     """
     limits = limits or Limits()
-    ending = _ending(error, len(attempts) + 1, limits, now)
+    learned = _learned(decision, error)
+    ending = _ending(decision, error, len(attempts) + 1, limits, now)
     if ending is not None:
-        return Step(action=Action.STOP, reason=ending)
+        return replace(learned, action=Action.STOP, reason=ending)
     if error.kind in _MENDABLE:
         mended = mend(decision, error, policy, writes)
         if mended is not None:
             fixed, change = mended
             return Step(action=Action.CHANGE, reason=change.text, decision=fixed, change=change)
     model = decision.model or ""
+    if learned.missing is not None and not alone:
+        # What remains is decided anew: the same model may be had on the other endpoint.
+        return replace(learned, action=Action.MOVE, reason=f"{model}: {_WHY[error.kind]}")
     avoid = _avoid(model, error, room or {}, decision)
     able = () if alone else [one for one in others(decision) if one not in avoid]
     if error.kind in _PASSING:
         return _passing(decision, error, attempts, limits, now, jitter, avoid if able else {})
-    dead = error.kind is _K.NOT_FOUND
     if able:
-        reason = f"{model}: {_WHY[error.kind]}"
-        return Step(action=Action.MOVE, reason=reason, avoid=avoid, dead=dead)
+        return replace(learned, action=Action.MOVE, reason=f"{model}: {_WHY[error.kind]}", avoid=avoid)
+    whole = unstreamed(decision, error) if learned.whole else None
+    if whole is not None:
+        fixed, change = whole
+        return replace(learned, action=Action.CHANGE, reason=change.text, decision=fixed, change=change)
+    if error.kind in _OF_ADDRESS:
+        return replace(learned, action=Action.STOP, reason=_OF_ADDRESS[error.kind])
     reason = f"{_WHY[error.kind]}, and no other model can serve the request"
-    return Step(action=Action.STOP, reason=f"{model}: {reason}", dead=dead)
+    return replace(learned, action=Action.STOP, reason=f"{model}: {reason}")
+
+
+def _learned(decision: Decision, error: ErrorFacts) -> Step:
+    """Say what a failure shows of a key and an address, whatever follows for this call."""
+    streams = error.kind is _K.PARAMETER and error.param == "stream"
+    return Step(
+        action=Action.STOP,
+        reason="",
+        dead=error.kind is _K.NOT_FOUND,
+        missing=decision.endpoint if error.kind is _K.NO_ENDPOINT else None,
+        whole=streams and decision.facts.stream,
+    )
 
 
 def others(decision: Decision) -> list[str]:
@@ -130,13 +164,15 @@ def others(decision: Decision) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _ending(error: ErrorFacts, made: int, limits: Limits, now: float) -> str | None:
+def _ending(decision: Decision, error: ErrorFacts, made: int, limits: Limits, now: float) -> str | None:
     if error.kind is _K.FOREIGN:
         return "not an error of the provider"
     if error.started:
         return "part of the answer had been passed on"
     if error.kind in _FATAL:
         return _FATAL[error.kind]
+    if error.unsure and (twice := _not_twice(decision)) is not None:
+        return f"it may have been carried out, and {twice} must not be done twice"
     if made >= limits.attempts:
         return f"{made} request{'s' if made > 1 else ''} may be sent for one call, and {made} failed"
     if now >= limits.deadline:
@@ -144,13 +180,32 @@ def _ending(error: ErrorFacts, made: int, limits: Limits, now: float) -> str | N
     return None
 
 
+def _not_twice(decision: Decision) -> str | None:
+    """Name what of a request leaves something behind when it is carried out, or None."""
+    facts = decision.facts
+    if facts.builtin_tools:
+        return "what hosted tools do"
+    if facts.parameter("background"):
+        return "a background response"
+    if facts.parameter("store") or facts.parameter("conversation"):
+        return "a stored response"
+    return None
+
+
 def _avoid(model: str, error: ErrorFacts, room: Mapping[str, int], decision: Decision) -> dict[str, str]:
     why = _WHY.get(error.kind, "")
     avoid = {model: why}
+    if error.kind in _OF_ADDRESS:
+        here = _origin(decision, model)
+        avoid.update((one.model, why) for one in decision.candidates if origin_of(one.base_url) == here)
     if error.kind is _K.CONTEXT:
         least = max(room.get(model, 0) + 1, error.tokens or 0)
         avoid.update((one, why) for one in others(decision) if room.get(one, least) < least)
     return avoid
+
+
+def _origin(decision: Decision, model: str) -> str:
+    return origin_of(next((one.base_url for one in decision.candidates if one.model == model), None))
 
 
 def _passing(

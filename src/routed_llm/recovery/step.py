@@ -122,6 +122,8 @@ class Step:
         avoid: models that this call must not go to, with the reason.
         cool: seconds for which other callers in this process had better not use the model.
         dead: whether the model will not answer any more in this process.
+        missing: the endpoint that the address turned out not to have, or None.
+        whole: whether the model turned out not to stream for this credential.
         kind: what went wrong; None for an error that is not the provider's.
         error: the exception to raise, with ``stop``; filled in by :class:`Attempts`.
     """
@@ -134,5 +136,7 @@ class Step:
     avoid: Mapping[str, str] = field(default_factory=dict)
     cool: float = 0.0
     dead: bool = False
+    missing: str | None = None
+    whole: bool = False
     kind: ErrorKind | None = None
     error: BaseException | None = None

@@ -27,7 +27,7 @@ class Watched(Run):
         """Take what a Run takes."""
         super().__init__(*arguments)
         self._trials = trials
-        self._parts = arguments[:-1]
+        self._parts = arguments[:5]
         self._entry: dict[str, Any] | None = None
 
     def settle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
@@ -44,11 +44,9 @@ class Watched(Run):
         super().cancel()
         self._note_failure()
 
-    def fail(
-        self, outcome: str, usage: Usage | None = None, *, served: str | None = None, begun: bool = False
-    ) -> None:
+    def fail(self, outcome: str, usage: Usage | None = None, **more: Any) -> None:
         """Fail as a Run does."""
-        super().fail(outcome, usage, served=served, begun=begun)
+        super().fail(outcome, usage, **more)
         self._note_failure()
 
     def _note_failure(self) -> None:
@@ -73,10 +71,14 @@ class Watched(Run):
             self._trials.note_second(trial, entry, None, outcome="skipped", why=type(error).__name__)
             return
         try:
-            got = send(trial.routed)
+            with run.exchange.current():
+                got = send(trial.routed)
         except Exception as error:  # noqa: BLE001 - told to whoever looks; no caller waits for this answer
             log.warning("a sampled second call to %s failed: %s", trial.routed.model, type(error).__name__)
-            run.cancel()
+            from routed_llm.recovery.attempts import end  # only a failure needs it
+            from routed_llm.recovery.classify import classify_error
+
+            end(run, classify_error(error, answered=run.exchange.answered))
             self._trials.note_second(trial, entry, None, outcome="failed", why=type(error).__name__)
             return
         record = run.settle(got.usage, served=got.served)

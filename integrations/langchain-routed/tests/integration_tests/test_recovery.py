@@ -295,7 +295,7 @@ def test_a_stream_that_dies_is_booked_by_what_was_reserved(sim: Simulator, booke
     with pytest.raises(IncompleteStream):
         WAYS[way](llm)
     (entry,) = booked.ledger.entries()
-    assert (entry.outcome, entry.cost) == ("incomplete", None)
+    assert (entry.outcome, entry.cost) == ("unknown", None)
     assert entry.booked > 0
     assert unsettled(booked) == 0
 

@@ -355,7 +355,7 @@ def test_31_no_http_library_is_named() -> None:
         assert "import httpx" not in text, path.name
 
 
-def test_gateways_share_one_pool_and_keep_their_addresses(make, sim) -> None:
+def test_models_with_an_address_of_their_own_are_called_there(make, sim) -> None:
     """Models with a base_url of their own are called there, from the same object."""
     from datetime import date
 
@@ -364,7 +364,7 @@ def test_gateways_share_one_pool_and_keep_their_addresses(make, sim) -> None:
 
     with serve(at=date(2026, 11, 22)) as elsewhere:
         catalog = Catalog.load().with_models(
-            {"mine": {"base": "gpt-4.1", "sent_as": "gpt-4.1", "base_url": elsewhere.url}}
+            {"mine": {"base": "gpt-4.1", "sent_as": "gpt-4.1", "base_url": elsewhere.url, "keyless": True}}
         )
         llm = make(
             router=Router(catalog=catalog, clock=lambda: date(2026, 11, 22)), policy={"at_least": None}

@@ -203,13 +203,13 @@ def test_20_children_have_no_cache_callbacks_or_limiter(make, sim) -> None:
 def test_an_abandoned_stream_is_settled(make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that stops early leaves no open reservation."""
     done: list[str] = []
-    settle, cancel = Run.settle, Run.cancel
-    monkeypatch.setattr(Run, "settle", lambda self, *a, **k: done.append("settle") or settle(self, *a, **k))
+    fail, cancel = Run.fail, Run.cancel
+    monkeypatch.setattr(Run, "fail", lambda self, *a, **k: done.append(a[0]) or fail(self, *a, **k))
     monkeypatch.setattr(Run, "cancel", lambda self: done.append("cancel") or cancel(self))
     stream = make().stream("Hi")
     next(stream)
     stream.close()
-    assert done == ["settle"]
+    assert done == ["unknown"]
 
 
 @pytest.mark.parametrize("how", ["invoke", "stream"])

@@ -336,7 +336,8 @@ class RoutedLLM(CarefulOpenAI):
     def _circumstances(self, options: CallOptions) -> dict[str, Any]:
         # What is refused to one key may be had with another.
         whose = self._own.credential(self.api_key, self.api_base, self._client, self._aclient)
-        return {**options.circumstances(budgets_from(self.budget)), "credential": whose}
+        own = self._own.address(self.api_base, self._client, self._aclient)
+        return {**options.circumstances(budgets_from(self.budget)), "credential": whose, "own": own}
 
     def _given(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return parameters(self, kwargs)
@@ -356,6 +357,9 @@ class RoutedLLM(CarefulOpenAI):
         stream: bool,
     ) -> RoutedCall:
         sent = payload(decision, given, stream=stream, stream_usage=self.stream_usage)
+        if delegate._apart:
+            for name in ("extra_headers", "extra_query"):
+                sent.pop(name, None)  # meant for the caller's own address: it may hold a key
         return RoutedCall(
             router=router,
             decision=decision,
@@ -375,7 +379,11 @@ class RoutedLLM(CarefulOpenAI):
     ) -> ChatDelegate | ResponsesDelegate:
         window = self._router().catalog.get(decision.model or "").limits.context_window
         modalities = tuple(given.get("modalities") or ())
-        return self._delegates.get(self, decision, window, modalities, client=client, aclient=aclient)
+        own = self._own.address(self.api_base, self._client, self._aclient)
+        credential = self._router().credential_of(decision, own)
+        return self._delegates.get(
+            self, decision, window, modalities, client=client, aclient=aclient, credential=credential
+        )
 
     def _router(self) -> Router:
         if self.router is None and self.ledger is not None:

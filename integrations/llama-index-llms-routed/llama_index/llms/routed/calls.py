@@ -25,7 +25,18 @@ from llama_index.llms.routed.recover import Gate
 from llama_index.llms.routed.streams import OpenStreams
 from pydantic import BaseModel, ValidationError
 
-from routed_llm import Answered, Attempts, Decision, IncompleteStream, Previous, Router, Run, Step, Usage
+from routed_llm import (
+    Answered,
+    Attempts,
+    Decision,
+    Exchange,
+    IncompleteStream,
+    Previous,
+    Router,
+    Run,
+    Step,
+    Usage,
+)
 
 __all__ = ["RoutedCall"]
 
@@ -79,7 +90,7 @@ class RoutedCall:
         except Exception:
             raise  # recovery closes the books, once it knows what went wrong
         except BaseException:
-            run.cancel()
+            run.abandon()
             raise
 
     @asynccontextmanager
@@ -91,7 +102,7 @@ class RoutedCall:
         except Exception:
             raise  # recovery closes the books, once it knows what went wrong
         except BaseException:
-            await run.acancel()
+            await run.aabandon()
             raise
 
     def finished(self, answer: Answer) -> Answer:
@@ -130,7 +141,7 @@ class RoutedCall:
         """Send the call for a whole answer, as often as recovery finds worth it."""
         while True:
             try:
-                with self.sending():
+                with self.sending(), self._exchange.current():
                     answer = send(self)
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                 delay = self._after(error)
@@ -143,7 +154,8 @@ class RoutedCall:
         while True:
             try:
                 async with self.asending():
-                    answer = await send(self)
+                    with self._exchange.current():
+                        answer = await send(self)
             except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                 delay = await self._aafter(error)
             else:
@@ -193,14 +205,15 @@ class RoutedCall:
         opened = OpenStreams()
         try:
             self._begun(self.router.begin(self.decision))
-            for chunk in opened.first(chunks):
+            for chunk in self._exchange.opened(opened.first(chunks)):
                 yield from gate.pass_on(self._note(chunk))
             yield from gate.end()
             self._answered()
         except Exception:
             raise  # recovery closes the books, once it knows what went wrong
         except BaseException:
-            self._close(begun=gate.open or self._seen.usage is not None)
+            if self._run is not None:
+                self._run.abandon(self._seen.usage, served=self._seen.served)
             raise
         finally:
             chunks.close()
@@ -215,7 +228,8 @@ class RoutedCall:
         opened = OpenStreams()
         try:
             self._begun(await self.router.abegin(self.decision))
-            async with aclosing(opened.afirst(chunks)) as source:
+            first = opened.afirst(chunks)
+            async with aclosing(first), aclosing(self._exchange.aopened(first)) as source:
                 async for chunk in source:
                     for passed in gate.pass_on(self._note(chunk)):
                         yield passed
@@ -225,7 +239,8 @@ class RoutedCall:
         except Exception:
             raise  # recovery closes the books, once it knows what went wrong
         except BaseException:
-            await self._aclose(begun=gate.open or self._seen.usage is not None)
+            if self._run is not None:
+                await self._run.aabandon(self._seen.usage, served=self._seen.served)
             raise
         finally:
             try:
@@ -286,20 +301,18 @@ class RoutedCall:
         answer.additional_kwargs["routing"] = self.routing
         return answer
 
-    def _close(self, *, begun: bool = True) -> None:
+    @property
+    def _exchange(self) -> Exchange:
         if self._run is None:
-            return
-        if not begun or self._seen.last is None:
-            self._run.cancel()  # no token came back: the provider refused
-        else:
+            raise AssertionError("nothing is sent before its books are open")
+        return self._run.exchange
+
+    def _close(self) -> None:
+        if self._run is not None:
             self._settled(self._run.settle(self._seen.usage, served=self._seen.served))
 
-    async def _aclose(self, *, begun: bool = True) -> None:
-        if self._run is None:
-            return
-        if not begun or self._seen.last is None:
-            await self._run.acancel()
-        else:
+    async def _aclose(self) -> None:
+        if self._run is not None:
             self._settled(await self._run.asettle(self._seen.usage, served=self._seen.served))
 
     def _offer(self) -> None:

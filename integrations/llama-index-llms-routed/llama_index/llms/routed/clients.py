@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from threading import RLock
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
 
-__all__ = ["Clients"]
+from routed_llm import Credential
+
+__all__ = ["NO_KEY", "Clients", "apart"]
+
+NO_KEY: Final = "none"
+"""Stands where an SDK wants a key and none is to be sent."""
 
 
 class Clients:
@@ -45,3 +51,31 @@ class Clients:
             if found is None or found[0] != made_from:
                 found = self._async[loop] = (made_from, make())
             return found[1]
+
+
+def apart(like: SyncOpenAI | AsyncOpenAI, base_url: str, credential: Credential) -> SyncOpenAI | AsyncOpenAI:
+    """Return a client for another address, of the kind of a given one, with which it shares nothing."""
+    common: dict[str, Any] = {
+        "base_url": base_url,
+        "timeout": like.timeout,
+        "max_retries": 0,
+        "organization": "",
+        "project": "",
+    }
+    key = credential.api_key
+    made: SyncOpenAI | AsyncOpenAI
+    if isinstance(like, AsyncOpenAI):
+        made = AsyncOpenAI(api_key=_awaited(key) if callable(key) else key or NO_KEY, **common)
+    else:
+        made = SyncOpenAI(api_key=key or NO_KEY, **common)
+    # What the SDK reads from the environment is meant for OpenAI.
+    made.organization = made.project = None
+    made._custom_headers = dict(credential.headers)
+    return made
+
+
+def _awaited(key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    async def give() -> str:
+        return await asyncio.to_thread(key)
+
+    return give

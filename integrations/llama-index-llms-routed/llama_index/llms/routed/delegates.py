@@ -22,6 +22,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index.llms.routed.answers import SoFar, alike
+from llama_index.llms.routed.clients import NO_KEY, apart
 from llama_index.llms.routed.cutting import Shaped
 from llama_index.llms.routed.sending import RESPONSES
 from llama_index.llms.routed.streams import watched
@@ -29,7 +30,7 @@ from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
 from typing_extensions import override
 
-from routed_llm import Call, Decision
+from routed_llm import Call, Credential, Decision, guard_client
 
 __all__ = ["ChatDelegate", "Delegates", "ResponsesDelegate"]
 
@@ -45,6 +46,7 @@ class ChatDelegate(Shaped, OpenAI):
 
     api_key: str | None = Field(default=None, exclude=True, repr=False)
     _described: LLMMetadata = PrivateAttr()
+    _apart: bool = PrivateAttr(default=False)
 
     def __init__(self, described: LLMMetadata, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -109,6 +111,7 @@ class ResponsesDelegate(Shaped, _AsChat):
 
     api_key: str | None = Field(default=None, exclude=True, repr=False)
     _described: LLMMetadata = PrivateAttr()
+    _apart: bool = PrivateAttr(default=False)
 
     def __init__(self, described: LLMMetadata, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -144,6 +147,7 @@ class Delegates:
         *,
         client: SyncOpenAI | None,
         aclient: AsyncOpenAI | None,
+        credential: Credential | None = None,
     ) -> ChatDelegate | ResponsesDelegate:
         """Return the delegate for a decision and what the LLM's fields say now, making it if need be.
 
@@ -154,6 +158,7 @@ class Delegates:
             modalities: the kinds of output asked for.
             client: the client for threads, or None when the call is asynchronous.
             aclient: the client of the running event loop, or None when the call is not asynchronous.
+            credential: what an address of the model's own is called with; None for the LLM's clients.
         """
         call = decision.call
         if call is None:
@@ -161,13 +166,14 @@ class Delegates:
         # Objects are in the key by identity: a delegate keeps them alive, so no other takes their place.
         shared = (client, aclient, llm.callback_manager, llm.rate_limiter)
         values = (llm.temperature, llm.max_tokens, llm.api_base, llm.reuse_client, modalities)
-        key = (call.endpoint, call.model, call.base_url, tuple(map(id, shared)), values)
+        whose = None if credential is None else credential.whose
+        key = (call.endpoint, call.model, call.base_url, whose, tuple(map(id, shared)), values)
         if not llm.reuse_client:
-            return _make(llm, call, window, modalities, client, aclient)
+            return _make(llm, call, window, modalities, client, aclient, credential)
         with self._lock:
             delegate = self._made.get(key)
             if delegate is None:
-                delegate = self._made[key] = _make(llm, call, window, modalities, client, aclient)
+                delegate = self._made[key] = _make(llm, call, window, modalities, client, aclient, credential)
                 while len(self._made) > _KEPT:
                     self._made.popitem(last=False)
             else:
@@ -182,6 +188,7 @@ def _make(
     modalities: tuple[str, ...],
     client: SyncOpenAI | None,
     aclient: AsyncOpenAI | None,
+    credential: Credential | None,
 ) -> ChatDelegate | ResponsesDelegate:
     described = LLMMetadata(
         context_window=window,
@@ -192,29 +199,38 @@ def _make(
     )
     common: dict[str, Any] = {
         "temperature": llm.temperature,
-        "api_key": llm.api_key,
+        "api_key": llm.api_key if credential is None else NO_KEY,
         "api_base": call.base_url or llm.api_base,
         "api_version": llm.api_version,
         # Recovery retries, and where another model can answer it moves. All of them retrying would multiply.
         "max_retries": 0,
         "callback_manager": llm.callback_manager,
         "rate_limiter": llm.rate_limiter,
-        "openai_client": _at(client, call.base_url),
-        "async_openai_client": _at(aclient, call.base_url),
+        "openai_client": _at(client, call.base_url, credential),
+        "async_openai_client": _at(aclient, call.base_url, credential),
     }
+    made: ChatDelegate | ResponsesDelegate
     if call.endpoint == RESPONSES:
-        return ResponsesDelegate(described, max_output_tokens=llm.max_tokens, **common)
-    kinds = list(modalities) or None
-    return ChatDelegate(
-        described, max_tokens=llm.max_tokens, modalities=kinds, reuse_client=llm.reuse_client, **common
-    )
+        made = ResponsesDelegate(described, max_output_tokens=llm.max_tokens, **common)
+    else:
+        kinds = list(modalities) or None
+        made = ChatDelegate(
+            described, max_tokens=llm.max_tokens, modalities=kinds, reuse_client=llm.reuse_client, **common
+        )
+    made._apart = credential is not None
+    return made
 
 
-def _at(client: Any, base_url: str | None) -> Any:
+def _at(client: Any, base_url: str | None, credential: Credential | None) -> Any:
     if client is None:
         return _NO_CLIENT
+    if credential is not None and base_url is not None:
+        made = apart(client, base_url, credential)
+        guard_client(made._client)
+        return watched(made)
     moved: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
     if isinstance(client, (SyncOpenAI, AsyncOpenAI)):
         # On the same connections, but each request once: retrying is for recovery.
+        guard_client(client._client)
         return watched(client.with_options(max_retries=0, **moved))
     return client.with_options(**moved) if moved else client

@@ -12,6 +12,8 @@ from routed_llm import Catalog, Policy, Router, fingerprint
 
 __all__ = ["OwnRouter"]
 
+_OPENAI = "https://api.openai.com/v1"
+
 
 class OwnRouter:
     """What was worked out last, with what it was worked out from; a copy or a pickle of it starts empty."""
@@ -51,6 +53,11 @@ class OwnRouter:
             used = key if client is None else client.api_key
             known = self._whose = (parts, fingerprint(used, str(at).rstrip("/")))
         return known[1]
+
+    def address(self, base: str | None, *clients: Any) -> str:
+        """Return the address that the LLM's own client calls."""
+        client = next((client for client in clients if client is not None), None)
+        return str(getattr(client, "base_url", None) or base or _OPENAI)
 
     def window(self, router: Router, policy: Policy, given: Mapping[str, Any], wanted: str | None) -> int:
         """Return the window to advertise.

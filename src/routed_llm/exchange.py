@@ -1,0 +1,376 @@
+"""Exchange: one request on the wire, as the HTTP client sees it, whatever SDK and framework lie above.
+
+Between sending and a parsed answer much can go wrong that frameworks tell as a TypeError of their own, or not
+at all. So what comes back is looked at where it comes in: :func:`guard_client` hangs two hooks on a client of
+httpx (or httpx2), which do nothing unless an Exchange is current.
+
+* A redirect to another host is refused: a key goes to its own address only.
+* What is no answer (an error page, half a JSON object, an error inside HTTP 200, no choices) is an
+  :class:`routed_llm.errors.UnreadableAnswer`, which the SDK wraps into a connection error of its own.
+* A usage that cannot be is taken out, so that nothing is booked by it.
+* Nothing is read after the deadline, however slowly it drips.
+* Whether bytes went out is noted: what was never sent costs nothing, what was sent may have been billed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+from routed_llm.errors import RedirectRefused, UnreadableAnswer
+from routed_llm.usage import believable
+
+__all__ = ["Exchange", "check_answer", "check_event", "guard_client"]
+
+_MOST_HOPS: Final = 5
+_SHOWN: Final = 80
+_PATHS: Final = ("/chat/completions", "/responses")
+_WENT_OUT: Final = "send_request_headers.started"
+
+_NOTHING: Final[Any] = object()
+Item = TypeVar("Item")
+_CURRENT: Final[ContextVar[Exchange | None]] = ContextVar("routed_llm_exchange", default=None)
+_LOCK: Final = threading.Lock()
+
+
+class Exchange:
+    """What one request may do on the wire, and what it did.
+
+    Args:
+        deadline: the moment after which nothing is read, by the clock; None for none.
+        clock: seconds of a clock that only moves forward.
+
+    Attributes:
+        traced: whether the client tells what it does on its connections.
+        sent: whether bytes of a request went out, as far as the client tells.
+        answered: whether the head of an answer came.
+    """
+
+    __slots__ = ("answered", "clock", "deadline", "sent", "traced")
+
+    def __init__(self, deadline: float | None = None, clock: Callable[[], float] = monotonic) -> None:
+        self.deadline = deadline
+        self.clock = clock
+        self.traced = False
+        self.sent = False
+        self.answered = False
+
+    @property
+    def never_sent(self) -> bool:
+        """Whether it is certain that no byte of a request went out."""
+        return self.traced and not self.sent and not self.answered
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Let the requests that are begun inside the block belong to this exchange.
+
+        The answer of a stream belongs to it wherever it is read. No block may hold a ``yield``.
+        """
+        token = _CURRENT.set(self)
+        try:
+            yield
+        finally:
+            _CURRENT.reset(token)
+
+    def opened(self, chunks: Iterator[Item]) -> Iterator[Item]:
+        """Yield what an iterator yields; the request that it sends for its first item belongs here."""
+        with self.current():
+            first = next(chunks, _NOTHING)
+        if first is not _NOTHING:
+            yield first
+            yield from chunks
+
+    async def aopened(self, chunks: AsyncIterator[Item]) -> AsyncGenerator[Item, None]:
+        """Do what :meth:`opened` does for an asynchronous iterator, which its owner closes."""
+        with self.current():
+            first = await anext(chunks, _NOTHING)
+        if first is not _NOTHING:
+            yield first
+            async for chunk in chunks:
+                yield chunk
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the deadline, or None without one."""
+        return None if self.deadline is None else self.deadline - self.clock()
+
+    def note(self, event: str) -> None:
+        """Note what a client tells of its connection."""
+        self.traced = True
+        if event.endswith(_WENT_OUT):
+            self.sent = True
+
+
+def guard_client(client: Any) -> None:
+    """Hang the hooks on a client of httpx or httpx2, once; anything else is left alone."""
+    hooks = getattr(client, "event_hooks", None)
+    if not isinstance(hooks, dict):
+        return
+    before, after = (_abefore, _aafter) if hasattr(client, "aclose") else (_before, _after)
+    with _LOCK:
+        if before not in hooks["request"]:
+            hooks["request"].append(before)
+            hooks["response"].append(after)
+
+
+# --- what is asked of an answer: pure ---
+
+
+def check_answer(raw: bytes, path: str) -> bytes | None:
+    """Look at a whole answer.
+
+    Args:
+        raw: the body of an HTTP 200.
+        path: of the address that was called.
+
+    Returns:
+        The body to go on with where it had to be changed, or None.
+
+    Raises:
+        UnreadableAnswer: when it is no answer.
+    """
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        shown = raw[:_SHOWN].decode("utf-8", "replace")
+        raise UnreadableAnswer(f"The answer is no JSON. It begins with {shown!r}.") from None
+    if not isinstance(body, dict):
+        raise UnreadableAnswer(f"The answer is a JSON {type(body).__name__}, not an object.")
+    if body.get("error"):
+        raise _told(body["error"])
+    if path.endswith("/responses"):
+        if not isinstance(body.get("output"), list):
+            raise UnreadableAnswer("The answer has no output.")
+    elif not _has_choices(body.get("choices")):
+        raise UnreadableAnswer("The answer has no choices.")
+    return None if _without_false_usage(body) is None else json.dumps(body).encode()
+
+
+def check_event(line: bytes) -> bytes:
+    """Look at one line of a stream of events, and return the line to go on with.
+
+    Raises:
+        UnreadableAnswer: when its choices are null.
+    """
+    if not line.startswith(b"data:") or not (b'"usage"' in line or b'"choices"' in line):
+        return line
+    usual = b'"choices":[' in line or b'"choices": [' in line or b'"choices"' not in line
+    if usual and (b'"usage"' not in line or b'"usage":null' in line or b'"usage": null' in line):
+        return line
+    try:
+        body = json.loads(line[5:])
+    except (ValueError, RecursionError):
+        return line  # the SDK says so
+    if not isinstance(body, dict):
+        return line
+    if "choices" in body and not isinstance(body["choices"], list):
+        raise UnreadableAnswer("An event of the stream has no choices.")
+    response = body.get("response")
+    inner: dict[str, Any] = response if isinstance(response, dict) else body
+    if _without_false_usage(inner) is None:
+        return line
+    return b"data: " + json.dumps(body).encode() + b"\n"
+
+
+def _has_choices(choices: Any) -> bool:
+    if not isinstance(choices, list) or not choices:
+        return False
+    return all(isinstance(one, dict) and isinstance(one.get("message"), dict) for one in choices)
+
+
+def _without_false_usage(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Take a usage that cannot be out of an answer; None when there is nothing to take out."""
+    if body.get("usage") is None or believable(body["usage"]):
+        return None
+    body["usage"] = None
+    return body
+
+
+def _told(error: Any) -> UnreadableAnswer:
+    told = dict(error) if isinstance(error, Mapping) else {"message": str(error)}
+    said = str(told.get("message") or told.get("code") or "")[:_SHOWN]
+    return UnreadableAnswer(f"The provider answered 200 with an error: {said!r}.", body=told)
+
+
+class _Lines:
+    """Cuts a stream into lines, whatever chunks it comes in."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        return b"".join(check_event(line + b"\n") for line in lines)
+
+    def end(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return check_event(rest) if rest else b""
+
+
+# --- the hooks ---
+
+
+def _before(request: Any) -> None:
+    exchange = _CURRENT.get()
+    if exchange is None:
+        return
+    _limit(request, exchange)
+    others = request.extensions.get("trace")
+
+    def trace(name: str, info: Any) -> None:
+        exchange.note(name)
+        if others is not None:
+            others(name, info)
+
+    request.extensions["trace"] = trace
+
+
+async def _abefore(request: Any) -> None:
+    exchange = _CURRENT.get()
+    if exchange is None:
+        return
+    _limit(request, exchange)
+    others = request.extensions.get("trace")
+
+    async def trace(name: str, info: Any) -> None:
+        exchange.note(name)
+        if others is not None:
+            await others(name, info)
+
+    request.extensions["trace"] = trace
+
+
+def _limit(request: Any, exchange: Exchange) -> None:
+    """Let no single wait outlast the deadline."""
+    left = exchange.left
+    if left is None:
+        return
+    if left <= 0:
+        raise _late(request)
+    given = request.extensions.get("timeout") or {}
+    names = ("connect", "read", "write", "pool")
+    waits = {name: given.get(name) for name in names}
+    request.extensions["timeout"] = {
+        name: left if wait is None else min(wait, left) for name, wait in waits.items()
+    }
+
+
+def _late(request: Any) -> Exception:
+    """Make the client's own error for an answer that does not come in time."""
+    late: Exception = _library(request).ReadTimeout("The time for the whole call is over.", request=request)
+    return late
+
+
+def _library(of: Any) -> Any:
+    return sys.modules[type(of).__module__.partition(".")[0]]
+
+
+def _after(response: Any) -> None:
+    exchange = _CURRENT.get()
+    if exchange is None or _is_refused(response, exchange):
+        return
+    streams = _streams(response)
+    if streams or exchange.deadline is not None:
+        kind = _kinds(_library(response))[0]
+        response.stream = kind(response.stream, response.request, exchange, checked=streams)
+    if not streams and _answers(response):
+        _replace(response, check_answer(response.read(), response.request.url.path))
+
+
+async def _aafter(response: Any) -> None:
+    exchange = _CURRENT.get()
+    if exchange is None or _is_refused(response, exchange):
+        return
+    streams = _streams(response)
+    if streams or exchange.deadline is not None:
+        kind = _kinds(_library(response))[1]
+        response.stream = kind(response.stream, response.request, exchange, checked=streams)
+    if not streams and _answers(response):
+        _replace(response, check_answer(await response.aread(), response.request.url.path))
+
+
+def _is_refused(response: Any, exchange: Exchange) -> bool:
+    """Note that an answer came, and say whether it is a redirect, which may not lead to another host."""
+    exchange.answered = True
+    if not response.has_redirect_location:
+        return False
+    here = response.request.url
+    there = here.join(response.headers["location"])
+    if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
+        raise RedirectRefused(
+            f"{here.scheme}://{here.netloc.decode()} redirects to {there.scheme}://{there.netloc.decode()}, "
+            "which the key is not for. Give the other address itself as base_url, with its own key.",
+            here=str(here.host),
+            there=str(there.host),
+        )
+    if len(response.history) >= _MOST_HOPS:
+        raise RedirectRefused(
+            f"{here.host} redirects again and again. Correct its address.", here=here.host, there=here.host
+        )
+    return True
+
+
+def _answers(response: Any) -> bool:
+    path: str = response.request.url.path
+    return bool(response.status_code == 200) and path.endswith(_PATHS)
+
+
+def _streams(response: Any) -> bool:
+    kind = response.headers.get("content-type", "")
+    # What is compressed is only decompressed later, and no provider compresses events.
+    plain = response.headers.get("content-encoding", "identity") == "identity"
+    return plain and kind.startswith("text/event-stream") and _answers(response)
+
+
+def _replace(response: Any, body: bytes | None) -> None:
+    if body is not None:
+        response._content = body
+
+
+class _Checked:
+    """A stream that ends with its exchange."""
+
+    def __init__(self, inner: Any, request: Any, exchange: Exchange, *, checked: bool) -> None:
+        self._inner, self._request, self._exchange = inner, request, exchange
+        self._lines = _Lines() if checked else None
+
+    def __iter__(self) -> Iterator[bytes]:
+        for data in self._inner:
+            yield _passed(data, self._lines, self._request, self._exchange)
+        if self._lines is not None:
+            yield self._lines.end()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for data in self._inner:
+            yield _passed(data, self._lines, self._request, self._exchange)
+        if self._lines is not None:
+            yield self._lines.end()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@lru_cache(maxsize=4)
+def _kinds(library: Any) -> tuple[type, type]:
+    """Return the two kinds of stream for httpx or httpx2, which ask for classes of their own."""
+    return type("Sync", (_Checked, library.SyncByteStream), {}), type(
+        "Async", (_Checked, library.AsyncByteStream), {}
+    )
+
+
+def _passed(data: bytes, lines: _Lines | None, request: Any, exchange: Exchange) -> bytes:
+    left = exchange.left
+    if left is not None and left <= 0:
+        raise _late(request)
+    return data if lines is None else lines.feed(data)
