@@ -34,7 +34,8 @@ def test_a_failure_moves_the_call_and_stands_in_the_record(start: Start, router:
             "endpoint": first.endpoint,
             "error": {
                 "kind": "server", "status": 500, "type": "server_error", "code": None, "param": None,
-                "message": "500", "retry_after": None, "started": False, "unsure": False, "name": "ProviderFailure",
+                "message": "500", "retry_after": None, "started": False, "unsure": False,
+                "name": "ProviderFailure",
             },
             "seconds": 0.0,
             "action": "move",
