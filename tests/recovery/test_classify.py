@@ -44,6 +44,7 @@ KINDS = {
     "encrypted_content": K.STATE,
     "item_not_stored": K.STATE,
     "reasoning_missing": K.STATE,
+    "reasoning_alone": K.STATE,
     "reasoning_to_plain_model": K.STATE,
     "audio_modality": K.PARAMETER,
     "audio_stream_format": K.PARAMETER,
