@@ -74,12 +74,12 @@ class ChunkStream:
         """The text that has come."""
         return "".join(self._said)
 
-    def feed(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Take a chunk or an event and return the chunks to pass on now.
+    def feed(self, event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Take a chunk or an event and return the chunks to pass on now; a chunk that stays is itself.
 
         An event that reports a failure is not for here: ask :func:`failure_of` first.
         """
-        found = self._event(event) if self._responses else self._chunk(event)
+        found: list[Mapping[str, Any]] = [*self._event(event)] if self._responses else self._chunk(event)
         for chunk in found:
             if says_something(chunk):
                 self.begun = True
@@ -96,36 +96,36 @@ class ChunkStream:
 
     # ----- chunks of Chat Completions: only the usage may have to move
 
-    def _chunk(self, chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
-        plain = dict(chunk)
-        self.id = plain.get("id") or self.id
-        self.model = plain.get("model") or self.model
-        self.service_tier = plain.get("service_tier") or self.service_tier
-        given = plain.get("choices")
-        choices = [{"delta": {}, **choice} for choice in given] if isinstance(given, (list, tuple)) else []
-        plain["choices"] = choices
-        if isinstance(plain.get("usage"), Mapping):
-            self.usage = dict(plain["usage"])
-        if any(choice.get("finish_reason") for choice in choices):
-            self.finished = True
+    def _chunk(self, chunk: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        self.id = chunk.get("id") or self.id
+        self.model = chunk.get("model") or self.model
+        self.service_tier = chunk.get("service_tier") or self.service_tier
+        usage, choices = chunk.get("usage"), chunk.get("choices") or ()
+        if isinstance(usage, Mapping):
+            self.usage = dict(usage)
+        if any("delta" not in choice for choice in choices):  # Azure's filter results come so
+            choices = [{"delta": {}, **choice} for choice in choices]
+            chunk = {**chunk, "choices": choices}
+        ends = any(choice.get("finish_reason") for choice in choices)
+        self.finished = self.finished or ends
         if self._apart:
-            return [plain]
-        before = self.end()
+            return [chunk]
+        before: list[Mapping[str, Any]] = [*self.end()]
         if not choices:
             # Somebody who did not ask for the usage reads `choices[0]` of every chunk: what comes without
             # (the usage; Azure's filter results, which come first) moves to one that has a choice.
-            more = {name: value for name, value in plain.items() if name not in _COMMON and value is not None}
+            more = {name: value for name, value in chunk.items() if name not in _COMMON and value is not None}
             if before:
                 self._held = {**before[0], **more}
             else:
                 self._extra.update(more)
             return []
         if self._extra:
-            plain, self._extra = {**self._extra, **plain}, {}
-        if self.finished and any(choice.get("finish_reason") for choice in choices):
-            self._held = plain
+            chunk, self._extra = {**self._extra, **chunk}, {}
+        if ends:
+            self._held = dict(chunk)
             return before
-        return [*before, plain]
+        return [*before, chunk]
 
     # ----- events of Responses
 

@@ -1,0 +1,411 @@
+"""The way of one call from its decision to its answer, written once. It does no I/O itself (as in h11).
+
+:func:`flow` and :func:`stream_flow` are generators. They yield what is to be done and are told what came of
+it, by ``send`` or, when it failed, by ``throw``; :mod:`routed_llm.calls.runners` does it, for threads and for
+event loops. So what happens between a decision and an answer (reserving, sending, recovering, settling,
+learning, rollout) stands here and nowhere else, and is the same for all four ways of calling.
+
+======================  =====================================================================================
+yielded                 to be done, and what is sent back
+======================  =====================================================================================
+:class:`Send`           send what was prepared: the answer, or nothing once a stream is open
+:data:`NEXT`            the next piece of the open stream, or :data:`END`
+:data:`CLOSE`           return the connection of the open stream, if one is open
+:class:`Give`           pass a piece of the answer on to the reader
+:class:`Keep`           do this bookkeeping, which may wait for a disk or a network: what it returns
+:class:`Wait`           wait
+======================  =====================================================================================
+
+**To adopt it, an adapter writes a** :class:`Seam`: short methods that say what to send for a decision, what
+an answer holds and how a record is attached to it. Everything else is here. A framework that makes its calls
+through objects of its own (a ``ChatOpenAI`` for each model) prepares the keywords for these and sends them
+in the function that it gives the runner; one that uses the SDK itself takes
+:class:`routed_llm.calls.wired.Wired`. Then each entry point of the framework is one line, such as::
+
+    run(flow(Driven(router, decision, seam, attempts)), lambda prepared: child._generate(**prepared))
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+
+from routed_llm.errors import IncompleteStream
+
+if TYPE_CHECKING:
+    from routed_llm.calls.router import Router
+    from routed_llm.decision import Decision
+    from routed_llm.ledger.run import Answered, Run
+    from routed_llm.recovery import Attempts, ErrorFacts, Step
+    from routed_llm.usage import Usage
+
+__all__ = [
+    "CLOSE",
+    "END",
+    "NEXT",
+    "Driven",
+    "Effect",
+    "Give",
+    "Keep",
+    "Reader",
+    "Reading",
+    "Seam",
+    "Send",
+    "Wait",
+    "flow",
+    "stream_flow",
+]
+
+
+class Send(NamedTuple):
+    """Send a request.
+
+    Attributes:
+        prepared: what :meth:`Seam.prepare` made.
+        stream: whether the answer is read piece by piece.
+        exchange: what the request may do on the wire, and what it did.
+    """
+
+    prepared: Any
+    stream: bool
+    exchange: Any
+
+
+class Give(NamedTuple):
+    """Pass a piece of the answer on."""
+
+    item: Any
+
+
+class Wait(NamedTuple):
+    """Wait before the next request."""
+
+    seconds: float
+
+
+class Keep(NamedTuple):
+    """Do some bookkeeping, to its end, whatever becomes of whoever waits for it.
+
+    Attributes:
+        work: does it.
+        blocks: whether it may wait for a disk or a network.
+        opens: whether it returns a Run that must be cancelled when nobody is there any more to take it.
+    """
+
+    work: Callable[[], Any]
+    blocks: bool
+    opens: bool = False
+
+
+class _Mark:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+class _NoExchange:
+    def current(self) -> Any:
+        return nullcontext()
+
+
+_NO_EXCHANGE: Final = _NoExchange()
+NEXT: Final = _Mark("NEXT")
+CLOSE: Final = _Mark("CLOSE")
+END: Final = _Mark("END")
+
+Effect: TypeAlias = "Send | Give | Wait | Keep | _Mark"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a whole answer holds.
+
+    Attributes:
+        answer: the answer, in the form that it is given to the caller.
+        usage: what the provider reported, or None.
+        served: the model id that the answer names, or None.
+        text: its text.
+    """
+
+    answer: Any
+    usage: Usage | None = None
+    served: str | None = None
+    text: str = ""
+
+
+class Reader(Protocol):
+    """What has come of a stream."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What was reported until now, or None."""
+
+    @property
+    def served(self) -> str | None:
+        """The model id that the stream names, or None."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether a token of the answer has come: until then another model may answer instead."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stream has said that the answer is finished."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the rest is of no interest: the answer was cut here."""
+
+    @property
+    def text(self) -> str:
+        """The text that was passed on."""
+
+    def feed(self, piece: Any) -> Iterable[Any]:
+        """Take a piece and return what to pass on now.
+
+        Raises:
+            Exception: when it reports a failure of the provider.
+        """
+
+    def end(self) -> Iterable[Any]:
+        """Return what was held back, now that the stream has ended or been cut."""
+
+
+class Seam(Protocol):
+    """What an adapter tells the driver: how its framework's calls are made and read."""
+
+    def prepare(self, decision: Decision) -> Any:
+        """Return what to send for a decision; asked again when another model takes over."""
+
+    def read(self, answer: Any) -> Reading:
+        """Read a whole answer.
+
+        Raises:
+            Exception: when it reports a failure of the provider, or is no answer.
+        """
+
+    def reader(self) -> Reader:
+        """Return what reads the stream of what was prepared last."""
+
+    def complete(self, answer: Any, record: dict[str, Any]) -> Any:
+        """Return a whole answer with the record attached, and note who gave it."""
+
+    def last(self, reader: Reader, held: list[Any], record: dict[str, Any]) -> Iterable[Any]:
+        """Return what to pass on at the end of a stream: what was held back, with the record."""
+
+    def pieces(self, answer: Any) -> Iterable[Any]:
+        """Return a whole answer as the pieces of a stream, for a model that cannot stream."""
+
+    def opened(self, decision: Decision) -> None:
+        """Hear that a request is about to be sent."""
+
+    def facts(self, error: Exception) -> ErrorFacts | None:
+        """Say what an error is where the adapter knows better than the core; else None."""
+
+    def moved(self, step: Step, decision: Decision) -> None:
+        """Hear that a request failed and what is sent next."""
+
+    def second(self, decision: Decision) -> Answered:
+        """Send a shadow's sampled second request in a thread of its own and return what came back."""
+
+
+@dataclass(slots=True)
+class Driven:
+    """One decided call on its way.
+
+    Attributes:
+        router: keeps the books.
+        decision: what was decided; the one that is sent, when another model takes over.
+        seam: how the call is made and read.
+        attempts: begins to keep the failures of the call, which began at that time of the clock.
+        credential: whose key and address it is sent with.
+        clock: seconds of a clock that only moves forward.
+    """
+
+    router: Router
+    decision: Decision
+    seam: Seam
+    attempts: Callable[[Decision, float], Attempts]
+    credential: str = ""
+    clock: Callable[[], float] = time.monotonic
+    sent: bool = field(default=False, init=False)
+    _failures: Attempts | None = field(default=None, init=False)
+    _since: float = field(default=0.0, init=False)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is streamed: some models cannot."""
+        return self.decision.call is not None and self.decision.call.stream
+
+    def moved(self, step: Step) -> None:
+        """Take over what is sent next."""
+        if self._failures is not None:
+            self.decision = self._failures.decision
+        self.seam.moved(step, self.decision)
+
+    def _send(self, prepared: Any, run: Run, *, stream: bool = False) -> Send:
+        self.sent = True
+        return Send(prepared, stream, getattr(run, "exchange", _NO_EXCHANGE))
+
+    def _begin(self) -> Keep:
+        self.sent = False
+        return Keep(partial(self.router.begin, self.decision), self.router.ledger.blocks, opens=True)
+
+    def _keep(self, work: Callable[[], Any]) -> Keep:
+        return Keep(work, self.router.ledger.blocks)
+
+    def _failed(
+        self, error: Exception, run: Run | None, reader: Reader | None = None, *, started: bool = False
+    ) -> Keep:
+        if self._failures is None:
+            self._failures = self.attempts(self.decision, self._since)
+        facts = self.seam.facts(error)
+        usage, served = (None, None) if reader is None else (reader.usage, reader.served)
+        return self._keep(
+            partial(
+                self._failures.failed,
+                error,
+                started=started,
+                facts=facts,
+                run=run,
+                usage=usage,
+                served=served,
+            )
+        )
+
+    def _abandoned(self, run: Run, reader: Reader | None = None) -> Keep:
+        """Close the books of a request whose answer nobody waits for: once it is sent, it may be billed."""
+        if not self.sent:
+            return self._keep(run.cancel)
+        usage, served = (None, None) if reader is None else (reader.usage, reader.served)
+        return self._keep(partial(run.fail, "unknown", usage, served=served, begun=True))
+
+    def _answered(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Note an answer, and return the record with what was tried before."""
+        if self._failures is None:
+            self.router.answered(self.decision, credential=self.credential)
+            record["attempts"] = []
+            return record
+        self._failures.answered()
+        return self._failures.record(record)
+
+    def _offer(self, run: Run, text: str) -> None:
+        """Let a shadow that samples send the request again, once this answer is complete."""
+        if run.offers:
+            run.offer(self.seam.second, text)
+
+
+Flow: TypeAlias = Generator[Effect, Any, Any]
+
+
+def flow(call: Driven) -> Flow:
+    """Drive a call for a whole answer, and return it.
+
+    Raises:
+        Exception: the call's first error, when nothing that may be done would help.
+    """
+    call._since = call.clock()
+    while True:
+        run: Run | None = None
+        try:
+            prepared = call.seam.prepare(call.decision)
+            run = yield call._begin()
+            call.seam.opened(call.decision)
+            reading = call.seam.read((yield call._send(prepared, run)))
+        except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+            step = yield call._failed(error, run)
+        except BaseException:
+            if run is not None:
+                yield call._abandoned(run)
+            raise
+        else:
+            settled = yield call._keep(partial(run.settle, reading.usage, served=reading.served))
+            record = call._answered(settled)
+            call._offer(run, reading.text)
+            return call.seam.complete(reading.answer, record)
+        yield from _moved(call, step)
+
+
+def stream_flow(call: Driven) -> Flow:
+    """Drive a call for a stream: it is passed on from its first token; until then another model may answer.
+
+    Raises:
+        Exception: the call's first error, when nothing that may be done would help; once tokens have been
+            passed on, whatever ends the stream.
+    """
+    call._since = call.clock()
+    while True:
+        attempt = _Attempt()
+        try:
+            yield from _streamed(call, attempt)
+        except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
+            yield CLOSE
+            step = yield call._failed(error, attempt.run, attempt.reader, started=attempt.passed)
+        except BaseException:
+            yield CLOSE
+            if attempt.run is not None:
+                yield call._abandoned(attempt.run, attempt.reader)
+            raise
+        else:
+            return
+        yield from _moved(call, step)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One attempt at a stream.
+
+    Attributes:
+        run: its books, while they are open.
+        reader: what has come of it.
+        passed: whether anything was passed on.
+    """
+
+    run: Run | None = None
+    reader: Reader | None = None
+    passed: bool = False
+
+
+def _streamed(call: Driven, attempt: _Attempt) -> Flow:
+    """Make one attempt at a stream."""
+    prepared = call.seam.prepare(call.decision)
+    reader = attempt.reader = call.seam.reader()
+    run = attempt.run = yield call._begin()
+    call.seam.opened(call.decision)
+    answer = yield call._send(prepared, run, stream=call.streams)
+    whole = None if call.streams else iter([*call.seam.pieces(answer)])
+    held: list[Any] = []
+    while not reader.done:
+        piece = (yield NEXT) if whole is None else next(whole, END)
+        if piece is END:
+            break
+        held.extend(reader.feed(piece))
+        if reader.begun or reader.done:
+            ready, held, attempt.passed = held, [], True
+            for one in ready:
+                yield Give(one)
+    yield CLOSE
+    held.extend(reader.end())
+    if not (reader.finished or reader.done):
+        raise IncompleteStream(received=reader.text if attempt.passed else "")
+    attempt.passed = True
+    settled = yield call._keep(partial(run.settle, reader.usage, served=reader.served))
+    attempt.run = None  # its books are closed: whoever leaves now changes nothing
+    for one in call.seam.last(reader, held, call._answered(settled)):
+        yield Give(one)
+    call._offer(run, reader.text)
+
+
+def _moved(call: Driven, step: Step) -> Flow:
+    """Move on to what is sent next, or raise."""
+    if step.error is not None:
+        raise step.error
+    call.moved(step)
+    if step.delay:
+        yield Wait(step.delay)

@@ -1,0 +1,157 @@
+"""Doing what a flow yields: for threads and for event loops, for whole answers and for streams."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.calls.driver import CLOSE, END, NEXT, Give, Keep, Send, Wait
+
+if TYPE_CHECKING:
+    from routed_llm.calls.driver import Flow
+
+__all__ = ["arun", "arun_stream", "run", "run_stream"]
+
+
+def run(flow: Flow, send: Callable[[Any], Any]) -> Any:
+    """Drive a flow in this thread and return the answer.
+
+    Args:
+        flow: from :func:`routed_llm.calls.driver.flow`.
+        send: sends what was prepared, once, and returns the answer.
+    """
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                value = _do(effect, send)
+            except BaseException as error:  # noqa: BLE001 - the flow raises what is not for it
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(value)
+    except StopIteration as end:
+        return end.value
+
+
+def run_stream(flow: Flow, send: Callable[[Any], Any], open: Callable[[Any], Any]) -> Iterator[Any]:
+    """Drive a flow in this thread and yield the pieces of the answer.
+
+    Args:
+        flow: from :func:`routed_llm.calls.driver.stream_flow`.
+        send: as :func:`run` takes it: for models that cannot stream.
+        open: sends what was prepared, once, and returns an iterator over the stream.
+    """
+    source: Any = None
+    with suppress(StopIteration):
+        effect = next(flow)
+        while True:
+            value: Any = None
+            try:
+                if effect is NEXT:
+                    value = next(source, END)
+                elif isinstance(effect, Give):
+                    yield effect.item
+                elif effect is CLOSE:
+                    _close(source)
+                elif isinstance(effect, Send) and effect.stream:
+                    with effect.exchange.current():
+                        source = iter(opened := open(effect.prepared))
+                    source = opened if hasattr(opened, "__next__") else source
+                else:
+                    value = _do(effect, send)
+            except BaseException as error:  # noqa: BLE001 - the flow raises what is not for it
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(value)
+
+
+def _do(effect: Any, send: Callable[[Any], Any]) -> Any:
+    if isinstance(effect, Send):
+        with effect.exchange.current():
+            return send(effect.prepared)
+    if isinstance(effect, Keep):
+        return effect.work()
+    if isinstance(effect, Wait):
+        time.sleep(effect.seconds)
+    return None
+
+
+def _close(source: Any) -> None:
+    close = getattr(source, "close", None)
+    if close is not None:
+        with suppress(Exception):  # the answer is what it is, however its connection ends
+            close()
+
+
+async def arun(flow: Flow, send: Callable[[Any], Awaitable[Any]]) -> Any:
+    """Do what :func:`run` does, without holding the event loop."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                value = await _ado(effect, send)
+            except BaseException as error:  # noqa: BLE001 - the flow raises what is not for it
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(value)
+    except StopIteration as end:
+        return end.value
+
+
+async def arun_stream(
+    flow: Flow, send: Callable[[Any], Awaitable[Any]], open: Callable[[Any], Awaitable[Any]]
+) -> AsyncIterator[Any]:
+    """Do what :func:`run_stream` does, without holding the event loop."""
+    source: Any = None
+    try:
+        effect = next(flow)
+        while True:
+            value: Any = None
+            try:
+                if effect is NEXT:
+                    value = await anext(source, END)
+                elif isinstance(effect, Give):
+                    yield effect.item
+                elif effect is CLOSE:
+                    await _aclose(source)
+                elif isinstance(effect, Send) and effect.stream:
+                    with effect.exchange.current():
+                        opened = await open(effect.prepared)
+                    source = opened if hasattr(opened, "__anext__") else aiter(opened)
+                else:
+                    value = await _ado(effect, send)
+            except BaseException as error:  # noqa: BLE001 - the flow raises what is not for it
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(value)
+    except StopIteration:
+        return
+
+
+async def _ado(effect: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
+    if isinstance(effect, Send):
+        with effect.exchange.current():
+            return await send(effect.prepared)
+    if isinstance(effect, Keep):
+        if not effect.blocks:
+            return effect.work()
+        from routed_llm.offloop import (
+            opened,
+            to_its_end,
+        )  # asyncio is heavy, and loaded already where this runs
+
+        return await (opened(effect.work) if effect.opens else to_its_end(effect.work))
+    if isinstance(effect, Wait):
+        import asyncio
+
+        await asyncio.sleep(effect.seconds)
+    return None
+
+
+async def _aclose(source: Any) -> None:
+    close = getattr(source, "aclose", None) or getattr(source, "close", None)
+    if close is not None:
+        with suppress(Exception):
+            await close()

@@ -1,0 +1,320 @@
+"""The seam of adapters that use the SDK itself: requests and answers are plain dicts of the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from routed_llm.calls.driver import Reader, Reading
+from routed_llm.cut import StopCutter
+from routed_llm.errors import ProviderError
+from routed_llm.facts import Previous
+from routed_llm.ledger.run import Answered
+from routed_llm.parameters import ENCRYPTED
+from routed_llm.request.wire import (
+    ITEMS,
+    ChunkStream,
+    chat_completion,
+    failure_of,
+    parameters,
+    request_body,
+)
+from routed_llm.usage import Usage
+
+if TYPE_CHECKING:
+    from routed_llm.catalog import Catalog
+    from routed_llm.decision import Decision
+    from routed_llm.recovery import ErrorFacts, Step
+
+__all__ = ["Prepared", "Wired"]
+
+RESPONSES: Final = "responses"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that is ready.
+
+    Attributes:
+        endpoint: ``chat_completions`` or ``responses``.
+        body: the body to send, as plain data.
+        decision: what it was made for; its call's ``base_url`` says where it goes.
+    """
+
+    endpoint: str
+    body: dict[str, Any]
+    decision: Decision
+
+
+@dataclass(slots=True, kw_only=True)
+class Wired:
+    """A call as plain dicts: what was asked in either endpoint's form, answers as Chat Completions'.
+
+    Attributes:
+        asked: what was asked; not changed.
+        catalog: the models.
+        send: sends a body once and returns the decoded answer: for a shadow's sampled second request.
+        fails: makes the exception for an error that an answer reports in its body, such as the SDK's own.
+        announce: hears of each request with the record, which is filled when the answer is complete.
+        remember: takes the answer's message and who gave it, once it is complete.
+        defaults: whose defaults hold for what is left out; see :func:`routed_llm.request.wire.request_body`.
+        stream_usage: whether streams are asked for their usage.
+        routing: the record: one dictionary for the whole call, whoever answers it.
+    """
+
+    asked: Mapping[str, Any]
+    catalog: Catalog
+    send: Callable[[Prepared], Mapping[str, Any]] | None = None
+    fails: Callable[[Mapping[str, Any]], Exception] | None = None
+    announce: Callable[[Decision, dict[str, Any]], object] | None = None
+    remember: Callable[[Mapping[str, Any], Previous, str | None], object] | None = None
+    defaults: str | None = None
+    stream_usage: bool = True
+    routing: dict[str, Any] = field(default_factory=dict)
+    _decision: Decision | None = field(default=None, init=False)
+
+    def prepare(self, decision: Decision) -> Prepared:
+        """Return the body for a decision; see :class:`routed_llm.calls.driver.Seam`."""
+        call = decision.call
+        if call is None or decision.model is None:
+            raise AssertionError("a decision without a choice is raised before anything is sent")
+        self._decision = decision
+        if "stop" in call.emulated:
+            StopCutter(self._stop)  # refused now and not once the call is sent
+        rule = self.catalog.get(decision.model).parameters.get(call.endpoint, {}).get(ENCRYPTED)
+        body = request_body(
+            self.asked,
+            decision,
+            defaults=self.defaults,
+            encrypted=rule is None or rule.accept != "no",
+            stream_usage=self.stream_usage,
+        )
+        return Prepared(call.endpoint, body, decision)
+
+    @property
+    def _stop(self) -> Any:
+        return parameters(self.asked).get("stop")
+
+    @property
+    def _call(self) -> Any:
+        if self._decision is None or self._decision.call is None:
+            raise AssertionError("nothing is read before it was prepared")
+        return self._decision.call
+
+    def _cutter(self) -> StopCutter | None:
+        return StopCutter(self._stop) if "stop" in self._call.emulated else None
+
+    def read(self, answer: Mapping[str, Any]) -> Reading:
+        """Read a whole answer of either endpoint as a Chat Completion."""
+        self.check(answer)
+        completion = chat_completion(answer) if self._call.endpoint == RESPONSES else dict(answer)
+        usage = _usage(completion.get("usage"), completion.get("service_tier"))
+        if "stop" in self._call.emulated:
+            completion["choices"] = [self._cut(choice) for choice in completion.get("choices") or ()]
+        message = completion["choices"][0]["message"] if completion.get("choices") else {}
+        text = str(message.get("content") or message.get("refusal") or "")
+        return Reading(completion, usage, completion.get("model"), text)
+
+    def check(self, told: Mapping[str, Any]) -> None:
+        """Raise what an answer or an event reports as a failure.
+
+        Raises:
+            Exception: that failure.
+        """
+        failure = failure_of(told)
+        if failure is None:
+            return
+        if self.fails is not None:
+            raise self.fails(failure)
+        message = failure.get("message") or "The provider failed and gave no reason."
+        raise ProviderError(f"{message} Try again.")
+
+    def _cut(self, choice: Mapping[str, Any]) -> dict[str, Any]:
+        cutter, message = StopCutter(self._stop), dict(choice.get("message") or {})
+        kept = cutter.cut(str(message.get("content") or ""))
+        if not cutter.found:
+            return dict(choice)
+        bare = {key: value for key, value in message.items() if key not in ("tool_calls", ITEMS)}
+        return {**choice, "message": {**bare, "content": kept}, "finish_reason": "stop"}
+
+    def reader(self) -> Reader:
+        """Return what reads a stream of what was prepared."""
+        options = parameters(self.asked).get("stream_options") or {}
+        stream = ChunkStream(
+            self._call.endpoint if self._call.stream else "chat_completions",
+            usage_apart=bool(options.get("include_usage")),
+        )
+        return _WireReader(self, stream, self._cutter() if self._call.stream else None)
+
+    def pieces(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+        """Return a whole answer as one chunk."""
+        completion = self.read(answer).answer
+        choices = [
+            {
+                "index": choice.get("index", 0),
+                "delta": {
+                    **choice["message"],
+                    "tool_calls": [
+                        {"index": at, **call}
+                        for at, call in enumerate(choice["message"].get("tool_calls") or ())
+                    ],
+                },
+                "finish_reason": choice.get("finish_reason"),
+                "logprobs": choice.get("logprobs"),
+            }
+            for choice in completion["choices"]
+        ]
+        yield {**completion, "object": "chat.completion.chunk", "choices": choices}
+
+    def complete(self, answer: Mapping[str, Any], record: dict[str, Any]) -> Any:
+        """Fill the record in and note who answered."""
+        self.routing.update(record)
+        choices = answer.get("choices")
+        if choices:
+            usage = _usage(answer.get("usage"), None)
+            self._remember(choices[0].get("message") or {}, usage, answer.get("id"))
+        return answer
+
+    def last(self, reader: Any, held: list[Any], record: dict[str, Any]) -> Iterable[Any]:
+        """Fill the record in, note who answered, and pass on what was held back."""
+        self.routing.update(record)
+        self._remember(reader.message, reader.usage, reader.id)
+        return held
+
+    def _remember(self, message: Mapping[str, Any], usage: Usage | None, identity: str | None) -> None:
+        decision = self._decision
+        if self.remember is None or decision is None or decision.model is None:
+            return
+        previous = Previous(
+            model=decision.model,
+            effort=decision.effort,
+            endpoint=decision.endpoint,
+            prefix_tokens=usage.input_tokens if usage else 0,
+        )
+        self.remember(message, previous, identity)
+
+    def opened(self, decision: Decision) -> None:
+        """Begin the record, which tells who is asked until it tells who answered."""
+        self.routing.clear()
+        self.routing.update(decision.record())
+        if self.announce is not None:
+            self.announce(decision, self.routing)
+
+    def moved(self, step: Step, decision: Decision) -> None:
+        """Nothing is kept between requests."""
+
+    def facts(self, error: Exception) -> ErrorFacts | None:
+        """Leave what an error is to the core."""
+        del error
+        return None
+
+    def second(self, decision: Decision) -> Answered:
+        """Send a shadow's sampled request."""
+        if self.send is None:
+            raise AssertionError("a shadow that samples needs a way to send")
+        apart = Wired(asked=self.asked, catalog=self.catalog, fails=self.fails, defaults=self.defaults)
+        read = apart.read(self.send(apart.prepare(decision)))
+        return Answered(read.usage, read.served, read.text)
+
+
+class _WireReader:
+    """Reads one stream of the wire."""
+
+    def __init__(self, wired: Wired, stream: ChunkStream, cutter: StopCutter | None) -> None:
+        self._wired = wired
+        self._stream = stream
+        self._cutter = cutter
+        self._text: list[str] = []
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._items: Any = None
+        self._done = False
+
+    @property
+    def done(self) -> bool:
+        return self._done
+
+    @property
+    def usage(self) -> Usage | None:
+        return _usage(self._stream.usage, self._stream.service_tier)
+
+    @property
+    def served(self) -> str | None:
+        return self._stream.model
+
+    @property
+    def id(self) -> str | None:
+        return self._stream.id
+
+    @property
+    def begun(self) -> bool:
+        return self._stream.begun
+
+    @property
+    def finished(self) -> bool:
+        return self._stream.finished
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The answer as the message that a next request would repeat."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if self._calls:
+            message["tool_calls"] = [self._calls[at] for at in sorted(self._calls)]
+        return message if self._items is None else {**message, ITEMS: self._items}
+
+    def feed(self, piece: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        self._wired.check(piece)
+        return self._noted(self._stream.feed(piece))
+
+    def end(self) -> list[Mapping[str, Any]]:
+        return [] if self._done else self._noted(self._stream.end())
+
+    def _noted(self, chunks: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        noted = []
+        for chunk in chunks:
+            if self._done:
+                break
+            passed = chunk if self._cutter is None else self._cut(chunk, self._cutter)
+            for choice in passed.get("choices") or ():
+                if not choice.get("index"):
+                    self._note(choice.get("delta") or {})
+            noted.append(passed)
+        return noted
+
+    def _note(self, delta: Mapping[str, Any]) -> None:
+        said = delta.get("content") or delta.get("refusal")
+        if said:
+            self._text.append(said)
+        self._items = delta.get(ITEMS) or self._items
+        for call in delta.get("tool_calls") or ():
+            kind = "custom" if "custom" in call else "function"
+            held = self._calls.setdefault(
+                call.get("index") or 0, {"id": call.get("id"), "type": kind, kind: {}}
+            )
+            for name, value in (call.get(kind) or {}).items():
+                held.setdefault(kind, {})[name] = (held[kind].get(name) or "") + (value or "")
+
+    def _cut(self, chunk: Mapping[str, Any], cutter: StopCutter) -> Mapping[str, Any]:
+        """Return a chunk with what of its text is certain to stay."""
+        choices = []
+        for choice in chunk.get("choices") or ():
+            delta, ends = dict(choice.get("delta") or {}), bool(choice.get("finish_reason"))
+            kept = cutter.feed(str(delta.get("content") or ""))
+            if ends:
+                kept += cutter.finish()
+            if kept or "content" in delta:
+                delta["content"] = kept
+            if cutter.found:
+                self._done = True
+                delta = {name: value for name, value in delta.items() if name in ("role", "content")}
+                choice = {**choice, "finish_reason": "stop"}
+            choices.append({**choice, "delta": delta})
+        return {**chunk, "choices": choices}
+
+
+def _usage(told: Any, tier: str | None) -> Usage | None:
+    return Usage.from_openai(told, service_tier=tier) if isinstance(told, Mapping) and told else None
