@@ -51,7 +51,7 @@ def chunks(*texts: str, reason: str | None = "stop", usage: Any = USAGE) -> list
 
 
 class Provider:
-    """Answers each request with the next of its outcomes: an answer, chunks (errors among them), or an error."""
+    """Answers each request with the next of its outcomes: an answer, chunks (errors among them), an error."""
 
     def __init__(self, *outcomes: Any) -> None:
         self.outcomes = list(outcomes)
