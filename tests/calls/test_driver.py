@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date
 from typing import Any
@@ -329,7 +328,6 @@ def test_a_stream_that_is_dropped_leaves_nothing_behind() -> None:
     stream = world.stream()
     next(stream)
     del stream
-    gc.collect()
     assert world.booked == [("unknown", True)]
     assert (world.provider.closed, world.held) == (1, 0)
 
