@@ -166,6 +166,16 @@ def said(made: list[Any]) -> str:
     return "".join(choice["delta"].get("content") or "" for one in made for choice in one["choices"])
 
 
+def waited(coroutine: Any) -> Any:
+    """Return what a coroutine returns, in an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
 async def collected(stream: AsyncIterator[Any]) -> list[Any]:
     """Return everything that an asynchronous stream yields."""
     return [one async for one in stream]
@@ -176,10 +186,10 @@ def get(world: World, way: str) -> str:
     if way == "whole":
         return str(world.whole()["choices"][0]["message"]["content"])
     if way == "awhole":
-        return str(asyncio.run(world.awhole())["choices"][0]["message"]["content"])
+        return str(waited(world.awhole())["choices"][0]["message"]["content"])
     if way == "stream":
         return said(list(world.stream()))
-    return said(asyncio.run(collected(world.astream())))
+    return said(waited(collected(world.astream())))
 
 
 def outcome_for(way: str, text: str = "Lima, Quito, Oslo") -> Any:
@@ -285,11 +295,11 @@ def test_a_stream_that_ends_without_a_reason_is_not_whole(way: str) -> None:
 def test_the_usage_stands_on_the_last_chunk(way: str) -> None:
     """No chunk is without a choice unless the caller asked for the usage itself."""
     world = World(outcome_for(way))
-    made = list(world.stream()) if way == "stream" else asyncio.run(collected(world.astream()))
+    made = list(world.stream()) if way == "stream" else waited(collected(world.astream()))
     assert all(one["choices"] for one in made)
     assert made[-1]["usage"] == USAGE
     apart = World(outcome_for(way), asked={**ASKED, "stream_options": {"include_usage": True}})
-    made = list(apart.stream()) if way == "stream" else asyncio.run(collected(apart.astream()))
+    made = list(apart.stream()) if way == "stream" else waited(collected(apart.astream()))
     assert made[-1]["choices"] == []
 
 
@@ -341,7 +351,7 @@ def test_an_asynchronous_stream_may_be_closed_by_another_task() -> None:
         await asyncio.create_task(anext(stream))  # type: ignore[arg-type]
         await asyncio.create_task(stream.aclose())  # type: ignore[attr-defined]
 
-    asyncio.run(leave())
+    waited(leave())
     assert world.booked == [("unknown", True)]
     assert (world.provider.closed, world.held) == (1, 0)
 
@@ -367,7 +377,7 @@ def test_a_cancelled_task_books_what_may_be_billed(way: str) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(leave())
+    waited(leave())
     assert world.booked == [("unknown", True)]
     assert world.held == 0
 
