@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
@@ -39,6 +38,7 @@ from routed_llm.errors import IncompleteStream
 if TYPE_CHECKING:
     from routed_llm.calls.router import Router
     from routed_llm.decision import Decision
+    from routed_llm.exchange import Exchange
     from routed_llm.ledger.run import Answered, Run
     from routed_llm.recovery import Attempts, ErrorFacts, Step
     from routed_llm.usage import Usage
@@ -72,7 +72,7 @@ class Send(NamedTuple):
 
     prepared: Any
     stream: bool
-    exchange: Any
+    exchange: Exchange
 
 
 class Give(NamedTuple):
@@ -109,12 +109,6 @@ class _Mark:
         return self._name
 
 
-class _NoExchange:
-    def current(self) -> Any:
-        return nullcontext()
-
-
-_NO_EXCHANGE: Final = _NoExchange()
 NEXT: Final = _Mark("NEXT")
 CLOSE: Final = _Mark("CLOSE")
 END: Final = _Mark("END")
@@ -251,7 +245,7 @@ class Driven:
 
     def _send(self, prepared: Any, run: Run, *, stream: bool = False) -> Send:
         self.sent = True
-        return Send(prepared, stream, getattr(run, "exchange", _NO_EXCHANGE))
+        return Send(prepared, stream, run.exchange)
 
     def _begin(self) -> Keep:
         self.sent = False
@@ -283,8 +277,9 @@ class Driven:
         """Close the books of a request whose answer nobody waits for: once it is sent, it may be billed."""
         if not self.sent:
             return self._keep(run.cancel)
-        usage, served = (None, None) if reader is None else (reader.usage, reader.served)
-        return self._keep(partial(run.fail, "unknown", usage, served=served, begun=True))
+        if reader is None:
+            return self._keep(run.abandon)
+        return self._keep(partial(run.abandon, reader.usage, served=reader.served))
 
     def _answered(self, record: dict[str, Any]) -> dict[str, Any]:
         """Note an answer, and return the record with what was tried before."""

@@ -74,12 +74,12 @@ class ChunkStream:
         """The text that has come."""
         return "".join(self._said)
 
-    def feed(self, event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    def feed(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Take a chunk or an event and return the chunks to pass on now; a chunk that stays is itself.
 
         An event that reports a failure is not for here: ask :func:`failure_of` first.
         """
-        found: list[Mapping[str, Any]] = [*self._event(event)] if self._responses else self._chunk(event)
+        found = self._event(event) if self._responses else self._chunk(event)
         for chunk in found:
             if says_something(chunk):
                 self.begun = True
@@ -96,7 +96,8 @@ class ChunkStream:
 
     # ----- chunks of Chat Completions: only the usage may have to move
 
-    def _chunk(self, chunk: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    def _chunk(self, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+        chunk = given if isinstance(given, dict) else dict(given)
         self.id = chunk.get("id") or self.id
         self.model = chunk.get("model") or self.model
         self.service_tier = chunk.get("service_tier") or self.service_tier
@@ -110,7 +111,7 @@ class ChunkStream:
         self.finished = self.finished or ends
         if self._apart:
             return [chunk]
-        before: list[Mapping[str, Any]] = [*self.end()]
+        before = self.end()
         if not choices:
             # Somebody who did not ask for the usage reads `choices[0]` of every chunk: what comes without
             # (the usage; Azure's filter results, which come first) moves to one that has a choice.
@@ -123,7 +124,7 @@ class ChunkStream:
         if self._extra:
             chunk, self._extra = {**self._extra, **chunk}, {}
         if ends:
-            self._held = dict(chunk)
+            self._held = chunk
             return before
         return [*before, chunk]
 
