@@ -107,6 +107,11 @@ def test_page_and_json(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
             id="map",
         ),
         pytest.param(
+            ["--map", "gpt-2*=gpt-4o"],
+            "--map: 'gpt-2*' is no model of the catalog. `routed models --all` lists them.",
+            id="family",
+        ),
+        pytest.param(
             ["--max-size", "0"], "--max-size is a number of megabytes above 0. Give a larger one.", id="size"
         ),
         pytest.param(

@@ -56,7 +56,7 @@ HOSTILE = {
         "".join(" " * n + "if x:\n" for n in range(120)) + " " * 120 + "'gpt-4o'",
         {"report": 1},
     ),
-    "lists in lists": ("a.json", "[" * MORE + '"gpt-4o"' + "]" * MORE, {"keep": 1}),
+    "lists in lists": ("a.json", "[" * MORE + '"gpt-4o"' + "]" * MORE, {"report": 1}),
     "a notebook of lists": (
         "a.ipynb",
         '{"cells":' + "[" * MORE + '"gpt-4o"' + "]" * MORE + "}",
@@ -86,6 +86,65 @@ def test_the_search_ends_and_accounts_for_everything(
     found = search(tmp_path)
     assert {str(kind): number for kind, number in found.count().items() if number} == kinds
     assert bool(found.changes) is ("rewrite" in kinds)
+
+
+LONG = 200_000
+LINEAR = {
+    "words without a value": ("a.yaml", "a " * LONG + "gpt-4o"),
+    "words without a value, not YAML": ("a.yaml", "{{\n" + "a " * LONG + "gpt-4o"),
+    "keys without a value": ("a.yaml", "a:" * LONG + "gpt-4o"),
+    "quotes": ("a.toml", "'\"" * LONG + "gpt-4o"),
+    "dashes": ("a.env", "-" * LONG + "gpt-4o" + "-" * LONG),
+    "dollars": ("a.env", "${a:-" * LONG + "gpt-4o"),
+    "options": ("a.sh", "--a " * LONG + "gpt-4o"),
+    "commas": ("a.ini", "a = gpt-4o" + ", b" * LONG),
+    "blanks before a comment": ("a.yaml", "a: gpt-4o" + " " * LONG + "x"),
+    "many ids on a line": ("a.yaml", "a: [" + "gpt-4o, " * (LONG // 20) + "x]"),
+    "many ids on a line, not YAML": ("a.yaml", "{{ [" + "gpt-4o, " * (LONG // 20) + "x]"),
+    "aliases of aliases": (
+        "a.yaml",
+        "a0: &a0 gpt-4o\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 200)),
+    ),
+    "slashes": ("a.json", '"' + "a/" * LONG + 'gpt-4o"'),
+    "attributes of attributes, no id": ("a.py", "import ChatOpenAI\nx = a" + ".B" * (LONG // 4)),
+    "froms without an import": ("a.py", "ChatOpenAI\n" + "from a\n" * (LONG // 8)),
+    "imports that never close, no id": ("a.py", "from ChatOpenAI import (\n" * (LONG // 20)),
+    "types that never end": ("a.py", "__all__: x\n" * 1000 + CALL),
+    "many constructors": ("a.py", CALL + "ChatOpenAI(model='gpt-4o')\n" * (LONG // 100)),
+    "many constructors in one notebook": ("a.ipynb", cells([CALL + "ChatOpenAI(model='gpt-4o')\n"] * 100)),
+    "many bindings": ("a.py", CALL + "llm.bind(\n" * (LONG // 20)),
+    "many settings": (
+        "a.py",
+        CALL
+        + "class A:\n"
+        + "".join(f"  m{n}: str = 'gpt-4o'\n" for n in range(1000))
+        + "".join(f"ChatOpenAI(model=A.m{n})\n" for n in range(1000)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), LINEAR.values(), ids=LINEAR)
+def test_hundreds_of_kilobytes_take_seconds(name: str, content: str, tmp_path: Path) -> None:
+    """No form of text makes the search slower than its length does."""
+    (tmp_path / name).write_text(content)
+    begun = time.process_time()
+    search(tmp_path)
+    assert time.process_time() - begun < 8
+
+
+def test_a_file_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file has a time; when it is used up the file is searched as text, and the search goes on."""
+    monkeypatch.setattr("routed_llm.migrate.scan.SECONDS", 0.2)
+    (tmp_path / "a.py").write_text(CALL + "ChatOpenAI = 1\nChatOpenAI\n" * 20_000)
+    (tmp_path / "b.py").write_text(CALL)
+    found = search(tmp_path)
+    assert [(item.path, str(item.kind)) for item in found.occurrences] == [
+        ("a.py", "report"),
+        ("b.py", "rewrite"),
+    ]
+    assert found.occurrences[0].why == (
+        "the file could not be parsed (it takes more than 0.2 seconds). Fix it first."
+    )
 
 
 MARKS = [("none", b""), ("UTF-8", b"\xef\xbb\xbf")]
@@ -195,7 +254,7 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
     (tmp_path / f".b.py.x{LEFTOVER}").write_text(CALL)
     walk = Walk(tmp_path)
     assert [file.name for file in walk] == ["a.py"]
-    assert walk.skipped["temporary files of a run that was killed"] >= 1
+    assert walk.skipped["temporary file of a run that was killed"]
 
 
 def test_links_that_lead_in_circles(tmp_path: Path) -> None:
@@ -207,7 +266,7 @@ def test_links_that_lead_in_circles(tmp_path: Path) -> None:
     (tmp_path / "in" / "self").symlink_to("self")
     (tmp_path / "in" / "out.py").symlink_to(tmp_path / "out.py")
     found = search(tmp_path / "in")
-    assert (sorted(found.changes), found.skipped["symbolic links"]) == (["a.py"], 3)
+    assert (sorted(found.changes), found.skipped["symbolic link"]) == (["a.py"], ["loop", "out.py", "self"])
     found.write()
     assert (tmp_path / "out.py").read_text() == CALL
 
@@ -217,7 +276,7 @@ def test_two_names_of_one_file(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(CALL)
     os.link(tmp_path / "a.py", tmp_path / "b.py")
     found = search(tmp_path)
-    assert (sorted(found.changes), found.skipped["hard links to a file seen before"]) == (["a.py"], 1)
+    assert (sorted(found.changes), found.skipped["hard link to a file seen before"]) == (["a.py"], ["b.py"])
 
 
 def git(folder: Path, *words: str) -> None:
@@ -301,9 +360,70 @@ def test_a_git_that_cannot_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         found.write()
     assert str(caught.value) == (
         f"git cannot say whether {folder} has uncommitted changes "
-        "([Errno 2] No such file or directory: 'git'). Mend that, or add --allow-dirty."
+        "([Errno 2] No such file or directory: 'git'). Fix that, or add --allow-dirty."
     )
     assert found.write(dirty=True) == ["a.py"]
+
+
+PROGRAMS = {
+    "fsmonitor": [("core.fsmonitor", "{program}")],
+    "hooks": [("core.hooksPath", "{folder}")],
+    "a filter": [("filter.own.clean", "{program}"), ("filter.own.required", "true")],
+    "a long-running filter": [("filter.own.process", "{program}")],
+    "a text conversion": [("diff.own.textconv", "{program}"), ("diff.external", "{program}")],
+}
+
+
+@pytest.mark.parametrize("settings", PROGRAMS.values(), ids=PROGRAMS)
+def test_git_runs_no_program_of_the_repository(settings: list[tuple[str, str]], tmp_path: Path) -> None:
+    """What a repository's configuration names as a program is not run when git is asked about its files."""
+    folder, trace = committed(tmp_path / "repo", "a.py"), tmp_path / "trace"
+    (folder / ".gitattributes").write_text("*.py filter=own diff=own\n")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "b")
+    program = tmp_path / "programs" / "post-index-change"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho run >> {trace}\ncat\n")
+    program.chmod(0o755)
+    for name, value in settings:
+        git(folder, "config", name, value.format(program=program, folder=program.parent))
+    os.utime(folder / "a.py", (1, 1))  # git has to look at the content
+    assert search(folder).write() == ["a.py"]
+    assert not trace.exists()
+
+
+def test_line_ends_that_git_changes_are_no_changes(tmp_path: Path) -> None:
+    """A file that git keeps with other line ends than the working tree has is not taken for changed."""
+    folder = committed(tmp_path / "repo", "b.txt")
+    (folder / ".gitattributes").write_text("*.py text eol=crlf\n")
+    (folder / "a.py").write_bytes(CALL.replace("\n", "\r\n").encode())
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "b")
+    assert search(folder).write() == ["a.py"]
+
+
+def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that may not be listed, or whose files may not be, is named; the search goes on."""
+    for name in ("listed", "locked", "open"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.py").write_text(CALL)
+    real_list, real_exists = os.scandir, Path.exists
+
+    def scandir(path: str | Path) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return real_list(path)
+
+    def exists(path: Path) -> bool:
+        if path.parent.name in ("locked", "listed") and path.name == "pyvenv.cfg":
+            raise PermissionError(13, "Permission denied")
+        return real_exists(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(Path, "exists", exists)
+    found = search(tmp_path)
+    assert sorted(found.changes) == ["listed/a.py", "open/a.py"]
+    assert found.skipped == {"folder that cannot be read": ["locked"]}
 
 
 def test_outputs_of_a_notebook_are_not_kept(tmp_path: Path) -> None:

@@ -229,12 +229,11 @@ def test_what_is_skipped(tmp_path: Path) -> None:
     )
     assert list(found.changes) == ["e.py"]
     assert dict(found.skipped) == {
-        "symbolic links": 1,
-        "vendored and generated folders": 1,
-        "hidden folders": 1,
-        "binary files": 1,
-        "binary": 1,
-        "larger than --max-size": 1,
+        "symbolic link": ["loop"],
+        "vendored or generated folder": ["node_modules"],
+        "hidden folder": [".venv"],
+        "binary file": ["c.png", "d.bin2"],
+        "file larger than --max-size": ["big.ipynb"],
     }
 
 

@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OLD=NEW",
-        help="use another baseline than the old model, as gpt-4o-mini=gpt-4o",
+        help="use another baseline than the old model, as gpt-4o-mini=gpt-4o or 'gpt-3.5-turbo*=gpt-4o'",
     )
     parser.add_argument("--tests", action="store_true", help="rewrite tests, too")
     parser.add_argument("--docs", action="store_true", help="rewrite Python examples in Markdown, too")
@@ -115,11 +115,11 @@ def _options(asked: argparse.Namespace) -> Options:
             raise CommandError(f"There is no rule {code}. `routed migrate --rules` lists them.")
     ids = shared(None)
     for old, new in asked.map:
-        for name in (old, new):
-            if not ids.knows(name) and (name == new or ids.ending(name) is None):
-                raise CommandError(
-                    f"--map: {name!r} is no model of the catalog. `routed models --all` lists them."
-                )
+        known = ids.matches(old) if "*" in old else ids.knows(old) or ids.ending(old) is not None
+        for name in [*([] if known else [old]), *([] if ids.knows(new) else [new])]:
+            raise CommandError(
+                f"--map: {name!r} is no model of the catalog. `routed models --all` lists them."
+            )
     if asked.max_size < 1:
         raise CommandError("--max-size is a number of megabytes above 0. Give a larger one.")
     at = asked.at or date.today()  # noqa: DTZ011 - the user's own day
@@ -144,7 +144,7 @@ def as_json(found: Migration) -> dict[str, Any]:
         "version": 1,
         "root": str(found.root),
         "searched": found.searched,
-        "skipped": dict(found.skipped),
+        "skipped": found.skipped,
         "count": {str(kind): number for kind, number in found.count().items()},
         "changes": sorted(found.changes),
         "notes": list(found.notes),
@@ -154,16 +154,18 @@ def as_json(found: Migration) -> dict[str, Any]:
 
 
 def _check(found: Migration, asked: argparse.Namespace) -> int:
+    from routed_llm.cli.migrate_words import counted, left_out, printable
     from routed_llm.migrate.accepted import open_findings, read_accepted
 
     accepted = read_accepted(Path(asked.baseline)) if asked.baseline else None
     left = open_findings(found.occurrences, accepted)
     for item in left:
-        print(f"{item.path}:{item.line}:{item.column}: {item.rule or item.kind} {item.text}: {item.why}")
-    print(
-        f"{len(left)} left to do in {len({item.path for item in left})} of {found.searched} files.",
-        file=sys.stderr,
-    )
+        where, what = printable(item.path), printable(f"{item.text}: {item.why}")
+        print(f"{where}:{item.line}:{item.column}: {item.rule or item.kind} {what}")
+    files = counted(len({item.path for item in left}), "file")
+    print(f"{len(left)} left to do in {files}; {counted(found.searched, 'file')} searched.", file=sys.stderr)
+    for what in left_out(found.skipped):
+        print(f"Not looked at: {what}.", file=sys.stderr)
     return OPEN if left else 0
 
 

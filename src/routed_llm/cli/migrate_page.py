@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from routed_llm.cli.html import bars, document, table, tiles
 from routed_llm.cli.migrate_table import MEANING, by_model, prices, served
+from routed_llm.cli.migrate_words import left_out
 from routed_llm.migrate import Kind
 
 if TYPE_CHECKING:
@@ -122,6 +123,5 @@ def _rest(found: Migration) -> list[str]:
     if found.notes:
         parts += ["<h2>To do besides</h2>", *(f"<p>{escape(note)}</p>" for note in found.notes)]
     if found.skipped:
-        rows = [(why, str(number)) for why, number in sorted(found.skipped.items())]
-        parts += ["<h2>Left out</h2>", table(("what", "number"), rows, numbers=(1,))]
+        parts += ["<h2>Not looked at</h2>", *(f"<p>{escape(what)}</p>" for what in left_out(found.skipped))]
     return parts

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from routed_llm.cli.migrate_words import left_out
 from routed_llm.cli.screen import console
 from routed_llm.migrate import Kind
 
@@ -74,9 +75,7 @@ def _summary(screen: Console, found: Migration) -> None:
         table.add_row(str(kind), str(number), MEANING[kind])
     screen.print(f"{found.searched} files searched, {len(found.files)} name a model that stops.")
     if found.skipped:
-        screen.print(
-            "Left out: " + ", ".join(f"{number} {why}" for why, number in sorted(found.skipped.items())) + "."
-        )
+        screen.print(f"Left out: {'; '.join(left_out(found.skipped))}.")
     screen.print()
     screen.print(table)
     screen.print()

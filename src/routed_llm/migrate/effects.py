@@ -36,7 +36,7 @@ class Effects:
     def __init__(self, options: Options, catalog: Catalog) -> None:
         self._catalog = catalog
         self._router = Router(catalog=catalog)
-        self._renamed = options.models
+        self._baseline = options.baseline
         self._today = date.fromisoformat(options.at) if options.at else date(2026, 11, 22)
         self._known: dict[str, Mapping[str, Any]] = {}
 
@@ -49,7 +49,7 @@ class Effects:
         return found
 
     def _work_out(self, site: Site) -> Mapping[str, Any]:
-        name = self._renamed.get(site.model, site.model)
+        name = self._baseline(site.model) or site.model
         try:
             model = self._catalog.get(name)
             day = max(self._today, model.lifecycle.shutdown or self._today)

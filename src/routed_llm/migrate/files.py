@@ -8,13 +8,24 @@ import os
 import re
 import stat
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from routed_llm.errors import RoutedError
 
-__all__ = ["MigrationError", "Walk", "check_file", "decode", "encode", "mark_of", "replace_file"]
+__all__ = [
+    "MigrationError",
+    "Skipped",
+    "Walk",
+    "check_file",
+    "decode",
+    "encode",
+    "mark_of",
+    "replace_file",
+]
+
+Skipped = dict[str, list[str]]
+"""What was left out: why, as a phrase of one (``symbolic link``), to the paths."""
 
 LEFTOVER = ".routed"
 """How the names of temporary files end; one is left where a write was killed."""
@@ -57,14 +68,14 @@ class MigrationError(RoutedError):
 
 
 class Walk:
-    """Goes through a tree, and counts what it leaves out and why.
+    """Goes through a tree, and notes what it leaves out and why.
 
     Args:
         root: a folder or one file.
         vendored: whether to enter hidden, vendored and generated folders.
 
     Attributes:
-        skipped: reason to the number of files or folders left out.
+        skipped: why, to the files and folders left out, relative to the root.
 
     Raises:
         MigrationError: when there is nothing at the path.
@@ -74,7 +85,7 @@ class Walk:
         if not root.exists():
             raise MigrationError(f"{root} does not exist. Name a folder or a file.")
         self.root = root
-        self.skipped: Counter[str] = Counter()
+        self.skipped: Skipped = {}
         self._vendored = vendored
         self._seen: set[tuple[int, int]] = set()
 
@@ -85,48 +96,59 @@ class Walk:
             return
         yield from self._folder(self.root)
 
+    def _skip(self, why: str, path: str | Path) -> bool:
+        self.skipped.setdefault(why, []).append(Path(path).relative_to(self.root).as_posix())
+        return False
+
     def _folder(self, folder: Path) -> Iterator[Path]:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:
-            self.skipped["folders that cannot be read"] += 1
+            self._skip("folder that cannot be read", folder)
             return
         for entry in entries:
-            if entry.is_symlink():
-                self.skipped["symbolic links"] += 1
-            elif entry.is_dir():
-                if self._entered(entry):
-                    yield from self._folder(Path(entry.path))
-            elif entry.is_file() and self._taken(entry):
-                yield Path(entry.path)
+            try:
+                if entry.is_symlink():
+                    self._skip("symbolic link", entry.path)
+                elif entry.is_dir():
+                    if self._entered(entry):
+                        yield from self._folder(Path(entry.path))
+                elif not entry.is_file():
+                    self._skip("device, pipe or socket", entry.path)
+                elif self._taken(entry):
+                    yield Path(entry.path)
+            except OSError:
+                self._skip("file that cannot be read", entry.path)
 
     def _entered(self, entry: os.DirEntry[str]) -> bool:
         name = entry.name
         if name == ".git":
             return False
         if not self._vendored:
-            if name in VENDORED or name.endswith(".egg-info") or (Path(entry.path) / "pyvenv.cfg").exists():
-                self.skipped["vendored and generated folders"] += 1
-                return False
+            if name in VENDORED or name.endswith(".egg-info") or _is_environment(entry.path):
+                return self._skip("vendored or generated folder", entry.path)
             if name.startswith(".") and name not in (".github", ".streamlit", ".devcontainer"):
-                self.skipped["hidden folders"] += 1
-                return False
+                return self._skip("hidden folder", entry.path)
         return True
 
     def _taken(self, entry: os.DirEntry[str]) -> bool:
         if os.path.splitext(entry.name)[1].lower() in _SKIPPED_SUFFIXES:  # noqa: PTH122 - ten thousand times
-            self.skipped["binary files"] += 1
-            return False
+            return self._skip("binary file", entry.path)
         if entry.name.startswith(".") and entry.name.endswith(LEFTOVER):
-            self.skipped["temporary files of a run that was killed"] += 1
-            return False
+            return self._skip("temporary file of a run that was killed", entry.path)
         found = entry.stat()
         if found.st_nlink > 1:
             if (found.st_dev, found.st_ino) in self._seen:
-                self.skipped["hard links to a file seen before"] += 1
-                return False
+                return self._skip("hard link to a file seen before", entry.path)
             self._seen.add((found.st_dev, found.st_ino))
         return True
+
+
+def _is_environment(folder: str) -> bool:
+    try:
+        return (Path(folder) / "pyvenv.cfg").exists()
+    except OSError:  # a folder that may be listed but not entered
+        return False
 
 
 def decode(data: bytes, *, python: bool) -> tuple[str, str, bytes]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
-__all__ = ["Edit", "FileFindings", "Kind", "Occurrence", "Options", "Origin", "Site"]
+__all__ = ["Edit", "FileFindings", "Handed", "Kind", "Literal", "Occurrence", "Options", "Origin", "Site"]
 
 
 class Kind(StrEnum):
@@ -80,6 +81,25 @@ class Origin:
     how: str
 
 
+Literal = tuple[str, int]
+"""A string that stands in a file: its value and its offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A literal that a call hands to something imported.
+
+    Attributes:
+        callee: its dotted name, as the module spells it.
+        key: the keyword, or the place as a number.
+        literal: the literal.
+    """
+
+    callee: str
+    key: str
+    literal: Literal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """A constructor that takes a retiring id.
@@ -95,6 +115,7 @@ class Site:
         parameters: the keywords whose values stand in the call.
         uses: ``tools``, ``structured``, ``stop`` when the file binds them to the object.
         environment: names of environment variables that may name the model.
+        takes: what other modules may say of it: names that are imported, and parameters (``make:name``).
         blocked: why it is not rewritten, or None.
         effect: what routing does there, filled in from the catalog.
     """
@@ -109,6 +130,7 @@ class Site:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
     blocked: str | None = None
     effect: Mapping[str, Any] | None = None
 
@@ -122,7 +144,7 @@ class Options:
         ignore: rule codes not to apply.
         tests: whether tests are rewritten, too.
         docs: whether Python examples in Markdown are rewritten, too.
-        models: old id to the id that becomes the baseline instead.
+        models: old id, or a pattern of ids (``gpt-3.5-turbo*``), to the id that becomes the baseline instead.
         before: only ids that stop before this ISO day, or None for every id with a shutdown date.
         max_bytes: files larger than this are skipped and counted.
         at: the ISO day whose routing the report describes.
@@ -138,6 +160,12 @@ class Options:
     max_bytes: int = 20_000_000
     at: str | None = None
     vendored: bool = False
+
+    def baseline(self, name: str) -> str | None:
+        """Return the id that is to be the baseline in a model's place, or None when it is its own."""
+        if name in self.models:
+            return self.models[name]
+        return next((new for old, new in self.models.items() if "*" in old and fnmatchcase(name, old)), None)
 
     def applies(self, code: str) -> bool:
         """Say whether a rule is selected."""
@@ -155,11 +183,14 @@ class FileFindings:
         new: the file's content after the edits, or None when nothing changes.
         read: the mark of its content before (:func:`routed_llm.migrate.files.mark_of`).
         skipped: why the file was not read, or None.
-        exports: module-level names that hold a retiring id, with the offset of the literal.
-        wants: names imported from elsewhere that constructors take as model, with their lines.
+        exports: what other modules can take that holds a retiring id (``MODEL``, ``settings.model``,
+            ``MODELS[fast]``, ``get_model()``), with each literal's value and offset.
+        imports: the names that imports bind, to what they are (see ``modules.imports_of``).
+        hands: what is handed to imported functions and classes.
+        drops: imported names that the edits take out of the module.
         problem: why the file could be searched as text only, or None.
-        baselines: names of other modules, and environment variables as ``$NAME``, from which a routed
-            constructor takes its baseline already.
+        baselines: names of other modules, parameters, and environment variables as ``$NAME``, from which a
+            routed constructor takes its baseline already.
     """
 
     path: str
@@ -168,8 +199,10 @@ class FileFindings:
     new: bytes | None = None
     read: str = ""
     skipped: str | None = None
-    exports: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    wants: tuple[str, ...] = ()
+    exports: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
+    imports: Mapping[str, str] = field(default_factory=dict)
+    hands: tuple[Handed, ...] = ()
+    drops: tuple[str, ...] = ()
     problem: str | None = None
     baselines: tuple[str, ...] = ()
 

@@ -1,7 +1,13 @@
-"""Git: which files have changes that nobody could bring back."""
+"""Git: which files have changes that nobody could bring back.
+
+What a repository's own configuration names (fsmonitor, filters, hooks, transports) is a program of whoever
+made the repository, and `git status` runs some of it. So git is only asked what it has, which runs nothing,
+and what stands on the disk is compared with that here.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +21,23 @@ _AT_ONCE = 200
 """Paths that git is asked about at a time: a command line is not endless."""
 
 _SECONDS = 120
+
+_GIT = (
+    "git",
+    "--no-pager",
+    "--literal-pathspecs",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+)
+_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "GIT_OPTIONAL_LOCKS": "0",
+    # A partial clone would fetch what it lacks, by a program that its configuration names.
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+}
 
 
 def refuse_dirty(base: Path, paths: Sequence[str]) -> None:
@@ -56,31 +79,63 @@ def _by_repository(base: Path, paths: Iterable[str]) -> dict[Path, list[str]]:
 
 
 def _changed(repository: Path, paths: Sequence[str]) -> Iterator[str]:
-    command = [
-        "git",
-        "-C",
-        str(repository),
-        "--literal-pathspecs",
-        "status",
-        "--porcelain",
-        "-z",
-        "--no-renames",
-    ]
-    command += ["--untracked-files=all", "--ignored=traditional", "--", *paths]
-    problem = None
+    """Give the files of which the last commit, the index and the disk do not have the same content."""
+    staged = _hashes(_ask(repository, "ls-files", "-s", "-z", "--", *paths), place=1)
+    committed = (
+        _hashes(_ask(repository, "ls-tree", "-r", "-z", "HEAD", "--", *paths), place=2) if staged else {}
+    )
+    for path in paths:
+        known = staged.get(path)
+        if (
+            known is None
+            or committed.get(path) != known
+            or known not in _of_file(repository / path, len(known))
+        ):
+            yield path
+
+
+def _ask(repository: Path, *words: str) -> bytes:
     try:
-        state = subprocess.run(
-            command, capture_output=True, timeout=_SECONDS, check=False, env={**os.environ, "LC_ALL": "C"}
+        told = subprocess.run(
+            [*_GIT, "-C", str(repository), *words],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_SECONDS,
+            check=False,
+            env={**os.environ, **_ENVIRONMENT},
         )
-        if state.returncode != 0:
-            problem = state.stderr.decode(errors="replace").strip()
+        if told.returncode == 0:
+            return told.stdout
+        # A repository without a commit has no HEAD to be compared with.
+        if words[0] == "ls-tree" and b"Not a valid object name" in told.stderr:
+            return b""
+        problem = told.stderr.decode(errors="replace").strip()
     except (OSError, subprocess.TimeoutExpired) as error:
         problem = str(error)
-    if problem is not None:
-        raise MigrationError(
-            f"git cannot say whether {repository} has uncommitted changes ({problem}). "
-            "Mend that, or add --allow-dirty."
-        )
-    for entry in state.stdout.split(b"\0"):
-        if entry:
-            yield entry[3:].decode(errors="replace")
+    raise MigrationError(
+        f"git cannot say whether {repository} has uncommitted changes ({problem}). "
+        "Fix that, or add --allow-dirty."
+    )
+
+
+def _hashes(told: bytes, *, place: int) -> dict[str, str]:
+    """Read lines of `ls-files -s` and `ls-tree`: words, the hash among them, a tab, the path."""
+    found = {}
+    for line in told.split(b"\0"):
+        words, _, path = line.partition(b"\t")
+        if path:
+            found[os.fsdecode(path)] = words.split()[place].decode()
+    return found
+
+
+def _of_file(file: Path, length: int) -> set[str]:
+    """Return the hashes under which git may have a file: as it is, and with the line ends of Unix."""
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return set()
+    algorithm = hashlib.sha1 if length == 40 else hashlib.sha256
+    return {
+        algorithm(b"blob %d\0" % len(body) + body).hexdigest()
+        for body in {data, data.replace(b"\r\n", b"\n")}
+    }

@@ -7,6 +7,7 @@ import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from routed_llm.catalog import Catalog
@@ -21,6 +22,9 @@ _LONGEST = 256
 
 _PROVIDERS = ("openai", "azure_openai", "openai-chat", "openai-responses")
 _VENDOR = re.compile(r"[A-Za-z0-9_.\-]+/(?:[A-Za-z0-9_.\-]+/)*")
+_OPENAI = frozenset({"openai", "azure", "azure_openai", "text-completion-openai"})
+"""What stands before a slash where a library calls OpenAI (or its Azure deployment) itself: the providers of
+LiteLLM, which DSPy and CrewAI share, those of instructor and of LangGraph's templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,11 @@ class Hit:
     exact: bool
     vendor: str = ""
     provider: str = ""
+
+    @property
+    def gateway(self) -> bool:
+        """Whether what stands before the id is another company's name for it."""
+        return bool(self.vendor) and self.vendor.split("/")[0].lower() not in _OPENAI
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,10 @@ class RetiringIds:
     def knows(self, name: str) -> bool:
         """Say whether the catalog has a model of this id."""
         return name in self.catalog
+
+    def matches(self, pattern: str) -> bool:
+        """Say whether any model that stops has an id of a form such as ``gpt-3.5-turbo*``."""
+        return any(fnmatchcase(name, pattern) for name in self._ends)
 
     def _hit(self, text: str, start: int, end: int) -> Hit | None:
         word, before, after = _word(text, start, end)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["JsonString", "escape", "offsets", "strings"]
+__all__ = ["Located", "escape", "offsets", "strings"]
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]|[^\s"\[\]{}:,]+', re.DOTALL)
 _PIECE = re.compile(
@@ -17,8 +17,8 @@ _PIECE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class JsonString:
-    """A string of a JSON document.
+class Located:
+    """A string of a JSON document, or a scalar of a YAML file.
 
     Attributes:
         path: the keys and places that lead to it.
@@ -33,7 +33,7 @@ class JsonString:
     is_key: bool = False
 
 
-def strings(text: str) -> Iterator[JsonString]:
+def strings(text: str) -> Iterator[Located]:
     """Give every string of a document with its path; the document must be valid JSON."""
     path: list[Any] = []
     expect_key: list[bool] = []
@@ -58,9 +58,9 @@ def strings(text: str) -> Iterator[JsonString]:
             if expect_key and expect_key[-1]:
                 path[-1] = json.loads(token, strict=False)
                 expect_key[-1] = False
-                yield JsonString(tuple(path), match.start(), match.end(), is_key=True)
+                yield Located(tuple(path), match.start(), match.end(), is_key=True)
             else:
-                yield JsonString(tuple(path), match.start(), match.end())
+                yield Located(tuple(path), match.start(), match.end())
 
 
 def offsets(raw: str) -> list[int]:

@@ -1,80 +1,246 @@
-"""Links between files: a constant imported elsewhere, an environment variable set in a settings file."""
+"""Links between files: what modules take from one another, hand to one another, and read from settings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from routed_llm.migrate.found import FileFindings, Kind, Occurrence, Options, Site
 from routed_llm.migrate.ids import shared
+from routed_llm.migrate.modules import Modules, imports_of
+from routed_llm.migrate.notebook import Notebook
+from routed_llm.migrate.python.origins import Known
+from routed_llm.migrate.rules import CLASSES
 from routed_llm.migrate.scan import Scanner
 
-__all__ = ["link"]
+__all__ = ["Link", "link"]
 
-_Place = tuple[str, int]
 _BASELINE = "it is the baseline of a routed model"
+_Place = tuple[str, int]
 
 
-def link(base: Path, files: Sequence[FileFindings], options: Options) -> list[FileFindings]:
-    """Follow names from file to file; rescan those whose model is defined in another one."""
-    known, defined = _resolve(files)
-    by_path = {file.path: file for file in files}
-    reached: dict[_Place, list[Site]] = {}
-    settled: set[_Place] = set()
-    scanner = Scanner(shared(options.before), options, known) if known else None
-    for file in files if scanner is not None else ():
-        wanted = [name for name in file.wants if name in known]
-        again = scanner.scan(base / file.path, file.path) if wanted and scanner is not None else None
-        if again is not None:
-            by_path[file.path] = again
-            settled.update(defined[name] for name in again.baselines if name in known)
-            for site in again.sites:
-                for name in wanted:
-                    if known[name] in site.models:
-                        reached.setdefault(defined[name], []).append(site)
-    _variables(by_path, reached, settled)
-    for path, offset in settled - set(reached):
-        by_path[path] = _changed(by_path[path], offset, Kind.KEEP, _BASELINE, None)
-    for (path, offset), sites in reached.items():
-        by_path[path] = _traced(by_path[path], offset, sites)
-    return list(by_path.values())
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What linking has found.
+
+    Attributes:
+        files: the findings.
+        notes: what a person has to know of strings that name what is rewritten.
+    """
+
+    files: list[FileFindings]
+    notes: list[str]
 
 
-def _resolve(files: Sequence[FileFindings]) -> tuple[dict[str, str], dict[str, tuple[str, int]]]:
-    """Return, for each wanted name that one module alone defines, its value and where that stands."""
-    exported = [
-        (f"{_module(file.path)}.{name}", value, (file.path, offset))
-        for file in files
-        for name, (value, offset) in file.exports.items()
-    ]
-    known: dict[str, str] = {}
-    defined: dict[str, tuple[str, int]] = {}
-    for want in {name for file in files for name in file.wants}:
-        asked = want.lstrip(".")
-        found = [item for item in exported if item[0] == asked or item[0].endswith(f".{asked}")]
-        if len(found) == 1 and "." in asked:
-            known[want], defined[want] = found[0][1], found[0][2]
-    return known, defined
+def link(base: Path, paths: Sequence[str], files: Sequence[FileFindings], options: Options) -> Link:
+    """Follow names from file to file, and scan again what another file says something about.
+
+    Args:
+        base: the folder that was searched.
+        paths: every file that was searched.
+        files: the findings of those that have any.
+        options: what to rewrite.
+    """
+    return _Linker(base, paths, files, options).run()
 
 
-def _module(path: str) -> str:
-    pure = PurePosixPath(path)
-    parts = [*pure.parts[:-1], *([] if pure.stem == "__init__" else [pure.stem])]
-    return ".".join(parts)
+@dataclass(slots=True)
+class _Said:
+    """What other files say about one, and which literals say so."""
+
+    values: dict[str, list[str]] = field(default_factory=dict)
+    given: dict[str, list[str]] = field(default_factory=dict)
+    same: dict[str, str] = field(default_factory=dict)
+    places: dict[str, list[_Place]] = field(default_factory=dict)
+
+    def known(self, kept: Iterable[str] = ()) -> Known:
+        return Known(
+            values={name: tuple(dict.fromkeys(found)) for name, found in self.values.items()},
+            given={name: tuple(dict.fromkeys(found)) for name, found in self.given.items()},
+            same=self.same,
+            kept=frozenset(kept),
+        )
 
 
-def _variables(
-    files: dict[str, FileFindings], reached: dict[tuple[str, int], list[Site]], settled: set[tuple[str, int]]
-) -> None:
-    routed = {name[1:] for file in files.values() for name in file.baselines if name.startswith("$")}
-    read = {name: site for file in files.values() for site in file.sites for name in site.environment}
-    for file in files.values():
-        for item in file.occurrences:
-            if item.setting in read and item.kind is Kind.REPORT:
-                reached.setdefault((item.path, item.offset), []).append(read[item.setting])
-            elif item.setting in routed and item.kind is Kind.REPORT:
-                settled.add((item.path, item.offset))
+class _Linker:
+    def __init__(
+        self, base: Path, paths: Sequence[str], files: Sequence[FileFindings], options: Options
+    ) -> None:
+        self.base, self.paths = base, paths
+        self.files = {file.path: file for file in files}
+        self.modules = Modules(base, paths, {file.path: file.imports for file in files if file.imports})
+        self.scanner = Scanner(shared(options.before), options)
+        self.said: dict[str, _Said] = {}
+        self.reached: dict[_Place, list[Site]] = {}
+        self.settled: set[_Place] = set()
+
+    def run(self) -> Link:
+        self._imported()
+        self._handed()
+        for path, said in self.said.items():
+            again = self.scanner.scan(self.base / path, path, said.known())
+            if again is not None:
+                self.files[path] = again
+                self._reach(again, said)
+        notes = self._keep()
+        self._variables()
+        for path, offset in self.settled - set(self.reached):
+            self.files[path] = _changed(self.files[path], offset, Kind.KEEP, _BASELINE, None)
+        for (path, offset), sites in self.reached.items():
+            self.files[path] = _traced(self.files[path], offset, sites)
+        return Link(list(self.files.values()), notes)
+
+    def _imported(self) -> None:
+        """Tell each file what the names that it imports hold, and what they are other names of."""
+        for file in list(self.files.values()):
+            for bound, target in file.imports.items():
+                star = bound.startswith("*")
+                name = target.rpartition(".")[0] if star else target
+                name = "." * (len(target) - len(target.lstrip("."))) if star and not name.strip(".") else name
+                place = self.modules.resolve(file.path, name)
+                if isinstance(place, str):
+                    self._outside(file.path, name, place)
+                elif place[0] != file.path:
+                    self._taken(file.path, name, *place)
+
+    def _outside(self, path: str, name: str, what: str) -> None:
+        if what != name and what in CLASSES:
+            self._of(path).same[name] = what
+
+    def _taken(self, path: str, name: str, other: str, rest: str) -> None:
+        """Note what a file takes from another one: a name of it, or the module as a whole."""
+        there = self.files.get(other)
+        for exported, literals in (there.exports if there is not None else {}).items():
+            if rest and exported != rest and not exported.startswith((f"{rest}.", f"{rest}[", f"{rest}(")):
+                continue
+            spelled = f"{name}{'' if name.endswith('.') or rest else '.'}{exported[len(rest) :]}"
+            said = self._of(path)
+            for value, offset in literals:
+                said.values.setdefault(spelled, []).append(value)
+                said.places.setdefault(spelled, []).append((other, offset))
+        for bound, target in self.modules.imports(other).items() if not rest else ():
+            further = self.modules.resolve(other, target)
+            spelled = f"{name}{'' if name.endswith('.') else '.'}{bound}"
+            if isinstance(further, str):
+                self._outside(path, spelled, further)
+            elif further[0] in self.files and further[1] and not bound.startswith("*"):
+                self._taken(path, spelled, *further)
+
+    def _handed(self) -> None:
+        """Tell each file what others hand to its functions."""
+        for file in list(self.files.values()):
+            for item in file.hands:
+                place = self.modules.resolve(file.path, item.callee)
+                if isinstance(place, str):
+                    self._outside(file.path, item.callee, place)
+                    continue
+                other, name = place
+                if other == file.path or not name or (other not in self.files):
+                    continue
+                key, said = f"{name}:{item.key}", self._of(other)
+                said.given.setdefault(key, []).append(item.literal[0])
+                said.places.setdefault(key, []).append((file.path, item.literal[1]))
+
+    def _of(self, path: str) -> _Said:
+        return self.said.setdefault(path, _Said())
+
+    def _reach(self, again: FileFindings, said: _Said) -> None:
+        for name in again.baselines:
+            self.settled.update(said.places.get(name, ()))
+        for site in again.sites:
+            for name in site.takes:
+                for place in said.places.get(name, ()):
+                    self.reached.setdefault(place, []).append(site)
+
+    # Names that other modules take from what is rewritten
+
+    def _keep(self) -> list[str]:
+        """Keep the imported names that other files use, and note the strings that name them."""
+        drops = {
+            file.path: set(file.drops) for file in self.files.values() if file.drops and file.new is not None
+        }
+        if not drops:
+            return []
+        names = sorted({name for found in drops.values() for name in found})
+        form = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b|import\s*\*".encode())
+        kept: dict[str, set[str]] = {}
+        notes = []
+        for path in self.paths:
+            text = self._python(path, form)
+            if text is None:
+                continue
+            used = [place for name in _uses(text, set(names)) for place in self._dropped(path, name, drops)]
+            for other, name in used:
+                kept.setdefault(other, set()).update({name} if other != path else ())
+            for line, module, name in _strings(text, names):
+                for other, dropped in self._dropped(path, f"{module}.{name}", drops):
+                    kept.setdefault(other, set()).add(dropped)
+                    notes.append(
+                        f'{path}:{line} names "{module}.{name}" in a string. {other} keeps that import, but '
+                        "calls the routed class now: change the string where it replaces what is called."
+                    )
+        for path, found in kept.items():
+            again = self.scanner.scan(self.base / path, path, self._of(path).known(found))
+            if again is not None:
+                self.files[path] = again
+        return notes
+
+    def _dropped(self, path: str, name: str, drops: dict[str, set[str]]) -> Iterator[tuple[str, str]]:
+        """Give the modules that a name leads through and that would have it no more."""
+        for place in self.modules.trail(path, name):
+            if not isinstance(place, str) and place[1] in drops.get(place[0], ()):
+                yield place
+
+    def _python(self, path: str, form: re.Pattern[bytes]) -> str | None:
+        """Return a file's Python, when it names one of the names or imports everything from somewhere."""
+        if not path.endswith((".py", ".ipynb")):
+            return None
+        try:
+            data = (self.base / path).read_bytes()
+            if form.search(data) is None:
+                return None
+            text = data.decode("utf-8", "replace")
+            return Notebook(text).text if path.endswith(".ipynb") else text
+        except (OSError, ValueError, RecursionError):
+            return None
+
+    def _variables(self) -> None:
+        files = self.files.values()
+        routed = {name[1:] for file in files for name in file.baselines if name.startswith("$")}
+        read = {name: site for file in files for site in file.sites for name in site.environment}
+        for file in files:
+            for item in file.occurrences:
+                if item.setting in read and item.kind is Kind.REPORT:
+                    self.reached.setdefault((item.path, item.offset), []).append(read[item.setting])
+                elif item.setting in routed and item.kind is Kind.REPORT:
+                    self.settled.add((item.path, item.offset))
+
+
+def _uses(text: str, names: set[str]) -> Iterator[str]:
+    """Give the dotted names of other modules that a text uses and that end in one of some names."""
+    try:
+        imports = imports_of(text)
+    except ValueError:
+        return
+    for bound, target in imports.items():
+        if bound.startswith("*"):
+            yield from (f"{target[:-1]}{name}" for name in names if re.search(rf"\b{name}\b", text))
+        elif target.rpartition(".")[2] in names:
+            yield target
+        elif bound in text:
+            for name in names:
+                if f"{bound}.{name}" in text:
+                    yield f"{target}.{name}"
+
+
+def _strings(text: str, names: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+    """Give the strings that name something of a module, as those that mocks are told, with their lines."""
+    for found in re.finditer(
+        rf"[\"']([A-Za-z_][\w.]{{0,200}})\.({'|'.join(map(re.escape, names))})[\"']", text
+    ):
+        yield text.count("\n", 0, found.start()) + 1, found[1], found[2]
 
 
 def _traced(file: FileFindings, offset: int, sites: list[Site]) -> FileFindings:
@@ -83,15 +249,14 @@ def _traced(file: FileFindings, offset: int, sites: list[Site]) -> FileFindings:
     kind = Kind.TRACE if routed else Kind.REPORT
     end = f"becomes {site.becomes}" if routed else f"is not rewritten: {site.blocked}"
     why = f"it reaches {site.name} at {site.path}:{site.line}, which {end}"
-
     return _changed(file, offset, kind, why, site.rule)
 
 
 def _changed(file: FileFindings, offset: int, kind: Kind, why: str, rule: str | None) -> FileFindings:
     def occurrences() -> Iterator[Occurrence]:
         for item in file.occurrences:
-            # The literal begins at its quote, the id one or two characters later.
-            if 0 <= item.offset - offset <= 4 and item.kind in (Kind.REPORT, Kind.KEEP):
+            # The literal begins at its quote, the id one or two characters later, a prefix before it.
+            if 0 <= item.offset - offset <= 11 and item.kind in (Kind.REPORT, Kind.KEEP):
                 yield replace(item, kind=kind, why=why, rule=rule)
             else:
                 yield item

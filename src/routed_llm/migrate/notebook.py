@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from routed_llm.migrate.found import Edit
-from routed_llm.migrate.jsontext import JsonString, escape, offsets, strings
+from routed_llm.migrate.jsontext import Located, escape, offsets, strings
 from routed_llm.migrate.views import masked
 
 __all__ = ["Notebook"]
@@ -19,7 +19,7 @@ class _Line:
     """One string of a cell's source: where it stands in the view, in the file, and how it is escaped."""
 
     start: int
-    string: JsonString
+    string: Located
     value: str
     places: list[int] = field(default_factory=list)
 
@@ -46,11 +46,11 @@ class Notebook:
         self._ascii = raw.isascii()
         self._types = [cell.get("cell_type") if isinstance(cell, dict) else None for cell in cells]
         del data, cells  # outputs may be most of the file
-        self._strings: list[JsonString] = []
+        self._strings: list[Located] = []
         self._kinds: list[tuple[int, str]] = []
         self._gather(raw)
         self._begins = [string.start for string in self._strings]
-        by_cell: dict[int, list[JsonString]] = {}
+        by_cell: dict[int, list[Located]] = {}
         for string in self._strings:
             by_cell.setdefault(int(string.path[1]), []).append(string)
         self._lines: list[_Line] = []
@@ -68,7 +68,7 @@ class Notebook:
             if kind == "code":
                 self._strings.append(string)
 
-    def _kind(self, string: JsonString) -> str:
+    def _kind(self, string: Located) -> str:
         path = string.path
         if len(path) < 3 or path[0] != "cells" or string.is_key:
             return "other"
@@ -77,7 +77,7 @@ class Notebook:
             return "code" if kind == "code" else "markdown"
         return "output" if path[2] == "outputs" else "other"
 
-    def _read(self, by_cell: dict[int, list[JsonString]]) -> str:
+    def _read(self, by_cell: dict[int, list[Located]]) -> str:
         parts: list[str] = []
         length = 0
         for _, cell in sorted(by_cell.items()):

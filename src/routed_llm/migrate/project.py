@@ -13,7 +13,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from routed_llm.migrate.dependencies import DependencyEdit, dependency_edits
-from routed_llm.migrate.files import MigrationError, Walk, check_file, replace_file
+from routed_llm.migrate.files import MigrationError, Skipped, Walk, check_file, replace_file
 from routed_llm.migrate.found import FileFindings, Kind, Occurrence, Options, Site
 from routed_llm.migrate.git import refuse_dirty
 from routed_llm.migrate.ids import shared
@@ -41,7 +41,7 @@ class Migration:
         options: how.
         files: the findings of the files that have any.
         searched: how many files were looked at.
-        skipped: reason to number of files and folders left out.
+        skipped: why, to the files and folders that were not looked at.
         dependencies: new contents of dependency files.
         notes: what a person has to do besides.
     """
@@ -50,7 +50,7 @@ class Migration:
     options: Options
     files: tuple[FileFindings, ...] = ()
     searched: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: Skipped = field(default_factory=dict)
     dependencies: tuple[DependencyEdit, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -134,13 +134,14 @@ def migrate(
         done += number
         for item in found:
             if item.skipped is not None:
-                skipped[item.skipped] += 1
+                skipped.setdefault(item.skipped, []).append(item.path)
             else:
                 files[item.path] = item
         if progress is not None:
             progress(done, len(paths))
-    linked = link(base, list(files.values()), options)
-    edits, notes = _dependencies(base, linked, options) if not root.is_file() else ([], [])
+    found_links = link(base, paths, list(files.values()), options)
+    linked, notes = found_links.files, found_links.notes
+    edits, more = _dependencies(base, linked, options) if not root.is_file() else ([], [])
     return Migration(
         root=root,
         options=options,
@@ -150,7 +151,7 @@ def migrate(
         searched=len(paths),
         skipped=skipped,
         dependencies=tuple(edits),
-        notes=tuple(notes),
+        notes=(*notes, *more),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -13,9 +13,12 @@ from routed_llm.migrate.effects import Effects
 from routed_llm.migrate.files import decode, encode, mark_of
 from routed_llm.migrate.found import Edit, FileFindings, Kind, Occurrence, Options, Site
 from routed_llm.migrate.ids import Hit, RetiringIds
+from routed_llm.migrate.limits import TimeLimitError, time_limit
 from routed_llm.migrate.markdown import fences, python_blocks
+from routed_llm.migrate.modules import imports_of
 from routed_llm.migrate.notebook import Notebook
 from routed_llm.migrate.python.contexts import of_word
+from routed_llm.migrate.python.origins import Known
 from routed_llm.migrate.python.reading import PythonFindings, read
 from routed_llm.migrate.views import Plain, View, parses
 
@@ -25,10 +28,13 @@ _TEST_FOLDERS = frozenset({"tests", "test", "testing", "testdata", "fixtures", "
 _PYTHON = frozenset({".py", ".pyi", ".pyw"})
 _MARKDOWN = frozenset({".md", ".mdx", ".markdown"})
 _SETTERS = re.compile(
-    rb"ChatOpenAI|RoutedChatModel|RoutedLLM|init_chat_model|llama_index[\w.]*\s+import[^\n]*OpenAI|create_(?:react_)?agent|llms\.openai"
+    rb"OpenAI(?:\b|Responses|MultiModal)|RoutedChatModel|RoutedLLM|init_chat_model|create_\w{0,20}agent|Middleware\b|openai_routed"
 )
-_FROM = re.compile(r"^[ \t]*from\s+([\w.]+)\s+import\s+(\([^)]{0,9999}\)|[^\n]*)", re.MULTILINE)
-_ATTRIBUTE = re.compile(r"\b[A-Za-z_]\w*(?:\.\w+)*\.[A-Z_][A-Z0-9_]*\b")
+_JOINED = re.compile(rb"[\"'][ \t]*[\"']")
+"""Where a literal is written in pieces."""
+_NOTHING = Known()
+SECONDS = 30
+"""Seconds of a processor that one file may take; a megabyte of Python, the most that is read, takes 20."""
 _LINE_END = re.compile("\n")
 _SHOWN = 160
 """Characters of a line that are shown whole."""
@@ -107,41 +113,52 @@ class Scanner:
     Args:
         ids: the ids that retire.
         options: what to rewrite.
-        known: values of names of other modules, dotted.
     """
 
-    def __init__(self, ids: RetiringIds, options: Options, known: Mapping[str, str] | None = None) -> None:
+    def __init__(self, ids: RetiringIds, options: Options) -> None:
         self._ids, self._options = ids, options
-        self._known = known or {}
         self._effects = Effects(options, ids.catalog)
 
-    def scan(self, file: Path, path: str) -> FileFindings | None:
-        """Scan a file; None when it names no retiring id and takes none from elsewhere."""
+    def scan(self, file: Path, path: str, known: Known = _NOTHING) -> FileFindings | None:
+        """Scan a file; None when it names no retiring id and takes none from elsewhere.
+
+        Args:
+            file: the file.
+            path: its path in the findings.
+            known: what other modules say about it.
+        """
         try:
             size = file.stat().st_size
             if size > self._options.max_bytes:
-                return FileFindings(path=path, skipped="larger than --max-size")
+                return FileFindings(path=path, skipped="file larger than --max-size")
             data = file.read_bytes()
-        except OSError as error:
-            return FileFindings(path=path, skipped=f"cannot be read ({error.strerror or error})")
-        return self.scan_bytes(data, path)
+        except OSError:
+            return FileFindings(path=path, skipped="file that cannot be read")
+        return self.scan_bytes(data, path, known)
 
-    def scan_bytes(self, data: bytes, path: str) -> FileFindings | None:
+    def scan_bytes(self, data: bytes, path: str, known: Known = _NOTHING) -> FileFindings | None:
         """Scan a file's content; None when it names no retiring id and takes none from elsewhere."""
         wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        if not wide and not self._ids.within(data) and not (self._known and _SETTERS.search(data)):
-            return _takes(data, path) if path.endswith(".py") and _SETTERS.search(data) else None
+        if not wide and not self._ids.within(data) and not known:
+            if not path.endswith(".py") or not _SETTERS.search(data):
+                return None
+            if not self._ids.within(_JOINED.sub(b"", data)):
+                return _imports(data, path)
         python = PurePosixPath(path).suffix in _PYTHON
         try:
             text, encoding, mark = decode(data, python=python)
         except ValueError as error:
             if b"\0" in data[:8192] and not wide:
-                return FileFindings(path=path, skipped="binary")
+                return FileFindings(path=path, skipped="binary file")
             return self._undecodable(data, path, str(error))
-        found = self._scan_text(text, path, lambda new: encode(new, encoding, mark))
+        try:
+            with time_limit(SECONDS):
+                found = self._scan_text(text, path, lambda new: encode(new, encoding, mark), known)
+        except TimeLimitError:
+            found = self._unparsed(text, path, f"it takes more than {SECONDS} seconds")
         return found if found.new is None else replace(found, read=mark_of(data))
 
-    def _scan_text(self, text: str, path: str, write: Callable[[str], bytes]) -> FileFindings:
+    def _scan_text(self, text: str, path: str, write: Callable[[str], bytes], known: Known) -> FileFindings:
         suffix = PurePosixPath(path).suffix.lower()
         if suffix in _MARKDOWN and not self._options.docs:
             return self._held(text, path, fences(text), _EXAMPLE)
@@ -149,12 +166,14 @@ class Scanner:
             return self._held(text, path, [(0, len(text))], _TEST)
         try:
             if suffix in _PYTHON:
-                return self._python(Plain(text), text, path, write, others=None)
+                return self._python(Plain(text), text, path, write, known, others=None)
             if suffix == ".ipynb":
                 notebook = Notebook(text)
-                return self._python(notebook, text, path, write, others=notebook.kind_at)
+                return self._python(notebook, text, path, write, known, others=notebook.kind_at)
             if suffix in _MARKDOWN:
-                return self._python(python_blocks(text), text, path, write, others=lambda _: "markdown")
+                return self._python(
+                    python_blocks(text), text, path, write, known, others=lambda _: "markdown"
+                )
         except RecursionError:
             return self._unparsed(text, path, "it is nested too deeply")
         except ValueError as error:
@@ -167,6 +186,7 @@ class Scanner:
         text: str,
         path: str,
         write: Callable[[str], bytes],
+        known: Known,
         *,
         others: Callable[[int], str] | None,
     ) -> FileFindings:
@@ -177,7 +197,7 @@ class Scanner:
                 self._options,
                 path=path,
                 effect=self._effects,
-                known=self._known,
+                known=known,
             )
             if view.text
             else PythonFindings()
@@ -201,8 +221,15 @@ class Scanner:
             occurrences=tuple(occurrences[at] for at in sorted(occurrences)),
             sites=tuple(_moved(site, lines[site.line]) for site in found.sites),
             new=None if new is None else write(new),
-            exports={name: (value, place(offset)) for name, (value, offset) in found.exports.items()},
-            wants=tuple(dict.fromkeys(found.wants)),
+            exports={
+                name: tuple((value, place(offset)) for value, offset in literals)
+                for name, literals in found.exports.items()
+            },
+            imports=found.imports,
+            hands=tuple(
+                replace(item, literal=(item.literal[0], place(item.literal[1]))) for item in found.hands
+            ),
+            drops=tuple(found.drops),
             baselines=tuple(dict.fromkeys(found.baselines)),
         )
 
@@ -261,7 +288,7 @@ class Scanner:
         for hit in self._ids.find(text):
             kind, why = of_word(hit) or (
                 Kind.REPORT,
-                f"the file could not be parsed ({problem}). Mend it first.",
+                f"the file could not be parsed ({problem}). Fix it first.",
             )
             if is_test(path) and kind is Kind.REPORT and not self._options.tests:
                 kind, why = Kind.KEEP, _TEST
@@ -272,13 +299,12 @@ class Scanner:
         return self._unparsed(data.decode("latin-1"), path, problem)
 
 
-def _takes(data: bytes, path: str) -> FileFindings:
-    """Note the names that a module without an id of its own takes from others: one may be the model."""
-    text = data.decode("utf-8", "replace")
-    wants = set(_ATTRIBUTE.findall(text))
-    for module, names in _FROM.findall(text):
-        wants.update(f"{module}.{name}" for name in re.findall(r"\w+", names))
-    return FileFindings(path=path, wants=tuple(sorted(wants)))
+def _imports(data: bytes, path: str) -> FileFindings | None:
+    """Note the imports of a module without an id of its own: one may be the model."""
+    try:
+        return FileFindings(path=path, imports=imports_of(data.decode("utf-8", "replace")))
+    except ValueError:
+        return None
 
 
 def _moved(site: Site, line: int) -> Site:

@@ -5,42 +5,49 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from functools import cached_property
 from pathlib import PurePosixPath
 
+from routed_llm.migrate import yamltext
 from routed_llm.migrate.found import Kind
 from routed_llm.migrate.ids import Hit
-from routed_llm.migrate.jsontext import JsonString, strings
+from routed_llm.migrate.jsontext import Located, strings
 from routed_llm.migrate.python.contexts import of_word
 
 __all__ = ["Judge", "environment_names", "is_configuration"]
 
 Verdict = tuple[Kind, str]
 
-_CONFIGURATION = {
-    ".yaml",
-    ".yml",
-    ".json",
-    ".toml",
-    ".cfg",
-    ".ini",
-    ".env",
-    ".prompty",
-    ".conf",
-    ".properties",
-}
+_YAML = {".yaml", ".yml"}
+_CONFIGURATION = {*_YAML, ".json", ".toml", ".cfg", ".ini", ".env", ".prompty", ".conf", ".properties"}
 _TEXT = {".md", ".mdx", ".markdown", ".rst", ".txt", ".html", ".htm", ".adoc", ".tex", ".svg", ".xml", ".po"}
 _DATA = {".csv", ".tsv", ".jsonl", ".ndjson", ".lock", ".log", ".sql", ".patch", ".diff", ".map"}
-_ENTRY = re.compile(
-    r"^\s*(?:-\s+)?(?:export\s+|set\s+|ENV\s+|ARG\s+)?[\"']?(?P<key>[\w.\-/@$ ]+?)[\"']?"
-    r"\s*[:=]\s*(?P<value>.*?)\s*,?\s*$"
-)
-_ITEM = re.compile(r"^\s*-\s+[\"']?(?P<value>[^\"'#]+?)[\"']?\s*(#.*)?$")
+_BROWSER = {".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".vue", ".svelte"}
+
+_NEAR = 300
+"""Characters that are looked at on each side of an id: a line may be as long as the file."""
+_MOST_YAML = 2_000_000
+"""Characters of YAML whose structure is read; of a longer file each line is read by itself."""
+
 _MODEL_KEY = re.compile(
     r"(^|[_\-.])(model|models|llm|engine|deployment|model_?name|model_?id|llm_?model)($|[_\-.\d])",
     re.IGNORECASE,
 )
-_DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^}]*)\}")
+_RECORDED = frozenset(
+    """
+    answer choices completion completion_tokens duration finish_reason generated_text latency latency_ms
+    original_prompt output prompt_tokens query query_by reference_answer reference_contexts response return
+    run_id score timestamp token_usage total_tokens trace_id usage
+    """.split()  # noqa: SIM905 - one name after another is how it is read
+)
+"""Keys that stand beside a model in what a call has left behind, and not in what a call is made from."""
+
+_OPTION = re.compile(r"(?:^|\s|[\"'\[,])(?P<name>--?[A-Za-z][\w-]{0,40})(?:=|\s+|[\"'],\s*)[\"']?$")
+_FALLBACK = re.compile(r"\$\{(?P<name>\w{1,80}):?[-?=]$")
+_ASSIGNED = re.compile(r"(?:^|[\s\"'])(?P<key>[\w.\-/@$]{1,80})[\"']?\s*(?::=|=>|[:=])\s*[\"']?$")
+_MARK = re.compile(r"(?:^|\s)(?:#|//|--\s|;\s)")
 _ADVICE = "A routed model takes one of the catalog as its baseline; anything else needs a model that stays."
+_LISTED = "it is one of a list of models in a configuration. Take it out when it stops."
 
 
 def is_configuration(path: str) -> bool:
@@ -63,16 +70,9 @@ class Judge:
 
     def __init__(self, path: str, text: str) -> None:
         self._text = text
-        pure = PurePosixPath(path)
-        self._suffix = pure.suffix.lower()
+        self._suffix = PurePosixPath(path).suffix.lower()
         self._settings = is_configuration(path)
-        self._strings: list[JsonString] = []
-        if self._suffix == ".json":
-            try:
-                json.loads(text)
-                self._strings = list(strings(text))
-            except (ValueError, RecursionError):
-                self._strings = []
+        self._strings = _structure(self._suffix, text)
         self._starts = [item.start for item in self._strings]
 
     def classify(self, hit: Hit) -> Verdict:
@@ -81,74 +81,158 @@ class Judge:
             return of_word(hit) or (Kind.KEEP, "it stands in a text")
         if self._suffix in _DATA:
             return of_word(hit) or (Kind.KEEP, "it stands in recorded data")
-        if self._strings:
-            return self._json(hit)
-        first = self._text.rfind("\n", 0, hit.start) + 1
-        last = self._text.find("\n", hit.end)
-        line = self._text[first : len(self._text) if last < 0 else last].rstrip("\r")
-        return self._line(hit, line, hit.start - first)
-
-    def _json(self, hit: Hit) -> Verdict:
-        index = bisect_right(self._starts, hit.start) - 1
-        if index < 0 or self._strings[index].end <= hit.start:
-            return of_word(hit) or (Kind.KEEP, "it stands outside of any value")
-        item = self._strings[index]
-        if item.is_key:
+        before, after = self._around(hit)
+        item = self._holding(hit)
+        if item is not None:
+            return self._in_structure(hit, item, before, after)
+        if self._strings or _MARK.search(before):
+            return of_word(hit) or (Kind.KEEP, "it stands in a comment")
+        if not self._settings:
+            return of_word(hit) or self._other_language(before, after)
+        if before.strip("\"' \t") == "" and re.match(r"[\"']?\s*[:=]", after):
             return of_word(hit) or (Kind.KEEP, "it is a key of a table, such as one of prices or limits")
-        value = self._text[item.start + 1 : item.end - 1]
-        key = next((part for part in reversed(item.path) if isinstance(part, str)), "")
-        listed = bool(item.path) and isinstance(item.path[-1], int)
-        return self._value(hit, key, value, listed=listed)
+        return self._value(hit, before, after)
 
-    def _line(self, hit: Hit, line: str, column: int) -> Verdict:
-        verdict = of_word(hit)
-        comment = re.search(r"(^|\s)(#|//)", line)
-        if comment and comment.start() < column:
-            return verdict or (Kind.KEEP, "it stands in a comment")
-        entry = _ENTRY.match(line)
-        if entry and self._settings:
-            if column < entry.end("key"):
-                return verdict or (Kind.KEEP, "it is a key of a table, such as one of prices or limits")
-            return self._value(hit, entry["key"], entry["value"].strip("\"'"), listed=False)
-        item = _ITEM.match(line)
-        if item and self._settings:
-            return self._value(hit, "", item["value"], listed=True)
-        if self._settings:
-            return verdict or (Kind.KEEP, "it stands in a longer text")
-        return verdict or self._other_language(hit, line, column)
+    def _around(self, hit: Hit) -> tuple[str, str]:
+        """Return what stands on the line before and after the word that an id belongs to."""
+        text = self._text
+        start = text.find(hit.word, max(hit.start - len(hit.word), 0), hit.end + len(hit.word))
+        start = hit.start if start < 0 else start
+        end = start + len(hit.word)
+        line = max(text.rfind("\n", max(start - _NEAR, 0), start) + 1, start - _NEAR, 0)
+        last = text.find("\n", end, end + _NEAR)
+        return text[line:start], text[end : end + _NEAR if last < 0 else last].rstrip("\r")
 
-    def _value(self, hit: Hit, key: str, value: str, *, listed: bool) -> Verdict:
+    def _holding(self, hit: Hit) -> Located | None:
+        index = bisect_right(self._starts, hit.start) - 1
+        return self._strings[index] if index >= 0 and hit.start < self._strings[index].end else None
+
+    def _in_structure(self, hit: Hit, item: Located, before: str, after: str) -> Verdict:
         verdict = of_word(hit)
-        value = re.sub(r"\s+#.*$", "", value).strip().strip("\"'")
-        default = _DEFAULT.fullmatch(value)
-        value = default["value"] if default else value
-        if value != hit.word:
-            return verdict or (Kind.KEEP, "it stands in a longer text")
         if verdict is not None:
             return verdict
-        if listed:
-            return Kind.REPORT, "it is one of a list of models in a configuration. Take it out when it stops."
-        if "deployment" in key.lower():
+        raw = self._text[item.start : item.end].strip("\"' \t\r\n|>-")
+        if item.is_key:
+            whole = "it is a key of a table, such as one of prices or limits"
+            return Kind.KEEP, whole if raw == hit.word else "it stands in a longer text"
+        if self._suffix == ".json" and self._is_recorded(item):
+            return Kind.KEEP, "it stands in what a call has left behind: recorded data"
+        # The line may hold more than this value: in a list or on one line.
+        inside = self._text[item.start : hit.start]
+        before = before if len(inside) > len(before) else before[len(before) - len(inside) :]
+        before = before.removeprefix('"').removeprefix("'")
+        rest = self._text[hit.end : item.end][: len(after)].rstrip("\"'\r\n")
+        if raw != hit.word:
+            return self._value(hit, before, rest)
+        key = next((part for part in reversed(item.path) if isinstance(part, str)), "")
+        if isinstance(item.path[-1] if item.path else "", int):
+            return Kind.REPORT, _LISTED if _listed(
+                item
+            ) else f"it is an item of {key!r}. Look at what reads it."
+        return _of_key(key)
+
+    def _is_recorded(self, item: Located) -> bool:
+        return any(
+            not _RECORDED.isdisjoint(self._siblings.get(item.path[:depth], ()))
+            for depth in range(max(len(item.path) - 3, 0), len(item.path))
+        )
+
+    @cached_property
+    def _siblings(self) -> dict[tuple[str | int, ...], set[str]]:
+        found: dict[tuple[str | int, ...], set[str]] = {}
+        for item in self._strings:
+            if item.is_key:
+                found.setdefault(item.path[:-1], set()).add(str(item.path[-1]))
+        return found
+
+    def _value(self, hit: Hit, before: str, after: str) -> Verdict:
+        """Classify a value of a configuration by what stands around the word in it."""
+        verdict = of_word(hit)
+        if verdict is not None:
+            return verdict
+        after = re.split(r"\s+[#;]", after, maxsplit=1)[0].rstrip(" \t,;")
+        option, fallback, assigned = (form.search(before) for form in (_OPTION, _FALLBACK, _ASSIGNED))
+        if option is not None:
+            return Kind.REPORT, f"it is what a command is told by {option['name']}. Name a model that stays."
+        if fallback is not None:
+            return Kind.REPORT, f"it is the default of the variable {fallback['name']}. {_ADVICE}"
+        quoted = _is_quoted(before, after)
+        if assigned is not None and (quoted or after.lstrip("\"'")[:1] in ("", ",", ";", "]", "}", ")")):
+            return _of_key(assigned["key"])
+        if _is_list(before, after) or (quoted and before.strip() in ("'", '"')):
+            return Kind.REPORT, _LISTED
+        if quoted or not (before.strip("\"' \t") or after.strip("\"' \t")):
+            return Kind.REPORT, "it is a value of a configuration. Look at what reads it."
+        if re.search(r"\s", (before + after).strip()):
+            return Kind.KEEP, "it stands in a longer text"
+        return (
+            Kind.REPORT,
+            f"{hit.word} stands in a longer value. Look at what reads it, and name a model that stays.",
+        )
+
+    def _other_language(self, before: str, after: str) -> Verdict:
+        option = _OPTION.search(before)
+        assigned = re.search(r"[=:]\s?[\"']?$|:-$", before) and re.match(
+            r"[\"'`]?\s*(?:[;,)}\]#&|].*|\\?)$", after
+        )
+        if not (option or assigned or _is_quoted(before, after) or _FALLBACK.search(before)):
+            return Kind.KEEP, "it stands in a longer text"
+        if self._suffix in _BROWSER:
             return (
                 Kind.REPORT,
-                f"{key!r} names a deployment of Azure. Give the deployment a model that stays.",
+                "it is a value in JavaScript or TypeScript, which is not rewritten. Name a model that stays.",
             )
-        if _MODEL_KEY.search(key):
-            return Kind.REPORT, f"it is what the configuration key {key!r} says. {_ADVICE}"
-        return Kind.REPORT, f"it is the value of {key!r}. Look at what reads it."
+        return Kind.REPORT, "it is a value in a language that is not rewritten. Name a model that stays."
 
-    def _other_language(self, hit: Hit, line: str, column: int) -> Verdict:
-        quoted = column > 0 and line[column - 1] in "\"'`" and line[column + len(hit.word) :][:1] in "\"'`"
-        if quoted or re.search(r"(=|--model\s|-m\s)\s*[\"']?$", line[:column]):
-            return Kind.REPORT, "it is a value in a language that is not rewritten. Name a model that stays."
-        return Kind.KEEP, "it stands in a longer text"
+
+def _structure(suffix: str, text: str) -> list[Located]:
+    """Return the values of a file whose form can be read, in order."""
+    try:
+        if suffix == ".json":
+            json.loads(text)
+            return list(strings(text))
+        if suffix in _YAML and len(text) <= _MOST_YAML:
+            return list(yamltext.strings(text))
+    except (ValueError, RecursionError):
+        pass
+    return []
+
+
+def _listed(item: Located) -> bool:
+    key = next((part for part in reversed(item.path) if isinstance(part, str)), "")
+    return key not in ("command", "args", "entrypoint", "cmd")
+
+
+def _of_key(key: str) -> Verdict:
+    if "deployment" in key.lower():
+        return Kind.REPORT, f"{key!r} names a deployment of Azure. Give the deployment a model that stays."
+    if _MODEL_KEY.search(key):
+        return Kind.REPORT, f"it is what the configuration key {key!r} says. {_ADVICE}"
+    return Kind.REPORT, f"it is the value of {key!r}. Look at what reads it."
+
+
+def _is_quoted(before: str, after: str) -> bool:
+    return before[-1:] in ("'", '"', "`") and after[:1] == before[-1:]
+
+
+def _is_list(before: str, after: str) -> bool:
+    """Say whether a word stands in a list: in brackets, or between commas of which each parts one word."""
+    lead, rest = before.rstrip("\"' \t"), after.lstrip("\"' \t")
+    if lead[-1:] == "[" or (rest[:1] == "]" and lead[-1:] == ","):
+        return True
+    if lead[-1:] != "," and rest[:1] != ",":
+        return lead.strip("- \t") == "" and rest == "" and "-" in lead
+    line = before + " " + after
+    body = re.split(r"[=:\[]", line)[-1].strip(" \"'])}")
+    return all(re.fullmatch(r"[\"']?[\w./:@-]{0,80}[\"']?", part.strip()) for part in body.split(","))
 
 
 def environment_names(path: str, text: str, hit: Hit) -> str | None:
     """Return the name of the environment variable that a line of a configuration sets, or None."""
     if not is_configuration(path):
         return None
-    first = text.rfind("\n", 0, hit.start) + 1
-    last = text.find("\n", hit.end)
-    entry = _ENTRY.match(text[first : len(text) if last < 0 else last].rstrip("\r"))
-    return entry["key"].split(" ")[-1] if entry and entry["key"].isupper() else None
+    line = max(text.rfind("\n", max(hit.start - _NEAR, 0), hit.start) + 1, hit.start - _NEAR, 0)
+    assigned = _ASSIGNED.search(text[line : hit.start])
+    fallback = _FALLBACK.search(text[line : hit.start])
+    found = fallback["name"] if fallback else assigned["key"] if assigned else ""
+    return found if found.isupper() else None

@@ -10,7 +10,7 @@ from routed_llm.migrate.found import Kind
 from routed_llm.migrate.ids import Hit
 from routed_llm.migrate.python.tree import Tree, dotted, text_of
 
-__all__ = ["of_string", "of_word"]
+__all__ = ["by_use", "of_string", "of_word", "short"]
 
 Verdict = tuple[Kind, str]
 
@@ -30,6 +30,8 @@ _MODEL_KEY = re.compile(
 )
 _COUNTS = re.compile(r"(encoding_for_model|num_tokens|get_encoding|Tokenizer|tokenizer|count_tokens)")
 
+_SETTINGS = frozenset({"get", "getenv", "Field", "field", "Option", "Argument", "option", "add_argument"})
+_OUT = "Write the ids out, then run this again."
 RESPONSES_ADVICE = "Ask Router().decide(read_openai(body)) what to send, or name a model that stays"
 
 
@@ -37,14 +39,15 @@ def of_word(hit: Hit) -> Verdict | None:
     """Classify by the word alone: another identifier, or another vendor's name."""
     if "." in hit.vendor.split("/")[0]:
         return Kind.KEEP, "it is part of an address"
-    if hit.vendor:
-        return (
-            Kind.KEEP,
-            f"{hit.word} is a gateway's name for it; when it stops there is for {hit.vendor[:-1]} to say",
-        )
-    if not hit.exact and not hit.provider:
+    if hit.gateway:
+        return _gateways(hit, hit.vendor[:-1])
+    if not hit.exact and not hit.provider and not hit.vendor:
         return Kind.NEVER, f"{hit.word} is another identifier that contains the id"
     return None
+
+
+def _gateways(hit: Hit, who: str) -> Verdict:
+    return Kind.KEEP, f"{hit.word} is a gateway's name for it; when it stops there is for {who} to say"
 
 
 def of_string(tree: Tree, node: cst.SimpleString | cst.FormattedStringText, hit: Hit) -> Verdict:
@@ -56,7 +59,7 @@ def of_string(tree: Tree, node: cst.SimpleString | cst.FormattedStringText, hit:
         return Kind.KEEP, "it stands in a docstring or a bare text"
     if value is None or value.strip() != hit.word:
         return of_word(hit) or (Kind.KEEP, "it stands in a longer text") if _prose(value) else _embedded(hit)
-    return of_word(hit) or _by_use(tree, node)
+    return of_word(hit) or by_use(tree, node, hit)
 
 
 def _prose(value: str | None) -> bool:
@@ -76,14 +79,14 @@ def _formatted(node: cst.FormattedStringText, hit: Hit) -> Verdict:
     verdict = of_word(hit)
     if verdict is not None and verdict[0] is Kind.KEEP:
         return verdict
-    return Kind.REPORT, "the id is put together in an f-string. Write the ids out, then run this again."
+    return Kind.REPORT, f"the id is put together in an f-string. {_OUT}"
 
 
-def _by_use(tree: Tree, node: cst.SimpleString) -> Verdict:
+def by_use(tree: Tree, node: cst.SimpleString | cst.ConcatenatedString, hit: Hit) -> Verdict:
     """Go outwards from the literal until something says what it is for."""
     inner: cst.CSTNode = node
     for outer in tree.ancestors(node):
-        verdict = _step(tree, inner, outer)
+        verdict = _step(tree, inner, outer, hit)
         if verdict is not None:
             return verdict
         if isinstance(outer, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
@@ -95,22 +98,25 @@ def _by_use(tree: Tree, node: cst.SimpleString) -> Verdict:
     )
 
 
-def _step(tree: Tree, inner: cst.CSTNode, outer: cst.CSTNode) -> Verdict | None:
+def _step(tree: Tree, inner: cst.CSTNode, outer: cst.CSTNode, hit: Hit) -> Verdict | None:
     if isinstance(outer, (cst.Comparison, cst.ComparisonTarget, cst.MatchValue, cst.Assert)):
         return Kind.KEEP, "it is compared with something"
     if isinstance(outer, cst.DictElement):
         return _entry(tree, inner, outer)
     if isinstance(outer, cst.SubscriptElement):
-        holder = tree.around(outer, cst.Subscript)
-        if holder is not None and dotted(holder.value).split(".")[-1] == "Literal":
-            return Kind.KEEP, "it is one of the values that a type allows"
-        return Kind.KEEP, "it is looked up in a table"
+        return _index(tree, outer)
     if isinstance(outer, cst.Arg):
-        return _argument(tree, outer)
+        return _argument(tree, outer, hit)
     if isinstance(outer, (cst.List, cst.Set, cst.Tuple)):
         return _collection(tree, outer)
     if isinstance(outer, (cst.Assign, cst.AnnAssign, cst.NamedExpr)):
         return _assigned(outer)
+    return _of_function(tree, outer)
+
+
+def _of_function(tree: Tree, outer: cst.CSTNode) -> Verdict | None:
+    if isinstance(outer, cst.BinaryOperation):
+        return Kind.REPORT, f"the id is put together ({short(tree.source(outer))}). {_OUT}"
     if isinstance(outer, cst.Param):
         return (
             Kind.REPORT,
@@ -120,6 +126,13 @@ def _step(tree: Tree, inner: cst.CSTNode, outer: cst.CSTNode) -> Verdict | None:
     if isinstance(outer, cst.Return):
         return Kind.REPORT, "a function returns it. Look at what its callers do with it."
     return None
+
+
+def _index(tree: Tree, outer: cst.SubscriptElement) -> Verdict:
+    holder = tree.around(outer, cst.Subscript)
+    if holder is not None and dotted(holder.value).split(".")[-1] == "Literal":
+        return Kind.KEEP, "it is one of the values that a type allows"
+    return Kind.KEEP, "it is looked up in a table"
 
 
 def _entry(tree: Tree, inner: cst.CSTNode, outer: cst.DictElement) -> Verdict | None:
@@ -140,34 +153,54 @@ def _entry(tree: Tree, inner: cst.CSTNode, outer: cst.DictElement) -> Verdict | 
     return Kind.REPORT, "it is a value in a table. Look at what is done with it."
 
 
-def _argument(tree: Tree, outer: cst.Arg) -> Verdict | None:
+def _argument(tree: Tree, outer: cst.Arg, hit: Hit) -> Verdict | None:
     call = tree.parent(outer)
     if not isinstance(call, cst.Call):
         return None
     name = dotted(call.func)
     known = next(iter(sorted(tree.names(call.func))), name)
+    if hit.vendor and _elsewhere(tree, call):
+        return _gateways(hit, "that server")
     if name.endswith((".startswith", ".endswith", ".replace", ".count", ".index", ".find")):
         return Kind.KEEP, "it is compared with something"
     if _COUNTS.search(name):
         return Kind.KEEP, f"{name}() counts tokens by it and calls no model"
-    if _RAW_CHAT.search(name):
-        return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. {RESPONSES_ADVICE}."
-    if _RAW_RESPONSES.search(name):
+    if _RAW_CHAT.search(name) or _RAW_RESPONSES.search(name):
         return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. {RESPONSES_ADVICE}."
     if _RAW_OTHER.search(name):
         return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. Name a model that stays."
     if _SPEAKS.search(name) and (outer.keyword is None or outer.keyword.value in ("help", "text")):
         return Kind.KEEP, f"{name}() shows it to a reader"
     what = outer.keyword.value if outer.keyword is not None else "argument"
-    if name.endswith((".get", "getenv")):
+    if name.split(".")[-1] in _SETTINGS:
         return (
             Kind.REPORT,
-            "it is the default of a setting that reaches no constructor known here. Look at what reads it.",
+            f"it is the default of a setting that reaches no constructor known here.{_direct(hit)} "
+            "Look at what reads it.",
         )
     return (
         Kind.REPORT,
-        f"it is the {what} of {known or 'a call'}(), which has no routed counterpart. "
+        f"it is the {what} of {known or 'a call'}(), which has no routed counterpart.{_direct(hit)} "
         "Name a model that stays.",
+    )
+
+
+def _direct(hit: Hit) -> str:
+    """Say what a name such as openai/gpt-4o means."""
+    provider = hit.vendor.split("/")[0] or hit.provider
+    if not provider:
+        return ""
+    where = "a deployment of Azure" if provider.startswith("azure") else "OpenAI itself"
+    return f" {provider} before the name means {where}, where it stops, too."
+
+
+def _elsewhere(tree: Tree, call: cst.Call) -> bool:
+    """Say whether a call names the address of a gateway."""
+    return any(
+        item.keyword is not None
+        and item.keyword.value in ("base_url", "openai_api_base", "api_base")
+        and "api.openai.com" not in tree.source(item.value)
+        for item in call.args
     )
 
 
@@ -191,3 +224,9 @@ def _assigned(outer: cst.Assign | cst.AnnAssign | cst.NamedExpr) -> Verdict:
         Kind.REPORT,
         f"it is assigned to {name}, which reaches no constructor known here. Look at what is done with it.",
     )
+
+
+def short(text: str) -> str:
+    """Return a piece of code in one line of a sentence."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else line[:57] + "..."

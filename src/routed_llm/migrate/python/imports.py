@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 
 import libcst as cst
-from libcst.metadata import ImportAssignment
+from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
 
 from routed_llm.migrate.found import Edit
-from routed_llm.migrate.python.tree import Tree
+from routed_llm.migrate.python.tree import Tree, dotted
 from routed_llm.migrate.rules.base import NewName
 
 __all__ = ["Wanted", "collision", "tidy"]
@@ -25,13 +25,15 @@ def collision(tree: Tree, anchor: cst.BaseExpression, new: NewName) -> str | Non
     if root is None:
         return "it is not called by an imported name. Rewrite it by hand."
     imports = _imports(tree, root)
-    if not imports or len(imports) != len(tree.assignments(root)):
+    others = [item for item in tree.assignments(root) if not isinstance(item, ImportAssignment)]
+    if not imports and not others:
+        return "it comes from an import of *. Import it by name."
+    if not imports or not all(_is_none(tree, item) for item in others):
         return "its name is also bound to something that is not an import. Rewrite it by hand."
     for statement in imports:
-        if not isinstance(tree.parent(statement), cst.SimpleStatementLine):
+        line = tree.parent(statement)
+        if not isinstance(line, cst.SimpleStatementLine) or len(line.body) > 1:
             return "its import shares a line with other code. Put the import on a line of its own."
-        if isinstance(statement.names, cst.ImportStar):
-            return "it comes from an import of *. Import it by name."
     scope = tree.scope(root)
     for item in scope[new.name] if scope is not None else ():
         ours = isinstance(item, ImportAssignment) and _module(item.node) == new.module
@@ -40,27 +42,36 @@ def collision(tree: Tree, anchor: cst.BaseExpression, new: NewName) -> str | Non
     return None
 
 
-def tidy(tree: Tree, wanted: Iterable[Wanted], swapped: Iterable[cst.BaseExpression]) -> list[Edit]:
-    """Return the edits of the imports.
+def tidy(
+    tree: Tree, wanted: Iterable[Wanted], swapped: Iterable[cst.BaseExpression], kept: Container[str]
+) -> tuple[list[Edit], list[str]]:
+    """Return the edits of the imports, and the names that they take out of the module.
 
     Args:
         tree: the module.
         wanted: what has to be imported, and where.
         swapped: the expressions whose text is replaced, so that they use their import no more.
+        kept: imported names that other modules take from this one.
     """
-    spans = [tree.span(node) for node in swapped]
+    gone_uses = {part for node in swapped for part in _chain(node)}
     statements: dict[_Statement, tuple[set[str], dict[str, NewName]]] = {}
     for anchor, new in wanted:
         root = _root(anchor)
-        for statement in _imports(tree, root) if root is not None else ():
+        found = _imports(tree, root) if root is not None else []
+        # What is imported when another import fails is left alone.
+        first = [item for item in found if tree.around(item, cst.ExceptHandler) is None]
+        for statement in first or found:
             names, news = statements.setdefault(statement, (set(), {}))
             names.add(root.value if root is not None else "")
             news[new.module] = new
     edits: list[Edit] = []
+    drops: list[str] = []
     done: dict[tuple[int, str], set[str]] = {}
     for statement in sorted(statements, key=lambda item: tree.span(item)[0]):
         names, news = statements[statement]
-        gone = {name for name in names if _unused(tree, statement, name, spans)}
+        gone = {name for name in names if name not in kept and _unused(tree, statement, name, gone_uses)}
+        if tree.around(statement, (cst.FunctionDef, cst.ClassDef)) is None:
+            drops += sorted(gone)
         block = id(tree.parent(tree.parent(statement) or statement))
         # A notebook may import a name in each of its cells; what replaces one import replaces all of them.
         fresh = [
@@ -69,13 +80,27 @@ def tidy(tree: Tree, wanted: Iterable[Wanted], swapped: Iterable[cst.BaseExpress
             if done.setdefault((block, new.module), names) == names and not _has(tree, block, new)
         ]
         edits.extend(_change(tree, statement, gone, fresh))
-    return edits
+    return edits, drops
+
+
+def _chain(node: cst.BaseExpression) -> Iterator[cst.CSTNode]:
+    """Give an expression such as ``a.b.c`` and what it begins with: ``a.b``, ``a``."""
+    current: cst.CSTNode = node
+    yield current
+    while isinstance(current, cst.Attribute):
+        current = current.value
+        yield current
+
+
+def _is_none(tree: Tree, item: BaseAssignment) -> bool:
+    """Say whether a name is bound to None, as where an import may fail."""
+    target = tree.parent(item.node) if isinstance(item, Assignment) else None
+    made = tree.parent(target) if isinstance(target, cst.AssignTarget) else None
+    return isinstance(made, cst.Assign) and dotted(made.value) == "None"
 
 
 def _root(node: cst.BaseExpression) -> cst.Name | None:
-    current: cst.CSTNode = node
-    while isinstance(current, cst.Attribute):
-        current = current.value
+    *_, current = _chain(node)
     return current if isinstance(current, cst.Name) else None
 
 
@@ -99,15 +124,13 @@ def _bound(alias: cst.ImportAlias) -> str:
     return cst.Module([]).code_for_node(alias.name).split(".")[0]
 
 
-def _unused(tree: Tree, statement: _Statement, name: str, spans: list[tuple[int, int]]) -> bool:
+def _unused(tree: Tree, statement: _Statement, name: str, gone: set[cst.CSTNode]) -> bool:
     if name in tree.exported:
         return False
     scope = tree.scope(statement)
     for item in scope[name] if scope is not None else ():
-        for access in item.references:
-            start, end = tree.span(access.node)
-            if not any(first <= start and end <= last for first, last in spans):
-                return False
+        if any(access.node not in gone for access in item.references):
+            return False
     return True
 
 

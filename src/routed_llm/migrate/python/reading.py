@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import libcst as cst
 
-from routed_llm.migrate.found import Edit, Kind, Options, Site
+from routed_llm.migrate.found import Edit, Handed, Kind, Literal, Options, Site
 from routed_llm.migrate.ids import Hit, RetiringIds
+from routed_llm.migrate.modules import imports_of
 from routed_llm.migrate.python import contexts
+from routed_llm.migrate.python.exports import exports, handed
 from routed_llm.migrate.python.imports import Wanted, collision, tidy
-from routed_llm.migrate.python.origins import Sources, trace
+from routed_llm.migrate.python.origins import Known, Sources, trace
 from routed_llm.migrate.python.tree import Tree, text_of
 from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX, RULES, Swap
+from routed_llm.migrate.rules.base import arguments
 
 __all__ = ["Judged", "PythonFindings", "read"]
 
@@ -32,10 +36,16 @@ _ROUTED = frozenset(
     }
 )
 _SETTERS = re.compile(
-    r"ChatOpenAI|init_chat_model|create_\w*agent|RoutedChatModel|RoutedLLM|routed_llm|llama_index[\w.]*llms"
+    r"OpenAI(?:\b|Responses|MultiModal)|init_chat_model|create_\w{0,20}agent|Middleware\b|Agent\b|create_\w{0,20}(?:judge|memory)|Routed|routed_"
 )
 """What a text must name for anything in it to be rewritten or to be routed already."""
 
+_BINDS = {
+    "bind_tools": "tools",
+    "with_structured_output": "structured",
+    "as_structured_llm": "structured",
+    "structured_predict": "structured",
+}
 _CREWAI = re.compile(r"^[ \t]*(?:from|import)\s+crewai\b", re.MULTILINE)
 """CrewAI makes an LLM of its own from ``model_name``, ``temperature``, ... (crewai.utilities.llm_utils)."""
 
@@ -58,16 +68,20 @@ class PythonFindings:
         judged: every occurrence, in order.
         sites: the constructors that take a retiring id.
         edits: the edits of the text.
-        exports: module-level names that hold a retiring id: the id and the offset of its literal.
-        wants: names of other modules that constructors take as model.
+        exports: what other modules can take that holds a retiring id, with the literals and their offsets.
+        imports: the names that imports bind, to what they are.
+        hands: literals that calls hand to something imported.
+        drops: imported names that the edits take out.
         baselines: where routed constructors take their baseline from, as FileFindings has it.
     """
 
     judged: list[Judged] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
-    exports: dict[str, tuple[str, int]] = field(default_factory=dict)
-    wants: list[str] = field(default_factory=list)
+    exports: dict[str, list[Literal]] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    hands: list[Handed] = field(default_factory=list)
+    drops: list[str] = field(default_factory=list)
     baselines: list[str] = field(default_factory=list)
 
 
@@ -78,7 +92,7 @@ def read(
     *,
     path: str,
     effect: Effect,
-    known: Mapping[str, str],
+    known: Known,
 ) -> PythonFindings:
     """Read a Python text.
 
@@ -88,12 +102,12 @@ def read(
         options: what to rewrite.
         path: the file it stands in.
         effect: works out what routing does at a site.
-        known: values of names of other modules.
+        known: what other modules say.
 
     Raises:
         ValueError: when the text is not Python.
     """
-    return _Reader(Tree(text), ids, options, path, effect, known).run()
+    return _Reader(Tree(text, known.same), ids, options, path, effect, known).run()
 
 
 class _Reader:
@@ -104,7 +118,7 @@ class _Reader:
         options: Options,
         path: str,
         effect: Effect,
-        known: Mapping[str, str],
+        known: Known,
     ) -> None:
         self.tree, self.ids, self.options, self.path = tree, ids, options, path
         self.effect, self.known = effect, known
@@ -112,33 +126,44 @@ class _Reader:
         self.by_offset: dict[int, tuple[Kind, str, str | None]] = {}
         self.wanted: list[Wanted] = []
         self.swapped: list[cst.BaseExpression] = []
+        self.renamed: set[int] = set()
 
     def run(self) -> PythonFindings:
         # Where no rule can apply, the scopes that they ask for are not worth their time.
-        wanted = _SETTERS.search(self.tree.text)
+        wanted = _SETTERS.search(self.tree.text) or self.known
         nodes: list[cst.Call | cst.ClassDef] = [*self.tree.nodes.calls, *self.tree.nodes.classes]
+        matched: set[cst.CSTNode] = set()
         for node in nodes if wanted else ():
             self._routed(node)
             for rule in RULES:
                 swap = rule.match(self.tree, node)
                 if swap is not None:
+                    matched.add(node)
                     self._swap(swap)
                     break
-        self.found.edits.extend(tidy(self.tree, self.wanted, self.swapped))
-        self._exports()
+        edits, self.found.drops = tidy(self.tree, self.wanted, self.swapped, self.known.kept)
+        self.found.edits.extend(edits)
+        if any(True for _ in self.ids.find(self.tree.text)):
+            self.found.exports = exports(self.tree, self._is_retiring)
+            self.found.hands = handed(self.tree, self._is_retiring, matched)
+        self.found.imports = _imports(self.tree)
         self._judge()
         self.found.edits.sort(key=lambda edit: (edit.start, edit.end))
         return self.found
+
+    def _is_retiring(self, value: str) -> bool:
+        return self._id(value) is not None
 
     def _routed(self, node: cst.Call | cst.ClassDef) -> None:
         """Note the ids that routed constructors take: their baseline, which may well have retired."""
         if not isinstance(node, cst.Call) or not self.tree.names(node.func) & _ROUTED:
             return
-        for item in node.args:
-            if item.keyword is None or item.keyword.value in ("model", "model_name", "baseline", "at_least"):
+        given, _ = arguments(self.tree, node, ("model",))
+        for name, item in given.items():
+            if name in ("model", "model_name", "baseline", "at_least"):
                 sources = trace(self.tree, item.value, self.known)
-                self.found.baselines += [*sources.wants, *(f"${name}" for name in sources.environment)]
-                self.found.wants += sources.wants
+                self.found.baselines += [*sources.wants, *sources.asks]
+                self.found.baselines += [f"${name}" for name in sources.environment]
                 for origin in sources.origins:
                     self._mark(origin.offset, Kind.KEEP, "it is the baseline of a routed model", None)
 
@@ -146,11 +171,10 @@ class _Reader:
         if swap.model is None:
             return
         sources = trace(self.tree, swap.model, self.known)
-        self.found.wants.extend(sources.wants)
         retiring = [item for item in sources.origins if self._id(item.value) is not None]
         if not retiring:
             return
-        line = self.tree.text.count("\n", 0, self.tree.span(swap.node)[0]) + 1
+        line = self.tree.line(self.tree.span(swap.node)[0])
         site = Site(
             path=self.path,
             line=line,
@@ -162,6 +186,7 @@ class _Reader:
             parameters=swap.parameters,
             uses=swap.uses or self._uses(swap.node),
             environment=tuple(sources.environment),
+            takes=tuple(dict.fromkeys((*sources.wants, *sources.asks))),
         )
         site = replace(site, effect=self.effect(site))
         kept, why = self._blocked(swap, sources, site)
@@ -188,27 +213,51 @@ class _Reader:
     def _unsafe(self, swap: Swap, sources: Sources, site: Site) -> str | None:
         if swap.blocked is not None:
             return f"{swap.name}: {swap.blocked}"
+        unfit = (site.effect or {}).get("unfit")
+        anchor = self._anchor(swap)
+        return (
+            self._unserved(sources)
+            or (None if swap.lenient else self._uncertain(swap, sources))
+            or self._untaken(swap, site)
+            or (f"nothing routed can stand in for {site.model} here: {unfit}" if unfit else None)
+            or (
+                "it is not called by a name. Rewrite it by hand."
+                if anchor is None
+                else collision(self.tree, anchor, swap.new)
+            )
+        )
+
+    def _unserved(self, sources: Sources) -> str | None:
+        """Say which of the models nothing can be held to."""
         for value in dict.fromkeys(item.value.removeprefix("openai:") for item in sources.origins):
             ending = self.ids.ending(value)
-            if ending is not None and not ending.known and value not in self.options.models:
+            if ending is not None and not ending.known and self.options.baseline(value) is None:
                 return (
                     f"{value} stops on {ending.shutdown}, and the catalog knows no more of it. "
-                    f"Name a baseline in its place: --map {value}=gpt-4o-mini."
+                    f"Name a baseline in its place: --map {value}={ending.replacement}."
                 )
+        return None
+
+    def _uncertain(self, swap: Swap, sources: Sources) -> str | None:
+        """Say what may reach the constructor that a routed one would not take."""
+        names = [item.value.removeprefix("openai:") for item in sources.origins]
         strangers = [
-            item.value
-            for item in sources.origins
-            if not self.ids.knows(item.value.removeprefix("openai:"))
-            and item.value.removeprefix("openai:") not in self.options.models
+            name for name in names if not self.ids.knows(name) and self.options.baseline(name) is None
         ]
         if strangers:
             return f"{strangers[0]!r} may reach it, too, and is no model of the catalog. Split the two."
+        if sources.built is not None:
+            built = contexts.short(sources.built)
+            return f"the id is put together ({built}). Write the ids out, then run this again."
         if sources.unknown is not None:
-            other = _short(sources.unknown)
+            other = contexts.short(sources.unknown)
             return f"its model may also come from {other}, which is not known here. Check it by hand."
-        prefixed = [item for item in sources.origins if item.value.startswith("openai:")]
-        if prefixed and not (len(sources.origins) == 1 and text_of(swap.model) is not None):
+        prefixed = any(item.value.startswith("openai:") for item in sources.origins)
+        if prefixed and not swap.prefixed and text_of(swap.model) is None:
             return "its model has the prefix openai: where it is defined. Take the prefix off there first."
+        return None
+
+    def _untaken(self, swap: Swap, site: Site) -> str | None:
         if site.model.startswith("ft:"):
             return (
                 "a fine-tune ends with the model it was made from, and no other model has its training. "
@@ -219,15 +268,7 @@ class _Reader:
                 "CrewAI takes the model's name from the object and calls that model itself. "
                 "Give its LLM(...) a model that stays."
             )
-        unfit = (site.effect or {}).get("unfit")
-        if unfit:
-            return f"nothing routed can stand in for {site.model} here: {unfit}"
-        anchor = self._anchor(swap)
-        return (
-            "it is not called by a name. Rewrite it by hand."
-            if anchor is None
-            else collision(self.tree, anchor, swap.new)
-        )
+        return None
 
     def _anchor(self, swap: Swap) -> cst.BaseExpression | None:
         if swap.replaced:
@@ -262,6 +303,8 @@ class _Reader:
     def _edit(self, swap: Swap, sources: Sources) -> None:
         for node in swap.replaced:
             self.found.edits.append(Edit(*self.tree.span(node), swap.new.name))
+        if swap.prefixed and swap.model is not None and text_of(swap.model) is None:
+            self._strip(swap.model, sources)
         self.found.edits.extend(swap.edits)
         self.swapped.extend(swap.replaced)
         anchor = self._anchor(swap)
@@ -271,53 +314,67 @@ class _Reader:
             for origin in sources.origins:
                 self._rename(origin.offset, origin.value.removeprefix("openai:"))
 
-    def _rename(self, offset: int, value: str) -> None:
-        new = self.options.models.get(value)
-        if new is None or offset < 0:
+    def _strip(self, model: cst.BaseExpression, sources: Sources) -> None:
+        """Take the provider off where the value is used: other code may want it where it is defined."""
+        if not any(item.value.startswith("openai:") for item in sources.origins):
             return
+        start, end = self.tree.span(model)
+        atom = isinstance(model, (cst.Name, cst.Attribute, cst.Call, cst.Subscript))
+        self.found.edits += [] if atom else [Edit(start, start, "(")]
+        self.found.edits.append(Edit(end, end, f'{"" if atom else ")"}.removeprefix("openai:")'))
+
+    def _rename(self, offset: int, value: str) -> None:
+        new = self.options.baseline(value)
+        if new is None or offset < 0 or offset in self.renamed:
+            return
+        self.renamed.add(offset)
         place = self.tree.text.index(value, offset)
-        edit = Edit(place, place + len(value), new)
-        if edit not in self.found.edits:
-            self.found.edits.append(edit)
+        self.found.edits.append(Edit(place, place + len(value), new))
 
     def _uses(self, node: cst.CSTNode) -> tuple[str, ...]:
         """Say what the file binds to the variable that the object is assigned to."""
         holder = self.tree.around(node, cst.Assign)
         if holder is None:
             return ()
-        name = re.escape(self.tree.source(holder.targets[0].target))
-        return tuple(
-            use
-            for use, method in (
-                ("tools", "bind_tools"),
-                ("structured", r"(?:with_structured_output|as_structured_llm|structured_predict)"),
-                ("stop", r"bind\([^)]*stop"),
-            )
-            if re.search(rf"(?<![\w.]){name}\s*\.\s*{method}", self.tree.text)
-        )
+        return tuple(sorted(self._bindings.get(self.tree.source(holder.targets[0].target), ())))
 
-    def _exports(self) -> None:
-        for line in self.tree.module.body:
-            for item in line.body if isinstance(line, cst.SimpleStatementLine) else ():
-                if not isinstance(item, (cst.Assign, cst.AnnAssign)) or item.value is None:
-                    continue
-                target = item.targets[0].target if isinstance(item, cst.Assign) else item.target
-                if isinstance(target, cst.Name):
-                    for origin in trace(self.tree, item.value, {}).origins:
-                        if self._id(origin.value) is not None:
-                            self.found.exports[target.value] = (origin.value, origin.offset)
+    @cached_property
+    def _bindings(self) -> dict[str, set[str]]:
+        """What is bound to each object of the module."""
+        found: dict[str, set[str]] = {}
+        for call in self.tree.nodes.calls:
+            if isinstance(call.func, cst.Attribute):
+                method = call.func.attr.value
+                stops = method == "bind" and any(
+                    item.keyword and item.keyword.value == "stop" for item in call.args
+                )
+                use = "stop" if stops else _BINDS.get(method)
+                if use is not None:
+                    found.setdefault(self.tree.source(call.func.value), set()).add(use)
+        return found
 
     def _judge(self) -> None:
         """Give every occurrence its class."""
         strings = sorted(
             ((*self.tree.span(node), node) for node in self._strings()), key=lambda item: item[0]
         )
+        self._judge_joined()
         place = 0
         for hit in self.ids.find(self.tree.text):
             while place < len(strings) and strings[place][1] <= hit.start:
                 place += 1
             inside = place < len(strings) and strings[place][0] <= hit.start
             self.found.judged.append(self._judge_one(hit, strings[place] if inside else None))
+
+    def _judge_joined(self) -> None:
+        """Account for an id whose literal is written in pieces (``"gpt-" "4o"``), which no search finds."""
+        for node in self.tree.nodes.joined:
+            value, (start, end) = text_of(node), self.tree.span(node)
+            if value is None or not self._is_retiring(value) or value in self.tree.source(node):
+                continue
+            hit = Hit(start, end, value, self._id(value) or value, exact=True)
+            known = self.by_offset.get(start)
+            self.found.judged.append(Judged(hit, *(known or contexts.by_use(self.tree, node, hit))))
 
     def _strings(self) -> list[cst.SimpleString | cst.FormattedStringText]:
         return [
@@ -338,6 +395,8 @@ class _Reader:
         return Judged(hit, kind, why)
 
 
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else line[:57] + "..."
+def _imports(tree: Tree) -> dict[str, str]:
+    try:
+        return imports_of(tree.text)
+    except ValueError:  # another version of Python reads it
+        return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
@@ -15,16 +16,14 @@ from libcst.metadata import (
     ByteSpanPositionProvider,
     ImportAssignment,
     MetadataWrapper,
+    QualifiedNameSource,
     Scope,
     ScopeProvider,
 )
 
-__all__ = ["Tree", "dotted", "text_of"]
+__all__ = ["Tree", "bound_names", "dotted", "targets", "text_of"]
 
 Node = TypeVar("Node", bound=cst.CSTNode)
-_IMPORT = re.compile(
-    r"^[ \t]*(?:from\s+\S+\s+)?import\s+(?:\([^)]{0,9999}\)|[^\n]*(?:\\\n[^\n]*)*)", re.MULTILINE
-)
 _KEEP = re.compile(r"#\s*routed:\s*keep\b", re.IGNORECASE)
 
 
@@ -33,13 +32,14 @@ class Tree:
 
     Args:
         text: the module's text, without a byte order mark.
+        same: other modules' names for what they import themselves, dotted, to what that is.
 
     Raises:
         ValueError: when it does not parse, or would not be written back as it was.
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, same: Mapping[str, str] | None = None) -> None:
+        self.text, self.same = text, same or {}
         if len(text) > _MOST:
             raise ValueError(f"it has more than {_MOST:,} characters of Python")
         if _too_deep(text):
@@ -52,6 +52,7 @@ class Tree:
             raise ValueError("it is nested too deeply") from error
         if module.code != text:
             raise ValueError("its text is not reproduced by the parser")
+        self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
         self._wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
         self.module = self._wrapper.module
         self._bytes = None if text.isascii() else text.encode()
@@ -83,6 +84,10 @@ class Tree:
             self._counted.append(self._counted[-1] + _begun(self._bytes[done : done + _BLOCK]))
         return self._counted[block] + _begun(self._bytes[block * _BLOCK : place])
 
+    def line(self, place: int) -> int:
+        """Return the line of a character, from 1."""
+        return bisect_right(self._lines, place)
+
     def source(self, node: cst.CSTNode) -> str:
         """Return a node's own text."""
         start, end = self.span(node)
@@ -99,8 +104,8 @@ class Tree:
             yield current
             current = self.parents.get(current)
 
-    def around(self, node: cst.CSTNode, kind: type[Node]) -> Node | None:
-        """Return the innermost node of a kind that a node stands in."""
+    def around(self, node: cst.CSTNode, kind: type[Node] | tuple[type[Node], ...]) -> Node | None:
+        """Return the innermost node of a kind (or of one of several) that a node stands in."""
         return next((item for item in self.ancestors(node) if isinstance(item, kind)), None)
 
     def scope(self, node: cst.CSTNode) -> Scope | None:
@@ -116,16 +121,33 @@ class Tree:
     @cached_property
     def imported(self) -> frozenset[str]:
         """Every name that an import of this module binds, wherever it stands."""
-        return frozenset(re.findall(r"\w+", " ".join(_IMPORT.findall(self.text))))
+        return frozenset(name for item in self.nodes.imports for name in bound_names(item))
 
     def names(self, node: cst.CSTNode) -> frozenset[str]:
         """Return the dotted names that an expression may refer to, imports followed."""
-        if not isinstance(node, (cst.Name, cst.Attribute)) or dotted(node).split(".")[0] not in self.imported:
+        if not isinstance(node, (cst.Name, cst.Attribute)):
             return frozenset()
-        scope = self.scope(node)
-        if scope is None:
+        name = dotted(node)
+        head = name.split(".")[0]
+        if head in self.imported:
+            scope = self.scope(node)
+            found = () if scope is None else scope.get_qualified_names_for(node)
+            # A name that is bound in this module, too, is judged by its assignments.
+            names = {item.name for item in found if item.source is not QualifiedNameSource.LOCAL}
+        elif self.stars and isinstance(node, cst.Name) and not self.assignments(node):
+            names = {f"{star}{'' if star.endswith('.') else '.'}{name}" for star in self.stars}
+        else:
             return frozenset()
-        return frozenset(item.name for item in scope.get_qualified_names_for(node))
+        return frozenset(self.same.get(item, item) for item in names)
+
+    @cached_property
+    def stars(self) -> tuple[str, ...]:
+        """The modules of which everything is imported."""
+        return tuple(
+            "." * len(item.relative) + (dotted(item.module) if item.module is not None else "")
+            for item in self.nodes.imports
+            if isinstance(item, cst.ImportFrom) and isinstance(item.names, cst.ImportStar)
+        )
 
     def assignments(self, name: cst.Name) -> Sequence[BaseAssignment]:
         """Return where a name is given its values: the nearest scope that has any."""
@@ -145,8 +167,88 @@ class Tree:
     @cached_property
     def exported(self) -> frozenset[str]:
         """The names in ``__all__``."""
-        found = re.search(r"^__all__\s*(?::[^=]+)?=\s*[\[(](.*?)[\])]", self.text, re.MULTILINE | re.DOTALL)
-        return frozenset(re.findall(r"['\"](\w+)['\"]", found[1])) if found else frozenset()
+        found: set[str] = set()
+        for item in self.nodes.assigned:
+            value = item.value
+            if "__all__" in map(dotted, targets(item)) and isinstance(value, (cst.List, cst.Tuple)):
+                found.update(text_of(part.value) or "" for part in value.elements)
+        return frozenset(found)
+
+    # Classes and functions, each index made when it is first asked for
+
+    def fields_of(self, kind: cst.ClassDef) -> Mapping[str, Sequence[cst.BaseExpression]]:
+        """Return what a class's own assignments, and those to ``self`` in its methods, give its fields."""
+        return self._fields.get(kind, {})
+
+    @cached_property
+    def _fields(self) -> dict[cst.CSTNode, dict[str, list[cst.BaseExpression]]]:
+        found: dict[cst.CSTNode, dict[str, list[cst.BaseExpression]]] = {}
+        for item in self.nodes.assigned if self.nodes.classes else ():
+            if item.value is None:
+                continue
+            inner = self.around(item, (cst.ClassDef, cst.FunctionDef, cst.Lambda))
+            outer = inner if isinstance(inner, cst.ClassDef) else self.around(item, cst.ClassDef)
+            for target in targets(item):
+                name = dotted(target)
+                own = isinstance(inner, cst.ClassDef) and isinstance(target, cst.Name)
+                if outer is not None and (own or name.startswith(("self.", "cls."))):
+                    field = name.removeprefix("self.").removeprefix("cls.")
+                    found.setdefault(outer, {}).setdefault(field, []).append(item.value)
+        return found
+
+    def method(self, kind: cst.ClassDef, name: str) -> cst.FunctionDef | None:
+        """Return a method that a class itself defines, or None."""
+        lines = kind.body.body
+        return next(
+            (item for item in lines if isinstance(item, cst.FunctionDef) and item.name.value == name), None
+        )
+
+    @cached_property
+    def returns_of(self) -> Mapping[cst.CSTNode, Sequence[cst.BaseExpression]]:
+        """What each function returns."""
+        found: dict[cst.CSTNode, list[cst.BaseExpression]] = {}
+        for item in self.nodes.returns:
+            function = self.around(item, (cst.FunctionDef, cst.Lambda))
+            if function is not None and item.value is not None:
+                found.setdefault(function, []).append(item.value)
+        return found
+
+    @cached_property
+    def calls_of(self) -> Mapping[str, Sequence[cst.Call]]:
+        """The calls of each name; those of a method stand under ``.Class.method``."""
+        found: dict[str, list[cst.Call]] = {}
+        methods = {
+            (kind.name.value, item.name.value)
+            for kind in self.nodes.classes
+            for item in kind.body.body
+            if isinstance(item, cst.FunctionDef)
+        }
+        named = {method for _, method in methods}
+        for call in self.nodes.calls:
+            name = call.func.value if isinstance(call.func, cst.Name) else None
+            if isinstance(call.func, cst.Attribute) and call.func.attr.value in named:
+                kind = self._class_of(call.func.value)
+                name = f".{kind}.{call.func.attr.value}" if (kind, call.func.attr.value) in methods else None
+            if name is not None:
+                found.setdefault(name, []).append(call)
+        return found
+
+    def _class_of(self, node: cst.BaseExpression) -> str:
+        """Return the name of the class of this module that an object is, where one assignment says so."""
+        if not isinstance(node, cst.Name):
+            return dotted(node.func) if isinstance(node, cst.Call) else ""
+        if node.value in ("self", "cls"):
+            outer = self.around(node, cst.ClassDef)
+            return outer.name.value if outer is not None else ""
+        for item in self.assignments(node):
+            bound = getattr(item, "node", None)
+            if isinstance(bound, cst.ClassDef):
+                return node.value
+            target = self.parent(bound) if isinstance(bound, cst.Name) else None
+            made = self.parent(target) if isinstance(target, cst.AssignTarget) else target
+            if isinstance(made, (cst.Assign, cst.AnnAssign)) and isinstance(made.value, cst.Call):
+                return dotted(made.value.func)
+        return ""
 
 
 class Nodes:
@@ -155,8 +257,12 @@ class Nodes:
     def __init__(self) -> None:
         self.calls: list[cst.Call] = []
         self.classes: list[cst.ClassDef] = []
-        self.imports: list[cst.ImportFrom] = []
+        self.imports: list[cst.Import | cst.ImportFrom] = []
         self.strings: list[cst.SimpleString | cst.FormattedStringText] = []
+        self.joined: list[cst.ConcatenatedString] = []
+        self.assigned: list[cst.Assign | cst.AnnAssign] = []
+        self.returns: list[cst.Return] = []
+        self.stored: set[str] = set()
 
 
 _LAYOUT = re.compile(
@@ -182,8 +288,16 @@ def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNo
             nodes.strings.append(node)  # type: ignore[arg-type]
         elif kind is cst.ClassDef:
             nodes.classes.append(node)  # type: ignore[arg-type]
-        elif kind is cst.ImportFrom:
+        elif kind is cst.ImportFrom or kind is cst.Import:
             nodes.imports.append(node)  # type: ignore[arg-type]
+        elif kind is cst.Assign or kind is cst.AnnAssign:
+            nodes.assigned.append(node)  # type: ignore[arg-type]
+        elif kind is cst.AssignTarget and isinstance(node.target, cst.Subscript):  # type: ignore[attr-defined]
+            nodes.stored.add(dotted(node.target.value))  # type: ignore[attr-defined]
+        elif kind is cst.Return:
+            nodes.returns.append(node)  # type: ignore[arg-type]
+        elif kind is cst.ConcatenatedString:
+            nodes.joined.append(node)  # type: ignore[arg-type]
         for name in names:
             value = getattr(node, name)
             if isinstance(value, cst.CSTNode):
@@ -245,9 +359,22 @@ def dotted(node: cst.CSTNode) -> str:
     return ""
 
 
+def targets(node: cst.Assign | cst.AnnAssign) -> list[cst.BaseExpression]:
+    """Return what an assignment gives its value to."""
+    return [node.target] if isinstance(node, cst.AnnAssign) else [item.target for item in node.targets]
+
+
+def bound_names(node: cst.Import | cst.ImportFrom) -> list[str]:
+    """Return the names that an import binds."""
+    if isinstance(node.names, cst.ImportStar):
+        return []
+    named = (item.asname.name if item.asname is not None else item.name for item in node.names)
+    return [dotted(name).split(".")[0] for name in named]
+
+
 def text_of(node: cst.CSTNode | None) -> str | None:
     """Return the value of a plain string literal, or None."""
-    if isinstance(node, cst.SimpleString):
+    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
         value = node.evaluated_value
         return value if isinstance(value, str) else None
     return None

@@ -13,7 +13,7 @@ from routed_llm.migrate.rules import (
 )
 from routed_llm.migrate.rules.base import LANGCHAIN, LLAMA_INDEX, NewName, Rule, Swap
 
-__all__ = ["CODES", "LANGCHAIN", "LLAMA_INDEX", "RULES", "NewName", "Rule", "Swap"]
+__all__ = ["CLASSES", "CODES", "LANGCHAIN", "LLAMA_INDEX", "RULES", "NewName", "Rule", "Swap"]
 
 RULES: tuple[Rule, ...] = (
     rm001_chat_openai.RULE,
@@ -24,6 +24,9 @@ RULES: tuple[Rule, ...] = (
     rm006_partial.RULE,
     rm007_agent_model.RULE,
 )
+
+CLASSES = frozenset().union(*(rule.names for rule in RULES))
+"""What the rules recognise, by dotted name: a module that imports one hands it on to others."""
 
 CODES: dict[str, str] = {
     **{rule.code: rule.title for rule in RULES},

@@ -10,7 +10,9 @@ from typing import Any
 import libcst as cst
 
 from routed_llm.migrate.found import Edit
-from routed_llm.migrate.python.tree import Tree, dotted, text_of
+from routed_llm.migrate.python.objects import Objects
+from routed_llm.migrate.python.origins import Known, trace
+from routed_llm.migrate.python.tree import Tree, dotted
 
 __all__ = [
     "LANGCHAIN",
@@ -56,6 +58,8 @@ class Swap:
         edits: further edits that belong to the same rewrite.
         parameters: the call's keywords with their literal values.
         uses: what every call of the object has besides: ``tools``.
+        prefixed: whether the model's name may begin with ``openai:`` there, which is taken off.
+        lenient: whether what else may reach it does no harm: it is sent on as it is.
         blocked: why it is not rewritten, or None.
     """
 
@@ -68,6 +72,8 @@ class Swap:
     edits: list[Edit] = field(default_factory=list)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
+    prefixed: bool = False
+    lenient: bool = False
     blocked: str | None = None
 
 
@@ -79,11 +85,13 @@ class Rule:
         code: such as ``RM001``.
         title: what it rewrites, in a few words.
         match: takes a module and one of its calls or classes, and gives what it recognises there.
+        names: the dotted names of what it recognises.
     """
 
     code: str
     title: str
     match: Callable[[Tree, cst.Call | cst.ClassDef], Swap | None]
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +112,25 @@ class Family:
     positional: tuple[str, ...] = ()
     instead: tuple[tuple[frozenset[str], str], ...] = ()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The dotted names of everything that is recognised."""
+        return self.classes.union(*(classes for classes, _ in self.instead))
+
     def match(self, rule: str, tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
         """Recognise a call of the class."""
         if not isinstance(node, cst.Call):
             return None
         names = tree.names(node.func)
-        blocked = next((why for classes, why in self.instead if names & classes), None)
-        if not names & self.classes and blocked is None:
+        others = [(classes, why) for classes, why in self.instead if names & classes]
+        if not names & self.classes and not others:
             return None
-        given, starred = arguments(node, self.positional)
+        given, starred = arguments(tree, node, self.positional)
         values = literals(tree, given)
         model = next((given[name] for name in self.model if name in given), None)
-        if blocked is None and not names <= self.classes:
+        blocked = others[0][1] if others and not names & self.classes else None
+        # One import may be tried after another; what both are called is of one kind.
+        if blocked is None and not names <= self.names:
             blocked = "the name may refer to something else, too. Make it refer to one class only."
         if blocked is None and starred and model is None:
             blocked = "its arguments come from elsewhere with **. Rewrite it by hand."
@@ -131,14 +146,14 @@ class Family:
         )
 
 
-def arguments(call: cst.Call, positional: Iterable[str] = ()) -> tuple[dict[str, cst.Arg], bool]:
+def arguments(tree: Tree, call: cst.Call, positional: Iterable[str] = ()) -> tuple[dict[str, cst.Arg], bool]:
     """Return a call's arguments by name, and whether it also passes some with ``*`` or ``**``."""
     names = list(positional)
     found: dict[str, cst.Arg] = {}
     starred = False
     for place, item in enumerate(call.args):
         if item.star:
-            if item.star == "**" and _spread(item, found):
+            if item.star == "**" and _spread(tree, item, found):
                 continue
             starred = True
         elif item.keyword is not None:
@@ -150,15 +165,12 @@ def arguments(call: cst.Call, positional: Iterable[str] = ()) -> tuple[dict[str,
     return found, starred
 
 
-def _spread(item: cst.Arg, found: dict[str, cst.Arg]) -> bool:
-    """Read ``**{...}`` written in place."""
-    if not isinstance(item.value, cst.Dict):
+def _spread(tree: Tree, item: cst.Arg, found: dict[str, cst.Arg]) -> bool:
+    """Read ``**{...}``, ``**dict(...)`` and ``**kwargs`` where one dictionary is assigned to it."""
+    entries = Objects(tree).mapping(item.value)
+    if entries is None:
         return False
-    for entry in item.value.elements:
-        key = text_of(entry.key) if isinstance(entry, cst.DictElement) else None
-        if key is None:
-            return False
-        found[key] = cst.Arg(value=entry.value)
+    found.update({key: cst.Arg(value=value) for key, value in entries.items()})
     return True
 
 
@@ -170,8 +182,15 @@ def literals(tree: Tree, items: Mapping[str, cst.Arg]) -> dict[str, Any]:
             values[name] = ast.literal_eval(tree.source(item.value))
         except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
             values[name] = UNKNOWN
+        if name in _ELSEWHERE and values[name] == UNKNOWN:
+            variable = trace(tree, item.value, Known())
+            own = [item for item in variable.environment if item in _OWN] if not variable.origins else []
+            values[name] = own[0] if own and len(own) == len(variable.environment) else UNKNOWN
     return values
 
+
+_OWN = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
+"""Variables that the SDK and the frameworks read themselves: whoever sets them routes there as before."""
 
 _ELSEWHERE = ("base_url", "openai_api_base", "api_base", "azure_endpoint")
 
@@ -180,7 +199,7 @@ def elsewhere(values: Mapping[str, Any]) -> str | None:
     """Say why a call goes to another server than OpenAI's, or None when it does not."""
     for name in _ELSEWHERE:
         value = values.get(name)
-        if value is None or (isinstance(value, str) and "api.openai.com" in value):
+        if value is None or (isinstance(value, str) and ("api.openai.com" in value or value in _OWN)):
             continue
         return (
             f"{name} sends it to another server, which may not have the other models. "

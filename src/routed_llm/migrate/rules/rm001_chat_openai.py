@@ -47,4 +47,6 @@ FAMILY = Family(
     ),
 )
 
-RULE = Rule("RM001", "LangChain ChatOpenAI(...) to RoutedChatModel(...)", partial(FAMILY.match, "RM001"))
+RULE = Rule(
+    "RM001", "LangChain ChatOpenAI(...) to RoutedChatModel(...)", partial(FAMILY.match, "RM001"), FAMILY.names
+)

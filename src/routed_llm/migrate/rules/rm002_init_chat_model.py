@@ -25,7 +25,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     """Recognise a call of the function."""
     if not isinstance(node, cst.Call) or not tree.names(node.func) & _FUNCTIONS:
         return None
-    given, starred = arguments(node, ("model",))
+    given, starred = arguments(tree, node, ("model",))
     values = literals(tree, given)
     model, provider = given.get("model"), given.get("model_provider")
     swap = Swap(
@@ -36,12 +36,13 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
         model=model.value if model else None,
         replaced=[node.func],
         parameters={name: value for name, value in values.items() if name != "model_provider"},
+        prefixed=True,
         blocked=_blocked(values, starred) or elsewhere(values),
     )
-    if model is not None and model.keyword is None:
+    if model is not None and model.keyword is None and model in node.args:
         start = tree.span(model)[0]
         swap.edits.append(Edit(start, start, "model="))
-    if model is not None:
+    if model is not None and model in node.args:
         swap.edits.extend(strip_provider(tree, model.value))
     if provider is not None and provider in node.args:
         swap.edits.append(without(tree, node, provider))
@@ -69,4 +70,4 @@ def _blocked(values: dict[str, object], starred: bool) -> str | None:
     return None
 
 
-RULE = Rule("RM002", "LangChain init_chat_model(...) to RoutedChatModel(...)", match)
+RULE = Rule("RM002", "LangChain init_chat_model(...) to RoutedChatModel(...)", match, _FUNCTIONS)

@@ -29,4 +29,4 @@ FAMILY = Family(
     ),
 )
 
-RULE = Rule("RM003", "LlamaIndex OpenAI(...) to RoutedLLM(...)", partial(FAMILY.match, "RM003"))
+RULE = Rule("RM003", "LlamaIndex OpenAI(...) to RoutedLLM(...)", partial(FAMILY.match, "RM003"), FAMILY.names)

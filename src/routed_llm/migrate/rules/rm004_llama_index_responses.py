@@ -43,7 +43,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     """Recognise a call of the class."""
     if not isinstance(node, cst.Call) or not tree.names(node.func) & _CLASSES:
         return None
-    given, starred = arguments(node, ("model", "temperature", "max_output_tokens"))
+    given, starred = arguments(tree, node, ("model", "temperature", "max_output_tokens"))
     values = literals(tree, given)
     only = sorted(set(values) - _BOTH)
     blocked = None
@@ -69,4 +69,4 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     )
 
 
-RULE = Rule("RM004", "LlamaIndex OpenAIResponses(...) to RoutedLLM(...)", match)
+RULE = Rule("RM004", "LlamaIndex OpenAIResponses(...) to RoutedLLM(...)", match, _CLASSES)

@@ -22,7 +22,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     family = next((item for item in _FAMILIES if names & item.classes), None)
     if family is None:
         return None
-    given, _ = arguments(node, ("class",))
+    given, _ = arguments(tree, node, ("class",))
     values = {name: value for name, value in literals(tree, given).items() if name != "class"}
     model = given.get("model") or given.get("model_name")
     return Swap(

@@ -1,0 +1,47 @@
+"""Words of the migration report: numbers, places and what was left out; nothing steers a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from routed_llm.migrate import Occurrence, Site
+
+__all__ = ["counted", "left_out", "place", "printable"]
+
+_NAMED = 3
+"""Paths that are named of each kind of what was left out."""
+
+
+def counted(number: int, what: str) -> str:
+    """Write a number of things, the first noun of a phrase in the plural where there are several."""
+    nouns = ("file", "folder", "link", "place", "constructor", "pipe")
+    words = what.split()
+    if number != 1:
+        at = next((index for index, word in enumerate(words) if word in nouns), len(words) - 1)
+        words[at] += "s"
+    return f"{number:,} {' '.join(words)}"
+
+
+def left_out(skipped: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what was not looked at, a phrase for each reason."""
+    phrases = []
+    for why, paths in sorted(skipped.items()):
+        more = [f"{len(paths) - _NAMED:,} more"] if len(paths) > _NAMED else []
+        names = ", ".join([*map(printable, sorted(paths)[:_NAMED]), *more])
+        phrases.append(f"{counted(len(paths), why)} ({names})")
+    return phrases
+
+
+def place(item: Occurrence | Site) -> str:
+    """Return where something stands."""
+    return f"{printable(item.path)}:{item.line}"
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, what would steer a terminal written out as an escape."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode()
+        for letter in text
+    )

@@ -1,0 +1,104 @@
+"""What a module offers to others, and what it hands to them, as far as retiring ids are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import libcst as cst
+
+from routed_llm.migrate.found import Handed, Literal
+from routed_llm.migrate.python.objects import Objects
+from routed_llm.migrate.python.origins import Known, trace
+from routed_llm.migrate.python.tree import Tree, dotted, targets, text_of
+
+__all__ = ["exports", "handed"]
+
+Retires = Callable[[str], bool]
+_NOTHING = Known()
+
+
+def exports(tree: Tree, retires: Retires) -> dict[str, list[Literal]]:
+    """Return the names that hold a retiring id for whoever imports the module.
+
+    Args:
+        tree: the module.
+        retires: says whether a string is a retiring id.
+    """
+    found: dict[str, list[Literal]] = {}
+    for name, value in _offered(tree):
+        literals = [(item.value, item.offset) for item in trace(tree, value, _NOTHING).origins]
+        if any(retires(text) for text, _ in literals):
+            found.setdefault(name, []).extend(literals)
+    return found
+
+
+def _offered(tree: Tree) -> Iterator[tuple[str, cst.BaseExpression]]:
+    """Give the names of a module, with the expressions that they stand for."""
+    classes = {kind.name.value: kind for kind in tree.nodes.classes}
+    for name, kind in classes.items():
+        for field, values in tree.fields_of(kind).items():
+            yield from ((f"{name}.{field}", value) for value in values)
+    for node in tree.nodes.assigned:
+        if node.value is None or tree.around(node, (cst.FunctionDef, cst.ClassDef, cst.Lambda)) is not None:
+            continue
+        for target in targets(node):
+            name = dotted(target)
+            yield name, node.value
+            yield from _parts(tree, name, node.value, classes)
+    for function, returned in tree.returns_of.items():
+        if (
+            isinstance(function, cst.FunctionDef)
+            and tree.around(function, (cst.FunctionDef, cst.ClassDef)) is None
+        ):
+            for value in returned:
+                yield f"{function.name.value}()", value
+                yield from _parts(tree, f"{function.name.value}()", value, classes)
+
+
+def _parts(
+    tree: Tree, name: str, value: cst.BaseExpression, classes: dict[str, cst.ClassDef]
+) -> Iterator[tuple[str, cst.BaseExpression]]:
+    """Give the entries of a dictionary and the fields of an instance."""
+    if isinstance(value, cst.Call) and dotted(value.func) in classes:
+        for field, values in tree.fields_of(classes[dotted(value.func)]).items():
+            yield from ((f"{name}.{field}", item) for item in values)
+        yield from (
+            (f"{name}.{item.keyword.value}", item.value) for item in value.args if item.keyword is not None
+        )
+    for key, item in (
+        (Objects(tree).mapping(value) or {}).items() if isinstance(value, (cst.Dict, cst.Call)) else ()
+    ):
+        yield f"{name}[{key}]", item
+
+
+def handed(tree: Tree, retires: Retires, besides: set[cst.CSTNode]) -> list[Handed]:
+    """Return the retiring ids that calls hand to something imported.
+
+    Args:
+        tree: the module.
+        retires: says whether a string is a retiring id.
+        besides: calls that a rule has taken already.
+    """
+    found = []
+    for call in tree.nodes.calls:
+        values = [item for item in call.args if not item.star] if call not in besides else []
+        if not any(
+            isinstance(item.value, (cst.Name, cst.Attribute)) or text_of(item.value) for item in values
+        ):
+            continue
+        for callee in sorted(tree.names(call.func)):
+            for place, item in enumerate(values):
+                key = item.keyword.value if item.keyword is not None else str(place)
+                for value, offset in _literals(tree, item.value):
+                    if retires(value):
+                        found.append(Handed(callee, key, (value, offset)))
+    return found
+
+
+def _literals(tree: Tree, node: cst.BaseExpression) -> list[Literal]:
+    value = text_of(node)
+    if value is not None:
+        return [(value, tree.span(node)[0])]
+    if not isinstance(node, (cst.Name, cst.Attribute)):
+        return []
+    return [(item.value, item.offset) for item in trace(tree, node, _NOTHING).origins]

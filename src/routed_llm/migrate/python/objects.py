@@ -1,0 +1,431 @@
+"""What the objects of a module are: instances, dictionaries, options, functions and their callers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import libcst as cst
+from libcst.metadata import Assignment, ImportAssignment
+
+from routed_llm.migrate.python.tree import Tree, dotted, text_of
+
+__all__ = ["Fields", "Objects"]
+
+_DEEP = 6
+_PARSED = ("parse_args", "parse_known_args", "parse_intermixed_args")
+_WRAPPERS = ("Optional", "Annotated", "Depends", "Final", "ClassVar", "Type", "type")
+
+
+@dataclass(slots=True)
+class Fields:
+    """What an attribute may be.
+
+    Attributes:
+        values: expressions of this module.
+        wants: dotted names of other modules.
+        how: what the expressions are.
+    """
+
+    values: list[cst.BaseExpression] = field(default_factory=list)
+    wants: list[str] = field(default_factory=list)
+    how: str = "field"
+
+
+class Objects:
+    """Answers what expressions of one module stand for, as far as the module itself says.
+
+    Args:
+        tree: the module.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    # Assignments
+
+    def is_loop(self, node: cst.CSTNode) -> bool:
+        """Say whether a name is bound by a loop."""
+        return self._loop(node) is not None
+
+    def values_of(self, node: cst.CSTNode, name: str) -> Iterator[cst.BaseExpression]:
+        """Give the expressions that the binding of a name gives it."""
+        loop = self._loop(node)
+        if loop is not None:
+            yield from self._looped(loop, name)
+            return
+        value = _value_of(self._tree, node)
+        if value is not None:
+            yield value
+
+    def _loop(self, node: cst.CSTNode) -> cst.For | cst.CompFor | None:
+        holder: cst.CSTNode | None = node
+        while isinstance(holder, (cst.Name, cst.Tuple, cst.Element)):
+            holder = self._tree.parent(holder)
+        return holder if isinstance(holder, (cst.For, cst.CompFor)) else None
+
+    def _looped(self, loop: cst.For | cst.CompFor, name: str) -> Iterator[cst.BaseExpression]:
+        """Give what a name is bound to, going through a list, a dictionary, or rows of either."""
+        place = None
+        if isinstance(loop.target, cst.Tuple):
+            names = [dotted(item.value) for item in loop.target.elements]
+            place = names.index(name) if name in names else None
+        over = loop.iter
+        last = dotted(over.func).split(".")[-1] if isinstance(over, cst.Call) else ""
+        if (
+            isinstance(over, cst.Call)
+            and isinstance(over.func, cst.Attribute)
+            and last in ("items", "values", "keys")
+        ):
+            wanted = {"keys": 0, "values": 1}.get(last, place)
+            for table in self._tables(over.func.value, _DEEP):
+                yield from (item.key if wanted == 0 else item.value for item in table if wanted is not None)
+            return
+        if last == "enumerate" and isinstance(over, cst.Call) and over.args and place != 0:
+            over, place = over.args[0].value, None
+        for item in self._listed(over):
+            if place is None:
+                yield item
+            elif isinstance(item, (cst.Tuple, cst.List)) and place < len(item.elements):
+                yield item.elements[place].value
+
+    def _listed(self, node: cst.BaseExpression, depth: int = _DEEP) -> Iterator[cst.BaseExpression]:
+        if isinstance(node, (cst.List, cst.Tuple, cst.Set)):
+            yield from (item.value for item in node.elements if isinstance(item, cst.Element))
+        elif isinstance(node, cst.Name) and depth:
+            for value in self._bound(node):
+                yield from self._listed(value, depth - 1)
+            for table in self._tables(node, 1):
+                yield from (item.key for item in table)
+
+    def _bound(self, node: cst.Name) -> Iterator[cst.BaseExpression]:
+        for item in self._tree.assignments(node):
+            if isinstance(item, Assignment) and not isinstance(item, ImportAssignment):
+                holder = self._tree.parent(item.node) if isinstance(item.node, cst.Name) else item.node
+                if isinstance(holder, cst.Param):
+                    yield from ([holder.default] if holder.default is not None else [])
+                    yield from self.handed_to(holder)
+                else:
+                    yield from self.values_of(item.node, node.value)
+
+    # Dictionaries
+
+    def entries(self, node: cst.Subscript | cst.Call) -> Iterator[cst.BaseExpression]:
+        """Give what ``table[key]`` or ``table.get(key)`` may be; all values where the key is no literal."""
+        holder, key = _looked_up(node)
+        if holder is None:
+            return
+        for table in self._tables(holder, _DEEP):
+            named = [item.value for item in table if text_of(item.key) == key]
+            yield from named if key is not None else (item.value for item in table)
+
+    def wanted_entries(self, node: cst.Subscript | cst.Call) -> Iterator[str]:
+        """Give the dotted names of other modules' tables with the key, as ``config.MODELS[fast]``."""
+        holder, key = _looked_up(node)
+        if holder is not None and key is not None:
+            yield from (f"{name}[{key}]" for name in sorted(self._tree.names(holder)))
+
+    def environment(self, node: cst.Subscript | cst.Call) -> str | None:
+        """Return the environment variable that is looked up, or None."""
+        holder, key = _looked_up(node)
+        known = holder is not None and dotted(holder) in ("os.environ", "environ")
+        return key if known else None
+
+    def mapping(self, node: cst.BaseExpression) -> dict[str, cst.BaseExpression] | None:
+        """Return what ``**node`` passes, when one dictionary says so and nothing changes it later."""
+        tables = list(self._tables(node, _DEEP))
+        if len(tables) != 1 or (isinstance(node, cst.Name) and node.value in self._changed):
+            return None
+        found = {}
+        for item in tables[0]:
+            key = text_of(item.key)
+            if key is None:
+                return None
+            found[key] = item.value
+        return found
+
+    @cached_property
+    def _changed(self) -> frozenset[str]:
+        """Names of dictionaries that something is added to after they are made."""
+        names = {
+            dotted(node.func.value)
+            for node in self._tree.nodes.calls
+            if isinstance(node.func, cst.Attribute)
+            and node.func.attr.value in ("update", "setdefault", "pop")
+        }
+        return frozenset(names | self._tree.nodes.stored)
+
+    def _tables(self, node: cst.BaseExpression, depth: int) -> Iterator[list[cst.DictElement]]:
+        """Give the entries of each dictionary that an expression may be."""
+        if not depth:
+            return
+        if isinstance(node, cst.Dict):
+            spread = [item.value for item in node.elements if isinstance(item, cst.StarredDictElement)]
+            inner = [item for value in spread for table in self._tables(value, depth - 1) for item in table]
+            yield [item for item in node.elements if isinstance(item, cst.DictElement)] + inner
+        elif isinstance(node, cst.Call) and dotted(node.func) == "dict":
+            yield [
+                cst.DictElement(cst.SimpleString(repr(item.keyword.value)), item.value)
+                for item in node.args
+                if item.keyword is not None
+            ]
+        else:
+            for value in self._held_by(node, depth):
+                yield from self._tables(value, depth - 1)
+
+    def _held_by(self, node: cst.BaseExpression, depth: int) -> Iterator[cst.BaseExpression]:
+        """Give what a name, an attribute or an entry of a table may be."""
+        if isinstance(node, cst.Name):
+            yield from self._bound(node)
+        elif isinstance(node, cst.Attribute):
+            yield from self.fields(node, depth - 1).values
+        elif isinstance(node, cst.Subscript) or (
+            isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute)
+        ):
+            yield from self.entries(node)
+
+    # Attributes
+
+    def fields(self, node: cst.Attribute, depth: int = _DEEP) -> Fields:
+        """Return what an attribute may be."""
+        found = Fields()
+        if not depth:
+            return found
+        name = node.attr.value
+        if name in ("value", "name") and isinstance(node.value, cst.Attribute):
+            inner = self.fields(node.value, depth - 1)  # a member of an Enum
+            if inner.values or inner.wants:
+                return inner
+        for kind in self._kinds(node.value, depth):
+            if isinstance(kind, cst.ClassDef):
+                found.values += self._of_class(kind, name, depth)
+            elif kind == "argparse":
+                found.values += self._options.get(name, [])
+                found.how = "default of an option"
+            else:
+                found.wants.append(f"{kind}.{name}")
+        return found
+
+    def _of_class(self, kind: cst.ClassDef, name: str, depth: int) -> list[cst.BaseExpression]:
+        values = list(self._tree.fields_of(kind).get(name, ()))
+        init = self._tree.method(kind, "__init__")
+        for call in self._tree.calls_of.get(kind.name.value, ()) if init is None else ():
+            values += [
+                item.value for item in call.args if item.keyword is not None and item.keyword.value == name
+            ]
+        for base in kind.bases:
+            for parent in self._kinds(base.value, depth - 1):
+                if isinstance(parent, cst.ClassDef) and parent is not kind:
+                    values += self._of_class(parent, name, depth - 1)
+        return values
+
+    def _kinds(self, node: cst.BaseExpression, depth: int) -> Iterator[cst.ClassDef | str]:
+        """Give the classes that an object is of: one of this module, or the dotted name of another's."""
+        if not depth:
+            return
+        if isinstance(node, cst.Name):
+            yield from self._kinds_of_name(node, depth)
+        elif isinstance(node, cst.Call):
+            if dotted(node.func).split(".")[-1] in _PARSED:
+                yield "argparse"
+            else:
+                yield from self._kinds_of_call(node, depth)
+        elif isinstance(node, cst.Attribute):
+            values = self.fields(node, depth - 1)
+            for value in values.values:
+                yield from self._kinds(value, depth - 1)
+            yield from values.wants if not values.values else ()
+            if not values.values and not values.wants:
+                yield from sorted(self._tree.names(node))
+        elif isinstance(node, cst.BooleanOperation):
+            yield from self._kinds(node.left, depth - 1)
+            yield from self._kinds(node.right, depth - 1)
+
+    def _kinds_of_name(self, node: cst.Name, depth: int) -> Iterator[cst.ClassDef | str]:
+        if node.value in ("self", "cls"):
+            outer = self._tree.around(node, cst.ClassDef)
+            if outer is not None:
+                yield outer
+            return
+        for item in self._tree.assignments(node):
+            if isinstance(item, ImportAssignment):
+                yield from sorted(self._tree.names(node))
+            elif isinstance(item, Assignment) and isinstance(item.node, cst.ClassDef):
+                yield item.node
+            elif isinstance(item, Assignment):
+                holder = self._tree.parent(item.node) if isinstance(item.node, cst.Name) else item.node
+                if isinstance(holder, cst.Param):
+                    yield from self._kinds_of_parameter(holder, depth)
+                    continue
+                for value in self.values_of(item.node, node.value):
+                    yield from self._kinds(value, depth - 1)
+
+    def _kinds_of_parameter(self, parameter: cst.Param, depth: int) -> Iterator[cst.ClassDef | str]:
+        if parameter.annotation is not None:
+            for name in _named_types(parameter.annotation.annotation):
+                yield from self._kinds(name, depth - 1)
+            return
+        for value in self.handed_to(parameter):
+            yield from self._kinds(value, depth - 1)
+        if parameter.default is not None:
+            yield from self._kinds(parameter.default, depth - 1)
+
+    def _kinds_of_call(self, node: cst.Call, depth: int) -> Iterator[cst.ClassDef | str]:
+        if isinstance(node.func, cst.Name):
+            made = list(self._kinds(node.func, depth - 1))
+            yield from made
+            if not made:
+                function = self._function(node.func)
+                if function is not None and function.returns is not None:
+                    for name in _named_types(function.returns.annotation):
+                        yield from self._kinds(name, depth - 1)
+                for value in self.returned(node):
+                    yield from self._kinds(value, depth - 1)
+        elif isinstance(node.func, cst.Attribute):
+            # Settings.load(), Config.from_env(): a way of making one of the class.
+            yield from (
+                kind for kind in self._kinds(node.func.value, depth - 1) if isinstance(kind, cst.ClassDef)
+            )
+
+    # Functions
+
+    def _function(self, name: cst.Name) -> cst.FunctionDef | None:
+        found = [getattr(item, "node", None) for item in self._tree.assignments(name)]
+        return found[0] if len(found) == 1 and isinstance(found[0], cst.FunctionDef) else None
+
+    def returned(self, node: cst.Call) -> Iterator[cst.BaseExpression]:
+        """Give what a call of a function of this module returns."""
+        function = None
+        if isinstance(node.func, cst.Name):
+            function = self._function(node.func)
+        elif isinstance(node.func, cst.Attribute) and dotted(node.func.value) in ("self", "cls"):
+            outer = self._tree.around(node, cst.ClassDef)
+            function = self._tree.method(outer, node.func.attr.value) if outer is not None else None
+        if function is not None:
+            yield from self._tree.returns_of.get(function, ())
+
+    def handed_to(self, parameter: cst.Param) -> Iterator[cst.BaseExpression]:
+        """Give what this module's calls hand to a parameter."""
+        signature = self._signature(parameter)
+        if signature is None:
+            return
+        called, name, place = signature
+        for call in self._tree.calls_of.get(called, ()):
+            for number, item in enumerate(call.args):
+                if item.star:
+                    continue
+                if item.keyword.value == name if item.keyword is not None else number == place:
+                    yield item.value
+
+    def keys_of(self, parameter: cst.Param) -> tuple[str, ...]:
+        """Return what callers in other modules may name a parameter by: ``make:name`` and ``make:0``."""
+        signature = self._signature(parameter)
+        if signature is None or signature[0].startswith("."):
+            return ()
+        called, name, place = signature
+        return (f"{called}:{name}",) if place is None else (f"{called}:{name}", f"{called}:{place}")
+
+    def _signature(self, parameter: cst.Param) -> tuple[str, str, int | None] | None:
+        """Return what a parameter's function is called (``.A.name`` for a method), its name and place."""
+        function = self._tree.around(parameter, cst.FunctionDef)
+        if function is None or self._tree.around(parameter, cst.Lambda) is not None:
+            return None
+        outer = self._tree.around(function, (cst.FunctionDef, cst.ClassDef))
+        names = [item.name.value for item in (*function.params.posonly_params, *function.params.params)]
+        name, called = parameter.name.value, function.name.value
+        if isinstance(outer, cst.ClassDef):
+            names = names[1:]
+            called = outer.name.value if called == "__init__" else f".{outer.name.value}.{called}"
+        return called, name, names.index(name) if name in names else None
+
+    # Options of command lines
+
+    @cached_property
+    def _options(self) -> dict[str, list[cst.BaseExpression]]:
+        """Defaults of argparse's options, by the attribute that they become."""
+        found: dict[str, list[cst.BaseExpression]] = {}
+        for call in self._tree.nodes.calls:
+            if dotted(call.func).split(".")[-1] == "add_argument":
+                default = _keyword(call, "default")
+                if default is not None:
+                    found.setdefault(_destination(call), []).append(default)
+        return found
+
+    def options_of(self, parameter: cst.Param) -> Iterator[cst.BaseExpression]:
+        """Give the defaults that click's decorators name for a parameter."""
+        function = self._tree.around(parameter, cst.FunctionDef)
+        for decorator in function.decorators if function is not None else ():
+            call = decorator.decorator
+            if not isinstance(call, cst.Call) or dotted(call.func).split(".")[-1] not in (
+                "option",
+                "argument",
+            ):
+                continue
+            default = _keyword(call, "default")
+            if default is not None and _destination(call) == parameter.name.value:
+                yield default
+
+
+def _value_of(tree: Tree, node: cst.CSTNode) -> cst.BaseExpression | None:
+    """Return what an assignment to a name gives it, or None."""
+    holder = tree.parent(node) if isinstance(node, cst.Name) else node
+    place = None
+    if isinstance(holder, cst.Element) and isinstance(node, cst.Name):
+        row = tree.parent(holder)
+        place = list(row.elements).index(holder) if isinstance(row, (cst.Tuple, cst.List)) else None
+        holder = tree.parent(row) if row is not None else None
+    outer = tree.parent(holder) if isinstance(holder, cst.AssignTarget) else holder
+    if not isinstance(outer, (cst.Assign, cst.AnnAssign, cst.NamedExpr)) or outer.value is None:
+        return None
+    if place is None:
+        return outer.value
+    same = isinstance(outer.value, (cst.Tuple, cst.List)) and place < len(outer.value.elements)
+    return (
+        outer.value.elements[place].value if same and isinstance(outer.value, (cst.Tuple, cst.List)) else None
+    )
+
+
+def _looked_up(node: cst.Subscript | cst.Call) -> tuple[cst.BaseExpression | None, str | None]:
+    """Return the table and the literal key of ``table[key]`` and ``table.get(key)``."""
+    if isinstance(node, cst.Call):
+        key = text_of(node.args[0].value) if node.args else None
+        looks = isinstance(node.func, cst.Attribute) and node.func.attr.value == "get"
+        return (node.func.value, key) if looks and isinstance(node.func, cst.Attribute) else (None, None)
+    if len(node.slice) != 1 or not isinstance(node.slice[0].slice, cst.Index):
+        return None, None
+    return node.value, text_of(node.slice[0].slice.value)
+
+
+def _named_types(node: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
+    """Give the classes that an annotation names, through Optional, unions and quotes."""
+    if isinstance(node, (cst.Name, cst.Attribute)):
+        yield node
+    elif isinstance(node, cst.BinaryOperation):
+        yield from _named_types(node.left)
+        yield from _named_types(node.right)
+    elif isinstance(node, cst.Subscript) and dotted(node.value).split(".")[-1] in _WRAPPERS:
+        for item in node.slice[:1]:
+            if isinstance(item.slice, cst.Index):
+                yield from _named_types(item.slice.value)
+
+
+def _keyword(call: cst.Call, name: str) -> cst.BaseExpression | None:
+    return next(
+        (item.value for item in call.args if item.keyword is not None and item.keyword.value == name), None
+    )
+
+
+def _destination(call: cst.Call) -> str:
+    """Return the name under which a program finds an option's value."""
+    named = _keyword(call, "dest")
+    if named is not None:
+        return text_of(named) or ""
+    flags = [text_of(item.value) or "" for item in call.args if item.keyword is None]
+    plain = [flag for flag in flags if not flag.startswith("-")]
+    words = [flag.split("/")[0] for flag in flags if flag.startswith("--")]
+    return (
+        (plain[-1] if plain else words[0] if words else flags[0] if flags else "")
+        .lstrip("-")
+        .replace("-", "_")
+    )
