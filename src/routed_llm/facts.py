@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-__all__ = ["ImageFacts", "Previous", "RequestFacts", "TokenCount", "freeze", "thaw"]
+from routed_llm.framing import PLAIN, Framed
+
+__all__ = ["Framed", "ImageFacts", "Previous", "RequestFacts", "TokenCount", "freeze", "thaw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,9 @@ class RequestFacts:
     """Everything that the choice of a model depends on, and nothing else.
 
     Attributes:
-        tokens: text tokens of messages, tools and schemas, overheads included; images, audio and
-            documents are apart since every model counts them by its own rule.
+        tokens: text tokens of messages, tools and schemas with their frames, as gpt-4o counts them on Chat
+            Completions; images, audio and documents are apart since every model counts them by its own rule.
+        framed: how often there is something whose frame other models and endpoints count otherwise.
         images: one entry per image, wherever it stands (tool messages included).
         audio_seconds: seconds of audio given.
         pdf_pages: pages of documents given inline; each also counts as an image on vision models.
@@ -140,6 +143,7 @@ class RequestFacts:
     """
 
     tokens: TokenCount = TokenCount(0, 0, 0)
+    framed: Framed = PLAIN
     images: tuple[ImageFacts, ...] = ()
     audio_seconds: float = 0.0
     pdf_pages: int = 0
@@ -214,11 +218,13 @@ class RequestFacts:
         # What a cap has cut short says nothing of answers that are not, whatever their size.
         return ((self.made_of, cap), self.tokens.likely.bit_length() // 2, self.previous is not None)
 
-    def with_tokens(self, tokens: TokenCount) -> RequestFacts:
-        """Return the same facts with another text token count."""
+    def with_tokens(self, tokens: TokenCount, framed: Framed | None = None) -> RequestFacts:
+        """Return the same facts with another text token count and, where given, other frames."""
         # Every other field is as it was, so that there is nothing to work out again.
         copy = object.__new__(RequestFacts)
         copy.__dict__.update(self.__dict__, tokens=tokens)
+        if framed is not None:
+            copy.__dict__["framed"] = framed
         return copy
 
     def parameter(self, name: str, default: Any = None) -> Any:
@@ -250,6 +256,8 @@ class RequestFacts:
         values = dict(data)
         if "tokens" in values:
             values["tokens"] = TokenCount(*values["tokens"])
+        if "framed" in values:
+            values["framed"] = Framed(**values["framed"])
         if "images" in values:
             values["images"] = tuple(ImageFacts(*image) for image in values["images"])
         for name in ("inputs", "outputs", "tool_inputs", "builtin_tools", "emulates"):
@@ -286,6 +294,8 @@ def jsonable(value: Any) -> Any:
 def _plain(name: str, value: Any) -> Any:
     if name == "tokens":
         return [value.low, value.likely, value.high]
+    if name == "framed":
+        return {key: count for key, count in value._asdict().items() if count}
     if name == "images":
         return [[image.width, image.height, image.detail] for image in value]
     if name == "parameters":

@@ -1,11 +1,11 @@
-"""What images, audio and documents count for, by each model's own rules. Pure."""
+"""What a request counts for beside its texts, by each model's own rules on each endpoint. Pure."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from routed_llm.facts import ImageFacts
+from routed_llm.facts import ImageFacts, TokenCount
 from routed_llm.tokens.audio import input_tokens as audio_tokens
 from routed_llm.tokens.images import (
     MAX_PATCHES,
@@ -20,11 +20,31 @@ if TYPE_CHECKING:
     from routed_llm.catalog.model import ImageRuleSpec, Model
     from routed_llm.facts import RequestFacts
 
-__all__ = ["MAX_PATCHES", "PAGE", "image_count", "media_tokens", "over_limit"]
+__all__ = ["MAX_PATCHES", "PAGE", "image_count", "media_tokens", "over_limit", "tokens_for"]
 
 PAGE = ImageFacts(1700, 2200, "high")
 """A document page as an image: US letter at 200 dpi. The provider does not publish the size it renders
 at; it says that a page counts as an image, at detail high from gpt-5.6 on (File inputs guide, 2026-07)."""
+
+
+def tokens_for(facts: RequestFacts, model: Model, endpoint: str) -> TokenCount:
+    """Count what a request has more than `facts.tokens` for a model on an endpoint; it may be less than none.
+
+    Args:
+        facts: the request.
+        model: the catalog's model.
+        endpoint: ``chat_completions``, ``responses`` or ``realtime``.
+
+    Returns:
+        The bounds hold, for limits; ``likely`` is for money.
+    """
+    media = media_tokens(facts, model)
+    framing = model.framing.get(endpoint)
+    if framing is None:
+        return TokenCount.of(media)
+    likely = framing.beside(facts.framed) + media
+    less, more = framing.off(facts.framed)
+    return TokenCount(likely - less, likely, likely + more)
 
 
 def media_tokens(facts: RequestFacts, model: Model) -> int:

@@ -113,7 +113,7 @@ def tokens(text: str) -> int:
 COUNTS: list[tuple[str, dict[str, Any], int]] = [
     ("one message", {"messages": [{"role": "user", "content": "hello world"}]}, 2 + 4 + 3),
     ("two messages and a name", {"messages": [{"role": "system", "content": "a"}, {"role": "user", "name": "bob",
-     "content": "b"}]}, 1 + 4 + 1 + 4 + 1 + 1 + 3),
+     "content": "b"}]}, 1 + 4 + 1 + 4 + 1 + 3),
     ("text of parts", {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"},
      {"type": "text", "text": "b"}]}]}, 1 + 1 + 4 + 3),
     ("a refusal", {"messages": [{"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}]}, 1 + 4 + 3),
@@ -127,7 +127,7 @@ COUNTS: list[tuple[str, dict[str, Any], int]] = [
     ("payload", "count"), [item[1:] for item in COUNTS], ids=[item[0] for item in COUNTS]
 )
 def test_counts(payload: dict[str, Any], count: int) -> None:
-    """Exact counts by the published overheads; the bounds hold them."""
+    """Exact counts as gpt-4o bills them on Chat Completions; the bounds hold them."""
     request = read_openai(payload)
     assert Counting(request.texts, known=request.fixed).exact() == count
     assert request.facts.tokens.low <= count <= request.facts.tokens.high

@@ -93,7 +93,7 @@ BEGUN = Usage(input_tokens=11, output_tokens=20, service_tier="default")
     ("outcome", "keywords", "cost", "spends"),
     [
         ("rate_limit", {}, 0, "0"),
-        ("incomplete", {"begun": True}, None, "0.0003656"),
+        ("incomplete", {"begun": True}, None, "0.0003654"),
         ("incomplete", {"begun": True, "usage": BEGUN}, 26_200_000, "0.0000262"),
     ],
     ids=["refused: free", "broke off: as reserved", "broke off, with a usage: as billed"],
@@ -116,7 +116,7 @@ def test_a_failed_request_is_an_entry(
 
 MESSAGE = (
     "The budget of team=search per day has $0.0001 left, and this call is expected to cost at least "
-    "$0.0003656; nothing was sent. Wait until 2026-11-23T00:00:00+00:00, when it is refilled, raise the "
+    "$0.0003654; nothing was sent. Wait until 2026-11-23T00:00:00+00:00, when it is refilled, raise the "
     "budget, shorten the request or lower its output cap."
 )
 
@@ -128,7 +128,7 @@ def test_budget_exceeded(clock: Clock) -> None:
         router.decide(REQUEST)
     error = caught.value
     assert (error.scope, error.period) == ("team=search", "day")
-    assert (error.asked, error.remaining) == (Decimal("0.0003656"), Decimal("0.0001"))
+    assert (error.asked, error.remaining) == (Decimal("0.0003654"), Decimal("0.0001"))
     assert error.resets_at == datetime(2026, 11, 23, tzinfo=UTC)
     assert error.fits == ()
     assert str(error) == MESSAGE
@@ -162,9 +162,9 @@ def test_a_cheaper_model_fits_before_a_refusal(clock: Clock) -> None:
     router = routed(clock, Budget(per_call="0.0004"))
     with pytest.raises(BudgetExceeded) as caught:
         router.decide(ask(pin="gpt-5.4"))
-    assert caught.value.fits == (("gpt-5.6-luna", "low", Decimal("0.0003656")),)
+    assert caught.value.fits == (("gpt-5.6-luna", "low", Decimal("0.0003654")),)
     assert (
-        "What would fit, given up the model or the quality asked for: gpt-5.6-luna@low ($0.0003656)."
+        "What would fit, given up the model or the quality asked for: gpt-5.6-luna@low ($0.0003654)."
         in str(caught.value)
     )
     with pytest.raises(BudgetExceeded) as caught:
@@ -180,7 +180,7 @@ def test_taken_between_decision_and_sending(clock: Clock) -> None:
     run = router.begin(first)
     with pytest.raises(BudgetExceeded) as caught:
         router.begin(second)
-    assert caught.value.remaining == Decimal("0.0005") - Decimal("0.0003656")
+    assert caught.value.remaining == Decimal("0.0005") - Decimal("0.0003654")
     run.cancel()
     router.begin(second).cancel()
 
@@ -201,9 +201,9 @@ def test_no_usage_charges_the_reservation(clock: Clock) -> None:
     router = routed(clock, Budget(per_day=1))
     record = spent(router, router.decide(REQUEST), None)
     assert record["cost"] is None
-    assert record["remaining"][0]["remaining"] == "0.9996344"
+    assert record["remaining"][0]["remaining"] == "0.9996346"
     (line,) = router.ledger.entries()
-    assert (line.cost, line.booked) == (None, 365_600_000)
+    assert (line.cost, line.booked) == (None, 365_400_000)
 
 
 NO_PRICE = Catalog.load().with_models({"mine": {"base": "gpt-4o", "prices": {"rows": []}, "pool": "named"}})

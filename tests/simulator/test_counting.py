@@ -101,20 +101,23 @@ def test_long_texts_count_as_whole(text: str) -> None:
     assert exact <= tokens.count(text) <= exact + 2
 
 
-def test_prompt_tokens_by_the_cookbook(client: openai.OpenAI) -> None:
-    """3 per message, its role and text, 1 per name, 3 for the reply."""
+def test_frames_of_messages(client: openai.OpenAI) -> None:
+    """3 per message, its role and text, a name's own tokens, 3 for the reply of gpt-4o, 2 for gpt-5.4's."""
     plain = client.chat.completions.create(model="gpt-4o", messages=user("hi")).usage
     named = client.chat.completions.create(model="gpt-4o", messages=[{**user("hi")[0], "name": "bob"}]).usage
     assert plain
     assert named
-    assert (plain.prompt_tokens, named.prompt_tokens) == (3 + 1 + 1 + 3, 3 + 1 + 1 + 3 + 2)
+    assert (plain.prompt_tokens, named.prompt_tokens) == (3 + 1 + 1 + 3, 3 + 1 + 1 + 3 + 1)
+    later = client.chat.completions.create(model="gpt-5.4", messages=user("hi")).usage
+    assert later
+    assert later.prompt_tokens == 3 + 1 + 1 + 2
 
 
 def test_image_and_audio_in_usage(client: openai.OpenAI) -> None:
     """Images are counted by the model's rule and audio by its length, never as text."""
     url = "data:image/png;base64," + base64.b64encode(png(1024, 1024)).decode()
     content = [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": url}}]
-    for name, expected in (("gpt-4o", 765), ("gpt-4o-mini", 25501), ("gpt-5.6-luna", 1229)):
+    for name, expected in (("gpt-4o", 765), ("gpt-4o-mini", 25501), ("gpt-5.6-luna", 1228)):
         usage = client.chat.completions.create(model=name, messages=user(content)).usage
         assert usage
         assert usage.prompt_tokens == 8 + expected

@@ -136,7 +136,7 @@ CHAT: dict[str, tuple[dict[str, Any], int, str, str | None, str | None]] = {
     ),
     "context of gpt-5": (
         {"model": "gpt-5", "messages": [{"role": "user", "content": "word " * 272000}]}, 400,
-        "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 272008 tokens. "
+        "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 272007 tokens. "
         "Please reduce the length of the messages.", "messages", "context_length_exceeded",
     ),
     "image to an audio model": (

@@ -1,4 +1,4 @@
-"""Tool definitions cost what the cookbook says, and never less where it says nothing."""
+"""Functions and output schemas become the texts that recorded requests were billed for."""
 
 from __future__ import annotations
 
@@ -11,21 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routed_llm.tokens import messages
-from routed_llm.tokens.text import TiktokenCounter
-from routed_llm.tokens.tools import (
-    ToolLists,
-    ToolParts,
-    call_parts,
-    result_parts,
-    schema_parts,
-    tool_parts,
-)
-
-
-def total(texts: list[str] | tuple[str, ...], fixed: int) -> int:
-    """Count texts and add the fixed tokens."""
-    return sum(TiktokenCounter().count(texts)) + fixed
+from routed_llm.tokens.tools import ToolLists, call_texts, namespace, schema_texts
 
 
 def function(parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -36,7 +22,6 @@ def function(parameters: dict[str, Any] | None = None, **more: Any) -> dict[str,
     return {"type": "function", "function": inner}
 
 
-# The example of the cookbook "How to count tokens with tiktoken".
 COOKBOOK = function(
     {
         "type": "object",
@@ -58,142 +43,152 @@ COOKBOOK = function(
 )
 
 
-def test_cookbook_example() -> None:
-    """The cookbook's own request (one tool, two messages) gives the 101 tokens that it reports for gpt-4o."""
-    contents = [
-        "You are a helpful assistant that can answer to questions about the weather.",
-        "What's the weather like in San Francisco?",
-    ]
-    parts = ToolLists().parts([COOKBOOK])
-    text = sum(TiktokenCounter().count(contents))
-    assert messages.frame(2) + text + total(parts.texts, parts.fixed) == 101
+def shown(*lines: str) -> str:
+    """Return a namespace of these lines."""
+    return "\n".join(["namespace functions {", "", *lines, "", "} // namespace functions"])
 
 
-@pytest.mark.parametrize(
-    ("tool", "texts", "fixed"),
-    [
-        pytest.param(function(), ["get_weather:Get the weather"], 7, id="no parameters"),
-        pytest.param(
-            function({"type": "object", "properties": {}}),
-            ["get_weather:Get the weather"],
-            7,
-            id="no properties",
-        ),
-        pytest.param({"type": "function", "name": "f"}, ["f:"], 7, id="Responses, no description"),
-        pytest.param(
-            function({"type": "object", "properties": {"city": {"type": "string", "description": "City."}}}),
-            ["get_weather:Get the weather", "city:string:City"],
-            7 + 3 + 3,
-            id="one property",
-        ),
-        pytest.param(
-            function({"type": "object", "properties": {"unit": {"type": "string", "enum": ["C", "F"]}}}),
-            ["get_weather:Get the weather", "C", "F", "unit:string:"],
-            7 + 3 + 3 - 3 + 2 * 3,
-            id="enum",
-        ),
-        pytest.param(
-            function({"type": "object", "properties": {"n": {"type": "integer", "enum": [1, None]}}}),
-            ["get_weather:Get the weather", "1", "null", "n:integer:"],
-            7 + 3 + 3 - 3 + 2 * 3,
-            id="enum of other types",
-        ),
-    ],
-)
-def test_by_the_cookbook(tool: dict[str, Any], texts: list[str], fixed: int) -> None:
-    """Flat tools count by the cookbook's rule."""
-    assert tool_parts(tool) == (texts, fixed)
+def of(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the parameters of a function."""
+    return {"type": "object", "properties": properties, **more}
 
 
-ADDRESS = {"type": "object", "properties": {"street": {"type": "string"}, "zip": {"enum": ["1", "2"]}}}
-BEYOND = {
-    "array": {"type": "object", "properties": {"xs": {"type": "array", "items": {"type": "string"}}}},
-    "nested": {"type": "object", "properties": {"home": ADDRESS}},
-    "anyOf": {"type": "object", "properties": {"x": {"anyOf": [ADDRESS, {"type": "null"}]}}},
-    "list of types": {"type": "object", "properties": {"x": {"type": ["string", "null"]}}},
-    "default": {"type": "object", "properties": {"x": {"type": "integer", "default": 3}}},
-    "$ref": {
-        "type": "object",
-        "properties": {"home": {"$ref": "#/$defs/Address"}},
-        "$defs": {"Address": ADDRESS},
-    },
-    "true as a schema": {"type": "object", "properties": {"x": True}},
+TEXT = {"type": "string"}
+ADDRESS = of({"street": {**TEXT, "description": "With the number"}, "zip": {"enum": ["1", "2"]}})
+RENDERED = {
+    "no parameters": (None, ["type get_weather = () => any;"]),
+    "no properties": (of({}), ["type get_weather = () => any;"]),
+    "nothing described: one line": (
+        of({"city": TEXT, "days": {"type": "integer"}}, required=["city"]),
+        ["type get_weather = (_: { city: string, days?: number }) => any;"],
+    ),
+    "something described: a line each": (
+        of({"city": {**TEXT, "description": "Town"}, "days": {"type": "integer"}}, required=["city", "days"]),
+        ["type get_weather = (_: {", "// Town", "city: string,", "days: number,", "}) => any;"],
+    ),
+    "a title, and a description below it": (
+        of({"city": {**TEXT, "title": "City", "description": "Town"}}, title="Where"),
+        [
+            "type get_weather = (_: {",
+            "// Where",
+            "// City",
+            "//",
+            "// Town",
+            "city?: string,",
+            "}) => any;",
+        ],
+    ),
+    "lines of a description lose their indent": (
+        of({"city": {**TEXT, "description": "Town:\n\n    any"}}),
+        ["type get_weather = (_: {", "// Town:", "//", "// any", "city?: string,", "}) => any;"],
+    ),
+    "enum and const": (
+        of({"unit": {**TEXT, "enum": ["C", "F"]}, "n": {"enum": [1, None]}, "k": {"const": "x"}}),
+        ['type get_weather = (_: { unit?: "C" | "F", n?: 1 | null, k?: "x" }) => any;'],
+    ),
+    "default": (
+        of({"days": {"type": "integer", "default": 3}}),
+        ["type get_weather = (_: {", "days?: number, // default: 3", "}) => any;"],
+    ),
+    "arrays and alternatives": (
+        of({"a": {"type": "array", "items": TEXT}, "b": {"anyOf": [TEXT, {"type": "null"}]}}),
+        ["type get_weather = (_: { a?: string[], b?: string | null }) => any;"],
+    ),
+    "a list of types": (
+        of({"a": {"type": ["boolean", "null"]}}),
+        ["type get_weather = (_: { a?: boolean | null }) => any;"],
+    ),
+    "an object in an object": (
+        of({"home": ADDRESS}),
+        [
+            "type get_weather = (_: { home?: {",
+            "// With the number",
+            "street?: string,",
+            'zip?: "1" | "2",',
+            "} }) => any;",
+        ],
+    ),
+    "a reference": (
+        of({"home": {"$ref": "#/$defs/Flat"}}, **{"$defs": {"Flat": of({"door": TEXT})}}),
+        ["type get_weather = (_: { home?: { door?: string } }) => any;"],
+    ),
+    "a reference to itself": (
+        of({"next": {"$ref": "#/$defs/Node"}}, **{"$defs": {"Node": of({"next": {"$ref": "#/$defs/Node"}})}}),
+        ["type get_weather = (_: { next?: { next?: any } }) => any;"],
+    ),
+    "a reference to nowhere": (
+        of({"home": {"$ref": "#/$defs/Lost"}}),
+        ["type get_weather = (_: { home?: any }) => any;"],
+    ),
+    "true as a schema": (of({"x": True}), ["type get_weather = (_: { x?: any }) => any;"]),
 }
 
 
-@pytest.mark.parametrize("parameters", BEYOND.values(), ids=BEYOND.keys())
-def test_beyond_the_cookbook(parameters: dict[str, Any]) -> None:
-    """What the cookbook does not cover counts as its JSON text and the rule's fixed tokens at every level."""
-    tool = function(parameters)
-    (text,), fixed = tool_parts(tool)
-    assert json.loads(text) == tool["function"]
-    assert ": " not in text.replace("weather.", "")
-    names = str(parameters).count("'street'") * 2 + len(parameters["properties"])
-    objects = 1 + str(parameters).count("'street'")
-    items = 2 * str(parameters).count("'enum'")
-    assert fixed == 7 + 3 * objects + 3 * names + 3 * items
+@pytest.mark.parametrize(("parameters", "lines"), RENDERED.values(), ids=RENDERED.keys())
+def test_a_function_as_the_model_is_shown_it(parameters: dict[str, Any] | None, lines: list[str]) -> None:
+    """A function stands in a TypeScript namespace, its description above it."""
+    assert namespace([function(parameters)]) == shown("// Get the weather.", *lines)
+
+
+def test_forms_of_both_endpoints() -> None:
+    """The same function in either form is the same text; without a description it has no comment."""
+    flat = {"type": "function", "name": "f", "description": "Does."}
+    assert namespace([flat]) == namespace([{"type": "function", "function": {**flat}}])
+    assert namespace([{"type": "function", "name": "f"}]) == shown("type f = () => any;")
+
+
+@pytest.mark.parametrize("inner", [{"custom": {"name": "run"}}, {"name": "run"}], ids=["Chat", "Responses"])
+def test_custom_tools(inner: dict[str, Any]) -> None:
+    """A custom tool takes text."""
+    assert namespace([{"type": "custom", **inner}]) == shown("type run = (text) => any;")
+
+
+def test_a_schema_without_end_is_cut() -> None:
+    """A schema that doubles with every reference is written out so far only."""
+    defs = {
+        f"d{i}": of({"a": {"$ref": f"#/$defs/d{i + 1}"}, "b": {"$ref": f"#/$defs/d{i + 1}"}})
+        for i in range(40)
+    }
+    text = namespace([function(of({"x": {"$ref": "#/$defs/d0"}}, **{"$defs": defs}))])
+    assert len(text) < 1_000_000
 
 
 SCALARS = st.fixed_dictionaries(
-    {"type": st.sampled_from(["string", "integer", "boolean"])},
+    {"type": st.sampled_from(["string", "integer", "boolean", "null", "array", "object", "odd"])},
     optional={
-        "description": st.text(max_size=30),
-        "enum": st.lists(st.text(max_size=8), min_size=1, max_size=5),
-        "default": st.none(),
+        "description": st.text(max_size=30) | st.none(),
+        "title": st.text(max_size=8),
+        "enum": st.lists(st.text(max_size=8), max_size=5),
+        "default": st.none() | st.integers(),
+        "properties": st.none() | st.just({}),
+        "required": st.none() | st.just(["a"]) | st.just(True),
+        "items": st.booleans(),
+        "$ref": st.sampled_from(["#", "#/a", "", "#/properties/a"]),
+        "anyOf": st.just([]),
     },
 )
 
 
-def objects(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def nested(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Return schemas of objects and arrays of others."""
-    names = st.text(min_size=1, max_size=10)
+    names = st.sampled_from(["a", "b", "c d"]) | st.text(min_size=1, max_size=10)
     return st.one_of(
-        st.builds(
-            lambda properties: {"type": "object", "properties": properties},
-            st.dictionaries(names, children, max_size=3),
-        ),
+        st.builds(of, st.dictionaries(names, children, max_size=3)),
         st.builds(lambda items: {"type": "array", "items": items}, children),
+        st.builds(lambda one, other: {"anyOf": [one, other]}, children, children),
     )
-
-
-def rule_on_every_level(name: str, schema: dict[str, Any]) -> int:
-    """Apply the cookbook's rule to every property at any depth."""
-    line = f"{name}:{schema.get('type')}:{schema.get('description', '').removesuffix('.')}"
-    tokens = total([line], 0)
-    if "enum" in schema:
-        tokens += total(schema["enum"], 3 * len(schema["enum"]) - 3)
-    properties = schema.get("properties", {})
-    tokens += 3 * bool(properties)
-    tokens += sum(3 + rule_on_every_level(key, inner) for key, inner in properties.items())
-    return tokens + (rule_on_every_level("items", schema["items"]) if "items" in schema else 0)
 
 
 @given(
-    properties=st.dictionaries(
-        st.text(min_size=1, max_size=10), st.recursive(SCALARS, objects, max_leaves=8), min_size=1, max_size=3
-    )
+    parameters=st.dictionaries(st.text(max_size=6), st.recursive(SCALARS, nested, max_leaves=8), max_size=3)
 )
-def test_never_less_than_the_rule_nor_the_json(properties: dict[str, Any]) -> None:
-    """On any schema beyond the cookbook the count is at least the JSON's, and on all at least the rule's."""
-    tool = function({"type": "object", "properties": properties})
-    texts, fixed = tool_parts(tool)
-    tokens = total(texts, fixed)
-    rule = 7 + rule_on_every_level(
-        "get_weather", {"properties": properties, "description": "Get the weather."}
-    )
-    if len(texts) == 1:
-        assert tokens >= total([json.dumps(tool["function"], separators=(",", ":"), ensure_ascii=False)], 0)
-    # The rule's line of the tool itself has no type here, which costs up to two tokens ("None").
-    assert tokens >= rule - 2
+def test_any_schema_becomes_text(parameters: dict[str, Any]) -> None:
+    """Whatever JSON stands for a schema, there is a text, and it names every property of the first level."""
+    text = namespace([function(of(parameters))])
+    assert all(f"{name}?: " in text for name in parameters)
 
 
-def test_built_in_tool() -> None:
-    """A tool that is no function counts as its JSON text."""
-    tool = {"type": "web_search", "search_context_size": "low"}
-    assert tool_parts(tool) == (['{"type":"web_search","search_context_size":"low"}'], 7)
-
-
-SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}}
+SCHEMA = {"type": "object", "properties": {"pattern": {"type": "string", "pattern": "^a", "title": "P"}}}
 
 
 @pytest.mark.parametrize(
@@ -205,64 +200,74 @@ SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}}
         pytest.param({"type": "json_schema", "name": "a", "schema": SCHEMA}, id="Responses"),
     ],
 )
-def test_schema_parts(response_format: dict[str, Any]) -> None:
-    """An output schema counts as its JSON text and the fixed tokens of a function."""
-    (text,), fixed = schema_parts(response_format)
-    assert json.loads(text)["schema"] == SCHEMA
-    assert fixed == 7 + 12 + 3 + 3
+def test_schema_texts(response_format: dict[str, Any]) -> None:
+    """An output schema is its name and its JSON without what limits values; a property may be called so."""
+    text = '{"type":"object","properties":{"pattern":{"type":"string","title":"P"}}}'
+    assert schema_texts(response_format) == ["a", text]
+
+
+def test_a_described_schema() -> None:
+    """The description of a format is counted, too."""
+    assert schema_texts({"type": "json_schema", "name": "a", "description": "So.", "schema": {}}) == [
+        "a",
+        "So.",
+        "{}",
+    ]
 
 
 @pytest.mark.parametrize("response_format", [None, {}, {"type": "text"}, {"type": "json_object"}])
 def test_formats_without_a_schema(response_format: dict[str, Any] | None) -> None:
     """Formats without a schema cost nothing."""
-    assert schema_parts(response_format) == ([], 0)
+    assert schema_texts(response_format) == []
 
 
-@pytest.mark.parametrize("arguments", ['{"city":"Oslo"}', {"city": "Oslo"}], ids=["text", "mapping"])
-def test_call_parts(arguments: Any) -> None:
-    """A tool call counts its name, its arguments and an allowance."""
-    assert call_parts("get_weather", arguments) == (["get_weather", '{"city":"Oslo"}'], 8)
-
-
-def test_result_parts() -> None:
-    """A tool result counts the id that it answers, and a name if it has one."""
-    assert result_parts("call_1") == (["call_1"], 0)
-    assert result_parts("call_1", "f") == (["call_1", "f"], 0)
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        pytest.param('{"city":"Oslo"}', '{"city":"Oslo"}', id="text"),
+        pytest.param({"city": "Oslo"}, '{"city":"Oslo"}', id="mapping"),
+        pytest.param('{"a": 1, "b": "x, y"}', '{"a":1,"b":"x, y"}', id="with spaces"),
+        pytest.param("open the, door", "open the, door", id="no JSON"),
+    ],
+)
+def test_call_texts(arguments: Any, text: str) -> None:
+    """A tool call counts its name twice, since its result names it, and its arguments without spaces."""
+    assert call_texts("get_weather", arguments) == ["get_weather", "get_weather", text]
 
 
 def test_list_of_tools() -> None:
-    """A list counts its tools and ends once."""
-    parts = ToolLists().parts([function(), {"type": "function", "name": "f"}])
-    assert parts == ToolParts(texts=("get_weather:Get the weather", "f:"), fixed=7 + 7 + 12)
-    assert ToolLists().parts([]) == ToolParts()
+    """A list is one text; an empty one none."""
+    tools = [function(), {"type": "function", "name": "f"}]
+    assert ToolLists().text(tools) == namespace(tools)
+    assert ToolLists().text([]) == ""
 
 
 def test_same_list_is_known_again() -> None:
-    """The same list, and an equal one, give the very same parts; a changed one does not."""
+    """The same list, and an equal one, give the very same text; a changed one does not."""
     lists = ToolLists()
     given_tools = [copy.deepcopy(COOKBOOK)]
-    first = lists.parts(given_tools)
-    assert lists.parts(given_tools) is first
-    assert lists.parts(copy.deepcopy(given_tools)) is first
+    first = lists.text(given_tools)
+    assert lists.text(given_tools) is first
+    assert lists.text(copy.deepcopy(given_tools)) is first
     assert len(lists) == 1
     given_tools[0]["function"]["description"] = "Something else entirely"
-    changed = lists.parts(given_tools)
-    assert changed.texts[0] == "get_current_weather:Something else entirely"
+    changed = lists.text(given_tools)
+    assert "// Something else entirely" in changed
     given_tools.append(function())
-    assert len(lists.parts(given_tools).texts) == len(changed.texts) + 1
+    assert len(lists.text(given_tools)) > len(changed)
 
 
 def test_repeat_does_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list seen before is not turned into JSON again."""
     lists = ToolLists()
     given_tools = [COOKBOOK]
-    first = lists.parts(given_tools)
+    first = lists.text(given_tools)
 
     def refuse(*_: object, **__: object) -> str:
         raise AssertionError("the list was serialised again")
 
     monkeypatch.setattr(json, "dumps", refuse)
-    assert lists.parts(given_tools) is first
+    assert lists.text(given_tools) is first
 
 
 def test_lists_are_bounded() -> None:
@@ -270,20 +275,20 @@ def test_lists_are_bounded() -> None:
     lists = ToolLists(limit=3)
     kept = [[function(name=f"f{at}")] for at in range(10)]
     for each in kept:
-        lists.parts(each)
+        lists.text(each)
     assert len(lists) == len(lists._by_identity) == 3
-    assert lists.parts(kept[0]).texts == ("f0:Get the weather",)
+    assert lists.text(kept[0]) == namespace(kept[0])
 
 
 def test_lists_are_safe_in_threads() -> None:
-    """Threads that use one table get the parts of their own list."""
+    """Threads that use one table get the text of their own list."""
     lists = ToolLists(limit=4)
     wrong: list[str] = []
 
     def run(name: str) -> None:
         for at in range(200):
-            found = lists.parts([function(name=f"{name}{at % 7}")])
-            if found.texts != (f"{name}{at % 7}:Get the weather",):
+            tools = [function(name=f"{name}{at % 7}")]
+            if lists.text(tools) != namespace(tools):
                 wrong.append(name)
 
     threads = [threading.Thread(target=run, args=(name,)) for name in "abcdef"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide.piecewise import remember
 from routed_llm.facts import TokenCount
-from routed_llm.media import media_tokens
+from routed_llm.media import tokens_for
 from routed_llm.request.counts import counting_of, note
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Recounts:
         if asked is None or not (unknown or is_near(TokenCount.of(local), marks, near.margin)):
             return None
         # What is given by reference may be another thing the next time.
-        media = (facts.images, facts.audio_seconds, facts.pdf_pages)
+        media = (facts.images, facts.audio_seconds, facts.pdf_pages, facts.framed)
         key = None if facts.estimates else hash((asked.model, request.fixed, request.texts, media))
         return _Question(key, asked.model, asked.sent_as or asked.model, local)
 
@@ -108,7 +108,9 @@ class Recounts:
         if isinstance(reported, bool) or not isinstance(reported, int) or reported < 1:
             raise ValueError(f"{reported!r} is no number of tokens")
         facts = request.facts
-        tokens = max(reported - media_tokens(facts, self._catalog.get(question.model)), 0)
+        # Asked of Responses, whichever endpoint the request would go to.
+        beside = tokens_for(facts, self._catalog.get(question.model), "responses").likely
+        tokens = max(reported - beside, 0)
         decision = near.decide(replace(request, facts=facts.with_tokens(TokenCount.of(tokens))))
         decision.counted = {"by": "provider", "tokens": tokens, "local": question.local}
         if question.key is not None:

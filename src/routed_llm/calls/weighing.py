@@ -14,6 +14,7 @@ from routed_llm.decide.refusal import no_fit_message
 from routed_llm.decide.table import prepare
 from routed_llm.errors import NoModelFits
 from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
+from routed_llm.media import tokens_for
 from routed_llm.request.counts import bounded_by, counting_of, note
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Weighing(NamedTuple):
         """
         if decision.chosen is not None:
             if request.talk is not None:
-                decision.on_reported = request.talk.listen(decision.facts)
+                decision.on_reported = request.talk.listen(decision.facts, self._frames(decision))
             return decision
         allowance = self.allowance
         asked = None if allowance is None else asked_of_budget(decision)
@@ -122,6 +123,13 @@ class Weighing(NamedTuple):
             remaining=remaining,
             fits=self._fits(decision, remaining),
         )
+
+    def _frames(self, decision: Decision) -> int:
+        """Tokens that the chosen model counts beside those of the facts."""
+        chosen = decision.chosen
+        if chosen is None:
+            return 0
+        return tokens_for(decision.facts, self.catalog.get(chosen.model), chosen.endpoint).likely
 
     def _fits(self, decision: Decision, remaining: int) -> tuple[tuple[str, str | None, Decimal], ...]:
         """Say what would fit if the model asked for or, where that does not help, the floor were given up."""

@@ -23,6 +23,7 @@ from routed_llm.catalog.model import (
     Verdict,
 )
 from routed_llm.catalog.vocabulary import PLAIN
+from routed_llm.framing import Framing
 
 __all__ = ["build", "fine_tune", "snapshot"]
 
@@ -100,6 +101,7 @@ def build(data: Mapping[str, Any]) -> Model:
         ),
         equivalent_to=frozenset(data["equivalent_to"]),
         quality_rank=_rows(data["quality_rank"]),
+        framing=FrozenDict({name: _framing(**_hashable(rule)) for name, rule in data["framing"].items()}),
         regional_surcharge=data["regional_surcharge"],
         encoding=data["encoding"],
         unverified=tuple(data["unverified"]),
@@ -171,6 +173,12 @@ def _hashable(rule: Mapping[str, Any]) -> dict[str, Any]:
 @lru_cache(maxsize=1024)
 def _rule(**fields: Any) -> ParameterRule:
     return ParameterRule(**fields)
+
+
+@lru_cache(maxsize=64)
+def _framing(**tokens: Any) -> Framing:
+    # One object for all models of a kind: it is known again by its identity.
+    return Framing(**{key: value for key, value in tokens.items() if key != "n"})
 
 
 @lru_cache(maxsize=1024)

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from routed_llm.catalog.entry import (
     EndpointEntry,
     FamilyEntry,
+    FramingsEntry,
     ImagesEntry,
     MeasuresEntry,
     ModelEntry,
@@ -94,6 +95,7 @@ def load_context(root: Path = ROOT) -> Context:
     return Context(
         endpoints=_folder(EndpointEntry, root, "endpoints"),
         families=_folder(FamilyEntry, root, "families"),
+        framings=_read(FramingsEntry, root, "framing.toml")["rules"],
         images=_read(ImagesEntry, root, "images.toml")["rules"],
         ranks=ranks,
     )

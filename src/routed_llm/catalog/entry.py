@@ -20,6 +20,7 @@ from routed_llm.catalog.parts import (
     Effort,
     Endpoint,
     Entry,
+    FramingEntry,
     ImageRuleEntry,
     Input,
     LifecycleEntry,
@@ -41,6 +42,7 @@ from routed_llm.catalog.parts import (
 __all__ = [
     "EndpointEntry",
     "FamilyEntry",
+    "FramingsEntry",
     "ImagesEntry",
     "MeasuresEntry",
     "ModelEntry",
@@ -64,6 +66,7 @@ class _Shared(Entry):
     reasoning_room: dict[Effort, Count] | None = None
     parameters: ParametersEntry | None = None
     cache: CacheEntry | None = None
+    framing: Name | None = None
     regional_surcharge: Annotated[int, Field(ge=0, le=100)] | None = None
     encoding: Literal["o200k_base", "cl100k_base"] | None = None
     unverified: list[str] | None = None
@@ -110,6 +113,14 @@ class ImagesEntry(Entry):
     source: str
     verified: datetime.date
     rules: dict[Name, ImageRuleEntry]
+
+
+class FramingsEntry(Entry):
+    """The file of what stands around a request's texts."""
+
+    source: str
+    verified: datetime.date
+    rules: dict[Name, dict[Endpoint, FramingEntry]]
 
 
 class EndpointEntry(Entry):

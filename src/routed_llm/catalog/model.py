@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from routed_llm.framing import Framing
 
 __all__ = [
     "CacheTerms",
@@ -248,6 +251,7 @@ class Model:
         equivalent_to: models for which the provider presents this one as the counterpart, where no
             measure is published (audio and realtime models).
         quality_rank: effort to a rank; higher is better. Only the order means anything.
+        framing: endpoint to what it writes around a request's texts, where that is known.
         regional_surcharge: percent added on data-residency endpoints.
         unverified: sentences on what only the live API could tell.
     """
@@ -286,6 +290,7 @@ class Model:
     recall: tuple[Recall, ...] = ()
     equivalent_to: frozenset[str] = frozenset()
     quality_rank: Mapping[str, int] = field(default_factory=dict)
+    framing: Mapping[str, Framing] = field(default_factory=dict)
     regional_surcharge: int = 0
     encoding: str = "o200k_base"
     unverified: tuple[str, ...] = ()

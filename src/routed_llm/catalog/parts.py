@@ -19,6 +19,7 @@ __all__ = [
     "Effort",
     "Endpoint",
     "Entry",
+    "FramingEntry",
     "ImageRuleEntry",
     "Input",
     "LifecycleEntry",
@@ -206,6 +207,28 @@ class DetailEntry(Entry):
 
     side: Tokens
     patches: Tokens | None = None
+
+
+Off = Annotated[list[Count], Field(min_length=2, max_length=2)]
+
+
+class FramingEntry(Entry):
+    """What one endpoint writes around a request's texts, in tokens."""
+
+    opening: Count
+    assistant: Count = 0
+    call: Count
+    parallel: Count = 0
+    spoken: Count
+    tools: Count
+    tools_system: Count
+    schemas: Count
+    schemas_system: Count
+    off_tools: Off
+    off_tool: Off
+    off_call: Off
+    off_schemas: Off
+    n: Count
 
 
 class ImageRuleEntry(Entry):

@@ -32,6 +32,7 @@ class Context:
 
     endpoints: Mapping[str, Spec]
     families: Mapping[str, Spec]
+    framings: Mapping[str, Mapping[str, Spec]]
     images: Mapping[str, Spec]
     ranks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -134,6 +135,7 @@ def resolve(spec: Mapping[str, Any], context: Context, path: str | None) -> Spec
         "recall": full.get("recall", {"rows": []}),
         "equivalent_to": full.get("equivalent_to", []),
         "quality_rank": _ranks(full, context),
+        "framing": _framing(full, context, path),
         "regional_surcharge": full.get("regional_surcharge", 0),
         "encoding": full.get("encoding", "o200k_base"),
         "unverified": notes,
@@ -173,6 +175,17 @@ def _image(full: Spec, context: Context, path: str | None) -> Spec | None:
             path, "image", f"no image rule is called {name!r}. {did_you_mean(name, context.images)}"
         )
     return {**context.images[name], "name": name, "unverified": full.get("image_unverified")}
+
+
+def _framing(full: Spec, context: Context, path: str | None) -> Spec:
+    name = full.get("framing")
+    if name is None:
+        return {}
+    if name not in context.framings:
+        raise problem(
+            path, "framing", f"no framing is called {name!r}. {did_you_mean(name, context.framings)}"
+        )
+    return {key: rule for key, rule in context.framings[name].items() if key in full.get("endpoints", [])}
 
 
 def _parameters(endpoint: str, full: Spec, resolved: Spec, context: Context) -> dict[str, Spec]:

@@ -12,9 +12,8 @@ from routed_llm.decide.weigh import conversation_cost
 if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.shape import Row
-    from routed_llm.facts import RequestFacts
 
-__all__ = ["Choice", "choose", "endpoint_for"]
+__all__ = ["Choice", "choose"]
 
 Choice: TypeAlias = "tuple[Row | None, str]"
 """A row, or None when nothing fits, and what settled it."""
@@ -69,14 +68,6 @@ def _best(able: list[Row], inputs: DecisionInputs, tokens: int) -> Row:
     best = min(able, key=order)
     left = _within_pressure(best, able, inputs, tokens)
     return best if left is able else min(left, key=order)
-
-
-def endpoint_for(row: Row, facts: RequestFacts) -> str:
-    """Pick the endpoint: a conversation stays on the one that holds its reasoning and tool-call ids."""
-    previous = facts.previous
-    if previous is not None and previous.model == row.at.model.id and previous.endpoint in row.fits:
-        return previous.endpoint or row.at.endpoint
-    return row.at.endpoint
 
 
 def _within_pressure(best: Row, able: list[Row], inputs: DecisionInputs, tokens: int) -> list[Row]:

@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from routed_llm.decide.piecewise import BEYOND
-from routed_llm.decide.weigh import most_input, output_kept, recall_of, worst_cost
+from routed_llm.decide.weigh import beside, growth, most_input, output_kept, recall_of, worst_cost
 from routed_llm.decision import format_dollars
 from routed_llm.media import MAX_PATCHES, over_limit
 from routed_llm.reasons import Reason, Wording
@@ -147,7 +147,9 @@ class Limits(Constraint):
 
     def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
         model, limits, asked = row.at.model.id, row.at.model.limits, inputs.load.visible
-        about = "" if inputs.facts.tokens.exact else "about "
+        off = beside(inputs.load, row)[1]
+        about = "" if inputs.facts.tokens.exact and not off else "about "
+        tokens += off
         if tokens > limits.max_input:
             yield self.because("max_input", model=model, tokens=tokens, about=about, limit=limits.max_input)
         if asked is not None and asked > limits.max_output:
@@ -157,19 +159,19 @@ class Limits(Constraint):
             yield self.because("window", model=model, tokens=tokens, about=about, output=output, limit=window)
 
     def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterator[int]:
-        limits = row.at.model.limits
-        yield from (limits.max_input, limits.context_window - output_kept(row, inputs.load))
+        limits, off = row.at.model.limits, beside(inputs.load, row)[1]
+        yield from (limits.max_input - off, limits.context_window - output_kept(row, inputs.load) - off)
 
     def pruning(self, inputs: DecisionInputs) -> Hashable:
         return ()
 
     def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
-        mine, theirs = one.at.model.limits, other.at.model.limits
-        return mine is theirs or (
-            mine.max_input >= theirs.max_input
+        mine, theirs, more = one.at.model.limits, other.at.model.limits, growth(one, other, inputs.facts)
+        return (mine is theirs and more == 1) or (
+            mine.max_input >= more * theirs.max_input
             and mine.max_output >= theirs.max_output
-            and mine.context_window - mine.max_output >= theirs.context_window - theirs.max_output
-            and mine.context_window >= theirs.context_window
+            and mine.context_window - mine.max_output >= more * (theirs.context_window - theirs.max_output)
+            and mine.context_window >= more * theirs.context_window
         )
 
 

@@ -12,6 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.decide.piecewise import remember
+from routed_llm.decide.weigh import growth, is_framed
 
 if TYPE_CHECKING:
     from routed_llm.catalog.model import Price
@@ -31,7 +32,8 @@ def pareto_front(inputs: DecisionInputs) -> tuple[Row, ...]:
     stays = (None, None) if previous is None else (previous.model, previous.effort)
     observed = frozenset(load.outputs or ())
     warm = frozenset(load.shared or ())
-    key = (stays, observed, warm, load.media is not None, tuple(pruning))
+    at = None if previous is None else previous.endpoint
+    key = (stays, at, observed, warm, load.media, is_framed(inputs.facts), tuple(pruning))
     kept = shape.kept.fronts.get(key)
     if kept is None:
         kept = _left(inputs, stays, observed, warm)
@@ -50,7 +52,7 @@ def _left(
     firm = [row for row in rows if (row.at.model.id, row.at.effort) not in observed]
     # Each model counts images and pages in its own way. The model that answered before has a cache of its
     # own, and the best of the others has to be among those that are left, too.
-    apart = {row.at.model.id for row in rows} if inputs.load.media is not None else {*warm, stays[0]}
+    apart = {row.at.model.id for row in rows} if inputs.load.media else {*warm, stays[0]}
 
     def beaten(row: Row) -> bool:
         mine = row.at.model
@@ -80,7 +82,8 @@ def _outlasts(one: Row, other: Row, inputs: DecisionInputs) -> bool:
     """Say whether one row always costs less than another, over the further turns of a conversation, too."""
     if not _dominates(one, other, inputs):
         return False
-    if _alike(one, other):
+    more = growth(one, other, inputs.facts)
+    if _alike(one, other) and more == 1:
         return one.order < other.order
     mine, theirs = one.at.model.cache, other.at.model.cache
     if mine is None or theirs is None:
@@ -89,22 +92,22 @@ def _outlasts(one: Row, other: Row, inputs: DecisionInputs) -> bool:
     elif (mine.step, mine.min_prefix, mine.ttl) != (theirs.step, theirs.min_prefix, theirs.ttl):
         return False
     prices = [(a, b) for a in (one.short, one.long) for b in (other.short, other.long) if a and b]
-    if any(_read(a) > _read(b) for a, b in prices):
+    if any(_read(a) * more > _read(b) for a, b in prices):
         return False
     # Of two that may cost the same, the earlier one is chosen.
     return one.order < other.order or all(max(a.input, a.cache_write or 0) < b.input for a, b in prices)
 
 
 def _dominates(one: Row, other: Row, inputs: DecisionInputs) -> bool:
-    if one.distance > other.distance or not _costs_no_more(one, other):
+    if one.distance > other.distance or not _costs_no_more(one, other, growth(one, other, inputs.facts)):
         return False
     return all(constraint.keeps(one, other, inputs) for constraint in inputs.constraints)
 
 
-def _costs_no_more(one: Row, other: Row) -> bool:
+def _costs_no_more(one: Row, other: Row, more: float) -> bool:
     if one.short is None or one.long is None or other.short is None or other.long is None:
         return False
-    if _alike(one, other):
+    if _alike(one, other) and more == 1:
         return one.reasoning <= other.reasoning and one.room <= other.room
     if one.surcharge > other.surcharge:
         return False
@@ -112,7 +115,7 @@ def _costs_no_more(one: Row, other: Row) -> bool:
     pairs = [(one.short, other.short), (one.long, other.long)]
     if len(above) == 2 or (above and 0 in (one.above, other.above)):
         pairs += [(one.long, other.short), (one.short, other.long)]
-    return all(_cheaper(a, one, b, other) for a, b in pairs)
+    return all(_cheaper(a, one, b, other, more) for a, b in pairs)
 
 
 def _alike(one: Row, other: Row) -> bool:
@@ -124,14 +127,14 @@ def _read(price: Price) -> int:
     return price.input if price.cached_input is None else price.cached_input
 
 
-def _cheaper(a: Price, one: Row, b: Price, other: Row) -> bool:
+def _cheaper(a: Price, one: Row, b: Price, other: Row, more: float) -> bool:
     def dearest(row: Price) -> int:
         return max(row.input, row.cache_write or 0)
 
     # A cap may cut the other's output short, down to what gpt-4o would write, but no further; and tokens are
     # whole, so that the first one counts in full.
     said = one.ratio + 1 if one.reasoning else math.ceil(one.ratio)
-    if dearest(a) > b.input or a.output * said > b.output * min(other.ratio, 1.0):
+    if dearest(a) * more > b.input or a.output * said > b.output * min(other.ratio, 1.0):
         return False
     # What is written in all stays within the cap and the room for reasoning above it.
     pairs = ((one.reasoning, other.reasoning), (one.room, other.room))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from routed_llm.decide.objectives import COST, OBJECTIVES, Objective
-from routed_llm.decide.weigh import Load, media_of, row_cost
+from routed_llm.decide.weigh import Load, beside, row_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,7 +97,7 @@ class DecisionInputs:
 
     def tokens(self, row: Row, text_tokens: int) -> int:
         """Input tokens by a model's own rules, given the text's token count."""
-        return text_tokens + media_of(self.load, row.at.model)
+        return text_tokens + beside(self.load, row)[0]
 
     def cost(self, row: Row, tokens: int) -> int | None:
         """Expected picodollars of a configuration for so many input tokens, or None without a price."""
@@ -108,11 +108,11 @@ class DecisionInputs:
 
     def text_cost(self, row: Row, text_tokens: int) -> int | None:
         """Expected picodollars of a configuration, given the text's token count."""
-        return self.cost(row, text_tokens + media_of(self.load, row.at.model))
+        return self.cost(row, text_tokens + beside(self.load, row)[0])
 
     def admits(self, row: Row, text_tokens: int) -> bool:
         """Say whether no constraint rules a configuration out at a text token count."""
-        tokens = text_tokens + media_of(self.load, row.at.model)
+        tokens = text_tokens + beside(self.load, row)[0]
         for constraint in self.constraints:  # noqa: SIM110 - in the way of every decision
             if not constraint.admits(row, self, tokens):
                 return False
@@ -120,7 +120,7 @@ class DecisionInputs:
 
     def reasons(self, row: Row, text_tokens: int) -> tuple[Reason, ...]:
         """Say what rules a configuration out; nothing where it is admitted."""
-        tokens = text_tokens + media_of(self.load, row.at.model)
+        tokens = text_tokens + beside(self.load, row)[0]
         return tuple(
             reason
             for constraint in self.constraints

@@ -9,7 +9,7 @@ an exact count could not change it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decide import constraints
-from routed_llm.decide.choice import Choice, choose, endpoint_for
+from routed_llm.decide.choice import Choice, choose
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.objectives import COST
 from routed_llm.decide.outcome import Picked, conclude
@@ -26,7 +26,7 @@ from routed_llm.decide.pool import Pool, make_pool
 from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, dimensions
 from routed_llm.decide.rules import Setting
 from routed_llm.decide.shape import Row, Shape, build_shape, relaxations
-from routed_llm.decide.weigh import load
+from routed_llm.decide.weigh import endpoint_for, load
 from routed_llm.parameters import NEUTRAL
 
 if TYPE_CHECKING:
@@ -225,7 +225,9 @@ class Table:
 
     def _pick_from(self, inputs: DecisionInputs) -> Picked:
         facts, count = inputs.facts, inputs.facts.tokens
-        kept = self._kept(inputs) if _is_steady(inputs) and not inputs.relaxation else None
+        # What grows with its conversation would be kept for once.
+        keeps = _is_steady(inputs) and not inputs.relaxation and not facts.framed.varies
+        kept = self._kept(inputs) if keeps else None
         found = None if kept is None else self._look_up(kept, inputs)
         certain = found is not None or count.low == count.high
         # The upper bound is safe for limits when the count is not settled.
@@ -246,7 +248,14 @@ class Table:
         facts, load = inputs.facts, inputs.load
         # Requests of several sizes take turns, and what is observed of each is another thing.
         size = None if load.seen is None else facts.kind[1]
-        key = (facts.shape, self._values(facts), facts.cap, size, facts.tokens.high > LONG_CONTEXT_FROM)
+        key = (
+            facts.shape,
+            facts.framed,
+            self._values(facts),
+            facts.cap,
+            size,
+            facts.tokens.high > LONG_CONTEXT_FROM,
+        )
         amounts = (load.expected, load.thought, load.shared, load.seen)
         kept = self._choices.get(key)
         if kept is None or not _are_same(kept.amounts, amounts):
@@ -279,10 +288,28 @@ class Table:
     def _agrees(self, row: Row | None, inputs: DecisionInputs) -> bool:
         """Say whether the choice is the same wherever between its bounds the true count lies."""
         low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
-        marks, choose_at, mine = self._breakpoints(inputs), self._chooser(inputs), name_of((row, ""))
+        choose_at, mine = self._chooser(inputs), name_of((row, ""))
+        marks: Sequence[int] = ()
+        if not inputs.facts.framed.varies or self._may_turn(inputs):
+            marks = self._breakpoints(inputs)
         inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
         points = {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}
         return all(name_of(choose_at(point)) == mine for point in points)
+
+    def _may_turn(self, inputs: DecisionInputs) -> bool:
+        """Say whether a breakpoint that holds before a conversation may lie between the bounds within it."""
+        facts = inputs.facts
+        first = facts.framed.without_talk
+        ends = {row.at.model.framing.get(end) for row in inputs.shape.rows for end in row.fits}
+        framings = [framing for framing in ends if framing is not None]
+        shifts = [framing.beside(facts.framed) - framing.beside(first) for framing in framings]
+        offs = [framing.off(facts.framed)[1] for framing in framings]
+        bare = facts.with_tokens(facts.tokens, first)
+        load = inputs.load._replace(facts=bare, beside={})
+        marks = self._breakpoints(replace(inputs, facts=bare, load=load))
+        low = facts.tokens.low + min(shifts, default=0)
+        high = facts.tokens.high + max(shifts, default=0) + max(offs, default=0)
+        return bisect_left(marks, low) < bisect_left(marks, high)
 
     def _chooser(self, inputs: DecisionInputs, *, kept: bool = False) -> Callable[[int], Choice]:
         """Return what chooses at a text token count, on either side of the bound of long requests.
@@ -323,14 +350,15 @@ class Table:
         key: tuple[Any, ...] = (facts.shape, self._values(facts), facts.cap, inputs.relaxation, far, firm)
         key += (
             load.reserve,
-            None if load.media is None else (facts.images, facts.audio_seconds, facts.pdf_pages),
+            facts.framed,
+            (facts.images, facts.audio_seconds, facts.pdf_pages) if load.media else None,
         )
         kept = self._kept_breakpoints.get(key)
         if kept is None:
             bare = facts if facts.previous is None else replace(facts, previous=None)
             found = {LONG_CONTEXT_FROM}
             for side in self._sides(inputs, far):
-                alike = replace(side, facts=bare, load=side.load._replace(facts=bare, shared=None))
+                alike = replace(side, facts=bare, load=side.load._replace(facts=bare, beside={}, shared=None))
                 found |= _marks(alike, firm, kept=True)
             kept = sorted([mark for mark in found if mark >= 0])
             remember(self._kept_breakpoints, key, kept)
@@ -340,6 +368,9 @@ class Table:
         found = {*kept}
         for side in self._sides(inputs, far):
             found |= _marks(side, own, kept=False)
+            if facts.previous is not None:
+                # It may go on at the endpoint where it was, and count otherwise there.
+                found |= _marks(side, firm, kept=True, of=facts.previous.model)
         return sorted([mark for mark in found if mark >= 0])
 
     def _sides(self, inputs: DecisionInputs, far: bool) -> Iterator[DecisionInputs]:
@@ -410,10 +441,14 @@ class Table:
         return {model.id: _as_named(name, model) or model.sent_as}
 
 
-def _marks(side: DecisionInputs, constraints: Iterable[Constraint], *, kept: bool) -> set[int]:
+def _marks(
+    side: DecisionInputs, constraints: Iterable[Constraint], *, kept: bool, of: str | None = None
+) -> set[int]:
     """List the text token counts beyond which an answer, or a cost that is kept or is not, changes."""
     found: set[int] = set()
     for row in side.shape.rows:
+        if of is not None and row.at.model.id != of:
+            continue
         marks = [mark for one in constraints for mark in one.breakpoints(row, side)]
         for objective in {COST, side.objective}:
             if objective.is_kept(row, side) is kept:

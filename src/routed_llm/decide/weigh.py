@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.media import media_tokens
+from routed_llm.media import tokens_for
 from routed_llm.parameters import output_cap
 from routed_llm.pricing import expected_output, thought_for
 from routed_llm.tokens.audio import input_tokens as audio_tokens
@@ -12,7 +12,7 @@ from routed_llm.tokens.audio import input_tokens as audio_tokens
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from routed_llm.catalog.model import Model, Price
+    from routed_llm.catalog.model import Price
     from routed_llm.decide.shape import Row
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
@@ -40,6 +40,8 @@ class Load(NamedTuple):
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
         reserve: output tokens kept free when no cap is given.
         plain: True when there is nothing but text to count and no conversation to weigh.
+        beside: what is counted beside the texts, by model and endpoint, as far as it has been worked out:
+            tokens, and how many more there may be at most.
         reuse: whether anything is expected to read what this call writes to a cache.
         worst: whether the worst case is asked for, too.
         outputs: output tokens observed for this kind of request, by model and effort, or None when no
@@ -47,8 +49,7 @@ class Load(NamedTuple):
         shared: tokens by model that such requests were seen to read from its cache, or None.
         observed: where these come from.
         seen: what of it speaks of requests like this one, or None.
-        media: tokens of images, audio and pages by model, as far as they have been worked out; None where
-            there are none.
+        media: whether there are images, audio or pages, which every model counts by its own rule.
         choices: answers asked for (``n``); each is billed.
         likely: text tokens, as well as they are known: used for money.
     """
@@ -58,6 +59,7 @@ class Load(NamedTuple):
     visible: int | None
     reserve: int
     plain: bool
+    beside: dict[Any, tuple[int, int]]
     reuse: bool = True
     worst: bool = False
     outputs: Mapping[tuple[str, str | None], float] | None = None
@@ -67,7 +69,7 @@ class Load(NamedTuple):
     likely: int = 0
     thought: float = 1.0
     horizon: float = 0.0
-    media: dict[str, int] | None = None
+    media: bool = False
     seen: Seen | None = None
 
 
@@ -94,6 +96,7 @@ def load(
         visible=visible,
         reserve=int(expected) if expected > DEFAULT_RESERVE else DEFAULT_RESERVE,
         plain=plain,
+        beside={},
         reuse=reuse,
         worst=worst,
         outputs=None if seen is None else seen.tokens,
@@ -103,19 +106,49 @@ def load(
         likely=facts.tokens.likely if seen is None else _likely(facts, seen),
         thought=_thought(facts, expected, seen, observed),
         horizon=policy.horizon if seen is None else _horizon(seen.reuse, policy.horizon),
-        media={} if media else None,
+        media=media,
         seen=seen,
     )
 
 
-def media_of(load: Load, model: Model) -> int:
-    """Tokens of images, audio and pages by a model's own rules."""
-    if load.media is None:
-        return 0
-    found = load.media.get(model.id)
+def endpoint_for(row: Row, facts: RequestFacts) -> str:
+    """Pick the endpoint: a conversation stays on the one that holds its reasoning and tool-call ids."""
+    previous = facts.previous
+    if previous is not None and previous.model == row.at.model.id and previous.endpoint in row.fits:
+        return previous.endpoint or row.at.endpoint
+    return row.at.endpoint
+
+
+def beside(load: Load, row: Row) -> tuple[int, int]:
+    """Tokens beside those of the texts by a model's own rules, and how many more there may be at most."""
+    model, endpoint = row.at.model, row.at.endpoint
+    if load.facts.previous is not None:
+        endpoint = endpoint_for(row, load.facts)
+    # What stands around texts is the same for all models of a kind.
+    key = (model.id, endpoint) if load.media else model.framing.get(endpoint)
+    found = load.beside.get(key)
     if found is None:
-        found = load.media[model.id] = media_tokens(load.facts, model)
+        count = tokens_for(load.facts, model, endpoint)
+        found = load.beside[key] = (count.likely, count.high - count.likely)
     return found
+
+
+def growth(one: Row, other: Row, facts: RequestFacts) -> float:
+    """Say by which factor one row may count more tokens than another, images and the like left out.
+
+    Of a conversation an eighth is its frames at most; functions, schemas and calls have larger ones.
+    """
+    mine = one.at.model.framing.get(endpoint_for(one, facts))
+    theirs = other.at.model.framing.get(endpoint_for(other, facts))
+    if mine is theirs or (mine is not None and theirs is not None and mine.is_within(theirs)):
+        return 1.0
+    return 5.0 if is_framed(facts) else 1.25
+
+
+def is_framed(facts: RequestFacts) -> bool:
+    """Say whether there is more than messages in a request."""
+    framed = facts.framed
+    return bool(framed.tools or framed.schemas or framed.calls)
 
 
 def _shared(seen: Seen | None, observed: Observed | None) -> Mapping[str, int] | None:
@@ -156,7 +189,8 @@ def choices_of(facts: RequestFacts) -> int:
 def cap_of(row: Row, load: Load, tokens: int) -> int | None:
     """Say which output cap to send beside so many input tokens; None where the caller asked for none."""
     limits = row.at.model.limits
-    return output_cap(load.visible, row.room, limits.max_output, limits.context_window - tokens)
+    room = limits.context_window - tokens - beside(load, row)[1]
+    return output_cap(load.visible, row.room, limits.max_output, room)
 
 
 def output_kept(row: Row, load: Load) -> int:
@@ -167,16 +201,19 @@ def output_kept(row: Row, load: Load) -> int:
 
 def text_cost(row: Row, load: Load, text_tokens: int) -> int | None:
     """Expected picodollars of a configuration, given the text's token count."""
-    return row_cost(row, load, text_tokens + media_of(load, row.at.model))
+    return row_cost(row, load, text_tokens + beside(load, row)[0])
 
 
 def most_input(row: Row, load: Load) -> int:
-    """The most input tokens that leave room for the output; -1 when the model never writes that much."""
+    """The most input tokens that leave room for the output; -1 when the model never writes that much.
+
+    Tokens as they are reckoned with: what may come on top of them is left free, too.
+    """
     limits, asked = row.at.model.limits, load.visible
     if asked is not None and asked > limits.max_output:
         return -1
     room = limits.context_window - output_kept(row, load)
-    return room if room < limits.max_input else limits.max_input
+    return (room if room < limits.max_input else limits.max_input) - beside(load, row)[1]
 
 
 def cost_breakpoints(row: Row, load: Load) -> set[int]:
@@ -284,10 +321,11 @@ def _can_bypass(row: Row, load: Load) -> bool:
 
 def worst_cost(row: Row, load: Load, tokens: int) -> int | None:
     """The most picodollars that a call can cost: nothing cached, everything written, the cap used up."""
+    cap = cap_of(row, load, tokens)
+    tokens += beside(load, row)[1]
     facts, limits, price = load.facts, row.at.model.limits, price_of(row, tokens)
     if price is None:
         return None
-    cap = cap_of(row, load, tokens)
     most = min(limits.max_output, max(limits.context_window - tokens, 1)) if cap is None else cap
     most *= load.choices
     rate = max(price.input, price.cache_write or 0)
@@ -302,7 +340,7 @@ def conversation_cost(row: Row, load: Load, text_tokens: int) -> int | None:
 
     A further turn reads what this call sends from the cache, as long as the pauses stay as they are.
     """
-    tokens = text_tokens + media_of(load, row.at.model)
+    tokens = text_tokens + beside(load, row)[0]
     price, output = price_of(row, tokens), output_tokens(row, load)
     cached = 0 if load.plain and load.shared is None else cached_tokens(row, load, tokens)
     now = priced(row, load, tokens, cached, output)

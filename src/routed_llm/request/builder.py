@@ -12,12 +12,13 @@ from typing import Any, Self
 
 from routed_llm.errors import RequestError
 from routed_llm.facts import ImageFacts, RequestFacts, TokenCount, freeze_parameters
+from routed_llm.framing import MESSAGE as FRAME
+from routed_llm.framing import REFERENCE, Framed
 from routed_llm.request.checks import as_json, check
 from routed_llm.request.settings import Settings
 from routed_llm.request.talks import MESSAGE, SHORTEST, Talk, copy_of, shared, size_of
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.tokens.counting import Counting
-from routed_llm.tokens.messages import PER_MESSAGE, PER_NAME, PER_ROLE, REPLY_PRIMING
 from routed_llm.tokens.text import estimates_of
 
 __all__ = ["Request", "RequestBuilder"]
@@ -58,6 +59,13 @@ class RequestBuilder(Settings):
     def __init__(self) -> None:
         super().__init__()
         self._messages = 0
+        self._assistants = 0
+        self._system = 0
+        self._calls = 0
+        self._parallel = 0
+        self._spoken = 0
+        self._calling = False
+        self._begin = 0
         self._images: list[ImageFacts] = []
         self._audio_seconds = 0.0
         self._pdf_pages = 0
@@ -90,6 +98,7 @@ class RequestBuilder(Settings):
         self._talk = talk
         self._texts.extend(talk.texts)
         self._fixed += talk.fixed
+        self._assistants, self._calls, self._parallel, self._spoken, self._system, self._calling = talk.framed
         self._role = talk.role
         self._opening = talk.opening
         self._messages = len(talk.seen)
@@ -112,7 +121,10 @@ class RequestBuilder(Settings):
         self._texts.extend(texts if all(texts) else filter(None, texts))
         self._role = roles[-1] if roles else self._role
         self._messages += len(texts)
-        self._fixed += (PER_MESSAGE + PER_ROLE) * len(texts)
+        self._fixed += FRAME * len(texts)
+        self._assistants += roles.count("assistant")
+        if "system" in roles or "developer" in roles:
+            self._system = 1
         return self
 
     def remember(self, messages: list[Any], *, plain: bool = False) -> None:
@@ -140,6 +152,7 @@ class RequestBuilder(Settings):
             seen if known is None else known.seen + seen,
             tuple(self._texts),
             fixed=self._fixed,
+            framed=(self._assistants, self._calls, self._parallel, self._spoken, self._system, self._calling),
             role=self._role,
             opening=self._opening,
             tokens=self._bounds(0),
@@ -154,9 +167,13 @@ class RequestBuilder(Settings):
         self._messages += 1
         if name is not None:
             check(f"{self._where()} name", name, str, "a string")
-        self._fixed += PER_MESSAGE + PER_ROLE
+        self._fixed += FRAME
+        self._begin = len(self._texts)
+        if role == "assistant":
+            self._assistants += 1
+        elif role in ("system", "developer"):
+            self._system = 1
         if name:
-            self._fixed += PER_NAME
             self._texts.append(name)
         return self
 
@@ -271,16 +288,24 @@ class RequestBuilder(Settings):
     def tool_call(self, name: str, arguments: Any) -> Self:
         """Add a tool call that the model made in an earlier turn."""
         with as_json("a tool call's arguments"):
-            texts, fixed = tool_rules.call_parts(name, arguments)
-        self._texts.extend(texts)
-        self._fixed += fixed
+            texts = tool_rules.call_texts(name, arguments)
+        self._calls += 1
+        if self._calling:
+            self._parallel += 1
+        elif len(self._texts) > self._begin:
+            self._spoken += 1
+        self._texts.extend(filter(None, texts))
+        self._calling = True
         return self
 
-    def tool_result(self, call_id: str, name: str | None = None) -> Self:
-        """Note which tool call the current message answers."""
-        texts, fixed = tool_rules.result_parts(call_id, name)
-        self._texts.extend(texts)
-        self._fixed += fixed
+    @property
+    def is_calling(self) -> bool:
+        """Whether the last thing told was a tool call, which another one would stand beside."""
+        return self._calling
+
+    def tool_result(self) -> Self:
+        """Note that the current message answers a tool call, which has counted what its result repeats."""
+        self._calling = False
         return self
 
     def unknown(self, kind: Any, *, where: str | None = None) -> RequestError:
@@ -300,9 +325,19 @@ class RequestBuilder(Settings):
         """
         if not self._messages:
             raise RequestError("The request has no messages. Send at least one message.", where="messages")
-        fixed = self._fixed + REPLY_PRIMING
+        framed = Framed(
+            replies=1,
+            assistants=self._assistants,
+            calls=self._calls,
+            parallel=self._parallel,
+            spoken=self._spoken,
+            tools=self._tools,
+            system=self._system,
+            schemas=self._schemas,
+        )
+        fixed = self._fixed + REFERENCE.of(framed)
         tokens = self._bounds(fixed)
-        facts = self._alike(tokens) or self._facts(tokens)
+        facts = self._alike(tokens, framed) or self._facts(tokens, framed)
         self._end_opening()
         return Request(
             facts=facts,
@@ -312,7 +347,7 @@ class RequestBuilder(Settings):
             talk=self._talk,
         )
 
-    def _alike(self, tokens: TokenCount) -> RequestFacts | None:
+    def _alike(self, tokens: TokenCount, framed: Framed) -> RequestFacts | None:
         """Return the facts from those of another request of nothing but text that differs in no setting."""
         if self._inputs != _TEXT or self._outputs != _TEXT or self._parameters or self._builtin:
             return None
@@ -323,16 +358,17 @@ class RequestBuilder(Settings):
         if kept is None:
             if len(_ALIKE) >= _KEPT:
                 _ALIKE.clear()
-            kept = _ALIKE[key] = self._facts(tokens)
-        return kept.with_tokens(tokens)
+            kept = _ALIKE[key] = self._facts(tokens, framed)
+        return kept.with_tokens(tokens, framed)
 
-    def _facts(self, tokens: TokenCount) -> RequestFacts:
+    def _facts(self, tokens: TokenCount, framed: Framed) -> RequestFacts:
         parameters: tuple[tuple[str, Any], ...] = ()
         if self._parameters:
             with as_json("parameters"):
                 parameters = freeze_parameters(self._parameters)
         return RequestFacts(
             tokens=tokens,
+            framed=framed,
             images=tuple(self._images),
             audio_seconds=self._audio_seconds,
             pdf_pages=self._pdf_pages,

@@ -120,7 +120,7 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
         )
     builder.message(role, name=item.get("name") if role != "tool" else None)
     if item.get("tool_call_id"):
-        builder.tool_result(str(item["tool_call_id"]))
+        builder.tool_result()
     content = item.get("content")
     if type(content) is str:
         builder.text(content)
@@ -154,10 +154,11 @@ def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:
     if kind == "message":
         _message(builder, item, where)
     elif kind in ("function_call", "custom_tool_call"):
-        builder.message("assistant")
+        if not builder.is_calling:  # calls of one turn stand in one message on the other endpoint
+            builder.message("assistant")
         builder.tool_call(str(item.get("name", "")), item.get("arguments", item.get("input", "")))
     elif kind in ("function_call_output", "custom_tool_call_output"):
-        builder.message("tool").tool_result(str(item.get("call_id", "")))
+        builder.message("tool").tool_result()
         _content(builder, item.get("output"), f"{where}.output")
     elif kind == "reasoning":
         builder.message("assistant")

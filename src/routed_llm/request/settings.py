@@ -28,6 +28,7 @@ class Settings:
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._fixed = 0
+        self._schemas = 0
         self._role: str | None = None
         self._opening: int | None = None
         self._outputs: set[str] = {"text"}
@@ -68,10 +69,8 @@ class Settings:
         self._end_opening()
         if functions:
             with as_json("tools"):
-                parts = tool_rules.shared.parts(functions)
+                self._texts.append(tool_rules.shared.text(functions))
             self._tools += len(functions)
-            self._texts.extend(parts.texts)
-            self._fixed += parts.fixed
         return self
 
     def _hosted(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -179,9 +178,8 @@ class Settings:
         if kind == "json_schema" and isinstance(value, Mapping):
             check("response_format.json_schema", value.get("json_schema", value), Mapping, "an object")
             with as_json("response_format"):
-                texts, fixed = tool_rules.schema_parts(value)
-            self._texts.extend(texts)
-            self._fixed += fixed
+                self._texts.extend(tool_rules.schema_texts(value))
+            self._schemas = 1
 
     def _set_tool_choice(self, value: Any) -> None:
         kind = value if isinstance(value, str) else "named"

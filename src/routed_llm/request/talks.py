@@ -50,6 +50,9 @@ class Talk:
         seen: copies of the messages as the caller gave them.
         texts: every text to be counted, in order.
         fixed: tokens known without counting.
+        framed: messages of the assistant, calls, those beside another one, turns that say
+            something beside them, whether there is a system message
+            and whether the last thing told was a call.
         role: the role of the last message.
         opening: how many texts open the conversation, or None while it has no user message that ended.
         tokens: bounds of the texts' tokens together, or their count. Replaced, never changed, as more
@@ -57,7 +60,7 @@ class Talk:
         size: characters that it keeps alive, its messages' own overhead included.
     """
 
-    __slots__ = ("__weakref__", "fixed", "opening", "role", "seen", "size", "texts", "tokens")
+    __slots__ = ("__weakref__", "fixed", "framed", "opening", "role", "seen", "size", "texts", "tokens")
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Talk:
         texts: tuple[str, ...],
         *,
         fixed: int,
+        framed: tuple[int, int, int, int, int, bool] = (0, 0, 0, 0, 0, False),
         role: str | None,
         opening: int | None,
         tokens: TokenCount,
@@ -73,12 +77,13 @@ class Talk:
         self.seen = seen
         self.texts = texts
         self.fixed = fixed
+        self.framed = framed
         self.role = role
         self.opening = opening
         self.tokens = tokens
         self.size = size
 
-    def listen(self, facts: RequestFacts) -> Callable[[int], object] | None:
+    def listen(self, facts: RequestFacts, frames: int = 0) -> Callable[[int], object] | None:
         """Return what takes the input tokens that the provider reports for a request of this conversation.
 
         A report is the truth for what was sent, whatever overhead no local rule knows, so the next turn is
@@ -86,6 +91,10 @@ class Talk:
         near (another tokenizer, stored state or the results of a hosted tool may be in it), and within the
         bounds, which stay, as the likely amount where nothing was counted. The conversation is not kept
         alive for it. None where no report would be taken.
+
+        Args:
+            facts: the request.
+            frames: tokens that the model which is sent it counts beside those of the facts.
         """
         counted = facts.tokens
         if facts.builtin_tools or facts.locked_to:
@@ -93,9 +102,9 @@ class Talk:
         if facts.inputs != _TEXT or _STATE & {name for name, _ in facts.parameters}:
             return None
         if counted.exact and self.tokens.exact:
-            return partial(_report, weakref.ref(self), self.tokens.low, counted.low)
+            return partial(_report, weakref.ref(self), self.tokens.low, counted.low + frames)
         # What else was sent with the conversation, and is in the report, too.
-        beside = counted.likely - self.tokens.likely
+        beside = counted.likely - self.tokens.likely + frames
         return partial(_estimate, weakref.ref(self), beside)
 
 

@@ -107,7 +107,7 @@ class Service(State):
         rules.check_tools(model, body["model"], bool(body.get("tools")), effort, given)
         ask = chat_request.read(body, model, effort)
         rules.check_cap(model, "chat", ask.cap)
-        ids = prompt_ids(ask)
+        ids = prompt_ids(model, ask)
         rules.check_context(model, "chat", len(ids), ask.cap)
         return Accepted(model=model, ask=ask, body=body, ids=ids)
 
@@ -151,7 +151,7 @@ class Service(State):
         rules.check_parameters(model, "responses", body, raw, effort)
         responses_request.check_reasoning(items, model, self.store)
         ask = responses_request.read(body, model, effort, items)
-        ids = prompt_ids(ask)
+        ids = prompt_ids(model, ask)
         if body.get("truncation") == "auto":
             ids = ids[-(model.max_input - (ask.cap or 0) if model.shared_window else model.max_input) :]
         return Accepted(model=model, ask=ask, body=body, ids=ids, items=items)

@@ -1,4 +1,4 @@
-"""Counts a prompt as the API would: text with o200k_base, and the published overheads."""
+"""Counts a prompt as the API does: text with o200k_base, and what recorded requests were billed around it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.simulator.frozen import load
+from routed_llm.simulator.shown import functions, output_schema
 from routed_llm.tokens.vocabulary import o200k_encoding
 
 if TYPE_CHECKING:
-    from routed_llm.simulator.ask import Ask, Tool, Turn
+    from routed_llm.simulator.ask import Ask, Turn
+    from routed_llm.simulator.models import SimulatedModel
 
 _PIECE = 60_000  # characters; tiktoken's regular expression overflows on whitespace runs of about a million
 _SAFE_SPLIT = re.compile(r"(?<=[A-Za-z0-9])(?= [A-Za-z])|(?<=\n)(?=[A-Za-z0-9])")
@@ -56,78 +58,58 @@ def count(text: str) -> int:
     return len(encode(text))
 
 
-def tools_tokens(tools: tuple[Tool, ...]) -> int:
-    """Return what the tool definitions add to the prompt."""
-    rule = load("tokens")["tools"]
-    offered = [tool for tool in tools if tool.kind in ("function", "custom")]
-    if not offered:
-        return 0
-    return sum(_tool_tokens(tool, rule) for tool in offered) + int(rule["end"])
+def prompt_ids(model: SimulatedModel, ask: Ask) -> list[int]:
+    """Return the tokens of the whole prompt, tools and schema first, in the order that caching sees."""
+    frames = load("tokens")["frames"]
+    age = "old" if model.name.startswith(tuple(frames["old_names"])) else "new"
+    frame = frames[age][ask.endpoint]
+    where = "with_system" if any(turn.role in ("system", "developer") for turn in ask.turns) else "alone"
+    ids: list[int] = []
+    offered = [tool for tool in ask.tools if tool.kind in ("function", "custom")]
+    if offered:
+        ids += [-4] * frame["tools"][where] + encode(functions(offered))
+    if ask.schema is not None:
+        text = json.dumps(output_schema(ask.schema), ensure_ascii=False, separators=(",", ":"))
+        ids += [-5] * frame["schema"][where] + encode(text) + encode(ask.schema_name)
+    before = False
+    for turn in ask.turns:
+        ids += _turn_ids(turn, frame, beside=before)
+        before = bool(turn.calls)
+    return ids + [-3] * frame["reply"]
 
 
-def turn_ids(turn: Turn) -> list[int]:
-    """Return the tokens of one message, its overhead and media included (as repeated marks)."""
-    rule = load("tokens")["messages"]
-    ids = [-1] * int(rule["per_message"]) + encode(turn.role)
+def _turn_ids(turn: Turn, frame: dict[str, Any], *, beside: bool) -> list[int]:
+    """Return the tokens of one message, its frame and media included (as repeated marks)."""
+    ids: list[int] = []
+    if turn.calls:
+        ids += [-1] * (frame["said"] if turn.parts else 0)
+    elif turn.role != "tool":
+        ids += encode(turn.role) + [-1] * (
+            frame["message"] - 1 + frame["assistant"] * (turn.role == "assistant")
+        )
     if turn.name:
-        ids += encode(turn.name) + [-2] * int(rule["per_name"])
+        ids += encode(turn.name)
     for part in turn.parts:
         if part.text and part.kind in ("text", "refusal"):
             ids += encode(part.text)
         elif part.tokens:
             ids += [hash((part.kind, part.mime, part.data, part.text))] * part.tokens
-    for call in turn.calls:
-        ids += encode(call.name) + encode(call.arguments)
+    for number, call in enumerate(turn.calls):
+        ids += [-2] * (frame["call"] + (frame["pair"] if number or beside else 0))
+        ids += encode(call.name) * 2 + encode(_tight(call.arguments))
     return ids
 
 
-def prompt_ids(ask: Ask) -> list[int]:
-    """Return the tokens of the whole prompt, tools and schema first, in the order that caching sees."""
-    ids: list[int] = []
-    tools = tools_tokens(ask.tools)
-    if tools:
-        mark = hash("".join(tool_text(tool) for tool in ask.tools))
-        ids += [mark] * tools
-    if ask.schema is not None:
-        ids += encode(json.dumps(ask.schema, ensure_ascii=False, separators=(",", ":")))
-    for turn in ask.turns:
-        ids += turn_ids(turn)
-    return ids + [-3] * int(load("tokens")["messages"]["reply"])
-
-
-def tool_text(tool: Tool) -> str:
-    """Return a tool definition as one text, to tell two definitions apart."""
-    return json.dumps([tool.kind, tool.name, tool.description, tool.parameters], sort_keys=True)
+def _tight(arguments: str) -> str:
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False, separators=(",", ":"))
+    except ValueError:
+        return arguments
 
 
 def call_tokens(name: str, arguments: str) -> int:
     """Return what a tool call costs as output."""
     return count(name) + count(arguments) + 3
-
-
-def _tool_tokens(tool: Tool, rule: dict[str, Any]) -> int:
-    total = int(rule["per_function"]) + count(f"{tool.name}:{tool.description.rstrip('.')}")
-    properties = tool.parameters.get("properties")
-    if not isinstance(properties, dict) or not properties:
-        return total
-    total += int(rule["per_properties"])
-    for key, value in properties.items():
-        row = value if isinstance(value, dict) else {}
-        total += int(rule["per_property"])
-        if isinstance(row.get("enum"), list):
-            total += int(rule["enum"])
-            total += sum(int(rule["per_enum_item"]) + count(str(item)) for item in row["enum"])
-        kind = row.get("type", "")
-        total += count(f"{key}:{kind if isinstance(kind, str) else 'any'}:{_about(row)}")
-    nested = {k: v for k, v in tool.parameters.items() if k in ("$defs", "definitions")}
-    return total + (count(json.dumps(nested, separators=(",", ":"))) if nested else 0)
-
-
-def _about(row: dict[str, Any]) -> str:
-    """The rest of a property's schema as text; the cookbook counts the description, real schemas nest."""
-    text = str(row.get("description", "")).rstrip(".")
-    inner = {k: v for k, v in row.items() if k in ("properties", "items", "anyOf", "oneOf", "allOf")}
-    return text + (json.dumps(inner, separators=(",", ":")) if inner else "")
 
 
 def _pieces(text: str) -> list[str]:

@@ -1,0 +1,137 @@
+"""What stands around the texts of a request, and costs tokens by model and endpoint. Pure.
+
+A request's texts count alike on every model of the o200k vocabulary. What the provider writes around them
+does not: it opens the reply, marks who speaks, frames tools, schemas, tool calls and files. `Framed` says
+how often a request has each of these, `Framing` what each costs on one endpoint of one family (catalog,
+`framing.toml`). `RequestFacts.tokens` is counted by `REFERENCE`, so that `Framing.beside` is what another
+configuration counts more, or less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+__all__ = ["MESSAGE", "PLAIN", "REFERENCE", "Framed", "Framing"]
+
+MESSAGE: Final = 4
+"""Tokens of the frame of a message, its role included: the same on every model and endpoint."""
+
+
+class Framed(NamedTuple):
+    """How often a request has what costs tokens by model and endpoint.
+
+    Where nothing is said, as of facts that somebody wrote down, every model counts the tokens alike.
+
+    Attributes:
+        replies: 1 for a request, whose reply has to be opened.
+        assistants: messages of the assistant, and items that stand for one.
+        calls: calls of functions made in earlier turns, with their results.
+        parallel: those of them that stand beside another one in the same turn.
+        spoken: turns that say something and call a function, too.
+        tools: functions offered.
+        system: 1 where the request has a system or developer message, else 0.
+        schemas: 1 where the answer has to follow a JSON schema, else 0.
+    """
+
+    replies: int = 0
+    assistants: int = 0
+    calls: int = 0
+    parallel: int = 0
+    spoken: int = 0
+    tools: int = 0
+    system: int = 0
+    schemas: int = 0
+
+    @property
+    def varies(self) -> bool:
+        """Whether the request has something that grows with its conversation."""
+        return bool(self.assistants or self.calls)
+
+    @property
+    def without_talk(self) -> Framed:
+        """The same without what grows with the conversation."""
+        return self._replace(assistants=0, calls=0, parallel=0, spoken=0)
+
+
+PLAIN: Final = Framed()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Framing:
+    """What one endpoint of one family writes around a request's texts, in tokens.
+
+    Attributes:
+        opening: once a request.
+        assistant: each message of the assistant, beside `MESSAGE`.
+        call: each call of a function with its result, beside the messages, the function's name (twice),
+            the arguments and the result.
+        parallel: each call that stands beside another one in the same turn.
+        spoken: each turn that says something and calls a function, too.
+        tools: once where functions are offered, beside their text.
+        tools_system: the same where there is a system message, too.
+        schemas: once where there is a JSON schema, beside its text.
+        schemas_system: the same where there is a system message, too.
+        off_tools: how many tokens less, and more, a list of functions may count than said here.
+        off_tool: the same, for each function in it.
+        off_call: the same, for each call.
+        off_schemas: the same, for a schema.
+    """
+
+    opening: int = 3
+    assistant: int = 0
+    call: int = 5
+    parallel: int = 14
+    spoken: int = 1
+    tools: int = 9
+    tools_system: int = 5
+    schemas: int = 14
+    schemas_system: int = 10
+    off_tools: tuple[int, int] = (0, 0)
+    off_tool: tuple[int, int] = (0, 0)
+    off_call: tuple[int, int] = (0, 0)
+    off_schemas: tuple[int, int] = (0, 0)
+
+    def is_within(self, other: Framing) -> bool:
+        """Say whether nothing costs more here, or is less sure, than there."""
+        return all(getattr(self, name) <= getattr(other, name) for name in _COUNTED) and all(
+            getattr(self, name)[1] <= getattr(other, name)[1] for name in _UNSURE
+        )
+
+    def of(self, framed: Framed) -> int:
+        """Return the tokens of all frames but those of the messages, as well as they are known."""
+        replies, assistants, calls, parallel, spoken, tools, system, schemas = framed
+        total = self.opening * replies + self.assistant * assistants
+        if calls:
+            total += self.call * calls + self.parallel * parallel + self.spoken * spoken
+        if tools:
+            total += self.tools_system if system else self.tools
+        if schemas:
+            total += self.schemas_system if system else self.schemas
+        return total
+
+    def beside(self, framed: Framed) -> int:
+        """Return what these frames count more than those of `REFERENCE`; it may be less than none."""
+        return self.of(framed) - REFERENCE.of(framed)
+
+    def off(self, framed: Framed) -> tuple[int, int]:
+        """Return by how many tokens the true count may be less, and more, than what is known."""
+        _, _, calls, _, _, tools, _, schemas = framed
+        less = more = 0
+        if tools:
+            less += self.off_tools[0] + self.off_tool[0] * tools
+            more += self.off_tools[1] + self.off_tool[1] * tools
+        if calls:
+            less += self.off_call[0] * calls
+            more += self.off_call[1] * calls
+        if schemas:
+            less += self.off_schemas[0]
+            more += self.off_schemas[1]
+        return less, more
+
+
+_UNSURE: Final = tuple(name for name in Framing.__slots__ if name.startswith("off_"))
+_COUNTED: Final = tuple(name for name in Framing.__slots__ if name not in _UNSURE)
+
+REFERENCE: Final = Framing()
+"""The frames of gpt-4o on Chat Completions, by which `RequestFacts.tokens` is counted."""

@@ -1,0 +1,131 @@
+"""What a model is shown of functions and of an output schema, as recorded bills tell.
+
+Found by trying renderings on recorded requests until their billed tokens came out: functions stand in a
+TypeScript namespace, descriptions are comments, an object none of whose members has a comment is one line;
+an output schema is compact JSON, without what only limits values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from routed_llm.simulator.frozen import load
+
+if TYPE_CHECKING:
+    from routed_llm.simulator.ask import Tool
+
+_TYPES = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean", "null": "null"}
+_MOST = 4_000  # schemas written out, of one function
+
+
+def functions(tools: Iterable[Tool]) -> str:
+    """Return the functions of a request as one text."""
+    text = ["namespace functions {", ""]
+    for tool in tools:
+        text += _lines(tool.description.strip())
+        if tool.kind == "custom":
+            text += [f"type {tool.name} = (text) => any;", ""]
+            continue
+        text += [f"type {tool.name} = ({_Shape(tool.parameters).argument()}) => any;", ""]
+    return "\n".join([*text, "} // namespace functions"])
+
+
+def output_schema(schema: Any, *, names: bool = False) -> Any:
+    """Return a schema without the keys that only limit values; `names` says that its keys are names."""
+    if isinstance(schema, list):
+        return [output_schema(row) for row in schema]
+    if not isinstance(schema, dict):
+        return schema
+    left_out = set() if names else set(load("tokens")["schemas"]["hidden"])
+    return {
+        key: output_schema(value, names=not names and key in ("properties", "$defs", "definitions"))
+        for key, value in schema.items()
+        if key not in left_out
+    }
+
+
+def _lines(text: Any) -> list[str]:
+    if not isinstance(text, str) or not text:
+        return []
+    return [f"// {line.strip()}".strip() for line in text.split("\n")]
+
+
+class _Shape:
+    """The parameters of one function."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._whole = schema
+        self._left = _MOST
+
+    def argument(self) -> str:
+        """Return the one argument of the function, or nothing."""
+        members = self._whole.get("properties")
+        if not isinstance(members, dict) or not members:
+            return ""
+        return f"_: {self._members(self._whole, (), self._said(self._whole))}"
+
+    def _said(self, row: Mapping[str, Any]) -> list[str]:
+        title, about = _lines(row.get("title")), _lines(row.get("description"))
+        return [*title, "//", *about] if title and about else [*title, *about]
+
+    def _members(self, row: Mapping[str, Any], seen: tuple[str, ...], above: list[str]) -> str:
+        must = row.get("required") or ()
+        rows = []
+        for name, given in row["properties"].items():
+            inner, _ = self._target(given if isinstance(given, dict) else {}, seen)
+            value = inner.get("default")
+            note = "" if value is None else f"default: {value if isinstance(value, str) else _json(value)}"
+            label = name if name in must else f"{name}?"
+            rows.append((self._said(inner), f"{label}: {self._kind(given, seen)}", note))
+        if above or any(said or note for said, _, note in rows):
+            inside = list(above)
+            for said, line, note in rows:
+                inside += [*said, f"{line}, // {note}" if note else f"{line},"]
+            return "\n".join(["{", *inside, "}"])
+        return f"{{ {', '.join(line for _, line, _ in rows)} }}"
+
+    def _kind(self, given: Any, seen: tuple[str, ...]) -> str:
+        self._left -= 1
+        if not isinstance(given, dict) or self._left < 0:
+            return "any"
+        row, seen = self._target(given, seen)
+        if isinstance(row.get("enum"), list):
+            return " | ".join(_json(item) for item in row["enum"])
+        if "const" in row:
+            return _json(row["const"])
+        return " | ".join(self._kinds(row, seen)) or "any"
+
+    def _kinds(self, row: Mapping[str, Any], seen: tuple[str, ...]) -> Iterator[str]:
+        for way in ("anyOf", "oneOf", "allOf"):
+            if isinstance(row.get(way), list):
+                for other in row[way]:
+                    yield self._kind(other, seen)
+                return
+        found = row.get("type")
+        for name in found if isinstance(found, list) else [found]:
+            if name == "array":
+                yield f"{self._kind(row.get('items'), seen)}[]"
+            elif isinstance(row.get("properties"), dict) and row["properties"]:
+                yield self._members(row, seen, [])
+            else:
+                yield "object" if name == "object" else _TYPES.get(str(name), "any")
+
+    def _target(
+        self, row: Mapping[str, Any], seen: tuple[str, ...]
+    ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        path = row.get("$ref")
+        if not isinstance(path, str):
+            return row, seen
+        if path in seen:
+            return {}, seen
+        at: Any = self._whole
+        for step in path.lstrip("#").strip("/").split("/"):
+            at = at.get(step) if isinstance(at, dict) else None
+        beside = {key: value for key, value in row.items() if key != "$ref"}
+        return {**(at or {}), **beside}, (*seen, path)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

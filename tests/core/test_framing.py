@@ -1,0 +1,212 @@
+"""What stands around a request's texts costs what recorded calls were billed, by endpoint and family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from routed_llm import Catalog, read_openai
+from routed_llm.facts import RequestFacts, TokenCount
+from routed_llm.framing import PLAIN, REFERENCE, Framed
+from routed_llm.media import tokens_for
+from routed_llm.tokens.counting import Counting
+from routed_llm.tokens.text import TiktokenCounter
+
+CHAT, RESPONSES = "chat_completions", "responses"
+CATALOG = Catalog.load()
+
+
+def counted(payload: dict[str, Any], model: str, endpoint: str) -> TokenCount:
+    """Count a whole request as a model does on an endpoint."""
+    request = read_openai(payload)
+    text = Counting(request.texts, known=request.fixed).exact()
+    return tokens_for(request.facts, CATALOG.get(model), endpoint) + text
+
+
+ASK = {"role": "user", "content": "How warm is it?"}
+NOW = {
+    "type": "function",
+    "name": "now",
+    "description": "The time",
+    "parameters": {"type": "object", "properties": {}},
+}
+TEMPERATURE = {
+    "type": "function",
+    "name": "temperature",
+    "description": "Measures",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "Town"}},
+        "required": ["city"],
+    },
+}
+
+
+def chat(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a function in the form of Chat Completions."""
+    return {"type": "function", "function": {key: item for key, item in tool.items() if key != "type"}}
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+ANSWER = {"role": "assistant", "content": "Warm."}
+CALL = {"type": "function", "id": "c1", "function": {"name": "now", "arguments": "{}"}}
+TURN = [{"role": "assistant", "content": None, "tool_calls": [CALL]}]
+TURN += [{"role": "tool", "tool_call_id": "c1", "content": "noon"}]
+PAIR = [{"role": "assistant", "content": None, "tool_calls": [CALL, {**CALL, "id": "c2"}]}]
+PAIR += [{"role": "tool", "tool_call_id": key, "content": "noon"} for key in ("c1", "c2")]
+ITEMS = [{"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"}]
+ITEMS += [{"type": "function_call_output", "call_id": "c1", "output": "noon"}]
+SCHEMA = {"type": "object", "properties": {"degrees": {"type": "integer"}}, "required": ["degrees"]}
+
+
+def tokens_of(*texts: str) -> int:
+    """Count texts, each on its own."""
+    return sum(TiktokenCounter().count(texts))
+
+
+# What the provider shows of these to the model.
+ONE = tokens_of("namespace functions {\n\n// The time\ntype now = () => any;\n\n} // namespace functions")
+TWO = tokens_of(
+    "namespace functions {\n\n// The time\ntype now = () => any;\n\n"
+    "// Measures\ntype temperature = (_: {\n// Town\ncity: string,\n}) => any;\n\n} // namespace functions"
+)
+TEXTS = tokens_of("now", "now", "{}", "noon")
+SHOWN = tokens_of("heat", '{"type":"object","properties":{"degrees":{"type":"integer"}}}')
+PLAIN_CASES = {
+    "one message": ({"messages": [ASK]}, 12, 11, 12, 11),
+    "a system message": ({"messages": [SYSTEM, ASK]}, 19, 18, 19, 18),
+    "an answer and a question": ({"messages": [ASK, ANSWER, ASK]}, 27, 28, 27, 28),
+}
+
+
+@pytest.mark.parametrize(
+    ("payload", "old_chat", "new_chat", "old_responses", "new_responses"),
+    PLAIN_CASES.values(),
+    ids=PLAIN_CASES.keys(),
+)
+def test_text(
+    payload: dict[str, Any], old_chat: int, new_chat: int, old_responses: int, new_responses: int
+) -> None:
+    """Text counts to the token: 3 open a reply of gpt-4o, 2 one of gpt-5 and later, which mark answers."""
+    found = [
+        counted(payload, model, endpoint) for endpoint in (CHAT, RESPONSES) for model in ("gpt-4o", "gpt-5.4")
+    ]
+    assert found == [TokenCount.of(count) for count in (old_chat, new_chat, old_responses, new_responses)]
+
+
+FRAMES = {
+    "tools, gpt-4o on Chat Completions": ([ASK], [NOW], "gpt-4o", CHAT, 12 + ONE + 9),
+    "tools behind a system message": ([SYSTEM, ASK], [NOW], "gpt-4o", CHAT, 19 + ONE + 5),
+    "tools, gpt-4o on Responses": ([ASK], [NOW], "gpt-4o", RESPONSES, 12 + ONE + 3),
+    "tools, gpt-5.4 on Chat Completions": ([ASK], [NOW], "gpt-5.4", CHAT, 11 + ONE + 90),
+    "tools, gpt-5.4 on Responses": ([ASK], [NOW], "gpt-5.4", RESPONSES, 11 + ONE + 9),
+    "two tools": ([ASK], [NOW, TEMPERATURE], "gpt-5.4", RESPONSES, 11 + TWO + 9),
+    "a call, gpt-4o on Chat Completions": ([ASK, *TURN], [], "gpt-4o", CHAT, 12 + TEXTS + 13),
+    "a call, gpt-4o on Responses": ([ASK, *TURN], [], "gpt-4o", RESPONSES, 12 + TEXTS + 11),
+    "a call, gpt-5.4 on Chat Completions": ([ASK, *TURN], [], "gpt-5.4", CHAT, 11 + TEXTS + 19),
+    "a call, gpt-5.4 on Responses": ([ASK, *TURN], [], "gpt-5.4", RESPONSES, 11 + TEXTS + 20),
+    "two calls in a turn": ([ASK, *PAIR], [], "gpt-4o", CHAT, 12 + 2 * TEXTS + 36),
+}
+
+
+@pytest.mark.parametrize(
+    ("messages", "tools", "model", "endpoint", "tokens"), FRAMES.values(), ids=FRAMES.keys()
+)
+def test_tools(
+    messages: list[Any], tools: list[dict[str, Any]], model: str, endpoint: str, tokens: int
+) -> None:
+    """Functions, calls and results cost what recorded calls say; what is not sure has bounds around it."""
+    found = counted({"messages": messages, "tools": [*map(chat, tools)]}, model, endpoint)
+    assert found.likely == tokens
+    assert found.low < found.likely < found.high
+
+
+@pytest.mark.parametrize(
+    ("model", "endpoint", "tokens"),
+    [
+        pytest.param("gpt-4o", RESPONSES, 12 + SHOWN + 7, id="gpt-4o"),
+        pytest.param("gpt-5.4", RESPONSES, 11 + SHOWN + 6, id="gpt-5.4"),
+        pytest.param("gpt-5.4", CHAT, 11 + SHOWN + 14, id="gpt-5.4 on Chat Completions"),
+    ],
+)
+def test_schemas(model: str, endpoint: str, tokens: int) -> None:
+    """An output schema costs its JSON without its limits, its name, and a frame."""
+    form = {"type": "json_schema", "name": "heat", "schema": {**SCHEMA, "additionalProperties": False}}
+    assert counted({"input": [ASK], "text": {"format": form}}, model, endpoint).likely == tokens
+
+
+@pytest.mark.parametrize(
+    ("items", "messages"), [(ITEMS, TURN), ([ITEMS[0], *ITEMS, ITEMS[1]], PAIR)], ids=["one", "two in a turn"]
+)
+def test_items_count_like_messages(items: list[Any], messages: list[Any]) -> None:
+    """Calls in the form of Responses count as the same calls in the form of Chat Completions do."""
+    for model, endpoint in (("gpt-4o", CHAT), ("gpt-5.4", RESPONSES)):
+        found = counted({"input": [ASK, *items]}, model, endpoint)
+        assert found == counted({"messages": [ASK, *messages]}, model, endpoint)
+
+
+def test_a_name_counts_its_own_tokens_only() -> None:
+    """A name adds its tokens to a message, and nothing else."""
+    named = counted({"messages": [{**ASK, "name": "Ada"}]}, "gpt-4o", CHAT)
+    assert named.likely == 12 + 1
+
+
+def test_ids_of_calls_cost_nothing() -> None:
+    """The model never sees the id of a call."""
+    long = [{**TURN[0], "tool_calls": [{**CALL, "id": "c" * 64}]}, {**TURN[1], "tool_call_id": "c" * 64}]
+    assert counted({"messages": [ASK, *long]}, "gpt-4o", CHAT) == counted(
+        {"messages": [ASK, *TURN]}, "gpt-4o", CHAT
+    )
+
+
+def test_arguments_count_without_their_spaces() -> None:
+    """The arguments of a call are shown to the model as compact JSON, however they were sent."""
+    loose, tight = (
+        counted(
+            {
+                "messages": [
+                    ASK,
+                    {**TURN[0], "tool_calls": [{**CALL, "function": {"name": "now", "arguments": text}}]},
+                    TURN[1],
+                ]
+            },
+            "gpt-4o",
+            CHAT,
+        )
+        for text in ('{"a": 1, "b": 2}', '{"a":1,"b":2}')
+    )
+    assert loose == tight
+
+
+def test_facts_without_frames_count_alike_everywhere() -> None:
+    """Of facts that somebody wrote down nothing is added or taken away."""
+    facts = RequestFacts(tokens=TokenCount.of(100))
+    for model in CATALOG:
+        for endpoint in model.endpoints:
+            assert tokens_for(facts, model, endpoint) == TokenCount.of(0), (model.id, endpoint)
+
+
+def test_the_reference_is_gpt_4o_on_chat_completions() -> None:
+    """The catalog's figures of the reference are those that the core counts by."""
+    framing = CATALOG.get("gpt-4o").framing[CHAT]
+    for framed in (PLAIN, Framed(1, 2, 3, 1, 1, 4, 0, 1), Framed(1, 2, 3, 1, 1, 4, 1, 1)):
+        assert framing.beside(framed) == 0
+
+
+def test_every_model_with_an_endpoint_of_ours_has_a_framing() -> None:
+    """No model of the provider's own is counted by another one's frames for want of data."""
+    without = [
+        (model.id, endpoint)
+        for model in CATALOG
+        for endpoint in model.endpoints
+        if endpoint != "realtime" and endpoint not in model.framing
+    ]
+    assert without == []
+
+
+def test_frames_survive_a_log() -> None:
+    """Facts that are written to a log and read again count the same."""
+    facts = read_openai({"messages": [SYSTEM, ASK, *TURN, ANSWER, ASK], "tools": [chat(NOW)]}).facts
+    assert RequestFacts.from_dict(facts.to_dict()) == facts
+    assert REFERENCE.of(facts.framed) == 3 + 5 + 5
