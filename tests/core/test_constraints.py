@@ -145,9 +145,9 @@ def test_it_is_obeyed_by_replayed_facts(append: Any) -> None:
     assert chosen(RequestFacts.from_dict(recorded)) != USUAL
 
 
-@pytest.mark.parametrize(("words", "usual"), [(LIMIT - 8, True), (LIMIT - 6, False)])
+@pytest.mark.parametrize(("words", "usual"), [(LIMIT - 7, True), (LIMIT - 5, False)])
 def test_a_text_is_counted_as_far_as_it_asks_for(append: Any, words: int, usual: bool) -> None:
-    """The router counts near the limit: every word is one token, and a message seven more."""
+    """The router counts near the limit: every word is one token, and a message six more."""
     append({USUAL: LIMIT})
     router = Router(catalog=CATALOG, clock=lambda: TODAY)
     request = read_openai({"messages": [{"role": "user", "content": " the" * words}]})
