@@ -8,23 +8,21 @@ from routed_llm.migrate.found import Occurrence, Options
 from routed_llm.migrate.ids import shared
 from routed_llm.migrate.scan import Scanner, is_test
 
-RAW = "from openai import OpenAI\nclient = OpenAI()\n"
-
 PYTHON = [
     (
         "report",
         "client.chat.completions.create() calls",
-        RAW + "client.chat.completions.create(model='gpt-4o')",
+        "def f(client):\n    " + "client.chat.completions.create(model='gpt-4o')",
     ),
     (
         "report",
         "client.beta.chat.completions.parse() calls",
-        RAW + "client.beta.chat.completions.parse(model='gpt-4o')",
+        "def f(client):\n    " + "client.beta.chat.completions.parse(model='gpt-4o')",
     ),
     (
         "report",
         "client.responses.create() calls",
-        RAW + "client.responses.create(model='gpt-4.1', input='x')",
+        "def f(client):\n    " + "client.responses.create(model='gpt-4.1', input='x')",
     ),
     (
         "report",

@@ -134,6 +134,25 @@ def test_what_is_not_certain_is_reported(program: str, why: str, tmp_path: Path)
     assert found.occurrences[0].why.endswith(why)
 
 
+CIRCLES = {
+    "names": "a = b\nb = a\nChatOpenAI(model=a)\n",
+    "loops": "for x in y:\n    y = [x]\n    for y in x.items():\n        ChatOpenAI(model=x[y])\n",
+    "tables": "t = {'a': t}\nt = t['a']\nChatOpenAI(model=t['a'])\n",
+    "fields": "class A:\n    a = A.b\n    b = A.a\nChatOpenAI(model=A.a)\n",
+    "calls": "def f(x=g()): return g(x)\ndef g(x=f()): return f(x)\nChatOpenAI(model=f(g))\n",
+    "parents": "class A(B): ...\nclass B(A): ...\nChatOpenAI(model=A().m)\n",
+    "clients": "from openai import OpenAI\na = b\nb = a or a.copy()\na.responses.create(model='gpt-4o')\n",
+}
+
+
+@pytest.mark.parametrize("program", CIRCLES.values(), ids=CIRCLES)
+def test_circles_end(program: str, tmp_path: Path) -> None:
+    """What leads back to itself is given up, and the rest of the file is read."""
+    found = tree(tmp_path, {"a.py": LC + program + "ChatOpenAI(model='gpt-4o')\n"})
+    assert found.files[0].problem is None
+    assert b"\nRoutedChatModel(model='gpt-4o')\n" in found.changes["a.py"]
+
+
 ACROSS = {
     "a settings instance": (
         {"conf.py": "class S:\n    model: str = 'gpt-4o'\ns = S()\n"},

@@ -160,6 +160,10 @@ RM002 = {
         INIT + "m = init_chat_model(model='gpt-4o', model_provider='openai')\n",
         LC_NEW + "m = RoutedChatModel(model='gpt-4o')\n",
     ),
+    "a constant with its provider": (
+        INIT + "M = 'openai:gpt-4o'\nm = init_chat_model(M)\n",
+        LC_NEW + "M = 'openai:gpt-4o'\nm = RoutedChatModel(model=M.removeprefix(\"openai:\"))\n",
+    ),
     "another provider": (INIT + "m = init_chat_model('gpt-4o', model_provider='azure_openai')\n", None),
     "configurable": (INIT + "m = init_chat_model('gpt-4o', configurable_fields='any')\n", None),
 }
@@ -171,10 +175,6 @@ RM003 = {
         "from llama_index.core import Settings\n"
         + LI_NEW
         + "Settings.llm = RoutedLLM(model='gpt-4.1-mini')\n",
-    ),
-    "the SDK's client beside it": (
-        "from openai import OpenAI\nclient = OpenAI()\nr = client.responses.create(model='gpt-4o', input='hi')\n",
-        None,
     ),
     "Azure": (
         "from llama_index.llms.azure_openai import AzureOpenAI\nllm = AzureOpenAI(model='gpt-4o', engine='x')\n",
@@ -206,7 +206,52 @@ RM006 = {
     ),
 }
 AGENT = "from langchain.agents import create_agent\n"
+WARE = "from langchain.agents.middleware import SummarizationMiddleware, ModelFallbackMiddleware\n"
 RM007 = {
+    "a constant with its provider": (
+        AGENT + "M = 'openai:gpt-4o'\na = create_agent(M, [])\n",
+        AGENT
+        + LC_NEW
+        + "M = 'openai:gpt-4o'\na = create_agent(RoutedChatModel(model=M.removeprefix(\"openai:\")), [])\n",
+    ),
+    "one of two constants": (
+        AGENT + "M = 'openai:gpt-4o'\nN = 'gpt-4o'\na = create_agent(M if x else N, [])\n",
+        AGENT
+        + LC_NEW
+        + "M = 'openai:gpt-4o'\nN = 'gpt-4o'\n"
+        + 'a = create_agent(RoutedChatModel(model=(M if x else N).removeprefix("openai:")), [])\n',
+    ),
+    "a model is a model": (AGENT + "a = create_agent(model=pick('gpt-4o'), tools=[])\n", None),
+    "a middleware": (
+        WARE + "m = SummarizationMiddleware(model='openai:gpt-4o-mini', trigger=('tokens', 9))\n",
+        WARE
+        + LC_NEW
+        + "m = SummarizationMiddleware(model=RoutedChatModel(model='gpt-4o-mini'), trigger=('tokens', 9))\n",
+    ),
+    "a fallback": (
+        WARE + "m = ModelFallbackMiddleware('openai:gpt-4o', 'gpt-4.1')\n",
+        WARE
+        + LC_NEW
+        + "m = ModelFallbackMiddleware(RoutedChatModel(model='gpt-4o'), RoutedChatModel(model='gpt-4.1'))\n",
+    ),
+    "a memory": (
+        "from langmem import create_memory_manager\nm = create_memory_manager('openai:gpt-4o')\n",
+        "from langmem import create_memory_manager\n"
+        + LC_NEW
+        + "m = create_memory_manager(RoutedChatModel(model='gpt-4o'))\n",
+    ),
+    "a judge": (
+        "from openevals.llm import create_llm_as_judge\nj = create_llm_as_judge(prompt=P, model='openai:gpt-4o')\n",
+        "from openevals.llm import create_llm_as_judge\n"
+        + LC_NEW
+        + "j = create_llm_as_judge(prompt=P, judge=RoutedChatModel(model='gpt-4o'))\n",
+    ),
+    "an extractor": (
+        "from trustcall import create_extractor\ne = create_extractor('gpt-4o', tools=[])\n",
+        "from trustcall import create_extractor\n"
+        + LC_NEW
+        + "e = create_extractor(RoutedChatModel(model='gpt-4o'), tools=[])\n",
+    ),
     "positional": (
         AGENT + "a = create_agent('openai:gpt-4o', tools=[])\n",
         AGENT + LC_NEW + "a = create_agent(RoutedChatModel(model='gpt-4o'), tools=[])\n",
@@ -216,6 +261,86 @@ RM007 = {
         AGENT + LC_NEW + "a = create_agent(model=RoutedChatModel(model='gpt-4.1'), tools=[])\n",
     ),
 }
+SDK = "from openai import OpenAI\n"
+SDK_NEW = "from openai_routed import OpenAI\n"
+ASK = ".chat.completions.create(model='gpt-4o', messages=[])\n"
+RM008 = {
+    "a client": (SDK + "c = OpenAI()\nc" + ASK, SDK_NEW + "c = OpenAI()\nc" + ASK),
+    "Responses": (
+        SDK + "c = OpenAI()\nc.responses.parse(model='gpt-4o', input='x')\n",
+        SDK_NEW + "c = OpenAI()\nc.responses.parse(model='gpt-4o', input='x')\n",
+    ),
+    "beta": (
+        SDK + "c = OpenAI()\nc.beta.chat.completions.parse(model='gpt-4o')\n",
+        SDK_NEW + "c = OpenAI()\nc.beta.chat.completions.parse(model='gpt-4o')\n",
+    ),
+    "another name": (
+        "from openai import AsyncOpenAI as Client\nc = Client()\nasync def f():\n    await c" + ASK,
+        "from openai_routed import AsyncOpenAI as Client\nc = Client()\nasync def f():\n    await c" + ASK,
+    ),
+    "errors stay": (
+        "from openai import OpenAI, RateLimitError\nc = OpenAI()\nc" + ASK,
+        "from openai import RateLimitError\n" + SDK_NEW + "c = OpenAI()\nc" + ASK,
+    ),
+    "two clients": (
+        "from openai import APIError, AsyncOpenAI, OpenAI\nc, d = OpenAI(), AsyncOpenAI()\nc"
+        + ASK
+        + "d"
+        + ASK,
+        "from openai import APIError\nfrom openai_routed import AsyncOpenAI, OpenAI\n"
+        "c, d = OpenAI(), AsyncOpenAI()\nc" + ASK + "d" + ASK,
+    ),
+    "a type": (
+        SDK + "def f(c: OpenAI):\n    c" + ASK + "f(OpenAI())\n",
+        SDK_NEW + "def f(c: OpenAI):\n    c" + ASK + "f(OpenAI())\n",
+    ),
+    "the module": (
+        "import openai\nc = openai.OpenAI()\nc" + ASK,
+        "import openai\nimport openai_routed\nc = openai_routed.OpenAI()\nc" + ASK,
+    ),
+    "one of two": (
+        SDK + "c = OpenAI()\nd = OpenAI(base_url='https://x')\nc" + ASK,
+        SDK + "import openai_routed\nc = openai_routed.OpenAI()\nd = OpenAI(base_url='https://x')\nc" + ASK,
+    ),
+    "a field": (
+        SDK
+        + "class A:\n    def __init__(self):\n        self.c = OpenAI()\n    def f(self):\n        self.c"
+        + ASK,
+        SDK_NEW
+        + "class A:\n    def __init__(self):\n        self.c = OpenAI()\n    def f(self):\n        self.c"
+        + ASK,
+    ),
+    "a client or another": (
+        SDK + "def f(c=None):\n    c = c or OpenAI()\n    c" + ASK,
+        SDK_NEW + "def f(c=None):\n    c = c or OpenAI()\n    c" + ASK,
+    ),
+    "a context": (
+        SDK + "with OpenAI() as c:\n    c.with_options(timeout=9)" + ASK,
+        SDK_NEW + "with OpenAI() as c:\n    c.with_options(timeout=9)" + ASK,
+    ),
+    "a function": (
+        SDK + "def c():\n    return OpenAI()\nc()" + ASK,
+        SDK_NEW + "def c():\n    return OpenAI()\nc()" + ASK,
+    ),
+    "wrapped": (
+        "import instructor\n" + SDK + "c = instructor.from_openai(OpenAI())\nc" + ASK,
+        "import instructor\n" + SDK_NEW + "c = instructor.from_openai(OpenAI())\nc" + ASK,
+    ),
+    "handed over": (
+        "from ragas.llms import llm_factory\n" + SDK + "c = OpenAI()\nllm_factory('gpt-4o', client=c)\n",
+        "from ragas.llms import llm_factory\n" + SDK_NEW + "c = OpenAI()\nllm_factory('gpt-4o', client=c)\n",
+    ),
+    "a constant": (
+        SDK + "M = 'gpt-4o'\nc = OpenAI()\nc.responses.create(model=M, input='x')\n",
+        SDK_NEW + "M = 'gpt-4o'\nc = OpenAI()\nc.responses.create(model=M, input='x')\n",
+    ),
+    "another server": (SDK + "c = OpenAI(base_url='http://localhost:1234/v1')\nc" + ASK, None),
+    "another service": (SDK + "c = OpenAI()\nc.beta.assistants.create(model='gpt-4o')\n", None),
+    "a model that stays": (SDK + "c = OpenAI()\nc.responses.create(model='gpt-5.5', input='x')\n", None),
+    "Azure": ("from openai import AzureOpenAI\nc = AzureOpenAI()\nc" + ASK, None),
+    "a comment keeps it": (SDK + "c = OpenAI()  # routed: keep\nc" + ASK, None),
+    "routed already": (SDK_NEW + "c = OpenAI()\nc" + ASK, None),
+}
 TABLES = {
     "RM001": RM001,
     "RM002": RM002,
@@ -224,6 +349,7 @@ TABLES = {
     "RM005": RM005,
     "RM006": RM006,
     "RM007": RM007,
+    "RM008": RM008,
 }
 CASES = [
     pytest.param(code, before, after, id=f"{code} {name}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from routed_llm.migrate.files import decode, encode, mark_of
-from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX
+from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX, OPENAI
 
 __all__ = ["DependencyEdit", "dependency_edits"]
 
@@ -31,10 +31,12 @@ class DependencyEdit(NamedTuple):
 _BESIDE: Mapping[str, tuple[str, ...]] = {
     LANGCHAIN.distribution: ("langchain-openai",),
     LLAMA_INDEX.distribution: ("llama-index-llms-openai", "llama-index"),
+    OPENAI["OpenAI"].distribution: ("openai",),
 }
 _REQUIRED: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "langchain-openai": (">=1.7,<1.8", (1, 7)),
     "llama-index-llms-openai": (">=0.8,<0.9", (0, 8)),
+    "openai": (">=2.45", (2, 45)),
 }
 _FILES = ("pyproject.toml", "requirements*.txt", "requirements*.in", "requirements/*.txt")
 _PIN = r"(?:\[[^\]]*\])?\s*(?P<operator>==|~=|<=|<|\^)\s*(?P<version>\d+(?:\.\d+)*)"

@@ -188,6 +188,7 @@ class FileFindings:
         imports: the names that imports bind, to what they are (see ``modules.imports_of``).
         hands: what is handed to imported functions and classes.
         drops: imported names that the edits take out of the module.
+        needs: the distributions that the edits need.
         problem: why the file could be searched as text only, or None.
         baselines: names of other modules, parameters, and environment variables as ``$NAME``, from which a
             routed constructor takes its baseline already.
@@ -203,6 +204,7 @@ class FileFindings:
     imports: Mapping[str, str] = field(default_factory=dict)
     hands: tuple[Handed, ...] = ()
     drops: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     problem: str | None = None
     baselines: tuple[str, ...] = ()
 

@@ -18,7 +18,6 @@ from routed_llm.migrate.found import FileFindings, Kind, Occurrence, Options, Si
 from routed_llm.migrate.git import refuse_dirty
 from routed_llm.migrate.ids import shared
 from routed_llm.migrate.links import link
-from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX
 from routed_llm.migrate.scan import Scanner
 
 __all__ = ["Migration", "migrate"]
@@ -160,13 +159,11 @@ def _dependencies(
 ) -> tuple[list[DependencyEdit], list[str]]:
     if not options.applies("RM020"):
         return [], []
-    needed = {LANGCHAIN.name: LANGCHAIN.distribution, LLAMA_INDEX.name: LLAMA_INDEX.distribution}
     changed = {
-        (file.path, needed[site.becomes])
+        (file.path, distribution)
         for file in files
         if file.new is not None and not file.path.endswith((".md", ".mdx", ".markdown"))
-        for site in file.sites
-        if site.blocked is None
+        for distribution in file.needs
     }
     return dependency_edits(base, sorted(changed))
 

@@ -28,7 +28,7 @@ _TEST_FOLDERS = frozenset({"tests", "test", "testing", "testdata", "fixtures", "
 _PYTHON = frozenset({".py", ".pyi", ".pyw"})
 _MARKDOWN = frozenset({".md", ".mdx", ".markdown"})
 _SETTERS = re.compile(
-    rb"OpenAI(?:\b|Responses|MultiModal)|RoutedChatModel|RoutedLLM|init_chat_model|create_\w{0,20}agent|Middleware\b|openai_routed"
+    rb"OpenAI(?:\b|Responses|MultiModal)|RoutedChatModel|RoutedLLM|init_chat_model|create_\w{0,20}(?:agent|judge|extractor|memory|optimizer)|Middleware\b|openai_routed"
 )
 _JOINED = re.compile(rb"[\"'][ \t]*[\"']")
 """Where a literal is written in pieces."""
@@ -230,6 +230,7 @@ class Scanner:
                 replace(item, literal=(item.literal[0], place(item.literal[1]))) for item in found.hands
             ),
             drops=tuple(found.drops),
+            needs=tuple(sorted(found.needs)),
             baselines=tuple(dict.fromkeys(found.baselines)),
         )
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import libcst as cst
 
 from routed_llm.migrate.found import Handed, Literal
+from routed_llm.migrate.python.clients import Clients
 from routed_llm.migrate.python.objects import Objects
 from routed_llm.migrate.python.origins import Known, trace
 from routed_llm.migrate.python.tree import Tree, dotted, targets, text_of
 
-__all__ = ["exports", "handed"]
+__all__ = ["asked_elsewhere", "exports", "handed"]
 
 Retires = Callable[[str], bool]
 _NOTHING = Known()
@@ -93,6 +94,16 @@ def handed(tree: Tree, retires: Retires, besides: set[cst.CSTNode]) -> list[Hand
                     if retires(value):
                         found.append(Handed(callee, key, (value, offset)))
     return found
+
+
+def asked_elsewhere(tree: Tree, retires: Retires) -> list[Handed]:
+    """Return the retiring ids that are asked with a client of another module."""
+    return [
+        Handed(client, "client", literal)
+        for client, model in Clients.of(tree).elsewhere
+        for literal in _literals(tree, model)
+        if retires(literal[0])
+    ]
 
 
 def _literals(tree: Tree, node: cst.BaseExpression) -> list[Literal]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import libcst as cst
 from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
 
 from routed_llm.migrate.found import Edit
-from routed_llm.migrate.python.tree import Tree, dotted
-from routed_llm.migrate.rules.base import NewName
+from routed_llm.migrate.python.tree import Tree, bound_names, dotted
+from routed_llm.migrate.rules.base import OPENAI, NewName
 
-__all__ = ["Wanted", "collision", "tidy"]
+__all__ = ["Wanted", "collision", "rebind", "tidy"]
 
 Wanted = tuple[cst.BaseExpression, NewName]
 """An expression whose import tells where the new name is imported, and that name."""
@@ -34,6 +34,8 @@ def collision(tree: Tree, anchor: cst.BaseExpression, new: NewName) -> str | Non
         line = tree.parent(statement)
         if not isinstance(line, cst.SimpleStatementLine) or len(line.body) > 1:
             return "its import shares a line with other code. Put the import on a line of its own."
+    if new.name in OPENAI:
+        return None  # the class keeps its name, or is called by its module's
     scope = tree.scope(root)
     for item in scope[new.name] if scope is not None else ():
         ours = isinstance(item, ImportAssignment) and _module(item.node) == new.module
@@ -81,6 +83,73 @@ def tidy(
         ]
         edits.extend(_change(tree, statement, gone, fresh))
     return edits, drops
+
+
+def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]:
+    """Return the edits that let calls make another class of the same name.
+
+    Where nothing else is made by an imported name, its import alone changes. Otherwise, and where the name
+    is a module's (``openai.OpenAI``), each call names the other module.
+
+    Args:
+        tree: the module.
+        wanted: the calls, and what each makes then.
+    """
+    edits: list[Edit] = []
+    moved: dict[_Statement, set[str]] = {}
+    beside: dict[_Statement, None] = {}
+    taken = {call for call, _ in wanted}
+    made = [call.func for call in tree.nodes.calls if call not in taken]
+    left = {node.value for node in made if isinstance(node, cst.Name)}
+    for call, new in wanted:
+        root = _root(call.func)
+        statements = _imports(tree, root) if root is not None else []
+        alone = isinstance(call.func, cst.Name) and root is not None and root.value not in left
+        if alone and root is not None and all(isinstance(item, cst.ImportFrom) for item in statements):
+            for statement in statements:
+                moved.setdefault(statement, set()).add(root.value)
+        else:
+            edits.append(Edit(*tree.span(call.func), f"{new.module}.{new.name}"))
+            beside.update(dict.fromkeys(statements[:1]))
+    for statement in beside:
+        if not _imports_module(tree, "openai_routed"):
+            start = tree.span(statement)[0]
+            indent = tree.text[tree.text.rfind("\n", 0, start) + 1 : start]
+            place = _line_end(tree.text, tree.span(statement)[1])
+            edits.append(Edit(place, place, f"{_newline(tree, place)}{indent}import openai_routed"))
+    for statement, names in moved.items():
+        edits += _move(tree, statement, names, "openai_routed")
+    return edits
+
+
+def _imports_module(tree: Tree, name: str) -> bool:
+    return any(isinstance(item, cst.Import) and name in bound_names(item) for item in tree.nodes.imports)
+
+
+def _move(tree: Tree, statement: _Statement, names: set[str], module: str) -> list[Edit]:
+    """Import some of the names of a statement from another module."""
+    assert isinstance(statement, cst.ImportFrom)  # noqa: S101 - rebind() has asked
+    assert statement.module is not None  # noqa: S101 - a relative import has no client
+    aliases = [] if isinstance(statement.names, cst.ImportStar) else list(statement.names)
+    going = [alias for alias in aliases if _bound(alias) in names]
+    if len(going) == len(aliases):
+        return [Edit(*tree.span(statement.module), module)]
+    start, end = tree.span(statement)
+    indent = tree.text[tree.text.rfind("\n", 0, start) + 1 : start]
+    place = _line_end(tree.text, end)
+    sources = ", ".join(
+        tree.source(_core(alias)) if alias.asname is None else _written(tree, alias) for alias in going
+    )
+    line = f"{_newline(tree, place)}{indent}from {module} import {sources}"
+    return [*_remove(tree, aliases, going), Edit(place, place, line)]
+
+
+def _core(alias: cst.ImportAlias) -> cst.CSTNode:
+    return alias.asname.name if alias.asname is not None else alias.name
+
+
+def _written(tree: Tree, alias: cst.ImportAlias) -> str:
+    return f"{tree.source(alias.name)} as {tree.source(_core(alias))}"
 
 
 def _chain(node: cst.BaseExpression) -> Iterator[cst.CSTNode]:
@@ -157,21 +226,28 @@ def _change(tree: Tree, statement: _Statement, gone: set[str], fresh: list[NewNa
         if lines:
             return [Edit(start, end, (newline + indent).join(lines))]
         return [_whole_line(tree, start, end)]
-    edits = [_remove(tree, aliases, alias) for alias in leaving]
+    edits = _remove(tree, aliases, leaving)
     if lines:
         place = _line_end(tree.text, end)
         edits.append(Edit(place, place, "".join(newline + indent + line for line in lines)))
     return edits
 
 
-def _remove(tree: Tree, aliases: list[cst.ImportAlias], alias: cst.ImportAlias) -> Edit:
-    place = aliases.index(alias)
-    if place + 1 < len(aliases):
-        return Edit(tree.span(alias)[0], tree.span(aliases[place + 1])[0], "")
-    previous = aliases[place - 1]
-    last = alias.asname.name if alias.asname is not None else alias.name
-    before = previous.asname.name if previous.asname is not None else previous.name
-    return Edit(tree.span(before)[1], tree.span(last)[1], "")
+def _remove(tree: Tree, aliases: list[cst.ImportAlias], leaving: Sequence[cst.ImportAlias]) -> list[Edit]:
+    """Take names out of an import in which others stay, each run of neighbours with one edit."""
+    edits = []
+    place = 0
+    while place < len(aliases):
+        first = place
+        while place < len(aliases) and aliases[place] in leaving:
+            place += 1
+        if place == first:
+            place += 1
+        elif place < len(aliases):
+            edits.append(Edit(tree.span(aliases[first])[0], tree.span(aliases[place])[0], ""))
+        else:
+            edits.append(Edit(tree.span(_core(aliases[first - 1]))[1], tree.span(_core(aliases[-1]))[1], ""))
+    return edits
 
 
 def _whole_line(tree: Tree, start: int, end: int) -> Edit:

@@ -42,6 +42,7 @@ class Objects:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
+        self._asked: set[cst.Name] = set()
 
     # Assignments
 
@@ -100,6 +101,14 @@ class Objects:
                 yield from (item.key for item in table)
 
     def _bound(self, node: cst.Name) -> Iterator[cst.BaseExpression]:
+        """Give the expressions that a name is bound to; nothing when that is being asked already."""
+        if node in self._asked:
+            return
+        self._asked.add(node)
+        yield from self._bindings(node)
+        self._asked.discard(node)
+
+    def _bindings(self, node: cst.Name) -> Iterator[cst.BaseExpression]:
         for item in self._tree.assignments(node):
             if isinstance(item, Assignment) and not isinstance(item, ImportAssignment):
                 holder = self._tree.parent(item.node) if isinstance(item.node, cst.Name) else item.node

@@ -62,16 +62,19 @@ class Sources:
     built: str | None = None
 
 
-def trace(tree: Tree, node: cst.BaseExpression, known: Known) -> Sources:
+def trace(tree: Tree, node: cst.BaseExpression, known: Known, *more: cst.BaseExpression) -> Sources:
     """Follow an expression to the literals that it may be.
 
     Args:
         tree: the module.
         node: the expression.
         known: what other modules say.
+        more: further expressions, whose literals are added.
     """
     found = Sources()
-    _Walk(tree, found, known).follow(node, "literal", _DEPTH)
+    walk = _Walk(tree, found, known)
+    for expression in (node, *more):
+        walk.follow(expression, "literal", _DEPTH)
     return found
 
 

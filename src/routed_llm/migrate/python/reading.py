@@ -10,15 +10,16 @@ from typing import Any
 
 import libcst as cst
 
-from routed_llm.migrate.found import Edit, Handed, Kind, Literal, Options, Site
+from routed_llm.migrate.found import Edit, Handed, Kind, Literal, Options, Origin, Site
 from routed_llm.migrate.ids import Hit, RetiringIds
 from routed_llm.migrate.modules import imports_of
 from routed_llm.migrate.python import contexts
-from routed_llm.migrate.python.exports import exports, handed
-from routed_llm.migrate.python.imports import Wanted, collision, tidy
+from routed_llm.migrate.python.clients import Clients
+from routed_llm.migrate.python.exports import asked_elsewhere, exports, handed
+from routed_llm.migrate.python.imports import Wanted, collision, rebind, tidy
 from routed_llm.migrate.python.origins import Known, Sources, trace
 from routed_llm.migrate.python.tree import Tree, text_of
-from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX, RULES, Swap
+from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX, OPENAI, RULES, NewName, Swap
 from routed_llm.migrate.rules.base import arguments
 
 __all__ = ["Judged", "PythonFindings", "read"]
@@ -26,20 +27,23 @@ __all__ = ["Judged", "PythonFindings", "read"]
 Effect = Callable[[Site], Mapping[str, Any]]
 """Works out what routing does at a site; ``unfit`` says why nothing can serve it."""
 
+_CLIENTS = frozenset(f"{new.module}.{name}" for name, new in OPENAI.items())
 _ROUTED = frozenset(
     {
         f"{LANGCHAIN.module}.{LANGCHAIN.name}",
         f"{LANGCHAIN.module}.chat_models.{LANGCHAIN.name}",
         f"{LLAMA_INDEX.module}.{LLAMA_INDEX.name}",
+        *_CLIENTS,
         "routed_llm.Policy",
         "routed_llm.policy.Policy",
     }
 )
 _SETTERS = re.compile(
-    r"OpenAI(?:\b|Responses|MultiModal)|init_chat_model|create_\w{0,20}agent|Middleware\b|Agent\b|create_\w{0,20}(?:judge|memory)|Routed|routed_"
+    r"OpenAI(?:\b|Responses|MultiModal)|init_chat_model|create_\w|Middleware\b|LLMTool|Routed|routed_"
 )
 """What a text must name for anything in it to be rewritten or to be routed already."""
 
+_BASELINES = ("model", "model_name", "baseline", "at_least")
 _BINDS = {
     "bind_tools": "tools",
     "with_structured_output": "structured",
@@ -72,6 +76,7 @@ class PythonFindings:
         imports: the names that imports bind, to what they are.
         hands: literals that calls hand to something imported.
         drops: imported names that the edits take out.
+        needs: the distributions that the edits need.
         baselines: where routed constructors take their baseline from, as FileFindings has it.
     """
 
@@ -82,6 +87,7 @@ class PythonFindings:
     imports: dict[str, str] = field(default_factory=dict)
     hands: list[Handed] = field(default_factory=list)
     drops: list[str] = field(default_factory=list)
+    needs: set[str] = field(default_factory=set)
     baselines: list[str] = field(default_factory=list)
 
 
@@ -127,6 +133,7 @@ class _Reader:
         self.wanted: list[Wanted] = []
         self.swapped: list[cst.BaseExpression] = []
         self.renamed: set[int] = set()
+        self.rebound: list[tuple[cst.Call, NewName]] = []
 
     def run(self) -> PythonFindings:
         # Where no rule can apply, the scopes that they ask for are not worth their time.
@@ -141,11 +148,13 @@ class _Reader:
                     matched.add(node)
                     self._swap(swap)
                     break
+        self.found.edits.extend(rebind(self.tree, self.rebound))
         edits, self.found.drops = tidy(self.tree, self.wanted, self.swapped, self.known.kept)
         self.found.edits.extend(edits)
         if any(True for _ in self.ids.find(self.tree.text)):
             self.found.exports = exports(self.tree, self._is_retiring)
             self.found.hands = handed(self.tree, self._is_retiring, matched)
+            self.found.hands += asked_elsewhere(self.tree, self._is_retiring)
         self.found.imports = _imports(self.tree)
         self._judge()
         self.found.edits.sort(key=lambda edit: (edit.start, edit.end))
@@ -159,18 +168,19 @@ class _Reader:
         if not isinstance(node, cst.Call) or not self.tree.names(node.func) & _ROUTED:
             return
         given, _ = arguments(self.tree, node, ("model",))
-        for name, item in given.items():
-            if name in ("model", "model_name", "baseline", "at_least"):
-                sources = trace(self.tree, item.value, self.known)
-                self.found.baselines += [*sources.wants, *sources.asks]
-                self.found.baselines += [f"${name}" for name in sources.environment]
-                for origin in sources.origins:
-                    self._mark(origin.offset, Kind.KEEP, "it is the baseline of a routed model", None)
+        models = [item.value for name, item in given.items() if name in _BASELINES]
+        if self.tree.names(node.func) & _CLIENTS:
+            models = list(Clients.of(self.tree).models_of(node))
+            self.found.baselines += Clients.of(self.tree).keys_of(node)
+        for model in models:
+            sources = trace(self.tree, model, self.known)
+            self.found.baselines += [*sources.wants, *sources.asks]
+            self.found.baselines += [f"${name}" for name in sources.environment]
+            for origin in sources.origins:
+                self._mark(origin.offset, Kind.KEEP, "it is the baseline of a routed model", None)
 
     def _swap(self, swap: Swap) -> None:
-        if swap.model is None:
-            return
-        sources = trace(self.tree, swap.model, self.known)
+        sources = self._sources(swap)
         retiring = [item for item in sources.origins if self._id(item.value) is not None]
         if not retiring:
             return
@@ -180,7 +190,7 @@ class _Reader:
             line=line,
             rule=swap.rule,
             name=swap.name,
-            becomes=swap.new.name,
+            becomes=swap.new.label,
             model=self._id(retiring[0].value) or "",
             models=tuple(dict.fromkeys(item.value for item in sources.origins)),
             parameters=swap.parameters,
@@ -195,6 +205,15 @@ class _Reader:
         self._classify(swap, sources, site, kept=kept)
         if why is None:
             self._edit(swap, sources)
+
+    def _sources(self, swap: Swap) -> Sources:
+        sources = Sources() if swap.model is None else trace(self.tree, swap.model, self.known, *swap.more)
+        for key in swap.given:
+            sources.asks.append(key)
+            sources.origins += [
+                Origin(offset=-1, value=value, how="call") for value in self.known.given.get(key, ())
+            ]
+        return sources
 
     def _id(self, value: str) -> str | None:
         name = value.removeprefix("openai:")
@@ -283,9 +302,9 @@ class _Reader:
                 continue
             inside = start <= origin.offset < end
             if site.blocked is None and inside:
-                self._mark(origin.offset, Kind.REWRITE, f"{swap.name} becomes {swap.new.name}", swap.rule)
+                self._mark(origin.offset, Kind.REWRITE, f"{swap.name} becomes {swap.new.label}", swap.rule)
             elif site.blocked is None:
-                why = f"{origin.how} that reaches {what}, which becomes {swap.new.name}"
+                why = f"{origin.how} that reaches {what}, which becomes {swap.new.label}"
                 self._mark(origin.offset, Kind.TRACE, why, swap.rule)
             elif kept:
                 self._mark(origin.offset, Kind.KEEP, site.blocked, None)
@@ -301,11 +320,15 @@ class _Reader:
             self.by_offset[offset] = (kind, why, rule)
 
     def _edit(self, swap: Swap, sources: Sources) -> None:
+        self.found.needs.add(swap.new.distribution)
+        if swap.new.name in OPENAI and isinstance(swap.node, cst.Call):
+            self.rebound.append((swap.node, swap.new))
+            return
         for node in swap.replaced:
             self.found.edits.append(Edit(*self.tree.span(node), swap.new.name))
-        if swap.prefixed and swap.model is not None and text_of(swap.model) is None:
-            self._strip(swap.model, sources)
-        self.found.edits.extend(swap.edits)
+        before, after = self._strip(swap, sources)
+        # What is inserted at one place stands in the order in which it is told.
+        self.found.edits += [*after, *swap.edits, *before]
         self.swapped.extend(swap.replaced)
         anchor = self._anchor(swap)
         if anchor is not None:
@@ -314,14 +337,17 @@ class _Reader:
             for origin in sources.origins:
                 self._rename(origin.offset, origin.value.removeprefix("openai:"))
 
-    def _strip(self, model: cst.BaseExpression, sources: Sources) -> None:
+    def _strip(self, swap: Swap, sources: Sources) -> tuple[list[Edit], list[Edit]]:
         """Take the provider off where the value is used: other code may want it where it is defined."""
+        model = swap.model
+        if not swap.prefixed or model is None or text_of(model) is not None:
+            return [], []
         if not any(item.value.startswith("openai:") for item in sources.origins):
-            return
+            return [], []
         start, end = self.tree.span(model)
         atom = isinstance(model, (cst.Name, cst.Attribute, cst.Call, cst.Subscript))
-        self.found.edits += [] if atom else [Edit(start, start, "(")]
-        self.found.edits.append(Edit(end, end, f'{"" if atom else ")"}.removeprefix("openai:")'))
+        close = "" if atom else ")"
+        return [] if atom else [Edit(start, start, "(")], [Edit(end, end, f'{close}.removeprefix("openai:")')]
 
     def _rename(self, offset: int, value: str) -> None:
         new = self.options.baseline(value)

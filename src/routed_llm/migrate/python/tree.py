@@ -52,6 +52,7 @@ class Tree:
             raise ValueError("it is nested too deeply") from error
         if module.code != text:
             raise ValueError("its text is not reproduced by the parser")
+        self.notes: dict[str, object] = {}  # what others have worked out about the module
         self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
         self._wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
         self.module = self._wrapper.module

@@ -10,10 +10,11 @@ from routed_llm.migrate.rules import (
     rm005_subclass,
     rm006_partial,
     rm007_agent_model,
+    rm008_openai_sdk,
 )
-from routed_llm.migrate.rules.base import LANGCHAIN, LLAMA_INDEX, NewName, Rule, Swap
+from routed_llm.migrate.rules.base import LANGCHAIN, LLAMA_INDEX, OPENAI, NewName, Rule, Swap
 
-__all__ = ["CLASSES", "CODES", "LANGCHAIN", "LLAMA_INDEX", "RULES", "NewName", "Rule", "Swap"]
+__all__ = ["CLASSES", "CODES", "LANGCHAIN", "LLAMA_INDEX", "OPENAI", "RULES", "NewName", "Rule", "Swap"]
 
 RULES: tuple[Rule, ...] = (
     rm001_chat_openai.RULE,
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     rm005_subclass.RULE,
     rm006_partial.RULE,
     rm007_agent_model.RULE,
+    rm008_openai_sdk.RULE,
 )
 
 CLASSES = frozenset().union(*(rule.names for rule in RULES))

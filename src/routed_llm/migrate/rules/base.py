@@ -17,6 +17,7 @@ from routed_llm.migrate.python.tree import Tree, dotted
 __all__ = [
     "LANGCHAIN",
     "LLAMA_INDEX",
+    "OPENAI",
     "UNKNOWN",
     "Family",
     "NewName",
@@ -39,9 +40,18 @@ class NewName:
     name: str
     distribution: str
 
+    @property
+    def label(self) -> str:
+        """What it is called in a sentence: with its module where another class has the same name."""
+        return f"{self.module}.{self.name}" if self.module == "openai_routed" else self.name
+
 
 LANGCHAIN = NewName("langchain_routed", "RoutedChatModel", "langchain-routed")
 LLAMA_INDEX = NewName("llama_index.llms.routed", "RoutedLLM", "llama-index-llms-routed")
+OPENAI = {
+    name: NewName("openai_routed", name, "openai-routed")
+    for name in ("OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI")
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +64,8 @@ class Swap:
         name: what is called or subclassed, as it is written.
         new: what it becomes.
         model: the expression that gives the model, or None.
+        more: further expressions that each give a model.
+        given: by what other modules may name a model for it, as parameters are.
         replaced: expressions whose text becomes the new name.
         edits: further edits that belong to the same rewrite.
         parameters: the call's keywords with their literal values.
@@ -68,6 +80,8 @@ class Swap:
     name: str
     new: NewName
     model: cst.BaseExpression | None
+    more: list[cst.BaseExpression] = field(default_factory=list)
+    given: tuple[str, ...] = ()
     replaced: list[cst.BaseExpression] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import libcst as cst
 
 from routed_llm.migrate.found import Edit
-from routed_llm.migrate.python.tree import Tree, dotted
+from routed_llm.migrate.python.tree import Tree, dotted, text_of
 from routed_llm.migrate.rules.base import LANGCHAIN, Rule, Swap, arguments
 from routed_llm.migrate.rules.rm002_init_chat_model import strip_provider
 
@@ -23,6 +23,7 @@ class _Taker(NamedTuple):
         place: whether it may also come first, without a keyword.
         uses: what every call of the model has besides.
         renamed: the keyword that takes a model, where that is another one.
+        several: whether each argument without a keyword is a model.
     """
 
     names: tuple[str, ...]
@@ -30,6 +31,7 @@ class _Taker(NamedTuple):
     place: bool = True
     uses: tuple[str, ...] = ()
     renamed: str | None = None
+    several: bool = False
 
 
 def _at(module: str, *names: str) -> tuple[str, ...]:
@@ -50,11 +52,9 @@ _TAKERS: Final = (
     _Taker(_at("deepagents", "create_deep_agent"), place=False, uses=("tools",)),
     _Taker(_at("langgraph_supervisor", "create_supervisor"), place=False, uses=("tools",)),
     _Taker(
-        (
-            *_at(_MIDDLEWARE, "SummarizationMiddleware", "summarization.SummarizationMiddleware"),
-            *_at("langchain.agents.middleware", "ModelFallbackMiddleware"),
-        ),
+        (*_at(_MIDDLEWARE, "SummarizationMiddleware", "summarization.SummarizationMiddleware"),),
     ),
+    _Taker(_at(_MIDDLEWARE, "ModelFallbackMiddleware"), keyword="first_model", several=True),
     _Taker(_at(_MIDDLEWARE, "LLMToolSelectorMiddleware", "LLMToolEmulator"), place=False),
     _Taker(
         _at(
@@ -92,12 +92,12 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     model = given.get(taker.keyword)
     if model is None or model not in node.args:
         return None
-    start, end = tree.span(model.value)
-    edits = [
-        Edit(start, start, f"{LANGCHAIN.name}(model="),
-        *strip_provider(tree, model.value),
-        Edit(end, end, ")"),
+    more = [
+        item.value
+        for item in (node.args if taker.several else ())
+        if item is not model and item.keyword is None and text_of(item.value) is not None
     ]
+    edits = [edit for value in (model.value, *more) for edit in _wrapped(tree, value)]
     if taker.renamed is not None and model.keyword is not None:
         edits.insert(0, Edit(*tree.span(model.keyword), taker.renamed))
     return Swap(
@@ -106,10 +106,20 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
         name=dotted(node.func),
         new=LANGCHAIN,
         model=model.value,
+        more=more,
         edits=edits,
         uses=taker.uses,
         prefixed=True,
     )
+
+
+def _wrapped(tree: Tree, model: cst.BaseExpression) -> list[Edit]:
+    start, end = tree.span(model)
+    return [
+        Edit(start, start, f"{LANGCHAIN.name}(model="),
+        *strip_provider(tree, model),
+        Edit(end, end, ")"),
+    ]
 
 
 RULE = Rule("RM007", "helpers of LangChain that are given a model's name", match, frozenset(_BY_NAME))
