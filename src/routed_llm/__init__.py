@@ -35,8 +35,8 @@ from routed_llm.request import Request, RequestBuilder, read_openai
 from routed_llm.usage import Observed, Usage
 
 if TYPE_CHECKING:
+    from routed_llm.calls.endpoint_call import Called, Outgoing, Served
     from routed_llm.calls.endpoints import Endpoints
-    from routed_llm.calls.exchange import Called, Outgoing, Served
     from routed_llm.recovery import Attempt, Attempts, ErrorFacts, Limits, Step, classify_error
 
 __version__ = "0.1.0"
@@ -112,7 +112,7 @@ _LATER: Final = {
     **dict.fromkeys(
         ("Attempt", "Attempts", "ErrorFacts", "Limits", "Step", "classify_error"), "routed_llm.recovery"
     ),
-    **dict.fromkeys(("Called", "Outgoing", "Served"), "routed_llm.calls.exchange"),
+    **dict.fromkeys(("Called", "Outgoing", "Served"), "routed_llm.calls.endpoint_call"),
     "Endpoints": "routed_llm.calls.endpoints",
 }
 

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from openai_routed._errors import told
 from openai_routed._exchange import ENDPOINTS, arespond, called, respond
-from routed_llm import CallOptions, Catalog, Decision, Endpoints, Router
+from routed_llm import CallOptions, Catalog, Decision, Endpoints, Router, guard_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,7 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
         routing = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
         super().__init__(**kwargs)
         self.endpoints = endpoints_for(**routing)
+        guard_client(self._client)
 
     @override
     def copy(

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import openai
 
-from routed_llm import Called, Endpoints, Outgoing, Served, fingerprint
+from routed_llm import Called, Credential, Endpoints, Outgoing, Served, fingerprint
 
 __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 
@@ -56,6 +56,7 @@ def called(
         routing=given if routing is None else routing,
         retries=retries,
         credential=_whose(key, request.url.host, path.removesuffix(at)),
+        own=f"{request.url.scheme}://{request.url.netloc.decode()}{path.removesuffix(at)}",
     )
     return asked if endpoints.routes(asked) else None
 
@@ -63,14 +64,25 @@ def called(
 def _outgoing(request: Any, sent: Outgoing) -> Any:
     """Return the ``httpx.Request`` of one attempt: as the caller's, but for its address and its body."""
     library = _library(request)
-    headers = [item for item in request.headers.raw if item[0].lower() not in _OURS]
-    headers.append((b"x-stainless-retry-count", str(sent.attempt).encode()))
     url = _address(request.url, sent.endpoint, sent.model, sent.base_url)
-    if sent.base_url is not None:
+    headers = [item for item in request.headers.raw if item[0].lower() not in _OURS]
+    if sent.credential is not None:
+        headers = _apart(sent.credential)
+    elif sent.base_url is not None:
         headers = [item for item in headers if item[0].lower() != b"host"]
+    headers.append((b"x-stainless-retry-count", str(sent.attempt).encode()))
     content = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode()
     extensions = request.extensions
     return library.Request(request.method, url, headers=headers, content=content, extensions=extensions)
+
+
+def _apart(credential: Credential) -> list[tuple[bytes, bytes]]:
+    """Return the headers for another address: nothing of the caller's goes there."""
+    key = credential.api_key() if callable(credential.api_key) else credential.api_key
+    told = {"content-type": "application/json", "accept": "application/json", **credential.headers}
+    if key:
+        told["authorization"] = f"Bearer {key}"
+    return [(name.encode(), value.encode()) for name, value in told.items()]
 
 
 @lru_cache(maxsize=256)

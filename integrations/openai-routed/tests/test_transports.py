@@ -142,11 +142,11 @@ def test_only_deployments_are_chosen_from() -> None:
 
 
 def test_a_router_of_its_own_address(settings: dict[str, Any]) -> None:
-    """A model with an address of its own is called there."""
+    """A model with an address of its own is called there, with the key for that address and no other."""
     seen = []
 
     def answer(request: Any) -> Any:
-        seen.append((str(request.url), request.headers["host"]))
+        seen.append((str(request.url), request.headers["host"], request.headers["authorization"]))
         return httpx.Response(200, json=COMPLETION)
 
     from openai_routed import OpenAI
@@ -155,7 +155,8 @@ def test_a_router_of_its_own_address(settings: dict[str, Any]) -> None:
 
     entry = {"base": "gpt-4.1", "base_url": "http://models.invalid:8080/v1", "sent_as": "mine", "aliases": []}
     catalog = Catalog.load().with_models({"mine": entry})
-    router = Router(catalog=catalog, clock=settings["router"]._clock)
+    keys = {"http://models.invalid:8080/v1": "sk-theirs"}
+    router = Router(catalog=catalog, clock=settings["router"]._clock, credentials=keys)
     with OpenAI(
         api_key="k",
         router=router,
@@ -163,4 +164,6 @@ def test_a_router_of_its_own_address(settings: dict[str, Any]) -> None:
         http_client=httpx.Client(transport=httpx.MockTransport(answer)),
     ) as client:
         client.chat.completions.create(**ASKED)
-    assert seen == [("http://models.invalid:8080/v1/chat/completions", "models.invalid:8080")]
+    assert seen == [
+        ("http://models.invalid:8080/v1/chat/completions", "models.invalid:8080", "Bearer sk-theirs")
+    ]

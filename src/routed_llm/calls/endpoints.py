@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from routed_llm.calls.answers import AnswerMemory
-from routed_llm.calls.exchange import ANY, Called, Exchange, FailedReply, Served, facts_of, refused
+from routed_llm.calls.endpoint_call import ANY, Called, EndpointCall, FailedReply, Served, facts_of, refused
 from routed_llm.errors import RoutedError
 from routed_llm.ledger.options import CallOptions
 
 if TYPE_CHECKING:
-    from routed_llm.calls.exchange import AnswerStream, Outgoing
+    from routed_llm.calls.endpoint_call import AnswerStream, Outgoing
     from routed_llm.calls.router import Router, Run
     from routed_llm.decision import Decision
     from routed_llm.recovery import Attempts
@@ -108,8 +108,8 @@ class Endpoints:
             CatalogError: when the policy or the call names an unknown model.
         """
         called = Called(endpoint="", body=dict(body), routing=routing)
-        exchange = Exchange(self, called)
-        return self.router.explain(exchange.request, **exchange.around)
+        call = EndpointCall(self, called)
+        return self.router.explain(call.request, **call.around)
 
     def respond(self, called: Called, send: Callable[[Outgoing], Reply]) -> Served:
         """Serve a call.
@@ -123,32 +123,33 @@ class Endpoints:
         """
         since = time.monotonic()
         try:
-            exchange = Exchange(self, called)
-            decision = self.router.decide(exchange.request, **exchange.around)
-            attempts = exchange.attempts(self.router, decision)
+            call = EndpointCall(self, called)
+            decision = self.router.decide(call.request, **call.around)
+            attempts = call.attempts(self.router, decision)
             while True:
                 run = self.router.begin(attempts.decision)
                 try:
-                    reply = send(exchange.outgoing(attempts.decision))
-                    if reply.status >= 400:
+                    with run.exchange.current():
+                        reply = send(call.outgoing(attempts.decision))
+                    if reply.status >= 300:
                         raise FailedReply(reply.status, reply.headers, reply.read())
-                    if not exchange.whole:
-                        events = _follow(exchange, attempts, run, reply, exchange.stream())
+                    if not call.whole:
+                        events = _follow(call, attempts, run, reply, call.stream())
                         next(events)  # up to the first token, until which another model may take over
                         attempts.answered()
-                        return exchange.opened(reply.headers, events)
-                    answer = exchange.read(reply.status, reply.headers, reply.read())
+                        return call.opened(reply.headers, events)
+                    answer = call.read(reply.status, reply.headers, reply.read())
                 except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                     step = attempts.failed(error, facts=facts_of(error), run=run)
                 except BaseException:
-                    run.cancel()
+                    run.abandon()
                     raise
                 else:
                     attempts.answered()
                     record = attempts.record(run.settle(answer.usage, served=answer.model))
-                    return exchange.served(answer, reply.headers, record)
+                    return call.served(answer, reply.headers, record)
                 if step.error is not None:
-                    return exchange.failed(step.error)
+                    return call.failed(step.error)
                 time.sleep(step.delay)
         except RoutedError as error:
             return refused(error, time.monotonic() - since)
@@ -161,39 +162,40 @@ class Endpoints:
         """
         since = time.monotonic()
         try:
-            exchange = Exchange(self, called)
-            decision = await self.router.adecide(exchange.request, **exchange.around)
-            attempts = exchange.attempts(self.router, decision)
+            call = EndpointCall(self, called)
+            decision = await self.router.adecide(call.request, **call.around)
+            attempts = call.attempts(self.router, decision)
             while True:
                 run = await self.router.abegin(attempts.decision)
                 try:
-                    reply = await send(exchange.outgoing(attempts.decision))
-                    if reply.status >= 400:
+                    with run.exchange.current():
+                        reply = await send(call.outgoing(attempts.decision))
+                    if reply.status >= 300:
                         raise FailedReply(reply.status, reply.headers, await reply.read())
-                    if not exchange.whole:
-                        events = _afollow(exchange, attempts, run, reply, exchange.stream())
+                    if not call.whole:
+                        events = _afollow(call, attempts, run, reply, call.stream())
                         await anext(events)  # up to the first token, until which another model may take over
                         attempts.answered()
-                        return exchange.opened(reply.headers, events)
-                    answer = exchange.read(reply.status, reply.headers, await reply.read())
+                        return call.opened(reply.headers, events)
+                    answer = call.read(reply.status, reply.headers, await reply.read())
                 except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
                     step = await attempts.afailed(error, facts=facts_of(error), run=run)
                 except BaseException:
-                    await run.acancel()
+                    await run.aabandon()
                     raise
                 else:
                     attempts.answered()
                     record = attempts.record(await run.asettle(answer.usage, served=answer.model))
-                    return exchange.served(answer, reply.headers, record)
+                    return call.served(answer, reply.headers, record)
                 if step.error is not None:
-                    return exchange.failed(step.error)
+                    return call.failed(step.error)
                 await asyncio.sleep(step.delay)
         except RoutedError as error:
             return refused(error, time.monotonic() - since)
 
 
 def _follow(
-    exchange: Exchange, attempts: Attempts, run: Run, reply: Reply, stream: AnswerStream
+    call: EndpointCall, attempts: Attempts, run: Run, reply: Reply, stream: AnswerStream
 ) -> Generator[bytes, None, None]:
     """Yield nothing once the answer has begun, and then its parts; the books are closed however it ends."""
     try:
@@ -207,20 +209,20 @@ def _follow(
             attempts.failed(error, run=run, **_come(error, stream))
             if not isinstance(error, FailedReply):
                 raise
-            yield stream.failure(error)
+            yield call.broken(error)
             return
         except BaseException:
-            run.settle(stream.usage, served=stream.model)  # tokens had come, and are billed
+            run.abandon(stream.usage, served=stream.model)
             raise
     finally:
         reply.close()
     record = attempts.record(run.settle(stream.usage, served=stream.model))
-    exchange.streamed(stream)
+    call.streamed(stream)
     yield stream.close(record)
 
 
 async def _afollow(
-    exchange: Exchange, attempts: Attempts, run: Run, reply: AsyncReply, stream: AnswerStream
+    call: EndpointCall, attempts: Attempts, run: Run, reply: AsyncReply, stream: AnswerStream
 ) -> AsyncGenerator[bytes, None]:
     """Do what :func:`_follow` does, without holding the event loop."""
     try:
@@ -235,15 +237,15 @@ async def _afollow(
             await attempts.afailed(error, run=run, **_come(error, stream))
             if not isinstance(error, FailedReply):
                 raise
-            yield stream.failure(error)
+            yield call.broken(error)
             return
         except BaseException:
-            await run.asettle(stream.usage, served=stream.model)  # tokens had come, and are billed
+            await run.aabandon(stream.usage, served=stream.model)
             raise
     finally:
         await reply.close()
     record = attempts.record(await run.asettle(stream.usage, served=stream.model))
-    exchange.streamed(stream)
+    call.streamed(stream)
     yield stream.close(record)
 
 

@@ -306,6 +306,17 @@ class Router(Sending):
         decision = weighing.explain(request)
         return None if decision.chosen is None else decision
 
+    def models(self, policy: Policy | None = None, *, at: date | None = None) -> list[str]:
+        """Return the catalog ids of the models that a policy lets calls choose among.
+
+        Raises:
+            PolicyError: when a pattern of the policy matches no model.
+            CatalogError: when the policy names an unknown model.
+        """
+        policy, day = self.policy if policy is None else policy, self._day(at)
+        pool = self._table(policy, day).pool
+        return [one.id for one in (*pool.models, *pool.audio) if one.alive(day, grace=policy.grace)]
+
     @property
     def ledger(self) -> Ledger:
         """Where calls are booked."""

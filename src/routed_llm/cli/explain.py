@@ -75,6 +75,8 @@ def run(asked: argparse.Namespace) -> int:
     out = None if asked.json else console()
     began = time.perf_counter()
     body = _body(asked.file)
+    if asked.url is not None:
+        return _ask(asked, body)
     request = _request(body)
     read = time.perf_counter() - began
     policy = _policy(asked, body)
@@ -122,6 +124,43 @@ def _body(name: str) -> Mapping[str, Any]:
             f"{where} holds no JSON object. Give the body of a Chat Completions or Responses call."
         )
     return body
+
+
+def _ask(asked: argparse.Namespace, body: Mapping[str, Any]) -> int:
+    """Ask a running gateway, whose policy and budgets this machine does not know."""
+    import http.client
+    import os
+    from contextlib import closing
+    from urllib.parse import urlsplit
+
+    place = urlsplit(asked.url)
+    if place.scheme not in ("http", "https") or not place.hostname:
+        raise CommandError(f"{asked.url!r} is no address. Give one such as http://127.0.0.1:4000/v1.")
+    kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', 'any')}",
+    }
+    try:
+        with closing(kind(place.netloc, timeout=60)) as connection:
+            connection.request("POST", f"{place.path.rstrip('/')}/routing/explain", json.dumps(body), headers)
+            answer = connection.getresponse()
+            told = json.loads(answer.read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise CommandError(f"{asked.url}: {error}. Start `routed serve` there, or correct --url.") from error
+    if answer.status != 200:
+        message = told.get("error", {}).get("message", f"status {answer.status}")
+        raise CommandError(f"{asked.url} refused: {message}")
+    if asked.json:
+        print_json(told)
+    elif told["model"] is None:
+        for model, why in told["rejected"].items():
+            print(f"{model}: {why}")
+    else:
+        effort = f"@{told['effort']}" if told["effort"] else ""
+        print(f"chosen {told['model']}{effort} on {told['endpoint']}, ${told['estimated_cost']} expected")
+        print(f"why {told['why']}")
+    return 0 if told["model"] is not None else 1
 
 
 def _request(body: Mapping[str, Any]) -> Request:

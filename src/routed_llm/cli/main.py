@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         ("report", "add up a decision log: calls, models, dollars against the baseline", report.arguments),
         ("demo", "send every kind of request to a simulated OpenAI API, beside plain gpt-4o", _demo),
         ("spend", "say what has been spent, by scope, model, day", _spend),
+        ("serve", "serve OpenAI's endpoints, routed, to programs in any language", _serve),
+        ("keys", "manage the keys of `routed serve`", _keys),
     ):
         arguments(commands.add_parser(name, help=text, description=f"{text.capitalize()}.", epilog=_EPILOG))
     return parser
@@ -83,6 +85,7 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", metavar="FILE", help="the JSON body of a Chat Completions or Responses call; - reads stdin"
     )
+    parser.add_argument("--url", metavar="URL", help="ask a running `routed serve` (its key: OPENAI_API_KEY)")
     parser.add_argument("--policy", metavar="FILE", help="a policy in TOML")
     parser.add_argument("--baseline", metavar="MODEL", help="the quality floor; the body's model if left out")
     parser.add_argument("--optimize", choices=("cost", "quality"), help="what to optimize")
@@ -107,6 +110,18 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 def _spend(parser: argparse.ArgumentParser) -> None:
     from routed_llm.cli.spend import arguments
+
+    arguments(parser)
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    from routed_llm.cli.serve import arguments
+
+    arguments(parser)
+
+
+def _keys(parser: argparse.ArgumentParser) -> None:
+    from routed_llm.cli.keys import arguments
 
     arguments(parser)
 

@@ -20,6 +20,7 @@ def read_openai(
     previous: Previous | None = None,
     locked_to: str | None = None,
     emulates: Sequence[str] = (),
+    endpoint: str | None = None,
 ) -> Request:
     """Read a decoded request body.
 
@@ -31,6 +32,7 @@ def read_openai(
         previous: who answered the turn before, where that is known.
         locked_to: the model that keeps the state which the body refers to.
         emulates: parameters that the caller makes good itself where no model takes them.
+        endpoint: the one that must serve it, or None for either.
 
     Raises:
         RequestError: when the body is not such a request; the message names the place.
@@ -61,6 +63,8 @@ def read_openai(
         builder.pin(payload.get("model"))
     if emulates:
         builder.emulates(*emulates)
+    if endpoint is not None:
+        builder.endpoint(endpoint)
     return builder.previous(previous).locked_to(locked_to).build()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from routed_llm.calls.problems import problem
 from routed_llm.calls.sse import DONE, Event, EventReader, written
 from routed_llm.cut import StopCutter
-from routed_llm.errors import IncompleteStream, RoutedError
+from routed_llm.errors import IncompleteStream, RequestError, RoutedError
 from routed_llm.facts import Previous
 from routed_llm.ledger.options import CallOptions
 from routed_llm.recovery import Limits, classify_error
@@ -32,16 +32,17 @@ if TYPE_CHECKING:
     from routed_llm.calls.router import Router
     from routed_llm.decision import Decision
     from routed_llm.policy import Policy
-    from routed_llm.recovery import Attempts, ErrorFacts
+    from routed_llm.recovery import Attempts, Credential, ErrorFacts
 
 __all__ = [
     "ANY",
     "AnswerStream",
     "Called",
-    "Exchange",
+    "EndpointCall",
     "FailedReply",
     "Outgoing",
     "Served",
+    "error_part",
     "facts_of",
     "refused",
 ]
@@ -68,6 +69,7 @@ class Called:
         routing: what the call says of its routing, as :meth:`routed_llm.CallOptions.read` takes it.
         retries: how often a failed request may be tried again; None for the default.
         credential: whose key and address it is sent with, as a fingerprint.
+        own: the address that the caller's key is for.
     """
 
     endpoint: str
@@ -75,6 +77,7 @@ class Called:
     routing: Any = None
     retries: int | None = None
     credential: str = ""
+    own: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +88,14 @@ class Outgoing:
         endpoint: ``chat_completions`` or ``responses``.
         body: what is sent.
         base_url: where the model has an address of its own; None for the caller's.
+        credential: what that address is called with; None for what the caller's is.
         attempt: how many requests were sent for this call before.
     """
 
     endpoint: str
     body: Mapping[str, Any]
     base_url: str | None
+    credential: Credential | None
     attempt: int
 
     @property
@@ -172,7 +177,7 @@ def refused(error: RoutedError, seconds: float) -> Served:
     )
 
 
-class Exchange:
+class EndpointCall:
     """One call, from its reading to its answer; used by one thread or task at a time.
 
     Args:
@@ -192,17 +197,22 @@ class Exchange:
     def __init__(self, endpoints: Endpoints, called: Called) -> None:
         self.since = time.monotonic()
         body = called.body
-        self._memory = endpoints.memory
+        self._memory, self._router = endpoints.memory, endpoints.router
         self._asked, self._form = body, called.endpoint
         turns = body.get("messages", body.get("input"))
         self._turns: Any = [{"role": "user", "content": turns}] if isinstance(turns, str) else turns
         options = endpoints.options
         if called.routing is not None:
             options = CallOptions.read(called.routing).over(options)
-        policy, model = options.applied_to(endpoints.router.policy), body.get("model")
+        policy, model = options.applied_to(endpoints.router.policy), body.get("model", ANY)
+        if not isinstance(model, str):
+            raise RequestError(
+                f"model={model!r} is no model id. Give a string such as 'gpt-4o'.", where="model"
+            )
         self.around: dict[str, Any] = {
-            "policy": _with_baseline(policy, model) if isinstance(model, str) and model != ANY else policy,
+            "policy": policy if model == ANY else _with_baseline(policy, model),
             "credential": called.credential,
+            "own": called.own,
             **options.circumstances(),
         }
         self.request = read_openai(
@@ -210,6 +220,8 @@ class Exchange:
             previous=self._memory.before(self._turns),
             locked_to=self._memory.author(body.get("previous_response_id")),
             emulates=("stop",),
+            # What is stored can be referred to later, and only Responses stores it.
+            endpoint=RESPONSES if "input" in body and body.get("store") is not False else None,
         )
         self.limits = Limits.from_retries(called.retries)
         self.streams = bool(body.get("stream"))
@@ -229,6 +241,7 @@ class Exchange:
             endpoint=call.endpoint,
             body=request_body(self._asked, decision),
             base_url=call.base_url,
+            credential=self._router.credential_of(decision, self.around["own"]),
             attempt=self._sent,
         )
         self._sent += 1
@@ -292,6 +305,10 @@ class Exchange:
         """Return the response to the call whose answer has begun."""
         return self._response(200, headers, self.decision.record(), content_type=_SSE, events=events)
 
+    def broken(self, error: FailedReply) -> bytes:
+        """Return how the stream ends when it fails after its answer has begun."""
+        return error_part(self._form, error)
+
     def streamed(self, stream: AnswerStream) -> None:
         """Remember an answer that has come to its end."""
         self._remember(stream.answer(), stream.usage)
@@ -308,7 +325,7 @@ class Exchange:
             raise error
         kind, data = error.headers.get("content-type", _JSON), error.data
         if error.streamed:
-            kind, data = _SSE, self.stream().failure(error)
+            kind, data = _SSE, error_part(self._form, error)
         told = self._response(
             error.status, error.headers, self.decision.record(), content_type=kind, body=data
         )
@@ -505,13 +522,6 @@ class AnswerStream:
         """Return the end of the stream, once the books are closed."""
         return self._writer.last(self._tail, record) if self._tail else b""
 
-    def failure(self, error: Exception) -> bytes:
-        """Return how the stream ends when it fails after its answer has begun."""
-        told = failure_part(error)
-        if self._writer.chat:
-            return written({"error": told}, named=False) + DONE
-        return written({"type": "error", "sequence_number": 0, "error": told, **told}, named=True)
-
     def _passed(self, events: Iterable[Event]) -> bytes:
         frames: list[bytes] = []
         for event in events:
@@ -561,14 +571,23 @@ def _cut_chunk(chunk: Mapping[str, Any], cutter: StopCutter) -> bool:
     return cutter.found
 
 
-def failure_part(error: Exception) -> dict[str, Any]:
-    """Return a failure as the object that streams tell of it."""
+def error_part(form: str, error: Exception) -> bytes:
+    """Return how a stream tells of a failure after its answer has begun.
+
+    Args:
+        form: the endpoint that was called.
+        error: the failure.
+    """
     if isinstance(error, FailedReply):
-        return dict(failure_of(json.loads(error.data)) or {})
-    if isinstance(error, RoutedError):
-        return problem(error).error
-    told = f"The provider broke off: {error or type(error).__name__}. Ask again."
-    return {"message": told, "type": "server_error", "param": None, "code": "broken_stream"}
+        told = dict(failure_of(json.loads(error.data)) or {})
+    elif isinstance(error, RoutedError):
+        told = problem(error).error
+    else:
+        said = f"The provider broke off: {error or type(error).__name__}. Ask again."
+        told = {"message": said, "type": "server_error", "param": None, "code": "broken_stream"}
+    if form == CHAT:
+        return written({"error": told}, named=False) + DONE
+    return written({**told, "type": "error", "sequence_number": 0, "error": told}, named=True)
 
 
 def _chunks(completion: Mapping[str, Any], asked: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,418 @@
+"""The gateway as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from routed_llm.budget import budgets_from
+from routed_llm.calls.endpoint_call import Called, error_part
+from routed_llm.calls.endpoints import Endpoints
+from routed_llm.calls.problems import problem
+from routed_llm.calls.router import Router
+from routed_llm.errors import RoutedError
+from routed_llm.gateway.keys import Key, KeyStore
+from routed_llm.gateway.metrics import Metrics
+from routed_llm.gateway.upstream import Upstream
+from routed_llm.ledger import open_ledger
+from routed_llm.ledger.options import CallOptions
+from routed_llm.policy import Policy
+from routed_llm.recovery import fingerprint
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from routed_llm.calls.endpoint_call import Served
+    from routed_llm.gateway.settings import Settings
+
+__all__ = ["make_app"]
+
+_LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_ADMIN: Final = ("/organization", "/projects")
+"""What an API key of the operator may open and no key of the gateway does."""
+
+
+class Refusal(Exception):
+    """A request that is refused, in the form in which OpenAI's API refuses one."""
+
+    def __init__(
+        self, status: int, message: str, *, code: str | None = None, kind: str = "invalid_request_error"
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = {"message": message, "type": kind, "param": None, "code": code}
+
+
+class ClientLeft(Exception):
+    """The client went away."""
+
+
+def make_app(settings: Settings) -> Starlette:
+    """Return the application.
+
+    Raises:
+        PolicyError: when the policy, a budget or a key's settings are wrong.
+        LedgerError: when the ledger or the file of keys cannot be used.
+    """
+    return Gateway(settings).app
+
+
+class Gateway:
+    """One process of a gateway."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        at = None if settings.at is None else date.fromisoformat(settings.at)
+        self._router = Router(
+            policy=Policy(**settings.policy),
+            ledger=None if settings.ledger is None else open_ledger(settings.ledger),
+            budgets=budgets_from(settings.budgets),
+            clock=None if at is None else lambda: at,
+        )
+        self._endpoints = Endpoints(self._router)
+        self._keys = None if settings.keys is None else KeyStore(settings.keys)
+        self._upstream = Upstream(settings.upstream, settings.upstream_key)
+        self._metrics = Metrics()
+        every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        self.app = Starlette(
+            routes=[
+                Route("/health", self._guarded(self._health, opened=True)),
+                Route("/metrics", self._guarded(self._show_metrics)),
+                Route("/v1/chat/completions", self._call("chat_completions"), methods=["POST"]),
+                Route("/v1/responses", self._call("responses"), methods=["POST"]),
+                Route("/v1/routing/explain", self._guarded(self._explain), methods=["POST"]),
+                Route("/v1/models", self._guarded(self._models)),
+                Route("/v1/models/{model}", self._guarded(self._model)),
+                Route("/v1/{path:path}", self._guarded(self._pass), methods=every),
+                Route("/{path:path}", self._guarded(self._unknown, opened=True), methods=every),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        del app
+        self._upstream.open()
+        await asyncio.to_thread(self._router.warmup)
+        try:
+            yield
+        finally:
+            await self._upstream.close()
+            self._router.ledger.close()
+            if self._keys is not None:
+                self._keys.close()
+
+    # ----- who calls
+
+    def _guarded(
+        self, answer: Callable[[Request, Key | None], Awaitable[Response]], *, opened: bool = False
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def guarded(request: Request) -> Response:
+            try:
+                key = None if opened else self._key(request)
+                return await answer(request, key)
+            except Refusal as error:
+                return refusal(error)
+            except RoutedError as error:
+                return JSONResponse(problem(error).body, problem(error).status)
+            except ClientDisconnect:
+                return Response(status_code=499)
+
+        return guarded
+
+    def _key(self, request: Request) -> Key | None:
+        """Return whose request it is.
+
+        Raises:
+            Refusal: when it is nobody's.
+        """
+        if self._keys is None:
+            # A page in a browser on this machine must not be able to call: it cannot send these.
+            host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
+            origin = request.headers.get("origin", "")
+            if host not in _LOCAL or (origin and not _is_local(origin)):
+                raise Refusal(403, "This gateway has no keys, so only programs on its machine may call it.")
+            return None
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        key = self._keys.find(secret.strip() if scheme.lower() == "bearer" else None)
+        if key is None:
+            said = "Incorrect API key provided." if secret else "You didn't provide an API key."
+            raise Refusal(
+                401,
+                f"{said} Give a key of this gateway in an Authorization header: Bearer rk-...",
+                code="invalid_api_key",
+            )
+        return key
+
+    # ----- what is routed
+
+    def _call(self, endpoint: str) -> type[Any]:
+        """Return an ASGI application for one endpoint: Starlette hands classes the bare messages."""
+        gateway = self
+
+        class Call:
+            def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                self._parts = (scope, receive, send)
+
+            def __await__(self) -> Any:
+                return gateway._serve(endpoint, *self._parts).__await__()
+
+        return Call
+
+    async def _serve(self, endpoint: str, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        self._metrics.began()
+        left = False
+        try:
+            key = self._key(request)
+            called = self._called(endpoint, request, key, await self._body(request))
+            reach = partial(self._upstream.send, headers=request.headers)
+            served = await _while_there(receive, self._endpoints.arespond(called, reach))
+            self._metrics.served(served)
+            await self._give(served, endpoint, receive, send)
+        except Refusal as error:
+            await refusal(error)(scope, receive, send)
+        except RoutedError as error:
+            await JSONResponse(problem(error).body, problem(error).status)(scope, receive, send)
+        except (ClientLeft, ClientDisconnect):
+            left = True
+        except Exception as error:  # noqa: BLE001 - the provider could not be reached
+            await refusal(_unreachable(error))(scope, receive, send)
+        finally:
+            self._metrics.ended(left=left)
+
+    def _called(self, endpoint: str, request: Request, key: Key | None, body: dict[str, Any]) -> Called:
+        routing = CallOptions.read(body.pop("routing", None))
+        if key is not None:
+            routing = key.options(self._router.policy).over(routing)
+        return Called(
+            endpoint=endpoint,
+            body=body,
+            routing=routing,
+            retries=self.settings.retries,
+            credential=fingerprint(self._upstream.whose(request.headers), self.settings.upstream),
+            own=self.settings.upstream,
+        )
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        """Return the body of a request.
+
+        Raises:
+            Refusal: when it is too large, too slow or no JSON object.
+        """
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Refusal(415, "The body is not application/json. Send it with that Content-Type.")
+        data = await self._read(request)
+        try:
+            body = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise Refusal(
+                400, f"We could not parse the JSON body of your request: {error}. Send a JSON object."
+            ) from None
+        if not isinstance(body, dict):
+            raise Refusal(400, "The JSON body of your request is no object. Send a JSON object.")
+        return body
+
+    async def _read(self, request: Request) -> bytes:
+        largest = self.settings.largest
+        too_large = Refusal(
+            413, f"The body is larger than {largest} bytes. Send less, or raise --max-body.", code="too_large"
+        )
+        told = request.headers.get("content-length", "0")
+        if not told.isdecimal() or int(told) > largest:
+            raise too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self.settings.patience):
+                async for part in request.stream():
+                    parts.append(part)
+                    size += len(part)
+                    if size > largest:
+                        raise too_large
+        except TimeoutError:
+            raise Refusal(
+                408, f"The body did not come within {self.settings.patience:g} seconds. Send it faster."
+            ) from None
+        return b"".join(parts)
+
+    async def _give(self, served: Served, endpoint: str, receive: Receive, send: Send) -> None:
+        """Send an answer; one that comes in parts as they come, and no faster than the client takes them."""
+        headers = {**served.headers, "content-type": served.content_type}
+        if served.body is not None:
+            headers["content-length"] = str(len(served.body))
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        head = {"type": "http.response.start", "status": served.status, "headers": raw}
+        if served.body is not None:
+            await send(head)
+            await send({"type": "http.response.body", "body": served.body})
+            return
+        await _while_there(receive, self._stream(served, endpoint, head, send))
+
+    async def _stream(self, served: Served, endpoint: str, head: Any, send: Send) -> None:
+        events = served.events
+
+        async def give(part: bytes, *, more: bool = True) -> None:
+            try:
+                async with asyncio.timeout(self.settings.patience):
+                    await send({"type": "http.response.body", "body": part, "more_body": more})
+            except (TimeoutError, OSError):
+                raise ClientLeft from None
+
+        try:
+            await send(head)
+            try:
+                async for part in events:
+                    await give(part)
+            except ClientLeft:
+                raise
+            except Exception as error:  # noqa: BLE001 - the answer has begun: it can only be told in it
+                await give(error_part(endpoint, error))
+            await give(b"", more=False)
+        finally:
+            await events.aclose()
+
+    async def _explain(self, request: Request, key: Key | None) -> Response:
+        body = await self._body(request)
+        called = self._called("", request, key, body)
+        decision = self._endpoints.explain(called.body, routing=called.routing)
+        return JSONResponse(decision.to_dict())
+
+    # ----- the rest
+
+    async def _models(self, request: Request, key: Key | None) -> Response:
+        return JSONResponse({"object": "list", "data": [*self._listed(key).values()]})
+
+    async def _model(self, request: Request, key: Key | None) -> Response:
+        name = request.path_params["model"]
+        found = self._listed(key).get(name)
+        if found is None:
+            raise Refusal(
+                404, f"The model '{name}' does not exist here. See GET /v1/models.", code="model_not_found"
+            )
+        return JSONResponse(found)
+
+    def _listed(self, key: Key | None) -> dict[str, dict[str, Any]]:
+        policy = self._router.policy if key is None else key.options(self._router.policy).applied_to(Policy())
+        names = self._router.models(policy)
+        return {name: {"id": name, "object": "model", "created": 0, "owned_by": "openai"} for name in names}
+
+    async def _pass(self, request: Request, key: Key | None) -> Response:
+        """Pass a request on that is not routed, and its answer back, both as they come."""
+        raw = request.scope.get("raw_path") or request.url.path.encode()
+        path = raw.decode("latin-1").removeprefix("/v1")
+        if ".." in path or "%2e" in path.lower():
+            raise Refusal(
+                404, f"Unknown request URL: {request.method} {request.url.path}.", code="unknown_url"
+            )
+        if key is not None and (not key.passes or path.startswith(_ADMIN)):
+            raise Refusal(
+                403,
+                f"The key {key.name!r} may not call {request.url.path}, which no budget counts. "
+                "Ask whoever runs this gateway.",
+                code="not_allowed",
+            )
+        if request.url.query:
+            path = f"{path}?{request.url.query}"
+        data = await self._read(request) if request.method not in ("GET", "HEAD", "DELETE") else None
+        try:
+            answer = await self._upstream.send_on(request.method, path, request.headers, data)
+        except Exception as error:
+            raise _unreachable(error) from error
+        return Passed(answer, self.settings.patience)
+
+    async def _health(self, request: Request, key: Key | None) -> Response:
+        """Say whether calls can be served: that the ledger, if it must be asked, answers."""
+        try:
+            await asyncio.to_thread(self._router.ledger.remaining, (), at=datetime.now(UTC))
+        except RoutedError as error:
+            return JSONResponse({"status": "failing", "ledger": str(error)}, 503)
+        return JSONResponse({"status": "ok"})
+
+    async def _show_metrics(self, request: Request, key: Key | None) -> Response:
+        return Response(self._metrics.page(), media_type="text/plain; version=0.0.4")
+
+    async def _unknown(self, request: Request, key: Key | None) -> Response:
+        raise _unknown_url(request)
+
+
+class Passed(Response):
+    """An answer that is passed on as it comes."""
+
+    def __init__(self, answer: Any, patience: float) -> None:
+        self._answer = answer
+        self._patience = patience
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        skipped = {"transfer-encoding", "connection", "content-encoding", "content-length", "set-cookie"}
+        raw = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in self._answer.headers.items()
+            if name.lower() not in skipped
+        ]
+        try:
+            await send({"type": "http.response.start", "status": self._answer.status, "headers": raw})
+            async for data in self._answer.content.iter_any():
+                async with asyncio.timeout(self._patience):
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._answer.close()
+
+
+def refusal(error: Refusal) -> JSONResponse:
+    """Return the response that refuses a request."""
+    headers = {"x-should-retry": "false"} if error.status < 500 else {}
+    return JSONResponse({"error": error.error}, error.status, headers)
+
+
+def _unknown_url(request: Request) -> Refusal:
+    said = f"Unknown request URL: {request.method} {request.url.path}. Paths begin with /v1."
+    return Refusal(404, said, code="unknown_url")
+
+
+def _unreachable(error: Exception) -> Refusal:
+    return Refusal(
+        502, f"The provider broke off: {error}. Try again.", code="unreachable", kind="server_error"
+    )
+
+
+def _is_local(origin: str) -> bool:
+    host = origin.partition("://")[2]
+    return (host.rsplit(":", 1)[0] if "]" not in host else host.partition("]")[0]).strip("[]") in _LOCAL
+
+
+async def _while_there(receive: Receive, work: Any) -> Any:
+    """Return what a coroutine returns; stop it when the client goes away.
+
+    Raises:
+        ClientLeft: when it went away.
+    """
+    task, watcher = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientLeft
+    finally:
+        for one in (task, watcher):
+            if not one.done():
+                one.cancel()
+        await asyncio.gather(task, watcher, return_exceptions=True)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,50 @@
+"""Running the gateway under uvicorn, in one or several processes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from routed_llm.gateway.app import make_app
+from routed_llm.gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+__all__ = ["serve"]
+
+_VARIABLE = "ROUTED_GATEWAY"
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; running requests are given their time then.
+
+    Raises:
+        PolicyError: when the policy, a budget or a key's settings are wrong.
+        LedgerError: when the ledger or the file of keys cannot be used.
+    """
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "timeout_graceful_shutdown": int(settings.grace),
+        "access_log": False,
+        "log_level": "warning",
+        "server_header": False,
+    }
+    if settings.workers == 1:
+        uvicorn.run(make_app(settings), **options)
+        return
+    # What is wrong is told once and not by every worker.
+    make_app(settings)
+    os.environ[_VARIABLE] = settings.to_json()
+    with tempfile.TemporaryDirectory() as counts:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
+        uvicorn.run(f"{__name__}:made", factory=True, workers=settings.workers, **options)
+
+
+def made() -> Starlette:
+    """Return the application of a worker."""
+    return make_app(Settings.from_json(os.environ[_VARIABLE]))

@@ -1,0 +1,131 @@
+"""The API behind the gateway: requests to it over one pool of connections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+from yarl import URL
+
+if TYPE_CHECKING:
+    from routed_llm.calls.endpoint_call import Outgoing
+    from routed_llm.recovery import Credential
+
+__all__ = ["TimeoutException", "TransportError", "Upstream", "UpstreamReply"]
+
+_PATHS: Final = {"chat_completions": "/chat/completions", "responses": "/responses"}
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=10, sock_read=600)
+_KEPT: Final = frozenset(
+    {"content-type", "accept", "openai-organization", "openai-project", "openai-beta", "idempotency-key"}
+)
+
+
+class TransportError(Exception):
+    """The connection could not be made or broke; recovery knows it by its name, as it does httpx's."""
+
+
+class TimeoutException(TransportError):
+    """No answer came in time."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ServerTimeoutError, TimeoutError) as error:
+        raise TimeoutException("the provider did not answer in time") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise TransportError(f"the provider could not be reached: {error}") from error
+
+
+class Upstream:
+    """The API behind the gateway.
+
+    Args:
+        base_url: where it is.
+        key: its key, or None to pass on the caller's.
+    """
+
+    def __init__(self, base_url: str, key: str | None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._key = key
+        self._session: aiohttp.ClientSession | None = None
+
+    def open(self) -> None:
+        """Make the pool, in the event loop that will use it."""
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, auto_decompress=True)
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+
+    def whose(self, headers: Mapping[str, str]) -> str:
+        """Return the authorization that a caller's request is sent with."""
+        return headers.get("authorization", "") if self._key is None else f"Bearer {self._key}"
+
+    async def send(self, sent: Outgoing, headers: Mapping[str, str]) -> UpstreamReply:
+        """Send one request of a call and return the response unread."""
+        base = self.base_url if sent.base_url is None else sent.base_url.rstrip("/")
+        data = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        kept = self._headers(headers) if sent.credential is None else _apart(sent.credential)
+        kept["content-type"] = "application/json"
+        return UpstreamReply(await self._request("POST", base + _PATHS[sent.endpoint], kept, data))
+
+    async def send_on(
+        self, method: str, path: str, headers: Mapping[str, str], data: Any
+    ) -> aiohttp.ClientResponse:
+        """Send a request that is not routed, as it came."""
+        return await self._request(method, self.base_url + path, self._headers(headers), data)
+
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in headers.items() if name in _KEPT}
+        return {**kept, "authorization": self.whose(headers), "user-agent": "routed-llm"}
+
+    async def _request(
+        self, method: str, url: str, headers: Mapping[str, str], data: Any
+    ) -> aiohttp.ClientResponse:
+        if self._session is None:
+            raise RuntimeError("the pool is not open")
+        with _told():
+            return await self._session.request(
+                method, URL(url, encoded=True), headers=headers, data=data, allow_redirects=False
+            )
+
+
+def _apart(credential: Credential) -> dict[str, str]:
+    """Return the headers for another address: nothing that is for this one goes there."""
+    key = credential.api_key() if callable(credential.api_key) else credential.api_key
+    return {**credential.headers, **({"authorization": f"Bearer {key}"} if key else {})}
+
+
+class UpstreamReply:
+    """The response to one request, as the core reads it."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+
+    async def read(self) -> bytes:
+        """Return the whole body."""
+        with _told():
+            async with self._response:
+                return await self._response.read()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes; little is read ahead of what is taken."""
+        with _told():
+            async for data in self._response.content.iter_any():
+                yield data
+
+    async def close(self) -> None:
+        """Give the connection back; one whose answer is not over is closed, so that it ends there, too."""
+        if self._response.content.is_eof():
+            self._response.release()
+        else:
+            self._response.close()
