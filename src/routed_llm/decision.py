@@ -16,6 +16,7 @@ from routed_llm.facts import RequestFacts, jsonable
 from routed_llm.reasons import Reason
 
 if TYPE_CHECKING:
+    from routed_llm.decide.speed import Seconds
     from routed_llm.policy import Policy
 
 __all__ = ["RECORD_VERSION", "Call", "Candidate", "Change", "Decision", "Evidence", "Reason", "Switch"]
@@ -32,7 +33,8 @@ class Change:
 
     Attributes:
         parameter: its name as the caller gave it (or as it is sent, when it was added).
-        action: ``renamed``, ``clamped``, ``raised``, ``dropped``, ``emulated`` or ``added``.
+        action: ``renamed``, ``clamped``, ``raised``, ``dropped``, ``emulated``, ``added``, or ``relaxed`` of
+            a wish of the policy's that holds only while something else can serve.
         before: the value asked for, or None.
         after: the value (or, for a rename, the name) sent, or None when dropped.
         why: the rest of the sentence "... because".
@@ -53,6 +55,8 @@ class Change:
             return f"{self.parameter}={self.before!r} emulated: {self.why}"
         if self.action == "added":
             return f"{self.parameter}={self.after!r} added: {self.why}"
+        if self.action == "relaxed":
+            return f"{self.parameter}={self.before!r} relaxed: {self.why}"
         if self.action == "renamed":
             return f"{self.parameter} sent as {self.after}: {self.why}"
         return f"{self.parameter} {self.action} from {self.before!r} to {self.after!r}: {self.why}"
@@ -217,6 +221,7 @@ class Decision:
         policy: the policy it was weighed by.
         allowance: what budgets left for the call and which accounts it draws on, or None without any.
         reserve: picodollars to hold while the call runs; None when no price is known.
+        seconds: how long the answer is expected to take; None when nothing fits.
         switch: what leaving the previous model would cost or save; None without one.
         trial: in a shadow or a rollout, who answers and what the other one would do; else None.
         counted: when the provider was asked to count: ``by`` (``provider``, or ``local`` when it gave no
@@ -237,6 +242,7 @@ class Decision:
     policy: Policy | None = None
     allowance: Allowance | None = None
     reserve: int | None = None
+    seconds: Seconds | None = None
     switch: Switch | None = None
     trial: Any = None
     counted: Mapping[str, Any] | None = None
@@ -319,6 +325,7 @@ class Decision:
             "estimated_cost": None if chosen is None or chosen.cost is None else format_dollars(chosen.cost),
             "input_tokens": chosen.input_tokens if chosen else None,
             "output_tokens": chosen.output_tokens if chosen else None,
+            "seconds": None if self.seconds is None else self.seconds.to_dict(),
             "baseline": self.baseline,
             "changes": [change.to_dict() for change in self.changes] if self.changes else [],
             "evidence": {item.dimension: item.verdict for item in self.evidence},

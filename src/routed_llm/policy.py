@@ -11,10 +11,19 @@ from typing import Any, Final
 from routed_llm.budget import PICO
 from routed_llm.errors import PolicyError
 
-__all__ = ["BASELINE", "DIMENSIONS_BY_TASK", "EFFORTS", "Policy"]
+__all__ = ["ALLOWANCE", "BASELINE", "DIMENSIONS_BY_TASK", "EFFORTS", "GRACE", "Policy"]
 
 BASELINE: Final = "baseline"
 """Value of ``at_least`` that means the baseline model itself."""
+
+GRACE: Final = 14
+"""Days that a model must have left for a new conversation to begin with it, unless the policy says so."""
+
+ALLOWANCE: Final = 2.0
+"""Seconds that an answer may take longer than the baseline's, however many times its own time that is: below
+that hardly anybody notices."""
+
+MOST_SECONDS: Final = 86_400
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Reasoning efforts from least to most."""
@@ -34,7 +43,7 @@ DIMENSIONS_BY_TASK: Final[Mapping[str, tuple[str, ...]]] = {
 """The dimensions of quality that each ``task`` adds to those the request itself triggers."""
 
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "optimize": ("cost", "quality"),
+    "optimize": ("cost", "quality", "latency"),
     "evidence": ("inferred", "measured"),
     "on_unsupported": ("drop", "avoid", "raise"),
     "surface": ("chat", "realtime"),
@@ -52,9 +61,12 @@ class Policy:
         models: patterns of the models that may be used (``gpt-4.1*``), or None for the default
             pool: the GPT-4o, GPT-4.1 and GPT-5.x chat models; audio models when audio is asked for;
             pro models when quality is what is optimised.
+        also: patterns of models that may be used besides those, so that the list need not be repeated
+            to add one (``gpt-6-luna``).
         exclude: patterns of models that may not be used.
-        optimize: ``cost`` (least expected money) or ``quality`` (best by published order, within
-            ``max_cost_per_call``).
+        optimize: ``cost`` (least expected money), ``quality`` (best by published order, within
+            ``max_cost_per_call``; at efforts up to high unless one is asked for) or ``latency`` (least
+            time expected: to the first token of a stream, else to the end).
         baseline: the model the program was written for.
         at_least: the quality floor: a model id, ``"baseline"``, or None for no floor.
         evidence: ``inferred`` also admits overall comparisons that are inferred; ``measured`` does not.
@@ -66,7 +78,15 @@ class Policy:
         output_tokens: output tokens to expect of gpt-4o for one call, or None for the default.
         on_unsupported: what happens to a parameter of taste (temperature, top_p, penalties, seed,
             verbosity) that a model refuses: ``drop`` it, ``avoid`` such models, or ``raise``.
-        grace: days before its shutdown from which a model is no longer chosen.
+        grace: days before its shutdown from which a model is no longer chosen, or None: then no new
+            conversation is begun with a model that has less than :data:`GRACE` days left while others
+            can serve it.
+        max_first_token: seconds within which nine of ten streamed answers are expected to begin, or None.
+        max_seconds: seconds within which nine of ten answers are expected to be complete, or None.
+        slower_than_baseline: times the baseline's expected time that an answer may take where cost is
+            what is optimised, or None for any; up to :data:`ALLOWANCE` seconds more are allowed in any
+            case. Not asked where nobody waits (batch, flex, background), nor where nothing else fits.
+        second_worth: US dollars that a second of waiting counts for where cost is what is optimised.
         surface: ``chat``, or ``realtime`` to ask which realtime model to open a session with.
         service_tier: the tier that prices are taken from unless the request names one.
         regional: True when calls go to a data-residency endpoint, which costs more on some models.
@@ -81,6 +101,7 @@ class Policy:
     """
 
     models: tuple[str, ...] | None
+    also: tuple[str, ...]
     exclude: tuple[str, ...]
     optimize: str
     baseline: str
@@ -93,7 +114,11 @@ class Policy:
     effort: str | None
     output_tokens: int | None
     on_unsupported: str
-    grace: int
+    grace: int | None
+    max_first_token: float | None
+    max_seconds: float | None
+    slower_than_baseline: float | None
+    second_worth: Decimal
     surface: str
     service_tier: str
     regional: bool
@@ -106,6 +131,7 @@ class Policy:
         /,
         *,
         models: str | Iterable[str] | None = None,
+        also: str | Iterable[str] = (),
         exclude: str | Iterable[str] = (),
         optimize: str = "cost",
         baseline: str = "gpt-4o",
@@ -118,7 +144,11 @@ class Policy:
         effort: str | None = None,
         output_tokens: int | None = None,
         on_unsupported: str = "drop",
-        grace: int = 0,
+        grace: int | None = None,
+        max_first_token: float | None = None,
+        max_seconds: float | None = None,
+        slower_than_baseline: float | None = 3.0,
+        second_worth: Decimal | float | str = 0,
         surface: str = "chat",
         service_tier: str = "standard",
         regional: bool = False,
@@ -136,6 +166,7 @@ class Policy:
             raise _unknown_key(next(iter(unknown)))
         values: dict[str, Any] = {
             "models": None if models is None else _patterns("models", models),
+            "also": _patterns("also", also),
             "exclude": _patterns("exclude", exclude),
             "optimize": _choice("optimize", optimize),
             "baseline": _name("baseline", baseline),
@@ -149,6 +180,10 @@ class Policy:
             "output_tokens": _whole("output_tokens", output_tokens, 1),
             "on_unsupported": _choice("on_unsupported", on_unsupported),
             "grace": _whole("grace", grace, 0),
+            "max_first_token": _number("max_first_token", max_first_token, 0, MOST_SECONDS),
+            "max_seconds": _number("max_seconds", max_seconds, 0, MOST_SECONDS),
+            "slower_than_baseline": _number("slower_than_baseline", slower_than_baseline, 1, 1_000_000),
+            "second_worth": _dollars("second_worth", second_worth) or Decimal(0),
             "surface": _choice("surface", surface),
             "service_tier": _choice("service_tier", service_tier),
             "regional": _flag("regional", regional),
@@ -179,6 +214,11 @@ class Policy:
     def max_cost_pico(self) -> int | None:
         """The cost cap in picodollars, or None."""
         return None if self.max_cost_per_call is None else int(self.max_cost_per_call * PICO)
+
+    @property
+    def second_pico(self) -> int:
+        """What a second of waiting counts for, in picodollars."""
+        return int(self.second_worth * PICO)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Policy:

@@ -75,6 +75,12 @@ _WORDINGS: Mapping[str, Wording] = {
         "effort {asked} was asked for, and {effort} is the nearest that fits, not {other}"
     ),
     "no_price_known": Wording("no price of {model} is known, so a priced model comes first"),
+    "task_unmeasured": Wording(
+        "nothing is measured of {model}{at_effort} on {dimension}, which the task is about",
+        "Name another task, or widen the pool with Policy(models=...).",
+    ),
+    "beyond_high": Wording("{model} at {effort} goes beyond effort high, for which nobody asked"),
+    "slower": Wording("{model}{at_effort} is expected to answer later"),
     "ranked_lower": Wording("{model}{at_effort} ranks below on published quality"),
     "not_incumbent": Wording("the incumbent {incumbent} can serve the request"),
     "switch": Wording("leaving {incumbent} would save less than its cached prefix is worth"),

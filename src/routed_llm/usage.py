@@ -7,9 +7,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from routed_llm.decide.speed import Pace
     from routed_llm.facts import RequestFacts
 
-__all__ = ["Observed", "Seen", "Usage", "believable"]
+__all__ = ["Observed", "Seen", "Timing", "Usage", "believable"]
+
+
+class Timing(NamedTuple):
+    """How long a request took, in seconds from its sending.
+
+    Attributes:
+        first: to the first token of a streamed answer; None where it came whole.
+        whole: to the end of an answer that came whole; None for a stream, whose reader sets the pace.
+        is_censored: whether the caller gave up at that time, so that the answer would have taken longer.
+    """
+
+    first: float | None = None
+    whole: float | None = None
+    is_censored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +152,14 @@ class Observed:
             kinds of requests; None before the first.
         warm: tokens by model that the request at hand begins with and that were sent to it before, in place
             of what is ``shared`` by requests of its kind; None where nobody looked.
+        paces: (model, effort, service tier) to how quick it has been.
     """
 
     outputs: Mapping[Any, Seen] = field(default_factory=dict)
     reads: Mapping[str, float] = field(default_factory=dict)
     thought: float | None = None
     warm: Mapping[str, int] | None = None
+    paces: Mapping[tuple[str, str | None, str], Pace] = field(default_factory=dict)
 
     def of(self, facts: RequestFacts) -> Seen | None:
         """Find what was seen for requests like this one, or failing that for its wider kind."""

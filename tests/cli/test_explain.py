@@ -177,7 +177,7 @@ def test_a_file_that_cannot_be_read_gives_one_line(
         ),
         pytest.param(
             'optimize = "speed"',
-            "policy.toml: optimize='speed' is none of cost, quality. Use one of these.",
+            "policy.toml: optimize='speed' is none of cost, quality, latency. Use one of these.",
             id="impossible value",
         ),
         pytest.param(

@@ -144,12 +144,15 @@ def _floor(asked: RequestFacts, policy: Policy, model: Model, effort: str | None
     if asked.structured == "json_schema":
         touched.append("instructions")
     guarded: list[str] = []
-    if asked.task is not None:
-        touched += _OF_TASK[asked.task]
-    else:
-        if not {"long_context", "tools"} & set(touched):
-            touched.append("knowledge")
-        guarded = [name for name in _CORE if name not in touched]
+    if not {"long_context", "tools"} & set(touched):
+        touched.append("knowledge")
+    demanded = [] if asked.task is None else _OF_TASK[asked.task]
+    if any(
+        published.get(name) is None or published[name].verdict not in ("above", "tie") for name in demanded
+    ):
+        return False
+    touched += demanded
+    guarded = [name for name in _CORE if name not in touched and (name != "tools" or asked.tools)]
     bad = {"below", "mixed"} | ({"above (inferred)"} if policy.evidence == "measured" else set())
     if any(name in published and published[name].verdict in bad for name in touched):
         return False

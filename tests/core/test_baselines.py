@@ -23,7 +23,7 @@ def facts(tokens: int) -> RequestFacts:
     [
         pytest.param("gpt-4o-mini", 2_000, TODAY, "gpt-4o-mini", id="4o-mini stays while it lives"),
         pytest.param("gpt-4o-mini", 2_000, AFTER, "gpt-5.6-luna", id="4o-mini after its shutdown"),
-        pytest.param("gpt-4.1", 100_000, AFTER, "gpt-5.4-nano", id="4.1, long, after its shutdown"),
+        pytest.param("gpt-4.1", 100_000, AFTER, "gpt-5.6-luna", id="4.1, long, after its shutdown"),
         pytest.param("gpt-4.1-mini", 100_000, AFTER, "gpt-5.4-nano", id="4.1-mini, long, after its shutdown"),
         pytest.param("gpt-5.2-pro", 2_000, TODAY, "gpt-5.2-pro", id="a pro model has no published equal"),
     ],
@@ -103,20 +103,22 @@ FINE_TUNE = "ft:gpt-4o-2024-08-06:acme::abc"
     [
         pytest.param(
             FINE_TUNE, TODAY, FINE_TUNE,
-            f"the only configuration that can serve this and match {FINE_TUNE} on overall, knowledge",
+            f"{FINE_TUNE}: nothing else can serve this, the model that the program was written for; answers "
+            "after about 4 s; it ends on 2027-01-14",
             id="a fine-tune has no published equal",
         ),
         pytest.param(
             FINE_TUNE, AFTER, "gpt-5.6-luna",
-            "the cheapest of 33 configurations that can serve this and match gpt-4o, in place of the retired "
-            f"{FINE_TUNE}, on overall, knowledge; gpt-4o was shut down on 2027-01-14; the provider names "
-            "gpt-6-luna instead",
+            "gpt-5.6-luna at low effort: the cheapest of what can serve this, scores at least as well as "
+            f"{FINE_TUNE} (by gpt-4o) on 6 of 9 areas (7 published measures), 3 unmeasured; answers after "
+            "about 2.4 s; gpt-4o was shut down on 2027-01-14; the provider names gpt-6-luna instead",
             id="a retired fine-tune: what it was made from",
         ),
         pytest.param(
             "chatgpt-4o-latest", TODAY, "gpt-5.6-terra",
-            "the cheapest of 6 configurations that can serve this and match gpt-5.6-sol, in place of the "
-            "retired chatgpt-4o-latest, on overall, knowledge",
+            "gpt-5.6-terra at xhigh effort: 18 % cheaper than gpt-5.6-sol, scores at least as well as "
+            "chatgpt-4o-latest (by gpt-5.6-sol) on 1 of 9 areas (1 published measure), 8 unmeasured; answers "
+            "after about 7 s",
             id="a retired model of which nothing is published: what the provider names",
         ),
     ],
@@ -150,7 +152,7 @@ OUT = {"gpt-4o": "overloaded", "gpt-4.1": "overloaded"}
         pytest.param(
             {**EFFORT, "tokens": TokenCount.of(300_000)}, {"baseline": "gpt-5-nano"}, {}, TODAY,
             "gpt-5.6-luna",
-            ["reasoning_effort clamped from 'minimal' to 'low': gpt-5.6-luna has no effort minimal"],
+            ["reasoning_effort clamped from 'minimal' to 'none': gpt-5.6-luna has no effort minimal"],
             id="the models that have the effort are too small",
         ),
         pytest.param(

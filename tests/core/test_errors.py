@@ -223,7 +223,7 @@ FILES = [
     ("an unknown key", 'optimise = "cost"\n', "PATH: 'optimise' is not a keyword of Policy. Did you mean 'optimize'?",
      "optimise"),
     ("a table", "[policy]\n", "PATH: 'policy' is not a keyword of Policy.", "policy"),
-    ("a bad choice", 'optimize = "speed"\n', "PATH: optimize='speed' is none of cost, quality. Use one of these.",
+    ("a bad choice", 'optimize = "speed"\n', "PATH: optimize='speed' is none of cost, quality, latency. Use one of these.",
      "optimize"),
     ("a near choice", 'on_unsupported = "dorp"\n',
      "PATH: on_unsupported='dorp' is none of drop, avoid, raise. Did you mean 'drop'?", "on_unsupported"),

@@ -17,7 +17,8 @@ def test_defaults() -> None:
     policy = Policy()
     assert (policy.optimize, policy.baseline, policy.at_least) == ("cost", "gpt-4o", "baseline")
     assert (policy.evidence, policy.on_unsupported, policy.surface) == ("inferred", "drop", "chat")
-    assert (policy.models, policy.exclude, policy.incumbent, policy.grace) == (None, (), None, 0)
+    assert (policy.models, policy.exclude, policy.incumbent, policy.grace) == (None, (), None, None)
+    assert (policy.slower_than_baseline, policy.second_worth, policy.also) == (3.0, 0, ())
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,12 @@ def test_defaults() -> None:
         pytest.param({"max_cost_per_call": 0}, "max_cost_per_call", Decimal(0), id="nothing at all"),
         pytest.param({"min_recall": 50}, "min_recall", 50.0, id="recall"),
         pytest.param({"at_least": None}, "at_least", None, id="no floor"),
+        pytest.param({"also": "gpt-6-luna"}, "also", ("gpt-6-luna",), id="one more model"),
+        pytest.param({"max_first_token": 1}, "max_first_token", 1.0, id="seconds to the first token"),
+        pytest.param({"slower_than_baseline": None}, "slower_than_baseline", None, id="as slow as it may be"),
+        pytest.param(
+            {"second_worth": "0.001"}, "second_worth", Decimal("0.001"), id="what a second is worth"
+        ),
     ],
 )
 def test_values(given: dict[str, Any], name: str, kept: Any) -> None:
@@ -53,8 +60,15 @@ def test_cost_caps_in_picodollars() -> None:
 BAD = [
     ({"optimise": "cost"}, "'optimise' is not a keyword of Policy. Did you mean 'optimize'?"),
     ({"at_leest": None}, "'at_leest' is not a keyword of Policy. Did you mean 'at_least'?"),
-    ({"max_cost": 1}, "'max_cost' is not a keyword of Policy. Did you mean 'max_cost_per_call'?"),
-    ({"optimize": ["cost"]}, "optimize=['cost'] is none of cost, quality. Did you mean 'cost'?"),
+    ({"max_cost_per": 1}, "'max_cost_per' is not a keyword of Policy. Did you mean 'max_cost_per_call'?"),
+    ({"optimize": ["cost"]}, "optimize=['cost'] is none of cost, quality, latency. Did you mean 'cost'?"),
+    ({"max_seconds": -1}, "max_seconds=-1 is out of range. Give a number from 0 to 86400."),
+    (
+        {"slower_than_baseline": 0.5},
+        "slower_than_baseline=0.5 is out of range. Give a number from 1 to 1000000.",
+    ),
+    ({"second_worth": "much"}, "second_worth='much' is not an amount. Give US dollars of at least 0."),
+    ({"also": [3]}, "also holds 3. Give model ids or patterns such as 'gpt-4.1*'."),
     ({"surface": "voice"}, "surface='voice' is none of chat, realtime. Use one of these."),
     (
         {"service_tier": "gold"},
@@ -89,7 +103,7 @@ def test_bad_values(given: dict[str, Any], text: str) -> None:
 def test_an_unlike_keyword_lists_the_valid_ones() -> None:
     """A keyword that is near to none gets the whole list."""
     with pytest.raises(
-        PolicyError, match=r"'zzz' is not a keyword of Policy\. Valid ones are models, exclude, "
+        PolicyError, match=r"'zzz' is not a keyword of Policy\. Valid ones are models, also, exclude, "
     ):
         Policy(zzz=1)
 

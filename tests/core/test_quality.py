@@ -28,10 +28,10 @@ TOUCHED = [
     ("a schema", facts(structured="json_schema"), None, ["overall", "instructions", "knowledge"]),
     ("JSON without a schema", facts(structured="json_object"), None, ["overall", "knowledge"]),
     ("tools and an image", facts(tools=1, images=[(5, 5)]), None, ["overall", "vision", "tools"]),
-    ("a task says what it is for", facts(), "coding", ["overall", "coding"]),
-    ("a task of two dimensions", facts(), "reasoning", ["overall", "science", "maths"]),
+    ("a task adds to what is seen", facts(), "coding", ["overall", "knowledge", "coding"]),
+    ("a task of two dimensions", facts(), "reasoning", ["overall", "knowledge", "science", "maths"]),
     ("a task that the request shows anyway", facts(tools=1), "tool_use", ["overall", "tools"]),
-    ("a general task asks for no more", facts(), "general", ["overall"]),
+    ("a general task asks for no more", facts(), "general", ["overall", "knowledge"]),
 ]  # fmt: skip
 
 
@@ -39,11 +39,12 @@ TOUCHED = [
     ("asked", "task", "names"), [item[1:] for item in TOUCHED], ids=[item[0] for item in TOUCHED]
 )
 def test_dimensions(asked: Any, task: str | None, names: list[str]) -> None:
-    """What can be seen of a request says which measures matter; without a task the others are guarded."""
+    """What can be seen of a request says which measures matter, a task adds some; the others are guarded."""
     touched, guarded = dimensions(asked, task, long=False)
     assert list(touched) == names
     assert not set(touched) & set(guarded)
-    assert bool(guarded) is (task is None)
+    assert guarded
+    assert "tools" not in guarded
     assert "long_context" in dimensions(asked, task, long=True)[0]
 
 

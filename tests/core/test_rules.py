@@ -109,6 +109,27 @@ CASES: list[tuple[str, str, str, Any, dict[str, Any], date]] = [
      facts(300_000), {**FOUR, "min_recall": 50}, TODAY),
     ("cost_cap", "gpt-4o", "gpt-4o is expected to cost $0.00461, over the cap of $0.001",
      facts(), {**FOUR, "max_cost_per_call": "0.001"}, TODAY),
+    ("tier_limit", "gpt-5.6-luna",
+     "gpt-5.6-luna is served at the priority tier up to 272,000 input tokens, and these are 272,001",
+     facts(272_001, service_tier="priority"), {}, TODAY),
+    ("ends_soon", "gpt-5.1", "gpt-5.1 is shut down on 2027-04-01, so no new conversation begins with it",
+     facts(), {}, date(2027, 3, 20)),
+    ("poor_recall", "gpt-5.4-mini", "even at its best effort gpt-5.4-mini is published to find 33.6 % at 200,000 tokens",
+     facts(200_000), {}, TODAY),
+    ("slow", "gpt-5.4-nano", "gpt-5.4-nano at xhigh is expected to answer after about 24 s, gpt-4o after 4 s",
+     facts(), {}, TODAY),
+    ("max_first_token", "gpt-5.5",
+     "gpt-5.5 at low is expected to begin nine of ten answers within 4 s, over 2 s", facts(), {"max_first_token": 2},
+     TODAY),
+    ("max_seconds", "gpt-5.6-sol", "gpt-5.6-sol at none is expected to end nine of ten answers within 7 s, over 3 s",
+     facts(), {"max_seconds": 3}, TODAY),
+    ("task_unmeasured", "gpt-5.6-luna",
+     "nothing is measured of gpt-5.6-luna at low on maths, which the task is about", facts(task="reasoning"), {},
+     TODAY),
+    ("beyond_high", "gpt-5.6-terra", "gpt-5.6-terra at xhigh goes beyond effort high, for which nobody asked", facts(),
+     {"optimize": "quality"}, TODAY),
+    ("slower", "gpt-5.6-sol", "gpt-5.6-sol at none is expected to answer later", facts(), {"optimize": "latency"},
+     TODAY),
     ("dearer", "gpt-4o", "gpt-4o is expected to cost $0.00461, 8.2 times as much", facts(), {}, TODAY),
     ("ranked_lower", "gpt-4o", "gpt-4o ranks below on published quality", facts(), {"optimize": "quality"}, TODAY),
     ("not_incumbent", "gpt-5.6-luna", "the incumbent gpt-4o can serve the request", facts(), {"incumbent": "gpt-4o"},
@@ -247,4 +268,6 @@ def test_output_caps_to_the_token(cap: int, models: list[str]) -> None:
 @pytest.mark.parametrize(("tokens", "touched"), [(63_999, False), (64_000, False), (64_001, True)])
 def test_where_long_context_begins(tokens: int, touched: bool) -> None:
     """Measures at length count above 64,000 tokens."""
-    assert ("long context" in decide(facts(tokens)).why) is touched
+    decision = decide(facts(tokens), models=["gpt-5.1-codex-mini", "gpt-5.6-luna", "gpt-4o"])
+    settled = {item.dimension: item.verdict for item in decision.evidence}
+    assert list(settled)[:2] == (["overall", "long_context"] if touched else ["overall", "knowledge"])

@@ -20,6 +20,7 @@ from routed_llm.catalog.model import (
     ParameterRule,
     Price,
     Recall,
+    Speed,
     Verdict,
 )
 from routed_llm.catalog.vocabulary import PLAIN
@@ -99,6 +100,8 @@ def build(data: Mapping[str, Any]) -> Model:
             )
             for row in recall["rows"]
         ),
+        speed=_speed(data["speed"]),
+        compared=_compared(data["compared"]),
         equivalent_to=frozenset(data["equivalent_to"]),
         quality_rank=_rows(data["quality_rank"]),
         framing=FrozenDict({name: _framing(**_hashable(rule)) for name, rule in data["framing"].items()}),
@@ -138,6 +141,7 @@ def fine_tune(model: Model, name: str, fine_tuned: Mapping[str, Any] | None) -> 
         prices=_prices(fine_tuned) if fine_tuned else (),
         verdicts=FrozenDict(),
         recall=(),
+        compared=FrozenDict(),
         quality_rank=FrozenDict(),
         unverified=(*model.unverified, *note),
     )
@@ -198,6 +202,29 @@ def _measure(text: str) -> Measure:
 @lru_cache(maxsize=2048)
 def _verdict(verdict: str, on: tuple[str, ...]) -> Verdict:
     return Verdict(verdict=verdict, evidence=tuple(_measure(text) for text in on))
+
+
+def _compared(rows: list[Mapping[str, Any]]) -> FrozenDict[tuple[str, str, str], tuple[Measure, ...]]:
+    found: dict[tuple[str, str, str], tuple[Measure, ...]] = {}
+    for row in rows:
+        for sign, key in (("+", "above"), ("=", "tie"), ("-", "below")):
+            for name in row.get(key, ()):
+                model, _, effort = name.partition("@")
+                where = (model, effort, row["dimension"])
+                found[where] = (*found.get(where, ()), Measure(name=row["measure"], sign=sign))
+    return FrozenDict(found)
+
+
+def _speed(table: Mapping[str, Any] | None) -> Speed | None:
+    if table is None:
+        return None
+    return Speed(
+        start=table["start"],
+        per_input=table["per_million_input"] / 1_000_000,
+        per_second=table["per_second"],
+        source=table.get("source", ""),
+        verified=_day(table.get("verified")),
+    )
 
 
 def _image(rule: Mapping[str, Any] | None) -> ImageRuleSpec | None:

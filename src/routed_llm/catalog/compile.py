@@ -50,6 +50,7 @@ def compile_catalog(root: Path = ROOT) -> dict[str, Any]:
     for name, model in models.items():
         _check_measures(model, known, f"models/{name}.toml")
     _check_names(models)
+    _check_compared(models, known)
     _check_ranks(context.ranks, models)
     return {
         "digest": digest(root),
@@ -156,6 +157,18 @@ def _check_names(models: Mapping[str, Spec]) -> None:
                         f"{other!r} is already a name of {owner.get(other, other)!r}. Remove one of them.",
                     )
                 owner[other] = name
+
+
+def _check_compared(models: Mapping[str, Spec], known: Mapping[str, str]) -> None:
+    for name, model in models.items():
+        for index, row in enumerate(model["compared"]):
+            where = f"compared[{index}]"
+            if known.get(row["measure"]) != row["dimension"]:
+                what = f"measures.toml has no measure {row['measure']!r} of {row['dimension']}. Add it there."
+                raise problem(f"models/{name}.toml", f"{where}.measure", what)
+            for other in (*row.get("above", ()), *row.get("tie", ()), *row.get("below", ())):
+                if other.partition("@")[0] not in models:
+                    raise problem(f"models/{name}.toml", where, f"no model is called {other!r}. Correct it.")
 
 
 def _check_ranks(ranks: Mapping[str, Mapping[str, int]], models: Mapping[str, Spec]) -> None:

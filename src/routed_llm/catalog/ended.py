@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from routed_llm.catalog.sources import ROOT, read_toml
 
-__all__ = ["Ended", "ended", "what_became_of"]
+__all__ = ["Ended", "ended", "held_to", "what_became_of"]
 
 
 class Ended(NamedTuple):
@@ -17,17 +17,30 @@ class Ended(NamedTuple):
     Attributes:
         shutdown: the day from which it refuses.
         replacement: the model that OpenAI names in its place.
+        held_to: the model of the catalog that is published to be at least as good and next to it, so that a
+            program written for the one may be held to the other; None where nothing is published.
     """
 
     shutdown: date
     replacement: str
+    held_to: str | None = None
 
 
 @lru_cache(maxsize=1)
 def ended() -> dict[str, Ended]:
     """Return what is known of each such id."""
     rows = read_toml(ROOT / "ended.toml")["ended"]
-    return {name: Ended(row["shutdown"], row["replacement"]) for row in rows for name in row["ids"]}
+    return {
+        name: Ended(row["shutdown"], row["replacement"], row.get("held_to"))
+        for row in rows
+        for name in row["ids"]
+    }
+
+
+def held_to(name: str) -> str | None:
+    """Return the model that a program written for an id from before the catalog is held to, or None."""
+    found = ended().get(name.lower().rsplit("/", 1)[-1])
+    return None if found is None else found.held_to
 
 
 def what_became_of(name: str) -> str | None:

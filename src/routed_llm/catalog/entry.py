@@ -15,6 +15,7 @@ from pydantic import Field
 from routed_llm.catalog.parts import (
     Accept,
     CacheEntry,
+    ComparedEntry,
     Count,
     Dimension,
     Effort,
@@ -34,6 +35,7 @@ from routed_llm.catalog.parts import (
     RecallEntry,
     Row,
     Rules,
+    SpeedEntry,
     Structured,
     Tokens,
     VerdictEntry,
@@ -102,6 +104,8 @@ class ModelEntry(_Shared):
     fine_tuned: PricesEntry | None = None
     output_ratio: RatioEntry | None = None
     recall: RecallEntry | None = None
+    speed: SpeedEntry | None = None
+    compared: list[ComparedEntry] | None = None
     verdicts: dict[Row, dict[Dimension, VerdictEntry]] | None = None
     equivalent_to: list[Name] | None = None
     quality_rank: dict[Row, int] | None = None

@@ -24,6 +24,7 @@ __all__ = [
     "ParameterRule",
     "Price",
     "Recall",
+    "Speed",
     "Verdict",
 ]
 
@@ -218,6 +219,23 @@ class Recall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How quick a model is, in coarse steps; what is learned from calls corrects it.
+
+    Attributes:
+        start: seconds to a first token where nothing is read and nothing thought.
+        per_input: seconds for each input token that no cache holds.
+        per_second: output tokens a second, reasoning included.
+    """
+
+    start: float
+    per_input: float
+    per_second: float
+    source: str = ""
+    verified: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One model: what it takes, what it costs, how long it lives, how good it is said to be.
 
@@ -248,6 +266,9 @@ class Model:
         tier_limits: service tier to the most input tokens that are served at it, where that is less than the
             model takes.
         verdicts: effort (``""`` without reasoning) to dimension to Verdict, against gpt-4o.
+        speed: how quick it is, or None where nothing is known.
+        compared: (model, effort or ``""``, dimension) to how that compares with this model at its default
+            effort, where one evaluator ran both.
         equivalent_to: models for which the provider presents this one as the counterpart, where no
             measure is published (audio and realtime models).
         quality_rank: effort to a rank; higher is better. Only the order means anything.
@@ -288,6 +309,8 @@ class Model:
     cache: CacheTerms | None = None
     verdicts: Mapping[str, Mapping[str, Verdict]] = field(default_factory=dict)
     recall: tuple[Recall, ...] = ()
+    speed: Speed | None = None
+    compared: Mapping[tuple[str, str, str], tuple[Measure, ...]] = field(default_factory=dict)
     equivalent_to: frozenset[str] = frozenset()
     quality_rank: Mapping[str, int] = field(default_factory=dict)
     framing: Mapping[str, Framing] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from routed_llm.catalog.vocabulary import EFFORTS, PLAIN, SIGNS, verdict_of
 __all__ = [
     "Accept",
     "CacheEntry",
+    "ComparedEntry",
     "Count",
     "Dimension",
     "Effort",
@@ -33,6 +34,7 @@ __all__ = [
     "RecallEntry",
     "Row",
     "Rules",
+    "SpeedEntry",
     "Structured",
     "Tokens",
     "VerdictEntry",
@@ -279,6 +281,16 @@ class RecallEntry(Entry):
     rows: list[RecallRow]
 
 
+class SpeedEntry(Entry):
+    """How quick a model is."""
+
+    start: Annotated[float, Field(gt=0, lt=600, strict=False)]
+    per_million_input: Annotated[float, Field(ge=0, lt=3600, strict=False)]
+    per_second: Annotated[float, Field(gt=0, lt=100_000, strict=False)]
+    source: str = ""
+    verified: datetime.date | None = None
+
+
 class VerdictEntry(Entry):
     """One verdict and the measures it rests on."""
 
@@ -291,3 +303,13 @@ class VerdictEntry(Entry):
         if self.on and amounts_to != self.verdict:
             raise ValueError(f"the signs amount to {amounts_to!r}, not {self.verdict!r}; correct one of them")
         return self
+
+
+class ComparedEntry(Entry):
+    """Other configurations against a model, by one measure: ``model`` or ``model@effort``."""
+
+    dimension: Dimension
+    measure: Name
+    above: list[Name] = []
+    tie: list[Name] = []
+    below: list[Name] = []

@@ -17,7 +17,7 @@ __all__ = ["Context", "inherit", "merge", "overlay", "resolve"]
 Spec = dict[str, Any]
 
 # Tables that are replaced as a whole, since their source speaks for all of their rows.
-_WHOLE = ("prices", "fine_tuned", "recall", "output_ratio")
+_WHOLE = ("prices", "fine_tuned", "recall", "output_ratio", "speed")
 # What a model based on another never takes over: the names by which the other is known.
 _OWN = ("id", "aliases", "snapshots", "sent_as", "base")
 
@@ -133,6 +133,8 @@ def resolve(spec: Mapping[str, Any], context: Context, path: str | None) -> Spec
             for row, table in full.get("verdicts", {}).items()
         },
         "recall": full.get("recall", {"rows": []}),
+        "speed": full.get("speed"),
+        "compared": full.get("compared", []),
         "equivalent_to": full.get("equivalent_to", []),
         "quality_rank": _ranks(full, context),
         "framing": _framing(full, context, path),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.objectives import COST
-from routed_llm.decide.weigh import conversation_cost
+from routed_llm.decide.weigh import conversation_cost, row_wait
 
 if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
@@ -33,7 +33,7 @@ def choose(inputs: DecisionInputs, tokens: int) -> Choice:
     settled = _settled(able, inputs, tokens)
     if settled is not None:
         return settled
-    if inputs.objective is not COST:
+    if inputs.objective is not COST and (facts.previous is None or inputs.objective.name != COST.name):
         return _best(able, inputs, tokens), inputs.objective.name
     if facts.previous is None:
         return _cheapest(able, inputs, tokens), "cost"
@@ -92,9 +92,12 @@ def _or_stay(able: list[Row], inputs: DecisionInputs, tokens: int) -> tuple[Row,
     """Weigh leaving the model that answered before: over the turns to come, and by more than a trifle."""
     previous, policy = inputs.facts.previous, inputs.setting.policy
 
+    worth, turns = policy.second_pico, 1 + inputs.load.horizon
+
     def total(row: Row) -> tuple[bool, int, int]:
         cost = conversation_cost(row, inputs.load, tokens)
-        return (cost is None, cost or 0, row.order)
+        wait = int(worth * turns * row_wait(row, inputs.load, inputs.tokens(row, tokens))) if worth else 0
+        return (cost is None, (cost or 0) + wait, row.order)
 
     totals = [total(row) for row in able]
     (unknown, theirs, _) = least = min(totals)

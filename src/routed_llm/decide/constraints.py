@@ -14,7 +14,18 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from routed_llm.decide.piecewise import BEYOND
-from routed_llm.decide.weigh import beside, growth, most_input, output_kept, recall_of, worst_cost
+from routed_llm.decide.quality import LEAST_RECALL, LONG_CONTEXT_FROM, LONG_CONTEXT_TO
+from routed_llm.decide.speed import about
+from routed_llm.decide.weigh import (
+    beside,
+    cost_breakpoints,
+    growth,
+    most_input,
+    output_kept,
+    recall_of,
+    row_seconds,
+    worst_cost,
+)
 from routed_llm.decision import format_dollars
 from routed_llm.media import MAX_PATCHES, over_limit
 from routed_llm.reasons import Reason, Wording
@@ -347,6 +358,219 @@ class ImagePatches(Constraint):
         return one.at.model is other.at.model
 
 
+class LongRecall(Constraint):
+    """A long text is not given to a model that is published to find little in texts of that length.
+
+    Up to the length of the tests behind its verdicts the quality floor speaks. The baseline and an incumbent
+    are there by the user's own word.
+    """
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "poor_recall": Wording(
+            "even at its best effort {model} is published to find {value:g} % at {tokens:,} tokens",
+            "Shorten the input, or lift the floor with Policy(at_least=None).",
+        ),
+    }
+    is_kept = True
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        floor, long = inputs.setting.floor, inputs.facts.tokens.high > LONG_CONTEXT_FROM
+        return long and floor is not None and "evidence" not in inputs.shape.lifted
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        value = self._found(row, inputs, tokens)
+        return value is None or value >= LEAST_RECALL
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        value = self._found(row, inputs, tokens)
+        yield self.because("poor_recall", model=row.at.model.id, value=value, tokens=tokens)
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        return (LONG_CONTEXT_TO, *row.best_recall) if row.best_recall else ()
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable:
+        return ()
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        if one.at.model is other.at.model:
+            return True
+        return not any(value < LEAST_RECALL for value in one.best_recall.values())
+
+    def _found(self, row: Row, inputs: DecisionInputs, tokens: int) -> float | None:
+        if tokens <= LONG_CONTEXT_TO or row.at.model.id in (inputs.baseline, inputs.setting.incumbent):
+            return None
+        known = row.best_recall
+        # Beyond the longest test nothing is found that is not found in it.
+        return (
+            known[min((up_to for up_to in known if up_to >= tokens), default=max(known))] if known else None
+        )
+
+
+class TierLimits(Constraint):
+    """A service tier may be served for shorter inputs only."""
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "tier_limit": Wording(
+            "{model} is served at the {tier} tier up to {limit:,} input tokens, and these are {tokens:,}",
+            "Use another service tier, or shorten the input.",
+            for_named=True,
+        ),
+    }
+    is_kept = True
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        return any(row.tier in row.at.model.tier_limits for row in inputs.shape.rows)
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        return tokens <= row.at.model.tier_limits.get(row.tier, BEYOND)
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        limit = row.at.model.tier_limits.get(row.tier, BEYOND)
+        yield self.because("tier_limit", model=row.at.model.id, tier=row.tier, limit=limit, tokens=tokens)
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        limit = row.at.model.tier_limits.get(row.tier)
+        return () if limit is None else (limit,)
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable:
+        return ()
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        mine, theirs = (row.at.model.tier_limits.get(row.tier, BEYOND) for row in (one, other))
+        return mine >= theirs * growth(one, other, inputs.facts)
+
+
+class Lifetime(Constraint):
+    """No new conversation begins with a model that ends within days, while others can serve it.
+
+    An incumbent is there by the user's own word, and a conversation may end with the model it began with.
+    """
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "ends_soon": Wording(
+            "{model} is shut down on {shutdown}, so no new conversation begins with it",
+            "Set Policy(grace=0) to use a model up to its last day.",
+        ),
+    }
+    is_kept = True
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        if not inputs.shape.ending or inputs.pinned or inputs.setting.policy.grace is not None:
+            return False
+        return "lifetime" not in inputs.shape.lifted
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        return row.at.model.id not in self._left_alone(inputs)
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        model = row.at.model
+        yield self.because("ends_soon", model=model.id, shutdown=model.lifecycle.shutdown)
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable:
+        return self._left_alone(inputs)
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        left = self._left_alone(inputs)
+        return one.at.model.id not in left or other.at.model.id in left
+
+    def _left_alone(self, inputs: DecisionInputs) -> frozenset[str]:
+        previous, incumbent = inputs.facts.previous, inputs.setting.incumbent
+        if previous is None and incumbent is None:
+            return inputs.shape.ending
+        return inputs.shape.ending - {incumbent, None if previous is None else previous.model}
+
+
+class NotSlower(Constraint):
+    """Nothing may keep a caller of the baseline waiting several times as long, while others can serve.
+
+    What is compared is thinking and writing: to read the input takes all models about as long.
+    """
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "slow": Wording(
+            "{model}{at_effort} is expected to {what} after about {seconds}, {baseline} after {usual}",
+            "Set Policy(slower_than_baseline=None) to allow it.",
+        ),
+    }
+    is_kept = True
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        if inputs.setting.reference is None or "speed" in inputs.shape.lifted:
+            return False
+        return bool(inputs.slow)
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        return row.order not in inputs.slow
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        reference = inputs.setting.reference
+        mine, usual = inputs.wait(row), inputs.usual_wait
+        if reference is None:
+            return
+        yield self.because(
+            "slow",
+            model=row.at.model.id,
+            at_effort=row.at.at_effort,
+            what="begin its answer" if inputs.facts.stream else "answer",
+            seconds=about(mine),
+            baseline=reference.model,
+            usual=about(usual),
+        )
+
+    def pruning(self, inputs: DecisionInputs) -> Hashable:
+        return inputs.slow
+
+    def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
+        return one.order not in inputs.slow or other.order in inputs.slow
+
+
+class WithinSeconds(Constraint):
+    """Nine of ten answers must be expected to begin, or to end, within what the policy allows."""
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "max_first_token": Wording(
+            "{model}{at_effort} is expected to begin nine of ten answers within {seconds}, over {most:g} s",
+            "Raise max_first_token, or shorten the input.",
+            for_named=True,
+        ),
+        "max_seconds": Wording(
+            "{model}{at_effort} is expected to end nine of ten answers within {seconds}, over {most:g} s",
+            "Raise max_seconds, or lower the output cap.",
+            for_named=True,
+        ),
+    }
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        policy = inputs.setting.policy
+        return policy.max_first_token is not None or policy.max_seconds is not None
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        return not self._over(row, inputs, tokens)
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        for code, seconds, most in self._over(row, inputs, tokens):
+            yield self.because(
+                code,
+                model=row.at.model.id,
+                at_effort=row.at.at_effort,
+                seconds=about(seconds),
+                most=most,
+            )
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        # It grows with the tokens, but for where a part of the prompt is found in a cache.
+        return crossings(self, row, inputs, cost_breakpoints(row, inputs.load))
+
+    def _over(self, row: Row, inputs: DecisionInputs, tokens: int) -> list[tuple[str, float, float]]:
+        policy = inputs.setting.policy
+        seconds = row_seconds(row, inputs.load, tokens)
+        asked = (
+            ("max_first_token", seconds.first_p90, policy.max_first_token),
+            ("max_seconds", seconds.whole_p90, policy.max_seconds),
+        )
+        return [(code, found, most) for code, found, most in asked if most is not None and found > most]
+
+
 CONSTRAINTS: tuple[Constraint, ...] = (
     Available(),
     Limits(),
@@ -354,5 +578,10 @@ CONSTRAINTS: tuple[Constraint, ...] = (
     CostCap(),
     WithinBudget(),
     ImagePatches(),
+    LongRecall(),
+    TierLimits(),
+    Lifetime(),
+    NotSlower(),
+    WithinSeconds(),
 )
 """Everything that can rule a configuration out by amounts, in the order in which Reasons are given."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from routed_llm.decide.objectives import COST, OBJECTIVES, Objective
-from routed_llm.decide.weigh import Load, beside, row_cost
+from routed_llm.decide.objectives import COST, COST_AND_TIME, OBJECTIVES, Objective
+from routed_llm.decide.piecewise import remember
+from routed_llm.decide.speed import medians
+from routed_llm.decide.weigh import Load, beside, row_cost, row_wait
+from routed_llm.policy import ALLOWANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,7 +75,9 @@ class DecisionInputs:
     @property
     def objective(self) -> Objective:
         """What is to be as little as can be."""
-        return OBJECTIVES[self.setting.policy.optimize]
+        policy = self.setting.policy
+        found = OBJECTIVES[policy.optimize]
+        return COST_AND_TIME if found is COST and policy.second_worth else found
 
     @property
     def asked_effort(self) -> str | None:
@@ -127,6 +132,42 @@ class DecisionInputs:
             if not constraint.admits(row, self, tokens)
             for reason in constraint.reasons(row, self, tokens)
         )
+
+    def wait(self, row: Row) -> float:
+        """Seconds that a caller waits for a configuration to think and write, whatever it has to read."""
+        return row_wait(row, self.load, 0)
+
+    @property
+    def usual_wait(self) -> float:
+        """Seconds that a caller of the baseline would wait likewise; 0 where nobody asks."""
+        reference, load = self.setting.reference, self.load
+        if reference is None:
+            return 0.0
+        said = load.expected * reference.ratio
+        said = said if load.visible is None else min(said, load.visible)
+        first, whole = medians(reference.pace, 0, load.thought * reference.reasoning, said)
+        return first if self.facts.stream else whole
+
+    @property
+    def slow(self) -> frozenset[int]:
+        """Places in the pool of what would keep a caller of the baseline waiting several times as long."""
+        load, kept = self.load, self.shape.kept.slow
+        paces = None if load.observed is None else load.observed.paces
+        outputs = load.outputs
+        key = (load.expected, load.thought, load.visible, self.setting.reference)
+        found = kept.get(key)
+        if found is None or found[0] is not paces or found[1] is not outputs:
+            found = (paces, outputs, self._slow_rows())
+            remember(kept, key, found)
+        return found[2]
+
+    def _slow_rows(self) -> frozenset[int]:
+        times, usual = self.setting.policy.slower_than_baseline, self.usual_wait
+        if times is None:
+            return frozenset()
+        most, mine = max(usual * times, usual + ALLOWANCE), self.setting.incumbent
+        late = [row for row in self.shape.rows if row.at.model.id != mine and self.wait(row) > most]
+        return frozenset([row.order for row in late])
 
     def money(self, row: Row, text_tokens: int) -> tuple[bool, int, int]:
         """Return what puts configurations in order of cost, those of unknown price last."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from routed_llm.decide.weigh import cost_breakpoints
+from routed_llm.decide.weigh import cost_breakpoints, row_wait
 
 if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.shape import Row
 
-__all__ = ["COST", "OBJECTIVES", "Objective"]
+__all__ = ["COST", "COST_AND_TIME", "OBJECTIVES", "Objective"]
 
 
 class Objective:
@@ -87,5 +87,38 @@ class Quality(Objective):
         return True
 
 
+class Latency(Objective):
+    """Seconds that a caller waits, in the median: for the first token of a stream, else for the end."""
+
+    name = "latency"
+    unit = "seconds"
+    superlative = "the quickest"
+    worse = "slower"
+
+    def value(self, row: Row, inputs: DecisionInputs, tokens: int) -> float:
+        return row_wait(row, inputs.load, tokens)
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        return cost_breakpoints(row, inputs.load)
+
+
+class CostAndTime(Objective):
+    """Expected picodollars, and what the policy says that a second of waiting counts for."""
+
+    name = "cost"
+    unit = "picodollars"
+    superlative = "the cheapest, time counted,"
+
+    def value(self, row: Row, inputs: DecisionInputs, tokens: int) -> float | None:
+        cost = inputs.cost(row, tokens)
+        if cost is None:
+            return None
+        return cost + inputs.setting.policy.second_pico * row_wait(row, inputs.load, tokens)
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        return cost_breakpoints(row, inputs.load)
+
+
 COST = Cost()
-OBJECTIVES: Mapping[str, Objective] = {it.name: it for it in (COST, Quality())}
+COST_AND_TIME = CostAndTime()
+OBJECTIVES: Mapping[str, Objective] = {it.name: it for it in (COST, Quality(), Latency())}

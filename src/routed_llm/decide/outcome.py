@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from routed_llm.catalog.frozen import FrozenDict
 from routed_llm.decide.alternatives import Alternatives, alternatives
 from routed_llm.decide.dominance import pareto_front
+from routed_llm.decide.objectives import COST
 from routed_llm.decide.piecewise import remember
+from routed_llm.decide.quality import LONG_CONTEXT_TO
+from routed_llm.decide.speed import about
 from routed_llm.decide.weigh import (
     cached_tokens,
     cap_of,
@@ -17,6 +20,8 @@ from routed_llm.decide.weigh import (
     conversation_cost,
     output_tokens,
     priced,
+    recall_of,
+    row_seconds,
     steerable,
     worst_cost,
     writes_nothing,
@@ -91,6 +96,9 @@ def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
         policy=inputs.setting.policy,
         allowance=inputs.allowance,
         reserve=None if row is None or inputs.allowance is None else _reserve(row, inputs),
+        seconds=None
+        if row is None
+        else row_seconds(row, inputs.load, inputs.tokens(row, inputs.load.likely)),
         switch=None if inputs.facts.previous is None else _switch(picked, inputs),
         _expand=lambda: _candidates(picked, inputs),
         _explain=lambda: _why(picked, inputs),
@@ -179,6 +187,9 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
         changes += tuple(
             [replace(change, before=facts.parameter(change.parameter)) for change in fit.changes]
         )
+    if "speed" in inputs.shape.lifted and row.order in inputs.slow:
+        times = inputs.setting.policy.slower_than_baseline
+        changes += (Change("slower_than_baseline", "relaxed", times, None, _NOTHING_QUICKER),)
     left_out = fit.dropped | IN_MESSAGES
     parameters = {key: thaw(value) for key, value in facts.parameters if key not in left_out}
     dropped = take_out(parameters, fit.dropped) if "include" in parameters else fit.dropped
@@ -219,6 +230,7 @@ def _cache_changes(row: Row, inputs: DecisionInputs) -> Iterator[Change]:
         yield Change("prompt_cache_key", "added", None, inputs.allowance.cache_key, _CACHE_KEY)
 
 
+_NOTHING_QUICKER = "nothing quicker can serve this call"
 _BYPASS = "nothing will read what this call would pay to write to the prompt cache (unverified)"
 _CACHE_KEY = "the calls of one conversation then reach the cache that holds its prefix"
 
@@ -395,17 +407,78 @@ def _nearest_effort(row: Row, inputs: DecisionInputs) -> str:
 
 
 def _why_first(picked: Picked, inputs: DecisionInputs) -> str:
-    able = picked.alternatives(inputs).able
-    if able == 1:
-        text = "the only configuration that can serve this"
-    else:
-        text = f"{inputs.objective.superlative} of {able} configurations that can serve this"
+    row = picked.row
+    if row is None:
+        return "no model fits"
+    parts = [_what_for(row, picked, inputs)]
+    published = _scores(row, picked, inputs)
+    parts[0] += f", {published}" if published else ""
+    parts.append(_waits(row, picked, inputs))
+    shutdown = row.at.model.lifecycle.shutdown
+    if shutdown is not None and (shutdown - inputs.setting.at).days <= _ENDS_SOON:
+        parts.append(f"it ends on {shutdown}")
+    return "; ".join(parts) + _baseline_cannot(picked, inputs)
+
+
+_ENDS_SOON = 60
+"""Days before its shutdown from which a Decision says when the chosen model ends."""
+
+
+def _what_for(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
+    """Say what the choice is best by: in money, against what the baseline would have cost."""
+    name = row.at.model.id if row.at.effort is None else f"{row.at.model.id} at {row.at.effort} effort"
+    if inputs.objective is not COST:
+        return f"{name}: {inputs.objective.superlative} of what can serve this"
+    if picked.alternatives(inputs).able == 1:
+        return f"{name}: nothing else can serve this"
+    usual = _usual_cost(picked, inputs)
+    cost = inputs.text_cost(row, picked.tokens)
+    if usual is None or cost is None or row.at.model.id == inputs.baseline:
+        return f"{name}: the cheapest of what can serve this"
+    share = round(100 * (1 - cost / usual)) if usual else 0
+    least = "as cheap as" if share < 1 else f"{share} % cheaper than"
+    return f"{name}: {least} {inputs.baseline}"
+
+
+def _usual_cost(picked: Picked, inputs: DecisionInputs) -> int | None:
+    """Return what the baseline would cost at the effort it takes by itself, where it can serve the call."""
+    mine = [row for row in inputs.shape.rows if row.at.model.id == inputs.baseline]
+    default = [row for row in mine if row.at.effort == row.at.model.default_effort]
+    for row in default or mine:
+        if inputs.admits(row, picked.tokens):
+            return inputs.text_cost(row, picked.tokens)
+    return None
+
+
+def _scores(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
+    """Say on how many areas published measures speak for the choice, and how many measures those are."""
     floor = inputs.setting.floor
-    if floor is not None and inputs.facts.model is None:
-        matched = ", ".join(name.replace("_", " ") for name in inputs.shape.dimensions)
-        instead = f", in place of the retired {floor.stands_for}," if floor.stands_for else ""
-        text += f" and match {inputs.baseline}{instead} on {matched}"
-    return text + _baseline_cannot(picked, inputs)
+    if floor is None or inputs.facts.model is not None:
+        return ""
+    whom = f"{floor.stands_for} (by {inputs.baseline})" if floor.stands_for else inputs.baseline
+    if row.at.model.id == inputs.baseline:
+        return "the model that the program was written for" if not floor.stands_for else ""
+    known, unknown = _published(row, inputs)
+    good = [item for item in known if item.verdict not in ("below", "mixed")]
+    measures = sum(len(item.measures) for item in good)
+    text = f"scores at least as well as {whom} on {len(good)} of {len(known) + len(unknown)} areas"
+    if measures:
+        text += f" ({measures} published measure{'' if measures == 1 else 's'})"
+    if unknown:
+        text += f", {len(unknown)} unmeasured"
+    wanted = [name for name in inputs.setting.demanded if name in unknown]
+    if wanted:
+        text += f": nothing is published on {', '.join(wanted).replace('_', ' ')}, which the task is about"
+    if inputs.tokens(row, picked.tokens) > LONG_CONTEXT_TO and recall_of(row, picked.tokens) is None:
+        text += ", unmeasured at this length"
+    return text
+
+
+def _waits(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
+    seconds = row_seconds(row, inputs.load, inputs.tokens(row, picked.tokens))
+    if inputs.facts.stream:
+        return f"begins to answer after about {about(seconds.first)}"
+    return f"answers after about {about(seconds.whole)}"
 
 
 def _baseline_cannot(picked: Picked, inputs: DecisionInputs) -> str:

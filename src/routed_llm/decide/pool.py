@@ -8,6 +8,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from routed_llm.catalog.ended import held_to
 from routed_llm.errors import PolicyError
 from routed_llm.policy import BASELINE
 
@@ -28,7 +29,10 @@ class Pool:
         models: the models, those that live longest first, then the newest: ties go to the first.
         audio: the models that join when audio is asked for.
         floor: the model that the quality floor refers to, or None without a floor.
-        stands_for: the retired model in whose place ``floor`` stands, as nothing is published on it; or None.
+        stands_for: id of the retired model in whose place ``floor`` stands, as nothing is published on it; or
+            None.
+        baseline: the model that the program was written for, or for one from before the catalog the model
+            that it is held to.
         incumbent: catalog id of the policy's incumbent, or None.
         send_as: catalog id to the id to send, where the policy names a snapshot of a model.
     """
@@ -38,7 +42,8 @@ class Pool:
     floor: Model | None
     incumbent: str | None
     send_as: Mapping[str, str]
-    stands_for: Model | None = None
+    baseline: Model
+    stands_for: str | None = None
 
     def models_for(self, facts: RequestFacts) -> tuple[Model, ...]:
         """Return the models that one request may choose among."""
@@ -55,11 +60,15 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         CatalogError: when the policy names a model that the catalog does not know.
     """
     entries = sorted(catalog, key=lambda model: _standing(model, at), reverse=True)
-    baseline = catalog.get(policy.baseline)
+    legacy = None if policy.baseline in catalog else held_to(policy.baseline)
+    baseline = catalog.get(policy.baseline if legacy is None else legacy)
     floor = None
     if policy.at_least is not None:
         floor = baseline if policy.at_least == BASELINE else catalog.get(policy.at_least)
     wanted, floor = floor, None if floor is None else _published(floor, catalog, at)
+    stands_for = None if wanted is None or wanted is floor else wanted.id
+    if legacy is not None and policy.at_least == BASELINE:
+        stands_for = policy.baseline
     incumbent = None if policy.incumbent is None else catalog.get(policy.incumbent)
     by_name = (wanted, floor, incumbent) if policy.surface == "chat" else (incumbent,)
     named = {model.id: model for model in by_name if model is not None}
@@ -77,9 +86,10 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         models = tuple(model for model in models if _worth_listing(model, at))
         audio = tuple(model for model in entries if model.pool == "audio") if policy.surface == "chat" else ()
         audio = tuple(model for model in audio if model not in models and _worth_listing(model, at))
+    models += tuple(model for model in _matching(catalog, entries, policy, "also") if model not in models)
     send_as = {
         catalog.get(name).id: name
-        for name in (*(policy.models or ()), policy.incumbent, policy.baseline)
+        for name in (*(policy.models or ()), *policy.also, policy.incumbent, policy.baseline)
         if name is not None and name in catalog and name in catalog.get(name).snapshots
     }
     return Pool(
@@ -88,7 +98,8 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         floor=floor,
         incumbent=None if incumbent is None else incumbent.id,
         send_as=send_as,
-        stands_for=None if wanted is floor else wanted,
+        stands_for=stands_for,
+        baseline=baseline,
     )
 
 
@@ -128,9 +139,11 @@ def _worth_listing(model: Model, at: date) -> bool:
     return released is None or released <= at
 
 
-def _matching(catalog: Catalog, entries: list[Model], policy: Policy) -> tuple[Model, ...]:
+def _matching(
+    catalog: Catalog, entries: list[Model], policy: Policy, key: str = "models"
+) -> tuple[Model, ...]:
     wanted: dict[str, Model] = {}
-    for pattern in policy.models or ():
+    for pattern in getattr(policy, key) or ():
         found = [model for model in entries if _matches(model, pattern)]
         if not found and pattern in catalog:
             found = [catalog.get(pattern)]
@@ -140,7 +153,7 @@ def _matching(catalog: Catalog, entries: list[Model], policy: Policy) -> tuple[M
             ids = [model.id for model in entries]
             near = difflib.get_close_matches(pattern.rstrip("*"), ids, n=3, cutoff=0.4)
             hint = f"The nearest ids are {', '.join(near)}." if near else "`routed models` lists the ids."
-            raise PolicyError(f"models: the pattern {pattern!r} matches no model. {hint}", key="models")
+            raise PolicyError(f"{key}: the pattern {pattern!r} matches no model. {hint}", key=key)
         wanted.update((model.id, model) for model in found)
     surface = policy.surface == "realtime"
     chosen = tuple(model for model in entries if model.id in wanted) + tuple(

@@ -19,15 +19,33 @@ if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, Verdict
     from routed_llm.facts import RequestFacts
 
-__all__ = ["LONG_CONTEXT_FROM", "Comparison", "Floor", "dimensions"]
+__all__ = [
+    "LEAST_RECALL",
+    "LONG_CONTEXT_FROM",
+    "LONG_CONTEXT_TO",
+    "Comparison",
+    "Floor",
+    "demanded",
+    "dimensions",
+]
 
 LONG_CONTEXT_FROM = 64_000
 """Text tokens above which published long-context measures count: the tests that compare models at
 about 100K tokens say nothing on shorter prompts."""
 
+LONG_CONTEXT_TO = 100_000
+"""Text tokens that the longest tests behind published long-context verdicts have (AA-LCR: about 100K).
+Above that nothing says how an effort reads, but the recall that is published of some."""
+
+LEAST_RECALL = 40.0
+"""Percent of what is hidden in a long text that a model must be published to find, where something is
+published at that length: this project's own line, between gpt-4.1 (46 at a million tokens) and gpt-5.4-mini
+(34 at 256K)."""
+
 _NEVER_UNKNOWN = frozenset({"overall", "long_context"})
 """Dimensions on which a configuration of which nothing at all is published does not pass."""
 _AT_LEAST = ("above", "tie", "above (inferred)")
+_ABOVE = ("above", "above (inferred)")
 _MIRRORED = {"below": "above", "tie": "tie", "above": "below", "above (inferred)": "below"}
 """What the baseline's verdict against the reference says of the reference itself."""
 _PASSES = frozenset({"above", "tie", "above (inferred)", "same model", "counterpart"})
@@ -54,8 +72,9 @@ def dimensions(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """List the dimensions of quality that a request touches, and those it might.
 
-    What a call without a task is for, nobody can see: it must not meet a configuration that is published
-    as worse on any core dimension, wherever the call itself gives no sign of it.
+    What a call is for, nobody can see: it must not meet a configuration that is published as worse on any
+    core dimension, wherever the call itself gives no sign of it. How tools are called says nothing of a call
+    that offers none. A task adds dimensions and lifts nothing: see :func:`demanded`.
 
     Args:
         facts: the request.
@@ -74,16 +93,26 @@ def dimensions(
         found.append("tools")
     if facts.structured == "json_schema":
         found.append("instructions")
-    if task is not None:
-        if task not in DIMENSIONS_BY_TASK:
-            valid = ", ".join(DIMENSIONS_BY_TASK)
-            raise RequestError(f"task={task!r} is none of {valid}. Use one of these.", where="task")
-        found.extend(DIMENSIONS_BY_TASK[task])
-        return tuple(dict.fromkeys(found)), ()
     if found in (["overall"], ["overall", "instructions"]):
         # Plain text may be a question of fact, answered from the model's memory.
         found.append("knowledge")
-    return tuple(found), tuple(name for name in CORE if name not in found)
+    found.extend(name for name in demanded(task) if name not in found)
+    unseen = () if "tools" in found else ("tools",)
+    return tuple(found), tuple(name for name in CORE if name not in found and name not in unseen)
+
+
+def demanded(task: str | None) -> tuple[str, ...]:
+    """List the dimensions of which a named task wants evidence: a measure, not the lack of one.
+
+    Raises:
+        RequestError: for an unknown task.
+    """
+    if task is None:
+        return ()
+    if task not in DIMENSIONS_BY_TASK:
+        valid = ", ".join(DIMENSIONS_BY_TASK)
+        raise RequestError(f"task={task!r} is none of {valid}. Use one of these.", where="task")
+    return DIMENSIONS_BY_TASK[task]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +167,19 @@ class Floor:
             return Comparison("unknown") if verdict is None else Comparison(verdict.verdict, _names(verdict))
         return self._indirect(model, effort, dimension)
 
-    def admits(self, dimension: str, found: Comparison, *, guarded: bool = False) -> bool:
+    def admits(
+        self, dimension: str, found: Comparison, *, guarded: bool = False, demanded: bool = False
+    ) -> bool:
         """Say whether a comparison meets the floor on its dimension.
 
         Args:
             dimension: the dimension compared on.
             found: how the configuration compares.
             guarded: True for a dimension that the request shows no sign of.
+            demanded: True for a dimension of a named task: something must have been measured.
         """
+        if demanded:
+            return found.passes and found.verdict != "above (inferred)"
         if guarded:
             return found.passes or found.verdict in ("unknown", "unproven")
         if found.verdict == "unknown":
@@ -171,11 +205,17 @@ class Floor:
         verdict = model.verdicts.get(effort or "", {}).get(dimension)
         if _same(model, self._reference) and other is not None:
             return Comparison(_MIRRORED.get(other.verdict, "unknown"), _names(other))
-        found = None
+        signs = self._compared(model, effort, dimension)
         if verdict is not None and other is not None:
-            found = self._direct(verdict, other) or _through_reference(verdict, other)
+            signs += self._repeated(verdict, other)
+        found = _amounts_to(signs)
+        if found is None and verdict is not None and other is not None:
+            found = _through_reference(verdict, other)
         if found is None and dimension == "overall":
             found = self._by_rank(model, effort)
+        if found is None and dimension == "long_context" and other is not None and other.verdict in _ABOVE:
+            # The baseline reads long texts better than the reference: that one's measure is not enough.
+            return Comparison("unproven", () if verdict is None else _names(verdict))
         if found is None and dimension != "overall" and verdict is not None and verdict.verdict in _AT_LEAST:
             # Nothing compares the two, but something is published: at least as good as the reference.
             return Comparison("unknown", _names(verdict))
@@ -193,7 +233,16 @@ class Floor:
         verdict = "above (inferred)" if mine >= theirs else "below"
         return Comparison(verdict, ("published order of quality",))
 
-    def _direct(self, verdict: Verdict, other: Verdict) -> Comparison | None:
+    def _compared(self, model: Model, effort: str | None, dimension: str) -> list[tuple[int, str]]:
+        """List the signs of what one evaluator measured of both."""
+        known = self.baseline.compared
+        rows = known.get((model.id, effort or "", dimension)) or known.get(
+            (model.base or model.id, effort or "", dimension), ()
+        )
+        return [(_SIGNS[row.sign], row.name) for row in rows]
+
+    def _repeated(self, verdict: Verdict, other: Verdict) -> list[tuple[int, str]]:
+        """List the signs of values that may be repeated, where both are known."""
         theirs = {item.name: item.value for item in other.evidence if item.value is not None}
         signs: list[tuple[int, str]] = []
         for item in verdict.evidence:
@@ -204,13 +253,20 @@ class Floor:
             difference = (item.value - value) * (1 if margin > 0 else -1)
             sign = 0 if abs(difference) <= abs(margin) else (1 if difference > 0 else -1)
             signs.append((sign, item.name))
-        if not signs:
-            return None
-        names = tuple(name for _, name in signs)
-        worst, best = min(sign for sign, _ in signs), max(sign for sign, _ in signs)
-        if worst < 0:
-            return Comparison("mixed" if best > 0 else "below", names)
-        return Comparison("above" if best > 0 else "tie", names)
+        return signs
+
+
+_SIGNS = {"+": 1, "=": 0, "-": -1}
+
+
+def _amounts_to(signs: list[tuple[int, str]]) -> Comparison | None:
+    if not signs:
+        return None
+    names = tuple(name for _, name in signs)
+    worst, best = min(sign for sign, _ in signs), max(sign for sign, _ in signs)
+    if worst < 0:
+        return Comparison("mixed" if best > 0 else "below", names)
+    return Comparison("above" if best > 0 else "tie", names)
 
 
 def _through_reference(verdict: Verdict, other: Verdict) -> Comparison | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from routed_llm.policy import EFFORTS, Policy
 from routed_llm.reasons import Reason
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from routed_llm.catalog.entry_types import Endpoint
     from routed_llm.catalog.model import Model
     from routed_llm.decide.quality import Floor
+    from routed_llm.decide.speed import Pace
     from routed_llm.facts import RequestFacts
 
-__all__ = ["SHAPE_RULES", "Configuration", "Setting"]
+__all__ = ["SHAPE_RULES", "Configuration", "Reference", "Setting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,22 @@ class Configuration:
         return "" if self.effort is None else f" at {self.effort}"
 
 
+class Reference(NamedTuple):
+    """How quick the model is that the program was written for.
+
+    Attributes:
+        model: its catalog id.
+        pace: at the tier that calls are made at.
+        ratio: output tokens, without reasoning, for each token that gpt-4o would write.
+        reasoning: reasoning tokens that are published for a call with an answer of average length.
+    """
+
+    model: str
+    pace: Pace
+    ratio: float
+    reasoning: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What the rules know besides the configuration and the request.
@@ -56,6 +73,10 @@ class Setting:
         incumbent: catalog id of the policy's incumbent, or None.
         alone: True when the pool holds a single model, so that nothing else could serve the call.
         near: True when no configuration has the effort that the call asks for, so that its neighbours may.
+        demanded: the dimensions of which a named task wants a measure.
+        lifted: defaults that do not hold, since nothing could serve the request under them
+            (:class:`routed_llm.decide.shape.Relaxation`).
+        reference: how long the baseline would take, or None where nobody asks.
         cost_cap: the most picodollars that the policy lets a call be expected to cost, or None.
     """
 
@@ -69,6 +90,9 @@ class Setting:
     alone: bool = False
     near: bool = False
     cost_cap: int | None = None
+    demanded: tuple[str, ...] = ()
+    lifted: frozenset[str] = frozenset()
+    reference: Reference | None = None
 
 
 ShapeRule = Callable[[Configuration, "RequestFacts", Setting], "Reason | None"]
@@ -77,7 +101,7 @@ ShapeRule = Callable[[Configuration, "RequestFacts", Setting], "Reason | None"]
 def lifecycle(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
     """A model answers from its release to its shutdown, less the policy's grace."""
     model, life = at.model, at.model.lifecycle
-    if model.alive(setting.at, grace=setting.policy.grace):
+    if model.alive(setting.at, grace=setting.policy.grace or 0):
         return None
     if life.released is not None and setting.at < life.released:
         return Reason("unreleased", {"model": model.id, "released": life.released, "at": setting.at})
@@ -208,7 +232,8 @@ def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> R
         return None
     for dimension in (*setting.dimensions, *setting.guarded):
         found = floor.compare(at.model, at.effort, dimension)
-        if floor.admits(dimension, found, guarded=dimension in setting.guarded):
+        wanted = dimension in setting.demanded and "evidence" not in setting.lifted
+        if floor.admits(dimension, found, guarded=dimension in setting.guarded, demanded=wanted):
             continue
         data = {
             "model": at.model.id,
@@ -222,8 +247,22 @@ def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> R
             "unproven": "floor_unknown",
             "above (inferred)": "floor_inferred",
         }.get(found.verdict, "floor_below")
+        if wanted and code != "floor_below":
+            code = "task_unmeasured"
         return Reason(code, data)
     return None
+
+
+def highest_effort(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """The best is looked for at efforts up to high; beyond, minutes are paid for points."""
+    if setting.policy.optimize != "quality" or facts.effort or setting.policy.effort or facts.model:
+        return None
+    if at.effort not in _BEYOND or "effort" in setting.lifted:
+        return None
+    return Reason("beyond_high", {"model": at.model.id, "effort": at.effort})
+
+
+_BEYOND = frozenset(EFFORTS[EFFORTS.index("high") + 1 :])
 
 
 SHAPE_RULES: tuple[ShapeRule, ...] = (
@@ -239,6 +278,7 @@ SHAPE_RULES: tuple[ShapeRule, ...] = (
     streaming,
     effort,
     quality_floor,
+    highest_effort,
 )
 """Rules whose outcome is the same for every request of one shape, in the order they are asked."""
 

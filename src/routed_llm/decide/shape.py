@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decide.rules import SHAPE_RULES, Configuration, Setting
+from routed_llm.decide.speed import Pace, pace_of
 from routed_llm.decision import Candidate, Reason
 from routed_llm.parameters import Fit, fit_parameters
-from routed_llm.policy import EFFORTS
+from routed_llm.policy import EFFORTS, GRACE
 from routed_llm.pricing import writes
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Row:
         distance: how far its effort is from the one that was asked for.
         rank: place in the published order of quality; -1 when it has none.
         order: place in the pool, to settle ties the same way every time.
+        tier: the service tier that it is called at.
+        pace: how quick it is published to be, at that tier.
+        best_recall: input tokens to the recall of its model at the best effort, by the hardest test.
     """
 
     at: Configuration
@@ -61,6 +65,9 @@ class Row:
     write_from: int
     surcharge: int
     recall: Mapping[int, float]
+    tier: str
+    pace: Pace
+    best_recall: Mapping[int, float]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,12 +79,14 @@ class ShapeCache:
         calls: what is sent, with its changes, by row and endpoint, where a request has no values of its own.
         evidence: what is published of a row, and the dimensions for which nothing is.
         rejected: for each model of which no configuration can serve, the sentence that says why.
+        slow: the rows that take too much longer than the baseline, by the amounts that this depends on.
     """
 
     fronts: dict[Any, tuple[Row, ...]] = field(default_factory=dict)
     calls: dict[tuple[int, str], tuple[Call, tuple[Change, ...]]] = field(default_factory=dict)
     evidence: dict[int, tuple[tuple[Evidence, ...], tuple[str, ...]]] = field(default_factory=dict)
     rejected: dict[str, str] | None = None
+    slow: dict[Any, tuple[Any, Any, frozenset[int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +100,8 @@ class Shape:
         widest: the most output tokens that any row writes.
         dimensions: the dimensions of quality that were asked about.
         guarded: the other dimensions on which nothing may be worse.
+        lifted: the defaults that do not hold, since nothing could serve the request under them.
+        ending: models with few days left, of those that rows are of.
         kept: what has been worked out for this shape and need not be again.
     """
 
@@ -100,6 +111,8 @@ class Shape:
     widest: int
     dimensions: tuple[str, ...]
     guarded: tuple[str, ...]
+    lifted: frozenset[str]
+    ending: frozenset[str]
     kept: ShapeCache
 
 
@@ -110,27 +123,56 @@ class Relaxation(NamedTuple):
         keep_taste: whether losing a parameter of taste rules a configuration out.
         emulated: parameters that the caller makes good itself where a model refuses them.
         near: whether the efforts next to the one asked for will do.
+        lifted: defaults that do not hold: ``speed`` (no slower than the baseline by much), ``lifetime``
+            (nothing that ends soon), ``evidence`` (a named task wants a measure), ``effort`` (quality ends
+            at high).
     """
 
     keep_taste: bool
     emulated: frozenset[str] = frozenset()
     near: bool = False
+    lifted: frozenset[str] = frozenset()
 
 
 def relaxations(facts: RequestFacts, policy: Policy) -> tuple[Relaxation, ...]:
     """List how far a request may be bent, least first; each is tried where nothing serves it before."""
     taste = policy.on_unsupported
-    found = [Relaxation(taste != "drop")]
-    if taste == "avoid":
-        found.append(Relaxation(keep_taste=False))
+    # Who sets both wants the same answer twice.
+    repeats = taste == "drop" and {name for name, _ in facts.parameters} >= _REPEATABLE
+    found = [Relaxation(taste != "drop" or repeats)]
+    defaults = _defaults(facts, policy)
+    found += [found[0]._replace(lifted=frozenset(defaults[:at])) for at in range(1, len(defaults) + 1)]
+    lifted = frozenset(defaults)
+    if taste == "avoid" or repeats:
+        found.append(Relaxation(keep_taste=False, lifted=lifted))
     keep = taste == "raise"
     if facts.emulates:
         # What no model takes, the caller does to the answer.
-        found.append(Relaxation(keep, facts.emulates))
+        found += _both(Relaxation(keep, facts.emulates), lifted)
     if facts.effort is not None and not keep:
         # Efforts come and go with models (minimal went with the last of gpt-5); the program stays.
-        found.append(Relaxation(keep, facts.emulates, near=True))
+        found += _both(Relaxation(keep, facts.emulates, near=True), lifted)
     return tuple(found)
+
+
+_REPEATABLE = frozenset({"temperature", "seed"})
+
+
+def _both(one: Relaxation, lifted: frozenset[str]) -> list[Relaxation]:
+    return [one, one._replace(lifted=lifted)] if lifted else [one]
+
+
+def _defaults(facts: RequestFacts, policy: Policy) -> list[str]:
+    """List the defaults that hold for a request as long as something can serve it under them."""
+    if facts.model is not None:
+        return []
+    holds = {
+        "speed": policy.optimize == "cost" and policy.slower_than_baseline is not None,
+        "lifetime": policy.grace is None,
+        "evidence": policy.at_least is not None,
+        "effort": policy.optimize == "quality" and not (facts.effort or policy.effort),
+    }
+    return [name for name, here in holds.items() if here]
 
 
 def build_shape(
@@ -162,7 +204,8 @@ def _build(
     pinned: bool,
     way: Relaxation,
 ) -> Shape:
-    setting = replace(setting, near=True) if way.near else setting
+    if way.near or way.lifted:
+        setting = replace(setting, near=way.near, lifted=way.lifted)
     rows: list[Row] = []
     rejected: list[Candidate] = []
     asked = facts.effort or setting.policy.effort
@@ -186,6 +229,10 @@ def _build(
         widest=max((row.at.model.limits.max_output for row in rows), default=0),
         dimensions=setting.dimensions,
         guarded=setting.guarded,
+        lifted=way.lifted,
+        ending=frozenset(
+            {row.at.model.id for row in rows if not row.at.model.alive(setting.at, grace=GRACE)}
+        ),
         kept=ShapeCache(),
     )
 
@@ -278,7 +325,18 @@ def _row(
         write_from=model.cache.min_prefix if model.cache is not None else 0,
         surcharge=model.regional_surcharge if setting.policy.regional else 0,
         recall=recall,
+        tier=tier,
+        pace=pace_of(model.speed, tier),
+        best_recall=_best_recall(model),
     )
+
+
+def _best_recall(model: Model) -> dict[int, float]:
+    best: dict[tuple[int, str], float] = {}
+    for item in model.recall:
+        key = (item.up_to, item.test)
+        best[key] = max(item.value, best.get(key, 0.0))
+    return {bin_: min(value for (up_to, _), value in best.items() if up_to == bin_) for bin_, _ in best}
 
 
 def _distance(effort: str | None, wanted: str | None) -> int:

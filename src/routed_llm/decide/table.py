@@ -23,11 +23,13 @@ from routed_llm.decide.objectives import COST
 from routed_llm.decide.outcome import Picked, conclude
 from routed_llm.decide.piecewise import PiecewiseChoice, name_of, pieces, remember
 from routed_llm.decide.pool import Pool, make_pool
-from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, dimensions
-from routed_llm.decide.rules import Setting
+from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, demanded, dimensions
+from routed_llm.decide.rules import Reference, Setting
 from routed_llm.decide.shape import Row, Shape, build_shape, relaxations
+from routed_llm.decide.speed import pace_of, patient
 from routed_llm.decide.weigh import endpoint_for, load
 from routed_llm.parameters import NEUTRAL
+from routed_llm.pricing import writes
 
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance
@@ -130,7 +132,7 @@ class Table:
                 catalog.reference,
                 margins=catalog.margins,
                 evidence=policy.evidence,
-                stands_for=None if stands_for is None else stands_for.id,
+                stands_for=stands_for,
             )
         )
 
@@ -256,7 +258,8 @@ class Table:
             size,
             facts.tokens.high > LONG_CONTEXT_FROM,
         )
-        amounts = (load.expected, load.thought, load.shared, load.seen)
+        paces = None if load.observed is None else load.observed.paces
+        amounts = (load.expected, load.thought, load.shared, load.seen, paces)
         kept = self._choices.get(key)
         if kept is None or not _are_same(kept.amounts, amounts):
             # What is observed changes with each call at first: then there is nothing to be kept for.
@@ -418,7 +421,9 @@ class Table:
     def _build(self, facts: RequestFacts, long: bool, relaxation: int) -> Kind:
         pinned = facts.model is not None
         models = self.pool.models_for(facts) if facts.model is None else (self.catalog.get(facts.model),)
-        touched, guarded = dimensions(facts, facts.task or self.policy.task, long=long)
+        task = facts.task or self.policy.task
+        touched, guarded = dimensions(facts, task, long=long)
+        tier = facts.service_tier if facts.service_tier != "standard" else self.policy.service_tier
         setting = Setting(
             policy=self.policy,
             at=self.at,
@@ -429,11 +434,29 @@ class Table:
             incumbent=self.pool.incumbent,
             alone=len(models) == 1,
             cost_cap=self.policy.max_cost_pico,
+            demanded=demanded(task),
+            reference=self._reference(facts, tier, alone=pinned or len(models) == 1),
         )
-        tier = facts.service_tier if facts.service_tier != "standard" else self.policy.service_tier
         ways = relaxations(facts, self.policy)[relaxation:]
         shape = build_shape(facts, models, setting, tier=tier, pinned=pinned, ways=ways)
         return Kind(shape, setting, pinned, relaxation)
+
+    def _reference(self, facts: RequestFacts, tier: str, *, alone: bool) -> Reference | None:
+        """Say how quick the baseline is, where nothing may be much slower than that.
+
+        Who asks for an effort has asked for the time that it takes.
+        """
+        policy = self.policy
+        if policy.slower_than_baseline is None or policy.optimize != "cost" or alone:
+            return None
+        waits = not patient(tier, background=bool(facts.parameter("background")))
+        if not waits or facts.effort or policy.effort:
+            return None
+        model = self.pool.baseline
+        if model.speed is None:
+            return None
+        written = writes(model, model.default_effort)
+        return Reference(model.id, pace_of(model.speed, tier), written.ratio, written.reasoning)
 
     def _named(self, name: str) -> Mapping[str, str]:
         # A snapshot that was named is what gets sent, not the alias it belongs to.
@@ -473,7 +496,7 @@ def _are_exact(inputs: DecisionInputs) -> bool:
 
 def _are_same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     """Whether two choices rest on the same amounts, and on the very same observation."""
-    return one[:3] == other[:3] and one[3] is other[3]
+    return one[:3] == other[:3] and all(a is b for a, b in zip(one[3:], other[3:], strict=True))
 
 
 def _as_named(name: str, model: Model) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from routed_llm.decide.speed import expected_seconds, medians
 from routed_llm.media import tokens_for
 from routed_llm.parameters import output_cap
 from routed_llm.pricing import expected_output, thought_for
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from routed_llm.catalog.model import Price
     from routed_llm.decide.shape import Row
+    from routed_llm.decide.speed import Pace, Seconds
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
     from routed_llm.usage import Observed, Seen
@@ -386,3 +388,37 @@ def recall_of(row: Row, tokens: int) -> float | None:
     """Return what is published of a configuration's recall at so many tokens."""
     bins = [up_to for up_to in row.recall if up_to >= tokens]
     return row.recall[min(bins)] if bins else None
+
+
+def words_and_thought(row: Row, load: Load) -> tuple[float, float]:
+    """Return the tokens that are expected to be said and those to be thought, of one choice."""
+    whole = output_tokens(row, load) / load.choices
+    thought = min(load.thought * row.reasoning, whole)
+    return whole - thought, thought
+
+
+def pace_at(row: Row, load: Load) -> Pace:
+    """Return how quick a configuration has been seen to be, or else is published to be."""
+    if load.observed is None or not load.observed.paces:
+        return row.pace
+    return load.observed.paces.get((row.at.model.id, row.at.effort, row.tier), row.pace)
+
+
+def uncached_tokens(row: Row, load: Load, tokens: int) -> int:
+    """Return the input tokens that no cache is expected to hold."""
+    if load.plain and load.shared is None:
+        return tokens
+    return tokens - cached_tokens(row, load, tokens)
+
+
+def row_seconds(row: Row, load: Load, tokens: int) -> Seconds:
+    """Predict how long a configuration takes for so many input tokens."""
+    said, thought = words_and_thought(row, load)
+    return expected_seconds(pace_at(row, load), uncached_tokens(row, load, tokens), thought, said)
+
+
+def row_wait(row: Row, load: Load, tokens: int) -> float:
+    """Return the seconds that a caller waits, in the median: for a stream's first token, else for the end."""
+    said, thought = words_and_thought(row, load)
+    first, whole = medians(pace_at(row, load), uncached_tokens(row, load, tokens), thought, said)
+    return first if load.facts.stream else whole

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from routed_llm.simulator.billing import Used
+from routed_llm.simulator.latency import Taken
 
 KEPT_HEADERS = (
     "x-stainless-retry-count",
@@ -33,6 +34,7 @@ class Entry:
         status: HTTP status; an error inside a stream has 200 here and its own `code` and `message`.
         by: who refused it: ``rule``, ``rate_limit``, ``fault``, ``key`` or empty.
         body: the request as it came.
+        taken: how long the answer would have taken; the simulator does not wait for it.
     """
 
     number: int
@@ -54,6 +56,7 @@ class Entry:
     used: Used | None = None
     dollars: Decimal = Decimal(0)
     response_id: str = ""
+    taken: Taken | None = None
 
     @property
     def retry(self) -> int:

@@ -16,6 +16,7 @@ from routed_llm.simulator.failures import ApiFailure
 from routed_llm.simulator.faults import Fault
 from routed_llm.simulator.frozen import load
 from routed_llm.simulator.journal import Entry
+from routed_llm.simulator.latency import taken
 from routed_llm.simulator.models import SimulatedModel
 from routed_llm.simulator.state import State
 from routed_llm.simulator.tokens import encode
@@ -58,8 +59,22 @@ def serve_request(state: State, request: Accepted, book: Entry) -> Reply:
     book.served, book.used, book.dollars = request.model.served, used, billed(request.model, used)
     stem = hashlib.sha256(f"{state.seed}|{book.number}".encode()).hexdigest()
     if request.ask.endpoint == "chat":
-        return _chat(state, request, answers, used, book, f"chatcmpl-{stem[:29]}")
-    return _responses(state, request, answers[0], used, book, f"resp_{stem[:48]}")
+        reply = _chat(state, request, answers, used, book, f"chatcmpl-{stem[:29]}")
+    else:
+        reply = _responses(state, request, answers[0], used, book, f"resp_{stem[:48]}")
+    book.taken = taken(
+        request.model.name,
+        uncached=used.prompt - used.cached,
+        thinking=used.reasoning,
+        said=used.completion - used.reasoning,
+        tier=used.tier,
+        day=f"{book.at:%Y-%m-%d}",
+        seed=stem,
+    )
+    # The header of a stream is sent when it begins.
+    spent = book.taken.first if request.ask.stream else book.taken.whole
+    reply.headers["openai-processing-ms"] = str(round(spent * 1000))
+    return reply
 
 
 def fail_in_stream(state: State, request: Accepted, error: ApiFailure, number: int) -> Reply:

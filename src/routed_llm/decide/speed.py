@@ -1,0 +1,166 @@
+"""Speed: how long a configuration is expected to keep a caller waiting. Pure.
+
+To the first token it takes a start, the reading of what no cache holds, and the thinking; from there to the
+end what is said takes its time. Thinking and speed stay apart: how much is thought is learned with tokens.
+
+    first = start + per_input * uncached + thinking / per_second
+    whole = first + said / per_second
+
+Each part varies from call to call, by a factor rather than by an amount, so that medians and the 90th
+percentile are those of a sum of log-normal parts, taken as log-normal itself (Fenton-Wilkinson).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from routed_llm.catalog.model import Speed
+
+__all__ = ["PATIENT", "Pace", "Seconds", "about", "expected_seconds", "medians", "pace_of", "patient"]
+
+UNKNOWN_START = 1.0
+UNKNOWN_PER_INPUT = 30e-6
+UNKNOWN_PER_SECOND = 80.0
+"""What is expected of a model of which nothing is published, in the middle of what is."""
+
+SPREAD_START = 0.45
+SPREAD_RATE = 0.3
+SPREAD_THOUGHT = 0.7
+"""Standard deviations of the logarithms. Start: gpt-4o's first token took 2.5 times the median at the 95th
+percentile, gpt-5.2's and gpt-5.1's twice (kwindla/aiewf-eval, README of 2026-08-18). Thinking: 25 answers of
+gpt-5.6-luna and -terra at effort low spent 0.3 to 2.6 times their mean (petergpt/bullshit-benchmark, second
+set). Rate: this project's own reading of speeds that differ by half from day to day."""
+
+_TIERS: Mapping[str, tuple[float, float]] = {
+    "priority": (0.8, 1.5),
+    "ultrafast": (0.8, 6.0),
+    "flex": (4.0, 0.7),
+}
+"""Tier to the factor on the start and on the rate. Priority: "up to 2.5x" (OpenAI's guide to fast mode,
+2026-11), of which an ordinary call is expected to see a part; ultrafast: "up to 8x" (guides/ultrafast-mode);
+flex: slower, by how much is not published."""
+
+PATIENT = frozenset({"batch", "flex", "background_2h", "background_8h"})
+"""Tiers at which nobody waits for an answer."""
+
+_P90 = 1.2815515655446004
+
+
+class Pace(NamedTuple):
+    """How quick a configuration is.
+
+    Attributes:
+        start: seconds to a first token where nothing is read and nothing thought, in the median.
+        per_input: seconds for each input token that no cache holds.
+        per_second: output tokens a second, in the median.
+        spread_start: standard deviation of the logarithm of what comes before the first token.
+        spread_rate: the same of the rate.
+        calls: how many calls it was learned from; 0 for a published class.
+    """
+
+    start: float = UNKNOWN_START
+    per_input: float = UNKNOWN_PER_INPUT
+    per_second: float = UNKNOWN_PER_SECOND
+    spread_start: float = SPREAD_START
+    spread_rate: float = SPREAD_RATE
+    calls: int = 0
+
+
+class Seconds(NamedTuple):
+    """How long an answer is expected to take, in seconds from the sending of the request.
+
+    Attributes:
+        first: to the first token of the answer, in the median.
+        first_p90: the same for nine of ten calls.
+        whole: to its end, in the median.
+        whole_p90: the same for nine of ten calls.
+        source: ``published class`` or, such as, ``42 calls``.
+    """
+
+    first: float
+    first_p90: float
+    whole: float
+    whole_p90: float
+    source: str
+
+    def to_dict(self) -> dict[str, float | str]:
+        """Return it as JSON-able data, in hundredths of a second."""
+        return {
+            "first": round(self.first, 2),
+            "first_p90": round(self.first_p90, 2),
+            "whole": round(self.whole, 2),
+            "whole_p90": round(self.whole_p90, 2),
+            "source": self.source,
+        }
+
+
+def pace_of(speed: Speed | None, tier: str = "standard") -> Pace:
+    """Return what is published of a model's speed, as it is at a service tier."""
+    start, rate = _TIERS.get(tier, (1.0, 1.0))
+    if speed is None:
+        return Pace(UNKNOWN_START * start, UNKNOWN_PER_INPUT, UNKNOWN_PER_SECOND * rate)
+    return Pace(speed.start * start, speed.per_input, speed.per_second * rate)
+
+
+def patient(tier: str, *, background: bool = False) -> bool:
+    """Say whether nobody waits for the answer."""
+    return background or tier in PATIENT
+
+
+def medians(pace: Pace, uncached: int, thinking: float, said: float) -> tuple[float, float]:
+    """Return the sums of the medians of the parts, to the first token and to the end: quick to work out.
+
+    They are straight lines in the number of tokens, and what choices compare.
+    """
+    first = pace.start + pace.per_input * uncached + thinking / pace.per_second
+    return first, first + said / pace.per_second
+
+
+def expected_seconds(pace: Pace, uncached: int, thinking: float, said: float) -> Seconds:
+    """Predict how long an answer takes.
+
+    Args:
+        pace: of the configuration.
+        uncached: input tokens that no cache holds.
+        thinking: reasoning tokens expected before the answer.
+        said: tokens of the answer itself.
+
+    Returns:
+        The medians and 90th percentiles, none of them less than the one before it.
+    """
+    before = (pace.start + pace.per_input * uncached, pace.spread_start)
+    # How much is thought varies, and how quickly it is.
+    thought = (thinking / pace.per_second, math.hypot(SPREAD_THOUGHT, pace.spread_rate))
+    spoken = (said / pace.per_second, pace.spread_rate)
+    first, first_p90 = _sum(before, thought)
+    whole, whole_p90 = _sum(before, thought, spoken)
+    source = f"{pace.calls} calls" if pace.calls else "published class"
+    whole = max(whole, first)
+    return Seconds(first, first_p90, whole, max(whole_p90, first_p90, whole), source)
+
+
+def about(seconds: float) -> str:
+    """Write a time as a colleague says it: ``0.7 s``, ``24 s``, ``3 min``."""
+    if seconds >= 100:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f} s" if seconds >= 3 else f"{max(seconds, 0.1):.1f} s"
+
+
+def _sum(*parts: tuple[float, float]) -> tuple[float, float]:
+    """Return median and 90th percentile of a sum of log-normal parts, each a median and a spread."""
+    mean = variance = 0.0
+    for median, spread in parts:
+        if median > 0:
+            square = spread * spread
+            one = median * math.exp(square / 2)
+            mean += one
+            variance += one * one * math.expm1(square)
+    if mean <= 0:
+        return 0.0, 0.0
+    square = math.log1p(variance / (mean * mean))
+    middle = mean * math.exp(-square / 2)
+    return middle, middle * math.exp(_P90 * math.sqrt(square))

@@ -1,0 +1,183 @@
+"""How quick configurations have been: what was measured of calls, shrunk towards what is published."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from routed_llm.decide.speed import Pace, pace_of
+
+if TYPE_CHECKING:
+    from routed_llm.catalog.model import Model
+    from routed_llm.usage import Timing, Usage
+
+__all__ = ["SpeedLearner"]
+
+_PRIOR = 3.0
+"""Calls that the published class counts for against what is measured."""
+
+_HALF_CALLS = 30.0
+_HALF_SECONDS = 3600.0
+"""Calls, and seconds, after which what was measured counts half: providers have good and bad days."""
+
+_FEW = 30
+"""Output tokens below which an answer that came whole says more of its start than of its rate."""
+
+_PUBLISH = 0.05
+"""Change of a logarithm below which the value stays the same, so that choices do not flicker."""
+
+_MOST = 4.0
+"""Logarithm of the largest factor that one call may show: a laptop that slept is not a slow model."""
+
+_CONFIGURATIONS = 512
+
+
+class _Residual:
+    """Running mean and spread of a logarithm around what was expected, which counts for some calls."""
+
+    __slots__ = ("square", "total", "weight")
+
+    def __init__(self) -> None:
+        self.total = self.square = self.weight = 0.0
+
+    def fade(self, share: float) -> None:
+        self.total *= share
+        self.square *= share
+        self.weight *= share
+
+    def add(self, value: float) -> None:
+        value = min(max(value, -_MOST), _MOST)
+        self.total += value
+        self.square += value * value
+        self.weight += 1.0
+
+    @property
+    def mean(self) -> float:
+        return self.total / (self.weight + _PRIOR)
+
+    def spread(self, prior: float) -> float:
+        """Return the standard deviation, the prior's counted as so many calls around the mean."""
+        middle = self.total / self.weight if self.weight else 0.0
+        around = max(self.square - self.weight * middle * middle, 0.0)
+        return math.sqrt((around + _PRIOR * prior * prior) / (self.weight + _PRIOR))
+
+
+class _Configuration:
+    __slots__ = ("at", "calls", "prior", "rate", "start", "value")
+
+    def __init__(self, prior: Pace) -> None:
+        self.prior = prior
+        self.start, self.rate = _Residual(), _Residual()
+        self.calls = 0
+        self.at: float | None = None
+        self.value: Pace | None = None
+
+
+class SpeedLearner:
+    """Learns from timings; not safe to share between threads by itself.
+
+    ``paces`` is what has been learned, as a value that is replaced and never changed.
+    """
+
+    def __init__(self) -> None:
+        self.paces: dict[tuple[str, str | None, str], Pace] = {}
+        self._known: dict[tuple[str, str | None, str], _Configuration] = {}
+
+    def learn(
+        self, model: Model, effort: str | None, tier: str, usage: Usage, timing: Timing, *, at: float
+    ) -> bool:
+        """Take in how long one call took.
+
+        Args:
+            model: what answered.
+            effort: the effort that was sent.
+            tier: the service tier that was asked for.
+            usage: what the provider reported; of a call that was given up, what it was expected to use.
+            timing: what was measured.
+            at: when, in seconds of a clock that only moves forward.
+
+        Returns:
+            Whether :attr:`paces` has changed.
+        """
+        key = (model.id, effort, tier)
+        mine = self._known.get(key)
+        if mine is None:
+            if len(self._known) >= _CONFIGURATIONS:
+                del self._known[next(iter(self._known))]
+            mine = self._known[key] = _Configuration(pace_of(model.speed, tier))
+        lesson = _lesson(mine, usage, timing)
+        if lesson is None:
+            return False
+        residual, value = lesson
+        passed = 0.0 if mine.at is None else max(at - mine.at, 0.0)
+        share = 0.5 ** (1 / _HALF_CALLS + passed / _HALF_SECONDS)
+        for one in (mine.start, mine.rate):
+            one.fade(share)
+        residual.add(value)
+        mine.at, mine.calls = at, mine.calls + 1
+        return self._publish(key, mine)
+
+    def _publish(self, key: tuple[str, str | None, str], mine: _Configuration) -> bool:
+        now = _pace(mine)
+        if mine.value is not None and not _moved(mine.value, now):
+            return False
+        mine.value = now
+        self.paces = {name: pace for name, pace in self.paces.items() if name in self._known} | {key: now}
+        return True
+
+
+def _lesson(mine: _Configuration, usage: Usage, timing: Timing) -> tuple[_Residual, float] | None:
+    """Say which part of the prediction a call speaks of, and by what logarithm it was off."""
+    prior = mine.prior
+    factor = math.exp(mine.rate.mean)
+    per_second = prior.per_second * factor
+    before = prior.start + prior.per_input * max(usage.input_tokens - usage.cached_tokens, 0)
+    if timing.first is not None:
+        waited = timing.first - usage.reasoning_tokens / per_second
+        return _unless_early(timing, mine.start, _log(waited, timing.first, before))
+    if timing.whole is None:
+        return None
+    if usage.output_tokens < _FEW:
+        waited = timing.whole - usage.output_tokens / per_second
+        return _unless_early(timing, mine.start, _log(waited, timing.whole, before))
+    writing = timing.whole - before * math.exp(mine.start.mean)
+    slow = _log(writing, timing.whole, usage.output_tokens / prior.per_second)
+    return _unless_early(timing, mine.rate, -slow, slow)
+
+
+def _unless_early(
+    timing: Timing, residual: _Residual, value: float, slowness: float | None = None
+) -> tuple[_Residual, float] | None:
+    """Leave out a call that was given up before it was late: it shows nothing."""
+    slowness = value if slowness is None else slowness
+    if timing.is_censored and slowness <= 0:
+        return None
+    return residual, value
+
+
+def _log(part: float, whole: float, expected: float) -> float:
+    # What is left of a time after the other parts are taken off may be next to nothing; a tenth of it is the
+    # least that is believed.
+    return math.log(max(part, whole / 10, 1e-3) / max(expected, 1e-6))
+
+
+def _pace(mine: _Configuration) -> Pace:
+    prior, slower = mine.prior, math.exp(mine.start.mean)
+    return Pace(
+        start=prior.start * slower,
+        per_input=prior.per_input * slower,
+        per_second=prior.per_second * math.exp(mine.rate.mean),
+        spread_start=mine.start.spread(prior.spread_start),
+        spread_rate=mine.rate.spread(prior.spread_rate),
+        calls=mine.calls,
+    )
+
+
+def _moved(before: Pace, now: Pace) -> bool:
+    pairs = (
+        (before.start, now.start),
+        (before.per_second, now.per_second),
+        (before.spread_start, now.spread_start),
+        (before.spread_rate, now.spread_rate),
+    )
+    return any(abs(math.log(new / old)) > _PUBLISH for old, new in pairs)
