@@ -51,6 +51,6 @@ def test_the_header_and_the_journal_carry_it(simulator: Simulator, client: opena
         model="gpt-4o", messages=[{"role": "user", "content": "Tell me a story."}]
     )
     assert time.monotonic() - before < 5
-    entry = simulator.requests[-1]
+    entry = simulator.journal[-1]
     assert entry.taken is not None
     assert int(raw.headers["openai-processing-ms"]) == round(entry.taken.whole * 1000)
