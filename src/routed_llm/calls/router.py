@@ -315,7 +315,7 @@ class Router(Sending):
         """
         policy, day = self.policy if policy is None else policy, self._day(at)
         pool = self._table(policy, day).pool
-        return [one.id for one in (*pool.models, *pool.audio) if one.alive(day, grace=policy.grace)]
+        return [one.id for one in (*pool.models, *pool.audio) if one.alive(day, grace=policy.grace or 0)]
 
     @property
     def ledger(self) -> Ledger:
