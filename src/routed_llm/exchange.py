@@ -9,6 +9,7 @@ httpx (or httpx2), which do nothing unless an Exchange is current.
   :class:`routed_llm.errors.UnreadableAnswer`, which the SDK wraps into a connection error of its own.
 * A usage that cannot be is taken out, so that nothing is booked by it.
 * Nothing is read after the deadline, however slowly it drips.
+* A connection ends with the event loop it was opened in.
 * Whether bytes went out is noted: what was never sent costs nothing, what was sent may have been billed.
 """
 
@@ -32,6 +33,7 @@ __all__ = ["Exchange", "check_answer", "check_event", "guard_client"]
 _MOST_HOPS: Final = 5
 _SHOWN: Final = 80
 _PATHS: Final = ("/chat/completions", "/responses")
+_CONNECTED: Final = ("connection.connect_tcp.complete", "connection.connect_unix_socket.complete")
 _WENT_OUT: Final = "send_request_headers.started"
 
 _NOTHING: Final[Any] = object()
@@ -51,9 +53,11 @@ class Exchange:
         traced: whether the client tells what it does on its connections.
         sent: whether bytes of a request went out, as far as the client tells.
         answered: whether the head of an answer came.
+        hops: redirects that were followed.
+        false_usage: whether the usage of the answer could not be, or was missing where it must not be.
     """
 
-    __slots__ = ("answered", "clock", "deadline", "sent", "traced")
+    __slots__ = ("answered", "clock", "deadline", "false_usage", "hops", "sent", "traced")
 
     def __init__(self, deadline: float | None = None, clock: Callable[[], float] = monotonic) -> None:
         self.deadline = deadline
@@ -61,6 +65,8 @@ class Exchange:
         self.traced = False
         self.sent = False
         self.answered = False
+        self.hops = 0
+        self.false_usage = False
 
     @property
     def never_sent(self) -> bool:
@@ -150,7 +156,9 @@ def check_answer(raw: bytes, path: str) -> bytes | None:
             raise UnreadableAnswer("The answer has no output.")
     elif not _has_choices(body.get("choices")):
         raise UnreadableAnswer("The answer has no choices.")
-    return None if _without_false_usage(body) is None else json.dumps(body).encode()
+    if not _without_false_usage(body, needed=path.endswith("/responses")):
+        return None
+    return json.dumps(body).encode()
 
 
 def check_event(line: bytes) -> bytes:
@@ -174,7 +182,7 @@ def check_event(line: bytes) -> bytes:
         raise UnreadableAnswer("An event of the stream has no choices.")
     response = body.get("response")
     inner: dict[str, Any] = response if isinstance(response, dict) else body
-    if _without_false_usage(inner) is None:
+    if not _without_false_usage(inner):
         return line
     return b"data: " + json.dumps(body).encode() + b"\n"
 
@@ -185,18 +193,31 @@ def _has_choices(choices: Any) -> bool:
     return all(isinstance(one, dict) and isinstance(one.get("message"), dict) for one in choices)
 
 
-def _without_false_usage(body: dict[str, Any]) -> dict[str, Any] | None:
-    """Take a usage that cannot be out of an answer; None when there is nothing to take out."""
-    if body.get("usage") is None or believable(body["usage"]):
-        return None
-    body["usage"] = None
-    return body
+def _without_false_usage(body: dict[str, Any], *, needed: bool = False) -> bool:
+    """Take a usage that cannot be out of an answer; False when there is nothing to take out.
+
+    Whole answers of Responses always have one, so that LlamaIndex stumbles over those that have not.
+    """
+    usage = body.get("usage")
+    if (usage is None and not needed) or (usage is not None and believable(usage)):
+        return False
+    body["usage"] = dict(_NO_USAGE) if needed else None
+    return True
 
 
 def _told(error: Any) -> UnreadableAnswer:
     told = dict(error) if isinstance(error, Mapping) else {"message": str(error)}
     said = str(told.get("message") or told.get("code") or "")[:_SHOWN]
     return UnreadableAnswer(f"The provider answered 200 with an error: {said!r}.", body=told)
+
+
+_NO_USAGE: Final[Mapping[str, Any]] = {
+    "input_tokens": 0,
+    "input_tokens_details": {"cached_tokens": 0},
+    "output_tokens": 0,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 0,
+}
 
 
 class _Lines:
@@ -242,6 +263,10 @@ async def _abefore(request: Any) -> None:
 
     async def trace(name: str, info: Any) -> None:
         exchange.note(name)
+        if name in _CONNECTED:
+            from routed_llm.offloop import close_with_loop  # asyncio is heavy, and loaded already here
+
+            close_with_loop(info["return_value"])
         if others is not None:
             await others(name, info)
 
@@ -282,7 +307,7 @@ def _after(response: Any) -> None:
         kind = _kinds(_library(response))[0]
         response.stream = kind(response.stream, response.request, exchange, checked=streams)
     if not streams and _answers(response):
-        _replace(response, check_answer(response.read(), response.request.url.path))
+        _replace(response, exchange, check_answer(response.read(), response.request.url.path))
 
 
 async def _aafter(response: Any) -> None:
@@ -294,7 +319,7 @@ async def _aafter(response: Any) -> None:
         kind = _kinds(_library(response))[1]
         response.stream = kind(response.stream, response.request, exchange, checked=streams)
     if not streams and _answers(response):
-        _replace(response, check_answer(await response.aread(), response.request.url.path))
+        _replace(response, exchange, check_answer(await response.aread(), response.request.url.path))
 
 
 def _is_refused(response: Any, exchange: Exchange) -> bool:
@@ -311,7 +336,8 @@ def _is_refused(response: Any, exchange: Exchange) -> bool:
             here=str(here.host),
             there=str(there.host),
         )
-    if len(response.history) >= _MOST_HOPS:
+    exchange.hops += 1
+    if exchange.hops > _MOST_HOPS:
         raise RedirectRefused(
             f"{here.host} redirects again and again. Correct its address.", here=here.host, there=here.host
         )
@@ -330,8 +356,9 @@ def _streams(response: Any) -> bool:
     return plain and kind.startswith("text/event-stream") and _answers(response)
 
 
-def _replace(response: Any, body: bytes | None) -> None:
+def _replace(response: Any, exchange: Exchange, body: bytes | None) -> None:
     if body is not None:
+        exchange.false_usage = True
         response._content = body
 
 

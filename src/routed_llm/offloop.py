@@ -1,4 +1,7 @@
-"""Work in threads that is done to its end, whatever becomes of the task that waits for it.
+"""What ends with an event loop, and work in threads that is done to its end.
+
+Connections belong to the loop they were opened in. One that outlives it can be neither used nor closed any
+more, so that a program with a loop for each request loses a socket with each.
 
 A task that is cancelled while a thread reserves money would never learn of the reservation, and one that is
 cancelled before a thread has begun to release it would take the release with it.
@@ -9,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from routed_llm.ledger.run import Run
 
-__all__ = ["opened", "to_its_end"]
+__all__ = ["close_with_loop", "opened", "to_its_end"]
 
 T = TypeVar("T")
 
@@ -50,3 +55,43 @@ async def opened(open: Callable[[], Run]) -> Run:
         if late is not None:
             await to_its_end(late.cancel)
         raise
+
+
+class _Closer:
+    """Closes what was opened in one event loop when that ends."""
+
+    def __init__(self) -> None:
+        self.open: WeakSet[Any] = WeakSet()
+        self._end = self._wait()
+        # A loop closes the asynchronous generators that were begun in it before it ends itself.
+        with suppress(StopIteration):
+            self._end.asend(None).send(None)
+
+    async def _wait(self) -> AsyncGenerator[None, None]:
+        loop = asyncio.get_running_loop()
+        try:
+            yield
+        finally:
+            with _LOCK:
+                _CLOSERS.pop(loop, None)
+            for one in list(self.open):
+                with suppress(Exception):  # it is gone, and that is what was wanted
+                    await one.aclose()
+
+
+_LOCK: Final = threading.Lock()
+_CLOSERS: Final[dict[asyncio.AbstractEventLoop, _Closer]] = {}
+
+
+def close_with_loop(opened: Any) -> None:
+    """Let something be closed, by its ``aclose()``, when the running event loop ends; it is held weakly."""
+    loop = asyncio.get_running_loop()
+    closer = _CLOSERS.get(loop)
+    if closer is None:
+        closer = _Closer()
+        with _LOCK:
+            # Loops that were closed without ending what was begun in them.
+            for over in [one for one in _CLOSERS if one.is_closed()]:
+                del _CLOSERS[over]
+            _CLOSERS[loop] = closer
+    closer.open.add(opened)

@@ -28,6 +28,9 @@ MOST_SECONDS: Final = 86_400
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Reasoning efforts from least to most."""
 
+ENDPOINTS: Final = ("chat_completions", "responses")
+"""The endpoints that answer a chat request."""
+
 DIMENSIONS_BY_TASK: Final[Mapping[str, tuple[str, ...]]] = {
     "general": (),
     "coding": ("coding",),
@@ -98,6 +101,9 @@ class Policy:
         exact_within: tokens from a boundary (a window, a price tier, a limit on cost) within which the
             provider's own counting endpoint is asked, where the caller can ask it; then files given by id
             or URL are asked about, too. 0 never asks.
+        endpoints: the endpoints that there are (``chat_completions``, ``responses``), for gateways that do
+            not have both: a list for every address, or address to list, where an empty address is the
+            caller's own. None when nothing is known; what an address refuses is learned in any case.
     """
 
     models: tuple[str, ...] | None
@@ -125,6 +131,7 @@ class Policy:
     switch_saving: float
     horizon: int
     exact_within: int
+    endpoints: tuple[tuple[str, tuple[str, ...]], ...] | None
 
     def __init__(
         self,
@@ -155,6 +162,7 @@ class Policy:
         switch_saving: float = 0.1,
         horizon: int = 4,
         exact_within: int = 0,
+        endpoints: str | Iterable[Any] | Mapping[str, str | Iterable[str]] | None = None,
         **unknown: Any,
     ) -> None:
         """Check the keywords and make the policy.
@@ -190,6 +198,7 @@ class Policy:
             "switch_saving": _number("switch_saving", switch_saving, 0, 1),
             "horizon": _whole("horizon", horizon, 0),
             "exact_within": _whole("exact_within", exact_within, 0),
+            "endpoints": _endpoints("endpoints", endpoints),
         }
         if values["models"] == ():
             raise PolicyError(
@@ -280,6 +289,30 @@ def _patterns(key: str, value: Any) -> tuple[str, ...]:
                 f"{key} holds {item!r}. Give model ids or patterns such as 'gpt-4.1*'.", key=key
             )
     return items
+
+
+def _endpoints(key: str, value: Any) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
+    """Read endpoints by address; ``*`` is every address."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = (value,)
+    pairs = list(value.items()) if isinstance(value, Mapping) else list(value)
+    if all(isinstance(item, str) for item in pairs):
+        pairs = [("*", pairs)]
+    found = []
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not isinstance(pair[0], str):
+            pair = ("", ("none",))
+        names = (pair[1],) if isinstance(pair[1], str) else tuple(pair[1])
+        if not names or not all(name in ENDPOINTS for name in names):
+            raise PolicyError(
+                f"{key}={value!r} does not say which endpoints there are. Give a list of "
+                f"{' and '.join(ENDPOINTS)}, or such a list for each address.",
+                key=key,
+            )
+        found.append((pair[0], names))
+    return tuple(sorted(found))
 
 
 def _number(key: str, value: Any, least: float, most: float) -> float | None:

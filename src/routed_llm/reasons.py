@@ -37,6 +37,11 @@ _WORDINGS: Mapping[str, Wording] = {
     "locked": Wording("the request refers to state stored by {locked_to}"),
     "endpoint": Wording("{model} is not offered on {endpoint}"),
     "endpoint_forced": Wording("{model} would be called on {endpoint}, and the call insists on {asked}"),
+    "no_endpoint": Wording(
+        "{model} would be called on {endpoint}, which its address does not have",
+        "Leave out what needs that endpoint, or say with Policy(endpoints=...) which there are.",
+        for_named=True,
+    ),
     "input": Wording("{model} takes no {kind} input"),
     "input_endpoint": Wording("{endpoint} takes no {kind} in {place}"),
     "output": Wording("{model} gives no {kind} output"),

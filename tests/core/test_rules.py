@@ -48,6 +48,8 @@ CASES: list[tuple[str, str, str, Any, dict[str, Any], date]] = [
      facts(endpoint="chat_completions"), pool("gpt-5.2-pro", "gpt-4o"), TODAY),
     ("endpoint_forced", "gpt-audio-1.5", "gpt-audio-1.5 would be called on chat_completions, and the call insists on "
      "responses", facts(audio_seconds=3, endpoint="responses"), pool("gpt-audio-1.5", "gpt-audio"), TODAY),
+    ("no_endpoint", "gpt-5.2-pro", "gpt-5.2-pro would be called on responses, which its address does not have",
+     facts(), pool("gpt-5.2-pro", "gpt-4o", endpoints=["chat_completions"]), TODAY),
     ("input", "gpt-4o", "gpt-4o takes no audio input", facts(audio_seconds=3), {}, TODAY),
     ("input", "gpt-audio-1.5", "gpt-audio-1.5 takes no image input",
      facts(audio_seconds=3, inputs=["image"]), pool("gpt-audio-1.5"), TODAY),

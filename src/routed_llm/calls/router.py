@@ -25,7 +25,7 @@ from routed_llm.ledger.books import Books, BudgetEvent
 from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
-from routed_llm.policy import Policy
+from routed_llm.policy import ENDPOINTS, Policy
 from routed_llm.recovery import Addresses, Cooldowns, Gone
 from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.rollout.stage import stage_from
@@ -112,6 +112,7 @@ class Router(Sending):
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
         self._gone, self._whole, self._endpoints = Gone(), Gone(), Gone()
         self.addresses = Addresses(self.catalog, credentials)
+        self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
         self._prepared: tuple[Policy, date, Table] | None = None
         self._recounts = Recounts(self.catalog)
         stage = stage_from(
@@ -374,7 +375,26 @@ class Router(Sending):
         if streams and (whole := self._found(self._whole.found, now, credential)):
             cooling = {**cooling, **whole}
         away = {**cooling, **firm} if cooling else firm
+        if self._endpoints.knows:
+            policy = self._narrowed(policy, now, credential)
         return Weighing(self.catalog, self._table(policy, day), allowance, observed, away, firm)
+
+    def _narrowed(self, policy: Policy, now: float, credential: str) -> Policy:
+        """Leave endpoints out where an address was found not to have them."""
+        whose = (credential, *self.addresses.models)
+        missing = tuple(sorted(name for one in whose for name in self._endpoints.found(now, one)))
+        if not missing:
+            return policy
+        kept = self._narrow
+        if kept is None or kept[0] is not policy or kept[1] != missing:
+            there: dict[str, set[str]] = {}
+            for name in missing:
+                address, _, endpoint = name.rpartition(" ")
+                there.setdefault(address, set(ENDPOINTS)).discard(endpoint)
+            lists = {(address, tuple(sorted(names))) for address, names in there.items() if names}
+            changed = policy.replace(endpoints=[*lists, *(policy.endpoints or ())])
+            kept = self._narrow = (policy, missing, changed)
+        return kept[2]
 
     def _found(
         self, look: Callable[..., Mapping[str, str]], now: float, credential: str

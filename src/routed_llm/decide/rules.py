@@ -14,7 +14,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from routed_llm.policy import EFFORTS, Policy
+from routed_llm.policy import EFFORTS, ENDPOINTS, Policy
 from routed_llm.reasons import Reason
 
 if TYPE_CHECKING:
@@ -130,6 +130,16 @@ def endpoint(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason
     if facts.endpoint is None or facts.endpoint == at.endpoint:
         return None
     return Reason("endpoint_forced", {"model": at.model.id, "endpoint": at.endpoint, "asked": facts.endpoint})
+
+
+def endpoint_there(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """An address need not have every endpoint; the policy says so, or it was learned."""
+    if setting.policy.endpoints is None or at.endpoint not in ENDPOINTS:
+        return None
+    for address, names in setting.policy.endpoints:
+        if address in ("*", at.model.base_url or "") and at.endpoint not in names:
+            return Reason("no_endpoint", {"model": at.model.id, "endpoint": at.endpoint})
+    return None
 
 
 def service_tier(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
@@ -270,6 +280,7 @@ SHAPE_RULES: tuple[ShapeRule, ...] = (
     excluded,
     locked,
     endpoint,
+    endpoint_there,
     service_tier,
     inputs,
     outputs,

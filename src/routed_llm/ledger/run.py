@@ -126,6 +126,7 @@ class Run:
             kept) and ``remaining``: what is left in each budget that the call drew on.
         """
         record = self.decision.record()
+        usage = None if self.exchange.false_usage else usage
         cost = None if usage is None else self._cost(usage, served)
         record["served"] = served
         record["cost"] = None if cost is None else format_dollars(cost)

@@ -131,6 +131,11 @@ class Gone:
         with self._lock:
             self._until[credential, model] = (now + self.again, why)
 
+    @property
+    def knows(self) -> bool:
+        """Whether anything was refused to anyone of late."""
+        return bool(self._until)
+
     def found(self, now: float, credential: str) -> Mapping[str, str]:
         """Return what a credential had better not ask for, with the reason."""
         if not self._until:

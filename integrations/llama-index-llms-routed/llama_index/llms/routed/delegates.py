@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
 from threading import Lock
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -133,7 +134,10 @@ class Delegates:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._made: OrderedDict[Hashable, ChatDelegate | ResponsesDelegate] = OrderedDict()
+        # A client of an event loop ends with it, and its delegates with the client.
+        self._made: WeakKeyDictionary[Any, OrderedDict[Hashable, ChatDelegate | ResponsesDelegate]] = (
+            WeakKeyDictionary()
+        )
 
     def __reduce__(self) -> tuple[type[Delegates], tuple[()]]:
         return (Delegates, ())
@@ -171,13 +175,14 @@ class Delegates:
         if not llm.reuse_client:
             return _make(llm, call, window, modalities, client, aclient, credential)
         with self._lock:
-            delegate = self._made.get(key)
+            made = self._made.setdefault(client or aclient, OrderedDict())
+            delegate = made.get(key)
             if delegate is None:
-                delegate = self._made[key] = _make(llm, call, window, modalities, client, aclient, credential)
-                while len(self._made) > _KEPT:
-                    self._made.popitem(last=False)
+                delegate = made[key] = _make(llm, call, window, modalities, client, aclient, credential)
+                while len(made) > _KEPT:
+                    made.popitem(last=False)
             else:
-                self._made.move_to_end(key)
+                made.move_to_end(key)
             return delegate
 
 
