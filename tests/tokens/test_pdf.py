@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
 from pypdf import PageObject, PdfWriter
@@ -150,3 +151,91 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError) as caught:
         read_pdf(TWO_PAGES)
     assert str(caught.value) == "Reading a PDF needs pypdf. Install routed-llm[media]."
+
+
+def stream(data: bytes, extra: bytes = b"") -> bytes:
+    """Return a stream object."""
+    return b"<<" + extra + b"/Length %d>>\nstream\n" % len(data) + data + b"\nendstream"
+
+
+def file_of(*objects: bytes) -> bytes:
+    """Return a PDF of numbered objects, the first of which is its catalog."""
+    out, places = b"%PDF-1.4\n", []
+    for number, one in enumerate(objects, 1):
+        places.append(len(out))
+        out += b"%d 0 obj\n" % number + one + b"\nendobj\n"
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    out += b"".join(b"%010d 00000 n \n" % place for place in places)
+    return out + b"trailer\n<</Root 1 0 R/Size %d>>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, start)
+
+
+CATALOG = b"<</Type/Catalog/Pages 2 0 R>>"
+ONE_PAGE = b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
+FORM = b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]"
+
+
+def tree(depth: int) -> bytes:
+    """Return a page tree whose every branch names the next one twice."""
+    nodes = [b"<</Type/Pages/Count 2/Kids[%d 0 R %d 0 R]>>" % (n + 3, n + 3) for n in range(depth)]
+    leaf = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>"
+    return file_of(CATALOG, *nodes, leaf)
+
+
+def nested(depth: int) -> bytes:
+    """Return a page that draws a form twice, which draws the next one twice, and so on."""
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Resources<</XObject<</F 5 0 R>>>>/Contents 4 0 R>>"
+    forms = [
+        stream(b"/F Do /F Do", FORM + b"/Resources<</XObject<</F %d 0 R>>>>" % (6 + n)) for n in range(depth)
+    ]
+    return file_of(CATALOG, ONE_PAGE, page, stream(b"/F Do /F Do"), *forms, stream(b"BT (hi) Tj ET", FORM))
+
+
+def repeated(pages: int, parts: int) -> bytes:
+    """Return a page that is shown again and again, and whose content is the same stream again and again."""
+    kids, contents = b" ".join([b"3 0 R"] * pages), b" ".join([b"4 0 R"] * parts)
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents[" + contents + b"]>>"
+    return file_of(
+        CATALOG,
+        b"<</Type/Pages/Count %d/Kids[" % pages + kids + b"]>>",
+        page,
+        stream(b"BT (hello) Tj ET " * 50),
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "pages", "most"),
+    [
+        pytest.param(tree(20), 2**20, 0, id="a million pages"),
+        pytest.param(tree(50), 10_000_000, 0, id="pages without number"),
+        pytest.param(nested(25), 1, 3_000, id="forms within forms"),
+        pytest.param(repeated(200, 200), 200, 200 * 3_000, id="streams again and again"),
+    ],
+)
+def test_a_small_file_takes_no_long_time(data: bytes, pages: int, most: int) -> None:
+    """A file of few bytes that unfolds without end is bounded, in time and in tokens."""
+    begun = time.monotonic()
+    facts = read_pdf(data, seconds=0.5)
+    assert time.monotonic() - begun < 20  # hundreds of times as long without limits
+    assert (len(data) < 6_000, facts.pages, facts.unread, facts.is_estimate) == (True, pages, most, True)
+
+
+def test_a_tree_that_contains_itself() -> None:
+    """A page tree without an end is an error of the request."""
+    with pytest.raises(RequestError, match=r"Send a complete PDF file\.$"):
+        read_pdf(file_of(CATALOG, b"<</Type/Pages/Count 1/Kids[2 0 R]>>"))
+
+
+def test_a_page_whose_text_is_not_found() -> None:
+    """A page that shows text of which none is found may have as much as its content, a full page at most."""
+    facts = read_pdf(repeated(1, 1))
+    assert (facts.texts, facts.is_estimate) == ((), True)
+    assert 850 <= facts.unread <= 851  # a line break may be added
+
+
+def test_a_page_that_is_shown_twice_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is shown again counts again, and is not read again."""
+    read: list[PageObject] = []
+    monkeypatch.setattr(PageObject, "extract_text", lambda page: read.append(page) or "said")
+    assert read_pdf(repeated(50, 1)).texts == ("said",) * 50
+    assert len(read) == 1

@@ -8,8 +8,11 @@ of the worst size (`images.worst_case`).
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from routed_llm.errors import RequestError
 
@@ -18,6 +21,25 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 50 * 1024 * 1024
 """Of one file and of all files of a request."""
+
+MAX_PAGES: Final = 2_000
+"""Pages whose text is looked for: more fit into no window, an image of each included."""
+
+MAX_SECONDS: Final = 10.0
+"""Time for the text of a whole file."""
+
+MAX_CONTENT: Final = 4 * 1024 * 1024
+"""Bytes of one page's content, unpacked, that are looked through for text."""
+
+_MOST_PAGES: Final = 10_000_000
+_DEEPEST: Final = 60
+_FULL_PAGE: Final = 3_000
+"""Tokens of a page that is printed closely."""
+
+_SHOWS: Final = (b"Tj", b"TJ")
+"""Operators that show text."""
+
+T = TypeVar("T")
 
 
 class UnreadablePdf(RequestError):
@@ -41,8 +63,14 @@ class PdfFacts:
     is_estimate: bool = False
 
 
-def read_pdf(data: bytes) -> PdfFacts:
+def read_pdf(data: bytes, *, seconds: float = MAX_SECONDS) -> PdfFacts:
     """Return pages and text of a PDF; takes some 10 to 100 ms a page, so keep it off an event loop.
+
+    What is not read for want of time is bounded by the bytes of its content.
+
+    Args:
+        data: the file.
+        seconds: how long its text may be looked for.
 
     Raises:
         UnreadablePdf: The file is broken, or encrypted in a way that takes a package which is not installed.
@@ -50,16 +78,24 @@ def read_pdf(data: bytes) -> PdfFacts:
             not installed.
     """
     reader = _open(data)
-    texts = []
-    unread = 0
-    failed = False
-    for page in _pages(reader):
-        text, most = _page_text(page)
-        failed = failed or text is None
-        unread += most
-        if text:
-            texts.append(text)
-    return PdfFacts(pages=len(reader.pages), texts=tuple(texts), unread=unread, is_estimate=failed)
+    count, found = _pages(reader)
+    end = monotonic() + seconds
+    pages: dict[Any, _Page] = {}
+    read: list[_Page] = []
+    for page in found:
+        name = _name(page)
+        if name is None or name not in pages:
+            # The same page may be shown any number of times, and then counts as often.
+            pages[name] = _read(page, end)
+        read.append(pages[name])
+    rest = count - len(read)
+    most = max((page.most for page in read), default=0)
+    return PdfFacts(
+        pages=count,
+        texts=tuple(page.text for page in read if page.text),
+        unread=sum(page.most for page in read) + rest * most,
+        is_estimate=rest > 0 or any(page.failed for page in read),
+    )
 
 
 def page_count(data: bytes) -> int:
@@ -68,7 +104,7 @@ def page_count(data: bytes) -> int:
     Raises:
         RequestError: As `read_pdf`.
     """
-    return len(_pages(_open(data)))
+    return _pages(_open(data))[0]
 
 
 def _open(data: bytes) -> PdfReader:
@@ -96,27 +132,114 @@ def _open(data: bytes) -> PdfReader:
     return reader
 
 
-def _pages(reader: PdfReader) -> list[PageObject]:
+def _pages(reader: PdfReader) -> tuple[int, list[PageObject]]:
+    """Return how many pages there are, and those whose text is looked for."""
     try:
-        pages = list(reader.pages)
+        # A tree may name the same branch again and again: it is counted before it is walked.
+        root: Any = reader.trailer["/Root"]
+        count = _leaves(root["/Pages"], {})
+        pages = list(reader.pages) if count <= MAX_PAGES else []
     except Exception as error:  # pypdf raises whatever a broken object leads to
         raise UnreadablePdf(f"The PDF is broken: {error}. Send a complete PDF file.") from error
-    if not pages:
+    if not count or (count <= MAX_PAGES and not pages):
         raise RequestError("The PDF has no pages. Send a complete PDF file.")
-    return pages
+    return (len(pages) or count), pages
 
 
-def _page_text(page: PageObject) -> tuple[str | None, int]:
+def _leaves(node: Any, known: dict[Any, int], depth: int = 0) -> int:
+    """Count the pages below a node of the page tree."""
+    if depth > _DEEPEST:
+        raise ValueError("its page tree is too deep")
+    node = node.get_object()
+    kids = node.get("/Kids")
+    if kids is None:
+        return 1
+    total = 0
+    for kid in kids.get_object():
+        name = getattr(kid, "idnum", None)
+        if name is None:
+            total += _leaves(kid, known, depth + 1)
+            continue
+        if name not in known:
+            known[name] = 0  # a branch that contains itself has no end
+            known[name] = _leaves(kid, known, depth + 1)
+        total += known[name]
+    return min(total, _MOST_PAGES)
+
+
+class _Page(NamedTuple):
+    """What a page gave: its text, or the most tokens that it can have."""
+
+    text: str = ""
+    most: int = 0
+    failed: bool = False
+
+
+def _name(page: PageObject) -> Any:
+    """Name what a page shows, so that it is read once; None where that cannot be told."""
+    if "/Contents" not in page:
+        return None
+    shown = [page.raw_get(key) if key in page else None for key in ("/Contents", "/Resources")]
+    return tuple(getattr(one, "idnum", None) or repr(one) for one in shown)
+
+
+def _read(page: PageObject, end: float) -> _Page:
+    content = _content(page)
+    size = len(content)
+    if size > MAX_CONTENT:
+        return _Page(most=size, failed=True)
     try:
-        return page.extract_text(), 0
+        text = _in_time(page.extract_text, end)
+    except TimeoutError:
+        return _Page(most=max(size, _FULL_PAGE), failed=True)
     except Exception:  # noqa: BLE001 - pypdf raises whatever a broken font or stream leads to
-        return None, _content_bytes(page)
+        return _Page(most=size, failed=True)
+    if not text and any(shows in content for shows in _SHOWS):
+        # There is text that is not read here; the provider's reader may be able to.
+        return _Page(most=min(size, _FULL_PAGE), failed=True)
+    return _Page(text=text)
 
 
-def _content_bytes(page: PageObject) -> int:
-    """Return the bytes of a page's drawing instructions, which hold all of its text and more."""
+def _in_time(work: Callable[[], T], end: float) -> T:
+    """Return what a function returns, in a thread that is given up when its time is over.
+
+    Nothing else ends pure Python code whose author did not think of it. The thread ends at its next step.
+
+    Raises:
+        TimeoutError: when it took too long.
+    """
+    left = end - monotonic()
+    if left <= 0:
+        raise TimeoutError
+    made: list[T] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            made.append(work())
+        except SystemExit:
+            pass  # nobody waits any more
+        except Exception as error:  # noqa: BLE001 - told to who waits
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="routed-pdf", daemon=True)
+    thread.start()
+    thread.join(left)
+    if made:
+        return made[0]
+    if failed:
+        raise failed[0]
+    import ctypes  # few files need it
+
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
+    raise TimeoutError
+
+
+def _content(page: PageObject) -> bytes:
+    """Return a page's drawing instructions, which hold all of its text and more."""
     try:
         content = page.get_contents()
-        return len(content.get_data()) if content is not None else 0
+        return content.get_data() if content is not None else b""
     except Exception as error:
         raise UnreadablePdf(f"A page of the PDF is broken: {error}. Send a complete PDF file.") from error
