@@ -9,7 +9,8 @@ configuration counts more, or less.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 __all__ = ["MESSAGE", "PLAIN", "REFERENCE", "Framed", "Framing"]
@@ -32,6 +33,10 @@ class Framed(NamedTuple):
         tools: functions offered.
         system: 1 where the request has a system or developer message, else 0.
         schemas: 1 where the answer has to follow a JSON schema, else 0.
+        single: 1 where functions are to be called one at a time, else 0.
+        files: files given inline whose text is counted.
+        thought: tokens of reasoning handed back for the turn that goes on, as their length tells.
+        unsure: tokens that may come on top at most, of what cannot be read here.
     """
 
     replies: int = 0
@@ -42,17 +47,24 @@ class Framed(NamedTuple):
     tools: int = 0
     system: int = 0
     schemas: int = 0
+    single: int = 0
+    files: int = 0
+    thought: int = 0
+    unsure: int = 0
 
     @property
     def varies(self) -> bool:
         """Whether the request has something that grows with its conversation."""
-        return bool(self.assistants or self.calls)
+        return bool(self.assistants or self.calls or self.files or self.thought or self.unsure)
 
     @property
     def without_talk(self) -> Framed:
         """The same without what grows with the conversation."""
-        return self._replace(assistants=0, calls=0, parallel=0, spoken=0)
+        return self._replace(assistants=0, calls=0, parallel=0, spoken=0, files=0, thought=0, unsure=0)
 
+
+_FILE: Final = 64
+"""Tokens that the text of a file may be off either way, a page of a PDF apart."""
 
 PLAIN: Final = Framed()
 
@@ -72,6 +84,11 @@ class Framing:
         tools_system: the same where there is a system message, too.
         schemas: once where there is a JSON schema, beside its text.
         schemas_system: the same where there is a system message, too.
+        single: once where functions are to be called one at a time.
+        file: each file, beside its text.
+        page: each page of a PDF, beside its text.
+        thought: 1 where reasoning that is handed back counts, else 0.
+        hosted: name of a hosted tool to what its description costs, whether it is used or not.
         off_tools: how many tokens less, and more, a list of functions may count than said here.
         off_tool: the same, for each function in it.
         off_call: the same, for each call.
@@ -87,6 +104,11 @@ class Framing:
     tools_system: int = 5
     schemas: int = 14
     schemas_system: int = 10
+    single: int = 0
+    file: int = 16
+    page: int = 980
+    thought: int = 0
+    hosted: Mapping[str, int] = field(default_factory=dict)
     off_tools: tuple[int, int] = (0, 0)
     off_tool: tuple[int, int] = (0, 0)
     off_call: tuple[int, int] = (0, 0)
@@ -100,7 +122,7 @@ class Framing:
 
     def of(self, framed: Framed) -> int:
         """Return the tokens of all frames but those of the messages, as well as they are known."""
-        replies, assistants, calls, parallel, spoken, tools, system, schemas = framed
+        replies, assistants, calls, parallel, spoken, tools, system, schemas, *rest = framed
         total = self.opening * replies + self.assistant * assistants
         if calls:
             total += self.call * calls + self.parallel * parallel + self.spoken * spoken
@@ -108,6 +130,9 @@ class Framing:
             total += self.tools_system if system else self.tools
         if schemas:
             total += self.schemas_system if system else self.schemas
+        if any(rest):
+            single, files, thought, _ = rest
+            total += self.single * single + self.file * files + self.thought * thought
         return total
 
     def beside(self, framed: Framed) -> int:
@@ -116,8 +141,12 @@ class Framing:
 
     def off(self, framed: Framed) -> tuple[int, int]:
         """Return by how many tokens the true count may be less, and more, than what is known."""
-        _, _, calls, _, _, tools, _, schemas = framed
+        _, _, calls, _, _, tools, _, schemas, _, files, thought, unsure = framed
         less = more = 0
+        if files or thought or unsure:
+            # The provider reads a file in its own way; how much was thought is told by its length only.
+            less += _FILE * files + self.thought * thought
+            more += _FILE * files + self.thought * (thought // 2 + 64) + unsure
         if tools:
             less += self.off_tools[0] + self.off_tool[0] * tools
             more += self.off_tools[1] + self.off_tool[1] * tools
@@ -131,7 +160,7 @@ class Framing:
 
 
 _UNSURE: Final = tuple(name for name in Framing.__slots__ if name.startswith("off_"))
-_COUNTED: Final = tuple(name for name in Framing.__slots__ if name not in _UNSURE)
+_COUNTED: Final = tuple(name for name in Framing.__slots__ if name not in (*_UNSURE, "hosted"))
 
 REFERENCE: Final = Framing()
 """The frames of gpt-4o on Chat Completions, by which `RequestFacts.tokens` is counted."""

@@ -6,10 +6,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from routed_llm.facts import ImageFacts, TokenCount
+from routed_llm.framing import REFERENCE
 from routed_llm.tokens.audio import input_tokens as audio_tokens
 from routed_llm.tokens.images import (
     MAX_PATCHES,
     ImageRule,
+    TileRule,
     image_rule,
     image_tokens,
     is_over_limit,
@@ -27,6 +29,17 @@ PAGE = ImageFacts(1700, 2200, "high")
 at; it says that a page counts as an image, at detail high from gpt-5.6 on (File inputs guide, 2026-07)."""
 
 
+TYPICAL = (512, 512)
+"""Pixels of an image that is given by URL, for money: about what the images were that recorded requests hold
+(60 to 600 a side); how large one is nobody knows before it is fetched, so limits go by the worst."""
+
+_MARKS = 3
+_AUDIO = 4
+"""Tokens that a voice clip was billed more than its length, at most, in five recorded requests."""
+_MOST_PAGE = 1_100
+"""Tokens of a page of a PDF beside its text: 996 at most on record."""
+
+
 def tokens_for(facts: RequestFacts, model: Model, endpoint: str) -> TokenCount:
     """Count what a request has more than `facts.tokens` for a model on an endpoint; it may be less than none.
 
@@ -38,13 +51,47 @@ def tokens_for(facts: RequestFacts, model: Model, endpoint: str) -> TokenCount:
     Returns:
         The bounds hold, for limits; ``likely`` is for money.
     """
-    media = media_tokens(facts, model)
+    likely = less = more = 0
     framing = model.framing.get(endpoint)
-    if framing is None:
-        return TokenCount.of(media)
-    likely = framing.beside(facts.framed) + media
-    less, more = framing.off(facts.framed)
+    if framing is not None:
+        likely = framing.beside(facts.framed)
+        less, more = framing.off(facts.framed)
+        for tool in facts.builtin_tools if framing.hosted else ():
+            likely += framing.hosted.get(tool, 0)
+    if facts.images:
+        seen = _images(model, facts.images)
+        likely, less, more = (
+            likely + seen.likely,
+            less + seen.likely - seen.low,
+            more + seen.high - seen.likely,
+        )
+    if facts.audio_seconds:
+        likely += audio_tokens(facts.audio_seconds)
+        less, more = less + _AUDIO, more + _AUDIO
+    if facts.pdf_pages and "image" in model.inputs:
+        page = REFERENCE.page if framing is None else framing.page
+        likely += page * facts.pdf_pages
+        less += page * facts.pdf_pages
+        more += (max(image_count(model, (PAGE,)), _MOST_PAGE) - page) * facts.pdf_pages
     return TokenCount(likely - less, likely, likely + more)
+
+
+def _images(model: Model, images: tuple[ImageFacts, ...]) -> TokenCount:
+    rule = None if model.image is None else _rule(model.image)
+    if rule is None:
+        return TokenCount.of(0)
+    low = likely = high = 0
+    for image in images:
+        if image.width is None or image.height is None:
+            low += _MARKS
+            likely += image_tokens(rule, *TYPICAL, image.detail)
+            high += worst_case(rule, image.detail)
+            continue
+        count = image_tokens(rule, image.width, image.height, image.detail)
+        # The tiles come out to the token; patches were billed none to two more, as if marked at their ends.
+        marks = 0 if isinstance(rule, TileRule) else 1
+        low, likely, high = low + count - marks, likely + count + marks, high + count + 2 * marks
+    return TokenCount(low, likely, high)
 
 
 def media_tokens(facts: RequestFacts, model: Model) -> int:

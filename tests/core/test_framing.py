@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import zipfile
 from typing import Any
 
 import pytest
@@ -210,3 +213,107 @@ def test_frames_survive_a_log() -> None:
     facts = read_openai({"messages": [SYSTEM, ASK, *TURN, ANSWER, ASK], "tools": [chat(NOW)]}).facts
     assert RequestFacts.from_dict(facts.to_dict()) == facts
     assert REFERENCE.of(facts.framed) == 3 + 5 + 5
+
+
+def test_one_call_at_a_time() -> None:
+    """Calling functions one at a time is told to gpt-5 and later on Responses, which costs tokens."""
+    many, one = (
+        counted({"input": [ASK], "tools": [NOW], **more}, "gpt-5-nano", RESPONSES).likely
+        for more in ({}, {"parallel_tool_calls": False})
+    )
+    assert one - many == 78
+
+
+def test_functions_count_as_tools_do() -> None:
+    """Functions in the form that came before tools cost what tools cost."""
+    old = {"messages": [ASK], "functions": [chat(NOW)["function"]]}
+    assert counted(old, "gpt-4o", CHAT) == counted({"messages": [ASK], "tools": [chat(NOW)]}, "gpt-4o", CHAT)
+
+
+THOUGHT = {"type": "reasoning", "id": "r1", "summary": [], "encrypted_content": "x" * 2_800}
+
+
+@pytest.mark.parametrize(
+    ("items", "tokens"),
+    [
+        pytest.param([ASK, THOUGHT, *ITEMS], 300, id="for the turn that goes on"),
+        pytest.param([ASK, THOUGHT, *ITEMS, ASK], 0, id="for an earlier turn"),
+    ],
+)
+def test_reasoning_handed_back(items: list[Any], tokens: int) -> None:
+    """Reasoning counts by the length of its encrypted form, as long as its turn goes on."""
+    without = [item for item in items if item is not THOUGHT]
+    found = [counted({"input": held}, "gpt-5", RESPONSES) for held in (items, without)]
+    assert found[0].likely - found[1].likely == tokens
+    assert found[0].low <= found[1].high + tokens <= found[0].high + tokens
+
+
+def picture(url: str) -> dict[str, Any]:
+    """Return a request with an image."""
+    return {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]}
+
+
+def test_an_image_by_url_is_typical_for_money_and_the_worst_for_limits() -> None:
+    """Nobody knows how large it is: it is expected to have 512 pixels a side, and may fill the rule."""
+    small, large = (
+        counted(picture("https://example.org/a.png"), model, CHAT) for model in ("gpt-4o", "gpt-5.6-luna")
+    )
+    assert (small.likely, small.high) == (7 + 85 + 170, 7 + 85 + 8 * 170)
+    assert (large.likely, large.high) == (6 + 308, 6 + 36_000)
+
+
+def test_hosted_tools_cost_before_they_are_used() -> None:
+    """The description of a hosted tool is part of the prompt."""
+    found = [
+        counted({"input": [ASK], "tools": tools}, "gpt-4.1", RESPONSES).likely
+        for tools in ([], [{"type": "web_search"}])
+    ]
+    assert found[1] - found[0] == 294
+
+
+def document(name: str, kind: str, data: bytes) -> dict[str, Any]:
+    """Return a request with a file."""
+    text = base64.b64encode(data).decode()
+    block = {"type": "input_file", "filename": name, "file_data": f"data:{kind};base64,{text}"}
+    return {"input": [{"role": "user", "content": [block]}]}
+
+
+def office(**parts: str) -> bytes:
+    """Pack an Office file."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in parts.items():
+            archive.writestr(path.replace("__", "/") + ".xml", text)
+    return packed.getvalue()
+
+
+OFFICE_TYPE = "application/vnd.openxmlformats-officedocument"
+WORDS = "<w:p><w:t>Budget of the</w:t> <w:t xml:space='preserve'> year</w:t></w:p>"
+SHARED, CELLS = "<sst><si><t>label</t></si></sst>", "<row><c><v>7</v></c></row>"
+OFFICE = {
+    "docx": (office(word__document=WORDS), "Budget of the\n year"),
+    "xlsx": (office(xl__sharedStrings=SHARED, xl__worksheets__sheet1=CELLS), "label\n7"),
+    "pptx": (office(ppt__slides__slide1="<p:sld><a:t>Agenda</a:t></p:sld>"), "Agenda"),
+}
+
+
+@pytest.mark.parametrize(("data", "text"), OFFICE.values(), ids=OFFICE.keys())
+def test_office_files_count_by_their_text(data: bytes, text: str) -> None:
+    """Of a file in Office's formats the text counts; limits leave room for more."""
+    found = counted(document("a.bin", OFFICE_TYPE, data), "gpt-5.4", RESPONSES)
+    assert found.likely == 6 + 16 + tokens_of(text)
+    assert found.high >= len(data)
+
+
+def test_any_other_file_is_guessed() -> None:
+    """A file of which nothing can be read counts an eighth of its bytes for money, and all for limits."""
+    found = counted(document("a.bin", "application/octet-stream", bytes(800)), "gpt-5.4", RESPONSES)
+    assert found.likely == 6 + 16 + 100
+    assert found.high >= 800
+
+
+def test_an_archive_that_is_no_document_is_not_unpacked() -> None:
+    """An archive of other things is any other file."""
+    data = office(readme="hello")
+    found = counted(document("a.zip", "application/zip", data), "gpt-5.4", RESPONSES)
+    assert found.likely == 6 + 16 + len(data) // 8

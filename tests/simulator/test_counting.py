@@ -117,7 +117,7 @@ def test_image_and_audio_in_usage(client: openai.OpenAI) -> None:
     """Images are counted by the model's rule and audio by its length, never as text."""
     url = "data:image/png;base64," + base64.b64encode(png(1024, 1024)).decode()
     content = [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": url}}]
-    for name, expected in (("gpt-4o", 765), ("gpt-4o-mini", 25501), ("gpt-5.6-luna", 1228)):
+    for name, expected in (("gpt-4o", 765), ("gpt-4o-mini", 25501), ("gpt-5.6-luna", 1229)):
         usage = client.chat.completions.create(model=name, messages=user(content)).usage
         assert usage
         assert usage.prompt_tokens == 8 + expected

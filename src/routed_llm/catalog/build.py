@@ -104,7 +104,7 @@ def build(data: Mapping[str, Any]) -> Model:
         compared=_compared(data["compared"]),
         equivalent_to=frozenset(data["equivalent_to"]),
         quality_rank=_rows(data["quality_rank"]),
-        framing=FrozenDict({name: _framing(**_hashable(rule)) for name, rule in data["framing"].items()}),
+        framing=FrozenDict({name: _framing(_pairs(rule)) for name, rule in data["framing"].items()}),
         regional_surcharge=data["regional_surcharge"],
         encoding=data["encoding"],
         unverified=tuple(data["unverified"]),
@@ -180,9 +180,17 @@ def _rule(**fields: Any) -> ParameterRule:
 
 
 @lru_cache(maxsize=64)
-def _framing(**tokens: Any) -> Framing:
+def _framing(tokens: tuple[tuple[str, Any], ...]) -> Framing:
     # One object for all models of a kind: it is known again by its identity.
-    return Framing(**{key: value for key, value in tokens.items() if key != "n"})
+    known = {key: value for key, value in tokens if key != "n"}
+    return Framing(**{**known, "hosted": FrozenDict(known.get("hosted", ()))})
+
+
+def _pairs(rule: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (k, tuple(v.items() if isinstance(v, dict) else v) if isinstance(v, (list, dict)) else v)
+        for k, v in rule.items()
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -226,6 +226,11 @@ class FramingEntry(Entry):
     tools_system: Count
     schemas: Count
     schemas_system: Count
+    single: Count = 0
+    file: Count
+    page: Count
+    thought: Literal[0, 1] = 0
+    hosted: dict[Name, Count] = {}
     off_tools: Off
     off_tool: Off
     off_call: Off

@@ -26,6 +26,7 @@ __all__ = ["Request", "RequestBuilder"]
 _TEXT = frozenset({"text"})
 _LARGE = 250_000  # tokens, at most: a little less than the first price tier
 _KEPT = 512
+_DENSE = 8  # bytes of a file that cannot be read to each token that is expected of it
 _ALIKE: dict[Any, RequestFacts] = {}
 _DETAILS = ("auto", "low", "high", "original")
 
@@ -64,6 +65,9 @@ class RequestBuilder(Settings):
         self._calls = 0
         self._parallel = 0
         self._spoken = 0
+        self._thought = 0
+        self._files = 0
+        self._unsure = 0
         self._calling = False
         self._begin = 0
         self._images: list[ImageFacts] = []
@@ -98,7 +102,15 @@ class RequestBuilder(Settings):
         self._talk = talk
         self._texts.extend(talk.texts)
         self._fixed += talk.fixed
-        self._assistants, self._calls, self._parallel, self._spoken, self._system, self._calling = talk.framed
+        (
+            self._assistants,
+            self._calls,
+            self._parallel,
+            self._spoken,
+            self._system,
+            self._calling,
+            self._thought,
+        ) = talk.framed
         self._role = talk.role
         self._opening = talk.opening
         self._messages = len(talk.seen)
@@ -123,6 +135,8 @@ class RequestBuilder(Settings):
         self._messages += len(texts)
         self._fixed += FRAME * len(texts)
         self._assistants += roles.count("assistant")
+        if "user" in roles:
+            self._thought = 0
         if "system" in roles or "developer" in roles:
             self._system = 1
         return self
@@ -152,7 +166,15 @@ class RequestBuilder(Settings):
             seen if known is None else known.seen + seen,
             tuple(self._texts),
             fixed=self._fixed,
-            framed=(self._assistants, self._calls, self._parallel, self._spoken, self._system, self._calling),
+            framed=(
+                self._assistants,
+                self._calls,
+                self._parallel,
+                self._spoken,
+                self._system,
+                self._calling,
+                self._thought,
+            ),
             role=self._role,
             opening=self._opening,
             tokens=self._bounds(0),
@@ -173,6 +195,8 @@ class RequestBuilder(Settings):
             self._assistants += 1
         elif role in ("system", "developer"):
             self._system = 1
+        elif role == "user":
+            self._thought = 0  # what was thought for an earlier turn is shown to no model
         if name:
             self._texts.append(name)
         return self
@@ -275,7 +299,9 @@ class RequestBuilder(Settings):
         self._kind(found.kind)
         self._pdf_pages += found.pages
         self._unknown_files += found.unknown
-        self._fixed += found.unread
+        self._files += bool(found.pages or found.texts or found.unread)
+        self._fixed += found.unread // _DENSE
+        self._unsure += found.unread - found.unread // _DENSE + found.unsure
         self._texts.extend(found.texts)
         self._estimates.extend(found.estimates)
         return self
@@ -296,6 +322,12 @@ class RequestBuilder(Settings):
             self._spoken += 1
         self._texts.extend(filter(None, texts))
         self._calling = True
+        return self
+
+    def reasoning(self, encrypted: Any) -> Self:
+        """Add reasoning of an earlier turn, in its encrypted form; by reference nothing is known of it."""
+        if isinstance(encrypted, str) and encrypted:
+            self._thought += max((3 * len(encrypted)) // 20 - 120, 24)
         return self
 
     @property
@@ -331,9 +363,13 @@ class RequestBuilder(Settings):
             calls=self._calls,
             parallel=self._parallel,
             spoken=self._spoken,
-            tools=self._tools,
+            tools=self._tools + self._functions,
             system=self._system,
             schemas=self._schemas,
+            single=int(bool(self._tools) and self._parameters.get("parallel_tool_calls") is False),
+            files=self._files,
+            thought=self._thought,
+            unsure=self._unsure,
         )
         fixed = self._fixed + REFERENCE.of(framed)
         tokens = self._bounds(fixed)

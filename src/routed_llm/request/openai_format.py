@@ -165,13 +165,7 @@ def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:
         builder.message("tool").tool_result()
         _content(builder, item.get("output"), f"{where}.output")
     elif kind == "reasoning":
-        builder.message("assistant")
-        if item.get("summary"):
-            _each(
-                item["summary"],
-                f"{where}.summary",
-                lambda part, _: builder.text(str(part.get("text", ""))),
-            )
+        builder.reasoning(item.get("encrypted_content"))
     elif kind not in ("item_reference",):
         builder.message("assistant")
 

@@ -29,6 +29,7 @@ class Settings:
         self._texts: list[str] = []
         self._fixed = 0
         self._schemas = 0
+        self._functions = 0
         self._role: str | None = None
         self._opening: int | None = None
         self._outputs: set[str] = {"text"}
@@ -181,6 +182,18 @@ class Settings:
                 self._texts.extend(tool_rules.schema_texts(value))
             self._schemas = 1
 
+    def _set_functions(self, value: Any) -> None:
+        """Count functions in the form that came before tools; they are sent as they are."""
+        check("functions", value, (list, tuple), "a list of objects")
+        self._parameters["functions"] = value
+        if value:
+            self._end_opening()
+            with as_json("functions"):
+                self._texts.append(
+                    tool_rules.namespace([item for item in value if isinstance(item, Mapping)])
+                )
+            self._functions = len(value)
+
     def _set_tool_choice(self, value: Any) -> None:
         kind = value if isinstance(value, str) else "named"
         self._values["tool_choice"] = kind if kind in ("none", "auto", "required") else "named"
@@ -219,6 +232,7 @@ _SPECIAL: Mapping[str, Callable[[Settings, Any], object]] = {
     "response_format": Settings._set_response_format,
     "tools": Settings.tools,
     "tool_choice": Settings._set_tool_choice,
+    "functions": Settings._set_functions,
     "stream": Settings._set_stream,
     "modalities": Settings._set_modalities,
     "service_tier": Settings._set_service_tier,

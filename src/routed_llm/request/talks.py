@@ -52,7 +52,7 @@ class Talk:
         fixed: tokens known without counting.
         framed: messages of the assistant, calls, those beside another one, turns that say
             something beside them, whether there is a system message
-            and whether the last thing told was a call.
+            whether the last thing told was a call, and tokens of reasoning since the last user message.
         role: the role of the last message.
         opening: how many texts open the conversation, or None while it has no user message that ended.
         tokens: bounds of the texts' tokens together, or their count. Replaced, never changed, as more
@@ -68,7 +68,7 @@ class Talk:
         texts: tuple[str, ...],
         *,
         fixed: int,
-        framed: tuple[int, int, int, int, int, bool] = (0, 0, 0, 0, 0, False),
+        framed: tuple[int, int, int, int, int, bool, int] = (0, 0, 0, 0, 0, False, 0),
         role: str | None,
         opening: int | None,
         tokens: TokenCount,

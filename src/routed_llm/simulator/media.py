@@ -49,7 +49,7 @@ def image_part(model: SimulatedModel, endpoint: str, url: str, detail: str, wher
     found = images.patches(name, width, height, detail)
     if found > rule["max_patches"]:
         raise failure("image_patches", patches=found, limit=rule["max_patches"], param=where)
-    tokens = images.tokens(name, width, height, detail)
+    tokens = images.tokens(name, width, height, detail) + (rule["around_patches"] if found else 0)
     return Part(kind="image", where=where, data=data, mime=mime, detail=detail, tokens=tokens)
 
 
@@ -131,12 +131,9 @@ def file_part(model: SimulatedModel, endpoint: str, block: dict[str, Any], where
 def _pdf(model: SimulatedModel, endpoint: str, data: bytes | None, detail: str, where: str) -> Part:
     rule = load("tokens")["files"]
     pages, text = _read_pdf(data, rule)
-    if detail in ("", "auto"):
-        late = model.family in load("tokens")["cache"]["writes_billed"]
-        detail = "high" if late or endpoint == "chat" else "low"
-    tokens = text
+    tokens = text + rule["around"]
     if model.image_rule is not None:
-        tokens += pages * images.tokens(model.image_rule, rule["page_width"], rule["page_height"], detail)
+        tokens += pages * rule["page"][endpoint]
     return Part(kind="file", where=where, data=data, mime="application/pdf", detail=detail, tokens=tokens)
 
 

@@ -67,7 +67,8 @@ def prompt_ids(model: SimulatedModel, ask: Ask) -> list[int]:
     ids: list[int] = []
     offered = [tool for tool in ask.tools if tool.kind in ("function", "custom")]
     if offered:
-        ids += [-4] * frame["tools"][where] + encode(functions(offered))
+        alone = 0 if ask.parallel else frame.get("single", 0)
+        ids += [-4] * (frame["tools"][where] + alone) + encode(functions(offered))
     if ask.schema is not None:
         text = json.dumps(output_schema(ask.schema), ensure_ascii=False, separators=(",", ":"))
         ids += [-5] * frame["schema"][where] + encode(text) + encode(ask.schema_name)
