@@ -35,7 +35,7 @@ def served(sim: Simulator, *options: str) -> Iterator[tuple[str, subprocess.Pope
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}"
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 240  # two processes start beside whatever else runs
         while True:
             assert process.poll() is None
             assert time.monotonic() < end

@@ -17,18 +17,16 @@ from typing_extensions import override
 
 from openai_routed._errors import told
 from openai_routed._exchange import ENDPOINTS, arespond, called, respond
-from routed_llm import CallOptions, Catalog, Decision, Endpoints, Router, guard_client
+from routed_llm import Decision, Endpoints, guard_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from routed_llm import BudgetEvent, Ledger, Policy
+    from routed_llm import Policy
 
     _Client = Any
 else:
     _Client = object
 
-__all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI", "endpoints_for"]
+__all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI"]
 
 
 class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
@@ -39,7 +37,7 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
     def __init__(self, **kwargs: Any) -> None:
         routing = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
         super().__init__(**kwargs)
-        self.endpoints = endpoints_for(**routing)
+        self.endpoints = Endpoints.make(**routing)
         guard_client(self._client)
 
     @override
@@ -175,35 +173,4 @@ class AsyncAzureOpenAI(_RoutedAsync, openai.AsyncAzureOpenAI):
     """:class:`openai.AsyncAzureOpenAI` with the deployment chosen for each call; see :class:`AzureOpenAI`."""
 
 
-def endpoints_for(
-    *,
-    policy: Policy | Mapping[str, Any] | None = None,
-    budget: Any = None,
-    scope: Mapping[str, str] | str | None = None,
-    conversation: str | None = None,
-    router: Router | None = None,
-    catalog: Catalog | None = None,
-    deployments: Mapping[str, str] | None = None,
-    ledger: Ledger | str | None = None,
-    on_budget: Callable[[BudgetEvent], object] | None = None,
-    endpoints: Endpoints | None = None,
-) -> Endpoints:
-    """Return the endpoints that a client's or a transport's arguments ask for.
-
-    Raises:
-        PolicyError: when the policy or a budget is wrong, or a ledger is given beside a router with another.
-    """
-    wanted: dict[str, Any] = dict(policy) if isinstance(policy, Mapping) else {"policy": policy}
-    if deployments is not None:
-        known = (catalog or Catalog.load()) if router is None else router.catalog
-        catalog, models = known.with_deployments(deployments)
-        wanted.setdefault("models", models)
-    if endpoints is None:
-        if router is None or ledger is not None or on_budget is not None:
-            router = Router.keeping(router, catalog=catalog, ledger=ledger, on_budget=on_budget)
-        endpoints = Endpoints(router)
-    told = {"budget": budget, "scope": scope, "conversation": conversation}
-    return endpoints.over(CallOptions.read({**wanted, **told}))
-
-
-_OPTIONS: Final = frozenset(signature(endpoints_for).parameters)
+_OPTIONS: Final = frozenset(signature(Endpoints.make).parameters)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import cache, lru_cache
 from types import ModuleType
@@ -102,19 +102,13 @@ def _whose(*parts: str | None) -> str:
 
 
 def respond(endpoints: Endpoints, asked: Called, request: Any, send_on: Callable[[Any], Any]) -> Any:
-    """Return the response to a request, made with as many requests as it takes.
-
-    Args:
-        endpoints: what decides.
-        asked: what :func:`called` read.
-        request: the request as it was called.
-        send_on: sends a request and returns its response, unread.
+    """Return the response to a request, made with as many requests as it takes; they are sent by `send_on`.
 
     Raises:
         APIConnectionError: when the provider cannot be reached.
     """
     try:
-        served = endpoints.respond(asked, lambda sent: _Reply(send_on(_outgoing(request, sent))))
+        served = endpoints.respond(asked, lambda sent: send_on(_outgoing(request, sent)))
     except Exception as error:
         raise _unreachable(error, request) from error
     return _answer(request, served, "SyncByteStream")
@@ -128,12 +122,8 @@ async def arespond(
     Raises:
         APIConnectionError: when the provider cannot be reached.
     """
-
-    async def send(sent: Outgoing) -> _AsyncReply:
-        return _AsyncReply(await send_on(_outgoing(request, sent)))
-
     try:
-        served = await endpoints.arespond(asked, send)
+        served = await endpoints.arespond(asked, lambda sent: send_on(_outgoing(request, sent)))
     except Exception as error:
         raise _unreachable(error, request) from error
     return _answer(request, served, "AsyncByteStream")
@@ -163,65 +153,6 @@ def _answer(request: Any, served: Served, parts: str) -> Any:
     )
     response.elapsed = timedelta(seconds=served.seconds)
     return response
-
-
-class _Reply:
-    """One attempt's response, as the core reads it."""
-
-    def __init__(self, response: Any) -> None:
-        self._response = response
-        self.status: int = response.status_code
-        self.headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw
-        }
-
-    def read(self) -> bytes:
-        """Return the whole body."""
-        try:
-            return bytes(self._response.read())
-        finally:
-            self._response.close()
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the body as it comes."""
-        found: Iterator[bytes] = self._response.iter_bytes()
-        return found
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._response.close()
-
-
-class _AsyncReply:
-    """One attempt's response, as the core reads it in an event loop."""
-
-    def __init__(self, response: Any) -> None:
-        self._response = response
-        self.status: int = response.status_code
-        self.headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw
-        }
-
-    async def read(self) -> bytes:
-        """Return the whole body."""
-        try:
-            return bytes(await self._response.aread())
-        finally:
-            await self._response.aclose()
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes."""
-        found: AsyncIterator[bytes] = self._response.aiter_bytes()
-        return found
-
-    async def close(self) -> None:
-        """Give the connection back."""
-        await self._response.aclose()
-
-
-def _plain(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    # A headers object works out every item anew.
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
 
 
 class _Parts:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from openai_routed._clients import endpoints_for
 from openai_routed._exchange import arespond, called, respond
+from routed_llm import Endpoints
 
 __all__ = ["AsyncRoutedTransport", "RoutedTransport"]
 
@@ -27,7 +27,7 @@ class RoutedTransport:
 
     def __init__(self, inner: Any, **routing: Any) -> None:
         self._inner = inner
-        self.endpoints = endpoints_for(**routing)
+        self.endpoints = Endpoints.make(**routing)
 
     def handle_request(self, request: Any) -> Any:
         """Return the response to a request."""
@@ -54,7 +54,7 @@ class AsyncRoutedTransport:
 
     def __init__(self, inner: Any, **routing: Any) -> None:
         self._inner = inner
-        self.endpoints = endpoints_for(**routing)
+        self.endpoints = Endpoints.make(**routing)
 
     async def handle_async_request(self, request: Any) -> Any:
         """Return the response to a request."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +14,7 @@ import pytest
 from openai_routed import AsyncOpenAI, OpenAI
 
 from routed_llm import Router
-from routed_llm.calls import endpoints
+from routed_llm.calls import runners
 from routed_llm.simulator import Simulator, serve
 
 TODAY = date(2026, 11, 22)
@@ -48,12 +47,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Note the waits between attempts instead of waiting."""
     noted: list[float] = []
+    yielding = asyncio.sleep
 
     async def sleep(seconds: float) -> None:
         noted.append(seconds)
+        await yielding(0)
 
-    monkeypatch.setattr(endpoints, "time", SimpleNamespace(monotonic=time.monotonic, sleep=noted.append))
-    monkeypatch.setattr(endpoints, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(runners, "time", SimpleNamespace(sleep=noted.append))
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return noted
 
 

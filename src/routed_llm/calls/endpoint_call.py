@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from routed_llm.calls.driver import Driven, Reading
 from routed_llm.calls.problems import problem
-from routed_llm.calls.sse import DONE, Event, EventReader, written
-from routed_llm.cut import StopCutter
-from routed_llm.errors import IncompleteStream, RequestError, RoutedError
-from routed_llm.facts import Previous
+from routed_llm.calls.sse import DONE, Event, written
+from routed_llm.calls.wired import Prepared, Wired
+from routed_llm.errors import RequestError, RoutedError
 from routed_llm.ledger.options import CallOptions
+from routed_llm.ledger.run import Answered
 from routed_llm.recovery import Limits, classify_error
 from routed_llm.request import read_openai
-from routed_llm.request.wire import (
-    ChunkStream,
-    EventStream,
-    chat_completion,
-    failure_of,
-    request_body,
-    response,
-)
-from routed_llm.usage import Usage
+from routed_llm.request.wire import EventStream, failure_of, response
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoints import Endpoints
-    from routed_llm.calls.router import Router
     from routed_llm.decision import Decision
+    from routed_llm.facts import Previous
     from routed_llm.policy import Policy
-    from routed_llm.recovery import Attempts, Credential, ErrorFacts
+    from routed_llm.recovery import Attempts, Credential, ErrorFacts, Step
+    from routed_llm.usage import Usage
 
 __all__ = [
     "ANY",
@@ -43,7 +37,6 @@ __all__ = [
     "Outgoing",
     "Served",
     "error_part",
-    "facts_of",
     "refused",
 ]
 
@@ -160,11 +153,6 @@ class FailedReply(Exception):
         return classify_error({"error": error, "status": status, "headers": self.headers})
 
 
-def facts_of(error: Exception) -> ErrorFacts | None:
-    """Say what kind of failure a response is; None for other errors, which speak for themselves."""
-    return error.facts() if isinstance(error, FailedReply) else None
-
-
 def refused(error: RoutedError, seconds: float) -> Served:
     """Return the response to a call that was refused before anything was sent."""
     status, told = problem(error)
@@ -178,7 +166,9 @@ def refused(error: RoutedError, seconds: float) -> Served:
 
 
 class EndpointCall:
-    """One call, from its reading to its answer; used by one thread or task at a time.
+    """One call, from its reading to its answer: what :mod:`routed_llm.calls.driver` asks an adapter.
+
+    Requests and answers are the wire's; here they get the form of the endpoint that was called.
 
     Args:
         endpoints: what holds for every call.
@@ -187,7 +177,8 @@ class EndpointCall:
     Attributes:
         request: the request as the router reads it.
         around: what the router takes besides it.
-        decision: what was decided, once it is.
+        streams: whether its caller wants the answer in parts.
+        headers: those of the last response.
 
     Raises:
         RequestError: when the body is no request.
@@ -223,97 +214,113 @@ class EndpointCall:
             # What is stored can be referred to later, and only Responses stores it.
             endpoint=RESPONSES if "input" in body and body.get("store") is not False else None,
         )
-        self.limits = Limits.from_retries(called.retries)
         self.streams = bool(body.get("stream"))
+        self.headers: Mapping[str, str] = {}
+        self.again: Callable[[Outgoing], Any] | None = None
+        self._limits = Limits.from_retries(called.retries)
+        self._wired = Wired(
+            asked=body, catalog=endpoints.router.catalog, fails=_in_the_answer, remember=self._remember
+        )
         self._sent = 0
 
-    def attempts(self, router: Router, decision: Decision) -> Attempts:
-        """Return what keeps the failures of this call."""
-        return router.attempts(self.request, decision, limits=self.limits, **self.around)
+    def driven(self, decision: Decision) -> Driven:
+        """Return the decided call for the driver."""
+        credential = self.around["credential"]
+        return Driven(self._router, decision, self, self._attempts, credential)
 
-    def outgoing(self, decision: Decision) -> Outgoing:
-        """Return the next request of this call."""
-        self.decision = decision
-        call = decision.call
-        if call is None:
-            raise AssertionError("a decision without a choice is raised before anything is sent")
-        sent = Outgoing(
-            endpoint=call.endpoint,
-            body=request_body(self._asked, decision),
-            base_url=call.base_url,
-            credential=self._router.credential_of(decision, self.around["own"]),
-            attempt=self._sent,
-        )
+    def _attempts(self, decision: Decision, since: float) -> Attempts:
+        return self._router.attempts(self.request, decision, limits=self._limits, since=since, **self.around)
+
+    # ----- what the driver asks: see routed_llm.calls.driver.Seam
+
+    def prepare(self, decision: Decision) -> Outgoing:
+        """Return what to send for a decision."""
+        sent = self._outgoing(self._wired.prepare(decision), self._sent)
         self._sent += 1
-        self._whole = not call.stream
-        self._stops = self._asked.get("stop") if "stop" in call.emulated else None
         return sent
 
-    @property
-    def whole(self) -> bool:
-        """Whether the request at hand is answered in one piece."""
-        return self._whole
+    def _outgoing(self, prepared: Prepared, attempt: int) -> Outgoing:
+        call = prepared.decision.call
+        return Outgoing(
+            endpoint=prepared.endpoint,
+            body=prepared.body,
+            base_url=None if call is None else call.base_url,
+            credential=self._router.credential_of(prepared.decision, self.around["own"]),
+            attempt=attempt,
+        )
 
-    # ----- an answer in one piece
+    def opened(self, decision: Decision) -> None:
+        """Hear that a request is about to be sent."""
+        self._wired.opened(decision)
 
-    def read(self, status: int, headers: Mapping[str, str], data: bytes) -> Answer:
-        """Read the answer to a request.
+    def read(self, answer: bytes) -> Reading:
+        """Read a whole answer.
 
         Raises:
             FailedReply: when it is none.
         """
+        reply = self._reply(answer)
+        reading = self._wired.read(reply)
+        if self._form == CHAT:
+            return reading
+        decision = self._wired.decision
+        own = decision is not None and decision.endpoint == RESPONSES
+        formed = reply if own else response(reading.answer, self._asked)
+        # The wire remembers a Chat Completion; the caller gets a Response.
+        return replace(reading, answer=(reading.answer, formed))
+
+    def _reply(self, answer: bytes) -> dict[str, Any]:
         try:
-            reply = json.loads(data)
+            reply = json.loads(answer)
         except ValueError:
-            raise FailedReply(502, headers, b'{"error":{"message":"the answer is no JSON"}}') from None
-        if not isinstance(reply, dict) or failure_of(reply) is not None:
-            raise FailedReply(status, headers, data)
-        return Answer(reply)
+            reply = None
+        if not isinstance(reply, dict):
+            raise FailedReply(502, {}, b'{"error":{"message":"The answer is no JSON object. Ask again."}}')
+        return reply
 
-    def served(self, answer: Answer, headers: Mapping[str, str], record: Mapping[str, Any]) -> Served:
+    def complete(self, answer: Any, record: dict[str, Any]) -> Served:
         """Return the response to the call, once its books are closed."""
-        reply = answer.reply
-        if self.decision.endpoint != self._form:
-            reply = chat_completion(reply) if self._form == CHAT else response(reply, self._asked)
-        if self._stops is not None:
-            _cut(reply, self._stops)
-        self._remember(reply, answer.usage)
-        if self.streams:
-            data = b"".join(self._writer().whole(reply, record))
-            return self._response(200, headers, record, content_type=_SSE, body=data)
-        data = json.dumps({**reply, "routing": record}, ensure_ascii=False, separators=(",", ":")).encode(
-            "utf-8", "replace"
-        )
-        return self._response(200, headers, record, body=data)
+        completion, reply = (answer, answer) if self._form == CHAT else answer
+        self._wired.complete(completion, record)
+        data = json.dumps({**reply, "routing": record}, ensure_ascii=False, separators=(",", ":"))
+        return self._response(200, record, body=data.encode("utf-8", "replace"))
 
-    # ----- an answer in parts
-
-    def stream(self) -> AnswerStream:
+    def reader(self) -> AnswerStream:
         """Return what turns the provider's stream into the caller's."""
-        apart = self._form == CHAT and bool((self._asked.get("stream_options") or {}).get("include_usage"))
-        return AnswerStream(
-            self._writer(),
-            ChunkStream(str(self.decision.endpoint), usage_apart=apart),
-            as_it_comes=self._form == self.decision.endpoint == RESPONSES,
-            cutter=None if self._stops is None else StopCutter(self._stops),
-        )
+        writer = EventWriter(self._asked, self._form, self._wired.routing)
+        call = None if self._wired.decision is None else self._wired.decision.call
+        passes = call is not None and call.stream and call.endpoint == self._form == RESPONSES
+        return AnswerStream(writer, self._wired.reader(), as_it_comes=passes)
 
-    def _writer(self) -> EventWriter:
-        return EventWriter(self._asked, self._form, self.decision.record())
+    def last(self, reader: Any, held: list[bytes], record: dict[str, Any]) -> Iterable[bytes]:
+        """Return the end of a stream, with the record."""
+        self._wired.last(reader.inner, [], record)
+        yield b"".join([*held, reader.close(record)])
 
-    def opened(self, headers: Mapping[str, str], events: Any) -> Served:
+    def pieces(self, answer: bytes) -> Iterable[Event]:
+        """Return a whole answer as the events of a stream."""
+        return [Event(b"", chunk) for chunk in self._wired.pieces(self._reply(answer))]
+
+    def facts(self, error: Exception) -> ErrorFacts | None:
+        """Say what kind of failure a response is; other errors speak for themselves."""
+        return error.facts() if isinstance(error, FailedReply) else None
+
+    def moved(self, step: Step, decision: Decision) -> None:
+        """Nothing is kept between requests."""
+
+    def second(self, decision: Decision) -> Answered:
+        """Send a shadow's sampled request."""
+        if self.again is None:
+            raise AssertionError("a shadow that samples needs a way to send")
+        apart = Wired(asked={**self._asked, "stream": None}, catalog=self._router.catalog)
+        read = apart.read(self._reply(self.again(self._outgoing(apart.prepare(decision), 0))))
+        return Answered(read.usage, read.served, read.text)
+
+    # ----- responses to the call
+
+    def streaming(self, events: Any) -> Served:
         """Return the response to the call whose answer has begun."""
-        return self._response(200, headers, self.decision.record(), content_type=_SSE, events=events)
-
-    def broken(self, error: FailedReply) -> bytes:
-        """Return how the stream ends when it fails after its answer has begun."""
-        return error_part(self._form, error)
-
-    def streamed(self, stream: AnswerStream) -> None:
-        """Remember an answer that has come to its end."""
-        self._remember(stream.answer(), stream.usage)
-
-    # ----- a failure
+        return self._response(200, self._wired.routing, content_type=_SSE, events=events)
 
     def failed(self, error: BaseException) -> Served:
         """Return the response to a call of which nothing came.
@@ -324,19 +331,20 @@ class EndpointCall:
         if not isinstance(error, FailedReply):
             raise error
         kind, data = error.headers.get("content-type", _JSON), error.data
-        if error.streamed:
+        if error.streamed and self.streams:
             kind, data = _SSE, error_part(self._form, error)
-        told = self._response(
-            error.status, error.headers, self.decision.record(), content_type=kind, body=data
-        )
+        self.headers = error.headers
+        told = self._response(error.status, self._wired.routing, content_type=kind, body=data)
         told.failure = error
         told.headers["x-should-retry"] = "false"
         return told
 
-    def _response(
-        self, status: int, headers: Mapping[str, str], record: Mapping[str, Any], **content: Any
-    ) -> Served:
-        told = {name: value for name, value in headers.items() if name not in _OF_THE_BODY}
+    def broken(self, error: FailedReply) -> bytes:
+        """Return how the stream ends when it fails after its answer has begun."""
+        return error_part(self._form, error)
+
+    def _response(self, status: int, record: Mapping[str, Any], **content: Any) -> Served:
+        told = {name: value for name, value in self.headers.items() if name not in _OF_THE_BODY}
         for name in _TOLD:
             if record.get(name) is not None:
                 text = str(record[name]).encode("ascii", "replace").decode("ascii")
@@ -344,42 +352,12 @@ class EndpointCall:
         told["x-routed-attempts"] = str(self._sent)
         return Served(status=status, headers=told, seconds=time.monotonic() - self.since, **content)
 
-    def _remember(self, reply: Mapping[str, Any], usage: Usage | None) -> None:
-        chosen, choices = self.decision.chosen, reply.get("choices") or ()
-        if chosen is None:
-            return
-        answer = [choices[0].get("message") or {}] if choices else list(reply.get("output") or ())
-        previous = Previous(
-            model=chosen.model,
-            effort=chosen.effort,
-            endpoint=chosen.endpoint,
-            prefix_tokens=usage.input_tokens if usage else 0,
-        )
-        self._memory.remember(self._turns, answer, previous, reply.get("id"))
+    def _remember(self, message: Mapping[str, Any], previous: Previous, identity: str | None) -> None:
+        self._memory.remember(self._turns or (), [message], previous, identity)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a provider answered in one piece.
-
-    Attributes:
-        reply: the decoded body.
-    """
-
-    reply: dict[str, Any]
-
-    @property
-    def usage(self) -> Usage | None:
-        """What was used, or None where it was not reported."""
-        found = self.reply.get("usage")
-        tier = self.reply.get("service_tier")
-        return Usage.from_openai(found, service_tier=tier) if isinstance(found, Mapping) else None
-
-    @property
-    def model(self) -> str | None:
-        """The model that answered."""
-        found = self.reply.get("model")
-        return found if isinstance(found, str) else None
+def _in_the_answer(failure: Mapping[str, Any]) -> FailedReply:
+    return FailedReply(200, {}, json.dumps({"error": failure}).encode(), streamed=True)
 
 
 class EventWriter:
@@ -426,14 +404,6 @@ class EventWriter:
         frames = [*map(self.write, before), written(self._told(last, record), named=not self.chat)]
         return b"".join([*frames, DONE] if self.chat else frames)
 
-    def whole(self, reply: dict[str, Any], record: Mapping[str, Any]) -> Iterable[bytes]:
-        """Yield an answer that came in one piece as the stream that was asked for."""
-        completion = reply if self.chat else chat_completion(reply)
-        parts = [*self.formed(_chunks(completion, self._asked)), *self.ending()]
-        if not self.chat:
-            parts[-1] = {**parts[-1], "response": reply}
-        yield self.last(parts, record)
-
     def _told(self, part: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         if self.chat:
             return {**part, "routing": record}
@@ -443,132 +413,85 @@ class EventWriter:
 
 
 class AnswerStream:
-    """An answer in parts, from the provider's bytes to the caller's.
+    """An answer in parts, from the provider's events to the caller's bytes.
 
     Args:
         writer: writes them in the caller's form.
-        chunks: reads them, whichever endpoint they come from.
+        inner: reads them, whichever endpoint they come from.
         as_it_comes: whether events are passed on as they are.
-        cutter: ends the text where the caller's ``stop`` says, or None where the model does.
 
     Attributes:
-        ended: whether nothing more need be waited for.
+        inner: what reads them.
     """
 
-    def __init__(
-        self, writer: EventWriter, chunks: ChunkStream, *, as_it_comes: bool, cutter: StopCutter | None
-    ) -> None:
-        self.ended = False
-        self._reader = EventReader()
+    def __init__(self, writer: EventWriter, inner: Any, *, as_it_comes: bool) -> None:
+        self.inner = inner
         self._writer = writer
-        self._chunks = chunks
         self._as_it_comes = as_it_comes
-        self._cutter = cutter
-        self._finished = self._cut_short = False
         self._tail: list[dict[str, Any]] = []
-        self._calls: dict[int, str] = {}
-
-    @property
-    def begun(self) -> bool:
-        """Whether a token of the answer has come, so that no other model can answer in its place."""
-        return self._chunks.begun
+        self._over = False
 
     @property
     def usage(self) -> Usage | None:
         """What was used, as far as it has been reported."""
-        found = self._chunks.usage
-        return None if found is None else Usage.from_openai(found, service_tier=self._chunks.service_tier)
+        found: Usage | None = self.inner.usage
+        return found
 
     @property
-    def model(self) -> str | None:
+    def served(self) -> str | None:
         """The model that answers, as the stream names it."""
-        return self._chunks.model
+        found: str | None = self.inner.served
+        return found
 
-    def answer(self) -> dict[str, Any]:
-        """Return what the next request may repeat of the answer."""
-        calls = [{"id": call} for call in self._calls.values()]
-        message = {"role": "assistant", "content": self._chunks.text, "tool_calls": calls}
-        return {"id": self._chunks.id, "choices": [{"message": message}]}
+    @property
+    def begun(self) -> bool:
+        """Whether a token of the answer has come, so that no other model can answer in its place."""
+        return bool(self.inner.begun)
 
-    def feed(self, data: bytes) -> bytes:
-        """Take bytes of the provider's and return those to pass on.
+    @property
+    def finished(self) -> bool:
+        """Whether the stream has said that the answer is finished."""
+        return bool(self.inner.finished)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more need be waited for: the answer was cut, or its last event has come."""
+        return bool(self.inner.done) or (self._over and self.finished)
+
+    @property
+    def text(self) -> str:
+        """The text that was passed on."""
+        return str(self.inner.text)
+
+    def feed(self, event: Event) -> list[bytes]:
+        """Take an event of the provider's and return the bytes to pass on.
 
         Raises:
-            FailedReply: when the stream reports a failure.
-        """
-        return self._passed(self._reader.feed(data))
-
-    def finish(self) -> bytes:
-        """Return what the stream had left when it ended.
-
-        Raises:
-            IncompleteStream: when it has not said that the answer is finished.
             FailedReply: when it reports a failure.
         """
-        if self._finished:
-            return b""
-        self._finished = True
-        rest = self._passed(self._reader.end())
-        if not self._cut_short:
-            self._tail += self._writer.formed(self._cut(self._chunks.end()))
-            if not self._chunks.finished:
-                raise IncompleteStream(received=self._chunks.text)
-        self.ended = True
+        self._over = self._over or event.done
+        if not isinstance(event.data, dict):
+            return []
+        chunks = self.inner.feed(event.data)
+        parts = [event.data] if self._as_it_comes else self._writer.formed(chunks)
+        # The end waits for what the answer has cost.
+        if self.inner.finished or self.inner.done:
+            self._tail += parts
+            return []
+        return [self._writer.write(part, event.raw if part == event.data else None) for part in parts]
+
+    def end(self) -> list[bytes]:
+        """Note that the stream has ended or was cut."""
+        rest = self.inner.end()
         if not self._as_it_comes:
-            self._tail += self._writer.ending()
-        return rest
+            self._tail += self._writer.formed(rest)
+            if self.finished or self.inner.done:
+                self._tail += self._writer.ending()
+        return []
 
     def close(self, record: Mapping[str, Any]) -> bytes:
         """Return the end of the stream, once the books are closed."""
         return self._writer.last(self._tail, record) if self._tail else b""
-
-    def _passed(self, events: Iterable[Event]) -> bytes:
-        frames: list[bytes] = []
-        for event in events:
-            if event.done or self.ended:
-                self.ended = True
-                break
-            if isinstance(event.data, dict):
-                self._pass(event, frames)
-        return b"".join(frames)
-
-    def _pass(self, event: Event, frames: list[bytes]) -> None:
-        data = event.data
-        if failure_of(data) is not None:
-            raise FailedReply(200, {}, json.dumps(data).encode(), streamed=True)
-        chunks = self._chunks.feed(data)
-        for call in _calls(chunks):
-            self._calls.setdefault(*call)
-        parts = [data] if self._as_it_comes else self._writer.formed(self._cut(chunks))
-        # The end waits for what the answer has cost.
-        if self._chunks.finished or self.ended:
-            self._tail += parts
-            return
-        frames += [self._writer.write(part, event.raw if part == data else None) for part in parts]
-
-    def _cut(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        cutter = self._cutter
-        if cutter is None:
-            return chunks
-        kept = []
-        for chunk in chunks:
-            if not self._cut_short:
-                self._cut_short = _cut_chunk(chunk, cutter)
-                kept.append(chunk)
-        self.ended = self.ended or self._cut_short
-        return kept
-
-
-def _cut_chunk(chunk: Mapping[str, Any], cutter: StopCutter) -> bool:
-    """Cut a chunk's text, and say whether the answer ends with it."""
-    for choice in chunk["choices"]:
-        delta, reason = choice.get("delta") or {}, choice.get("finish_reason")
-        text = cutter.feed(delta.get("content") or "") + (cutter.finish() if reason else "")
-        if text or "content" in delta:
-            choice["delta"] = {**delta, "content": text}
-        if cutter.found:
-            choice["finish_reason"] = "stop"
-    return cutter.found
 
 
 def error_part(form: str, error: Exception) -> bytes:
@@ -588,43 +511,6 @@ def error_part(form: str, error: Exception) -> bytes:
     if form == CHAT:
         return written({"error": told}, named=False) + DONE
     return written({**told, "type": "error", "sequence_number": 0, "error": told}, named=True)
-
-
-def _chunks(completion: Mapping[str, Any], asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return an answer in one piece as a stream's chunks."""
-    common = {name: completion.get(name) for name in ("id", "created", "model", "service_tier")}
-    common["object"] = "chat.completion.chunk"
-    choices = []
-    for choice in completion.get("choices") or ():
-        delta = {name: value for name, value in (choice.get("message") or {}).items() if value is not None}
-        if delta.get("tool_calls"):
-            delta["tool_calls"] = [{"index": at, **call} for at, call in enumerate(delta["tool_calls"])]
-        choices.append(
-            {**{name: choice.get(name) for name in ("index", "finish_reason", "logprobs")}, "delta": delta}
-        )
-    usage = completion.get("usage")
-    if (asked.get("stream_options") or {}).get("include_usage"):
-        return [{**common, "choices": choices}, {**common, "choices": [], "usage": usage}]
-    return [{**common, "choices": choices, "usage": usage}]
-
-
-def _calls(chunks: Iterable[Mapping[str, Any]]) -> list[tuple[int, str]]:
-    return [
-        (int(call.get("index") or 0), str(call["id"]))
-        for chunk in chunks
-        for choice in chunk.get("choices") or ()
-        for call in (choice.get("delta") or {}).get("tool_calls") or ()
-        if call.get("id")
-    ]
-
-
-def _cut(completion: Mapping[str, Any], stops: Any) -> None:
-    for choice in completion.get("choices") or ():
-        message, cutter = choice.get("message") or {}, StopCutter(stops)
-        if isinstance(message.get("content"), str):
-            message["content"] = cutter.cut(message["content"])
-        if cutter.found:
-            choice["finish_reason"] = "stop"
 
 
 @lru_cache(maxsize=256)

@@ -10,62 +10,66 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from routed_llm.calls.answers import AnswerMemory
-from routed_llm.calls.endpoint_call import ANY, Called, EndpointCall, FailedReply, Served, facts_of, refused
+from routed_llm.calls.driver import flow, stream_flow
+from routed_llm.calls.endpoint_call import ANY, Called, EndpointCall, FailedReply, refused
+from routed_llm.calls.router import Router
+from routed_llm.calls.runners import arun, arun_stream, run, run_stream
+from routed_llm.calls.sse import Event, EventReader
+from routed_llm.catalog import Catalog
 from routed_llm.errors import RoutedError
 from routed_llm.ledger.options import CallOptions
 
 if TYPE_CHECKING:
-    from routed_llm.calls.endpoint_call import AnswerStream, Outgoing
-    from routed_llm.calls.router import Router, Run
+    from routed_llm.calls.endpoint_call import Outgoing, Served
     from routed_llm.decision import Decision
-    from routed_llm.recovery import Attempts
+    from routed_llm.ledger import Ledger
+    from routed_llm.ledger.books import BudgetEvent
+    from routed_llm.policy import Policy
 
 __all__ = ["AsyncReply", "Endpoints", "Reply"]
 
 
-class Reply(Protocol):
-    """The provider's response to one attempt."""
+class Head(Protocol):
+    """What is known of a response before its body: the words are those of httpx and httpx2."""
 
     @property
-    def status(self) -> int:
+    def status_code(self) -> int:
         """The HTTP status."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, by their names in lower case."""
+        """The headers."""
+
+
+class Reply(Head, Protocol):
+    """The provider's response to one request, unread; an ``httpx.Response`` is one."""
 
     def read(self) -> bytes:
-        """Return the whole body and give the connection back."""
+        """Return the whole body."""
 
-    def chunks(self) -> Iterator[bytes]:
+    def iter_bytes(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
 
     def close(self) -> None:
         """Give the connection back."""
 
 
-class AsyncReply(Protocol):
-    """The provider's response to one attempt, in an event loop."""
+class AsyncReply(Head, Protocol):
+    """The provider's response to one request in an event loop, unread; an ``httpx.Response`` is one."""
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
+    async def aread(self) -> bytes:
+        """Return the whole body."""
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers, by their names in lower case."""
-
-    async def read(self) -> bytes:
-        """Return the whole body and give the connection back."""
-
-    def chunks(self) -> AsyncIterator[bytes]:
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Give the connection back."""
 
 
@@ -82,6 +86,51 @@ class Endpoints:
     router: Router
     options: CallOptions = field(default_factory=CallOptions)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
+
+    @classmethod
+    def make(
+        cls,
+        *,
+        policy: Policy | Mapping[str, Any] | None = None,
+        budget: Any = None,
+        scope: Mapping[str, str] | str | None = None,
+        conversation: str | None = None,
+        router: Router | None = None,
+        catalog: Catalog | None = None,
+        deployments: Mapping[str, str] | None = None,
+        ledger: Ledger | str | None = None,
+        on_budget: Callable[[BudgetEvent], object] | None = None,
+        endpoints: Endpoints | None = None,
+    ) -> Endpoints:
+        """Make endpoints of what a client is given.
+
+        Args:
+            policy: a Policy, or keywords that change what is there.
+            budget: one or several ``Budget``, or dicts of their keywords.
+            scope: tags of the calls.
+            conversation: the conversation that calls belong to.
+            router: a router to share.
+            catalog: the models there are.
+            deployments: each deployment and the model that it runs; only these are chosen from.
+            ledger: where calls are booked, or its name as :func:`routed_llm.open_ledger` takes it.
+            on_budget: told of budgets that run low.
+            endpoints: others to lay the options over.
+
+        Raises:
+            PolicyError: when the policy or a budget is wrong, or a router is given that has another ledger.
+            CatalogError: when a deployment runs a model that the catalog does not know.
+        """
+        wanted: dict[str, Any] = dict(policy) if isinstance(policy, Mapping) else {"policy": policy}
+        if deployments is not None:
+            known = (catalog or Catalog.load()) if router is None else router.catalog
+            catalog, models = known.with_deployments(deployments)
+            wanted.setdefault("models", models)
+        if endpoints is None:
+            if router is None or ledger is not None or on_budget is not None:
+                router = Router.keeping(router, catalog=catalog, ledger=ledger, on_budget=on_budget)
+            endpoints = cls(router)
+        told = {"budget": budget, "scope": scope, "conversation": conversation}
+        return endpoints.over(CallOptions.read({**wanted, **told}))
 
     def over(self, options: CallOptions) -> Endpoints:
         """Return endpoints with more options, over the same router."""
@@ -124,33 +173,17 @@ class Endpoints:
         since = time.monotonic()
         try:
             call = EndpointCall(self, called)
-            decision = self.router.decide(call.request, **call.around)
-            attempts = call.attempts(self.router, decision)
-            while True:
-                run = self.router.begin(attempts.decision)
-                try:
-                    with run.exchange.current():
-                        reply = send(call.outgoing(attempts.decision))
-                    if reply.status >= 300:
-                        raise FailedReply(reply.status, reply.headers, reply.read())
-                    if not call.whole:
-                        events = _follow(call, attempts, run, reply, call.stream())
-                        next(events)  # up to the first token, until which another model may take over
-                        attempts.answered()
-                        return call.opened(reply.headers, events)
-                    answer = call.read(reply.status, reply.headers, reply.read())
-                except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-                    step = attempts.failed(error, facts=facts_of(error), run=run)
-                except BaseException:
-                    run.abandon()
-                    raise
-                else:
-                    attempts.answered()
-                    record = attempts.record(run.settle(answer.usage, served=answer.model))
-                    return call.served(answer, reply.headers, record)
-                if step.error is not None:
-                    return call.failed(step.error)
-                time.sleep(step.delay)
+            fetch, opened = partial(_fetch, call, send), partial(_open, call, send)
+            call.again = fetch
+            driven = call.driven(self.router.decide(call.request, **call.around))
+            try:
+                if not call.streams:
+                    return cast("Served", run(flow(driven), fetch))
+                parts = _parts(call, run_stream(stream_flow(driven), fetch, opened))
+                next(parts)  # up to the first token, until which another model may take over
+                return call.streaming(parts)
+            except FailedReply as error:
+                return call.failed(error)
         except RoutedError as error:
             return refused(error, time.monotonic() - since)
 
@@ -163,131 +196,152 @@ class Endpoints:
         since = time.monotonic()
         try:
             call = EndpointCall(self, called)
-            decision = await self.router.adecide(call.request, **call.around)
-            attempts = call.attempts(self.router, decision)
-            while True:
-                run = await self.router.abegin(attempts.decision)
-                try:
-                    with run.exchange.current():
-                        reply = await send(call.outgoing(attempts.decision))
-                    if reply.status >= 300:
-                        raise FailedReply(reply.status, reply.headers, await reply.read())
-                    if not call.whole:
-                        events = _afollow(call, attempts, run, reply, call.stream())
-                        await anext(events)  # up to the first token, until which another model may take over
-                        attempts.answered()
-                        return call.opened(reply.headers, events)
-                    answer = call.read(reply.status, reply.headers, await reply.read())
-                except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-                    step = await attempts.afailed(error, facts=facts_of(error), run=run)
-                except BaseException:
-                    await run.aabandon()
-                    raise
-                else:
-                    attempts.answered()
-                    record = attempts.record(await run.asettle(answer.usage, served=answer.model))
-                    return call.served(answer, reply.headers, record)
-                if step.error is not None:
-                    return call.failed(step.error)
-                await asyncio.sleep(step.delay)
+            fetch, opened = partial(_afetch, call, send), partial(_aopen, call, send)
+            call.again = partial(_in_loop, asyncio.get_running_loop(), fetch)
+            driven = call.driven(await self.router.adecide(call.request, **call.around))
+            try:
+                if not call.streams:
+                    return cast("Served", await arun(flow(driven), fetch))
+                parts = _aparts(call, arun_stream(stream_flow(driven), fetch, opened))
+                await anext(parts)  # up to the first token, until which another model may take over
+                return call.streaming(parts)
+            except FailedReply as error:
+                return call.failed(error)
         except RoutedError as error:
             return refused(error, time.monotonic() - since)
 
 
-def _follow(
-    call: EndpointCall, attempts: Attempts, run: Run, reply: Reply, stream: AnswerStream
-) -> Generator[bytes, None, None]:
-    """Yield nothing once the answer has begun, and then its parts; the books are closed however it ends."""
+def _fetch(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> bytes:
+    """Send a request and return the whole answer."""
+    reply = send(sent)
     try:
-        chunks = reply.chunks()
-        head = _head(stream, chunks)
-        try:
-            yield b""
-            yield head
-            yield from _rest(stream, chunks)
-        except Exception as error:
-            attempts.failed(error, run=run, **_come(error, stream))
-            if not isinstance(error, FailedReply):
-                raise
-            yield call.broken(error)
-            return
-        except BaseException:
-            run.abandon(stream.usage, served=stream.model)
-            raise
+        return _checked(call, reply, reply.read())
     finally:
         reply.close()
-    record = attempts.record(run.settle(stream.usage, served=stream.model))
-    call.streamed(stream)
-    yield stream.close(record)
 
 
-async def _afollow(
-    call: EndpointCall, attempts: Attempts, run: Run, reply: AsyncReply, stream: AnswerStream
-) -> AsyncGenerator[bytes, None]:
-    """Do what :func:`_follow` does, without holding the event loop."""
+async def _afetch(
+    call: EndpointCall, send: Callable[[Outgoing], Awaitable[AsyncReply]], sent: Outgoing
+) -> bytes:
+    reply = await send(sent)
     try:
-        chunks = reply.chunks()
-        head = await _ahead(stream, chunks)
-        try:
-            yield b""
-            yield head
-            async for part in _arest(stream, chunks):
-                yield part
-        except Exception as error:
-            await attempts.afailed(error, run=run, **_come(error, stream))
-            if not isinstance(error, FailedReply):
-                raise
-            yield call.broken(error)
-            return
-        except BaseException:
-            await run.aabandon(stream.usage, served=stream.model)
-            raise
+        return _checked(call, reply, await reply.aread())
     finally:
-        await reply.close()
-    record = attempts.record(await run.asettle(stream.usage, served=stream.model))
-    call.streamed(stream)
-    yield stream.close(record)
+        await reply.aclose()
 
 
-def _head(stream: AnswerStream, chunks: Iterator[bytes]) -> bytes:
-    """Return what a stream opens with, up to its first token."""
-    head = []
-    for data in chunks:
-        head.append(stream.feed(data))
-        if stream.begun or stream.ended:
-            return b"".join(head)
-    return b"".join([*head, stream.finish()])
+def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> _Events:
+    """Send a request and return the events of its answer."""
+    reply = send(sent)
+    if reply.status_code >= 300:
+        _checked(call, reply, reply.read())
+    call.headers = _plain(reply)
+    return _Events(reply)
 
 
-async def _ahead(stream: AnswerStream, chunks: AsyncIterator[bytes]) -> bytes:
-    head = []
-    async for data in chunks:
-        head.append(stream.feed(data))
-        if stream.begun or stream.ended:
-            return b"".join(head)
-    return b"".join([*head, stream.finish()])
+async def _aopen(
+    call: EndpointCall, send: Callable[[Outgoing], Awaitable[AsyncReply]], sent: Outgoing
+) -> _AsyncEvents:
+    reply = await send(sent)
+    if reply.status_code >= 300:
+        _checked(call, reply, await reply.aread())
+    call.headers = _plain(reply)
+    return _AsyncEvents(reply)
 
 
-def _rest(stream: AnswerStream, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield what follows a stream's first token, but for the end, which says what it cost."""
-    while not stream.ended:
-        data = next(chunks, None)
-        part = stream.finish() if data is None else stream.feed(data)
-        if part:
-            yield part
-    yield stream.finish()
+def _checked(call: EndpointCall, reply: Head, data: bytes) -> bytes:
+    """Return a response's body.
+
+    Raises:
+        FailedReply: when its status says that it is no answer.
+    """
+    call.headers = headers = _plain(reply)
+    if reply.status_code >= 300:
+        raise FailedReply(reply.status_code, headers, data)
+    return data
 
 
-async def _arest(stream: AnswerStream, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    while not stream.ended:
-        data = await anext(chunks, None)
-        part = stream.finish() if data is None else stream.feed(data)
-        if part:
-            yield part
-    yield stream.finish()
+def _plain(reply: Head) -> dict[str, str]:
+    return {name.lower(): value for name, value in reply.headers.items()}
 
 
-def _come(error: Exception, stream: AnswerStream) -> dict[str, Any]:
-    """Return what is known of a stream that failed after its first token."""
-    come = {"usage": stream.usage, "served": stream.model}
-    return {"facts": facts_of(error), "started": True, **come}
+def _in_loop(loop: asyncio.AbstractEventLoop, fetch: Callable[[Outgoing], Any], sent: Outgoing) -> bytes:
+    """Fetch an answer in an event loop, from another thread."""
+    found: bytes = asyncio.run_coroutine_threadsafe(fetch(sent), loop).result()
+    return found
+
+
+class _Events:
+    """The events of a response."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._found = self._read(reply)
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        return next(self._found)
+
+    @staticmethod
+    def _read(reply: Reply) -> Iterator[Event]:
+        reader = EventReader()
+        for data in reply.iter_bytes():
+            yield from reader.feed(data)
+        yield from reader.end()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._reply.close()
+
+
+class _AsyncEvents:
+    """The events of a response, in an event loop."""
+
+    def __init__(self, reply: AsyncReply) -> None:
+        self._reply = reply
+        self._found = self._read(reply)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await anext(self._found)
+
+    @staticmethod
+    async def _read(reply: AsyncReply) -> AsyncIterator[Event]:
+        reader = EventReader()
+        async for data in reply.aiter_bytes():
+            for event in reader.feed(data):
+                yield event
+        for event in reader.end():
+            yield event
+
+    async def aclose(self) -> None:
+        """Give the connection back."""
+        await self._reply.aclose()
+
+
+def _parts(call: EndpointCall, events: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """Yield nothing once the answer has begun, and then its parts."""
+    first = next(events)
+    # Only a generator that has begun hears of it when it is closed.
+    yield b""
+    yield first
+    try:
+        yield from events
+    except FailedReply as error:
+        yield call.broken(error)
+
+
+async def _aparts(call: EndpointCall, events: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(cast("AsyncGenerator[bytes, None]", events)):
+        first = await anext(events)
+        yield b""
+        yield first
+        try:
+            async for part in events:
+                yield part
+        except FailedReply as error:
+            yield call.broken(error)

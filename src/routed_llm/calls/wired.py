@@ -93,6 +93,11 @@ class Wired:
         return Prepared(call.endpoint, body, decision)
 
     @property
+    def decision(self) -> Decision | None:
+        """What was prepared last, or None."""
+        return self._decision
+
+    @property
     def _stop(self) -> Any:
         return parameters(self.asked).get("stop")
 

@@ -108,22 +108,22 @@ class UpstreamReply:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self.status = response.status
+        self.status_code = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
 
-    async def read(self) -> bytes:
+    async def aread(self) -> bytes:
         """Return the whole body."""
         with _told():
             async with self._response:
                 return await self._response.read()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes; little is read ahead of what is taken."""
         with _told():
             async for data in self._response.content.iter_any():
                 yield data
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Give the connection back; one whose answer is not over is closed, so that it ends there, too."""
         if self._response.content.is_eof():
             self._response.release()
