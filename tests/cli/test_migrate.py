@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a line of the report stands on a line
 """`routed migrate` and `routed report` as commands: what they print, write and exit with."""
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def test_report(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate", str(app), *DAY]) == 0
     out = capsys.readouterr().out
     assert "3 files searched, 3 name a model that stops." in out
+    assert "1 of gpt-4o: served by gpt-5.6-luna at low, $4 to $" in out
+    assert "For you to decide: 1 place in 1 file\n" in out
     assert "2027-01-14" in out
     assert "temperature dropped" in out
     assert "raw.py:1" in out
@@ -60,6 +63,60 @@ def test_check_and_write(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate", str(app), "--check", "--baseline", known, *DAY]) == 0
     (app / "more.py").write_text(CALL)
     assert main(["migrate", str(app), "--check", "--baseline", known, *DAY]) == 1
+
+
+def test_a_report_that_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Causes are groups, many places of one file are a line, a place is on one line at 80 columns, a rise is said."""
+    monkeypatch.setenv("COLUMNS", "80")
+    deep = "a_folder_with_a_long_name/" * 4
+    (tmp_path / deep).mkdir(parents=True)
+    (tmp_path / deep / "main.py").write_text(CALL.replace("gpt-4o", "gpt-4o-mini"))
+    (tmp_path / "data.json").write_text(json.dumps({f"k{n}": {"model": "gpt-4o"} for n in range(500)}))
+    for number in range(30):
+        (tmp_path / f"raw{number:02}.py").write_text(
+            f"def f(c):\n    c{number}.responses.create(model='gpt-4o')\n"
+        )
+    (tmp_path / ".venv").mkdir()
+    assert main(["migrate", str(tmp_path), *DAY]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 45
+    assert [line for line in lines if "main.py:2" in line] == [
+        f"    {deep}main.py:2  RM001  gpt-4o-mini  temperature dropped"
+    ]
+    assert any("COSTS MORE; OpenAI's gpt-6-luna $" in line for line in lines)
+    assert any(line.startswith("  Warning: 1 constructor will cost more (gpt-4o-mini +") for line in lines)
+    assert "    data.json:1  and 499 more of this file" in lines
+    assert any("OpenAI's SDK itself" in line and line.endswith("(30 places)") for line in lines)
+    assert "    and 22 places in 22 files more (--all)" in lines
+    assert "Not looked at: 1 hidden folder (.venv)." in lines
+    assert main(["migrate", str(tmp_path), "--all", *DAY]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 550
+    assert main(["migrate", str(tmp_path), "--check", *DAY]) == 1
+    assert capsys.readouterr().err == (
+        "531 left to do in 32 files; 32 files searched.\nNot looked at: 1 hidden folder (.venv).\n"
+    )
+
+
+def test_after_writing(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report of --write says what has been done, and what is left."""
+    assert main(["migrate", str(app), "--write", *DAY]) == 0
+    out = capsys.readouterr().out
+    assert "Constructors that were rewritten: 1" in out
+    assert "1 file written." in out
+    assert "would" not in out
+
+
+def test_names_steer_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters of files' names and contents are written out as escapes."""
+    (tmp_path / "a\x1b[31m.py").write_text("c.responses.create(model='gpt-4o')\n")
+    (tmp_path / "b.py").write_text("x\x9b2J('gpt-4o')\n")
+    for words in ([], ["--check"], ["--all"]):
+        main(["migrate", str(tmp_path), *words, *DAY])
+        out, err = capsys.readouterr()
+        assert "a\\x1b[31m.py:1" in out
+        assert all(letter.isprintable() or letter == "\n" for letter in out + err)
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,87 @@ def test_notebook_keeps_everything_else(tmp_path: Path) -> None:
     assert after == before.replace(
         '"from langchain_openai import ChatOpenAI, OpenAIEmbeddings"',
         '"from langchain_openai import OpenAIEmbeddings\\n",\n    "from langchain_routed import RoutedChatModel"',
-    ).replace('llm = ChatOpenAI(model=\\"', 'llm = RoutedChatModel(model=\\"')
+    ).replace('llm = ChatOpenAI(model=\\"', 'llm = RoutedChatModel(model=\\"').replace(
+        "install lang", "install langchain-routed lang"
+    )
     found.write()
     assert not migrate(tmp_path, workers=1).changes
+
+
+INSTALLS = {
+    "beside what it extends": (
+        "%pip install -qU langchain-openai rich",
+        "%pip install -qU langchain-openai langchain-routed rich",
+    ),
+    "with a version and quotes": (
+        '!pip install "langchain_openai>=1.7"',
+        '!pip install "langchain_openai>=1.7" langchain-routed',
+    ),
+    "with extras": (
+        "!pip install langchain-openai[x]==1.7 a  # b",
+        "!pip install langchain-openai[x]==1.7 langchain-routed a  # b",
+    ),
+    "of another package": ("!pip install -q langchain", "!pip install langchain-routed -q langchain"),
+    "as a module of Python": (
+        "!python3 -m pip install langchain",
+        "!python3 -m pip install langchain-routed langchain",
+    ),
+    "with uv": ("!uv pip install langchain-openai", "!uv pip install langchain-openai langchain-routed"),
+    "with conda": (
+        "%conda install -y langchain-openai",
+        "%conda install -y langchain-openai langchain-routed",
+    ),
+    "in a shell cell": (
+        "%%bash\npip install langchain-openai",
+        "%%bash\npip install langchain-openai langchain-routed",
+    ),
+    "over lines": (
+        "!pip install \\\n  langchain-openai \\\n  rich",
+        "!pip install \\\n  langchain-openai langchain-routed \\\n  rich",
+    ),
+    "there already": (
+        "%pip install langchain-openai langchain_routed",
+        "%pip install langchain-openai langchain_routed",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["one string", "a string a line"])
+@pytest.mark.parametrize(("before", "after"), INSTALLS.values(), ids=INSTALLS)
+def test_a_notebook_installs_what_it_needs(before: str, after: str, form: str, tmp_path: Path) -> None:
+    """A line that installs packages in a rewritten notebook installs the routed one, too, and once."""
+
+    def cell(text: str) -> Any:
+        return text if form == "one string" else text.splitlines(keepends=True)
+
+    found = tree(tmp_path, {"n.ipynb": notebook(("code", cell(before)), ("code", CALL))})
+    assert found.changes["n.ipynb"].decode() == notebook(("code", cell(after)), ("code", ROUTED))
+    assert not found.notes
+    found.write()
+    assert not migrate(tmp_path, workers=1).changes
+
+
+def test_a_notebook_that_installs_nothing(tmp_path: Path) -> None:
+    """Where no line installs packages, it is said what to install."""
+    found = tree(tmp_path, {"n.ipynb": notebook(("code", CALL))})
+    assert found.notes == (
+        "No dependency file names langchain-openai. Add langchain-routed to what is installed.",
+    )
+
+
+def test_places_of_a_notebook(tmp_path: Path) -> None:
+    """A place in a notebook is a cell and a line, as its reader sees it."""
+    cells = (
+        ("markdown", ["# gpt-4o\n"]),
+        ("code", "import os\n\nM = 'gpt-4o'"),
+        ("code", ["%%time\n", *CALL.splitlines(keepends=True)]),
+        ("code", [*CALL.splitlines(keepends=True)[:1], "llm = ChatOpenAI(model=M)"]),
+    )
+    found = tree(tmp_path, {"n.ipynb": notebook(*cells)})
+    code = [item for item in found.occurrences if str(item.kind) != "keep"]
+    assert [item.place for item in code] == ["n.ipynb:cell 2, line 3", "n.ipynb:cell 3, line 3"]
+    assert code[0].why == "constant that reaches ChatOpenAI at cell 4, line 2, which becomes RoutedChatModel"
+    assert found.occurrences[0].place == "n.ipynb:cell 1"
 
 
 def test_markdown_with_docs(tmp_path: Path) -> None:

@@ -23,15 +23,25 @@ OPEN = 1
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.epilog = (
+        "exit codes: 0 done; 1 with --check, something is left to do; 2 bad input, or a file that cannot be "
+        "written"
+    )
     parser.add_argument(
         "path", nargs="?", default=".", metavar="PATH", help="a folder or a file (default: this folder)"
     )
     action = parser.add_mutually_exclusive_group()
     action.add_argument(
-        "--check", action="store_true", help="exit with 1 while something is left to do (for CI)"
+        "--check",
+        action="store_true",
+        help="list what is left to do, and exit with 1 while there is any (for CI)",
     )
-    action.add_argument("--diff", action="store_true", help="print the edits as a patch")
-    action.add_argument("--write", action="store_true", help="make the edits")
+    action.add_argument(
+        "--diff", action="store_true", help="print the edits as a patch, whatever is left exit with 0"
+    )
+    action.add_argument(
+        "--write", action="store_true", help="make the edits; exit with 2 when a file cannot be written"
+    )
     action.add_argument("--rules", action="store_true", help="list the rules")
     parser.add_argument(
         "--select", type=_codes, default=(), metavar="CODES", help="only these rules, as RM001,RM003"
@@ -94,14 +104,13 @@ def run(asked: argparse.Namespace) -> int:
     if asked.diff:
         _print_patch(found)
         return 0
+    written = found.write(dirty=asked.allow_dirty) if asked.write else []
     if asked.json:
-        print(json.dumps(as_json(found), indent=1))
+        print(json.dumps(as_json(found) | ({"written": written} if asked.write else {}), indent=1))
     elif not asked.check:
         from routed_llm.cli.migrate_table import show
 
-        show(found, every=asked.all)
-    if asked.write:
-        return _write(found, asked)
+        show(found, every=asked.all, written=written)
     return _check(found, asked) if asked.check else 0
 
 
@@ -160,21 +169,13 @@ def _check(found: Migration, asked: argparse.Namespace) -> int:
     accepted = read_accepted(Path(asked.baseline)) if asked.baseline else None
     left = open_findings(found.occurrences, accepted)
     for item in left:
-        where, what = printable(item.path), printable(f"{item.text}: {item.why}")
-        print(f"{where}:{item.line}:{item.column}: {item.rule or item.kind} {what}")
+        where = f"{item.path}:{item.line}:{item.column}" if item.cell is None else item.place
+        print(printable(f"{where}: {item.rule or item.kind} {item.text}: {item.why}"))
     files = counted(len({item.path for item in left}), "file")
     print(f"{len(left)} left to do in {files}; {counted(found.searched, 'file')} searched.", file=sys.stderr)
     for what in left_out(found.skipped):
         print(f"Not looked at: {what}.", file=sys.stderr)
     return OPEN if left else 0
-
-
-def _write(found: Migration, asked: argparse.Namespace) -> int:
-    written = found.write(dirty=asked.allow_dirty)
-    print(f"{len(written)} files written.")
-    for note in found.notes:
-        print(note)
-    return 0
 
 
 def _write_page(path: Path, found: Migration) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
 from routed_llm.cli.html import bars, document, table, tiles
-from routed_llm.cli.migrate_table import MEANING, by_model, prices, served
-from routed_llm.cli.migrate_words import left_out
+from routed_llm.cli.migrate_table import MEANING, by_cause, by_model, prices, rise, served
+from routed_llm.cli.migrate_words import left_out, sentence
 from routed_llm.migrate import Kind
 
 if TYPE_CHECKING:
     from routed_llm.migrate import Migration, Occurrence, Site
 
 __all__ = ["page"]
+
+_ALIKE = 20
+"""Places of one file that are listed one by one when they have the same class and reason."""
 
 _FIRST = (Kind.REPORT, Kind.TRACE, Kind.REWRITE, Kind.NEVER, Kind.KEEP)
 
@@ -40,6 +44,7 @@ def page(found: Migration) -> str:
         ),
         *_costs(found.sites),
         *_sites(found.sites),
+        *_causes(found),
         *_files(found),
         *_rest(found),
     ]
@@ -77,25 +82,52 @@ def _sites(sites: tuple[Site, ...]) -> list[str]:
     if routed:
         parts += ["<h2>Constructors that are rewritten</h2>", table(_HEADS, [_row(site) for site in routed])]
     if blocked:
-        rows = [(f"{site.path}:{site.line}", site.name, site.model, site.blocked or "") for site in blocked]
+        rows = [(site.place, site.name, site.model, site.blocked or "") for site in blocked]
         parts += ["<h2>Constructors that are not</h2>", table(("where", "call", "model", "why"), rows)]
     return parts
 
 
-_HEADS = ("where", "call", "model", "served by", "$ / 1M before", "$ / 1M after", "what changes")
+_HEADS = (
+    "where",
+    "call",
+    "model",
+    "served by",
+    "$ / 1M before",
+    "$ / 1M after",
+    "change",
+    "OpenAI's own replacement",
+    "what changes",
+)
 
 
 def _row(site: Site) -> tuple[str, ...]:
     changes = [str(change["text"]) for change in (site.effect or {}).get("changes", ())]
     return (
-        f"{site.path}:{site.line}",
+        site.place,
         f"{site.rule}: {site.name} becomes {site.becomes}",
         site.model,
         served(site),
         prices(site, "before"),
         prices(site, "after"),
+        rise(site),
+        f"{(site.effect or {}).get('replacement') or ''} {prices(site, 'replaced')}".strip(),
         "; ".join(changes) or "nothing",
     )
+
+
+def _causes(found: Migration) -> list[str]:
+    """Return what a person decides, by cause."""
+    open_places = [item for item in found.occurrences if item.kind is Kind.REPORT]
+    rows = [
+        (sentence(cause), str(sum(map(len, files.values()))), str(len(files)), _some(files))
+        for cause, files in by_cause(open_places)
+    ]
+    heads = ("why", "places", "files", "such as")
+    return ["<h2>For you to decide</h2>", table(heads, rows, numbers=(1, 2))] if rows else []
+
+
+def _some(files: dict[str, list[Occurrence]]) -> str:
+    return ", ".join(items[0].place for _, items in sorted(files.items())[:3])
 
 
 def _files(found: Migration) -> list[str]:
@@ -103,15 +135,27 @@ def _files(found: Migration) -> list[str]:
     for file in sorted(found.files, key=lambda item: _order(item.occurrences)):
         count = Counter(item.kind for item in file.occurrences)
         what = ", ".join(f"{count[kind]} {kind}" for kind in _FIRST if count[kind])
-        rows = [
-            (str(item.line), str(item.kind), item.text, item.why, item.snippet) for item in file.occurrences
-        ]
+        rows = list(_rows(file.occurrences))
         parts.append(
             f"<details><summary><code>{escape(file.path)}</code> {escape(what)}</summary>"
             + table(("line", "class", "id", "why", "text"), rows, numbers=(0,))
             + "</details>"
         )
     return parts
+
+
+def _rows(occurrences: tuple[Occurrence, ...]) -> Iterator[tuple[str, ...]]:
+    """Give a row for each place; many of one class and reason, as in recorded data, are one row."""
+    alike = Counter((item.kind, item.why) for item in occurrences)
+    seen: set[tuple[Kind, str]] = set()
+    for item in occurrences:
+        key = (item.kind, item.why)
+        where = item.place.removeprefix(f"{item.path}:")
+        if alike[key] <= _ALIKE:
+            yield where, str(item.kind), item.text, item.why, item.snippet
+        elif key not in seen:
+            seen.add(key)
+            yield f"{where} and {alike[key] - 1:,} more", str(item.kind), item.text, item.why, item.snippet
 
 
 def _order(occurrences: tuple[Occurrence, ...]) -> tuple[int, str]:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from routed_llm.migrate import Occurrence, Site
-
-__all__ = ["counted", "left_out", "place", "printable"]
+__all__ = ["counted", "left_out", "printable", "sentence"]
 
 _NAMED = 3
 """Paths that are named of each kind of what was left out."""
@@ -34,14 +30,14 @@ def left_out(skipped: Mapping[str, Sequence[str]]) -> list[str]:
     return phrases
 
 
-def place(item: Occurrence | Site) -> str:
-    """Return where something stands."""
-    return f"{printable(item.path)}:{item.line}"
-
-
 def printable(text: str) -> str:
     """Return a text in one line, what would steer a terminal written out as an escape."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode()
         for letter in text
     )
+
+
+def sentence(text: str) -> str:
+    """Begin a reason with a capital, unless it begins with a model's name."""
+    return text[:1].upper() + text[1:] if text.startswith(("it ", "its ", "the ", "a ", "nothing ")) else text

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from routed_llm.migrate.files import decode, encode, mark_of
 from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX, OPENAI
 
-__all__ = ["DependencyEdit", "dependency_edits"]
+__all__ = ["BESIDE", "DependencyEdit", "dependency_edits"]
 
 
 class DependencyEdit(NamedTuple):
@@ -28,11 +28,13 @@ class DependencyEdit(NamedTuple):
     read: str
 
 
-_BESIDE: Mapping[str, tuple[str, ...]] = {
+BESIDE: Mapping[str, tuple[str, ...]] = {
     LANGCHAIN.distribution: ("langchain-openai",),
     LLAMA_INDEX.distribution: ("llama-index-llms-openai", "llama-index"),
     OPENAI["OpenAI"].distribution: ("openai",),
 }
+"""The distributions that each of the routed ones extends, the nearest first."""
+
 _REQUIRED: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "langchain-openai": (">=1.7,<1.8", (1, 7)),
     "llama-index-llms-openai": (">=0.8,<0.9", (0, 8)),
@@ -64,7 +66,7 @@ def dependency_edits(
             folders[found[0], distribution] = found[1]
     texts: dict[Path, str] = {}
     notes = [
-        f"No dependency file names {_BESIDE[name][0]}. Add {name} to what is installed."
+        f"No dependency file names {BESIDE[name][0]}. Add {name} to what is installed."
         for name in sorted(orphans)
     ]
     codings: dict[Path, tuple[bytes, str, bytes]] = {}
@@ -95,7 +97,7 @@ def with_dependency(text: str, distribution: str, *, toml: bool) -> str:
     """Return a dependency file's text with a distribution named after the one that it extends."""
     if re.search(_name(distribution), text):
         return text
-    for known in _BESIDE[distribution]:
+    for known in BESIDE[distribution]:
         new = (_in_toml if toml else _in_requirements)(text, known, distribution)
         if new is not None:
             return new
@@ -109,7 +111,7 @@ def _nearest(root: Path, file: Path, distribution: str) -> tuple[Path, list[Path
         for pattern in _FILES:
             for candidate in sorted(folder.glob(pattern)) if root in (folder, *folder.parents) else ():
                 text = candidate.read_text(encoding="utf-8", errors="replace")
-                if any(re.search(_name(known), text) for known in (*_BESIDE[distribution], distribution)):
+                if any(re.search(_name(known), text) for known in (*BESIDE[distribution], distribution)):
                     named.append(candidate)
         if named:
             return folder, named

@@ -60,12 +60,19 @@ class Effects:
             "baseline": name,
             "shutdown": None if model.lifecycle.shutdown is None else model.lifecycle.shutdown.isoformat(),
             "replacement": model.lifecycle.replacement,
+            "replaced": self._replacement(model, day),
             "at": day.isoformat(),
             "before": _prices(model, None, self._today),
         }
         if decision.chosen is None:
             return {**effect, "unfit": _refusal(decision)}
         return {**effect, **self._served(decision, decision.chosen)}
+
+    def _replacement(self, model: Model, at: date) -> dict[str, str | None] | None:
+        """Return what the provider's own replacement costs, at the effort that it has by itself."""
+        name = model.lifecycle.replacement
+        other = self._catalog.get(name) if name is not None and name in self._catalog else None
+        return None if other is None else _prices(other, other.default_effort, at)
 
     def _served(self, decision: Decision, chosen: Candidate) -> dict[str, Any]:
         return {

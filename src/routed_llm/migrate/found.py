@@ -26,6 +26,13 @@ class Kind(StrEnum):
     """Another identifier that merely contains the id."""
 
 
+def place_of(path: str, line: int, cell: tuple[int, int | None] | None) -> str:
+    """Write where something stands: ``app.py:8``, ``intro.ipynb:cell 3, line 2``."""
+    if cell is None:
+        return f"{path}:{line}"
+    return f"{path}:cell {cell[0]}" + ("" if cell[1] is None else f", line {cell[1]}")
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
     """One replacement in a text: the characters from ``start`` to ``end`` become ``new``."""
@@ -51,6 +58,7 @@ class Occurrence:
         rule: the code of the rule that rewrites it, or None.
         snippet: the line it stands on, shortened.
         setting: the environment variable that it is the value of, or None.
+        cell: in a notebook the cell, from 1, and its line there where it stands in code.
     """
 
     path: str
@@ -64,6 +72,12 @@ class Occurrence:
     rule: str | None = None
     snippet: str = ""
     setting: str | None = None
+    cell: tuple[int, int | None] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        return place_of(self.path, self.line, self.cell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +130,7 @@ class Site:
         uses: ``tools``, ``structured``, ``stop`` when the file binds them to the object.
         environment: names of environment variables that may name the model.
         takes: what other modules may say of it: names that are imported, and parameters (``make:name``).
+        cell: in a notebook the cell, from 1, and its line there.
         blocked: why it is not rewritten, or None.
         effect: what routing does there, filled in from the catalog.
     """
@@ -131,8 +146,14 @@ class Site:
     uses: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    cell: tuple[int, int | None] | None = None
     blocked: str | None = None
     effect: Mapping[str, Any] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        return place_of(self.path, self.line, self.cell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +210,7 @@ class FileFindings:
         hands: what is handed to imported functions and classes.
         drops: imported names that the edits take out of the module.
         needs: the distributions that the edits need.
+        uninstalled: what a notebook that installs nothing needs besides.
         problem: why the file could be searched as text only, or None.
         baselines: names of other modules, parameters, and environment variables as ``$NAME``, from which a
             routed constructor takes its baseline already.
@@ -205,6 +227,7 @@ class FileFindings:
     hands: tuple[Handed, ...] = ()
     drops: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    uninstalled: tuple[str, ...] = ()
     problem: str | None = None
     baselines: tuple[str, ...] = ()
 

@@ -248,7 +248,7 @@ def _traced(file: FileFindings, offset: int, sites: list[Site]) -> FileFindings:
     site = routed[0] if routed else sites[0]
     kind = Kind.TRACE if routed else Kind.REPORT
     end = f"becomes {site.becomes}" if routed else f"is not rewritten: {site.blocked}"
-    why = f"it reaches {site.name} at {site.path}:{site.line}, which {end}"
+    why = f"it reaches {site.name} at {site.place}, which {end}"
     return _changed(file, offset, kind, why, site.rule)
 
 

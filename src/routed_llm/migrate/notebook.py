@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from routed_llm.migrate.found import Edit
+from routed_llm.migrate.installs import insertions, is_install
 from routed_llm.migrate.jsontext import Located, escape, offsets, strings
 from routed_llm.migrate.views import masked
 
@@ -48,6 +49,7 @@ class Notebook:
         del data, cells  # outputs may be most of the file
         self._strings: list[Located] = []
         self._kinds: list[tuple[int, str]] = []
+        self._cells: list[tuple[int, int]] = []
         self._gather(raw)
         self._begins = [string.start for string in self._strings]
         by_cell: dict[int, list[Located]] = {}
@@ -60,8 +62,11 @@ class Notebook:
 
     def _gather(self, raw: str) -> None:
         """Keep the strings of code, and of all others where another kind of string begins."""
-        kind = ""
+        kind, cell = "", -1
         for string in strings(raw):
+            if len(string.path) > 1 and string.path[0] == "cells" and string.path[1] != cell:
+                cell = int(string.path[1])
+                self._cells.append((string.start, cell))
             before, kind = kind, self._kind(string)
             if kind != before:
                 self._kinds.append((string.start, kind))
@@ -109,6 +114,44 @@ class Notebook:
             return kind
         string = self._strings[bisect_right(self._begins, offset) - 1]
         return "shell" if string.start in self._shell else "code"
+
+    def cell_at(self, offset: int) -> tuple[int, int | None] | None:
+        """Return the cell that a character of the file belongs to, from 1, and its line of code there."""
+        place = bisect_right(self._cells, offset, key=lambda item: item[0]) - 1
+        if place < 0:
+            return None
+        cell = self._cells[place][1]
+        index = bisect_right(self._begins, offset) - 1
+        if self.kind_at(offset) not in ("code", "shell") or index < 0:
+            return cell + 1, None
+        string, line = self._strings[index], 1
+        for before in reversed(self._strings[:index]):
+            if before.path[1] != cell:
+                break
+            line += self._value(before).count("\n")
+        inside = offsets(self._raw[string.start + 1 : string.end - 1])
+        value = self._value(string)
+        return cell + 1, line + value[: bisect_right(inside, offset - string.start - 1) - 1].count("\n")
+
+    def _value(self, string: Located) -> str:
+        return str(json.loads(self._raw[string.start : string.end], strict=False))
+
+    def installing(
+        self, needed: Sequence[str], beside: Mapping[str, Sequence[str]]
+    ) -> tuple[list[Edit], bool]:
+        """Return the edits by which the cells install what is needed, and whether they install anything."""
+        lines: list[tuple[Located, int, str]] = []
+        for string in self._strings:
+            done = 0
+            for line in self._value(string).splitlines(keepends=True):
+                lines.append((string, done, line))
+                done += len(line)
+        edits = []
+        for number, place, text in insertions([line for _, _, line in lines], needed, beside):
+            string, done, _ = lines[number]
+            at = string.start + 1 + offsets(self._raw[string.start + 1 : string.end - 1])[done + place]
+            edits.append(Edit(at, at, text))
+        return edits, any(is_install(line) for _, _, line in lines)
 
     def place(self, offset: int) -> int:
         """Return where a character of the text stands in the file's text."""

@@ -163,7 +163,8 @@ def _dependencies(
         (file.path, distribution)
         for file in files
         if file.new is not None and not file.path.endswith((".md", ".mdx", ".markdown"))
-        for distribution in file.needs
+        # A notebook whose own lines install packages asks nothing of the project's files.
+        for distribution in (file.needs if not file.path.endswith(".ipynb") else file.uninstalled)
     }
     return dependency_edits(base, sorted(changed))
 

@@ -7,11 +7,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from routed_llm.migrate import settings
+from routed_llm.migrate.dependencies import BESIDE
 from routed_llm.migrate.effects import Effects
 from routed_llm.migrate.files import decode, encode, mark_of
-from routed_llm.migrate.found import Edit, FileFindings, Kind, Occurrence, Options, Site
+from routed_llm.migrate.found import Edit, FileFindings, Kind, Occurrence, Options, Site, place_of
 from routed_llm.migrate.ids import Hit, RetiringIds
 from routed_llm.migrate.limits import TimeLimitError, time_limit
 from routed_llm.migrate.markdown import fences, python_blocks
@@ -198,6 +200,7 @@ class Scanner:
                 path=path,
                 effect=self._effects,
                 known=known,
+                where=_where(view),
             )
             if view.text
             else PythonFindings()
@@ -211,15 +214,24 @@ class Scanner:
             if hit.start not in occurrences:
                 kind, why = self._elsewhere(hit, others)
                 occurrences[hit.start] = page.occurrence(hit.start, hit, kind, why)
-        new, problem = self._rewritten(view, text, found)
+        edits = view.edits(found.edits)
+        uninstalled: tuple[str, ...] = ()
+        if isinstance(view, Notebook) and found.edits:
+            installing, installs = view.installing(sorted(found.needs), BESIDE)
+            edits += installing
+            uninstalled = () if installs else tuple(sorted(found.needs))
+        new, problem = self._rewritten(view, text, edits)
         if problem is not None:
             return self._unparsed(text, path, problem)
         own = page if isinstance(view, Plain) else _Page(view.text, path)
         lines = {site.line: page.line(place(own.start(site.line))) for site in found.sites}
         return FileFindings(
             path=path,
-            occurrences=tuple(occurrences[at] for at in sorted(occurrences)),
-            sites=tuple(_moved(site, lines[site.line]) for site in found.sites),
+            occurrences=tuple(_celled(occurrences[at], at, view) for at in sorted(occurrences)),
+            sites=tuple(
+                replace(_celled(site, place(own.start(site.line)), view), line=lines[site.line])
+                for site in found.sites
+            ),
             new=None if new is None else write(new),
             exports={
                 name: tuple((value, place(offset)) for value, offset in literals)
@@ -231,6 +243,7 @@ class Scanner:
             ),
             drops=tuple(found.drops),
             needs=tuple(sorted(found.needs)),
+            uninstalled=uninstalled,
             baselines=tuple(dict.fromkeys(found.baselines)),
         )
 
@@ -245,11 +258,11 @@ class Scanner:
             found.append(page.occurrence(hit.start, hit, *verdict))
         return FileFindings(path=path, occurrences=tuple(found))
 
-    def _rewritten(self, view: View, text: str, found: PythonFindings) -> tuple[str | None, str | None]:
+    def _rewritten(self, view: View, text: str, edits: Sequence[Edit]) -> tuple[str | None, str | None]:
         """Return the new text, or why the edits cannot be made."""
-        if not found.edits:
+        if not edits:
             return None, None
-        new = applied(text, view.edits(found.edits))
+        new = applied(text, edits)
         if isinstance(view, Plain) and parses(text) and not parses(new):
             return None, "its rewritten text would not be Python"
         if isinstance(view, Notebook) and Notebook(new).unread != view.unread:
@@ -308,5 +321,16 @@ def _imports(data: bytes, path: str) -> FileFindings | None:
         return None
 
 
-def _moved(site: Site, line: int) -> Site:
-    return replace(site, line=line)
+def _where(view: View) -> Callable[[int], str] | None:
+    """Return how a notebook says where something stands."""
+    if not isinstance(view, Notebook):
+        return None
+    return lambda place: place_of("", 0, view.cell_at(view.place(place))).removeprefix(":")
+
+
+_Placed = TypeVar("_Placed", Occurrence, Site)
+
+
+def _celled(item: _Placed, at: int, view: View) -> _Placed:
+    """Say in which cell of a notebook something stands."""
+    return replace(item, cell=view.cell_at(at)) if isinstance(view, Notebook) else item

@@ -99,6 +99,7 @@ def read(
     path: str,
     effect: Effect,
     known: Known,
+    where: Callable[[int], str] | None = None,
 ) -> PythonFindings:
     """Read a Python text.
 
@@ -109,11 +110,12 @@ def read(
         path: the file it stands in.
         effect: works out what routing does at a site.
         known: what other modules say.
+        where: says in words where a character of the text stands; ``line 8`` when left out.
 
     Raises:
         ValueError: when the text is not Python.
     """
-    return _Reader(Tree(text, known.same), ids, options, path, effect, known).run()
+    return _Reader(Tree(text, known.same), ids, options, path, effect, known, where).run()
 
 
 class _Reader:
@@ -125,9 +127,11 @@ class _Reader:
         path: str,
         effect: Effect,
         known: Known,
+        where: Callable[[int], str] | None,
     ) -> None:
         self.tree, self.ids, self.options, self.path = tree, ids, options, path
         self.effect, self.known = effect, known
+        self.where = where or (lambda place: f"line {tree.line(place)}")
         self.found = PythonFindings()
         self.by_offset: dict[int, tuple[Kind, str, str | None]] = {}
         self.wanted: list[Wanted] = []
@@ -296,7 +300,7 @@ class _Reader:
 
     def _classify(self, swap: Swap, sources: Sources, site: Site, *, kept: bool) -> None:
         start, end = self.tree.span(swap.node)
-        what = f"{swap.name} at line {site.line}"
+        what = f"{swap.name} at {self.where(start)}"
         for origin in sources.origins:
             if self._id(origin.value) is None or origin.offset < 0:
                 continue
