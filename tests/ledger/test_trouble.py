@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -183,6 +186,7 @@ def test_what_is_kept_is_booked_at_the_end(tmp_path: Path) -> None:
     """A process that ends before the ledger came back tries once more."""
     code = """
 import sys
+import time
 from test_trouble import *
 ledger, book = Shut(), open_ledger(sys.argv[1])
 router = Router(ledger=ledger, budgets=Budget(per_day=1), clock=lambda: NOON)
@@ -312,3 +316,156 @@ def test_the_moment_is_kept_to_the_microsecond(tmp_path: Path) -> None:
             held(ledger.reserve(str(n), 0, (), at=moment)), entry(str(n), 1, moment.astimezone(UTC))
         )
     assert [line.id for line in ledger.entries()] == ["1", "2", "0"]
+
+
+def test_ten_callers_wait_as_long_as_one(tmp_path: Path) -> None:
+    """While another process holds the file, callers wait side by side, and later ones not at all."""
+    path = tmp_path / "book.db"
+    router = Router(ledger=SQLiteLedger(path, wait=0.6), budgets=Budget(per_day=1), clock=lambda: NOON)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    decision = router.explain(ask())
+
+    def call(_: int) -> str:
+        with pytest.raises(LedgerError) as caught:
+            router.begin(decision)
+        return str(caught.value)
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(10) as pool:
+        said = list(pool.map(call, range(10)))
+    assert time.monotonic() - begun < 3  # one after another they would wait six seconds
+    begun = time.monotonic()
+    assert "left alone" in call(0)
+    assert time.monotonic() - begun < 0.3
+    assert any("locked" in one for one in said)
+    other.close()
+
+
+@pytest.mark.parametrize("late", ["settle", "cancel"])
+def test_a_redis_that_hangs_is_waited_for_once(late: str) -> None:
+    """A server that takes connections and never answers costs a call one wait, and is named."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(50)
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout=0.6"
+        router = Router(ledger=open_ledger(url), budgets=Budget(per_day=1, hard=False), clock=lambda: NOON)
+        begun = time.monotonic()
+        run = router.begin(router.decide(ask()))
+        run.settle(USED) if late == "settle" else run.cancel()
+        assert time.monotonic() - begun < 2  # four steps, which would wait one after another
+        router._books._unwritten.clear()
+
+
+JUNK = ["", "no JSON", "[]", "null", "{}", '{"v": 1, "id": "x", "at": "never"}', "[" * 100_000]
+
+
+def test_rows_that_are_none_are_counted_and_left_out(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What somebody else wrote into the book does not hide what it holds."""
+    spend(ledger, "a", 5, DAY)
+    if isinstance(ledger, MemoryLedger):
+        pytest.skip("nobody else can write into it")
+    if isinstance(ledger, SQLiteLedger):
+        with ledger._writing() as db:
+            db.executemany(
+                "INSERT INTO entries VALUES (?, ?, ?)",
+                [(f"j{n}", int(NOON.timestamp() * 1e6), line) for n, line in enumerate(JUNK)],
+            )
+    else:
+        client, prefix = ledger.shared()  # type: ignore[attr-defined]
+        client.rpush("{" + prefix + "}:entries:" + NOON.date().isoformat(), *JUNK)
+    spend(ledger, "b", 5, DAY)
+    assert [line.id for line in ledger.entries()] == ["a", "b"]
+    assert [line.id for line in ledger.recent(50)] == ["a", "b"]  # type: ignore[attr-defined]
+    assert f"{len(JUNK)} rows of the ledger" in caplog.text
+
+
+def test_a_script_that_fails_midway_loses_nothing(redis_url: str) -> None:
+    """A key that somebody made something else of refuses the whole step, and nothing is lost."""
+    from routed_llm.ledger import RedisLedger
+
+    book = RedisLedger(redis_url, prefix="midway")
+    on = accounts(Budget(per_hour=1, per_day=1))
+    hold = held(book.reserve("a", 10 * CENT, on, at=NOON))
+    broken = "{midway}:spent:" + on[1].key
+    kept = book._client.hgetall(broken)
+    book._client.delete(broken)
+    book._client.set(broken, "junk")
+    with pytest.raises(LedgerError):
+        book.settle(hold, entry("a", 10))
+    with pytest.raises(LedgerError):
+        book.cancel(hold)
+    book._client.delete(broken)
+    book._client.hset(broken, mapping=kept)
+    assert book.remaining(on, at=NOON) == (90 * CENT, 90 * CENT)
+    book.settle(hold, entry("a", 10))
+    assert book.remaining(on, at=NOON) == (90 * CENT, 90 * CENT)
+    assert [line.id for line in book.entries()] == ["a"]
+    book.close()
+
+
+def test_junk_among_the_holds_stops_nothing(redis_url: str) -> None:
+    """A member that is no hold is left out when it expires."""
+    from routed_llm.ledger import RedisLedger
+
+    book = RedisLedger(redis_url, prefix="junk")
+    spend(book, "a", 10, DAY)
+    book._client.zadd("{junk}:holds:" + DAY[0].key, {"no hold": 1})
+    spend(book, "b", 10, DAY)
+    assert book.remaining(DAY, at=NOON) == (80 * CENT,)
+    book.close()
+
+
+def test_a_file_that_is_deleted_in_use(tmp_path: Path) -> None:
+    """A book that is gone is noticed; no new one is begun behind it, which would forget what was spent."""
+    path = tmp_path / "book.db"
+    ledger = SQLiteLedger(path)
+    spend(ledger, "a", 25, DAY)
+    kept = path.rename(tmp_path / "elsewhere.db")
+    for _ in range(2):
+        with pytest.raises(LedgerError, match=r"was deleted while it was in use\. Restore it;"):
+            ledger.reserve("b", 1, DAY, at=NOON)
+    assert not path.exists()
+    kept.rename(path)
+    for rest in ("-wal", "-shm"):
+        if (left := Path(f"{kept}{rest}")).exists():
+            left.rename(f"{path}{rest}")
+    assert ledger.remaining(DAY, at=NOON) == (75 * CENT,)
+
+
+def test_a_new_file_is_its_owners_and_no_link(tmp_path: Path) -> None:
+    """Nobody else reads what was spent, and a link leads nowhere."""
+    path = tmp_path / "book.db"
+    spend(SQLiteLedger(path), "a", 25, DAY)
+    assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "victim")
+    with pytest.raises(LedgerError) as caught:
+        SQLiteLedger(link)
+    assert str(caught.value) == f"The ledger {link} is a link, which is not followed. Name the file itself."
+    assert not (tmp_path / "victim").exists()
+
+
+def test_old_entries_leave_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries are kept as long as was asked for."""
+    monkeypatch.setattr("routed_llm.ledger.sqlite._SWEEP_EVERY", 4)
+    ledger = SQLiteLedger(tmp_path / "book.db", keep_days=30)
+    for day in range(0, 100, 10):
+        at = NOON + timedelta(days=day)
+        spend(ledger, f"d{day}", 1, Budget(per_day=1).accounts({}, None, at), at)
+    kept = [line.id for line in ledger.entries()]
+    assert (kept[-1], "d40" in kept, "d60" in kept) == ("d90", False, True)
+
+
+def test_idle_conversations_end_in_memory() -> None:
+    """Conversations without number leave a bounded book; the latest are kept, and so is what is held."""
+    book, budget = MemoryLedger(keep=10, conversations=100), Budget(per_conversation=1)
+    hold = held(book.reserve("first", 10 * CENT, budget.accounts({}, "first", NOON), at=NOON))
+    for n in range(2_000):
+        spend(book, f"c{n}", 5, budget.accounts({}, f"c{n}", NOON))
+    assert len(book._counters) <= 101
+    assert book.remaining(budget.accounts({}, "c1999", NOON), at=NOON) == (95 * CENT,)
+    book.settle(hold, entry("first", 10))
+    assert book.remaining(budget.accounts({}, "first", NOON), at=NOON) == (90 * CENT,)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from routed_llm.budget import PICO, Account
 from routed_llm.usage import Usage
 
-__all__ = ["HOLD_FOR", "KEPT_AFTER", "Entry", "Hold", "Ledger", "Shortage", "new_id"]
+__all__ = ["HOLD_FOR", "KEPT_AFTER", "Entry", "Hold", "Ledger", "Shortage", "new_id", "read_rows"]
 
 HOLD_FOR: Final = timedelta(minutes=15)
 """How long a reservation lives when nobody settles or cancels it, as after a killed process. A call
@@ -127,6 +128,31 @@ class Entry(NamedTuple):
             known = {item.name for item in fields(Usage)}
             values["usage"] = Usage(**{name: n for name, n in values["usage"].items() if name in known})
         return cls(**values)
+
+
+def read_rows(lines: Iterable[str | bytes], where: str) -> Iterator[Entry]:
+    """Read entries from their lines; a line that is none is left out, and how many were is logged.
+
+    Args:
+        lines: what :meth:`Entry.to_dict` wrote, as JSON.
+        where: the ledger, for the log.
+    """
+    skipped = 0
+    for line in lines:
+        try:
+            yield Entry.from_dict(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            skipped += 1
+    if skipped:
+        import logging  # rarely needed
+
+        logging.getLogger("routed_llm").warning(
+            "%d row%s of the ledger %s cannot be read and %s left out of sums; the budgets have them.",
+            skipped,
+            "" if skipped == 1 else "s",
+            where,
+            "is" if skipped == 1 else "are",
+        )
 
 
 def _plain(kind: Any) -> Any:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from routed_llm.budget import PICO, Account, Allowance, Budget
 from routed_llm.decide.weigh import choices_of
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["Books", "BudgetEvent"]
 
 _KEPT = 4096
+_SLOW = 0.5
+"""Seconds after which a failing ledger counts as one that does not answer."""
+_RESTS = 5.0
+"""Seconds for which it is left alone then."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +80,7 @@ class Books:
         self.budgets = tuple(budgets)
         self.always = ledger is not None or bool(budgets)
         self.on_budget = on_budget
+        self._rests_until = 0.0
         self._unwritten: list[tuple[Hold, Entry]] = []
         self._lock = threading.Lock()
         self._kept: dict[Any, tuple[Account, ...]] = {}
@@ -175,9 +184,31 @@ class Books:
             for account, now in zip(hold.accounts, spent, strict=True)
         ]
 
+    def _use(self, do: Callable[[], T]) -> T:
+        """Do something with the ledger; one that was slow to fail is left alone for a while.
+
+        So one call waits for a ledger that does not answer, and not each step of each call.
+
+        Raises:
+            LedgerError: when it fails, or failed a moment ago.
+        """
+        begun = monotonic()
+        if begun < self._rests_until:
+            raise LedgerError(
+                "The ledger did not answer a moment ago and is left alone for "
+                f"{self._rests_until - begun:.1f} s. See that its disk or server works.",
+                where=str(getattr(self.ledger, "path", "")),
+            )
+        try:
+            return do()
+        except LedgerError:
+            if monotonic() - begun >= _SLOW:
+                self._rests_until = monotonic() + _RESTS
+            raise
+
     def _remaining(self, accounts: tuple[Account, ...], at: datetime) -> tuple[int, ...]:
         try:
-            return self.ledger.remaining(accounts, at=at)
+            return self._use(partial(self.ledger.remaining, accounts, at=at))
         except LedgerError as error:
             if any(account.hard for account in accounts):
                 raise
@@ -188,7 +219,7 @@ class Books:
     def _held(self, amount: int, accounts: tuple[Account, ...], at: datetime) -> Hold | Shortage:
         name = new_id()
         try:
-            return self.ledger.reserve(name, amount, accounts, at=at)
+            return self._use(partial(self.ledger.reserve, name, amount, accounts, at=at))
         except LedgerError:
             if any(account.hard for account in accounts):
                 raise
@@ -200,7 +231,7 @@ class Books:
         if recent is None:
             return ()
         try:
-            found: Sequence[Entry] = recent(count)
+            found: Sequence[Entry] = self._use(partial(recent, count))
         except LedgerError as error:
             _logger().warning("%s Estimates begin without what was observed before.", error)
             return ()
@@ -209,7 +240,7 @@ class Books:
     def cancel(self, hold: Hold) -> None:
         """Release what is held; where the ledger cannot be reached it expires by itself."""
         try:
-            self.ledger.cancel(hold)
+            self._use(partial(self.ledger.cancel, hold))
         except LedgerError as error:
             _logger().warning("%s The reservation %s expires by itself.", error, hold.id)
 
@@ -221,7 +252,7 @@ class Books:
         """
         self._catch_up()
         try:
-            return self.ledger.settle(hold, entry)
+            return self._use(partial(self.ledger.settle, hold, entry))
         except LedgerError as error:
             with self._lock:
                 self._unwritten.append((hold, entry))
@@ -240,7 +271,7 @@ class Books:
             late, self._unwritten = self._unwritten, []
         for at, (hold, entry) in enumerate(late):
             try:
-                self.ledger.settle(hold, entry)
+                self._use(partial(self.ledger.settle, hold, entry))
             except LedgerError:
                 with self._lock:
                     self._unwritten = [*late[at:], *self._unwritten]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -30,11 +30,15 @@ class MemoryLedger:
 
     Args:
         keep: entries kept, the oldest leaving first; the accounts are right without them.
+        conversations: counters of conversations kept. Beyond that the one that was idle longest is forgotten,
+            and its budget begins anew if it goes on: durable ledgers forget none within thirty days.
     """
 
     blocks = False
 
-    def __init__(self, *, keep: int = 100_000) -> None:
+    def __init__(self, *, keep: int = 100_000, conversations: int = 50_000) -> None:
+        self._conversations: OrderedDict[str, None] = OrderedDict()
+        self._most = conversations
         self._counters: dict[str, _Counter] = {}
         self._holds: dict[str, Hold] = {}
         self._expiry: list[tuple[datetime, str]] = []
@@ -65,6 +69,8 @@ class MemoryLedger:
                     counter = counters[account.key] = _Counter(account.until)
                 counter.held += amount
                 counter.until = account.until
+                if account.period == "conversation":
+                    self._used(account.key)
             if accounts:
                 self._holds[id] = made
                 heappush(self._expiry, (made.expires, id))
@@ -115,6 +121,22 @@ class MemoryLedger:
     def close(self) -> None:
         """Do nothing: there is no file and no connection."""
 
+    def _used(self, key: str) -> None:
+        """Note that a conversation goes on, and forget those that were idle longest."""
+        idle = self._conversations
+        idle[key] = None
+        idle.move_to_end(key)
+        for _ in range(2):  # one more than comes in, so that what was held shrinks, too
+            if len(idle) <= self._most:
+                return
+            oldest = next(iter(idle))
+            counter = self._counters.get(oldest)
+            if counter is not None and counter.held:
+                idle.move_to_end(oldest)
+                continue
+            del idle[oldest]
+            self._counters.pop(oldest, None)
+
     def _counter(self, account: Account) -> _Counter:
         counter = self._counters.get(account.key)
         if counter is None:
@@ -125,7 +147,7 @@ class MemoryLedger:
         hold = self._holds.pop(id, None)
         if hold is not None:
             for account in _once(hold.accounts):
-                self._counters[account.key].held -= hold.amount
+                self._counter(account).held -= hold.amount
 
     def _expire(self, at: datetime) -> None:
         expiry = self._expiry
@@ -140,6 +162,7 @@ class MemoryLedger:
             ]
             for key in over:
                 del self._counters[key]
+                self._conversations.pop(key, None)
 
 
 def _once(accounts: Sequence[Account]) -> Sequence[Account]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from routed_llm.budget import Account
 from routed_llm.errors import LedgerError, PolicyError
-from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage
+from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage, read_rows
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["RedisLedger"]
 
 _MICRO = 10**6
+_WAIT = 2.0
+"""Seconds to wait for a server, where its URL says nothing else (``?socket_timeout=5``)."""
 _SETTLED_KEPT = 24 * 3600
 
 # Fields of a counter: sh, sl spent; hh, hl held. A hold is the member "id|high|low" of a sorted set, by
@@ -45,7 +47,7 @@ end
 local function release(key, holds, member)
   if redis.call('ZREM', holds, member) == 1 then
     local _, high, low = string.match(member, '^([^|]*)|(-?%d+)|(%d+)$')
-    add(key, 'hh', 'hl', -tonumber(high), -tonumber(low))
+    if high then add(key, 'hh', 'hl', -tonumber(high), -tonumber(low)) end
   end
 end
 local function expire(key, holds, now)
@@ -69,6 +71,7 @@ _RESERVE = (
 local high, low = tonumber(ARGV[2]), tonumber(ARGV[3])
 local n = #KEYS / 2
 for i = 1, n do
+  used(KEYS[2 * i - 1])
   if redis.call('ZSCORE', KEYS[2 * i], ARGV[1]) then return {0} end
 end
 for i = 1, n do
@@ -101,6 +104,15 @@ _SETTLE = (
     _SHARED
     + """
 local n = (#KEYS - 2) / 2
+-- A script that fails midway is not undone: what may fail comes before anything is written.
+local kind = redis.call('TYPE', KEYS[2]).ok
+if kind ~= 'none' and kind ~= 'list' then
+  return redis.error_reply('WRONGTYPE ' .. KEYS[2] .. ' is a ' .. kind)
+end
+for i = 1, n do
+  used(KEYS[1 + 2 * i])
+  redis.call('ZSCORE', KEYS[2 + 2 * i], ARGV[1])
+end
 if redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[5]) then
   redis.call('RPUSH', KEYS[2], ARGV[4])
   if tonumber(ARGV[6]) > 0 then redis.call('EXPIRE', KEYS[2], ARGV[6]) end
@@ -124,7 +136,16 @@ return found
 """
 )
 
-_CANCEL = _SHARED + "for i = 1, #KEYS, 2 do release(KEYS[i], KEYS[i + 1], ARGV[1]) end"
+_CANCEL = (
+    _SHARED
+    + """
+for i = 1, #KEYS, 2 do
+  used(KEYS[i])
+  redis.call('ZSCORE', KEYS[i + 1], ARGV[1])
+end
+for i = 1, #KEYS, 2 do release(KEYS[i], KEYS[i + 1], ARGV[1]) end
+"""
+)
 
 _REMAINING = (
     _SHARED
@@ -224,7 +245,7 @@ class RedisLedger:
                 continue
             with self._told():
                 found = self._client.lrange(name, 0, -1)
-            lines = [Entry.from_dict(json.loads(line)) for line in found]
+            lines = read_rows(found, f"{_place(self._client)} {name}")
             for entry in sorted(lines, key=lambda entry: entry.at):
                 if (since is None or entry.at >= since) and (until is None or entry.at < until):
                     yield entry
@@ -238,7 +259,7 @@ class RedisLedger:
                 lines = [*self._client.lrange(name, len(lines) - count, -1), *lines]
                 if len(lines) >= count:
                     break
-        return [Entry.from_dict(json.loads(line)) for line in lines]
+        return list(read_rows(lines, _place(self._client)))
 
     def shared(self) -> tuple[Any, str]:
         """Return the client and the prefix, for what else a fleet shares."""
@@ -287,7 +308,12 @@ def _connect(url: str) -> Any:
             "A RedisLedger needs the redis package. Install it with pip install 'routed-llm[redis]'.",
             key="ledger",
         ) from error
-    return redis.Redis.from_url(url)
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
+
+    # A connection that the server closed meanwhile is made anew; silence is not asked again.
+    again = Retry(ExponentialBackoff(cap=0.2, base=0.05), 2, supported_errors=(redis.ConnectionError,))
+    return redis.Redis.from_url(url, socket_timeout=_WAIT, socket_connect_timeout=_WAIT, retry=again)
 
 
 def _place(client: Any) -> str:

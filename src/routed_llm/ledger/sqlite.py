@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 
 from routed_llm.budget import Account
 from routed_llm.errors import LedgerError
-from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage
+from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage, read_rows
 
 __all__ = ["SQLiteLedger"]
 
@@ -33,6 +34,12 @@ CREATE INDEX IF NOT EXISTS entries_at ON entries (at);
 """
 
 
+_PRUNE = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE at < ? ORDER BY at LIMIT ?)"
+_AT_ONCE = 50_000
+_LOCKED = "Others hold it for too long: raise SQLiteLedger(wait=...), or use Redis."
+_log = logging.getLogger("routed_llm")
+
+
 class SQLiteLedger:
     """Keeps the book in an SQLite file (WAL): durable, shared by threads and processes of one machine.
 
@@ -40,9 +47,10 @@ class SQLiteLedger:
     the cost of one fsync a call. The file must be on a local disk: WAL does not work over a network.
 
     Args:
-        path: the file; it is made when it is not there.
+        path: the file; it is made when it is not there, for its owner alone. A link is not followed.
         power_safe: whether each call waits until the disk has it.
-        wait: seconds to wait for other processes that are writing.
+        wait: seconds to wait for others that are writing, threads and processes alike.
+        keep_days: days for which entries are kept; 0 keeps them for good.
 
     Raises:
         LedgerError: by every method, when the file cannot be opened, read or written.
@@ -50,8 +58,12 @@ class SQLiteLedger:
 
     blocks = True
 
-    def __init__(self, path: str | Path, *, power_safe: bool = False, wait: float = 30.0) -> None:
+    def __init__(
+        self, path: str | Path, *, power_safe: bool = False, wait: float = 5.0, keep_days: int = 400
+    ) -> None:
         self.path = Path(path)
+        self._keep = timedelta(days=keep_days)
+        self._file: tuple[int, int] | None = None
         self._power_safe = power_safe
         self._wait = wait
         self._lock = threading.Lock()
@@ -63,7 +75,7 @@ class SQLiteLedger:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy in another process opens the same book.
-        return (_again, (str(self.path.absolute()), self._power_safe, self._wait))
+        return (_again, (str(self.path.absolute()), self._power_safe, self._wait, self._keep.days))
 
     def reserve(
         self, id: str, amount: int, accounts: Sequence[Account], *, at: datetime, hold: timedelta = HOLD_FOR
@@ -94,6 +106,7 @@ class SQLiteLedger:
         """Charge an entry and release its hold; see :class:`Ledger`."""
         line = json.dumps(entry.to_dict(), ensure_ascii=False, separators=(",", ":"))
         with self._writing() as db:
+            self._sweep(db, entry.at)
             added = db.execute(
                 "INSERT OR IGNORE INTO entries VALUES (?, ?, ?)", (entry.id, _stamp(entry.at), line)
             )
@@ -135,7 +148,7 @@ class SQLiteLedger:
             rows = db.execute(
                 "SELECT line FROM entries WHERE at >= ? AND at < ? ORDER BY at, rowid", (first, last)
             ).fetchall()
-        return (Entry.from_dict(json.loads(row[0])) for row in rows)
+        return read_rows((row[0] for row in rows), str(self.path))
 
     def recent(self, count: int) -> list[Entry]:
         """Return the latest entries, as many as asked for, oldest first."""
@@ -143,17 +156,21 @@ class SQLiteLedger:
             rows = db.execute(
                 "SELECT line FROM entries ORDER BY at DESC, rowid DESC LIMIT ?", (count,)
             ).fetchall()
-        return [Entry.from_dict(json.loads(row[0])) for row in reversed(rows)]
+        return list(read_rows((row[0] for row in reversed(rows)), str(self.path)))
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
         with self._lock:
             if self._db is not None and self._pid == os.getpid():
                 self._db.close()
-            self._db = None
+            self._db = self._file = None
 
     def _connection(self) -> sqlite3.Connection:
         # A connection must not be carried over a fork.
+        if self._file is None:
+            self._make()
+        elif self._there() != self._file:
+            self._gone()
         if self._db is not None and self._pid == os.getpid():
             return self._db
         db = sqlite3.connect(self.path, timeout=self._wait, isolation_level=None, check_same_thread=False)
@@ -165,25 +182,69 @@ class SQLiteLedger:
         except BaseException:
             db.close()
             raise
-        self._db, self._pid = db, os.getpid()
+        self._db, self._pid, self._file = db, os.getpid(), self._there()
         return db
+
+    def _there(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _gone(self) -> None:
+        """Let go of a file that is no longer the one under its name.
+
+        Raises:
+            LedgerError: when there is none: to begin a new one would forget what was spent.
+        """
+        if self._db is not None:
+            self._db.close()
+        self._db = None
+        if self._there() is None:
+            raise LedgerError(
+                f"The ledger {self.path} was deleted while it was in use. Restore it; to begin a new one, "
+                "start the program again.",
+                where=str(self.path),
+            )
+        _log.warning("the ledger %s was replaced by another file, which is used from now on", self.path)
+
+    def _make(self) -> None:
+        """Make the file for its owner alone, unless it is there; follow no link."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        except OSError as error:
+            if self.path.is_symlink():
+                raise LedgerError(
+                    f"The ledger {self.path} is a link, which is not followed. Name the file itself.",
+                    where=str(self.path),
+                ) from error
+            # What else is wrong SQLite says in its own words.
 
     def _sweep(self, db: sqlite3.Connection, at: datetime) -> None:
         self._calls += 1
-        if self._calls % _SWEEP_EVERY == 0:
+        if self._calls % _SWEEP_EVERY == 1:
+            if self._keep:
+                db.execute(_PRUNE, (_stamp(at - self._keep), _AT_ONCE))
             # A clock that was set back must still find what was spent in the hour before.
             db.execute("DELETE FROM counters WHERE until <= ? AND held = 0", (_stamp(at - KEPT_AFTER),))
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """Give the connection, and say what is wrong with the file where something is."""
-        with self._lock:
+        if not self._lock.acquire(timeout=self._wait):
+            raise LedgerError(
+                f"The ledger {self.path} cannot be used: it is locked. {_LOCKED}", where=str(self.path)
+            )
+        try:
             try:
                 yield self._connection()
             except sqlite3.Error as error:
                 raise LedgerError(
                     f"The ledger {self.path} cannot be used: {error}. {_advice(error)}", where=str(self.path)
                 ) from error
+        finally:
+            self._lock.release()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -207,12 +268,12 @@ def _advice(error: sqlite3.Error) -> str:
     if "full" in said:
         return "Make room on its disk."
     if "locked" in said:
-        return "Other processes hold it for too long: raise SQLiteLedger(wait=...), or use Redis."
+        return _LOCKED
     return "See that its disk is local and works."
 
 
-def _again(path: str, power_safe: bool, wait: float) -> SQLiteLedger:
-    return SQLiteLedger(path, power_safe=power_safe, wait=wait)
+def _again(path: str, power_safe: bool, wait: float, keep_days: int) -> SQLiteLedger:
+    return SQLiteLedger(path, power_safe=power_safe, wait=wait, keep_days=keep_days)
 
 
 def _stamp(moment: datetime) -> int:

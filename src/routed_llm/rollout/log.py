@@ -13,6 +13,9 @@ from routed_llm.errors import PolicyError
 __all__ = ["DecisionLog"]
 
 
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
 class DecisionLog:
     """Appends lines to a file. Threads and processes may share it: each line is one write.
 
@@ -43,9 +46,7 @@ class DecisionLog:
 
     def _open(self) -> int:
         try:
-            return os.open(
-                self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600
-            )
+            return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _FLAGS, 0o600)
         except OSError as error:
             raise PolicyError(
                 f"log={self._path!r}: {error.strerror or error}. Name a file that can be written.", key="log"
