@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.tokens.compare import machine, sources
 from routed_llm import Budget, Decision, Policy, Request, Router, TokenCount, read_openai
+from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.table import Table, prepare
 from routed_llm.request import talks
 from routed_llm.tokens.memo import shared
@@ -183,7 +184,7 @@ def near(mark: int, kind: Kind, settings: str, image: bool, rng: random.Random) 
 def marks_of(table: Table, settings: str, image: bool, allowance: Any, most: int) -> list[int]:
     """List the boundaries of one sort of request up to a size."""
     facts = request_of(["x"], SETTINGS[settings], image).facts
-    found = {*table.breakpoints(facts), *table.boundaries(facts, allowance=allowance)}
+    found = {*table.breakpoints(facts), *table.boundaries(facts, EvaluationContext(allowance))}
     return sorted(mark for mark in found if 200 < mark <= most)
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.budget import Allowance, Budget, budgets_from
+from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Answered, Router, Run
 from routed_llm.catalog import Catalog, Model
 from routed_llm.cut import StopCutter
@@ -26,7 +27,6 @@ from routed_llm.exchange import Exchange, guard_client
 from routed_llm.facts import ImageFacts, Previous, RequestFacts, TokenCount
 from routed_llm.ledger import Entry, Ledger, MemoryLedger, open_ledger
 from routed_llm.ledger.books import BudgetEvent
-from routed_llm.ledger.options import CallOptions
 from routed_llm.ledger.scoped import scoped
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost

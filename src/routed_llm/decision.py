@@ -5,11 +5,11 @@ The same object explains success and, inside :class:`routed_llm.errors.NoModelFi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from routed_llm.budget import PICO, Allowance
 from routed_llm.facts import RequestFacts, jsonable
@@ -19,12 +19,52 @@ if TYPE_CHECKING:
     from routed_llm.decide.speed import Seconds
     from routed_llm.policy import Policy
 
-__all__ = ["RECORD_VERSION", "Call", "Candidate", "Change", "Decision", "Evidence", "Reason", "Switch"]
+__all__ = [
+    "RECORD_VERSION",
+    "Call",
+    "Candidate",
+    "Change",
+    "Decision",
+    "Evidence",
+    "Explanation",
+    "Reason",
+    "Switch",
+    "Told",
+]
 
 RECORD_VERSION = 1
 """Version of the JSON record that :meth:`Decision.record` writes."""
 
-_Others: TypeAlias = tuple[dict[str, str], dict[str, str | None]]
+
+class Explanation(Protocol):
+    """What is only needed to explain a choice; worked out when it is asked for, from the same inputs."""
+
+    @property
+    def why(self) -> str:
+        """A phrase on what settled the choice."""
+
+    @property
+    def others(self) -> tuple[Mapping[str, str], Mapping[str, str | None]]:
+        """Of each other model what rules it out, or else what it would have cost in US dollars."""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every configuration that was weighed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An explanation that has been worked out: what a Decision keeps of it where it is pickled.
+
+    Attributes:
+        why: a phrase on what settled the choice.
+        others: of each other model what rules it out, or else what it would have cost in US dollars.
+        candidates: every configuration that was weighed.
+    """
+
+    why: str = ""
+    others: tuple[Mapping[str, str], Mapping[str, str | None]] = ({}, {})
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +239,12 @@ class Call:
     stateless: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The outcome of :func:`routed_llm.select`: the choice, the others, and what changes.
+    """The outcome of :func:`routed_llm.select`: the choice, the others, and what changes. A value.
 
-    Treat it as frozen: it is shared by everything that reports on one call. The list of candidates
-    is worked out when it is first read, since most callers never read it.
+    Two are equal when the same was decided for the same; what explains it (``why``, ``rejected``,
+    ``dearer``, ``candidates``) is worked out when it is read, since most callers never read it.
 
     Attributes:
         chosen: the Candidate that serves the call, or None when nothing fits.
@@ -226,7 +266,7 @@ class Decision:
         trial: in a shadow or a rollout, who answers and what the other one would do; else None.
         counted: when the provider was asked to count: ``by`` (``provider``, or ``local`` when it gave no
             count), ``tokens`` (text tokens) or ``error``, and ``local``, our own count; else None.
-        on_reported: takes the input tokens that the provider reports after the call, or None.
+        explanation: works out what is only needed to explain it.
     """
 
     chosen: Candidate | None
@@ -246,25 +286,22 @@ class Decision:
     switch: Switch | None = None
     trial: Any = None
     counted: Mapping[str, Any] | None = None
-    on_reported: Callable[[int], object] | None = field(default=None, repr=False, compare=False)
-    _expand: Callable[[], tuple[Candidate, ...]] | None = field(default=None, repr=False)
-    _explain: Callable[[], str] | None = field(default=None, repr=False)
-    _refuse: Callable[[], _Others] | None = field(default=None, repr=False)
-    _candidates: tuple[Candidate, ...] | None = field(default=None, repr=False)
-    _rejected: _Others | None = field(default=None, repr=False)
-    _why: str | None = field(default=None, repr=False)
+    explanation: Explanation = field(default=Told(), repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        told, whole = self.explanation, {item.name: getattr(self, item.name) for item in fields(self)}
+        whole["explanation"] = Told(why=told.why, others=told.others, candidates=told.candidates)
+        return (_decision, (whole,))
 
     @property
     def why(self) -> str:
         """A phrase on what settled the choice."""
-        if self._why is None:
-            self._why = self._explain() if self._explain is not None else ""
-        return self._why
+        return self.explanation.why
 
     @property
     def rejected(self) -> dict[str, str]:
         """Model to the sentence that rules it out, for models of which no configuration can serve."""
-        return dict(self._others()[0])
+        return dict(self.explanation.others[0])
 
     @property
     def dearer(self) -> dict[str, str | None]:
@@ -272,19 +309,12 @@ class Decision:
 
         Under a policy that optimises quality some of them may be cheaper; they rank lower.
         """
-        return dict(self._others()[1])
-
-    def _others(self) -> _Others:
-        if self._rejected is None:
-            self._rejected = self._refuse() if self._refuse is not None else ({}, {})
-        return self._rejected
+        return dict(self.explanation.others[1])
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """Every configuration that was weighed: the chosen one first, then by cost, then the rejected."""
-        if self._candidates is None:
-            self._candidates = self._expand() if self._expand is not None else ()
-        return self._candidates
+        return self.explanation.candidates
 
     @property
     def model(self) -> str | None:
@@ -315,7 +345,7 @@ class Decision:
 
         The record has no prompt text. ``version`` changes when a key changes its meaning.
         """
-        chosen, (rejected, dearer) = self.chosen, self._others()
+        chosen, (rejected, dearer) = self.chosen, self.explanation.others
         record: dict[str, Any] = {
             "version": RECORD_VERSION,
             "model": chosen.model if chosen else None,
@@ -348,6 +378,10 @@ class Decision:
             "facts": self.facts.to_dict(),
             "candidates": [candidate.to_dict() for candidate in self.candidates],
         }
+
+
+def _decision(values: dict[str, Any]) -> Decision:
+    return Decision(**values)
 
 
 def format_dollars(pico: int) -> str:

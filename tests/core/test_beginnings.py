@@ -163,5 +163,4 @@ def test_a_decision_keeps_no_text_alive() -> None:
     router._beginnings = Beginnings()
     gc.collect()
     assert held() is None
-    assert decision.on_reported is not None
-    decision.on_reported(5)
+    router.begin(decision).settle(Usage(input_tokens=5, output_tokens=1))

@@ -13,6 +13,7 @@ from routed_llm import Allowance, NoModelFits, Policy, RequestFacts, Router, Tok
 from routed_llm.batch import select_many
 from routed_llm.decide import constraints
 from routed_llm.decide.constraints import Constraint
+from routed_llm.decide.context import PLAIN
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.shape import Row
@@ -120,7 +121,7 @@ def test_it_is_a_breakpoint(append: Any) -> None:
 def test_what_it_alone_leaves_is_not_pruned(append: Any) -> None:
     """A configuration that could never be the cheapest is chosen where it is the only one admitted."""
     table = prepare(CATALOG, Policy(), TODAY)
-    inputs = table._inputs(facts(), table._kind(facts(), long=False), None, None, {})
+    inputs = table._inputs(facts(), table._kind(facts(), long=False), PLAIN)
     pruned = [row for row in inputs.shape.rows if row not in pareto_front(inputs)]
     assert len(pruned) > len(inputs.shape.rows) / 2
     row = pruned[-1]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from routed_llm import Allowance, Decision, Observed, Policy, Previous, RequestFacts
 from routed_llm.budget import PICO
 from routed_llm.decide import choice, outcome
+from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.shape import Row
@@ -147,7 +148,8 @@ def test_most_rows_are_left_out(asked: RequestFacts, around: dict[str, Any]) -> 
     table = prepare(CATALOG, Policy(), date(2026, 11, 22))
     what = Seen(211, around.get("outputs"), around.get("shared"))
     kind, unavailable = table._kind(asked, long=False), around.get("unavailable", {})
-    inputs = table._inputs(asked, kind, None, observed_for(asked, what), unavailable)
+    context = EvaluationContext(observed=observed_for(asked, what), unavailable=unavailable)
+    inputs = table._inputs(asked, kind, context)
     assert 0 < len(pareto_front(inputs)) < len(inputs.shape.rows) / 2
 
 
@@ -176,7 +178,7 @@ def test_the_breakpoints_are_those_of_the_output_that_is_observed(tokens: int, f
     what = observed_for(asked, Seen(10_000.0, {("gpt-4.1", None): 10.0, ("gpt-4o", None): 10_000.0}))
     for _ in ("worked out", "kept"):
         assert ("gpt-4o" in table.select(asked, observed=what).dearer) is fits
-    assert 118_000 in table.breakpoints(asked, observed=what)
+    assert 118_000 in table.breakpoints(asked, EvaluationContext(observed=what))
 
 
 def test_what_is_kept_is_kept_for_the_same_caches_only() -> None:

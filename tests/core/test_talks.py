@@ -335,13 +335,12 @@ def test_a_decision_keeps_no_conversation_alive() -> None:
     router = Router(policy=Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o"))
     request = read_openai({"messages": long_talk(123_900)})
     decision = router.decide(request)
-    assert decision.on_reported is not None
     held = weakref.ref(request.talk)
     del request
     shared.clear()
     gc.collect()
     assert held() is None
-    decision.on_reported(5)
+    router.begin(decision).settle(Usage(input_tokens=5, output_tokens=1))
 
 
 def test_a_count_is_found_again_without_counting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,6 +348,6 @@ def test_a_count_is_found_again_without_counting(monkeypatch: pytest.MonkeyPatch
     router = Router(policy=Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o"))
     messages = long_talk(123_900)
     first = router.decide(read_openai({"messages": messages}))
-    monkeypatch.setattr("routed_llm.calls.weighing.counting_of", None)
+    monkeypatch.setattr("routed_llm.calls.evaluation.counting_of", None)
     again = router.decide(read_openai({"messages": copy.deepcopy(messages)}))
     assert (again.model, again.facts.tokens) == (first.model, first.facts.tokens)

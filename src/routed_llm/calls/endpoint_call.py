@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.calls.driver import Driven, Reading
+from routed_llm.calls.options import CallOptions
 from routed_llm.calls.problems import problem
 from routed_llm.calls.sse import DONE, Event, written
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.errors import RequestError, RoutedError
-from routed_llm.ledger.options import CallOptions
 from routed_llm.ledger.run import Answered
 from routed_llm.recovery import Limits, classify_error
 from routed_llm.request import read_openai

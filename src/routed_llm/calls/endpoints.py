@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.endpoint_call import ANY, Called, EndpointCall, FailedReply, refused
+from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Router
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.sse import Event, EventReader
 from routed_llm.catalog import Catalog
 from routed_llm.errors import RoutedError
-from routed_llm.ledger.options import CallOptions
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing, Served

@@ -112,7 +112,7 @@ class Recounts:
         beside = tokens_for(facts, self._catalog.get(question.model), "responses").likely
         tokens = max(reported - beside, 0)
         decision = near.decide(replace(request, facts=facts.with_tokens(TokenCount.of(tokens))))
-        decision.counted = {"by": "provider", "tokens": tokens, "local": question.local}
+        decision = replace(decision, counted={"by": "provider", "tokens": tokens, "local": question.local})
         if question.key is not None:
             remember(self._answers, question.key, reported)
         talk = request.talk
@@ -136,5 +136,4 @@ def is_near(tokens: TokenCount, marks: Sequence[int], margin: int) -> bool:
 
 def _failed(decision: Decision, error: Exception, local: int) -> Decision:
     text = f"{type(error).__name__}: {error}"[:200]
-    decision.counted = {"by": "local", "error": text, "local": local}
-    return decision
+    return replace(decision, counted={"by": "local", "error": text, "local": local})

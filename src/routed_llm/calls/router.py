@@ -8,16 +8,20 @@ decides is pure and lives below.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
+from routed_llm.calls.evaluation import Evaluation
+from routed_llm.calls.options import CallOptions, Circumstances
 from routed_llm.calls.recount import Recounts
-from routed_llm.calls.sending import Sending
-from routed_llm.calls.weighing import Weighing
 from routed_llm.catalog import Catalog
+from routed_llm.decide.context import EvaluationContext
+from routed_llm.decide.piecewise import remember
 from routed_llm.decide.table import Table, prepare
 from routed_llm.errors import PolicyError
 from routed_llm.ledger import open_ledger
@@ -25,6 +29,7 @@ from routed_llm.ledger.books import Books, BudgetEvent
 from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
+from routed_llm.media import tokens_for
 from routed_llm.policy import ENDPOINTS, Policy
 from routed_llm.recovery import Addresses, Cooldowns, Gone
 from routed_llm.request.beginnings import Beginnings, both, is_long
@@ -37,23 +42,20 @@ if TYPE_CHECKING:
     from routed_llm.budget import Budget
     from routed_llm.calls.recount import AskAsync, AskExact
     from routed_llm.decision import Decision
+    from routed_llm.facts import RequestFacts
     from routed_llm.ledger import Ledger
-    from routed_llm.recovery import CooldownStore
+    from routed_llm.recovery import Attempts, CooldownStore, Credential, Limits
     from routed_llm.request import Request
     from routed_llm.rollout.trial import Trials
 
 __all__ = ["Answered", "Router", "Run"]
 
 
-_T = TypeVar("_T")
-Scoped = Mapping[str, str] | str | None
-
-
 def _now() -> date:
     return datetime.now(UTC)
 
 
-class Router(Sending):
+class Router:
     """Decides which model serves each call, and keeps the books. One object serves many threads.
 
     Args:
@@ -115,6 +117,7 @@ class Router(Sending):
         self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
         self._prepared: tuple[Policy, date, Table] | None = None
         self._recounts = Recounts(self.catalog)
+        self._told: dict[int, _Told] = {}
         stage = stage_from(
             os.environ, mode=mode, share=share, key=key, log=log, sample=sample, keep=keep, observed=observed
         )
@@ -165,87 +168,56 @@ class Router(Sending):
     def decide(
         self,
         request: Request,
+        options: CallOptions | None = None,
         *,
-        policy: Policy | None = None,
-        at: date | None = None,
-        scope: Scoped = None,
-        conversation: str | None = None,
-        budget: Budget | Iterable[Budget] | None = None,
-        credential: str = "",
-        own: str | None = None,
         exact: AskExact | None = None,
+        **given: Unpack[Circumstances],
     ) -> Decision:
         """Choose the model, effort and endpoint that serve a request.
 
         Args:
             request: what an adapter or :func:`routed_llm.read_openai` made of it.
-            policy: a policy for this call only.
-            at: the moment (or day) to decide for; the clock's when left out.
-            scope: tags that say whom the call is for, such as ``{"team": "search"}``, over those of a
-                :func:`routed_llm.scoped` block around it.
-            conversation: the caller's key of the conversation: for budgets per conversation and so that
-                its calls reach the same prompt cache.
-            budget: budgets for this call, besides the router's own.
-            credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`): models
-                may fail for one and not for another.
-            own: the address that the caller's client calls: models at another are out unless there is a key
-                for it. When left out, the caller sees to that.
+            options: what the call says of its routing.
             exact: asks the provider's counting endpoint: given a model's id, returns this request's input
                 tokens. Called only within the policy's ``exact_within`` of a boundary; when it raises, the
                 local count decides, and the Decision's ``counted`` says so.
+            given: the same by keywords: ``policy``, ``at``, ``scope``, ``conversation``, ``budget``,
+                ``deadline``, ``credential`` and ``own``, as :meth:`routed_llm.CallOptions.of` takes them.
 
         Raises:
             NoModelFits: when nothing in the pool can serve it; nothing has been sent.
             BudgetExceeded: when something could, but a hard budget has no room for it.
-            PolicyError: when a pattern of the policy matches no model.
+            PolicyError: when a pattern of the policy matches no model, or an option is wrong.
             CatalogError: when the policy or the call names an unknown model.
         """
-        weighing = self._weighing(
-            policy, at, scope, conversation, budget, credential, own, streams=request.facts.stream
-        )
-        weighing = self._warm(weighing, request, credential)
-        decision = weighing.explain(request)
-        if exact is not None and weighing.table.policy.exact_within:
-            decision = self._recounts.decide(decision, request, weighing.near(request), exact)
+        options = _options(options, given)
+        evaluation = self._warm(self._evaluation(options, streams=request.facts.stream), request, options)
+        decision = evaluation.explain(request)
+        if exact is not None and evaluation.table.policy.exact_within:
+            decision = self._recounts.decide(decision, request, evaluation.near(request), exact)
         if self._trials is not None:
-            decision = self._turn(decision, request, weighing, scope, conversation)
-        return self._kept(weighing.checked(decision, request), request, credential)
+            decision = self._turn(decision, request, evaluation, options)
+        return self._kept(evaluation.checked(decision), request, options)
 
     def explain(
-        self,
-        request: Request,
-        *,
-        policy: Policy | None = None,
-        at: date | None = None,
-        scope: Scoped = None,
-        conversation: str | None = None,
-        budget: Budget | Iterable[Budget] | None = None,
-        credential: str = "",
-        own: str | None = None,
+        self, request: Request, options: CallOptions | None = None, **given: Unpack[Circumstances]
     ) -> Decision:
         """Return the Decision without raising when nothing fits: its ``chosen`` is None then.
 
         Raises:
-            PolicyError: when a pattern of the policy matches no model.
+            PolicyError: when a pattern of the policy matches no model, or an option is wrong.
             CatalogError: when the policy or the call names an unknown model.
         """
-        weighing = self._weighing(
-            policy, at, scope, conversation, budget, credential, own, streams=request.facts.stream
-        )
-        return self._warm(weighing, request, credential).explain(request)
+        options = _options(options, given)
+        return self._warm(self._evaluation(options, streams=request.facts.stream), request, options).explain(request)
 
     async def adecide(
         self,
         request: Request,
+        options: CallOptions | None = None,
         *,
-        policy: Policy | None = None,
-        at: date | None = None,
-        scope: Scoped = None,
-        conversation: str | None = None,
-        budget: Budget | Iterable[Budget] | None = None,
-        credential: str = "",
-        own: str | None = None,
         exact: AskAsync | None = None,
+        **given: Unpack[Circumstances],
     ) -> Decision:
         """Do what :meth:`decide` does, leaving the event loop free while large texts are counted.
 
@@ -255,30 +227,39 @@ class Router(Sending):
             PolicyError: as :meth:`decide` does.
             CatalogError: as :meth:`decide` does.
         """
-        around = (policy, at, scope, conversation, budget, credential, own)
-        streams = request.facts.stream
+        options, streams = _options(options, given), request.facts.stream
         if self._books.ledger.blocks:
             import asyncio  # heavy, and loaded already wherever this runs
 
-            weighing = await asyncio.to_thread(self._weighing, *around, streams=streams)
+            evaluation = await asyncio.to_thread(self._evaluation, options, streams=streams)
         else:
-            weighing = self._weighing(*around, streams=streams)
-        weighing = self._warm(weighing, request, credential)
-        decision = weighing.at_bounds(request.facts)
+            evaluation = self._evaluation(options, streams=streams)
+        evaluation = self._warm(evaluation, request, options)
+        decision = evaluation.at_bounds(request.facts)
         if decision is None:
             import asyncio  # heavy, and loaded already wherever this runs
 
-            decision = await asyncio.to_thread(weighing.counted, request)
-        decision = weighing.or_cooling(decision, request)
-        if exact is not None and weighing.table.policy.exact_within:
-            decision = await self._recounts.adecide(decision, request, weighing.near(request), exact)
+            decision = await asyncio.to_thread(evaluation.counted, request)
+        decision = evaluation.or_cooling(decision, request)
+        if exact is not None and evaluation.table.policy.exact_within:
+            decision = await self._recounts.adecide(decision, request, evaluation.near(request), exact)
         if self._trials is not None:
             import asyncio
 
             # A long text may have to be counted for the baseline, too.
-            turn = (decision, request, weighing, scope, conversation)
-            decision = await asyncio.to_thread(self._turn, *turn)
-        return self._kept(weighing.checked(decision, request), request, credential)
+            decision = await asyncio.to_thread(self._turn, decision, request, evaluation, options)
+        return self._kept(evaluation.checked(decision), request, options)
+
+    def rechoose(
+        self,
+        request: Request,
+        avoid: Mapping[str, str],
+        options: CallOptions | None = None,
+        **given: Unpack[Circumstances],
+    ) -> Decision | None:
+        """Choose as :meth:`decide` does among the models not to avoid; None when nothing is left."""
+        decision = self._evaluation(_options(options, given), avoid, streams=request.facts.stream).explain(request)
+        return None if decision.chosen is None else decision
 
     def count(self, request: Request) -> int:
         """Count a request's text tokens exactly, overheads included; images, audio and pages are not text."""
@@ -288,24 +269,143 @@ class Router(Sending):
         """Return the o200k_base ids of a text; what looks like a special token counts as ordinary text."""
         return o200k_encoding().encode_ordinary(text)
 
-    def rechoose(
+    def begin(self, decision: Decision, *, until: float | None = None) -> Run:
+        """Open the books for a call that is about to be sent; see :class:`Run`.
+
+        Args:
+            decision: what was decided.
+            until: the moment after which no more of an answer is read, by :func:`time.monotonic`.
+
+        Raises:
+            BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
+        """
+        parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
+        told = self._told.get(id(decision.facts))
+        on_reported = None if told is None or told.facts() is not decision.facts else told.listener
+        run = Run(*parts, on_reported=on_reported)
+        if self._trials is not None:
+            from routed_llm.rollout.watched import Watched
+
+            run = Watched(self._trials, *parts, on_reported=on_reported)
+        run.open()
+        return run
+
+    async def abegin(self, decision: Decision, *, until: float | None = None) -> Run:
+        """Do what :meth:`begin` does, leaving the event loop free while a ledger on disk or network works.
+
+        Raises:
+            BudgetExceeded: as :meth:`begin` does.
+        """
+        if not self._books.ledger.blocks:
+            return self.begin(decision, until=until)
+        from routed_llm.offloop import opened  # asyncio is heavy, and loaded already where this runs
+
+        return await opened(partial(self.begin, decision, until=until))
+
+    def attempts(
         self,
         request: Request,
-        avoid: Mapping[str, str],
+        decision: Decision,
+        options: CallOptions | None = None,
         *,
-        policy: Policy | None = None,
-        at: date | None = None,
-        scope: Scoped = None,
-        conversation: str | None = None,
-        budget: Budget | Iterable[Budget] | None = None,
-        credential: str = "",
-        own: str | None = None,
-    ) -> Decision | None:
-        """Choose as :meth:`decide` does among the models not to avoid; None when nothing is left."""
-        around = (policy, at, scope, conversation, budget, credential, own)
-        weighing = self._weighing(*around, avoid, streams=request.facts.stream)
-        decision = weighing.explain(request)
-        return None if decision.chosen is None else decision
+        limits: Limits | None = None,
+        choose: Callable[[Mapping[str, str]], Decision | None] | None = None,
+        since: float | None = None,
+        **given: Unpack[Circumstances],
+    ) -> Attempts:
+        """Return what keeps the failures of one call and says what to do about them.
+
+        Args:
+            request: what was decided for.
+            decision: what was decided.
+            options: what the call says of its routing, as given to :meth:`decide`.
+            limits: how much may be tried.
+            choose: decides again, given the models to leave alone; :meth:`rechoose` when left out.
+            since: when the call began, by :func:`time.monotonic`; now, when left out.
+            given: the options by keywords, as given to :meth:`decide`.
+        """
+        said = _options(options, given)
+
+        def again(avoid: Mapping[str, str]) -> Decision | None:
+            return self.rechoose(request, avoid, said)
+
+        from routed_llm.recovery import Attempts  # only a failed call needs it
+
+        return Attempts(
+            decision,
+            choose=again if choose is None else choose,
+            policy=said.applied_to(self.policy),
+            catalog=self.catalog,
+            cooldowns=self.cooldowns,
+            limits=limits,
+            on_dead=partial(self.mark_unavailable, credential=said.credential),
+            on_missing=partial(self._missing_endpoint, said.credential),
+            on_whole=partial(self._not_streamed, said.credential),
+            addresses=self.addresses,
+            credential=said.credential,
+            blocks=self._books.ledger.blocks,
+            clock=monotonic,
+            since=since,
+        )
+
+    def answered(self, decision: Decision, *, credential: str = "") -> None:
+        """Note that the first request of a call was answered: what :meth:`attempts` does for later ones."""
+        if decision.model is not None:
+            whose = self.addresses.whose(decision.model, credential)
+            self.cooldowns.answered(decision.model, credential=whose)
+
+    def credential_of(self, decision: Decision, own: str) -> Credential | None:
+        """Return what the address of a decision's model is called with; None for the caller's own client.
+
+        Args:
+            decision: something was chosen.
+            own: the caller's own address.
+
+        Raises:
+            CredentialMissing: when the model has an address of its own and there is no key for it.
+        """
+        call = decision.call
+        if call is None or call.base_url is None or decision.model is None:
+            return None
+        return self.addresses.credential(self.catalog.get(decision.model), own)
+
+    def wait(self, timeout: float = 10.0) -> bool:
+        """Wait for sampled second calls that are under way; False when seconds ran out. Ends of programs do.
+
+        Args:
+            timeout: the most seconds to wait.
+        """
+        if self._trials is None:
+            return True
+        from routed_llm.rollout.second import SECONDS
+
+        return SECONDS.wait(timeout)
+
+    def mark_unavailable(self, model: str, why: str, *, credential: str | None = None) -> None:
+        """Take a model out of this router's choice.
+
+        Args:
+            model: its catalog id.
+            why: a phrase for the Reason that decisions will show.
+            credential: whom the provider refused it, for an hour; when left out, it is out for everybody, for
+                the life of the process.
+        """
+        if credential is None:
+            self._gone.mark(model, why)
+        else:
+            whose = self.addresses.whose(model, credential)
+            self._gone.refused(model, why, now=monotonic(), credential=whose)
+
+    def _not_streamed(self, credential: str, model: str, why: str) -> None:
+        """Leave streams of a model to others for an hour: an organisation may have to be verified first."""
+        whose = self.addresses.whose(model, credential)
+        self._whole.refused(model, why, now=monotonic(), credential=whose)
+
+    def _missing_endpoint(self, credential: str, model: str, endpoint: str) -> None:
+        """Leave an endpoint alone, for an hour, at the address of a model and with its key."""
+        address = self.catalog.get(model).base_url or ""
+        whose = self.addresses.whose(model, credential)
+        self._endpoints.refused(f"{address} {endpoint}", "", now=monotonic(), credential=whose)
 
     def models(self, policy: Policy | None = None, *, at: date | None = None) -> list[str]:
         """Return the catalog ids of the models that a policy lets calls choose among.
@@ -336,48 +436,36 @@ class Router(Sending):
     def warmup(self) -> None:
         """Load the vocabulary and prepare the default table, off the path of any request."""
         warm_up()
-        prepare(self.catalog, self.policy, self._day(None))
+        moment = self._clock()
+        prepare(self.catalog, self.policy, moment.date() if isinstance(moment, datetime) else moment)
 
-    def _day(self, at: date | None) -> date:
-        moment = self._clock() if at is None else at
-        return moment.date() if isinstance(moment, datetime) else moment
-
-    def _weighing(
-        self,
-        policy: Policy | None,
-        at: date | None,
-        scope: Scoped,
-        conversation: str | None,
-        budget: Budget | Iterable[Budget] | None,
-        credential: str,
-        own: str | None = None,
-        avoid: Mapping[str, str] | None = None,
-        *,
-        streams: bool = False,
-    ) -> Weighing:
+    def _evaluation(
+        self, options: CallOptions, avoid: Mapping[str, str] | None = None, *, streams: bool
+    ) -> Evaluation:
         """Gather what a choice depends on besides the request."""
-        moment = self._clock() if at is None else at
+        moment = self._clock() if options.at is None else options.at
         day = moment.date() if isinstance(moment, datetime) else moment
-        policy = self.policy if policy is None else policy
+        policy = options.applied_to(self.policy)
         allowance = None
         around = CURRENT.get()
-        if self._books.always or around or scope or conversation or budget:
-            merged = merge(around, scope, conversation, budget)
+        if self._books.always or around or options.tags or options.conversation or options.budgets:
+            merged = merge(around, options.tags, options.conversation, options.budgets)
             allowance = self._books.allowance(merged, as_moment(moment))
             if allowance.floor is not None and policy.at_least is not None:
                 policy = policy.replace(at_least=allowance.floor)
         observed = None if self._observer is None else self._observer.value
         now = monotonic()
-        gone = self._found(self._gone.found, now, credential)
-        lacking = self.addresses.lacking(own) if own is not None else {}
+        gone = self._found(self._gone.found, now, options.credential)
+        lacking = self.addresses.lacking(options.own) if options.own is not None else {}
         firm = {**gone, **lacking, **(avoid or {})} if avoid or lacking else gone
-        cooling = self._found(self.cooldowns.cooling, now, credential)
-        if streams and (whole := self._found(self._whole.found, now, credential)):
+        cooling = self._found(self.cooldowns.cooling, now, options.credential)
+        if streams and (whole := self._found(self._whole.found, now, options.credential)):
             cooling = {**cooling, **whole}
         away = {**cooling, **firm} if cooling else firm
         if self._endpoints.knows:
-            policy = self._narrowed(policy, now, credential)
-        return Weighing(self.catalog, self._table(policy, day), allowance, observed, away, firm)
+            policy = self._narrowed(policy, now, options.credential)
+        context = EvaluationContext(allowance, observed, away, options.deadline)
+        return Evaluation(self.catalog, self._table(policy, day), context, firm)
 
     def _narrowed(self, policy: Policy, now: float, credential: str) -> Policy:
         """Leave endpoints out where an address was found not to have them."""
@@ -406,26 +494,34 @@ class Router(Sending):
                 found = {**found, **{name: why for name, why in there.items() if name in models}}
         return found
 
-    def _warm(self, weighing: Weighing, request: Request, credential: str) -> Weighing:
+    def _warm(self, evaluation: Evaluation, request: Request, options: CallOptions) -> Evaluation:
         """Put in what models' caches may hold of a request that does not say itself what it goes on from."""
-        observed = weighing.observed
+        observed = evaluation.context.observed
         if observed is None or not is_long(request):
-            return weighing
-        warm = self._beginnings.warm(request.texts, monotonic(), credential)
+            return evaluation
+        warm = self._beginnings.warm(request.texts, monotonic(), options.credential)
         # Where nothing was seen yet there is nothing that an empty table would stand in place of.
         if not warm and not observed.outputs:
-            return weighing
-        return weighing._replace(observed=replace(observed, warm=warm))
+            return evaluation
+        context = evaluation.context._replace(observed=replace(observed, warm=warm))
+        return evaluation._replace(context=context)
 
-    def _kept(self, decision: Decision, request: Request, credential: str) -> Decision:
-        """Remember a long request that is about to be sent, for those that begin as it does."""
-        if self._observer is None or decision.chosen is None or not is_long(request):
-            return decision
-        model = self.catalog.get(decision.chosen.model)
-        if model.cache is None or "prompt_cache_options" in [it.parameter for it in decision.changes]:
-            return decision
-        kept = self._beginnings.keep(request.texts, model.id, model.cache, monotonic(), credential)
-        decision.on_reported = both(decision.on_reported, kept.listen())
+    def _kept(self, decision: Decision, request: Request, options: CallOptions) -> Decision:
+        """Remember what is about to be sent, for requests that begin so, and who is told of its size."""
+        chosen, listener = decision.chosen, None
+        if chosen is not None and request.talk is not None:
+            frames = tokens_for(decision.facts, self.catalog.get(chosen.model), chosen.endpoint)
+            listener = request.talk.listen(decision.facts, frames.likely)
+        if self._observer is not None and chosen is not None and is_long(request):
+            model = self.catalog.get(chosen.model)
+            bypassed = "prompt_cache_options" in [it.parameter for it in decision.changes]
+            if model.cache is not None and not bypassed:
+                kept = self._beginnings.keep(
+                    request.texts, model.id, model.cache, monotonic(), options.credential
+                )
+                listener = both(listener, kept.listen())
+        if listener is not None:
+            remember(self._told, id(decision.facts), _Told(weakref.ref(decision.facts), listener))
         return decision
 
     def _table(self, policy: Policy, day: date) -> Table:
@@ -436,23 +532,34 @@ class Router(Sending):
         return kept[2]
 
     def _turn(
-        self,
-        decision: Decision,
-        request: Request,
-        weighing: Weighing,
-        scope: Scoped,
-        conversation: str | None,
+        self, decision: Decision, request: Request, evaluation: Evaluation, options: CallOptions
     ) -> Decision:
         """Let the baseline answer where the stage of the rollout says so."""
         assert self._trials is not None  # noqa: S101 - asked before
         return self._trials.turn(
             decision,
             request,
-            baseline=weighing.table.policy.baseline,
-            decide=weighing.explain,
-            scope=scope,
-            conversation=conversation,
+            baseline=evaluation.table.policy.baseline,
+            decide=evaluation.explain,
+            said=merge(CURRENT.get(), options.tags, options.conversation, None),
         )
+
+
+class _Told(NamedTuple):
+    """Who is told the input tokens that the provider reports for a request; it keeps no text alive."""
+
+    facts: weakref.ref[RequestFacts]
+    listener: Callable[[int], object]
+
+
+def _options(options: CallOptions | None, given: Circumstances) -> CallOptions:
+    made = CallOptions.of(**given) if given else None
+    if options is None:
+        return made or _PLAIN
+    return options if made is None else made.over(options)
+
+
+_PLAIN = CallOptions()
 
 
 def _cooldowns_of(ledger: Any) -> CooldownStore:

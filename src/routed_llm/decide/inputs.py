@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from routed_llm.budget import Allowance
     from routed_llm.decide.constraints import Constraint
+    from routed_llm.decide.context import EvaluationContext
     from routed_llm.decide.rules import Setting
     from routed_llm.decide.shape import Row, Shape
     from routed_llm.decision import Reason
@@ -33,8 +34,7 @@ class DecisionInputs:
         shape: the configurations that can serve it, as far as kinds go.
         setting: what their rules were asked with.
         load: the amounts that are the same for every configuration.
-        allowance: what may still be spent, or None.
-        unavailable: models that turned out not to answer, with the reason.
+        context: what holds at the moment of the call.
         constraints: those that can rule anything out here.
         pinned: whether the call names its model.
         relaxation: how many ways of bending the request less than this one were passed over.
@@ -46,8 +46,7 @@ class DecisionInputs:
     shape: Shape
     setting: Setting
     load: Load
-    allowance: Allowance | None
-    unavailable: Mapping[str, str]
+    context: EvaluationContext
     pinned: bool
     relaxation: int
     catalog_version: str
@@ -65,7 +64,17 @@ class DecisionInputs:
         if self.is_kept:
             return self
         kept = tuple([one for one in self.constraints if one.is_kept])
-        return replace(self, constraints=kept, allowance=None)
+        return replace(self, constraints=kept, context=self.context._replace(allowance=None))
+
+    @property
+    def allowance(self) -> Allowance | None:
+        """What may still be spent, or None."""
+        return self.context.allowance
+
+    @property
+    def unavailable(self) -> Mapping[str, str]:
+        """Models that turned out not to answer, with the reason."""
+        return self.context.unavailable
 
     @property
     def is_kept(self) -> bool:

@@ -71,6 +71,40 @@ class Picked:
         return self.others
 
 
+class Explained:
+    """Works out what is only needed to explain a choice, each thing once and when it is first read."""
+
+    __slots__ = ("_candidates", "_inputs", "_others", "_picked", "_why")
+
+    def __init__(self, picked: Picked, inputs: DecisionInputs) -> None:
+        self._picked = picked
+        self._inputs = inputs
+        self._why: str | None = None
+        self._others: tuple[dict[str, str], dict[str, str | None]] | None = None
+        self._candidates: tuple[Candidate, ...] | None = None
+
+    @property
+    def why(self) -> str:
+        """A phrase on what settled the choice."""
+        if self._why is None:
+            self._why = _why(self._picked, self._inputs)
+        return self._why
+
+    @property
+    def others(self) -> tuple[dict[str, str], dict[str, str | None]]:
+        """Of each other model what rules it out, or else what it would have cost in US dollars."""
+        if self._others is None:
+            self._others = _others(self._picked, self._inputs)
+        return self._others
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every configuration that was weighed."""
+        if self._candidates is None:
+            self._candidates = _candidates(self._picked, self._inputs)
+        return self._candidates
+
+
 def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
     """Make the Decision."""
     row = picked.row
@@ -100,9 +134,7 @@ def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
         if row is None
         else row_seconds(row, inputs.load, inputs.tokens(row, inputs.load.likely)),
         switch=None if inputs.facts.previous is None else _switch(picked, inputs),
-        _expand=lambda: _candidates(picked, inputs),
-        _explain=lambda: _why(picked, inputs),
-        _refuse=lambda: _others(picked, inputs),
+        explanation=Explained(picked, inputs),
     )
 
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decide import constraints
 from routed_llm.decide.choice import Choice, choose
+from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.objectives import COST
 from routed_llm.decide.outcome import Picked, conclude
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Table", "prepare", "select"]
 
 _ENDPOINTS = ("chat_completions", "responses", "realtime")
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def select(
@@ -54,7 +53,8 @@ def select(
     at: date,
     allowance: Allowance | None = None,
     observed: Observed | None = None,
-    unavailable: Mapping[str, str] = _NOTHING,
+    unavailable: Mapping[str, str] = NOTHING,
+    deadline: float | None = None,
 ) -> Decision:
     """Choose the model, effort and endpoint that serve a request.
 
@@ -66,6 +66,7 @@ def select(
         allowance: what may still be spent, or None.
         observed: what calls before this one have used, or None.
         unavailable: models that turned out not to answer, with the reason.
+        deadline: seconds within which the whole answer is wanted, or None.
 
     Returns:
         The Decision; its ``chosen`` is None when nothing fits.
@@ -74,8 +75,8 @@ def select(
         PolicyError: when a pattern of the policy matches no model.
         CatalogError: when the policy or the call names a model that the catalog does not know.
     """
-    table = prepare(catalog, policy, _day(at))
-    return table.select(facts, allowance=allowance, observed=observed, unavailable=unavailable)
+    context = EvaluationContext(allowance, observed, unavailable, deadline)
+    return prepare(catalog, policy, _day(at)).decide(facts, context)
 
 
 def prepare(catalog: Catalog, policy: Policy, at: date) -> Table:
@@ -142,30 +143,29 @@ class Table:
         *,
         allowance: Allowance | None = None,
         observed: Observed | None = None,
-        unavailable: Mapping[str, str] = _NOTHING,
+        unavailable: Mapping[str, str] = NOTHING,
+        deadline: float | None = None,
     ) -> Decision:
         """Choose for one request; see :func:`select`."""
-        return conclude(*self._pick(facts, allowance, observed, unavailable))
+        return self.decide(facts, EvaluationContext(allowance, observed, unavailable, deadline))
+
+    def decide(self, facts: RequestFacts, context: EvaluationContext = PLAIN) -> Decision:
+        """Choose for one request."""
+        return conclude(*self._pick(facts, context))
 
     def select_certain(
         self,
         facts: RequestFacts,
-        *,
-        allowance: Allowance | None = None,
-        observed: Observed | None = None,
-        unavailable: Mapping[str, str] = _NOTHING,
+        context: EvaluationContext = PLAIN,
     ) -> Decision | None:
         """Choose for one request, or return None when an exact count might change the choice."""
-        picked, inputs = self._pick(facts, allowance, observed, unavailable)
+        picked, inputs = self._pick(facts, context)
         return conclude(picked, inputs) if picked.certain else None
 
     def breakpoints(
         self,
         facts: RequestFacts,
-        *,
-        allowance: Allowance | None = None,
-        observed: Observed | None = None,
-        unavailable: Mapping[str, str] = _NOTHING,
+        context: EvaluationContext = PLAIN,
     ) -> list[int]:
         """List the text token counts between which costs are straight lines and constraints give one answer.
 
@@ -174,20 +174,17 @@ class Table:
         found: set[int] = set()
         for relaxation in range(len(relaxations(facts, self.policy))):
             kind = self._kind(facts, False, relaxation)
-            inputs = self._inputs(facts, kind, allowance, observed, unavailable)
+            inputs = self._inputs(facts, kind, context)
             found.update(self._breakpoints(inputs, far=True))
         return sorted(found)
 
     def boundaries(
         self,
         facts: RequestFacts,
-        *,
-        allowance: Allowance | None = None,
-        observed: Observed | None = None,
-        unavailable: Mapping[str, str] = _NOTHING,
+        context: EvaluationContext = PLAIN,
     ) -> list[int]:
         """List the text token counts beyond which the choice changes, or else those where it may change."""
-        inputs = self._inputs(facts, self._kind(facts, False), allowance, observed, unavailable)
+        inputs = self._inputs(facts, self._kind(facts, False), context)
         marks, kept = self._breakpoints(inputs, far=True), None
         if not _is_steady(inputs):
             return marks
@@ -203,16 +200,14 @@ class Table:
     def _pick(
         self,
         facts: RequestFacts,
-        allowance: Allowance | None,
-        observed: Observed | None,
-        unavailable: Mapping[str, str],
+        context: EvaluationContext,
     ) -> tuple[Picked, DecisionInputs]:
         certain = True
         first: tuple[Picked, DecisionInputs] | None = None
         # A request that could be served as it is, but for its size or its cost, may be served bent a little.
         for relaxation in range(len(relaxations(facts, self.policy))):
             kind = self._kind(facts, facts.tokens.high > LONG_CONTEXT_FROM, relaxation)
-            inputs = self._inputs(facts, kind, allowance, observed, unavailable)
+            inputs = self._inputs(facts, kind, context)
             picked = self._pick_from(inputs)
             # What one step refuses at the upper bound it may serve at a lower count.
             certain = certain and picked.certain
@@ -336,9 +331,7 @@ class Table:
 
     def _moved(self, inputs: DecisionInputs, kind: Kind) -> DecisionInputs:
         """Return the inputs with the configurations of another kind."""
-        allowance, unavailable, observed = inputs.allowance, inputs.unavailable, inputs.load.observed
-        moved = self._inputs(inputs.facts, kind, allowance, observed, unavailable)
-        return moved.under(inputs.constraints)
+        return self._inputs(inputs.facts, kind, inputs.context).under(inputs.constraints)
 
     def _breakpoints(self, inputs: DecisionInputs, *, far: bool | None = None) -> list[int]:
         """List the text token counts beyond which a cost or an answer changes, in ascending order.
@@ -386,18 +379,16 @@ class Table:
         self,
         facts: RequestFacts,
         kind: Kind,
-        allowance: Allowance | None,
-        observed: Observed | None,
-        unavailable: Mapping[str, str],
+        context: EvaluationContext,
     ) -> DecisionInputs:
+        allowance = context.allowance
         worst = allowance is not None and allowance.worst_case
         return DecisionInputs(
             facts=facts,
             shape=kind.shape,
             setting=kind.setting,
-            load=load(facts, self.policy, kind.shape.widest, self._reuse, observed, worst=worst),
-            allowance=allowance,
-            unavailable=unavailable,
+            load=load(facts, self.policy, kind.shape.widest, self._reuse, context.observed, worst=worst),
+            context=context,
             pinned=kind.pinned,
             relaxation=kind.relaxation,
             catalog_version=self.catalog.version,

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from routed_llm.budget import budgets_from
 from routed_llm.calls.endpoint_call import Called, error_part
 from routed_llm.calls.endpoints import Endpoints
+from routed_llm.calls.options import CallOptions
 from routed_llm.calls.problems import problem
 from routed_llm.calls.router import Router
 from routed_llm.errors import RoutedError
@@ -25,7 +26,6 @@ from routed_llm.gateway.keys import Key, KeyStore
 from routed_llm.gateway.metrics import Metrics
 from routed_llm.gateway.upstream import Upstream
 from routed_llm.ledger import open_ledger
-from routed_llm.ledger.options import CallOptions
 from routed_llm.policy import Policy
 from routed_llm.recovery import fingerprint
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from routed_llm.budget import budgets_from
+from routed_llm.calls.options import CallOptions
 from routed_llm.errors import LedgerError, PolicyError
-from routed_llm.ledger.options import CallOptions
 from routed_llm.ledger.scoped import tags_from
 from routed_llm.policy import Policy
 

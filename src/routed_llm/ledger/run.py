@@ -72,6 +72,7 @@ class Run:
         "_done",
         "_hold",
         "_observer",
+        "_on_reported",
         "_policy",
         "decision",
         "exchange",
@@ -86,6 +87,7 @@ class Run:
         clock: Callable[[], date],
         decision: Decision,
         until: float | None = None,
+        on_reported: Callable[[int], object] | None = None,
     ) -> None:
         """Take what :meth:`routed_llm.Router.begin` gives; use that instead."""
         self.exchange = Exchange(until)
@@ -97,6 +99,7 @@ class Run:
         self._clock = clock
         self._hold: Hold | None = None
         self._done = False
+        self._on_reported = on_reported
         self.decision = decision
 
     def open(self) -> None:
@@ -145,8 +148,8 @@ class Run:
         if self._observer is not None and usage is not None and self.decision.chosen is not None:
             model = self._catalog.get(self.decision.chosen.model)
             self._observer.learn(self.decision, model, usage, base=self._policy.output_tokens)
-        if usage is not None and self.decision.on_reported is not None:
-            self.decision.on_reported(usage.input_tokens)
+        if usage is not None and self._on_reported is not None:
+            self._on_reported(usage.input_tokens)
         return record
 
     def offer(self, send: Send, answer: str = "") -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from routed_llm.decision import Call, Candidate, Decision
 from routed_llm.errors import PolicyError
 from routed_llm.facts import thaw
-from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.rollout.entries import Entries
 from routed_llm.rollout.log import DecisionLog
 from routed_llm.rollout.outputs import Outputs, configuration
@@ -19,6 +18,7 @@ from routed_llm.rollout.share import in_share, key_of, mark_of
 if TYPE_CHECKING:
     from routed_llm.catalog import Catalog
     from routed_llm.facts import RequestFacts
+    from routed_llm.ledger.scoped import Scope
     from routed_llm.request import Request
     from routed_llm.rollout.stage import Stage
     from routed_llm.usage import Usage
@@ -71,8 +71,7 @@ class Trials:
         *,
         baseline: str,
         decide: Callable[[Request], Decision],
-        scope: Mapping[str, str] | str | None = None,
-        conversation: str | None = None,
+        said: Scope,
     ) -> Decision:
         """Return the Decision of whoever answers, with the other one in its ``trial``.
 
@@ -83,12 +82,10 @@ class Trials:
             request: the request.
             baseline: the model that the program was written for.
             decide: decides for a request that is pinned to it.
-            scope: the call's own tags.
-            conversation: the caller's key of the conversation.
+            said: whom the call is for.
         """
         if request.facts.model is not None:
             return routed
-        said = merge(CURRENT.get(), scope, conversation, None)
         tags = dict(said.tags)
         opening = request.texts[: request.opening or None]
         key = key_of(self.stage.key, tags=tags, conversation=said.conversation, texts=opening)

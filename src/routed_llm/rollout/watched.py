@@ -23,9 +23,9 @@ class Watched(Run):
 
     __slots__ = ("_entry", "_parts", "_trials")
 
-    def __init__(self, trials: Trials, *arguments: Any) -> None:
+    def __init__(self, trials: Trials, *arguments: Any, **told: Any) -> None:
         """Take what a Run takes."""
-        super().__init__(*arguments)
+        super().__init__(*arguments, **told)
         self._trials = trials
         self._parts = arguments[:5]
         self._entry: dict[str, Any] | None = None

@@ -1,7 +1,6 @@
-"""Weighing: everything one choice depends on besides the request, and the choice made of it.
+"""Evaluation: how one request is decided, with no more of it counted than the choice needs.
 
-Counting goes no further than the choice needs. Nothing here reads a clock or reaches a ledger: the router
-puts in what they say.
+Nothing here reads a clock or reaches a ledger: the router puts in what they say.
 """
 
 from __future__ import annotations
@@ -14,41 +13,35 @@ from routed_llm.decide.refusal import no_fit_message
 from routed_llm.decide.table import prepare
 from routed_llm.errors import NoModelFits
 from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
-from routed_llm.media import tokens_for
 from routed_llm.request.counts import bounded_by, counting_of, note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-    from routed_llm.budget import Allowance
     from routed_llm.catalog import Catalog
+    from routed_llm.decide.context import EvaluationContext
     from routed_llm.decide.table import Table
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.request import Request
-    from routed_llm.usage import Observed
 
-__all__ = ["Weighing"]
+__all__ = ["Evaluation"]
 
 
-class Weighing(NamedTuple):
-    """What a choice depends on besides the request.
+class Evaluation(NamedTuple):
+    """Decides requests at one moment.
 
     Attributes:
         catalog: the models there are.
         table: what the policy makes of them on the day.
-        allowance: what budgets leave, or None without any.
-        observed: what finished calls have used, or None.
-        away: models to leave alone, those that cool down for a while among them, with the reason.
-        firm: models to leave alone even when nothing else is left.
+        context: what holds at the moment; models that cool down for a while are unavailable.
+        firm: models to leave alone even when nothing else is left, with the reason.
     """
 
     catalog: Catalog
     table: Table
-    allowance: Allowance | None
-    observed: Observed | None
-    away: Mapping[str, str]
+    context: EvaluationContext
     firm: Mapping[str, str]
 
     def explain(self, request: Request) -> Decision:
@@ -58,14 +51,13 @@ class Weighing(NamedTuple):
 
     def or_cooling(self, decision: Decision, request: Request) -> Decision:
         """Choose again where nothing fits: a model that cools down is better than none."""
-        if decision.chosen is not None or self.away is self.firm:
+        if decision.chosen is not None or self.context.unavailable is self.firm:
             return decision
-        return self._replace(away=self.firm).explain(request)
+        return self._replace(context=self.context._replace(unavailable=self.firm)).explain(request)
 
     def at_bounds(self, facts: RequestFacts) -> Decision | None:
         """Choose by the bounds of the token count alone; None when they do not settle it."""
-        _, table, allowance, observed, away, _ = self
-        decision = table.select_certain(facts, allowance=allowance, observed=observed, unavailable=away)
+        decision = self.table.select_certain(facts, self.context)
         # A refusal quotes exact numbers.
         if decision is not None and decision.chosen is None and not facts.tokens.exact:
             return None
@@ -73,11 +65,9 @@ class Weighing(NamedTuple):
 
     def counted(self, request: Request) -> Decision:
         """Choose by counting what the bounds leave open, and no more of it than that takes."""
-        _, table, allowance, observed, away, _ = self
-        facts = request.facts
-        counting = counting_of(request)
+        facts, counting = request.facts, counting_of(request)
         if not counting.is_exact:
-            counting.settle(table.boundaries(facts, allowance=allowance, observed=observed, unavailable=away))
+            counting.settle(self.table.boundaries(facts, self.context))
         decision = self.at_bounds(bounded_by(counting, facts))
         if decision is not None and decision.chosen is not None:
             note(request)
@@ -85,20 +75,17 @@ class Weighing(NamedTuple):
         # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
         counting.exact()
         note(request)
-        facts = bounded_by(counting, facts)
-        return table.select(facts, allowance=allowance, observed=observed, unavailable=away)
+        return self.table.decide(bounded_by(counting, facts), self.context)
 
     def near(self, request: Request) -> Near:
         """Say when the provider is asked to count, and how its count is decided by."""
-        _, table, allowance, observed, away, _ = self
-        facts = request.facts
         return Near(
-            table.policy.exact_within,
-            lambda: table.boundaries(facts, allowance=allowance, observed=observed, unavailable=away),
+            self.table.policy.exact_within,
+            lambda: self.table.boundaries(request.facts, self.context),
             self.explain,
         )
 
-    def checked(self, decision: Decision, request: Request) -> Decision:
+    def checked(self, decision: Decision) -> Decision:
         """Return a Decision that chose.
 
         Raises:
@@ -106,10 +93,8 @@ class Weighing(NamedTuple):
             BudgetExceeded: when something could, but a hard budget has no room for it.
         """
         if decision.chosen is not None:
-            if request.talk is not None:
-                decision.on_reported = request.talk.listen(decision.facts, self._frames(decision))
             return decision
-        allowance = self.allowance
+        allowance = self.context.allowance
         asked = None if allowance is None else asked_of_budget(decision)
         if allowance is None or asked is None:
             raise NoModelFits(no_fit_message(decision), decision=decision)
@@ -124,19 +109,12 @@ class Weighing(NamedTuple):
             fits=self._fits(decision, remaining),
         )
 
-    def _frames(self, decision: Decision) -> int:
-        """Tokens that the chosen model counts beside those of the facts."""
-        chosen = decision.chosen
-        if chosen is None:
-            return 0
-        return tokens_for(decision.facts, self.catalog.get(chosen.model), chosen.endpoint).likely
-
     def _fits(self, decision: Decision, remaining: int) -> tuple[tuple[str, str | None, Decimal], ...]:
         """Say what would fit if the model asked for or, where that does not help, the floor were given up."""
         table, facts = self.table, replace(decision.facts, model=None)
+        without = self.context._replace(allowance=None, unavailable=self.firm)
         found: tuple[tuple[str, str | None, Decimal], ...] = ()
         for floor in dict.fromkeys((table.policy.at_least, None)):
             other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at)
-            anything = other.select(facts, observed=self.observed, unavailable=self.firm)
-            found = found or would_fit(anything, remaining)
+            found = found or would_fit(other.decide(facts, without), remaining)
         return found

@@ -1,0 +1,176 @@
+"""CallOptions: what one call says of its routing: a policy, whom it is for, what it may spend and take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+
+from routed_llm.budget import budgets_from
+from routed_llm.errors import PolicyError
+from routed_llm.ledger.scoped import tags_from
+from routed_llm.policy import Policy
+
+if TYPE_CHECKING:
+    from routed_llm.budget import Budget
+
+__all__ = ["CallOptions", "Circumstances"]
+
+
+class Circumstances(TypedDict, total=False):
+    """The keywords of :meth:`CallOptions.of`, which :class:`routed_llm.Router` takes as well.
+
+    Attributes:
+        policy: a policy for this call only.
+        at: the moment (or day) to decide for; the clock's when left out.
+        scope: tags that say whom the call is for, such as ``{"team": "search"}``, over those of a
+            :func:`routed_llm.scoped` block around it.
+        conversation: the caller's key of the conversation: for budgets per conversation and so that its calls
+            reach the same prompt cache.
+        budget: budgets for this call, besides the router's own.
+        deadline: seconds within which the whole answer is wanted.
+        credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`): models may
+            fail for one and not for another.
+        own: the address that the caller's client calls: models at another are out unless there is a key for
+            it. When left out, the caller sees to that.
+    """
+
+    policy: Policy | None
+    at: date | None
+    scope: Mapping[str, str] | str | None
+    conversation: str | None
+    budget: Budget | Iterable[Budget] | None
+    deadline: float | None
+    credential: str
+    own: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What one call says of its routing, as one value; adapters take it as ``routing=``.
+
+    Attributes:
+        policy: a policy of its own, or None for the model's.
+        changes: keywords of Policy that it changes, over the model's or its own.
+        tags: whom it is for.
+        conversation: the caller's key of the conversation, or None.
+        budgets: budgets for it, besides those that hold anyhow.
+        at: the moment (or day) to decide for, or None for the clock's.
+        deadline: seconds within which the whole answer is wanted, or None.
+        credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`).
+        own: the address that the caller's client calls, or None.
+    """
+
+    policy: Policy | None = None
+    changes: Mapping[str, Any] | None = None
+    tags: Mapping[str, str] | None = None
+    conversation: str | None = None
+    budgets: tuple[Budget, ...] = ()
+    at: date | None = None
+    deadline: float | None = None
+    credential: str = ""
+    own: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.deadline is not None and not _is_positive(self.deadline):
+            raise PolicyError(
+                f"deadline={self.deadline!r} is no time to answer in. Give a number of seconds above 0.",
+                key="deadline",
+            )
+
+    @classmethod
+    def of(cls, **given: Unpack[Circumstances]) -> CallOptions:
+        """Make options of keywords; see :class:`Circumstances`.
+
+        Raises:
+            PolicyError: when one of them is wrong.
+        """
+        scope = given.get("scope")
+        return cls(
+            policy=given.get("policy"),
+            tags=tags_from(scope) if scope else None,
+            conversation=given.get("conversation"),
+            budgets=budgets_from(given.get("budget")),
+            at=given.get("at"),
+            deadline=given.get("deadline"),
+            credential=given.get("credential", ""),
+            own=given.get("own"),
+        )
+
+    @classmethod
+    def read(cls, value: Any) -> CallOptions:
+        """Read what a caller gave: a Policy, or a dict of its keywords, a scope, a conversation and a budget.
+
+        Raises:
+            PolicyError: when it is neither, or wrong in itself.
+        """
+        if value is None:
+            return _NOTHING
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, Policy):
+            return cls(policy=value)
+        if not isinstance(value, Mapping):
+            raise PolicyError(
+                f"routing is a {type(value).__name__}. Give a dict of Policy keywords or a Policy.",
+                key="routing",
+            )
+        rest = {name: item for name, item in value.items() if name not in _OURS}
+        ours: Any = {name: item for name, item in value.items() if name in _OURS}
+        return replace(cls.of(**ours), changes=rest or None)
+
+    def over(self, other: CallOptions) -> CallOptions:
+        """Lay these options over others: what both say is as these say; tags and budgets add up."""
+        if other is _NOTHING:
+            return self
+        # A whole policy is not changed by what lies below it.
+        below = (other.changes or {}) if self.policy is None else {}
+        return replace(
+            other,
+            policy=self.policy or other.policy,
+            changes={**below, **(self.changes or {})},
+            tags={**(other.tags or {}), **(self.tags or {})},
+            conversation=other.conversation if self.conversation is None else self.conversation,
+            budgets=other.budgets + self.budgets,
+            at=self.at or other.at,
+            deadline=other.deadline if self.deadline is None else self.deadline,
+            credential=self.credential or other.credential,
+            own=other.own if self.own is None else self.own,
+        )
+
+    def applied_to(self, policy: Policy) -> Policy:
+        """Return the policy for this call.
+
+        Raises:
+            PolicyError: for a wrong keyword or value.
+        """
+        base = policy if self.policy is None else self.policy
+        return base.replace(**self.changes) if self.changes else base
+
+    def circumstances(self, budgets: tuple[Budget, ...] = ()) -> dict[str, Any]:
+        """Return what :meth:`routed_llm.Router.decide` takes besides a policy.
+
+        Args:
+            budgets: those of the model that makes the call.
+        """
+        found: dict[str, Any] = {}
+        if self.at is not None:
+            found["at"] = self.at
+        if self.deadline is not None:
+            found["deadline"] = self.deadline
+        if self.tags:
+            found["scope"] = self.tags
+        if self.conversation is not None:
+            found["conversation"] = self.conversation
+        if budgets or self.budgets:
+            found["budget"] = budgets + self.budgets
+        return found
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+_NOTHING: Final = CallOptions()
+_OURS: Final = frozenset({"policy", "scope", "conversation", "budget", "at", "deadline"})
