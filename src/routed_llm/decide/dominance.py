@@ -50,6 +50,8 @@ def _left(
     beats = _outdoes if inputs.facts.previous is None else _outlasts
     rows = inputs.shape.rows
     firm = [row for row in rows if (row.at.model.id, row.at.effort) not in observed]
+    # What beats most is asked first.
+    firm.sort(key=_price_of_words)
     # Each model counts images and pages in its own way. The model that answered before has a cache of its
     # own, and the best of the others has to be among those that are left, too.
     apart = {row.at.model.id for row in rows} if inputs.load.media else {*warm, stays[0]}
@@ -66,6 +68,10 @@ def _left(
     return tuple(
         row for row in rows if (row.at.model.id, row.at.effort) in (stays, *observed) or not beaten(row)
     )
+
+
+def _price_of_words(row: Row) -> float:
+    return math.inf if row.short is None else row.short.output * (row.ratio + row.reasoning)
 
 
 def _outdoes(one: Row, other: Row, inputs: DecisionInputs) -> bool:
@@ -99,7 +105,14 @@ def _outlasts(one: Row, other: Row, inputs: DecisionInputs) -> bool:
 
 
 def _dominates(one: Row, other: Row, inputs: DecisionInputs) -> bool:
-    if one.distance > other.distance or not _costs_no_more(one, other, growth(one, other, inputs.facts)):
+    if one.distance > other.distance:
+        return False
+    # Every kind of request compares the same configurations.
+    more = growth(one, other, inputs.facts)
+    compared, key = inputs.setting.compared, (one.figures, other.figures, more)
+    if key not in compared:
+        compared[key] = _costs_no_more(one, other, more)
+    if not compared[key]:
         return False
     return all(constraint.keeps(one, other, inputs) for constraint in inputs.constraints)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from routed_llm.decision import Evidence
 from routed_llm.errors import RequestError
 from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
+from routed_llm.reasons import Reason
 
 if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, Verdict
@@ -48,6 +49,7 @@ _AT_LEAST = ("above", "tie", "above (inferred)")
 _ABOVE = ("above", "above (inferred)")
 _MIRRORED = {"below": "above", "tie": "tie", "above": "below", "above (inferred)": "below"}
 """What the baseline's verdict against the reference says of the reference itself."""
+_CODES = {"unknown": "floor_unknown", "unproven": "floor_unknown", "above (inferred)": "floor_inferred"}
 _PASSES = frozenset({"above", "tie", "above (inferred)", "same model", "counterpart"})
 
 
@@ -152,12 +154,66 @@ class Floor:
         self.stands_for = stands_for
         self._reference = reference
         self._margins = margins
+        # Every kind of request asks the same of the same configurations.
+        self._compared: dict[tuple[str, str | None, str], Comparison] = {}
+        self._refusals: dict[tuple[Any, ...], Reason | None] = {}
         self._measured = evidence == "measured"
         self._baseline_is_reference = _same(baseline, reference)
         self._baseline_verdicts = baseline.verdicts.get(baseline.default_effort or "", {})
 
+    def refusal(
+        self,
+        model: Model,
+        effort: str | None,
+        dimensions: tuple[str, ...],
+        guarded: tuple[str, ...],
+        demanded: tuple[str, ...] = (),
+    ) -> Reason | None:
+        """Say on which dimension a configuration does not meet the floor, and why.
+
+        Args:
+            model: the model.
+            effort: the effort, or None.
+            dimensions: the dimensions of quality that the request touches.
+            guarded: the other dimensions on which a configuration must not be worse.
+            demanded: those of a named task, for which something must have been measured.
+        """
+        key = (model.id, effort, dimensions, guarded, demanded)
+        if key not in self._refusals:
+            self._refusals[key] = self._refuse(model, effort, dimensions, guarded, demanded)
+        return self._refusals[key]
+
+    def _refuse(
+        self,
+        model: Model,
+        effort: str | None,
+        dimensions: tuple[str, ...],
+        guarded: tuple[str, ...],
+        demanded: tuple[str, ...],
+    ) -> Reason | None:
+        for dimension in (*dimensions, *guarded):
+            found, wanted = self.compare(model, effort, dimension), dimension in demanded
+            if self.admits(dimension, found, guarded=dimension in guarded, demanded=wanted):
+                continue
+            data = {
+                "model": model.id,
+                "at_effort": "" if effort is None else f" at {effort}",
+                "baseline": self.baseline.id,
+                "dimension": dimension.replace("_", " "),
+                "measures": ", ".join(found.measures) or found.verdict,
+            }
+            code = _CODES.get(found.verdict, "floor_below")
+            return Reason("task_unmeasured" if wanted and code != "floor_below" else code, data)
+        return None
+
     def compare(self, model: Model, effort: str | None, dimension: str) -> Comparison:
         """Compare one configuration with the baseline on one dimension."""
+        key = (model.id, effort, dimension)
+        if key not in self._compared:
+            self._compared[key] = self._compare(model, effort, dimension)
+        return self._compared[key]
+
+    def _compare(self, model: Model, effort: str | None, dimension: str) -> Comparison:
         if _same(model, self.baseline) and self._effort_at_least(effort):
             return Comparison("same model")
         if model.equivalent_to & {self.baseline.id, self.baseline.base or self.baseline.id}:

@@ -9,10 +9,10 @@ rule, write a function here, put it into the list, and give its Reason a sentenc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.policy import EFFORTS, ENDPOINTS, Policy
 from routed_llm.reasons import Reason
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.speed import Pace
     from routed_llm.facts import RequestFacts
 
-__all__ = ["SHAPE_RULES", "Configuration", "Reference", "Setting"]
+__all__ = ["OF_EFFORT", "SHAPE_RULES", "Configuration", "Reference", "Setting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ class Setting:
     demanded: tuple[str, ...] = ()
     lifted: frozenset[str] = frozenset()
     reference: Reference | None = None
+    compared: dict[Any, bool] = field(default_factory=dict, repr=False, compare=False)
 
 
 ShapeRule = Callable[[Configuration, "RequestFacts", Setting], "Reason | None"]
@@ -240,27 +241,8 @@ def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> R
     floor = setting.floor
     if floor is None or facts.model is not None or at.model.id == setting.incumbent:
         return None
-    for dimension in (*setting.dimensions, *setting.guarded):
-        found = floor.compare(at.model, at.effort, dimension)
-        wanted = dimension in setting.demanded and "evidence" not in setting.lifted
-        if floor.admits(dimension, found, guarded=dimension in setting.guarded, demanded=wanted):
-            continue
-        data = {
-            "model": at.model.id,
-            "at_effort": at.at_effort,
-            "baseline": floor.baseline.id,
-            "dimension": dimension.replace("_", " "),
-            "measures": ", ".join(found.measures) or found.verdict,
-        }
-        code = {
-            "unknown": "floor_unknown",
-            "unproven": "floor_unknown",
-            "above (inferred)": "floor_inferred",
-        }.get(found.verdict, "floor_below")
-        if wanted and code != "floor_below":
-            code = "task_unmeasured"
-        return Reason(code, data)
-    return None
+    demanded = () if "evidence" in setting.lifted else setting.demanded
+    return floor.refusal(at.model, at.effort, setting.dimensions, setting.guarded, demanded)
 
 
 def highest_effort(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
@@ -292,5 +274,8 @@ SHAPE_RULES: tuple[ShapeRule, ...] = (
     highest_effort,
 )
 """Rules whose outcome is the same for every request of one shape, in the order they are asked."""
+
+OF_EFFORT: frozenset[ShapeRule] = frozenset({tools, effort, quality_floor, highest_effort})
+"""Those of them that look at the effort; the others say the same of every effort of a model."""
 
 _CHAT_BUILTIN = frozenset({"web_search_options"})

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.decide.rules import SHAPE_RULES, Configuration, Setting
+from routed_llm.decide.rules import OF_EFFORT, SHAPE_RULES, Configuration, Setting
 from routed_llm.decide.speed import Pace, pace_of
 from routed_llm.decision import Candidate, Reason
 from routed_llm.parameters import Fit, fit_parameters
@@ -49,6 +49,7 @@ class Row:
         tier: the service tier that it is called at.
         pace: how quick it is published to be, at that tier.
         best_recall: input tokens to the recall of its model at the best effort, by the hardest test.
+        figures: what the prices and amounts above follow from.
     """
 
     at: Configuration
@@ -68,6 +69,7 @@ class Row:
     tier: str
     pace: Pace
     best_recall: Mapping[int, float]
+    figures: tuple[str, str | None, str, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -211,8 +213,9 @@ def _build(
     asked = facts.effort or setting.policy.effort
     for model in models:
         wanted = asked or (model.default_effort if pinned else None)
+        of_model: dict[str, list[Reason | None]] = {}
         for effort in _efforts(model, pinned):
-            fits, against = _endpoints(facts, model, effort, setting, way)
+            fits, against = _endpoints(facts, model, effort, setting, way, of_model)
             if fits:
                 # Who names the effort has a cap that counts its reasoning, as the endpoint does.
                 room = 0 if effort == facts.effort else model.reasoning_room.get(effort or "", 0)
@@ -252,6 +255,7 @@ def _endpoints(
     effort: str | None,
     setting: Setting,
     way: Relaxation,
+    of_model: dict[str, list[Reason | None]],
 ) -> tuple[dict[str, Fit], dict[str, tuple[Reason, ...]]]:
     fits: dict[str, Fit] = {}
     against: dict[str, tuple[Reason, ...]] = {}
@@ -266,7 +270,16 @@ def _endpoints(
             against[endpoint] = (Reason("effort", data),)
             continue
         at = Configuration(model, effort, endpoint)
-        reasons = [reason for rule in SHAPE_RULES if (reason := rule(at, facts, setting)) is not None]
+        said = of_model.get(endpoint)
+        if said is None:
+            said = of_model[endpoint] = [
+                None if rule in OF_EFFORT else rule(at, facts, setting) for rule in SHAPE_RULES
+            ]
+        found = [
+            rule(at, facts, setting) if rule in OF_EFFORT else reason
+            for rule, reason in zip(SHAPE_RULES, said, strict=True)
+        ]
+        reasons = [reason for reason in found if reason is not None]
         absent = setting.endpoints[endpoint].absent
         fit = fit_parameters(
             facts, model, effort, endpoint, absent, keep_taste=way.keep_taste, emulated=way.emulated
@@ -328,6 +341,7 @@ def _row(
         tier=tier,
         pace=pace_of(model.speed, tier),
         best_recall=_best_recall(model),
+        figures=(model.id, effort, tier, room),
     )
 
 

@@ -120,6 +120,7 @@ class Table:
         self._shapes: dict[Any, Kind] = {}
         self._choices: dict[Any, PiecewiseChoice] = {}
         self._kept_breakpoints: dict[Any, list[int]] = {}
+        self._compared: dict[Any, bool] = {}
         # No further turn means that nothing will read what this call would write to the cache.
         self._reuse = policy.horizon > 0
         self._watched = _value_sensitive(catalog)
@@ -427,6 +428,7 @@ class Table:
             cost_cap=self.policy.max_cost_pico,
             demanded=demanded(task),
             reference=self._reference(facts, tier, alone=pinned or len(models) == 1),
+            compared=self._compared,
         )
         ways = relaxations(facts, self.policy)[relaxation:]
         shape = build_shape(facts, models, setting, tier=tier, pinned=pinned, ways=ways)
