@@ -191,7 +191,7 @@ class Router:
             CatalogError: when the policy or the call names an unknown model.
         """
         options = _options(options, given)
-        evaluation = self._warm(self._evaluation(options, streams=request.facts.stream), request, options)
+        evaluation = self._warm(self._evaluation(options, request), request, options)
         decision = evaluation.explain(request)
         if exact is not None and evaluation.table.policy.exact_within:
             decision = self._recounts.decide(decision, request, evaluation.near(request), exact)
@@ -209,7 +209,7 @@ class Router:
             CatalogError: when the policy or the call names an unknown model.
         """
         options = _options(options, given)
-        return self._warm(self._evaluation(options, streams=request.facts.stream), request, options).explain(request)
+        return self._warm(self._evaluation(options, request), request, options).explain(request)
 
     async def adecide(
         self,
@@ -227,13 +227,13 @@ class Router:
             PolicyError: as :meth:`decide` does.
             CatalogError: as :meth:`decide` does.
         """
-        options, streams = _options(options, given), request.facts.stream
+        options = _options(options, given)
         if self._books.ledger.blocks:
             import asyncio  # heavy, and loaded already wherever this runs
 
-            evaluation = await asyncio.to_thread(self._evaluation, options, streams=streams)
+            evaluation = await asyncio.to_thread(self._evaluation, options, request)
         else:
-            evaluation = self._evaluation(options, streams=streams)
+            evaluation = self._evaluation(options, request)
         evaluation = self._warm(evaluation, request, options)
         decision = evaluation.at_bounds(request.facts)
         if decision is None:
@@ -258,7 +258,7 @@ class Router:
         **given: Unpack[Circumstances],
     ) -> Decision | None:
         """Choose as :meth:`decide` does among the models not to avoid; None when nothing is left."""
-        decision = self._evaluation(_options(options, given), avoid, streams=request.facts.stream).explain(request)
+        decision = self._evaluation(_options(options, given), request, avoid).explain(request)
         return None if decision.chosen is None else decision
 
     def count(self, request: Request) -> int:
@@ -440,9 +440,9 @@ class Router:
         prepare(self.catalog, self.policy, moment.date() if isinstance(moment, datetime) else moment)
 
     def _evaluation(
-        self, options: CallOptions, avoid: Mapping[str, str] | None = None, *, streams: bool
+        self, options: CallOptions, request: Request, avoid: Mapping[str, str] | None = None
     ) -> Evaluation:
-        """Gather what a choice depends on besides the request."""
+        """Gather what a choice depends on besides the request's own facts."""
         moment = self._clock() if options.at is None else options.at
         day = moment.date() if isinstance(moment, datetime) else moment
         policy = options.applied_to(self.policy)
@@ -459,7 +459,7 @@ class Router:
         lacking = self.addresses.lacking(options.own) if options.own is not None else {}
         firm = {**gone, **lacking, **(avoid or {})} if avoid or lacking else gone
         cooling = self._found(self.cooldowns.cooling, now, options.credential)
-        if streams and (whole := self._found(self._whole.found, now, options.credential)):
+        if request.facts.stream and (whole := self._found(self._whole.found, now, options.credential)):
             cooling = {**cooling, **whole}
         away = {**cooling, **firm} if cooling else firm
         if self._endpoints.knows:
