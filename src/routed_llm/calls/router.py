@@ -436,8 +436,11 @@ class Router:
     def warmup(self) -> None:
         """Load the vocabulary and prepare the default table, off the path of any request."""
         warm_up()
-        moment = self._clock()
-        prepare(self.catalog, self.policy, moment.date() if isinstance(moment, datetime) else moment)
+        prepare(self.catalog, self.policy, self._day(None))
+
+    def _day(self, at: date | None) -> date:
+        moment = self._clock() if at is None else at
+        return moment.date() if isinstance(moment, datetime) else moment
 
     def _evaluation(
         self, options: CallOptions, request: Request, avoid: Mapping[str, str] | None = None
