@@ -155,7 +155,7 @@ class Floor:
         self._reference = reference
         self._margins = margins
         # Every kind of request asks the same of the same configurations.
-        self._compared: dict[tuple[str, str | None, str], Comparison] = {}
+        self._comparisons: dict[tuple[str, str | None, str], Comparison] = {}
         self._refusals: dict[tuple[Any, ...], Reason | None] = {}
         self._measured = evidence == "measured"
         self._baseline_is_reference = _same(baseline, reference)
@@ -209,9 +209,9 @@ class Floor:
     def compare(self, model: Model, effort: str | None, dimension: str) -> Comparison:
         """Compare one configuration with the baseline on one dimension."""
         key = (model.id, effort, dimension)
-        if key not in self._compared:
-            self._compared[key] = self._compare(model, effort, dimension)
-        return self._compared[key]
+        if key not in self._comparisons:
+            self._comparisons[key] = self._compare(model, effort, dimension)
+        return self._comparisons[key]
 
     def _compare(self, model: Model, effort: str | None, dimension: str) -> Comparison:
         if _same(model, self.baseline) and self._effort_at_least(effort):
