@@ -80,6 +80,8 @@ class Books(Router):
 
 
 class _Noted:
+    offers = False
+
     def __init__(self, run: Run, entries: list[tuple[str, Any]]) -> None:
         self._run, self._entries = run, entries
         self.exchange = run.exchange

@@ -12,7 +12,6 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMChatStartEvent
 from llama_index.core.llms import ChatMessage
 from llama_index.llms.routed import RoutedLLM
-from llama_index.llms.routed.cutting import Shaped
 
 from routed_llm import RequestError, Router, Usage
 
@@ -141,41 +140,6 @@ def test_tool_calls_stay(make, sim, policy) -> None:
         assert len(llm.get_tool_calls_from_response(answer)) == 1
 
 
-class Upstream:
-    """Stands for the framework's class: answers with text and tool calls in one message."""
-
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
-
-    def _chat(self, messages: Any, **kwargs: Any) -> Any:
-        return self.answer
-
-
-def test_what_follows_the_sequence_goes_with_it(make, sim) -> None:
-    """Text and tool calls after the sequence were never asked for; a call before it stays."""
-    sim.script(tool_calls=[("look_up", {"word": "a"}), ("look_up", {"word": "b"})], reasoning_tokens=0)
-    answer = make(policy=CHAT).chat(user(), tools=[TOOL])
-    first, second = (block for block in answer.message.blocks if isinstance(block, ToolCallBlock))
-    message = answer.message.model_copy(
-        update={
-            "blocks": [
-                *ChatMessage(content="So ").blocks,
-                first,
-                *ChatMessage(content="be END it").blocks,
-                second,
-            ]
-        }
-    )
-
-    class Both(Shaped, Upstream):
-        pass
-
-    cut = Both(answer.model_copy(update={"message": message}))._chat([], cut_at=["END"])
-    assert [getattr(block, "text", "call") for block in cut.message.blocks] == ["So ", "call", "be "]
-    assert [call.id for call in cut.message.additional_kwargs["tool_calls"]] == [first.tool_call_id]
-    assert len(message.additional_kwargs["tool_calls"]) == 2
-
-
 def test_events_show_the_answer_as_the_caller_gets_it(make, said) -> None:
     """The start event says where the answer will be cut; the end event has the cut answer."""
     events: list[Any] = []
@@ -193,7 +157,7 @@ def test_events_show_the_answer_as_the_caller_gets_it(make, said) -> None:
         dispatcher.event_handlers.remove(notes)
     (start,) = (event for event in events if isinstance(event, LLMChatStartEvent))
     (end,) = (event for event in events if isinstance(event, LLMChatEndEvent))
-    assert start.additional_kwargs["cut_at"] == ["Observation:"]
+    assert start.additional_kwargs["stop"] == ["Observation:"]
     assert end.response.message.content == "The capital of Peru is Lima. "
 
 

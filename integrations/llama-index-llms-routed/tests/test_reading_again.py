@@ -6,10 +6,17 @@ from collections.abc import Callable
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole, TextBlock, ToolCallBlock
-from llama_index.llms.routed import reading
-from llama_index.llms.routed.reading import RESUMED, read_request
+from llama_index.llms.routed.messages import chat_messages
 
-from routed_llm import RequestBuilder
+from routed_llm import Request, RequestBuilder, read_openai
+
+LONG = 8
+"""More messages than a conversation needs to be recognised."""
+
+
+def read_request(messages: list[ChatMessage]) -> Request:
+    """Read messages as a call does."""
+    return read_openai({"messages": chat_messages(messages)})
 
 
 def talk() -> list[ChatMessage]:
@@ -20,16 +27,16 @@ def talk() -> list[ChatMessage]:
         ChatMessage(role="user", blocks=[TextBlock(text="What"), TextBlock(text="is it?")]),
         ChatMessage(role="assistant", blocks=[call]),
         ChatMessage(role="tool", content="A cat.", additional_kwargs={"tool_call_id": "c1"}),
-        *[ChatMessage(role="user", content=f"And {number}?") for number in range(RESUMED)],
+        *[ChatMessage(role="user", content=f"And {number}?") for number in range(LONG)],
     ]
 
 
 def same(messages: list[ChatMessage], monkeypatch: pytest.MonkeyPatch) -> None:
     """Assert that messages are read as if they had never been seen."""
-    one = read_request(messages, {})
+    one = read_request(messages)
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "RESUMED", 10**9)
-        other = read_request(messages, {})
+        patch.setattr("routed_llm.request.builder.SHORTEST", 10**9)
+        other = read_request(messages)
     assert (one.facts, one.texts, one.fixed, one.opening) == (
         other.facts,
         other.texts,
@@ -70,5 +77,5 @@ def test_whatever_is_changed_in_place_is_read(
 def test_a_repeat_is_recognised() -> None:
     """Every message of a repeat is known."""
     messages = talk()
-    read_request(messages, {})
-    assert RequestBuilder().resume([reading._view(message) for message in messages]) == len(messages)
+    read_request(messages)
+    assert RequestBuilder().resume(chat_messages(messages)) == len(messages)

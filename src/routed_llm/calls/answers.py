@@ -27,6 +27,9 @@ class AnswerMemory:
         self._lock = Lock()
         self._answers: OrderedDict[Hashable, Previous] = OrderedDict()
 
+    def __reduce__(self) -> tuple[type[AnswerMemory], tuple[()]]:
+        return (AnswerMemory, ())  # a copy or a pickle of it starts empty
+
     def remember(
         self,
         turns: Sequence[Any],

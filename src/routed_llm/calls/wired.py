@@ -140,8 +140,10 @@ class Wired:
         kept = cutter.cut(str(message.get("content") or ""))
         if not cutter.found:
             return dict(choice)
+        before = _calls_before(message, len(kept))
         bare = {key: value for key, value in message.items() if key not in ("tool_calls", ITEMS)}
-        return {**choice, "message": {**bare, "content": kept}, "finish_reason": "stop"}
+        calls = {"tool_calls": before} if before else {}
+        return {**choice, "message": {**bare, "content": kept, **calls}, "finish_reason": "stop"}
 
     def reader(self) -> Reader:
         """Return what reads a stream of what was prepared."""
@@ -221,6 +223,17 @@ class Wired:
         apart = Wired(asked=self.asked, catalog=self.catalog, fails=self.fails, defaults=self.defaults)
         read = apart.read(self.send(apart.prepare(decision)))
         return Answered(read.usage, read.served, read.text)
+
+
+def _calls_before(message: Mapping[str, Any], length: int) -> list[Any]:
+    """Return the calls that were made before so much text was said; the items of an answer have the order."""
+    made, text = set(), 0
+    for item in (message.get(ITEMS) or {}).get("items") or ():
+        text += sum(len(part.get("text") or "") for part in item.get("content") or ())
+        if text > length:
+            break
+        made.add(item.get("call_id"))
+    return [call for call in message.get("tool_calls") or () if call.get("id") in made]
 
 
 class _WireReader:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from llama_index.core.base.llms.types import (
@@ -21,17 +25,12 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serialize
 from llama_index.core.constants import DEFAULT_TEMPERATURE
 from llama_index.core.llms.loading import RECOGNIZED_LLMS
 from llama_index.core.types import PydanticProgramMode
-from llama_index.llms.routed.calls import RoutedCall
-from llama_index.llms.routed.cutting import shape
-from llama_index.llms.routed.delegates import ChatDelegate, Delegates, ResponsesDelegate
-from llama_index.llms.routed.exact import Question
-from llama_index.llms.routed.own import OwnRouter
-from llama_index.llms.routed.reading import parameters, portable, read_request
-from llama_index.llms.routed.sending import payload
-from llama_index.llms.routed.turns import Turns
+from llama_index.llms.routed.clients import failure
+from llama_index.llms.routed.exact import acounted, counted
+from llama_index.llms.routed.messages import chat_messages, parameters
+from llama_index.llms.routed.own import OwnRouter, shared_router
+from llama_index.llms.routed.served import Route, Served, announcing
 from llama_index.llms.routed.upstream import CarefulOpenAI
-from openai import AsyncOpenAI
-from openai import OpenAI as SyncOpenAI
 from typing_extensions import override
 
 from routed_llm import (
@@ -42,11 +41,20 @@ from routed_llm import (
     Decision,
     Ledger,
     Limits,
+    MemoryLedger,
     Policy,
+    PolicyError,
+    Previous,
     Request,
     Router,
     budgets_from,
+    read_openai,
 )
+from routed_llm.calls.answers import AnswerMemory
+from routed_llm.calls.driver import Driven
+from routed_llm.calls.wired import Prepared, Wired
+from routed_llm.request.wire import OPTIONS
+from routed_llm.request.wire import parameters as wire_parameters
 
 __all__ = ["RoutedLLM"]
 
@@ -55,6 +63,17 @@ _ANY_SCHEMA = {
     "json_schema": {"name": "any", "strict": True, "schema": {"type": "object", "properties": {}}},
 }
 _DEFAULT_POLICY = Policy()
+_WAYS_OUT = (
+    "Give functions and objects that a pickle can name: those of a module.",
+    "Give the LLM what the router holds in its place: policy=, catalog=, budget= and ledger=.",
+)
+_LIMITS = frozenset({"policy", "router", "catalog", "budget", "ledger", "on_budget"})
+
+
+def _policy_from(given: Any) -> Any:
+    if isinstance(given, Mapping):
+        return Policy(**given)
+    return Policy.from_toml(Path(given)) if isinstance(given, (str, os.PathLike)) else given
 
 
 class RoutedLLM(CarefulOpenAI):
@@ -70,8 +89,9 @@ class RoutedLLM(CarefulOpenAI):
         model: the baseline; the policy's own when left out.
         temperature: as upstream; sent to the models that take one.
         max_tokens: the most tokens of an answer.
-        policy: what is wanted of routing: a Policy, or its keywords as a dictionary.
-        router: the router that decides; by default one for this LLM, made from ``catalog``.
+        policy: what is wanted of routing: a Policy, its keywords as a dictionary, or the path of a TOML file.
+        router: the router that decides; by default the one of this process for ``catalog``, which LLMs share
+            with what it has learned and which models fail.
         budget: what may be spent on this LLM's calls: one or several ``Budget``, or dicts of their keywords.
         ledger: where calls are booked: a Ledger, the path of an SQLite file, or a ``redis://`` URL; with a
             budget and without a ledger, in the memory of this process.
@@ -110,8 +130,9 @@ class RoutedLLM(CarefulOpenAI):
     )
     stream_usage: bool = Field(default=True, description="Whether streams are asked for their usage.")
 
-    _delegates: Delegates = PrivateAttr(default_factory=Delegates)
-    _turns: Turns = PrivateAttr(default_factory=Turns)
+    _keeps_books: bool = PrivateAttr(default=False)
+    _template: Served = PrivateAttr(default_factory=Served)
+    _answers: AnswerMemory = PrivateAttr(default_factory=AnswerMemory)
     _own: OwnRouter = PrivateAttr(default_factory=OwnRouter)
 
     def __init__(
@@ -120,7 +141,7 @@ class RoutedLLM(CarefulOpenAI):
         temperature: float = DEFAULT_TEMPERATURE,
         max_tokens: int | None = None,
         *,
-        policy: Policy | Mapping[str, Any] | None = None,
+        policy: Policy | Mapping[str, Any] | str | os.PathLike[str] | None = None,
         router: Router | None = None,
         catalog: Catalog | None = None,
         budget: Any = None,
@@ -130,9 +151,14 @@ class RoutedLLM(CarefulOpenAI):
         stream_usage: bool = True,
         **kwargs: Any,
     ) -> None:
-        wanted = Policy(**policy) if isinstance(policy, Mapping) else policy
+        wanted, own = _policy_from(policy), False
         if not (budget is None and ledger is None and on_budget is None):
-            router = Router.keeping(router, catalog=catalog, ledger=ledger, on_budget=on_budget)
+            # Calls with the same key fail together, whoever pays for them.
+            cooldowns = shared_router(catalog).cooldowns
+            own = router is None
+            router = Router.keeping(
+                router, catalog=catalog, ledger=ledger, on_budget=on_budget, cooldowns=cooldowns
+            )
         super().__init__(
             temperature=temperature,
             max_tokens=max_tokens,
@@ -149,6 +175,7 @@ class RoutedLLM(CarefulOpenAI):
         # Set afterwards: the constructor compares the name with its tables, changes the temperature by it
         # and refuses models that only Responses has.
         self.model = model or (wanted or (router.policy if router else _DEFAULT_POLICY)).baseline
+        self._keeps_books = own
         self._policy()  # a wrong policy is refused here and not at the first call
 
     @override
@@ -161,7 +188,7 @@ class RoutedLLM(CarefulOpenAI):
     @field_validator("policy", mode="before")
     @classmethod
     def _read_policy(cls, value: Any) -> Any:
-        return Policy(**value) if isinstance(value, Mapping) else value
+        return _policy_from(value)
 
     @field_serializer("policy")
     def _write_policy(self, policy: Policy | None) -> dict[str, Any] | None:
@@ -188,74 +215,49 @@ class RoutedLLM(CarefulOpenAI):
             system_role=MessageRole.SYSTEM,
         )
 
-    # ----- the eight endpoints: not decorated, since the delegate's own fire the events
+    # ----- the eight endpoints: each is made by an object that has the name of the model, and its events
 
     @override
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        def send(call: RoutedCall) -> ChatResponse:
-            return cast(ChatResponse, call.delegate.chat(call.messages, **call.kwargs))
-
-        return self._route(messages, kwargs).ask(send)
+        served, shown = self._route(messages, kwargs)
+        return cast(ChatResponse, served.chat(messages, **shown))
 
     @override
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        def send(call: RoutedCall) -> CompletionResponse:
-            return cast(
-                CompletionResponse, call.delegate.complete(prompt, formatted=formatted, **call.kwargs)
-            )
-
-        return self._route([ChatMessage(prompt)], kwargs).ask(send)
+        served, shown = self._route([ChatMessage(prompt)], kwargs)
+        return cast(CompletionResponse, served.complete(prompt, formatted=formatted, **shown))
 
     @override
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        def send(call: RoutedCall) -> ChatResponseGen:
-            return cast(ChatResponseGen, call.delegate.stream_chat(call.messages, **call.kwargs))
-
-        call = self._route(messages, kwargs, stream=True)
-        return call.pour(send(call), send)
+        served, shown = self._route(messages, kwargs, stream=True)
+        return cast(ChatResponseGen, served.stream_chat(messages, **shown))
 
     @override
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        def send(call: RoutedCall) -> CompletionResponseGen:
-            chunks = call.delegate.stream_complete(prompt, formatted=formatted, **call.kwargs)
-            return cast(CompletionResponseGen, chunks)
-
-        call = self._route([ChatMessage(prompt)], kwargs, stream=True)
-        return call.pour(send(call), send)
+        served, shown = self._route([ChatMessage(prompt)], kwargs, stream=True)
+        return cast(CompletionResponseGen, served.stream_complete(prompt, formatted=formatted, **shown))
 
     @override
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        async def send(call: RoutedCall) -> ChatResponse:
-            return cast(ChatResponse, await call.delegate.achat(call.messages, **call.kwargs))
-
-        return await (await self._aroute(messages, kwargs)).aask(send)
+        served, shown = await self._aroute(messages, kwargs)
+        return cast(ChatResponse, await served.achat(messages, **shown))
 
     @override
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        async def send(call: RoutedCall) -> CompletionResponse:
-            answer = await call.delegate.acomplete(prompt, formatted=formatted, **call.kwargs)
-            return cast(CompletionResponse, answer)
-
-        return await (await self._aroute([ChatMessage(prompt)], kwargs)).aask(send)
+        served, shown = await self._aroute([ChatMessage(prompt)], kwargs)
+        return cast(CompletionResponse, await served.acomplete(prompt, formatted=formatted, **shown))
 
     @override
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
-        async def send(call: RoutedCall) -> ChatResponseAsyncGen:
-            return cast(ChatResponseAsyncGen, await call.delegate.astream_chat(call.messages, **call.kwargs))
-
-        call = await self._aroute(messages, kwargs, stream=True)
-        return call.apour(await send(call), send)
+        served, shown = await self._aroute(messages, kwargs, stream=True)
+        return served.whole(await served.astream_chat(messages, **shown))
 
     @override
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
-        async def send(call: RoutedCall) -> CompletionResponseAsyncGen:
-            chunks = await call.delegate.astream_complete(prompt, formatted=formatted, **call.kwargs)
-            return cast(CompletionResponseAsyncGen, chunks)
-
-        call = await self._aroute([ChatMessage(prompt)], kwargs, stream=True)
-        return call.apour(await send(call), send)
+        served, shown = await self._aroute([ChatMessage(prompt)], kwargs, stream=True)
+        return served.whole(await served.astream_complete(prompt, formatted=formatted, **shown))
 
     # ----- routing
 
@@ -263,8 +265,9 @@ class RoutedLLM(CarefulOpenAI):
     def _should_use_structure_outputs(self) -> bool:
         if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
             return False
-        given = {**self._given({}), "response_format": _ANY_SCHEMA}
-        request = read_request([ChatMessage("")], given)
+        request = self._read(
+            {**self._asked([ChatMessage("")], {}, stream=False), "response_format": _ANY_SCHEMA}
+        )
         return self._router().explain(request, policy=self._policy()).model is not None
 
     def explain(self, messages: str | Sequence[ChatMessage], **kwargs: Any) -> Decision:
@@ -279,115 +282,107 @@ class RoutedLLM(CarefulOpenAI):
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        asked = [ChatMessage(messages)] if isinstance(messages, str) else messages
-        request = self._read(asked, self._given(kwargs), stream=bool(kwargs.get("stream")))
-        options = CallOptions.read(kwargs.get("routing"))
-        return self._router().explain(
-            request, policy=options.applied_to(self._policy()), **self._circumstances(options)
-        )
+        told = [ChatMessage(messages)] if isinstance(messages, str) else messages
+        request = self._read(self._asked(told, kwargs, stream=bool(kwargs.get("stream"))))
+        return self._router().explain(request, **self._around(kwargs))
 
     def _route(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
-    ) -> RoutedCall:
-        given, options = self._given(kwargs), CallOptions.read(kwargs.get("routing"))
-        router, request = self._router(), self._read(messages, given, stream=stream)
-        around = {"policy": options.applied_to(self._policy()), **self._circumstances(options)}
+    ) -> tuple[Served, dict[str, Any]]:
+        asked, around = self._asked(messages, kwargs, stream=stream), self._around(kwargs)
+        router, request, client = self._router(), self._read(asked), self._get_client()
         exact: Any = None
         if around["policy"].exact_within:
-            exact = partial(Question(messages, given).ask, self._get_client())
+            exact = partial(counted, client, asked)
         decision = router.decide(request, exact=exact, **around)
-
-        def take(decided: Decision) -> RoutedCall:
-            delegate = self._delegate(decided, given, client=self._get_client())
-            return self._call(router, decided, messages, given, delegate, stream)
-
-        second = partial(self._second, router, tuple(messages), given)
-        return take(decision).recovering(self._attempts(request, decision, around), take, second)
+        return self._served(asked, request, decision, around, client)
 
     async def _aroute(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
-    ) -> RoutedCall:
-        given, options = self._given(kwargs), CallOptions.read(kwargs.get("routing"))
-        router, request = self._router(), self._read(messages, given, stream=stream)
-        around = {"policy": options.applied_to(self._policy()), **self._circumstances(options)}
+    ) -> tuple[Served, dict[str, Any]]:
+        asked, around = self._asked(messages, kwargs, stream=stream), self._around(kwargs)
+        router, request, client = self._router(), self._read(asked), self._get_aclient()
         exact: Any = None
         if around["policy"].exact_within:
-            exact = partial(Question(messages, given).aask, self._get_aclient())
+            exact = partial(acounted, client, asked)
         decision = await router.adecide(request, exact=exact, **around)
+        return self._served(asked, request, decision, around, client)
 
-        def take(decided: Decision) -> RoutedCall:
-            delegate = self._delegate(decided, given, aclient=self._get_aclient())
-            return self._call(router, decided, messages, given, delegate, stream)
+    def _served(
+        self,
+        asked: dict[str, Any],
+        request: Request,
+        decision: Decision,
+        around: dict[str, Any],
+        client: Any,
+    ) -> tuple[Served, dict[str, Any]]:
+        """Return the object that makes a decided call, and what its events show of the parameters."""
+        router, served = self._router(), self._template.of(self)
+        wired = Wired(
+            asked=asked,
+            catalog=router.catalog,
+            fails=failure,
+            announce=announcing(served, self._window_of),
+            remember=partial(self._remember, asked["messages"]),
+            stream_usage=self.stream_usage,
+        )
 
-        second = partial(self._second, router, tuple(messages), given)
-        return take(decision).recovering(self._attempts(request, decision, around), take, second)
+        def attempts(decided: Decision, since: float) -> Attempts:
+            limits = Limits.from_retries(self.max_retries)
+            return router.attempts(request, decided, limits=limits, since=since, **around)
 
-    def _second(
-        self, router: Router, messages: Sequence[ChatMessage], given: Mapping[str, Any], decision: Decision
-    ) -> RoutedCall:
-        """Make a call of a shadow's sample: whole, and for a thread, whatever the first one was."""
-        delegate = self._delegate(decision, given, client=self._get_client())
-        return self._call(router, decision, messages, given, delegate, stream=False)
+        driven = Driven(router, decision, wired, attempts, around["credential"])
+        options = {name: asked[name] for name in OPTIONS if name in asked}
+        route = Route(
+            driven, self._clients, client, options, partial(router.credential_of, own=around["own"])
+        )
+        wired.send = partial(self._send_apart, route)
+        served.take(route).named(decision, self._window_of(decision))
+        return served, {name: value for name, value in asked.items() if name not in ("messages", "stream")}
 
-    def _attempts(self, request: Request, decision: Decision, around: dict[str, Any]) -> Attempts:
-        limits = Limits.from_retries(self.max_retries)
-        return self._router().attempts(request, decision, limits=limits, **around)
+    def _send_apart(self, route: Route, prepared: Prepared) -> Any:
+        """Send a shadow's second request: in a thread, whatever the first one was."""
+        return route.send(prepared, self._get_client())
 
-    def _circumstances(self, options: CallOptions) -> dict[str, Any]:
+    def _window_of(self, decision: Decision) -> int:
+        return self._router().catalog.get(decision.model or "").limits.context_window
+
+    def _remember(
+        self, messages: list[Any], answer: Mapping[str, Any], previous: Previous, identity: str | None
+    ) -> None:
+        self._answers.remember(messages, [answer], previous, identity)
+
+    def _asked(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
+    ) -> dict[str, Any]:
+        """Return a request in the form of Chat Completions."""
+        asked = {"messages": chat_messages(messages), **parameters(self, kwargs)}
+        return {**asked, "stream": True} if stream else asked
+
+    def _read(self, asked: Mapping[str, Any]) -> Request:
+        told = wire_parameters(asked)
+        told.pop("stream_options", None)  # how a stream is told says nothing about the model
+        return read_openai(
+            told,
+            pin=True,
+            previous=self._answers.before(told["messages"]),
+            locked_to=self._answers.author(told.get("previous_response_id")),
+            emulates=("stop",),
+        )
+
+    def _around(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the router takes besides a request."""
+        options = CallOptions.read(kwargs.get("routing"))
         # What is refused to one key may be had with another.
         whose = self._own.credential(self.api_key, self.api_base, self._client, self._aclient)
-        own = self._own.address(self.api_base, self._client, self._aclient)
-        return {**options.circumstances(budgets_from(self.budget)), "credential": whose, "own": own}
-
-    def _given(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        return parameters(self, kwargs)
-
-    def _read(self, messages: Sequence[ChatMessage], given: Mapping[str, Any], *, stream: bool) -> Request:
-        author = self._turns.author(given.get("previous_response_id"))
-        before = self._turns.before(messages)
-        return read_request(messages, given, stream=stream, previous=before, locked_to=author)
-
-    def _call(
-        self,
-        router: Router,
-        decision: Decision,
-        messages: Sequence[ChatMessage],
-        given: Mapping[str, Any],
-        delegate: ChatDelegate | ResponsesDelegate,
-        stream: bool,
-    ) -> RoutedCall:
-        sent = payload(decision, given, stream=stream, stream_usage=self.stream_usage)
-        if delegate._apart:
-            for name in ("extra_headers", "extra_query"):
-                sent.pop(name, None)  # meant for the caller's own address: it may hold a key
-        return RoutedCall(
-            router=router,
-            decision=decision,
-            delegate=delegate,
-            messages=[portable(message) for message in messages],
-            kwargs={**sent, **shape(decision, given, stream=stream)},
-            remember=partial(self._turns.remember, tuple(messages)),
-        )
-
-    def _delegate(
-        self,
-        decision: Decision,
-        given: Mapping[str, Any],
-        *,
-        client: SyncOpenAI | None = None,
-        aclient: AsyncOpenAI | None = None,
-    ) -> ChatDelegate | ResponsesDelegate:
-        window = self._router().catalog.get(decision.model or "").limits.context_window
-        modalities = tuple(given.get("modalities") or ())
-        own = self._own.address(self.api_base, self._client, self._aclient)
-        credential = self._router().credential_of(decision, own)
-        return self._delegates.get(
-            self, decision, window, modalities, client=client, aclient=aclient, credential=credential
-        )
+        return {
+            "policy": options.applied_to(self._policy()),
+            **options.circumstances(budgets_from(self.budget)),
+            "credential": whose,
+            "own": self._own.address(self.api_base, self._client, self._aclient),
+        }
 
     def _router(self) -> Router:
-        if self.router is None and self.ledger is not None:
-            self.router = Router.keeping(None, catalog=self.catalog, ledger=self.ledger)  # after a pickle
         return self.router if self.router is not None else self._own.get(self.catalog)
 
     def _policy(self) -> Policy:
@@ -397,7 +392,52 @@ class RoutedLLM(CarefulOpenAI):
     def _advertised(self) -> int:
         if isinstance(self.context_window, int):
             return self.context_window
-        return self._own.window(self._router(), self._policy(), self._given({}), self.context_window)
+        return self._own.window(self._router(), self._policy(), parameters(self, {}), self.context_window)
 
+    # ----- copies and pickles keep what limits a call
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        kept, fields = {}, dict(self.__dict__)
+        if self._keeps_books:
+            del fields["router"]  # made here, and made again
+            if self.router is not None and isinstance(self.router.ledger, MemoryLedger):
+                raise PolicyError(
+                    "The budget's book is in the memory of this process and cannot travel with a pickle, "
+                    "whose calls it would no longer count. Keep it in a file or on a server: "
+                    "ledger='calls.db', or a redis:// URL.",
+                    key="ledger",
+                )
+        for name, value in fields.items():
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                if name in _LIMITS:
+                    raise PolicyError(
+                        f"{name} cannot travel with a pickle ({error}). {_WAYS_OUT[name == 'router']}",
+                        key=name,
+                    ) from error
+                logging.getLogger(__name__).warning("%s cannot be pickled, and is left out", name)
+            else:
+                kept[name] = value
+        return {"__dict__": kept}
+
+    @override
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state["__dict__"])  # type: ignore[misc] # what it refuses is not loaded without it
+
+
+# The object that makes a call has its events and its span; a second span would count it twice.
+for _name in (
+    "chat",
+    "complete",
+    "stream_chat",
+    "stream_complete",
+    "achat",
+    "acomplete",
+    "astream_chat",
+    "astream_complete",
+):
+    setattr(RoutedLLM, _name, getattr(RoutedLLM, _name).__wrapped__)
 
 RECOGNIZED_LLMS[RoutedLLM.class_name()] = RoutedLLM

@@ -1,37 +1,55 @@
-"""The SDK's clients that all delegates of one LLM share: one for threads, one for each event loop."""
+"""The SDK's clients of one LLM, and sending with them: one for threads, one for each event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
 from threading import RLock
-from typing import Any, Final
-from weakref import WeakKeyDictionary
+from typing import Any, Final, NamedTuple, cast, get_type_hints
 
-from openai import AsyncOpenAI
+from openai import APIError, AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
+from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
+from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
+from pydantic import BaseModel
 
-from routed_llm import Credential
+from routed_llm import Credential, guard_client
+from routed_llm.calls.wired import Prepared
+from routed_llm.request.wire import OPTIONS
 
-__all__ = ["NO_KEY", "Clients", "apart"]
+__all__ = ["NO_KEY", "Clients", "Told", "asend", "failure", "plain", "send", "unpacked"]
 
 NO_KEY: Final = "none"
 """Stands where an SDK wants a key and none is to be sent."""
+
+_KEPT: Final = 32
+_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    "chat_completions": frozenset(get_type_hints(CompletionCreateParamsStreaming)),
+    "responses": frozenset(get_type_hints(ResponseCreateParamsStreaming)),
+}
+"""What the installed SDK has a keyword for; anything else goes into its ``extra_body``."""
+
+
+class _Ready(NamedTuple):
+    """A client from which requests are sent once each, and what it was made from, which it keeps alive."""
+
+    like: Any
+    client: Any
 
 
 class Clients:
     """Clients already made, by what they were made from; a copy or a pickle of it starts empty.
 
-    Only the latest of each kind is kept: an LLM whose key or address was changed does not go back.
+    Only the latest of each kind is kept: an LLM whose key or address was changed does not go back. The client
+    of an event loop is closed when the loop ends.
     """
 
     def __init__(self) -> None:
         self._lock = RLock()
         self._sync: tuple[Hashable, SyncOpenAI] | None = None
-        # A connection belongs to the event loop it was opened in, so a client does too.
-        self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Hashable, AsyncOpenAI]] = (
-            WeakKeyDictionary()
-        )
+        self._async: dict[int, tuple[Hashable, AsyncOpenAI]] = {}
+        self._keepers: dict[int, AsyncGenerator[None, None]] = {}
+        self._ready: dict[Hashable, _Ready] = {}
 
     def __reduce__(self) -> tuple[type[Clients], tuple[()]]:
         return (Clients, ())
@@ -44,16 +62,68 @@ class Clients:
             return self._sync[1]
 
     def asynchronous(self, made_from: Hashable, make: Callable[[], AsyncOpenAI]) -> AsyncOpenAI:
-        """Return the client of the event loop that is running."""
-        loop = asyncio.get_running_loop()
+        """Return the client of the running event loop: a connection belongs to the loop it is opened in."""
+        loop = id(asyncio.get_running_loop())
         with self._lock:
             found = self._async.get(loop)
             if found is None or found[0] != made_from:
                 found = self._async[loop] = (made_from, make())
+                if loop not in self._keepers:
+                    self._keepers[loop] = keeper = self._until_the_end(loop)
+                    _begin(keeper)
             return found[1]
 
+    async def _until_the_end(self, loop: int) -> AsyncGenerator[None, None]:
+        """Wait for the end of a loop, which closes the asynchronous generators that were begun in it."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                found = self._async.pop(loop, None)
+                self._keepers.pop(loop, None)
+                gone = [key for key, ready in self._ready.items() if found and ready.like is found[1]]
+                others = [self._ready.pop(key).client for key in gone]
+            for client in (*others, *([found[1]] if found else ())):
+                await client.close()
 
-def apart(like: SyncOpenAI | AsyncOpenAI, base_url: str, credential: Credential) -> SyncOpenAI | AsyncOpenAI:
+    def once(self, client: Any, base_url: str | None, credential: Credential | None) -> Any:
+        """Return a client that sends each request once: retrying is for recovery.
+
+        Args:
+            client: the LLM's own.
+            base_url: the address of the model that is called, where that is another.
+            credential: what that address is called with; None for the LLM's own address.
+        """
+        if not isinstance(client, (SyncOpenAI, AsyncOpenAI)):
+            return client if base_url is None else client.with_options(base_url=base_url)
+        key = (id(client), base_url, None if credential is None else credential.whose)
+        with self._lock:
+            ready = self._ready.get(key)
+            if ready is None or ready.like is not client:
+                made = _once(client, base_url, credential)
+                guard_client(made._client)
+                ready = self._ready[key] = _Ready(client, made)
+                while len(self._ready) > _KEPT:
+                    del self._ready[next(iter(self._ready))]
+            return ready.client
+
+
+def _begin(keeper: AsyncGenerator[None, None]) -> None:
+    """Run an asynchronous generator to its first ``yield``, before which it waits for nothing."""
+    try:
+        keeper.__anext__().send(None)
+    except StopIteration:
+        return
+
+
+def _once(client: Any, base_url: str | None, credential: Credential | None) -> Any:
+    if credential is not None and base_url is not None:
+        return _apart(client, base_url, credential)
+    moved: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
+    return client.with_options(max_retries=0, **moved)  # on the same connections
+
+
+def _apart(like: Any, base_url: str, credential: Credential) -> Any:
     """Return a client for another address, of the kind of a given one, with which it shares nothing."""
     common: dict[str, Any] = {
         "base_url": base_url,
@@ -63,7 +133,7 @@ def apart(like: SyncOpenAI | AsyncOpenAI, base_url: str, credential: Credential)
         "project": "",
     }
     key = credential.api_key
-    made: SyncOpenAI | AsyncOpenAI
+    made: Any
     if isinstance(like, AsyncOpenAI):
         made = AsyncOpenAI(api_key=_awaited(key) if callable(key) else key or NO_KEY, **common)
     else:
@@ -79,3 +149,99 @@ def _awaited(key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
         return await asyncio.to_thread(key)
 
     return give
+
+
+# ----- sending, and reading what comes back as plain data
+
+
+class Told(dict[str, Any]):
+    """What came back, as plain data.
+
+    Attributes:
+        object: the SDK's own object.
+    """
+
+    object: Any = None
+
+
+def plain(came: Any) -> Told:
+    """Return an object of the SDK as plain data that remembers it."""
+    told = Told(came.model_dump(exclude_unset=True, warnings=False) if isinstance(came, BaseModel) else came)
+    told.object = came
+    return told
+
+
+def unpacked(told: Mapping[str, Any], kind: Any) -> Any:
+    """Return plain data as an object of the SDK: the one that it came as, where it is still the same."""
+    return told.object if isinstance(told, Told) else kind.construct(**told)
+
+
+def failure(told: Mapping[str, Any]) -> Exception:
+    """Return the SDK's exception for an error that is reported in an answer."""
+    message = str(told.get("message") or "The provider failed and gave no reason.")
+    body = {name: told.get(name) for name in ("message", "type", "param", "code")}
+    return APIError(message, request=cast(Any, None), body=body)
+
+
+def send(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
+    """Send a request and return the answer, or an iterator over the stream."""
+    came = _create(client, prepared)(**_arguments(prepared, options))
+    return _Pieces(came) if prepared.body.get("stream") else plain(came)
+
+
+async def asend(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
+    """Do what :func:`send` does, without holding the event loop."""
+    came = await _create(client, prepared)(**_arguments(prepared, options))
+    return _APieces(came) if prepared.body.get("stream") else plain(came)
+
+
+def _create(client: Any, prepared: Prepared) -> Any:
+    return client.responses.create if prepared.endpoint == "responses" else client.chat.completions.create
+
+
+def _arguments(prepared: Prepared, options: Mapping[str, Any]) -> dict[str, Any]:
+    known = _FIELDS[prepared.endpoint]
+    given = {name: value for name, value in prepared.body.items() if name in known}
+    rest = {name: value for name, value in prepared.body.items() if name not in known}
+    steer = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
+    return {**given, **steer, "extra_body": rest} if rest else {**given, **steer}
+
+
+class _Pieces:
+    """A stream as plain data."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._each: Iterator[Any] = iter(stream)
+
+    def __iter__(self) -> Iterator[Told]:
+        return self
+
+    def __next__(self) -> Told:
+        return plain(next(self._each))
+
+    def close(self) -> None:
+        """Return the connection."""
+        close = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+
+class _APieces:
+    """A stream as plain data, in an event loop."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._each: AsyncIterator[Any] = aiter(stream)
+
+    def __aiter__(self) -> AsyncIterator[Told]:
+        return self
+
+    async def __anext__(self) -> Told:
+        return plain(await anext(self._each))
+
+    async def aclose(self) -> None:
+        """Return the connection."""
+        close = getattr(self._stream, "close", None) or getattr(self._stream, "aclose", None)
+        if close is not None:
+            await close()

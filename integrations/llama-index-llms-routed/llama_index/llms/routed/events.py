@@ -20,7 +20,7 @@ _RECENT = 64
 """How far back a log is searched for the record of a call that is tried again."""
 
 # A tuple and not a list: what an inner block adds must not show in the blocks of other tasks.
-_LOGS: ContextVar[tuple[list[dict[str, Any]], ...]] = ContextVar("routed_llm_logs", default=())
+_LOGS: ContextVar[tuple[_Log, ...]] = ContextVar("routed_llm_logs", default=())
 
 
 class RoutingDecisionEvent(BaseEvent):
@@ -44,20 +44,35 @@ class RoutingDecisionEvent(BaseEvent):
         return "RoutingDecisionEvent"
 
 
+class _Log(list[dict[str, Any]]):
+    """The records of a block of code.
+
+    Attributes:
+        closed: whether the block has ended.
+    """
+
+    closed = False
+
+
 @contextmanager
 def record_routing() -> Iterator[list[dict[str, Any]]]:
     """Collect the record of every call that is sent inside the block, in order.
 
     It follows asyncio tasks and the threads that LlamaIndex starts, for the places where the framework
     drops a response's metadata (agents, query engines, structured LLMs). A bare ``threading.Thread``
-    does not take the context along.
+    does not take the context along. The block may hold a ``yield`` and be left in another context.
     """
-    log: list[dict[str, Any]] = []
-    token = _LOGS.set((*_LOGS.get(), log))
+    log = _Log()
+    _LOGS.set((*_open_logs(), log))
     try:
         yield log
     finally:
-        _LOGS.reset(token)
+        log.closed = True
+        _LOGS.set(_open_logs())  # no token: it would belong to the context that the block was entered in
+
+
+def _open_logs() -> tuple[_Log, ...]:
+    return tuple(log for log in _LOGS.get() if not log.closed)
 
 
 def announce(decision: Decision, routing: dict[str, Any]) -> None:
@@ -67,6 +82,6 @@ def announce(decision: Decision, routing: dict[str, Any]) -> None:
     )
     event.routing = routing  # assigned, since the constructor would copy it
     dispatcher.event(event)
-    for log in _LOGS.get():
+    for log in _open_logs():
         if not any(known is routing for known in log[-_RECENT:]):  # a call that is tried again stays one call
             log.append(routing)

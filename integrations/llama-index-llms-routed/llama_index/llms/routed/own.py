@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 from llama_index.llms.routed.window import largest, workhorse
 
@@ -13,6 +14,20 @@ from routed_llm import Catalog, Policy, Router, fingerprint
 __all__ = ["OwnRouter"]
 
 _OPENAI = "https://api.openai.com/v1"
+
+
+_LOCK = Lock()
+_SHARED: WeakValueDictionary[int | None, Router] = WeakValueDictionary()
+
+
+def shared_router(catalog: Catalog | None) -> Router:
+    """Return the router that the LLMs of this process share which have none of their own."""
+    with _LOCK:
+        # A router keeps its catalog alive, so that nothing else has the id meanwhile.
+        found = _SHARED.get(None if catalog is None else id(catalog))
+        if found is None:
+            found = _SHARED[None if catalog is None else id(catalog)] = Router(catalog=catalog)
+        return found
 
 
 class OwnRouter:
@@ -32,7 +47,7 @@ class OwnRouter:
         """Return the router of a catalog, or of the packaged one."""
         with self._lock:
             if self._router is None or self._router[0] is not catalog:
-                self._router = (catalog, Router(catalog=catalog))
+                self._router = (catalog, shared_router(catalog))
             return self._router[1]
 
     def policy(self, policy: Policy, baseline: str) -> Policy:

@@ -12,11 +12,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
-from llama_index.llms.routed.reading import read_request
 
-from routed_llm import Decision, Policy, Request, Router, TokenCount
+from routed_llm import Decision, Policy, Request, Router, TokenCount, read_openai
+from routed_llm.request.wire import parameters
 
 __all__ = ["largest", "workhorse"]
 
@@ -43,7 +42,7 @@ def workhorse(router: Router, policy: Policy, given: dict[str, Any]) -> int:
         given: the parameters that every call has, the output cap among them.
     """
     # What answers turn out to cost changes from call to call; a window must not follow it.
-    day = router.explain(read_request([ChatMessage("")], given), policy=policy).at
+    day = router.explain(_request(given), policy=policy).at
     explain = _explainer(Router(catalog=router.catalog, observe=False, clock=lambda: day), policy, given)
 
     def cheap(tokens: int) -> bool:
@@ -72,12 +71,18 @@ def _advertised(room: int, given: dict[str, Any]) -> int:
 
 
 def _explainer(router: Router, policy: Policy, given: dict[str, Any]) -> Callable[[int], Decision]:
-    request = read_request([ChatMessage("")], given)
+    request = _request(given)
 
     def explain(tokens: int) -> Decision:
         return router.explain(_sized(request, tokens), policy=policy)
 
     return explain
+
+
+def _request(given: dict[str, Any]) -> Request:
+    return read_openai(
+        parameters({"messages": [{"role": "user", "content": ""}], **given}), emulates=("stop",)
+    )
 
 
 def _sized(request: Request, tokens: int) -> Request:
