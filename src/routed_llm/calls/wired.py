@@ -113,10 +113,13 @@ class Wired:
     def read(self, answer: Mapping[str, Any]) -> Reading:
         """Read a whole answer of either endpoint as a Chat Completion."""
         self.check(answer)
-        completion = chat_completion(answer) if self._call.endpoint == RESPONSES else dict(answer)
+        completion: Mapping[str, Any] = answer
+        if self._call.endpoint == RESPONSES:
+            completion = chat_completion(answer)
         usage = _usage(completion.get("usage"), completion.get("service_tier"))
         if "stop" in self._call.emulated:
-            completion["choices"] = [self._cut(choice) for choice in completion.get("choices") or ()]
+            choices = [self._cut(choice) for choice in completion.get("choices") or ()]
+            completion = {**completion, "choices": choices}
         message = completion["choices"][0]["message"] if completion.get("choices") else {}
         text = str(message.get("content") or message.get("refusal") or "")
         return Reading(completion, usage, completion.get("model"), text)

@@ -84,7 +84,8 @@ class Clients:
                 gone = [key for key, ready in self._ready.items() if found and ready.like is found[1]]
                 others = [self._ready.pop(key).client for key in gone]
             for client in (*others, *([found[1]] if found else ())):
-                await client.close()
+                if isinstance(client, AsyncOpenAI):
+                    await client.close()
 
     def once(self, client: Any, base_url: str | None, credential: Credential | None) -> Any:
         """Return a client that sends each request once: retrying is for recovery.
@@ -165,10 +166,26 @@ class Told(dict[str, Any]):
 
 
 def plain(came: Any) -> Told:
-    """Return an object of the SDK as plain data that remembers it."""
-    told = Told(came.model_dump(exclude_unset=True, warnings=False) if isinstance(came, BaseModel) else came)
+    """Return an object of the SDK, or what stands for one in a test, as plain data that remembers it."""
+    if isinstance(came, BaseModel):
+        told = Told(came.model_dump(exclude_unset=True, warnings=False))
+    else:
+        told = Told(came if isinstance(came, Mapping) else _looked_at(came))
     told.object = came
     return told
+
+
+def _looked_at(came: Any) -> dict[str, Any]:
+    """Return what is read of an answer that is none of the SDK's classes: a program's own stand-in."""
+    choices = [
+        {
+            "index": at,
+            "message": {"role": "assistant", "content": choice.message.content},
+            "finish_reason": "stop",
+        }
+        for at, choice in enumerate(came.choices)
+    ]
+    return {"choices": choices}
 
 
 def unpacked(told: Mapping[str, Any], kind: Any) -> Any:
