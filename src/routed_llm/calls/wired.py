@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.calls.driver import Reader, Reading
 from routed_llm.cut import StopCutter
-from routed_llm.errors import ProviderError
+from routed_llm.errors import ProviderError, UnreadableAnswer
 from routed_llm.facts import Previous
 from routed_llm.ledger.run import Answered
 from routed_llm.parameters import ENCRYPTED
@@ -116,11 +116,13 @@ class Wired:
         completion: Mapping[str, Any] = answer
         if self._call.endpoint == RESPONSES:
             completion = chat_completion(answer)
+        if not completion.get("choices"):
+            raise UnreadableAnswer("The answer has no choices.")
         usage = _usage(completion.get("usage"), completion.get("service_tier"))
         if "stop" in self._call.emulated:
             choices = [self._cut(choice) for choice in completion.get("choices") or ()]
             completion = {**completion, "choices": choices}
-        message = completion["choices"][0]["message"] if completion.get("choices") else {}
+        message = completion["choices"][0].get("message") or {}
         text = str(message.get("content") or message.get("refusal") or "")
         return Reading(completion, usage, completion.get("model"), text)
 
@@ -130,8 +132,12 @@ class Wired:
         Raises:
             Exception: that failure.
         """
+        if not isinstance(told, Mapping):
+            raise UnreadableAnswer(f"The answer is a {type(told).__name__}, not an object.")
         failure = failure_of(told)
         if failure is None:
+            if not all(isinstance(choice, Mapping) for choice in told.get("choices") or ()):
+                raise UnreadableAnswer("The choices of the answer are no objects.")
             return
         if self.fails is not None:
             raise self.fails(failure)
@@ -224,7 +230,10 @@ class Wired:
         if self.send is None:
             raise AssertionError("a shadow that samples needs a way to send")
         apart = Wired(asked=self.asked, catalog=self.catalog, fails=self.fails, defaults=self.defaults)
-        read = apart.read(self.send(apart.prepare(decision)))
+        prepared = apart.prepare(decision)
+        for name in ("stream", "stream_options"):
+            prepared.body.pop(name, None)  # nobody reads along
+        read = apart.read(self.send(prepared))
         return Answered(read.usage, read.served, read.text)
 
 

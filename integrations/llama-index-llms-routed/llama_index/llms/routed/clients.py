@@ -13,7 +13,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsStr
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from pydantic import BaseModel
 
-from routed_llm import Credential, guard_client
+from routed_llm import Credential, UnreadableAnswer, guard_client
 from routed_llm.calls.wired import Prepared
 from routed_llm.request.wire import OPTIONS
 
@@ -177,6 +177,8 @@ def plain(came: Any) -> Told:
 
 def _looked_at(came: Any) -> dict[str, Any]:
     """Return what is read of an answer that is none of the SDK's classes: a program's own stand-in."""
+    if not hasattr(came, "choices"):
+        raise UnreadableAnswer(f"The answer is a {type(came).__name__}, not an object.")
     choices = [
         {
             "index": at,
