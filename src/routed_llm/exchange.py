@@ -26,7 +26,7 @@ from time import monotonic
 from typing import Any, Final, TypeVar
 
 from routed_llm.errors import RedirectRefused, UnreadableAnswer
-from routed_llm.usage import believable
+from routed_llm.usage import Timing, believable
 
 __all__ = ["Exchange", "check_answer", "check_event", "guard_client"]
 
@@ -55,9 +55,23 @@ class Exchange:
         answered: whether the head of an answer came.
         hops: redirects that were followed.
         false_usage: whether the usage of the answer could not be, or was missing where it must not be.
+        began: when the request was handed to the client, by the clock; None before.
+        first: seconds from then to the first token of a stream; None where none came.
+        whole: seconds from then to the end of an answer that came whole; None for a stream.
     """
 
-    __slots__ = ("answered", "clock", "deadline", "false_usage", "hops", "sent", "traced")
+    __slots__ = (
+        "answered",
+        "began",
+        "clock",
+        "deadline",
+        "false_usage",
+        "first",
+        "hops",
+        "sent",
+        "traced",
+        "whole",
+    )
 
     def __init__(self, deadline: float | None = None, clock: Callable[[], float] = monotonic) -> None:
         self.deadline = deadline
@@ -67,11 +81,26 @@ class Exchange:
         self.answered = False
         self.hops = 0
         self.false_usage = False
+        self.began: float | None = None
+        self.first: float | None = None
+        self.whole: float | None = None
 
     @property
     def never_sent(self) -> bool:
         """Whether it is certain that no byte of a request went out."""
         return self.traced and not self.sent and not self.answered
+
+    @property
+    def timing(self) -> Timing:
+        """How long the answer took."""
+        return Timing(self.first, self.whole)
+
+    @property
+    def given_up(self) -> Timing | None:
+        """How long was waited for an answer that did not begin, or None where nothing was waited for."""
+        if self.began is None or self.first is not None or self.whole is not None:
+            return None
+        return Timing(self.clock() - self.began, None, is_censored=True)
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -243,6 +272,7 @@ def _before(request: Any) -> None:
     exchange = _CURRENT.get()
     if exchange is None:
         return
+    exchange.began = exchange.clock()
     _limit(request, exchange)
     others = request.extensions.get("trace")
 
@@ -258,6 +288,7 @@ async def _abefore(request: Any) -> None:
     exchange = _CURRENT.get()
     if exchange is None:
         return
+    exchange.began = exchange.clock()
     _limit(request, exchange)
     others = request.extensions.get("trace")
 
@@ -308,6 +339,7 @@ def _after(response: Any) -> None:
         response.stream = kind(response.stream, response.request, exchange, checked=streams)
     if not streams and _answers(response):
         _replace(response, exchange, check_answer(response.read(), response.request.url.path))
+        _ended(exchange)
 
 
 async def _aafter(response: Any) -> None:
@@ -320,6 +352,12 @@ async def _aafter(response: Any) -> None:
         response.stream = kind(response.stream, response.request, exchange, checked=streams)
     if not streams and _answers(response):
         _replace(response, exchange, check_answer(await response.aread(), response.request.url.path))
+        _ended(exchange)
+
+
+def _ended(exchange: Exchange) -> None:
+    if exchange.began is not None:
+        exchange.whole = exchange.clock() - exchange.began
 
 
 def _is_refused(response: Any, exchange: Exchange) -> bool:
@@ -400,4 +438,18 @@ def _passed(data: bytes, lines: _Lines | None, request: Any, exchange: Exchange)
     left = exchange.left
     if left is not None and left <= 0:
         raise _late(request)
-    return data if lines is None else lines.feed(data)
+    if lines is None:
+        return data
+    if exchange.first is None and exchange.began is not None and _says_something(data):
+        exchange.first = exchange.clock() - exchange.began
+    return lines.feed(data)
+
+
+def _says_something(data: bytes) -> bool:
+    """Say whether a part of a stream has a token of the answer: text or a call, not the opening or a ping."""
+    if b"output_text.delta" in data or b"_arguments.delta" in data or b'"tool_calls"' in data:
+        return True
+    return any(said in data and said + b'"' not in data for said in _SAID)
+
+
+_SAID: Final = (b'"content":"', b'"content": "')

@@ -152,14 +152,14 @@ class Observed:
             kinds of requests; None before the first.
         warm: tokens by model that the request at hand begins with and that were sent to it before, in place
             of what is ``shared`` by requests of its kind; None where nobody looked.
-        paces: (model, effort, service tier) to how quick it has been.
+        paces: (model, service tier) to how quick it has been.
     """
 
     outputs: Mapping[Any, Seen] = field(default_factory=dict)
     reads: Mapping[str, float] = field(default_factory=dict)
     thought: float | None = None
     warm: Mapping[str, int] | None = None
-    paces: Mapping[tuple[str, str | None, str], Pace] = field(default_factory=dict)
+    paces: Mapping[tuple[str, str], Pace] = field(default_factory=dict)
 
     def of(self, facts: RequestFacts) -> Seen | None:
         """Find what was seen for requests like this one, or failing that for its wider kind."""

@@ -19,11 +19,11 @@ ALL = [model for model in CATALOG if model.pool == "default"]
 
 
 def learned(calls: list[tuple[Usage, Timing]], *, every: float = 1.0) -> tuple[SpeedLearner, Pace]:
-    """Learn from calls of gpt-5.6-luna at low, one after another."""
+    """Learn from calls of gpt-5.6-luna, one after another."""
     learner = SpeedLearner()
     for at, (usage, timing) in enumerate(calls):
-        learner.learn(LUNA, "low", "standard", usage, timing, at=at * every)
-    return learner, learner.paces["gpt-5.6-luna", "low", "standard"]
+        learner.learn(LUNA, "standard", usage, timing, at=at * every)
+    return learner, learner.paces["gpt-5.6-luna", "standard"]
 
 
 @pytest.mark.parametrize("model", ALL, ids=[model.id for model in ALL])
@@ -128,7 +128,7 @@ def test_a_call_that_was_given_up_is_not_forgotten(after: float, moves: bool) ->
     learner = SpeedLearner()
     usage = Usage(input_tokens=100, output_tokens=200)
     timing = Timing(first=after, is_censored=True)
-    assert learner.learn(LUNA, "low", "standard", usage, timing, at=0.0) is moves
+    assert learner.learn(LUNA, "standard", usage, timing, at=0.0) is moves
 
 
 def test_yesterday_counts_little() -> None:
@@ -136,8 +136,8 @@ def test_yesterday_counts_little() -> None:
     slow = (Usage(input_tokens=100, output_tokens=200), Timing(first=7.0))
     good = (Usage(input_tokens=100, output_tokens=200), Timing(first=0.7))
     learner, _ = learned([slow] * 30)
-    learner.learn(LUNA, "low", "standard", *good, at=30 + 6 * 3_600)
-    assert learner.paces["gpt-5.6-luna", "low", "standard"].start < 0.9
+    learner.learn(LUNA, "standard", *good, at=30 + 6 * 3_600)
+    assert learner.paces["gpt-5.6-luna", "standard"].start < 0.9
 
 
 def test_one_call_changes_little() -> None:
@@ -148,4 +148,4 @@ def test_one_call_changes_little() -> None:
 
 def test_nothing_to_learn_of_a_stream_that_never_began() -> None:
     """A timing without times changes nothing."""
-    assert not SpeedLearner().learn(LUNA, "low", "standard", Usage(), Timing(), at=0.0)
+    assert not SpeedLearner().learn(LUNA, "standard", Usage(), Timing(), at=0.0)

@@ -401,7 +401,7 @@ def pace_at(row: Row, load: Load) -> Pace:
     """Return how quick a configuration has been seen to be, or else is published to be."""
     if load.observed is None or not load.observed.paces:
         return row.pace
-    return load.observed.paces.get((row.at.model.id, row.at.effort, row.tier), row.pace)
+    return load.observed.paces.get((row.at.model.id, row.tier), row.pace)
 
 
 def uncached_tokens(row: Row, load: Load, tokens: int) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decide.weigh import choices_of
+from routed_llm.ledger.speeds import SpeedLearner
 from routed_llm.pricing import (
     DEFAULT_OUTPUT_TOKENS,
     STEP_OUTPUT_TOKENS,
@@ -16,7 +18,7 @@ from routed_llm.pricing import (
     thought_for,
     writes,
 )
-from routed_llm.usage import Observed, Seen
+from routed_llm.usage import Observed, Seen, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from routed_llm.decision import Decision
     from routed_llm.facts import Previous, RequestFacts
     from routed_llm.ledger.book import Entry
-    from routed_llm.usage import Usage
+    from routed_llm.usage import Timing
 
 __all__ = ["Observer"]
 
@@ -175,8 +177,10 @@ class Observer:
     still be recalled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.value = Observed()
+        self._speeds = SpeedLearner()
+        self._clock = clock
         self.begins = True
         self._kinds: dict[Any, _Kind] = {}
         self._pending: dict[Any, _Pending] = {}
@@ -184,7 +188,15 @@ class Observer:
         self._thought: _Mean | None = None
         self._lock = threading.Lock()
 
-    def learn(self, decision: Decision, model: Model, usage: Usage, *, base: int | None) -> None:
+    def learn(
+        self,
+        decision: Decision,
+        model: Model,
+        usage: Usage,
+        *,
+        base: int | None,
+        timing: Timing | None = None,
+    ) -> None:
         """Take in one finished call.
 
         Args:
@@ -192,6 +204,7 @@ class Observer:
             model: the catalog's facts about the chosen model.
             usage: what the provider reported.
             base: output tokens that the policy expects of gpt-4o, or None.
+            timing: how long it took; None where nobody measured it.
         """
         chosen, facts = decision.chosen, decision.facts
         if chosen is None or not usage.output_tokens:
@@ -200,6 +213,8 @@ class Observer:
         key = (kind, chosen.model, chosen.effort)
         choices = choices_of(facts) if facts.parameters else 1
         with self._lock:
+            if timing is not None:
+                self._time(decision, model, usage, timing)
             pending = self._pending.get(key)
             if pending is None or pending.model is not model:
                 pending = self._wait(key, _Pending(model, chosen.effort))
@@ -224,6 +239,22 @@ class Observer:
                 words = float(expected_output(facts, base))
                 known = self._take_in(key, pending, words, facts.tools > 0)
                 pending.due = min(max(int(known) // _PART, 1), _AT_ONCE)
+
+    def late(self, decision: Decision, model: Model, timing: Timing) -> None:
+        """Take in a call that was given up before its answer began: it would have taken longer."""
+        chosen = decision.chosen
+        if chosen is not None:
+            expected = Usage(input_tokens=chosen.input_tokens, cached_tokens=chosen.cached_tokens)
+            with self._lock:
+                self._time(decision, model, expected, timing)
+
+    def _time(self, decision: Decision, model: Model, usage: Usage, timing: Timing) -> None:
+        facts, policy = decision.facts, decision.policy
+        tier = facts.service_tier
+        if tier == "standard" and policy is not None:
+            tier = policy.service_tier
+        if self._speeds.learn(model, tier, usage, timing, at=self._clock()):
+            self.value = replace(self.value, paces=self._speeds.paces)
 
     def recall(self, recent: Callable[[int], Iterable[Entry]], catalog: Catalog) -> None:
         """Take in calls that a ledger has kept, those of earlier processes among them, once.

@@ -27,6 +27,7 @@ UNKNOWN = "unknown"
 """The outcome of a request that was sent and of which no whole answer was seen."""
 
 
+_TIMEOUT = "timeout"
 _COUNTED = tuple(item.name for item in fields(Usage))
 
 
@@ -147,7 +148,8 @@ class Run:
             )
         if self._observer is not None and usage is not None and self.decision.chosen is not None:
             model = self._catalog.get(self.decision.chosen.model)
-            self._observer.learn(self.decision, model, usage, base=self._policy.output_tokens)
+            base = self._policy.output_tokens
+            self._observer.learn(self.decision, model, usage, base=base, timing=self.exchange.timing)
         if usage is not None and self._on_reported is not None:
             self._on_reported(usage.input_tokens)
         return record
@@ -211,6 +213,8 @@ class Run:
         if self._done:
             return
         self._done = True
+        if outcome == _TIMEOUT and not begun:
+            self._late()
         if self._hold is None:
             return
         cost = self._cost(usage, served) if usage is not None else None if begun or unsure else 0
@@ -219,6 +223,12 @@ class Run:
         self._books.settle(
             self._hold, self.decision, usage=usage, cost=cost, served=served, at=moment, outcome=outcome
         )
+
+    def _late(self) -> None:
+        """Let it be known how long was waited in vain."""
+        waited, chosen = self.exchange.given_up, self.decision.chosen
+        if self._observer is not None and waited is not None and chosen is not None:
+            self._observer.late(self.decision, self._catalog.get(chosen.model), waited)
 
     async def asettle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
         """Do what :meth:`settle` does, leaving the event loop free while a ledger works."""

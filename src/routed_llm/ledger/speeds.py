@@ -1,4 +1,8 @@
-"""How quick configurations have been: what was measured of calls, shrunk towards what is published."""
+"""How quick models have been: what was measured of calls, shrunk towards what is published.
+
+A model is as quick at all of its efforts: they differ in how much is thought, which is learned apart. So a
+slow day that is seen at one effort is known of at the others.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ _PUBLISH = 0.05
 _MOST = 4.0
 """Logarithm of the largest factor that one call may show: a laptop that slept is not a slow model."""
 
-_CONFIGURATIONS = 512
+_KEYS = 512
 
 
 class _Residual:
@@ -62,7 +66,7 @@ class _Residual:
         return math.sqrt((around + _PRIOR * prior * prior) / (self.weight + _PRIOR))
 
 
-class _Configuration:
+class _Measured:
     __slots__ = ("at", "calls", "prior", "rate", "start", "value")
 
     def __init__(self, prior: Pace) -> None:
@@ -80,17 +84,14 @@ class SpeedLearner:
     """
 
     def __init__(self) -> None:
-        self.paces: dict[tuple[str, str | None, str], Pace] = {}
-        self._known: dict[tuple[str, str | None, str], _Configuration] = {}
+        self.paces: dict[tuple[str, str], Pace] = {}
+        self._known: dict[tuple[str, str], _Measured] = {}
 
-    def learn(
-        self, model: Model, effort: str | None, tier: str, usage: Usage, timing: Timing, *, at: float
-    ) -> bool:
+    def learn(self, model: Model, tier: str, usage: Usage, timing: Timing, *, at: float) -> bool:
         """Take in how long one call took.
 
         Args:
             model: what answered.
-            effort: the effort that was sent.
             tier: the service tier that was asked for.
             usage: what the provider reported; of a call that was given up, what it was expected to use.
             timing: what was measured.
@@ -99,12 +100,12 @@ class SpeedLearner:
         Returns:
             Whether :attr:`paces` has changed.
         """
-        key = (model.id, effort, tier)
+        key = (model.id, tier)
         mine = self._known.get(key)
         if mine is None:
-            if len(self._known) >= _CONFIGURATIONS:
+            if len(self._known) >= _KEYS:
                 del self._known[next(iter(self._known))]
-            mine = self._known[key] = _Configuration(pace_of(model.speed, tier))
+            mine = self._known[key] = _Measured(pace_of(model.speed, tier))
         lesson = _lesson(mine, usage, timing)
         if lesson is None:
             return False
@@ -117,7 +118,7 @@ class SpeedLearner:
         mine.at, mine.calls = at, mine.calls + 1
         return self._publish(key, mine)
 
-    def _publish(self, key: tuple[str, str | None, str], mine: _Configuration) -> bool:
+    def _publish(self, key: tuple[str, str], mine: _Measured) -> bool:
         now = _pace(mine)
         if mine.value is not None and not _moved(mine.value, now):
             return False
@@ -126,7 +127,7 @@ class SpeedLearner:
         return True
 
 
-def _lesson(mine: _Configuration, usage: Usage, timing: Timing) -> tuple[_Residual, float] | None:
+def _lesson(mine: _Measured, usage: Usage, timing: Timing) -> tuple[_Residual, float] | None:
     """Say which part of the prediction a call speaks of, and by what logarithm it was off."""
     prior = mine.prior
     factor = math.exp(mine.rate.mean)
@@ -161,7 +162,7 @@ def _log(part: float, whole: float, expected: float) -> float:
     return math.log(max(part, whole / 10, 1e-3) / max(expected, 1e-6))
 
 
-def _pace(mine: _Configuration) -> Pace:
+def _pace(mine: _Measured) -> Pace:
     prior, slower = mine.prior, math.exp(mine.start.mean)
     return Pace(
         start=prior.start * slower,

@@ -1,0 +1,130 @@
+"""What a call took reaches the next decision: measured on the wire, learned, weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import httpx
+import pytest
+
+from routed_llm import Catalog, Policy, read_openai
+from routed_llm.calls.router import Router
+from routed_llm.exchange import Exchange, guard_client
+from routed_llm.ledger.observer import Observer
+from routed_llm.usage import Timing, Usage
+
+CATALOG = Catalog.load()
+URL = "http://127.0.0.1:9/v1/chat/completions"
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Return the seconds that it stands at."""
+        return self.now
+
+
+def slow(clock: Clock, seconds: float, body: bytes) -> Iterator[bytes]:
+    """Give a body after a while."""
+    clock.now += seconds
+    yield body
+
+
+CHUNKS = [
+    (1.0, b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'),
+    (2.0, b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'),
+    (4.0, b'data: {"choices":[{"delta":{"content":"!"}}]}\n\n'),
+]
+CALLED = [
+    (1.0, b'data: {"choices":[{"delta":{"role":"assistant","content":null}}]}\n\n'),
+    (1.5, b'data: {"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}\n\n'),
+]
+RESPONSES = [
+    (0.5, b'event: response.created\ndata: {"type":"response.created"}\n\n'),
+    (0.5, b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"Hi"}\n\n'),
+]
+
+
+@pytest.mark.parametrize(
+    ("parts", "first"),
+    [(CHUNKS, 3.0), (CALLED, 2.5), (RESPONSES, 1.0), (CHUNKS[:1], None)],
+    ids=["text", "a call", "Responses", "nothing but the opening"],
+)
+def test_the_first_token_of_a_stream(parts: list[tuple[float, bytes]], first: float | None) -> None:
+    """The time to the first token is that of text or of a call, not of what a stream opens with."""
+    clock = Clock()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        content = (chunk for seconds, body in parts for chunk in slow(clock, seconds, body))
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
+
+    exchange = Exchange(clock=clock)
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        guard_client(client)
+        with exchange.current(), client.stream("POST", URL) as response:
+            list(response.iter_bytes())
+    assert exchange.timing == Timing(first, None)
+
+
+def test_an_answer_that_comes_whole() -> None:
+    """The time of an answer that is no stream is that to its end."""
+    clock = Clock()
+    body = b'{"choices":[{"message":{"content":"Hi"}}]}'
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=slow(clock, 2.5, body))
+
+    exchange = Exchange(clock=clock)
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        guard_client(client)
+        with exchange.current():
+            client.post(URL)
+    assert exchange.timing == Timing(None, 2.5)
+    assert exchange.given_up is None
+
+
+def test_what_was_waited_for_in_vain() -> None:
+    """A call that was given up tells how long was waited; one that was never sent tells nothing."""
+    clock = Clock()
+    exchange = Exchange(clock=clock)
+    assert exchange.given_up is None
+    exchange.began = clock()
+    clock.now += 30
+    assert exchange.given_up == Timing(30.0, None, is_censored=True)
+
+
+def test_slow_answers_move_the_next_decision() -> None:
+    """Streams that begin late are expected to; a limit on the first token then takes another model."""
+    policy = Policy(max_first_token=4)
+    router = Router(catalog=CATALOG, policy=policy, clock=lambda: date(2026, 11, 29))
+    request = read_openai({"messages": [{"role": "user", "content": "Hi"}], "stream": True})
+    before = router.decide(request)
+    assert before.seconds is not None
+    assert before.seconds.source == "published class"
+    for _ in range(40):
+        run = router.begin(before)
+        run.exchange.first = 9.0
+        run.settle(Usage(input_tokens=8, output_tokens=30))
+    after = router.decide(request)
+    assert (before.model, before.effort) == ("gpt-5.6-luna", "low")
+    assert after.model != "gpt-5.6-luna"
+    late = router.decide(request, policy=Policy(models="gpt-5.6-luna"))
+    assert late.seconds is not None
+    assert late.seconds.source.endswith(" calls")
+    assert late.seconds.first > 5
+
+
+def test_a_timeout_is_counted() -> None:
+    """A call that timed out is not forgotten: the configuration is expected to be slower."""
+    observer, clock = Observer(clock=Clock()), Clock()
+    router = Router(catalog=CATALOG, clock=lambda: date(2026, 11, 29))
+    decision = router.decide(read_openai({"messages": [{"role": "user", "content": "Hi"}]}))
+    clock.now += 60
+    for _ in range(10):
+        observer.late(decision, CATALOG.get("gpt-5.6-luna"), Timing(60.0, None, is_censored=True))
+    assert observer.value.paces["gpt-5.6-luna", "standard"].start > 5
