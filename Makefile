@@ -7,7 +7,7 @@ OPENAI := integrations/openai-routed
 PINS := pyproject.toml $(LANGCHAIN)/pyproject.toml $(LLAMA_INDEX)/pyproject.toml $(OPENAI)/pyproject.toml constraints.txt
 BIN := .venv/bin
 
-.PHONY: help demo test check venv test-openai3 bench clean
+.PHONY: help demo test check venv test-openai3 test-frameworks bench clean
 help: ## show this list (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
@@ -31,10 +31,12 @@ venv: .venv/dev ## install everything that development needs
 test-openai3: .venv-openai3/installed ## run the tests of LangChain's integration and of the client with openai 3
 	$(<D)/bin/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
 	$(<D)/bin/pytest -q -n 2 -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
+test-frameworks: .venv-frameworks/installed ## run the client's examples on six frameworks, which are heavy
+	$(<D)/bin/pytest -q -c $(OPENAI)/pyproject.toml $(OPENAI)/tests/test_frameworks.py
 bench: .venv/dev ## measure speed, as ratios to peers in the same run
 	@$(BIN)/python -m benchmarks.run_all
 clean: ## remove the environments and all that was built
-	rm -rf .venv .venv-openai3 build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-openai3 .venv-frameworks build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/installed: $(PINS)
 	@echo "Installing into .venv: about a minute" && $(PYTHON) -m venv $(@D)
@@ -46,3 +48,5 @@ clean: ## remove the environments and all that was built
 	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -U pip -c constraints.txt
 	@grep -v '^openai==' constraints.txt | cat - constraints-openai3.txt > $(@D)/constraints.txt
 	@$(@D)/bin/pip install -qq -c $(@D)/constraints.txt -e '.[all]' -e $(LANGCHAIN) -e $(OPENAI) --group dev && touch $@
+.venv-frameworks/installed: $(PINS)
+	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -e '.[media,fast]' -e $(OPENAI) --group frameworks && touch $@
