@@ -245,12 +245,18 @@ class Policy:
         except OSError as error:
             reason = error.strerror or str(error)
             raise PolicyError(f"{where}: {reason}. Name a TOML file that can be read.", path=where) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise PolicyError(f"{where} is not TOML: {error}. Mend the file.", path=where) from error
         try:
             return cls(**data)
         except PolicyError as error:
             raise PolicyError(f"{where}: {error}", key=error.key, path=where) from error
+
+
+_MOST_TOKENS: Final = 10**9
+_MOST_DOLLARS: Final = 10**9
+_MOST: Final[Mapping[str, int]] = {"grace": 36_500, "horizon": 100_000}
+"""Beyond these a number means nothing, and sums of it would not be money or days any more."""
 
 
 def _unknown_key(key: str) -> PolicyError:
@@ -297,6 +303,8 @@ def _endpoints(key: str, value: Any) -> tuple[tuple[str, tuple[str, ...]], ...] 
         return None
     if isinstance(value, str):
         value = (value,)
+    if not isinstance(value, Iterable):
+        value = {"": ()}
     pairs = list(value.items()) if isinstance(value, Mapping) else list(value)
     if all(isinstance(item, str) for item in pairs):
         pairs = [("*", pairs)]
@@ -304,7 +312,8 @@ def _endpoints(key: str, value: Any) -> tuple[tuple[str, tuple[str, ...]], ...] 
     for pair in pairs:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not isinstance(pair[0], str):
             pair = ("", ("none",))
-        names = (pair[1],) if isinstance(pair[1], str) else tuple(pair[1])
+        there = pair[1] if isinstance(pair[1], (list, tuple)) else (pair[1],)
+        names = tuple(there)
         if not names or not all(name in ENDPOINTS for name in names):
             raise PolicyError(
                 f"{key}={value!r} does not say which endpoints there are. Give a list of "
@@ -328,9 +337,23 @@ def _whole(key: str, value: Any, least: int) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise PolicyError(
-            f"{key}={value!r} is out of range. Give a whole number of at least {least}.", key=key
+            f"{key}={_short(value)} is out of range. Give a whole number of at least {least}.", key=key
+        )
+    most = _MOST.get(key, _MOST_TOKENS)
+    if value > most:
+        raise PolicyError(
+            f"{key}={_short(value)} is out of range. Give a whole number of at most {most:,}.", key=key
         )
     return value
+
+
+def _short(value: Any) -> str:
+    """Write a value for a message, however long it is."""
+    try:
+        said = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
+    return said if len(said) <= 80 else f"{said[:77]}..."
 
 
 def _flag(key: str, value: Any) -> bool:
@@ -344,8 +367,10 @@ def _dollars(key: str, value: Any) -> Decimal | None:
         return None
     try:
         amount = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         amount = Decimal(-1)
     if isinstance(value, bool) or not amount.is_finite() or amount < 0:
-        raise PolicyError(f"{key}={value!r} is not an amount. Give US dollars of at least 0.", key=key)
+        raise PolicyError(f"{key}={_short(value)} is not an amount. Give US dollars of at least 0.", key=key)
+    if amount > _MOST_DOLLARS:
+        raise PolicyError(f"{key}={_short(value)} is out of range. Give at most {_MOST_DOLLARS:,}.", key=key)
     return amount

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from ledger_support import NOON, ask
 
-from routed_llm import Budget, PolicyError
+from routed_llm import Budget, BudgetExceeded, Policy, PolicyError, Router
 
 AT = datetime(2026, 12, 31, 23, 45, 10, tzinfo=UTC)
 
@@ -132,3 +133,18 @@ def test_to_dict_makes_an_equal_budget() -> None:
     """A budget can be written down and made again."""
     budget = Budget(per_call="0.01", per_month=5, scope="team=search,user", downshift_to="gpt-4o-mini")
     assert Budget(**budget.to_dict()) == budget
+
+
+def test_nothing_is_recommended_that_does_not_fit() -> None:
+    """Where the worst case has to be paid for, too, each recommendation can be followed."""
+    for cents in range(1, 200, 7):
+        router = Router(
+            budgets=Budget(total=f"{cents / 10_000:.4f}", worst_case=True),
+            policy=Policy(models=["gpt-5.4", "gpt-4o", "gpt-4.1-nano"]),
+            clock=lambda: NOON,
+        )
+        try:
+            router.decide(ask(pin="gpt-4o"))
+        except BudgetExceeded as error:
+            for model, _, _ in error.fits:
+                assert router.decide(ask(pin=model)).model == model

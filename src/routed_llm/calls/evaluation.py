@@ -112,9 +112,9 @@ class Evaluation(NamedTuple):
     def _fits(self, decision: Decision, remaining: int) -> tuple[tuple[str, str | None, Decimal], ...]:
         """Say what would fit if the model asked for or, where that does not help, the floor were given up."""
         table, facts = self.table, replace(decision.facts, model=None)
-        without = self.context._replace(allowance=None, unavailable=self.firm)
+        around = self.context._replace(unavailable=self.firm)
         found: tuple[tuple[str, str | None, Decimal], ...] = ()
         for floor in dict.fromkeys((table.policy.at_least, None)):
             other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at)
-            found = found or would_fit(other.decide(facts, without), remaining)
+            found = found or would_fit(other.decide(facts, around), remaining, admitted=True)
         return found

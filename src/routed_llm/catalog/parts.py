@@ -56,11 +56,14 @@ Dimension = Literal[
     "overall", "science", "maths", "coding", "instructions", "tools", "knowledge",
     "multilingual", "restraint", "faithful_summary", "vision", "long_context", "language", "preference",
 ]  # fmt: skip
-Tokens = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+Tokens = Annotated[int, Field(ge=1, le=10**9)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
 Name = Annotated[str, Field(min_length=1)]
 
 _EVIDENCE = re.compile(r"^(\(\+\)|[+=-]) (.+?)(?:: (-?[\d.]+) against (-?[\d.]+))?$")
+
+
+_MOST_DOLLARS = 1_000_000
 
 
 def _picodollars(value: Any) -> int:
@@ -69,7 +72,7 @@ def _picodollars(value: Any) -> int:
         raise ValueError('must be US dollars per million tokens; write it as a string such as "2.50"')
     try:
         amount = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         raise ValueError(
             f'{value!r} is not an amount; write US dollars per million tokens as "2.50"'
         ) from None
@@ -77,6 +80,8 @@ def _picodollars(value: Any) -> int:
         raise ValueError(
             f'{value} cannot be a price; write zero or more US dollars per million tokens as "2.50"'
         )
+    if amount > _MOST_DOLLARS:
+        raise ValueError(f"a price of more than ${_MOST_DOLLARS:,} for a million tokens is none; correct it")
     scaled = amount * 1_000_000
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{amount:f} is finer than a millionth of a dollar; round it to six decimals")

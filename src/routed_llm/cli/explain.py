@@ -114,8 +114,12 @@ def _body(name: str) -> Mapping[str, Any]:
             f"{where} is not JSON: {error.msg} at {place}. "
             "Give the body of a Chat Completions or Responses call."
         ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it is nested too deep"
+    except (ValueError, RecursionError) as error:
+        reason = "it holds a number that is too long"
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8"
+        elif isinstance(error, RecursionError):
+            reason = "it is nested too deep"
         raise RequestError(
             f"{where} is not JSON: {reason}. Give the body of a Chat Completions or Responses call."
         ) from error
@@ -133,7 +137,10 @@ def _ask(asked: argparse.Namespace, body: Mapping[str, Any]) -> int:
     from contextlib import closing
     from urllib.parse import urlsplit
 
-    place = urlsplit(asked.url)
+    try:
+        place = urlsplit(asked.url)
+    except ValueError:
+        place = urlsplit("")
     if place.scheme not in ("http", "https") or not place.hostname:
         raise CommandError(f"{asked.url!r} is no address. Give one such as http://127.0.0.1:4000/v1.")
     kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
@@ -165,7 +172,8 @@ def _ask(asked: argparse.Namespace, body: Mapping[str, Any]) -> int:
 
 def _request(body: Mapping[str, Any]) -> Request:
     try:
-        return read_openai(body)
+        # Where no model takes stop sequences the adapters cut at them, so that they rule nothing out.
+        return read_openai(body, emulates=("stop",))
     except RecursionError as error:
         raise RequestError("The request is nested too deep. Flatten its tools or schema.") from error
 

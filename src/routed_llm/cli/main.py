@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from routed_llm.cli import migrate, report
+from routed_llm.cli.visible import visible
 from routed_llm.errors import RoutedError
 
 __all__ = ["main"]
@@ -40,10 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: for `--help`, `--version` and arguments that do not parse.
     """
-    asked = _parser().parse_args(arguments)
-    # A command's module is imported when it is run: none of them pays for another one's imports.
-    run: Callable[[argparse.Namespace], int] = import_module(f"routed_llm.cli.{asked.command}").run
+    with visible():
+        return _run(_parser().parse_args(arguments))
+
+
+def _run(asked: argparse.Namespace) -> int:
     try:
+        # A command's module is imported when it is run: none of them pays for another one's imports.
+        run: Callable[[argparse.Namespace], int] = import_module(f"routed_llm.cli.{asked.command}").run
         return run(asked)
     except RoutedError as error:
         print(f"routed {asked.command}: {' '.join(str(error).split())}", file=sys.stderr)
@@ -54,6 +59,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (head, less) has seen enough. What is still buffered must go nowhere at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if os.environ.get("ROUTED_DEBUG"):
+            raise
+        print(f"routed {asked.command}: {_unforeseen(error)}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _unforeseen(error: Exception) -> str:
+    """Tell an error that nobody thought of: what, where, and how to see more."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" in {trace.tb_frame.f_globals.get('__name__')}, line {trace.tb_lineno}"
+    said = " ".join(str(error)[:300].split())
+    return (
+        f"this input was not foreseen: {type(error).__name__}{where}: {said}. Correct the input if you see "
+        "what is wrong with it; else report this, with what ROUTED_DEBUG=1 shows."
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         ("serve", "serve OpenAI's endpoints, routed, to programs in any language", _serve),
         ("keys", "manage the keys of `routed serve`", _keys),
     ):
-        arguments(commands.add_parser(name, help=text, description=f"{text.capitalize()}.", epilog=_EPILOG))
+        arguments(
+            commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.", epilog=_EPILOG)
+        )
     return parser
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.cli.needs import required
+from routed_llm.cli.visible import made_visible
 from routed_llm.policy import EFFORTS
 
 if TYPE_CHECKING:
@@ -32,8 +33,20 @@ def console() -> Console:
     """
     rich = required("rich.console", extra="'routed-llm[cli]'")
     fixed = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else WIDTH
-    made: Console = rich.Console(width=fixed, highlight=False, emoji=False, markup=False)
+    # rich writes colours as control characters of its own: what it is given is made visible before.
+    stream = getattr(sys.stdout, "inner", sys.stdout)
+    made: Console = _console(rich.Console)(
+        file=stream, width=fixed, highlight=False, emoji=False, markup=False
+    )
     return made
+
+
+def _console(base: Any) -> Any:
+    class Visible(base):  # type: ignore[misc] # rich is only there where it is installed
+        def render_str(self, text: str, **how: Any) -> Any:
+            return super().render_str(made_visible(text), **how)
+
+    return Visible
 
 
 def print_json(data: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ HELP = "say what has been spent, by scope, model, day"
 
 def add_parser(commands: Any) -> None:
     """Add the subcommand to those of `routed`."""
-    arguments(commands.add_parser("spend", help=HELP, description=f"{HELP.capitalize()}."))
+    arguments(commands.add_parser("spend", help=HELP, description=f"{HELP[:1].upper()}{HELP[1:]}."))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace) -> int:
     """Print the sums."""
     by = [name.strip() for name in asked.by.split(",") if name.strip()]
-    until = None if asked.until is None else asked.until + timedelta(days=1)
+    last = asked.until is None or asked.until.date() == date.max
+    until = None if last else asked.until + timedelta(days=1)
     rows, total = _sums(asked.ledger, by, asked.since, until)
     if asked.json:
         print_json({"by": by, "rows": [row.to_dict(by) for row in rows], "total": total.to_dict(by)})

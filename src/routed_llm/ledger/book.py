@@ -127,7 +127,30 @@ class Entry(NamedTuple):
             # A newer version may have written counts that this one does not know.
             known = {item.name for item in fields(Usage)}
             values["usage"] = Usage(**{name: n for name, n in values["usage"].items() if name in known})
-        return cls(**values)
+        made = cls(**values)
+        if not _sound(made):
+            raise TypeError("a value of another kind")
+        return made
+
+
+def _sound(entry: Entry) -> bool:
+    """Say whether the values are of the kinds that sums and tables work with."""
+    texts = (entry.effort, entry.endpoint, entry.served, entry.tier, entry.conversation)
+    counts = (entry.cost, entry.booked, entry.estimated)
+    used = [] if entry.usage is None else [getattr(entry.usage, item.name) for item in fields(Usage)]
+    tier = used.pop() if used else None  # the last one
+    return (
+        isinstance(entry.id, str)
+        and isinstance(entry.model, str)
+        and isinstance(entry.outcome, str)
+        and all(one is None or isinstance(one, str) for one in texts)
+        and all(one is None or isinstance(one, int) for one in counts)
+        and all(isinstance(one, int) for one in used)
+        and (tier is None or isinstance(tier, str))
+        and isinstance(entry.tags, Mapping)
+        and all(isinstance(one, str) for pair in entry.tags.items() for one in pair)
+        and entry.at.tzinfo is not None
+    )
 
 
 def read_rows(lines: Iterable[str | bytes], where: str) -> Iterator[Entry]:

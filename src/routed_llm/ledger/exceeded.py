@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["asked_of_budget", "out_of_money", "would_fit"]
 
-_ABLE = frozenset({"dearer", "ranked_lower", "switch", "not_incumbent", "not_default_effort", "budget"})
+_ABLE = frozenset({"dearer", "ranked_lower", "switch", "not_incumbent", "not_default_effort"})
 """Reasons against configurations that could have served the call."""
 
 _SHOWN = 3
@@ -31,8 +31,19 @@ def asked_of_budget(decision: Decision) -> int | None:
     return min(asked, default=None)
 
 
-def would_fit(decision: Decision, remaining: int) -> tuple[tuple[str, str | None, Decimal], ...]:
-    """List the cheapest configurations of a decision that the remaining money would pay for."""
+def would_fit(
+    decision: Decision, remaining: int, *, admitted: bool = False
+) -> tuple[tuple[str, str | None, Decimal], ...]:
+    """List the cheapest configurations of a decision that the remaining money would pay for.
+
+    Args:
+        decision: what was decided.
+        remaining: picodollars left.
+        admitted: whether it was decided with just that much left. Otherwise, where a budget has to cover the
+            worst case, it is not known what would fit.
+    """
+    if decision.allowance is not None and decision.allowance.worst_case and not admitted:
+        return ()
     able = [candidate for candidate in decision.candidates if _able(candidate)]
     able.sort(key=lambda candidate: candidate.cost or 0)
     return tuple(
