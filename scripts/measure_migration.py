@@ -1,34 +1,72 @@
 """Measure `routed migrate` on public projects: python scripts/measure_migration.py [--seed=N] OUT FOLDER...
 
-Each folder is copied, searched and rewritten; then every rewritten file is checked, and the rewritten
-copy is searched again. Prints a table, and writes to OUT the occurrences and a random
-sample of 100 of them to be read by eye. The checkouts and the copies are never part of this repository.
+Each folder is copied, searched and rewritten; then every rewritten file is checked, the rewritten modules
+and what imports them are imported before and after (packages that are not installed are made light), and
+the copy is searched again. Prints a table, the share of live choices that are rewritten or traced, and what
+is left by cause; writes to OUT the occurrences and a random sample of 100 of them to be read by eye. The
+projects that it was last run on are langchain-ai's langchain-academy, langgraph, open_deep_research,
+rag-from-scratch and executive-ai-assistant, NirDiamant's GenAI_Agents and RAG_Techniques, Chainlit/cookbook,
+run-llama/llamacloud-demo, crewAIInc/crewAI-examples, jxnl/instructor, explodinggradients/ragas,
+stanford-oval/storm, assafelovic/gpt-researcher and Shubhamsaboo/awesome-llm-apps. The checkouts and the
+copies are never part of this repository.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+from routed_llm.cli.migrate_table import by_cause
 from routed_llm.migrate import Kind, Migration, Occurrence, Options, migrate
 from routed_llm.migrate.files import Walk
 from routed_llm.migrate.ids import shared
+from routed_llm.migrate.modules import Modules, imports_of
 
 SAMPLE = 100
+SECONDS = 60
+BROWSER = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".vue", ".svelte")
+
+LIGHT = """
+import importlib.abc, importlib.machinery, runpy, sys, types
+from unittest.mock import MagicMock
+
+class Light(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, self, is_package=True)
+    def create_module(self, spec):
+        module = types.ModuleType(spec.name)
+        module.__path__ = []
+        def get(name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return MagicMock()
+        module.__getattr__ = get
+        return module
+    def exec_module(self, module):
+        pass
+
+sys.meta_path.append(Light())
+runpy.run_path(sys.argv[1], run_name="imported")
+"""
+"""Imports a module with a light one in the place of each package that is not installed."""
 
 
 def main(out: Path, folders: list[Path], seed: int) -> None:
     """Measure every folder and print the table."""
     out.mkdir(parents=True, exist_ok=True)
     everything: list[tuple[str, Occurrence]] = []
-    heads = ("project", "files", *map(str, Kind), "missed", "edited", "broken", "again", "seconds")
+    heads = (
+        "project", "files", *map(str, Kind), "missed", "edited", "broken", "imports", "unimportable", "again", "seconds"
+    )  # fmt: skip
     print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
     total: Counter[str] = Counter()
     for folder in folders:
@@ -36,7 +74,8 @@ def main(out: Path, folders: list[Path], seed: int) -> None:
         everything += [(folder.name, item) for item in found.occurrences]
         total.update({key: value for key, value in row.items() if key != "project"})
         print("| " + " | ".join(str(row[head]) for head in heads) + " |", flush=True)
-    print("| all | " + " | ".join(str(round(total[head], 1)) for head in heads[1:]) + " |")
+    print("| all | " + " | ".join(str(round(total[head], 1)) for head in heads[1:]) + " |\n")
+    causes([item for _, item in everything])
     write_rows(out / "occurrences.csv", everything)
     # Most places are texts and tests; half of the sample comes from those that are acted on.
     acted = [item for item in everything if item[1].kind in (Kind.REWRITE, Kind.TRACE, Kind.REPORT)]
@@ -58,6 +97,7 @@ def measure(folder: Path, out: Path) -> tuple[dict[str, object], Migration]:
     before = {path: (copy / path).read_bytes() for path in found.changes}
     written = found.write(dirty=True)
     broken = [path for path in written if not sound(copy / path, before[path])]
+    tried, failed = imported(folder, copy, written)
     again = migrate(copy, Options(at="2026-11-22"))
     row: dict[str, object] = {"project": folder.name, "files": found.searched}
     row.update({str(kind): number for kind, number in found.count().items()})
@@ -65,10 +105,76 @@ def measure(folder: Path, out: Path) -> tuple[dict[str, object], Migration]:
         missed=missed(folder, found),
         edited=len(written),
         broken=len(broken),
+        imports=tried,
+        unimportable=len(failed),
         again=len(again.changes),
         seconds=round(seconds, 1),
     )
+    for path in [*broken, *failed]:
+        print(f"broken: {folder.name}/{path}", file=sys.stderr)
     return row, found
+
+
+def causes(items: list[Occurrence]) -> None:
+    """Print the share of live choices that are settled, and what is left by cause."""
+    live = [item for item in items if item.kind in (Kind.REWRITE, Kind.TRACE, Kind.REPORT)]
+    ours = [item for item in live if not item.path.endswith(BROWSER)]
+    for name, chosen in (("live choices", live), ("without JavaScript and TypeScript", ours)):
+        done = sum(item.kind is not Kind.REPORT for item in chosen)
+        print(
+            f"{name}: {len(chosen)}, of which rewritten or traced {done} ({done / max(len(chosen), 1):.1%})"
+        )
+    print("\n| left | cause |\n|---|---|")
+    for cause, files in by_cause(item for item in ours if item.kind is Kind.REPORT):
+        print(f"| {sum(map(len, files.values()))} | {cause.replace('|', '/')} |")
+
+
+def imported(folder: Path, copy: Path, written: list[str]) -> tuple[int, list[str]]:
+    """Import the rewritten modules and those that import them, before and after; return what fails after only."""
+    paths = [file.relative_to(copy).as_posix() for file in Walk(copy) if file.suffix == ".py"]
+    modules = Modules(copy, paths, {})
+    chosen = {path for path in written if path.endswith(".py")}
+    for path in paths:
+        try:
+            names = imports_of((copy / path).read_text(encoding="utf-8", errors="replace")).values()
+        except ValueError:
+            continue
+        reached = {
+            place[0] for name in names for place in modules.trail(path, name) if not isinstance(place, str)
+        }
+        if reached & set(written):
+            chosen.add(path)
+    before = {path for path in sorted(chosen) if imports(folder, path)}
+    return len(before), [path for path in sorted(before) if not imports(copy, path)]
+
+
+def imports(root: Path, path: str) -> bool:
+    """Say whether a module can be imported, packages that are not installed made light."""
+    file = (root / path).resolve()
+    folders = [
+        str(folder)
+        for folder in (file.parent, *file.parent.parents)
+        if root.resolve() in (folder, *folder.parents)
+    ]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join([*folders, str(root.resolve() / "src")]),
+        "OPENAI_API_KEY": "sk-none",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9",
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", LIGHT, str(file)],
+            cwd=file.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def missed(folder: Path, found: Migration) -> int:

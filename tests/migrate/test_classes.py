@@ -26,8 +26,24 @@ PYTHON = [
     ),
     (
         "report",
-        "agno.models.openai.OpenAIChat()",
+        "a client needs its key at once",
         "from agno.models.openai import OpenAIChat\nOpenAIChat(id='gpt-4o')",
+    ),
+    (
+        "report",
+        "set_default_openai_client",
+        "from agents import Agent\nAgent(name='x', model='gpt-4o')",
+    ),
+    ("report", "gateway (`routed serve`)", "from crewai import LLM\nLLM(model='gpt-4o')"),
+    (
+        "report",
+        "ImageBlock",
+        "from llama_index.multi_modal_llms.openai import OpenAIMultiModal\nOpenAIMultiModal('gpt-4o')",
+    ),
+    (
+        "report",
+        "RoutedChatModel.from_azure(deployments={...})",
+        "from langchain_openai import AzureChatOpenAI\nAzureChatOpenAI(deployment_name='gpt-4o')",
     ),
     ("report", "model of a request's body", "body = {'model': 'gpt-4o', 'messages': []}"),
     ("report", "assigned to MODEL", "MODEL = 'gpt-4o'"),

@@ -341,6 +341,35 @@ RM008 = {
     "a comment keeps it": (SDK + "c = OpenAI()  # routed: keep\nc" + ASK, None),
     "routed already": (SDK_NEW + "c = OpenAI()\nc" + ASK, None),
 }
+AGNO = "from agno.models.openai import OpenAIChat\n"
+PYDANTIC = "from pydantic_ai.models.openai import OpenAIChatModel\n"
+RM009 = {
+    "agno": (
+        AGNO + "def f(key):\n    return OpenAIChat(id='gpt-4o', api_key=key)\n",
+        AGNO
+        + "import openai_routed\ndef f(key):\n    return OpenAIChat(id='gpt-4o', api_key=key, "
+        + "client=openai_routed.OpenAI(api_key=key), async_client=openai_routed.AsyncOpenAI(api_key=key))\n",
+    ),
+    "agno, once the key is loaded": (
+        AGNO + "from dotenv import load_dotenv\nload_dotenv()\nm = OpenAIChat(\n    'gpt-4o',\n)\n",
+        AGNO
+        + "import openai_routed\nfrom dotenv import load_dotenv\nload_dotenv()\nm = OpenAIChat(\n    'gpt-4o', "
+        + "client=openai_routed.OpenAI(), async_client=openai_routed.AsyncOpenAI(),\n)\n",
+    ),
+    "Pydantic AI": (
+        PYDANTIC + "def f():\n    return OpenAIChatModel('gpt-4o')\n",
+        PYDANTIC
+        + "import openai_routed\nimport pydantic_ai.providers.openai\ndef f():\n    return OpenAIChatModel('gpt-4o', "
+        + "provider=pydantic_ai.providers.openai.OpenAIProvider(openai_client=openai_routed.AsyncOpenAI()))\n",
+    ),
+    "when the module is imported": (AGNO + "m = OpenAIChat(id='gpt-4o')\n", None),
+    "another server": (AGNO + "def f():\n    return OpenAIChat(id='gpt-4o', base_url='http://x')\n", None),
+    "a client of its own": (AGNO + "def f(c):\n    return OpenAIChat(id='gpt-4o', client=c)\n", None),
+    "a provider of its own": (
+        PYDANTIC + "def f(p):\n    return OpenAIChatModel('gpt-4o', provider=p)\n",
+        None,
+    ),
+}
 TABLES = {
     "RM001": RM001,
     "RM002": RM002,
@@ -350,6 +379,7 @@ TABLES = {
     "RM006": RM006,
     "RM007": RM007,
     "RM008": RM008,
+    "RM009": RM009,
 }
 CASES = [
     pytest.param(code, before, after, id=f"{code} {name}")

@@ -30,7 +30,7 @@ _TEST_FOLDERS = frozenset({"tests", "test", "testing", "testdata", "fixtures", "
 _PYTHON = frozenset({".py", ".pyi", ".pyw"})
 _MARKDOWN = frozenset({".md", ".mdx", ".markdown"})
 _SETTERS = re.compile(
-    rb"OpenAI(?:\b|Responses|MultiModal)|RoutedChatModel|RoutedLLM|init_chat_model|create_\w{0,20}(?:agent|judge|extractor|memory|optimizer)|Middleware\b|openai_routed"
+    rb"OpenAI(?:\b|Responses|MultiModal|Chat|Model)|RoutedChatModel|RoutedLLM|init_chat_model|create_\w{0,20}(?:agent|judge|extractor|memory|optimizer)|Middleware\b|openai_routed"
 )
 _JOINED = re.compile(rb"[\"'][ \t]*[\"']")
 """Where a literal is written in pieces."""

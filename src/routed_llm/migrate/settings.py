@@ -180,7 +180,8 @@ class Judge:
         if self._suffix in _BROWSER:
             return (
                 Kind.REPORT,
-                "it is a value in JavaScript or TypeScript, which is not rewritten. Name a model that stays.",
+                "it is a value in JavaScript or TypeScript, which is not rewritten. Set OPENAI_BASE_URL to a "
+                "gateway (`routed serve`), or name a model that stays.",
             )
         return Kind.REPORT, "it is a value in a language that is not rewritten. Name a model that stays."
 

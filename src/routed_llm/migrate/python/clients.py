@@ -186,5 +186,8 @@ def _asked(call: cst.Call) -> Iterator[tuple[cst.BaseExpression, cst.BaseExpress
         call.args[0].value if call.args and call.args[0].keyword is None and not call.args[0].star else None
     )
     model = model or given.get("id") or given.get("model_name") or first
+    provider = given.get("provider")  # Pydantic AI's, which takes the client
+    if isinstance(provider, cst.Call):
+        given.update((item.keyword.value, item.value) for item in provider.args if item.keyword is not None)
     if model is not None:
         yield from ((given[keyword], model) for keyword in _TAKERS if keyword in given)

@@ -30,6 +30,16 @@ _MODEL_KEY = re.compile(
 )
 _COUNTS = re.compile(r"(encoding_for_model|num_tokens|get_encoding|Tokenizer|tokenizer|count_tokens)")
 
+_GATEWAY = "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays."
+_HANDED = {
+    "agents": "Call agents.set_default_openai_client(openai_routed.AsyncOpenAI()), or name a model that stays.",
+    "pydantic_ai": "Hand its provider openai_client=openai_routed.AsyncOpenAI(), or name a model that stays.",
+    **dict.fromkeys(
+        ("crewai", "litellm", "dspy", "smolagents", "haystack", "deepeval", "autogen", "ragas"), _GATEWAY
+    ),
+}
+"""What to do where another package calls OpenAI: by the package's name."""
+
 _SETTINGS = frozenset({"get", "getenv", "Field", "field", "Option", "Argument", "option", "add_argument"})
 _OUT = "Write the ids out, then run this again."
 RESPONSES_ADVICE = "Ask Router().decide(read_openai(body)) what to send, or name a model that stays"
@@ -181,7 +191,7 @@ def _argument(tree: Tree, outer: cst.Arg, hit: Hit) -> Verdict | None:
     return (
         Kind.REPORT,
         f"it is the {what} of {known or 'a call'}(), which has no routed counterpart.{_direct(hit)} "
-        "Name a model that stays.",
+        f"{_HANDED.get(known.split('.')[0], 'Name a model that stays.')}",
     )
 
 

@@ -8,10 +8,10 @@ import libcst as cst
 from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
 
 from routed_llm.migrate.found import Edit
-from routed_llm.migrate.python.tree import Tree, bound_names, dotted
+from routed_llm.migrate.python.tree import Tree, dotted
 from routed_llm.migrate.rules.base import OPENAI, NewName
 
-__all__ = ["Wanted", "collision", "rebind", "tidy"]
+__all__ = ["Wanted", "collision", "import_modules", "rebind", "tidy"]
 
 Wanted = tuple[cst.BaseExpression, NewName]
 """An expression whose import tells where the new name is imported, and that name."""
@@ -85,6 +85,28 @@ def tidy(
     return edits, drops
 
 
+def import_modules(tree: Tree, wanted: Iterable[tuple[cst.BaseExpression, str]]) -> list[Edit]:
+    """Return the edits that import modules, each once, beside the first import of an expression.
+
+    Args:
+        tree: the module.
+        wanted: expressions that are called by an imported name, and what is to be imported beside that.
+    """
+    edits = []
+    done: set[str] = set()
+    for anchor, module in wanted:
+        root = _root(anchor)
+        statements = _imports(tree, root) if root is not None else []
+        if not statements or module in done or _imports_module(tree, module):
+            continue
+        done.add(module)
+        start, end = tree.span(statements[0])
+        indent = tree.text[tree.text.rfind("\n", 0, start) + 1 : start]
+        place = _line_end(tree.text, end)
+        edits.append(Edit(place, place, f"{_newline(tree, place)}{indent}import {module}"))
+    return edits
+
+
 def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]:
     """Return the edits that let calls make another class of the same name.
 
@@ -97,7 +119,7 @@ def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]
     """
     edits: list[Edit] = []
     moved: dict[_Statement, set[str]] = {}
-    beside: dict[_Statement, None] = {}
+    beside: list[tuple[cst.BaseExpression, str]] = []
     taken = {call for call, _ in wanted}
     made = [call.func for call in tree.nodes.calls if call not in taken]
     left = {node.value for node in made if isinstance(node, cst.Name)}
@@ -110,20 +132,19 @@ def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]
                 moved.setdefault(statement, set()).add(root.value)
         else:
             edits.append(Edit(*tree.span(call.func), f"{new.module}.{new.name}"))
-            beside.update(dict.fromkeys(statements[:1]))
-    for statement in beside:
-        if not _imports_module(tree, "openai_routed"):
-            start = tree.span(statement)[0]
-            indent = tree.text[tree.text.rfind("\n", 0, start) + 1 : start]
-            place = _line_end(tree.text, tree.span(statement)[1])
-            edits.append(Edit(place, place, f"{_newline(tree, place)}{indent}import openai_routed"))
+            beside.append((call.func, new.module))
+    edits += import_modules(tree, beside)
     for statement, names in moved.items():
         edits += _move(tree, statement, names, "openai_routed")
     return edits
 
 
 def _imports_module(tree: Tree, name: str) -> bool:
-    return any(isinstance(item, cst.Import) and name in bound_names(item) for item in tree.nodes.imports)
+    return any(
+        isinstance(item, cst.Import)
+        and any(alias.asname is None and dotted(alias.name) == name for alias in item.names)
+        for item in tree.nodes.imports
+    )
 
 
 def _move(tree: Tree, statement: _Statement, names: set[str], module: str) -> list[Edit]:

@@ -16,7 +16,7 @@ from routed_llm.migrate.modules import imports_of
 from routed_llm.migrate.python import contexts
 from routed_llm.migrate.python.clients import Clients
 from routed_llm.migrate.python.exports import asked_elsewhere, exports, handed
-from routed_llm.migrate.python.imports import Wanted, collision, rebind, tidy
+from routed_llm.migrate.python.imports import Wanted, collision, import_modules, rebind, tidy
 from routed_llm.migrate.python.origins import Known, Sources, trace
 from routed_llm.migrate.python.tree import Tree, text_of
 from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX, OPENAI, RULES, NewName, Swap
@@ -39,7 +39,7 @@ _ROUTED = frozenset(
     }
 )
 _SETTERS = re.compile(
-    r"OpenAI(?:\b|Responses|MultiModal)|init_chat_model|create_\w|Middleware\b|LLMTool|Routed|routed_"
+    r"OpenAI(?:\b|Responses|MultiModal|Chat|Model)|init_chat_model|create_\w|Middleware\b|LLMTool|Routed|routed_"
 )
 """What a text must name for anything in it to be rewritten or to be routed already."""
 
@@ -137,6 +137,7 @@ class _Reader:
         self.wanted: list[Wanted] = []
         self.swapped: list[cst.BaseExpression] = []
         self.renamed: set[int] = set()
+        self.beside: list[tuple[cst.BaseExpression, str]] = []
         self.rebound: list[tuple[cst.Call, NewName]] = []
 
     def run(self) -> PythonFindings:
@@ -153,6 +154,10 @@ class _Reader:
                     self._swap(swap)
                     break
         self.found.edits.extend(rebind(self.tree, self.rebound))
+        # What `openai_routed.OpenAI` needs for one reason is not imported for another again.
+        known = {edit.new.strip() for edit in self.found.edits}
+        more = import_modules(self.tree, self.beside)
+        self.found.edits.extend(edit for edit in more if edit.new.strip() not in known)
         edits, self.found.drops = tidy(self.tree, self.wanted, self.swapped, self.known.kept)
         self.found.edits.extend(edits)
         if any(True for _ in self.ids.find(self.tree.text)):
@@ -325,7 +330,9 @@ class _Reader:
 
     def _edit(self, swap: Swap, sources: Sources) -> None:
         self.found.needs.add(swap.new.distribution)
-        if swap.new.name in OPENAI and isinstance(swap.node, cst.Call):
+        anchor = self._anchor(swap)
+        self.beside += [(anchor, module) for module in swap.modules if anchor is not None]
+        if swap.replaced and swap.new.name in OPENAI and isinstance(swap.node, cst.Call):
             self.rebound.append((swap.node, swap.new))
             return
         for node in swap.replaced:
@@ -334,8 +341,7 @@ class _Reader:
         # What is inserted at one place stands in the order in which it is told.
         self.found.edits += [*after, *swap.edits, *before]
         self.swapped.extend(swap.replaced)
-        anchor = self._anchor(swap)
-        if anchor is not None:
+        if anchor is not None and not swap.modules:
             self.wanted.append((anchor, swap.new))
         if self.options.applies("RM021"):
             for origin in sources.origins:

@@ -11,6 +11,7 @@ from routed_llm.migrate.rules import (
     rm006_partial,
     rm007_agent_model,
     rm008_openai_sdk,
+    rm009_model_classes,
 )
 from routed_llm.migrate.rules.base import LANGCHAIN, LLAMA_INDEX, OPENAI, NewName, Rule, Swap
 
@@ -25,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     rm006_partial.RULE,
     rm007_agent_model.RULE,
     rm008_openai_sdk.RULE,
+    rm009_model_classes.RULE,
 )
 
 CLASSES = frozenset().union(*(rule.names for rule in RULES))

@@ -71,6 +71,7 @@ class Swap:
         parameters: the call's keywords with their literal values.
         uses: what every call of the object has besides: ``tools``.
         prefixed: whether the model's name may begin with ``openai:`` there, which is taken off.
+        modules: modules that the edits name, to be imported beside what is called.
         lenient: whether what else may reach it does no harm: it is sent on as it is.
         blocked: why it is not rewritten, or None.
     """
@@ -87,6 +88,7 @@ class Swap:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     prefixed: bool = False
+    modules: tuple[str, ...] = ()
     lenient: bool = False
     blocked: str | None = None
 

@@ -17,7 +17,7 @@ FAMILY = Family(
         }
     ),
     new=LANGCHAIN,
-    model=("model", "model_name", "azure_deployment"),
+    model=("model", "model_name", "azure_deployment", "deployment_name"),
     instead=(
         (
             frozenset(

@@ -20,6 +20,11 @@ FAMILY = Family(
             "Give the deployment a model that stays, or call OpenAI itself with RoutedLLM.",
         ),
         (
+            frozenset({"llama_index.multi_modal_llms.openai.OpenAIMultiModal"}),
+            "llama_index.llms.openai.OpenAI has replaced OpenAIMultiModal and takes images as ImageBlock "
+            "in a ChatMessage. Use that first and run this again.",
+        ),
+        (
             frozenset(
                 {"llama_index.llms.OpenAI", "llama_index.core.llms.OpenAI", "llama_index.legacy.llms.OpenAI"}
             ),
