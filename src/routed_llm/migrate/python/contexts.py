@@ -32,7 +32,7 @@ _COUNTS = re.compile(r"(encoding_for_model|num_tokens|get_encoding|Tokenizer|tok
 
 _GATEWAY = "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays."
 _HANDED = {
-    "agents": "Call agents.set_default_openai_client(openai_routed.AsyncOpenAI()), or name a model that stays.",
+    "agents": "Call set_default_openai_client(openai_routed.AsyncOpenAI()), or name a model that stays.",
     "pydantic_ai": "Hand its provider openai_client=openai_routed.AsyncOpenAI(), or name a model that stays.",
     **dict.fromkeys(
         ("crewai", "litellm", "dspy", "smolagents", "haystack", "deepeval", "autogen", "ragas"), _GATEWAY
