@@ -3,8 +3,9 @@
 Each folder (a checkout of a public project) is copied twice and one copy is rewritten. Every program and
 notebook that was rewritten, and whose imports are installed here, is then run from both copies against
 the simulator on 2027-01-15, with nothing but the loopback to reach. Prints what was sent and refused.
-What the programs import beside the two frameworks has to be installed for it (pip install ipython
-langchain-community langchain-text-splitters langchain-tavily trustcall llama-index-embeddings-openai).
+Notebooks are executed as they stand, with a fresh kernel each. What the programs import beside the packages
+of this repository has to be installed for it (pip install ipykernel nbclient langchain-community
+langchain-text-splitters langchain-tavily trustcall llama-index-embeddings-openai).
 The checkouts and the copies are never part of this repository.
 """
 
@@ -18,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -27,15 +29,19 @@ from routed_llm.migrate.views import masked
 from routed_llm.simulator import serve
 
 DAY = date(2027, 1, 15)
-SECONDS = 120
+SECONDS = 300
 EARLIER = {"gpt-3.5-turbo": "gpt-4o-mini", "gpt-3.5-turbo-0125": "gpt-4o-mini", "gpt-4": "gpt-4o"}
 """Baselines for models that stopped earlier, as --map names them."""
 
-RUNNER = """
-import builtins, datetime, getpass, socket, sys
-import routed_llm.calls.router
-moment = datetime.datetime(2027, 1, 15, 12, tzinfo=datetime.timezone.utc)
-routed_llm.calls.router._now = lambda: moment
+STARTUP = """
+import builtins, datetime, getpass, socket
+try:
+    import routed_llm.calls.router as router
+except ImportError:  # a kernel's helper, which is another interpreter
+    router = None
+else:
+    moment = datetime.datetime(2027, 1, 15, 12, tzinfo=datetime.timezone.utc)
+    router._now = lambda: moment
 real = socket.socket.connect
 def connect(self, address):
     if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
@@ -43,29 +49,26 @@ def connect(self, address):
     return real(self, address)
 socket.socket.connect = connect
 builtins.input = getpass.getpass = lambda *_: "q"
-builtins.display = lambda *_: None
+import base64
 try:
-    import IPython.display
-    IPython.display.display = lambda *_, **__: None
+    from langchain_core.runnables.graph import Graph
 except ImportError:
     pass
-import base64
-from langchain_core.runnables.graph import Graph
-picture = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
-Graph.draw_mermaid_png = lambda *_, **__: picture  # a web service draws it
-path = sys.argv[1]
-sys.argv = [path]
-import runpy
-runpy.run_path(path, run_name="__main__")
+else:
+    picture = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    Graph.draw_mermaid_png = lambda *_, **__: picture  # a web service draws it
 """
-LOOP = """
-import asyncio as _asyncio
-async def _cells():
-{body}
-_asyncio.run(_cells())
+"""What each interpreter runs first (as ``sitecustomize``): the day, and no network but the loopback."""
+
+NOTEBOOK = """
+import sys
+import nbclient, nbformat
+notebook = nbformat.read(sys.argv[1], as_version=4)
+nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
 """
+"""Executes a notebook, every cell of it, with a fresh kernel."""
 
 
 class Run(NamedTuple):
@@ -127,22 +130,16 @@ def code_of(path: Path) -> str:
     if path.suffix == ".py":
         return text
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-    code = "\n".join(masked("".join(cell["source"])) or "" for cell in cells)
-    try:
-        ast.parse(code)
-        compile(code, "<cells>", "exec")
-    except SyntaxError:  # a cell may wait for something outside of any function
-        code = LOOP.format(body="\n".join(f"    {line}" for line in code.splitlines()))
-    return code
+    return "\n".join(masked("".join(cell["source"])) or "" for cell in cells)
 
 
 def lacking(path: Path, root: Path) -> list[str]:
     """Return the packages that a program imports and that are not installed here."""
     try:
-        tree = ast.parse(code_of(path))
+        tree = compile(code_of(path), "<program>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except (SyntaxError, ValueError):
         return ["its own syntax"]
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(item.name for item in node.names)
@@ -162,10 +159,9 @@ def installed(name: str) -> bool:
 
 def run(path: Path) -> Run:
     """Run a program against a simulator of its own."""
-    script = path
-    if path.suffix == ".ipynb":
-        script = path.with_suffix(".cells.py")
-        script.write_text(code_of(path), encoding="utf-8")
+    startup = Path(tempfile.mkdtemp(prefix="startup-"))
+    (startup / "sitecustomize.py").write_text(STARTUP, encoding="utf-8")
+    notebook = path.suffix == ".ipynb"
     with serve(at=DAY) as simulator:
         keys = dict.fromkeys(("OPENAI_API_KEY", "TAVILY_API_KEY", "LANGSMITH_API_KEY"), "sk-simulated")
         environment = {
@@ -174,11 +170,12 @@ def run(path: Path) -> Run:
             "OPENAI_BASE_URL": simulator.url,
             "OPENAI_API_BASE": simulator.url,
             "LANGSMITH_TRACING": "false",
-            "PYTHONPATH": str(path.parent),
+            "PIP_NO_INDEX": "1",
+            "PYTHONPATH": os.pathsep.join((str(startup), str(path.parent))),
         }
         try:
             done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-c", RUNNER, str(script)],
+                [sys.executable, "-W", "ignore", *(["-c", NOTEBOOK] if notebook else []), str(path)],
                 cwd=path.parent,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -197,7 +194,9 @@ def run(path: Path) -> Run:
 
 def last_error(told: str) -> str:
     """Return the name of the error that ended a program."""
+    told = re.sub(r"\x1b\[[\d;]*m", "", told)
     found = re.findall(r"^([\w.]+(?:Error|Exception|Interrupt|Exit))\b", told, re.MULTILINE)
+    found = [name for name in found if not name.endswith("CellExecutionError")]
     return found[-1].split(".")[-1] if found else "failed"
 
 
