@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +19,7 @@ from langchain_core.tracers._streaming import _StreamingCallbackHandler, _V2Stre
 
 from langchain_routed._children import PLAN
 from langchain_routed._history import ROUTING
-from routed_llm import CallOptions, Policy
+from routed_llm import CallOptions, Policy, PolicyError
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -41,13 +43,21 @@ __all__ = [
 _RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
 
 
+OWN_KEY: Final = "routed_llm"
+"""Key of a config's ``configurable`` that nobody else uses."""
+
+_KEYWORDS: Final = frozenset(
+    {*(field.name for field in fields(Policy)), "policy", "scope", "conversation", "budget"}
+)
+
+
 def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Add the ``routing`` of a config's ``configurable`` to a call's keywords, which win.
+    """Add what a config's ``configurable`` says of routing to a call's keywords, which win.
 
     A LangGraph thread is a conversation unless another is named.
 
     Raises:
-        PolicyError: when either is wrong.
+        PolicyError: when the keywords or ``configurable["routed_llm"]`` are wrong.
     """
     if PLAN in kwargs:
         return kwargs
@@ -56,13 +66,34 @@ def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[st
         given = (var_child_runnable_config.get() or {}).get("configurable")
     if not given:
         return kwargs
-    routing, thread = given.get("routing"), given.get("thread_id")
-    if routing is None and thread is None:
+    own, routing, thread = given.get(OWN_KEY), given.get("routing"), given.get("thread_id")
+    if own is None and routing is None and thread is None:
         return kwargs
-    around = CallOptions.read(routing)
+    around = CallOptions.read(own).over(_ours(routing))
     if thread is not None:
         around = around.over(CallOptions(conversation=str(thread)))
     return {**kwargs, "routing": CallOptions.read(kwargs.get("routing")).over(around)}
+
+
+def _ours(routing: Any) -> CallOptions:
+    """Read ``configurable["routing"]`` as far as it is ours: applications have such a key of their own."""
+    if isinstance(routing, Mapping) and not _KEYWORDS.issuperset(routing):
+        return CallOptions()
+    if not isinstance(routing, (Mapping, Policy, CallOptions)):
+        return CallOptions()
+    try:
+        options = CallOptions.read(routing)
+        if not isinstance(options.policy, (Policy, type(None))):
+            raise PolicyError(f"policy is a {type(options.policy).__name__}. Give a Policy.", key="policy")
+        options.applied_to(Policy())
+    except PolicyError as error:
+        warnings.warn(
+            f"The config's configurable[\"routing\"] is taken for the application's own: {error} "
+            f"Say what is meant for routed-llm under {OWN_KEY!r}.",
+            stacklevel=3,
+        )
+        return CallOptions()
+    return options
 
 
 def planned(kwargs: Mapping[str, Any], plan: Plan | Refused) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from langchain_routed._exact import Question
 from langchain_routed._plan import Plan
 from langchain_routed._reading import (
     NOT_SENT,
+    keep_defaults,
     merge,
     name_cap,
     previous_of,
@@ -316,6 +317,9 @@ class Desk:
         if call.cap is not None and not isinstance(child, Child):
             name_cap(sent, decision)
         unstored = self._unstored(asked)
+        moved = call.endpoint == "responses" and not self._wants_responses(asked)
+        if moved:
+            keep_defaults(sent)
         return Plan(
             decision=decision,
             router=self.router,
@@ -323,7 +327,8 @@ class Desk:
             sent=sent,
             stop=stop,
             cut=_cut_at(asked.parameters, call),
-            plain=call.endpoint == "responses" and self._expects_plain(asked),
+            # A caller who expects Chat Completions gets an answer in its form.
+            plain=moved and self.owner.output_version is None,
             known=self.known,
             recovery=partial(self._recovery, asked, decision),
             credential=asked.circumstances["credential"],
@@ -332,12 +337,9 @@ class Desk:
             added=added + self._keep_reasoning(sent, decision, call, unstored=unstored),
         )
 
-    def _expects_plain(self, asked: Asked) -> bool:
-        """Say whether the caller expects an answer in the form that Chat Completions gives."""
-        owner = self.owner
-        if asked.items or owner.output_version is not None:
-            return False
-        return not self._asks(asked.parameters, model_name=owner.model_name)
+    def _wants_responses(self, asked: Asked) -> bool:
+        """Say whether ChatOpenAI under the baseline's name would send the call to Responses, too."""
+        return asked.items or self._asks(asked.parameters, model_name=self.owner.model_name)
 
     def _unstored(self, asked: Asked) -> bool:
         """Say whether the provider seems to store nothing for this credential: twice it did not find it."""

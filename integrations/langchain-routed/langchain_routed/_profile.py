@@ -1,8 +1,9 @@
-"""Profile: what the router as a whole can do, over every model that the policy can reach."""
+"""Profile: what programs are told that their model can do, and which models the policy can reach."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from fnmatch import fnmatch
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from langchain_core.language_models import ModelProfile
 from langchain_openai import ChatOpenAI
 
-from routed_llm import Model, Policy, Request, RequestBuilder, Router, TokenCount
+from routed_llm import CatalogError, Model, Policy, Request, RequestBuilder, Router, TokenCount
 
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["UsesResponses", "profile_of", "reachable"]
+__all__ = ["UsesResponses", "has_schemas", "profile_of", "reachable"]
 
 _OUTRANKED: Final = frozenset({"dearer", "ranked_lower", "not_incumbent", "switch"})
 """Reasons that speak for another model, not against this one."""
@@ -78,61 +79,73 @@ def _requests() -> tuple[Request, ...]:
 
 
 @lru_cache(maxsize=64)
-def profile_of(router: Router, policy: Policy, *, on_responses: bool = False) -> ModelProfile:
-    """Join the profiles of all reachable models.
-
-    A capability is there when some model has it, since the call that needs it goes to such a model; a
-    limit is the largest; what differs otherwise is left out. Limits and modalities are the catalog's
-    where it differs from langchain-openai's table. ``on_responses`` says that every call goes there.
-    """
+def has_schemas(router: Router, policy: Policy) -> bool:
+    """Say whether some reachable model answers in the form of a JSON schema; of none, nothing is said."""
     models = reachable(router, policy)
-    joined: dict[str, Any] = {}
-    profiles = [_own_profile(model, on_responses=on_responses) for model in models]
-    for key in dict.fromkeys(key for profile in profiles for key in profile):
-        value = _joined([profile[key] for profile in profiles if profile.get(key) is not None])
-        if value is not None:
-            joined[key] = value
-    joined.update(_facts(models))
-    return cast("ModelProfile", joined)
+    return not models or any("json_schema" in model.structured for model in models)
 
 
-def _own_profile(model: Model, *, on_responses: bool) -> dict[str, Any]:
-    # langchain-openai's own method, asked about this name; it claims nothing that hangs on the request.
-    only_responses = on_responses or "chat_completions" not in model.endpoints
-    asked = SimpleNamespace(model_name=model.id, _use_responses_api=lambda _: only_responses)
-    return dict(ChatOpenAI._resolve_model_profile(asked) or {})  # type: ignore[arg-type]
+@lru_cache(maxsize=64)
+def profile_of(
+    router: Router, policy: Policy, *, scope: str = "baseline", on_responses: bool = False
+) -> ModelProfile:
+    """Return what one model can do, all of it together; limits and modalities are the catalog's.
 
-
-def _joined(values: list[Any]) -> Any:
-    if not values:
-        return None
-    first = values[0]
-    if isinstance(first, bool):
-        return any(values)
-    if isinstance(first, int):
-        return max(values)
-    if isinstance(first, list):
-        return list(dict.fromkeys(item for value in values for item in value))
-    return first if all(value == first for value in values) else None
-
-
-def _facts(models: tuple[Model, ...]) -> dict[str, Any]:
-    if not models:
+    Args:
+        router: whose models they are.
+        policy: what is wanted.
+        scope: ``baseline`` for the model that the program was written for (where the policy names other
+            models only, the one that serves a plain request), ``pool`` for the reachable model with the
+            largest window.
+        on_responses: whether every call goes to Responses.
+    """
+    name = _usual(router, policy) if scope == "baseline" else _widest(router, policy)
+    if name is None:
         return {}
-    inputs = frozenset().union(*(model.inputs for model in models))
-    outputs = frozenset().union(*(model.outputs for model in models))
-    in_tools = any("responses" in model.endpoints for model in models)
+    model = _known(router, name)
+    only_responses = on_responses or (model is not None and "chat_completions" not in model.endpoints)
+    # langchain-openai's own method, asked about this name; it claims nothing that hangs on the request.
+    asked = SimpleNamespace(model_name=name, _use_responses_api=lambda _: only_responses)
+    profile = dict(ChatOpenAI._resolve_model_profile(asked) or {})  # type: ignore[arg-type]
+    return cast("ModelProfile", profile | ({} if model is None else _facts(model)))
+
+
+def _usual(router: Router, policy: Policy) -> str | None:
+    baseline, model = policy.baseline, _known(router, policy.baseline)
+    names = {baseline} if model is None else {baseline, model.id, *model.aliases}
+    named = policy.models is None or any(fnmatch(name, one) for name in names for one in policy.models)
+    if named and not any(fnmatch(name, one) for name in names for one in policy.exclude):
+        return baseline if model is None else model.id
+    return router.explain(_requests()[0], policy=policy).model or _widest(router, policy)
+
+
+def _widest(router: Router, policy: Policy) -> str | None:
+    models = reachable(router, policy)
+    if not models:
+        return None
+    return max(models, key=lambda one: (one.limits.max_input, len(one.inputs) + len(one.structured))).id
+
+
+def _known(router: Router, name: str) -> Model | None:
+    try:
+        return router.catalog.get(name)
+    except CatalogError:
+        return None
+
+
+def _facts(model: Model) -> dict[str, Any]:
+    in_tools = "responses" in model.endpoints
     return {
-        "max_input_tokens": max(model.limits.max_input for model in models),
-        "max_output_tokens": max(model.limits.max_output for model in models),
-        "text_inputs": "text" in inputs,
-        "image_inputs": "image" in inputs,
-        "image_url_inputs": "image" in inputs,
-        "pdf_inputs": "pdf" in inputs,
-        "audio_inputs": "audio" in inputs,
-        "audio_outputs": "audio" in outputs,
-        "image_tool_message": in_tools and "image" in inputs,
-        "pdf_tool_message": in_tools and "pdf" in inputs,
-        "tool_calling": any(state != "no" for model in models for state in model.tools.values()),
-        "structured_output": any("json_schema" in model.structured for model in models),
+        "max_input_tokens": model.limits.max_input,
+        "max_output_tokens": model.limits.max_output,
+        "text_inputs": "text" in model.inputs,
+        "image_inputs": "image" in model.inputs,
+        "image_url_inputs": "image" in model.inputs,
+        "pdf_inputs": "pdf" in model.inputs,
+        "audio_inputs": "audio" in model.inputs,
+        "audio_outputs": "audio" in model.outputs,
+        "image_tool_message": in_tools and "image" in model.inputs,
+        "pdf_tool_message": in_tools and "pdf" in model.inputs,
+        "tool_calling": any(state != "no" for state in model.tools.values()),
+        "structured_output": "json_schema" in model.structured,
     }

@@ -29,6 +29,7 @@ from routed_llm import Call, Decision, Previous, RequestBuilder
 __all__ = [
     "NOT_SENT",
     "PASSED_ON",
+    "keep_defaults",
     "merge",
     "name_cap",
     "previous_of",
@@ -225,6 +226,26 @@ def to_send(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
     elif call.effort is not None:
         sent["reasoning_effort"] = call.effort
     return sent
+
+
+def keep_defaults(sent: dict[str, Any]) -> None:
+    """Say for Responses what goes without saying on Chat Completions: not strict, and not stored."""
+    if sent.get("store") is None:
+        sent["store"] = False
+    if sent.get("tools"):
+        sent["tools"] = [_lenient(tool, "function") for tool in sent["tools"]]
+    if isinstance(sent.get("response_format"), Mapping) and sent.get("strict") is None:
+        sent["response_format"] = _lenient(sent["response_format"], "json_schema")
+
+
+def _lenient(given: Any, kind: str) -> Any:
+    if not isinstance(given, Mapping) or given.get("type") != kind:
+        return given
+    inner = given.get(kind)
+    if not isinstance(inner, Mapping):
+        return given if given.get("strict") is not None else {**given, "strict": False}
+    said = inner.get("strict") if inner.get("strict") is not None else given.get("strict")
+    return given if said is not None else {**given, kind: {**inner, "strict": False}}
 
 
 def _leave_out(sent: dict[str, Any], call: Call) -> None:

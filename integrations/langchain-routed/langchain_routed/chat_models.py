@@ -22,7 +22,7 @@ from langchain_routed._azure import deployed, factory_for
 from langchain_routed._books import own_books
 from langchain_routed._desk import Desk, asks_for_responses, policy_from
 from langchain_routed._entries import Entries
-from langchain_routed._profile import UsesResponses, profile_of
+from langchain_routed._profile import UsesResponses, has_schemas, profile_of
 from routed_llm import BudgetEvent, Call, Catalog, Decision, Policy, Request, RequestFacts, Router
 
 __all__ = ["RoutedChatModel"]
@@ -72,6 +72,10 @@ class RoutedChatModel(Entries, ChatOpenAI):
 
     factory: Callable[[Call], BaseChatOpenAI] | None = Field(default=None, exclude=True)
     """Makes the model behind a call, for other back ends; None for ChatOpenAI on this one's clients."""
+
+    profile_scope: Literal["baseline", "pool"] = Field(default="baseline")
+    """Whose abilities :attr:`profile` tells: the baseline's, so that what a program makes of them (when it
+    summarises, how it asks for structure) stays, or those of the widest model that the policy can reach."""
 
     # --- construction ---
 
@@ -197,7 +201,8 @@ class RoutedChatModel(Entries, ChatOpenAI):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
         """Bind a schema as ChatOpenAI does; by function calling where no model of the pool has schemas."""
-        if method == "json_schema" and not (self.profile or {}).get("structured_output", True):
+        desk = self._at_desk()
+        if method == "json_schema" and not has_schemas(desk.router, desk.policy()):
             warnings.warn(
                 "Cannot use method='json_schema' since no model that the policy can reach supports it. "
                 "Overriding to method='function_calling'.",
@@ -209,7 +214,8 @@ class RoutedChatModel(Entries, ChatOpenAI):
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:
         desk = self._at_desk()
-        profile = profile_of(desk.router, desk.policy(), on_responses=asks_for_responses(self, {}))
+        on_responses = asks_for_responses(self, {})
+        profile = profile_of(desk.router, desk.policy(), scope=self.profile_scope, on_responses=on_responses)
         return copy.copy(profile)
 
     @override

@@ -261,7 +261,7 @@ def test_the_form_that_is_plain_text(make, sim, endpoint: bool | None) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_what_the_provider_no_longer_has_is_left_out(make, sim, form: str, how: str) -> None:
     """Reasoning that is not found (too old, or never kept) costs a second request and is no error."""
-    llm = make(policy=REASONS, max_retries=1, **FORMS[form]).bind_tools([add])
+    llm = make(policy=REASONS, max_retries=1, store=True, **FORMS[form]).bind_tools([add])
     history = loop(llm, sim, how, turns=1)
     sim.reset()  # what was stored is gone
     sim.script(text="And again.", reasoning_tokens=64)
@@ -277,7 +277,7 @@ def test_what_the_provider_no_longer_has_is_left_out(make, sim, form: str, how: 
 
 def test_an_account_for_which_nothing_is_stored_is_found_out(make, sim) -> None:
     """After two searches in vain the reasoning travels with the conversation, and no request is lost."""
-    llm = make(policy=REASONS, max_retries=1).bind_tools([add])
+    llm = make(policy=REASONS, max_retries=1, store=True).bind_tools([add])
     history: list[Any] = [HumanMessage("add")]
     statuses, asked = [], []
     for turn in range(5):

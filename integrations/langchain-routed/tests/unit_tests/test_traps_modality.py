@@ -10,7 +10,6 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.content import create_text_block
 from langchain_openai import ChatOpenAI
-from langchain_routed import RoutedChatModel
 
 from routed_llm import NoModelFits, Policy, RequestError
 
@@ -328,37 +327,47 @@ def test_34_the_placeholder_is_a_real_name(make) -> None:
     assert llm._identifying_params["model_name"] == "gpt-4o"
 
 
-def test_35_the_profile_is_that_of_what_the_policy_reaches(make) -> None:
-    """The largest limit and any capability of the reachable models; one model's own when there is one."""
-    whole = make().profile
-    assert whole["max_input_tokens"] > 900_000
-    assert whole["image_inputs"] is whole["pdf_inputs"] is whole["tool_calling"] is True
-    assert make(policy={"models": ["gpt-4o"]}).profile["max_input_tokens"] == 128_000
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        pytest.param({}, 128_000, id="the baseline"),
+        pytest.param({"model": "gpt-4.1-mini"}, 1_047_576, id="another baseline"),
+        pytest.param({"profile_scope": "pool"}, 1_047_576, id="the pool"),
+        pytest.param({"policy": {"models": ["gpt-4o"]}}, 128_000, id="alone in the pool"),
+        pytest.param({"policy": {"models": ["gpt-4*"]}}, 128_000, id="one of the pool"),
+        pytest.param({"policy": {"models": ["gpt-5.4"], "at_least": None}}, 922_000, id="not in the pool"),
+        pytest.param({"policy": {"exclude": ["gpt-4o*"]}}, None, id="left out"),
+        pytest.param({"profile": {"max_input_tokens": 1}}, 1, id="given"),
+    ],
+)
+def test_35_the_profile_is_the_baselines(make, settings: dict[str, Any], most: int | None) -> None:
+    """A program's thresholds stay where they were; where the baseline is not allowed, the usual choice's."""
+    llm = make(**settings)
+    if most is None:
+        most = llm._at_desk().router.catalog.get(llm.explain("Hello").model).limits.max_input
+    assert llm.profile["max_input_tokens"] == most
+
+
+def test_35_the_profile_is_of_one_model(make) -> None:
+    """What it says can be had together: the widest model of the pool hears nothing."""
     own = ChatOpenAI(model="gpt-4.1").profile
-    ours = make(policy={"models": ["gpt-4.1"]}).profile
+    ours = make(model="gpt-4.1").profile
     assert {key: ours[key] for key in own if key in ours} == own
-    assert make(profile={"max_input_tokens": 1}).profile == {"max_input_tokens": 1}
+    assert make(profile_scope="pool").profile["audio_inputs"] is False
+    assert make(policy=Policy(models=["gpt-audio*"], at_least=None)).profile["audio_inputs"] is True
 
 
-def test_35_summarization_fires_where_it_should(make) -> None:
-    """150,000 tokens are no reason to summarise when a model with a million can be reached."""
+@pytest.mark.parametrize(("scope", "fires"), [("baseline", True), ("pool", False)])
+def test_35_summarization_fires_where_it_did(make, scope: str, fires: bool) -> None:
+    """At eight tenths of gpt-4o's window, as before, unless the whole pool's is asked for."""
     from langchain.agents.middleware import SummarizationMiddleware
 
-    history = [HumanMessage("word " * 150_000), AIMessage("ok"), HumanMessage("go on")]
-    for models, fires in ((["gpt-4o"], True), (["gpt-4o", "gpt-4.1"], False)):
-        llm = make(policy={"models": models})
-        middleware = SummarizationMiddleware(
-            llm, trigger=("fraction", 0.8), token_counter=llm.get_num_tokens_from_messages
-        )
-        assert middleware._should_summarize(history, llm.get_num_tokens_from_messages(history)) is fires
-
-
-def test_36_the_catalog_mends_the_profile(make) -> None:
-    """Where langchain-openai's table is off (gpt-5.4 takes 922,000 tokens), ours is right."""
-    assert make(policy={"models": ["gpt-5.4"], "at_least": None}).profile["max_input_tokens"] == 922_000
-    hears = make(policy=Policy(models=["gpt-audio*"], at_least=None))
-    assert RoutedChatModel().profile["audio_inputs"] is True
-    assert hears.profile["audio_inputs"] is True
+    history = [HumanMessage("word " * 110_000), AIMessage("ok"), HumanMessage("go on")]
+    llm = make(profile_scope=scope)
+    middleware = SummarizationMiddleware(
+        llm, trigger=("fraction", 0.8), token_counter=llm.get_num_tokens_from_messages
+    )
+    assert middleware._should_summarize(history, llm.get_num_tokens_from_messages(history)) is fires
 
 
 def test_system_and_developer_messages_arrive(make, sim) -> None:
