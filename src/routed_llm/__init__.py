@@ -6,7 +6,7 @@ from routed_llm.budget import Allowance, Budget, budgets_from
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Answered, Router, Run
 from routed_llm.catalog import Catalog, Model
-from routed_llm.cut import StopCutter
+from routed_llm.cut import AnswerCutter, StopCutter
 from routed_llm.decide.table import select
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch
 from routed_llm.errors import (
@@ -43,6 +43,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Allowance",
+    "AnswerCutter",
     "Answered",
     "Attempt",
     "Attempts",

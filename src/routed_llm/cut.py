@@ -1,42 +1,77 @@
-"""Cutting an answer where a model that takes stop sequences would have ended it. Pure."""
+"""Ending an answer where a model that takes the caller's stop sequences and cap would have ended. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from routed_llm.errors import RequestError
 
-__all__ = ["StopCutter"]
+__all__ = ["AnswerCutter", "StopCutter"]
 
 
-class StopCutter:
-    """Cuts one text, whole or as it arrives, at the first occurrence of any stop sequence.
+class Encoding(Protocol):
+    """What counts tokens: a ``tiktoken.Encoding`` has it."""
 
-    Of two that occur, the one that begins earlier counts; where the text was parted makes no difference.
-    No character is kept waiting unless a stop sequence may have begun at or before it.
+    def encode_ordinary(self, text: str) -> list[int]:
+        """Return the tokens of a text."""
+        ...
+
+    def decode_bytes(self, tokens: Sequence[int]) -> bytes:
+        """Return the text of tokens."""
+        ...
+
+
+class AnswerCutter:
+    """Ends one text, whole or as it arrives, at the first stop sequence or after so many tokens.
+
+    Of two stop sequences that occur, the one that begins earlier counts; where the text was parted makes no
+    difference. No character is kept waiting unless a stop sequence may have begun at or before it.
 
     Args:
         stops: what ``stop`` was set to: one sequence or several. Empty ones never occur.
+        most: tokens that the text may have, or None for any number.
+        encoding: returns what counts them; asked once a text has more bytes than ``most``.
 
     Raises:
-        RequestError: when it is neither.
+        RequestError: when ``stops`` is neither.
 
     Example:
-        >>> cutter = StopCutter(["END"])
+        >>> cutter = AnswerCutter(["END"])
         >>> [cutter.feed(part) for part in ("Lima. E", "N", "D. Quito.")], cutter.found
         (['Lima. ', '', ''], True)
     """
 
-    __slots__ = ("_held", "_stops", "found")
+    __slots__ = ("_encoding", "_held", "_left", "_most", "_stops", "_text", "why")
 
-    def __init__(self, stops: str | Iterable[str]) -> None:
+    def __init__(
+        self,
+        stops: str | Iterable[str] = (),
+        *,
+        most: int | None = None,
+        encoding: Callable[[], Encoding] | None = None,
+    ) -> None:
         self._stops = _sequences(stops)
         self._held = ""
-        self.found = False
-        """Whether a stop sequence has occurred: what is fed later is left out."""
+        self._text = ""
+        self._most = most
+        self._left = 0 if most is None else most  # tokens that are certainly left
+        self._encoding = encoding
+        self.why: str | None = None
+        """``stop`` or ``length`` once the text has ended here: what is fed later is left out."""
+
+    @property
+    def found(self) -> bool:
+        """Whether the text has ended here."""
+        return self.why is not None
+
+    def following(self) -> AnswerCutter:
+        """Return the cutter of the answer's next text: tokens add up, and stop sequences begin anew."""
+        most = None if self._most is None else self._most - self._used()
+        return AnswerCutter(self._stops, most=most, encoding=self._encoding)
 
     def feed(self, text: str) -> str:
-        """Take the next part of the text and return what is certain to come before any stop sequence."""
+        """Take the next part of the text and return what is certain to stay."""
         if self.found:
             return ""
         text = self._held + text
@@ -44,23 +79,45 @@ class StopCutter:
         at = self._first(text)
         # A sequence that has begun earlier and may yet be completed would be the first one.
         if at is not None and at < begun:
-            self.found, self._held = True, ""
-            return text[:at]
+            self.why, self._held = "stop", ""
+            return self._within(text[:at])
         self._held = text[begun:]
-        return text[:begun]
+        return self._within(text[:begun])
 
     def finish(self) -> str:
         """Return what was kept waiting, now that the text is complete."""
         held, self._held = self._held, ""
         at = None if self.found else self._first(held)
         if at is None:
-            return held
-        self.found = True
-        return held[:at]
+            return self._within(held)
+        self.why = "stop"
+        return self._within(held[:at])
 
     def cut(self, text: str) -> str:
         """Return the next and last part of the text as far as it stays."""
         return self.feed(text) + self.finish()
+
+    def _used(self) -> int:
+        encoding = None if self._encoding is None or not self._text else self._encoding()
+        return 0 if encoding is None else len(encoding.encode_ordinary(self._text))
+
+    def _within(self, text: str) -> str:
+        """Return what of the next part is within the tokens that there may be."""
+        if self._most is None or self._encoding is None or not text:
+            return text
+        before = len(self._text)
+        self._text += text
+        self._left -= len(text.encode("utf-8", "surrogatepass"))  # no token is less than a byte
+        if self._left >= 0:
+            return text
+        encoding = self._encoding()
+        tokens = encoding.encode_ordinary(self._text)
+        self._left = self._most - len(tokens)
+        if self._left >= 0:
+            return text
+        self.why = "length"
+        kept = encoding.decode_bytes(tokens[: self._most]).decode("utf-8", "ignore")
+        return kept[before:]
 
     def _first(self, text: str) -> int | None:
         found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
@@ -84,3 +141,7 @@ def _sequences(stops: str | Iterable[str]) -> tuple[str, ...]:
                 f"stop holds a {type(stop).__name__}. Give a string or a list of strings.", where="stop"
             )
     return tuple(stop for stop in given if stop)
+
+
+StopCutter = AnswerCutter
+"""The name from before it also counted tokens."""

@@ -219,6 +219,8 @@ class Call:
         endpoint: ``chat_completions`` or ``responses``.
         effort: the reasoning effort to send, or None to send none.
         cap: the output cap to send, or None to send none.
+        requested_output: tokens after which the text of the answer must be ended here, since a higher cap
+            is sent than the caller's; None where the provider sees to it.
         parameters: the caller's other parameters that survive, by their Chat Completions names.
         dropped: the names of those that do not.
         emulated: the parameters among them that the caller must make good itself.
@@ -237,6 +239,7 @@ class Call:
     emulated: frozenset[str] = frozenset()
     stream: bool = False
     stateless: bool = False
+    requested_output: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """What a call must look like for the chosen model, effort and endpoint. Pure.
 
-What a model does with a parameter is the catalog's business; what losing one means is told here:
-a *hard* parameter changes what the program means, so a model that refuses it cannot serve the call;
-any other is a matter of taste and may be dropped, which the Decision records as a Change.
+What a model does with a parameter is the catalog's business; what losing one means stands in
+:data:`routed_llm.fields.SOFT`: what is named there is a matter of taste or price and may be dropped, which
+the Decision records as a Change. Whatever else is refused, known or not, the model cannot serve the call.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from routed_llm.decision import Change, Reason
 from routed_llm.facts import thaw
+from routed_llm.fields import SOFT
 
 if TYPE_CHECKING:
     from routed_llm.catalog.model import Model, ParameterRule
@@ -20,36 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENCRYPTED",
-    "HARD",
     "INCLUDED",
     "IN_MESSAGES",
     "NEUTRAL",
     "Fit",
+    "cap_changes",
+    "ends_at",
     "fit_parameters",
     "output_cap",
     "take_out",
 ]
-
-HARD = frozenset(
-    {
-        "stop",
-        "logit_bias",
-        "logprobs",
-        "top_logprobs",
-        "n",
-        "prediction",
-        "audio",
-        "modalities",
-        "functions",
-        "function_call",
-        "web_search_options",
-        "previous_response_id",
-        "conversation",
-        "background",
-        "message.output_text.logprobs",
-    }
-)
-"""Parameters whose loss changes what the program means."""
 
 IN_MESSAGES = frozenset({"prompt_cache_breakpoint"})
 """What stands in the blocks of messages: never among a call's parameters, but left out there when dropped."""
@@ -61,6 +42,8 @@ INCLUDED = (ENCRYPTED, "message.output_text.logprobs")
 """Items of ``include`` that only some models take; each is a parameter of its own to the catalog."""
 
 NEUTRAL: Mapping[str, Any] = {
+    "truncation": "disabled",
+    "modalities": ("[]", ("text",)),
     "n": 1,
     "logprobs": False,
     "top_logprobs": 0,
@@ -134,14 +117,24 @@ def fit_parameters(
             why = f"{reason.text}, so it is done to the answer instead"
             changes.append(Change(name, "emulated", thaw(value), None, why))
             continue
-        if not neutral and (name in HARD or keep_taste):
+        free = neutral or _asks_nothing(name, value, reason)
+        if not free and (name not in SOFT or keep_taste):
             reasons.append(reason)
             continue
-        tasteful += not neutral
+        tasteful += not free
         why = "it is the default value, and " + reason.text if neutral else reason.text
         changes.append(Change(name, "dropped", thaw(value), None, why))
     dropped = frozenset(change.parameter for change in changes)
     return Fit(tuple(reasons), dropped, tuple(changes), tasteful)
+
+
+def _asks_nothing(name: str, value: Any, reason: Reason) -> bool:
+    """Say whether a parameter asks for nothing where it is refused."""
+    if name == "include":
+        items = thaw(value)
+        return isinstance(items, list) and all(item in INCLUDED for item in items)  # which count themselves
+    # Reasoning that does not travel is thought anew; a choice among no tools chooses nothing.
+    return name == ENCRYPTED or (reason.code == "parameter_alone" and reason.data["other"] == "tools")
 
 
 def _refusal(
@@ -222,7 +215,19 @@ def output_cap(asked: int | None, room: int, max_output: int, free: int) -> int 
     return max(least, min(asked + room, max_output, free))
 
 
-def cap_changes(facts: RequestFacts, name: str, sent: int | None, max_output: int) -> tuple[Change, ...]:
+def ends_at(facts: RequestFacts, sent: int | None) -> int | None:
+    """Say after how many tokens the text of an answer must be ended by us, or None.
+
+    Room for reasoning is no room for text. The answer to a schema is not ended before it is whole.
+    """
+    if facts.cap is None or sent is None or sent <= facts.cap or facts.structured is not None:
+        return None
+    return facts.cap
+
+
+def cap_changes(
+    facts: RequestFacts, name: str, sent: int | None, max_output: int, *, room: int = 0
+) -> tuple[Change, ...]:
     """List the Changes that sending a cap of ``sent`` under ``name`` makes."""
     if facts.cap is None or sent is None:
         return ()
@@ -235,7 +240,12 @@ def cap_changes(facts: RequestFacts, name: str, sent: int | None, max_output: in
         why = f"the model writes at most {max_output:,} tokens"
         changes.append(Change(facts.cap_name, "clamped", facts.cap, sent, why))
     elif sent > facts.cap:
-        why = "reasoning counts against the cap and must not eat up the answer, or the endpoint takes no less"
+        why = "reasoning counts against the cap" if room else "the endpoint takes no less"
+        if facts.structured is not None:
+            why += "; an answer in a form is not cut in the middle"
+        else:
+            why += f"; the text is still cut at {facts.cap:,} tokens"
+            why += ", calls of tools are left whole" if facts.tools else ""
         changes.append(Change(facts.cap_name, "raised", facts.cap, sent, why))
     return tuple(changes)
 

@@ -162,7 +162,13 @@ _ANSWERED = 376
 _GROWS = 0.25
 
 
-def expected_output(facts: RequestFacts, expected: int | None) -> int:
-    """Say how many tokens gpt-4o would be expected to write for a request; it does not reason."""
+def expected_output(facts: RequestFacts, expected: int | None, *, capped: bool = True) -> int:
+    """Say how many tokens gpt-4o would be expected to write for a request; it does not reason.
+
+    Args:
+        facts: the request.
+        expected: what the policy expects, or None.
+        capped: whether the caller's cap ends the answer.
+    """
     base = expected or (STEP_OUTPUT_TOKENS if facts.tools else DEFAULT_OUTPUT_TOKENS)
-    return base if facts.cap is None else min(base, facts.cap)
+    return base if facts.cap is None or not capped else min(base, facts.cap)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -29,8 +30,13 @@ _OF_TASK = {
     "long_context": ["long_context"], "tool_use": ["tools"], "knowledge": ["knowledge"],
     "multilingual": ["multilingual"], "summary": ["faithful_summary"], "restraint": ["restraint"],
 }  # fmt: skip
-_HARD = {"stop", "n", "logprobs", "logit_bias", "prediction"}
-_NEUTRAL: dict[str, list[Any]] = {"n": [1], "logprobs": [False], "stop": [[]], "logit_bias": [{}]}
+_SOFT = {"temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "verbosity"}
+_SOFT |= {f"prompt_cache_{name}" for name in ("key", "options", "retention", "breakpoint")}
+_NEUTRAL: dict[str, list[Any]] = {
+    "n": [1], "logprobs": [False], "top_logprobs": [0], "stop": [[]], "logit_bias": [{}],
+    "background": [False], "truncation": ["disabled"], "modalities": [["text"]],
+}  # fmt: skip
+_ENCRYPTED, _LOGPROBS = "reasoning.encrypted_content", "message.output_text.logprobs"
 _GPT_4O_OUTPUT, _STEP_OUTPUT, _RESERVE = 211, 59, 4_096
 
 
@@ -119,7 +125,11 @@ def _neighbours(wanted: str | None, offered: Iterable[str | None]) -> set[str | 
 
 def _parameter(name: str, value: Any, asked: RequestFacts, one: Configuration, given: dict[str, Any]) -> bool:
     model, effort, endpoint = one
-    if name not in _HARD or value in (_NEUTRAL.get(name, [])):
+    if name in _SOFT or name == _ENCRYPTED or value in (_NEUTRAL.get(name, [])):
+        return True
+    if name == "include" and isinstance(value, list) and all(i in (_ENCRYPTED, _LOGPROBS) for i in value):
+        return True
+    if name in ("tool_choice", "parallel_tool_calls") and not asked.tools:
         return True
     if name in CATALOG.endpoint(endpoint).absent:
         return False
@@ -181,12 +191,13 @@ def _cost(asked: RequestFacts, policy: Policy, at: date, model: Model, effort: s
     still = [Fraction(str(model.output_ratio[e])) for e in ("", "none", "minimal") if e in model.output_ratio]
     said = min(still[0] if still else Fraction(1), whole)
     expected = _expected(asked, policy)
-    thinks = (0.16 if asked.tools else 0.24) * (expected / 376) ** 0.25
+    natural = _expected(replace(asked, cap=None), policy)  # no model is told of the caller's cap
+    thinks = (0.16 if asked.tools else 0.24) * (natural / 376) ** 0.25
     words, thought = float(expected * said), float((whole - said) * _GPT_4O_OUTPUT) * thinks
     # Who names an effort has a cap that counts its reasoning: no room is left on top of it.
     room = 0 if effort == asked.effort else model.reasoning_room.get(effort or "", 0)
     if asked.cap is not None:
-        words = min(words, asked.cap)
+        words = float(natural * said) if room else min(words, asked.cap)
     out = math.ceil(words + thought - 1e-6)
     if asked.cap is not None:
         out = min(out, asked.cap + room)

@@ -38,17 +38,24 @@ CHANGES = [
      ["max_tokens sent as max_completion_tokens: the endpoint takes it by this name"], {}),
     ("max_completion_tokens on Responses", facts(cap=100, cap_name="max_completion_tokens", tools=1), LUNA,
      ["max_completion_tokens sent as max_output_tokens: the endpoint takes it by this name",
-      "max_completion_tokens raised from 100 to 4196: reasoning counts against the cap and must not eat up the "
-      "answer, or the endpoint takes no less"], {}),
+      "max_completion_tokens raised from 100 to 4196: reasoning counts against the cap; the text is still cut at "
+      "100 tokens, calls of tools are left whole"], {}),
     ("clamped", facts(cap=20_000, cap_name="max_completion_tokens"), GPT_4O,
      ["max_completion_tokens clamped from 20000 to 16384: the model writes at most 16,384 tokens"], {}),
     ("raised and renamed", facts(cap=300), LUNA,
      ["max_tokens sent as max_completion_tokens: the endpoint takes it by this name",
-      "max_tokens raised from 300 to 4396: reasoning counts against the cap and must not eat up the answer, or "
-      "the endpoint takes no less"], {}),
+      "max_tokens raised from 300 to 4396: reasoning counts against the cap; the text is still cut at 300 tokens"],
+     {}),
+    ("raised for a form", facts(cap=300, structured="json_schema"), LUNA,
+     ["max_tokens sent as max_completion_tokens: the endpoint takes it by this name",
+      "max_tokens raised from 300 to 4396: reasoning counts against the cap; an answer in a form is not cut in the "
+      "middle"], {}),
+    ("raised where the endpoint takes no less", facts(cap=5, endpoint="responses"), GPT_4O,
+     ["max_tokens sent as max_output_tokens: the endpoint takes it by this name",
+      "max_tokens raised from 5 to 16: the endpoint takes no less; the text is still cut at 5 tokens"], {}),
     ("raised up to the model's own limit", facts(cap=127_000, cap_name="max_completion_tokens"), LUNA,
-     ["max_completion_tokens raised from 127000 to 128000: reasoning counts against the cap and must not eat "
-      "up the answer, or the endpoint takes no less"], {}),
+     ["max_completion_tokens raised from 127000 to 128000: reasoning counts against the cap; the text is still cut "
+      "at 127,000 tokens"], {}),
     ("effort added", facts(), {"models": "gpt-5.6-luna"},
      ["reasoning_effort='low' added: the effort is part of what was chosen"], {}),
     ("the default effort needs no word", facts(model="gpt-5.4"), {}, [], {}),
@@ -65,9 +72,6 @@ CHANGES = [
     ("nothing left of include",
      facts(model="gpt-4o", endpoint="responses", parameters={"include": [ENCRYPTED], ENCRYPTED: True}), {},
      ["reasoning.encrypted_content=True dropped: gpt-4o refuses reasoning.encrypted_content on responses"], {}),
-    ("a summary of reasoning from a model that does not reason",
-     facts(model="gpt-4o", endpoint="responses", parameters={"reasoning": {"summary": "auto"}}), {},
-     ["reasoning={'summary': 'auto'} dropped: gpt-4o refuses reasoning on responses"], {}),
     ("effort dropped", facts(model="gpt-4o", effort="high"), {},
      ["reasoning_effort='high' dropped: gpt-4o does not reason"], {}),
 ]  # fmt: skip
@@ -116,6 +120,46 @@ SOFT = {"temperature": 0, "top_p": 0.5, "presence_penalty": 1, "frequency_penalt
 HARD = {
     "stop": ["x"], "logit_bias": {"1": 2}, "logprobs": True, "prediction": {"type": "content", "content": "x"},
 }  # fmt: skip
+BOUND = {
+    "instructions": "Be brief.",
+    "max_tool_calls": 2,
+    "prompt": {"id": "pmpt_1"},
+    "context_management": [{"type": "compaction"}],
+    "previous_response_id": "resp_1",
+    "conversation": "conv_1",
+    "background": True,
+    "truncation": "auto",
+    "include": ["file_search_call.results"],
+    "reasoning": {"summary": "auto"},
+}
+"""Parameters of Responses with which Chat Completions cannot mean the same."""
+
+
+@pytest.mark.parametrize("taste", ["drop", "avoid", "raise"])
+@pytest.mark.parametrize("with_seed", [False, True], ids=["alone", "beside a seed"])
+@pytest.mark.parametrize("name", sorted(BOUND))
+def test_what_is_not_taste_is_never_lost(name: str, with_seed: bool, taste: str) -> None:
+    """It decides the endpoint, also against a parameter of taste that only the other one has, or nothing does."""
+    parameters = {name: BOUND[name], **({"seed": 1} if with_seed else {})}
+    decision = decide(facts(parameters=parameters), at_least=None, on_unsupported=taste)
+    if taste == "raise" and with_seed:
+        assert decision.call is None
+        return
+    assert decision.endpoint == "responses"
+    assert decision.call is not None
+    assert decision.call.parameters == {name: BOUND[name]}
+    chat = decide(facts(parameters=parameters, endpoint="chat_completions"), at_least=None)
+    assert chat.call is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("truncation", "disabled"), ("background", False), ("modalities", ["text"])]
+)
+def test_what_asks_for_what_happens_anyway_decides_nothing(name: str, value: Any) -> None:
+    """A default is dropped where it is refused."""
+    for endpoint in ("chat_completions", "responses"):
+        asked = facts(parameters={name: value}, endpoint=endpoint)
+        assert decide(asked, at_least=None).endpoint == endpoint
 
 
 @pytest.mark.parametrize("name", sorted(HARD))

@@ -1,66 +1,103 @@
-"""Cutting answers at stop sequences where no model takes them: whole results, and streams chunk by chunk."""
+"""Ending answers at stop sequences that no model takes, and at the caller's cap where a higher is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from routed_llm import StopCutter
+from routed_llm import AnswerCutter
+from routed_llm.tokens.vocabulary import o200k_encoding
 
-__all__ = ["StreamCut", "cut_result", "cut_stream", "whole_chunk"]
+__all__ = ["Ends", "StreamCut", "cut_result", "cut_stream", "whole_chunk"]
 
-_STOP: Final[Mapping[str, Any]] = {"finish_reason": "stop"}
+_INCOMPLETE: Final = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 _CALLS: Final = ("tool_calls", "function_call")
 
 
-def cut_result(result: ChatResult, stops: Any) -> ChatResult:
-    """Cut every answer of a call at its own first stop sequence; usage and all else stay.
+class Ends(NamedTuple):
+    """Where the text of an answer has to end here.
+
+    Attributes:
+        stops: what ``stop`` was set to, where no model takes it; else nothing.
+        most: the caller's cap, where a higher one is sent; else None.
+    """
+
+    stops: Any = ()
+    most: int | None = None
+
+    def cutter(self) -> AnswerCutter:
+        """Return what cuts one answer."""
+        return AnswerCutter(self.stops, most=self.most, encoding=o200k_encoding)
+
+
+def cut_result(result: ChatResult, ends: Ends) -> ChatResult:
+    """Cut every answer of a call where it has to end; usage and all else stay.
 
     Args:
         result: what langchain-openai returned.
-        stops: what ``stop`` was set to.
+        ends: where to cut.
     """
-    generations = [_cut_generation(generation, stops) for generation in result.generations]
+    generations = [_cut_generation(generation, ends) for generation in result.generations]
     return ChatResult(generations=generations, llm_output=result.llm_output)
 
 
-def _cut_generation(generation: ChatGeneration, stops: Any) -> ChatGeneration:
-    message, cutter = generation.message, StopCutter(stops)
+def _cut_generation(generation: ChatGeneration, ends: Ends) -> ChatGeneration:
+    message, cutter = generation.message, ends.cutter()
     if not isinstance(message, AIMessage):
         return generation
     content: Any
     if isinstance(message.content, str):
         content = cutter.cut(message.content)
     else:
-        content, cutter = _cut_blocks(message.content, stops)
+        content, cutter = _cut_blocks(message.content, cutter)
     if not cutter.found:
         return generation
     kept = () if isinstance(content, str) else {_call_id(block) for block in content}
+    metadata = {**message.response_metadata, **_finish(cutter, message.response_metadata)}
     message = message.model_copy(
         update={
             "content": content,
             "tool_calls": [call for call in message.tool_calls if call["id"] in kept],
             "invalid_tool_calls": [call for call in message.invalid_tool_calls if call["id"] in kept],
             "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in _CALLS},
-            "response_metadata": {**message.response_metadata, **_STOP},
+            "response_metadata": metadata,
+            "usage_metadata": _unseen(message.usage_metadata, ends, cutter),
         }
     )
-    return ChatGeneration(message=message, generation_info={**(generation.generation_info or {}), **_STOP})
+    info = {**(generation.generation_info or {}), "finish_reason": cutter.why}
+    return ChatGeneration(message=message, generation_info=info)
 
 
-def _cut_blocks(blocks: list[Any], stops: Any) -> tuple[list[Any], StopCutter]:
-    """Return the blocks up to the first stop sequence within any of them."""
+def _unseen(usage: UsageMetadata | None, ends: Ends, cutter: AnswerCutter) -> UsageMetadata | None:
+    """Count what was written beyond the cap among what nobody sees, as reasoning: it is billed like it."""
+    if usage is None or ends.most is None or cutter.why != "length":
+        return usage
+    details = usage.get("output_token_details") or {}
+    unseen = max(usage["output_tokens"] - ends.most, details.get("reasoning", 0))
+    return {**usage, "output_token_details": {**details, "reasoning": unseen}}
+
+
+def _finish(cutter: AnswerCutter, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Say why the answer has ended, in the words of the endpoint that gave it."""
+    if "status" not in metadata or cutter.why != "length":
+        return {"finish_reason": cutter.why}
+    return {"finish_reason": cutter.why, **_INCOMPLETE}
+
+
+def _cut_blocks(blocks: list[Any], cutter: AnswerCutter) -> tuple[list[Any], AnswerCutter]:
+    """Return the blocks up to where any of them has to end."""
     kept: list[Any] = []
-    cutter = StopCutter(stops)
+    fresh = True
     for block in blocks:
         text = _text(block)
         if text is None:
             kept.append(block)
             continue
-        cutter = StopCutter(stops)
+        cutter, fresh = cutter if fresh else cutter.following(), False
         left = cutter.cut(text)
         kept.append(left if isinstance(block, str) else {**block, "text": left})
         if cutter.found:
@@ -72,17 +109,16 @@ class StreamCut:
     """Cuts one stream. Text waits only while a stop sequence may have begun in it.
 
     Args:
-        stops: what ``stop`` was set to.
+        ends: where to cut.
     """
 
-    def __init__(self, stops: Any) -> None:
-        self._stops = stops
-        self._cutter = StopCutter(stops)
+    def __init__(self, ends: Ends) -> None:
+        self._cutter = ends.cutter()
         self._block: dict[str, Any] | None = None  # the text block that is being written, without its text
 
     @property
     def found(self) -> bool:
-        """Whether the stream has come to a stop sequence: no more of it is needed."""
+        """Whether the stream has come to where it has to end: no more of it is needed."""
         return self._cutter.found
 
     def feed(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
@@ -101,7 +137,9 @@ class StreamCut:
         info = chunk.generation_info
         if self.found:
             update.update(tool_call_chunks=[], tool_calls=[], invalid_tool_calls=[])
-            info = {**(info or {}), **_STOP}
+            info = {**(info or {}), "finish_reason": self._cutter.why}
+            if isinstance(content, list) and self._cutter.why == "length":
+                update["response_metadata"] = {**message.response_metadata, **_INCOMPLETE}
         return ChatGenerationChunk(message=message.model_copy(update=update), generation_info=info)
 
     def finish(self) -> ChatGenerationChunk | None:
@@ -110,7 +148,7 @@ class StreamCut:
         if not rest and not self.found:
             return None
         content: Any = rest if self._block is None else [{**self._block, "text": rest}]
-        info = dict(_STOP) if self.found else None
+        info = {"finish_reason": self._cutter.why} if self.found else None
         return ChatGenerationChunk(message=AIMessageChunk(content=content), generation_info=info)
 
     def _feed_text(self, chunk: ChatGenerationChunk, text: str) -> str:
@@ -148,13 +186,13 @@ class StreamCut:
         rest, block = self._cutter.finish(), self._block
         self._block = None
         if not self.found:
-            self._cutter = StopCutter(self._stops)
+            self._cutter = self._cutter.following()
         return [{**block, "text": rest}] if rest and block is not None else []
 
 
-def cut_stream(chunks: Iterable[ChatGenerationChunk], stops: Any) -> Iterator[ChatGenerationChunk]:
-    """Yield a stream's chunks until the first stop sequence."""
-    cut = StreamCut(stops)
+def cut_stream(chunks: Iterable[ChatGenerationChunk], ends: Ends) -> Iterator[ChatGenerationChunk]:
+    """Yield a stream's chunks until it has to end."""
+    cut = StreamCut(ends)
     for chunk in chunks:
         yield cut.feed(chunk)
         if cut.found:

@@ -13,6 +13,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from langchain_routed._children import Child, Children
+from langchain_routed._cut import Ends
 from langchain_routed._exact import Question
 from langchain_routed._plan import Plan
 from langchain_routed._reading import (
@@ -37,7 +38,6 @@ from routed_llm import (
     Request,
     RequestBuilder,
     Router,
-    StopCutter,
     TokenCount,
     budgets_from,
     fingerprint,
@@ -210,6 +210,7 @@ class Desk:
             messages,
             parameters.get("previous_response_id"),
             chained=self.owner.use_previous_response_id,
+            carried=items or parameters.get("store") is False,
             known=self.known,
         )
         builder.locked_to(None if pinned else owner)
@@ -326,7 +327,7 @@ class Desk:
             child=child,
             sent=sent,
             stop=stop,
-            cut=_cut_at(asked.parameters, call),
+            cut=_ends(asked.parameters, call),
             # A caller who expects Chat Completions gets an answer in its form.
             plain=moved and self.owner.output_version is None,
             known=self.known,
@@ -418,9 +419,11 @@ def _kept_home(sent: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _cut_at(parameters: Mapping[str, Any], call: Call) -> Any:
-    """Return the stop sequences at which the answer has to be cut here, or None."""
-    if "stop" not in call.emulated:
+def _ends(parameters: Mapping[str, Any], call: Call) -> Ends | None:
+    """Return where the answer has to be cut here, or None."""
+    stops = parameters["stop"] if "stop" in call.emulated else ()
+    if not stops and call.requested_output is None:
         return None
-    StopCutter(parameters["stop"])  # refused now and not once the call is sent
-    return parameters["stop"]
+    ends = Ends(stops, call.requested_output)
+    ends.cutter()  # wrong stop sequences are refused now and not once the call is sent
+    return ends

@@ -17,7 +17,7 @@ from langchain_openai.chat_models.base import BaseChatOpenAI
 from langchain_routed import _answers, _usage
 from langchain_routed._blocks import BREAKPOINT
 from langchain_routed._children import PLAN, Child, genuine
-from langchain_routed._cut import StreamCut, cut_result, cut_stream, whole_chunk
+from langchain_routed._cut import Ends, StreamCut, cut_result, cut_stream, whole_chunk
 from langchain_routed._history import Known, fit
 from langchain_routed._stream import Gate, Stream, unfinished
 from routed_llm import Answered, Decision, Router
@@ -38,7 +38,7 @@ class Plan:
         child: the langchain-openai model that makes the call.
         sent: the keywords to send, all but the stop sequences.
         stop: the stop sequences to send, or None.
-        cut: the stop sequences at which the answer is cut here, since no model takes them, or None.
+        cut: where the answer has to be cut here, or None.
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
         known: a function from a model's name to its catalog id.
         added: what the adapter added to the call, as the record's ``changes`` show it.
@@ -54,7 +54,7 @@ class Plan:
     child: BaseChatOpenAI
     sent: dict[str, Any]
     stop: list[str] | None = None
-    cut: Any = None
+    cut: Ends | None = None
     plain: bool
     known: Known
     recovery: Callable[[float], Recovery]
@@ -166,11 +166,18 @@ class Plan:
         record = self._answered(settled, recovery)
         if run.offers:
             run.offer(partial(_send, self.again, list(messages)), _answers.text_of(result))
-        if self.cut is not None:
+        if self.cut is not None and not self._within_cap(result):
             result = cut_result(result, self.cut)
         if self.plain:
             result = _answers.plain_result(result)
         return _answers.attach(result, record)
+
+    def _within_cap(self, result: ChatResult) -> bool:
+        """Say whether the provider has counted no more than the caller's cap: there is nothing to cut."""
+        if self.cut is None or self.cut.most is None or self.cut.stops or len(result.generations) != 1:
+            return False
+        usage = _answers.usage_of_result(result)
+        return usage is not None and 0 < usage.output_tokens - usage.reasoning_tokens <= self.cut.most
 
     def _answered(self, settled: dict[str, Any], recovery: Recovery | None) -> dict[str, Any]:
         """Note an answer, and return the record to attach: what was settled, added, and tried before."""

@@ -325,7 +325,12 @@ def _endpoint_of(message: AIMessage) -> str | None:
 
 
 def state_owner(
-    messages: Sequence[BaseMessage], response_id: str | None, *, chained: bool, known: Any
+    messages: Sequence[BaseMessage],
+    response_id: str | None,
+    *,
+    chained: bool,
+    carried: bool,
+    known: Any,
 ) -> tuple[str | None, bool]:
     """Tell which model's stored state a request refers to, and whether it must.
 
@@ -333,6 +338,8 @@ def state_owner(
         messages: the request's messages.
         response_id: the ``previous_response_id`` given for this call, or None.
         chained: whether langchain-openai will itself refer to the last response in the history.
+        carried: whether the caller asked for reasoning that travels; where only a call's move to Responses
+            did, its model is as free to change as on Chat Completions.
         known: a function from a model's name to its catalog id, or None for a stranger.
 
     Returns:
@@ -345,7 +352,7 @@ def state_owner(
         made = str(message.response_metadata.get("id") or "")
         if (response_id is not None and made == response_id) or (chained and made.startswith("resp_")):
             return origin(message, known)[0], True
-        if response_id is None and not chained and _encrypted(message):
+        if response_id is None and not chained and carried and _encrypted(message):
             return origin(message, known)[0], False
     return None, False
 

@@ -120,6 +120,8 @@ def _dominates(one: Row, other: Row, inputs: DecisionInputs) -> bool:
 def _costs_no_more(one: Row, other: Row, more: float) -> bool:
     if one.short is None or one.long is None or other.short is None or other.long is None:
         return False
+    if one.room and not other.room:
+        return False  # the caller's cap ends what the other one writes, but not what this one does
     if _alike(one, other) and more == 1:
         return one.reasoning <= other.reasoning and one.room <= other.room
     if one.surcharge > other.surcharge:

@@ -28,7 +28,7 @@ from routed_llm.decide.weigh import (
 )
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
 from routed_llm.facts import thaw
-from routed_llm.parameters import IN_MESSAGES, cap_changes, take_out
+from routed_llm.parameters import IN_MESSAGES, cap_changes, ends_at, take_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,7 +213,7 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
         place = inputs.setting.endpoints[picked.endpoint]
         name = (rule.rename if rule is not None else None) or place.names.get(facts.cap_name, facts.cap_name)
         cap = None if most is None else max(most, place.min_output)
-        changes += cap_changes(facts, name, cap, model.limits.max_output)
+        changes += cap_changes(facts, name, cap, model.limits.max_output, room=row.room)
     if fit.changes:
         # How parameters fit is known for a whole shape; the values are this request's own.
         changes += tuple(
@@ -241,6 +241,7 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
         dropped=dropped,
         emulated=frozenset(change.parameter for change in fit.changes if change.action == "emulated"),
         stream=facts.stream and model.streaming,
+        requested_output=ends_at(facts, cap),
     )
     return call, changes
 

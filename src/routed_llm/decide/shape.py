@@ -218,7 +218,8 @@ def _build(
             fits, against = _endpoints(facts, model, effort, setting, way, of_model)
             if fits:
                 # Who names the effort has a cap that counts its reasoning, as the endpoint does.
-                room = 0 if effort == facts.effort else model.reasoning_room.get(effort or "", 0)
+                named = facts.cap is None or effort == facts.effort
+                room = 0 if named else model.reasoning_room.get(effort or "", 0)
                 rows.append(_row(model, effort, fits, setting, tier, wanted, len(rows), room))
             else:
                 first = next(iter(against))

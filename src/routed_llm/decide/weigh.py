@@ -37,6 +37,7 @@ class Load(NamedTuple):
     Attributes:
         facts: the request.
         expected: output tokens that gpt-4o would be expected to write.
+        natural: the same if the caller had set no cap.
         thought: reasoning tokens to expect for each one that is published of a configuration.
         horizon: further turns to expect.
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
@@ -58,6 +59,7 @@ class Load(NamedTuple):
 
     facts: RequestFacts
     expected: float
+    natural: float
     visible: int | None
     reserve: int
     plain: bool
@@ -89,12 +91,15 @@ def load(
     media = bool(facts.images or facts.audio_seconds or facts.pdf_pages)
     plain = not (media or facts.previous)
     expected: float = expected_output(facts, policy.output_tokens)
+    natural: float = expected_output(facts, policy.output_tokens, capped=False)
     seen = None if observed is None else observed.of(facts)
     if seen is not None:
         expected = seen.base if facts.cap is None else min(seen.base, facts.cap)
+        natural = seen.base if facts.cap is None else max(seen.base, natural)
     return Load(
         facts=facts,
         expected=expected,
+        natural=natural,
         visible=visible,
         reserve=int(expected) if expected > DEFAULT_RESERVE else DEFAULT_RESERVE,
         plain=plain,
@@ -106,7 +111,7 @@ def load(
         observed=observed,
         choices=choices_of(facts) if facts.parameters else 1,
         likely=facts.tokens.likely if seen is None else _likely(facts, seen),
-        thought=_thought(facts, expected, seen, observed),
+        thought=_thought(facts, natural, seen, observed),
         horizon=policy.horizon if seen is None else _horizon(seen.reuse, policy.horizon),
         media=media,
         seen=seen,
@@ -238,7 +243,8 @@ def output_tokens(row: Row, load: Load) -> int:
     """Expected output tokens of a configuration, reasoning and every choice included."""
     amount, thought = load.expected * row.ratio, load.thought * row.reasoning
     if load.visible is not None:
-        amount = min(amount, load.visible)
+        # Room for reasoning is room for text, too, until it is cut here: that is billed.
+        amount = load.natural * row.ratio if row.room else min(amount, load.visible)
     amount += thought
     if load.outputs is not None:
         amount = load.outputs.get((row.at.model.id, row.at.effort), amount)

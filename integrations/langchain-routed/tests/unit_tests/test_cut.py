@@ -10,7 +10,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_routed import RoutedChatModel
-from langchain_routed._cut import cut_result, cut_stream
+from langchain_routed._cut import Ends, cut_result, cut_stream
 
 from routed_llm import RequestError, Router
 
@@ -174,7 +174,7 @@ def test_what_follows_the_sequence_goes_with_it(content, calls, kept, left) -> N
     result = ChatResult(
         generations=[ChatGeneration(message=message), ChatGeneration(message=AIMessage("END"))]
     )
-    first, second = (answer.message for answer in cut_result(result, ["END"]).generations)
+    first, second = (answer.message for answer in cut_result(result, Ends(["END"])).generations)
     assert (first.content, [made["name"] for made in first.tool_calls]) == (kept, left)
     assert second.content == ""
     assert message.content == content
@@ -196,5 +196,5 @@ STREAMS = [
 def test_streams_of_blocks_are_cut_text_by_text(contents, kept, count) -> None:
     """A text that waits comes before the next block, and the stream is not read past the sequence."""
     source = [ChatGenerationChunk(message=AIMessageChunk(content=content)) for content in contents]
-    chunks = list(cut_stream(source, ["END"]))
+    chunks = list(cut_stream(source, Ends(["END"])))
     assert ("".join(chunk.message.text for chunk in chunks), len(chunks)) == (kept, count)
