@@ -26,6 +26,7 @@ from langchain_routed._reading import (
     tell_messages,
     tell_parameters,
     to_send,
+    web_search,
 )
 from routed_llm import (
     Call,
@@ -240,12 +241,32 @@ class Desk:
         if quiet and kept is not None and kept[0] == fields:
             return kept[1]
         parameters = merge(owner._default_params, call, stop)
+        if call.get("model") is None:
+            self._keep_search(parameters)
         items = self._asks(parameters)
         found = parameters, items, self._endpoint(parameters, items=items)
         # What may change in place is read anew.
         if quiet and all(isinstance(value, (str, int, float)) for value in parameters.values()):
             self._quiet = fields, found
         return found
+
+    def _keep_search(self, parameters: dict[str, Any]) -> None:
+        """Ask for the search that a program counts on whose baseline searches the web at every call."""
+        try:
+            baseline = self.router.catalog.get(self.owner.model_name)
+        except CatalogError:
+            return  # the decision says so
+        if "web_search_options" not in baseline.builtin_tools:
+            return
+        if baseline.alive(self.router._clock()):
+            parameters.setdefault("web_search_options", {})
+            return
+        tool = web_search(parameters.pop("web_search_options", None))
+        tools = parameters.get("tools") or ()
+        if not any(
+            str(item.get("type")).startswith("web_search") for item in tools if isinstance(item, Mapping)
+        ):
+            parameters["tools"] = [*tools, tool]
 
     def _whose_calls(self) -> dict[str, Any]:
         """Say whose calls these are; a factory's models have clients and keys of their own."""

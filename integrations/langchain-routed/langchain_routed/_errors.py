@@ -9,9 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_openai._compat import httpx
-from langchain_openai.chat_models.base import OpenAIContextOverflowError, OpenAIInvalidRequestError
+from langchain_openai.chat_models.base import (
+    OpenAIContextOverflowError,
+    OpenAIInvalidRequestError,
+    OpenAIModelNotFoundError,
+)
 
-from routed_llm import NoModelFits, RequestError, RoutedError
+from routed_llm import CatalogError, NoModelFits, RequestError, RoutedError
 
 if TYPE_CHECKING:
     import openai
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["as_langchains", "unwritable"]
 
 _SIZE: Final = frozenset({"max_input", "window"})
+_GONE: Final = frozenset({"retired", "unreleased"})
 
 
 class NoModelFitsContext(NoModelFits, OpenAIContextOverflowError):
@@ -34,6 +39,20 @@ class NoModelFitsRequest(NoModelFits, OpenAIInvalidRequestError):
 
     def __init__(self, error: NoModelFits, url: str) -> None:
         _take_over(self, error, url)
+
+
+class UnknownModel(CatalogError, OpenAIModelNotFoundError):
+    """The catalog knows no model of that name."""
+
+    def __init__(self, error: CatalogError, url: str) -> None:
+        _take_over(self, error, url, param="model", code="model_not_found", status=404)
+
+
+class NoModelLeft(NoModelFits, OpenAIModelNotFoundError):
+    """The model that the call names has been shut down."""
+
+    def __init__(self, error: NoModelFits, url: str) -> None:
+        _take_over(self, error, url, param="model", code="model_not_found", status=404)
 
 
 class BrokenRequest(RequestError, OpenAIInvalidRequestError):
@@ -51,7 +70,12 @@ def as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
         owner: the model that was called.
     """
     url = str(owner.openai_api_base or "https://api.openai.com/v1")
+    if isinstance(error, CatalogError) and error.path is None and error.key is None:
+        return UnknownModel(error, url)
     if isinstance(error, NoModelFits):
+        candidates = error.decision.candidates
+        if candidates and all(_GONE.intersection(r.code for r in one.reasons) for one in candidates):
+            return NoModelLeft(error, url)
         reasons = ([reason.code for reason in one.reasons] for one in error.decision.candidates)
         long = any(codes and _SIZE.issuperset(codes) for codes in reasons)
         return NoModelFitsContext(error, url) if long else NoModelFitsRequest(error, url)
@@ -74,12 +98,13 @@ def unwritable(error: BaseException, owner: ChatOpenAI) -> Exception | None:
 
 
 def _take_over(
-    new: openai.BadRequestError,
+    new: openai.APIStatusError,
     error: RoutedError,
     url: str,
     *,
     param: str | None = None,
     code: str | None = None,
+    status: int = 400,
 ) -> None:
     # The SDK's constructors each want a response and hand on a message only, which ours don't agree with.
     message = str(error)
@@ -93,10 +118,10 @@ def _take_over(
         "param": param,
         "code": code,
         "type": body["type"],
-        "status_code": 400,
+        "status_code": status,
         "request": request,
         "request_id": None,
-        "response": httpx.Response(400, request=request, json={"error": body}),
+        "response": httpx.Response(status, request=request, json={"error": body}),
     }
     new.__dict__.update(given)
     new.__traceback__ = error.__traceback__

@@ -127,6 +127,31 @@ def snapshot(model: Model, name: str, *, listed: bool) -> Model:
     )
 
 
+def retired(successor: Model, name: str, shutdown: date) -> Model:
+    """Make the Model of an id that stopped and of which no more is known than the model named in its place.
+
+    It can be a baseline, for which its successor then stands; no call is ever sent to it.
+    """
+    return replace(
+        successor,
+        id=name,
+        sent_as=name,
+        pool="named",
+        aliases=(),
+        snapshots=(),
+        endpoints=frozenset(),
+        prices=(),
+        verdicts=FrozenDict(),
+        recall=(),
+        quality_rank=FrozenDict(),
+        equivalent_to=frozenset(),
+        lifecycle=replace(
+            successor.lifecycle, released=None, deprecated=None, shutdown=shutdown, replacement=successor.id
+        ),
+        unverified=("The catalog knows its shutdown and its successor only.",),
+    )
+
+
 def fine_tune(model: Model, name: str, fine_tuned: Mapping[str, Any] | None) -> Model:
     """Make the Model of a fine-tune: its base's limits and rules, its own prices, no published quality."""
     note = () if fine_tuned else ("No price is published for fine-tunes of this model.",)

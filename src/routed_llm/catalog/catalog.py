@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from routed_llm.catalog.build import build, fine_tune, snapshot
+from routed_llm.catalog.build import build, fine_tune, retired, snapshot
 from routed_llm.catalog.entry_types import Endpoint
 from routed_llm.catalog.frozen import FrozenDict
 from routed_llm.catalog.sources import COMPILED, ROOT, made_from
@@ -237,10 +237,20 @@ class Catalog:
                 else fine_tune(base, name, self._data["models"].get(base.id, {}).get("fine_tuned"))
             )
         dated = _DATED.fullmatch(name.lower())
-        if dated is None:
-            return None
-        known = self._names.get(dated["base"])
-        return None if known is None else snapshot(self._model(known), name, listed=False)
+        known = None if dated is None else self._names.get(dated["base"])
+        return _retired(self, name) if known is None else snapshot(self._model(known), name, listed=False)
+
+
+def _retired(catalog: Catalog, name: str) -> Model | None:
+    """Return a model that stopped before the catalog begins, by its id or a dated one; or None."""
+    from routed_llm.catalog.ended import ended  # only what the catalog does not know needs it
+
+    dated = _DATED.fullmatch(name.lower())
+    known = ended()
+    gone = known.get(name.lower()) or (known.get(dated["base"]) if dated is not None else None)
+    if gone is None or gone.replacement not in catalog:
+        return None
+    return retired(catalog.get(gone.replacement), name.lower(), gone.shutdown)
 
 
 def _restore(data: Mapping[str, Any], specs: Mapping[str, Any]) -> Catalog:
@@ -278,14 +288,14 @@ def _endpoint(spec: Mapping[str, Any]) -> Endpoint:
 
 
 def _known_of(name: str, known: list[str]) -> str:
-    from routed_llm.catalog.ended import what_became_of  # only an error needs it
-
-    return what_became_of(name) or _nearest(name, known)
-
-
-def _nearest(name: str, known: list[str]) -> str:
     import difflib
 
-    # A gateway's prefix ("openai/gpt-4o") says nothing about the model.
-    near = difflib.get_close_matches(name.lower().rsplit("/", 1)[-1], known, n=3, cutoff=0.4)
+    from routed_llm.catalog.ended import ended, what_became_of  # only an error needs it
+
+    bare = name.lower().rpartition("/")[2]
+    if bare != name.lower() and (bare in known or bare in ended()):
+        return f"Leave the provider out and name {bare!r}."
+    if (gone := what_became_of(name)) is not None:
+        return gone
+    near = difflib.get_close_matches(bare, known, n=3, cutoff=0.4)
     return f"The nearest ids are {', '.join(near)}." if near else "`routed models` lists the ids."

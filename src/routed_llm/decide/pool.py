@@ -110,7 +110,9 @@ def _published(floor: Model, catalog: Catalog, at: date) -> Model:
     While a model answers it is kept: it can serve the calls itself.
     """
     seen = {floor.id}
-    while not floor.alive(at) and not floor.verdicts and floor.id != catalog.reference.id:
+    while (
+        not (floor.alive(at) and floor.endpoints) and not floor.verdicts and floor.id != catalog.reference.id
+    ):
         name = floor.base or floor.lifecycle.replacement
         if name is None or name in seen or name not in catalog:
             break

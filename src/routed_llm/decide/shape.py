@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.decide.rules import OF_EFFORT, SHAPE_RULES, Configuration, Setting
+from routed_llm.decide.rules import OF_EFFORT, SHAPE_RULES, Configuration, Setting, lifecycle
 from routed_llm.decide.speed import Pace, pace_of
 from routed_llm.decision import Candidate, Reason
 from routed_llm.parameters import Fit, fit_parameters
@@ -263,7 +263,10 @@ def _endpoints(
     surface = ("realtime",) if setting.policy.surface == "realtime" else ("chat_completions", "responses")
     for endpoint in surface:
         if endpoint not in model.endpoints:
-            against[endpoint] = (Reason("endpoint", {"model": model.id, "endpoint": endpoint}),)
+            gone = (
+                None if model.endpoints else lifecycle(Configuration(model, effort, endpoint), facts, setting)
+            )
+            against[endpoint] = (gone or Reason("endpoint", {"model": model.id, "endpoint": endpoint}),)
             continue
         if effort is not None and effort not in model.efforts.get(endpoint, ()):
             offered = ", ".join(model.efforts.get(endpoint, ()))
