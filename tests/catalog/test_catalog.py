@@ -159,15 +159,12 @@ def test_a_fine_tune_without_a_published_price() -> None:
         ),
         (
             "openai/gpt-5.6-luna",
-            "no model is called 'openai/gpt-5.6-luna'. The nearest ids are gpt-5.6-luna, gpt-6-luna, "
-            "gpt-5.6-sol. "
+            "no model is called 'openai/gpt-5.6-luna'. Leave the provider out and name 'gpt-5.6-luna'. "
             "For a model of your own, add it with Catalog.with_models.",
         ),
         (
             "openai/gpt-3.5-turbo",
-            "no model is called 'openai/gpt-3.5-turbo'. It stops answering on 2026-10-23, and nothing is "
-            "published that its quality could be held to. Name gpt-5.6-terra, which OpenAI names in its "
-            "place, or any model that is good enough for the program. "
+            "no model is called 'openai/gpt-3.5-turbo'. Leave the provider out and name 'gpt-3.5-turbo'. "
             "For a model of your own, add it with Catalog.with_models.",
         ),
         (

@@ -34,6 +34,28 @@ def test_a_floor_of_another_model(baseline: str, tokens: int, at: date, expected
     assert decision.model == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "successor"),
+    [
+        ("gpt-4", "gpt-5.6-sol"),
+        ("gpt-4-turbo-2024-04-09", "gpt-5.6-sol"),
+        ("GPT-3.5-turbo", "gpt-5.6-terra"),
+        ("o1", "gpt-5.6-sol"),
+        ("o3-mini", "gpt-5.6-sol"),
+        ("o4-mini-2025-04-16", "gpt-5.6-terra"),
+        ("o3", "gpt-5.6-sol"),
+    ],
+)
+def test_a_baseline_that_the_catalog_knows_no_more_of(name: str, successor: str) -> None:
+    """Its successor stands for it, which the Decision says; the name itself serves no call."""
+    decision = select(facts(2_000), policy=Policy(baseline=name), catalog=CATALOG, at=TODAY)
+    assert f"match {successor}, in place of the retired {name.lower()}, on" in decision.why
+    pinned = RequestFacts(tokens=TokenCount.of(100), model=name)
+    refused = select(pinned, policy=Policy(), catalog=CATALOG, at=TODAY)
+    assert refused.call is None
+    assert {reason.code for one in refused.candidates for reason in one.reasons} <= {"retired", "endpoint"}
+
+
 def test_nothing_known_to_be_worse_passes_unproven() -> None:
     """Of two models that are worse than gpt-4o at facts neither is taken to be as good as the other."""
     decision = select(facts(2_000), policy=Policy(baseline="gpt-4o-mini"), catalog=CATALOG, at=AFTER)

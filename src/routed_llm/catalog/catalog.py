@@ -74,12 +74,13 @@ class Catalog:
 
         An alias or a listed snapshot gives the model itself. A fine-tune has its base's limits and rules,
         its own prices and no published quality; a dated id that is not listed has its model's facts and a
-        note. Case does not matter.
+        note. A name from before the catalog begins (``gpt-4``) gives what its successor can stand for; it is
+        not ``in`` the catalog, and no call is sent to it. Case does not matter.
 
         Raises:
             CatalogError: when nothing has the name.
         """
-        found = self._find(name)
+        found = self._find(name) or _retired(self, name)
         if found is None:
             raise problem(
                 None,
@@ -238,7 +239,7 @@ class Catalog:
             )
         dated = _DATED.fullmatch(name.lower())
         known = None if dated is None else self._names.get(dated["base"])
-        return _retired(self, name) if known is None else snapshot(self._model(known), name, listed=False)
+        return None if known is None else snapshot(self._model(known), name, listed=False)
 
 
 def _retired(catalog: Catalog, name: str) -> Model | None:
@@ -290,12 +291,10 @@ def _endpoint(spec: Mapping[str, Any]) -> Endpoint:
 def _known_of(name: str, known: list[str]) -> str:
     import difflib
 
-    from routed_llm.catalog.ended import ended, what_became_of  # only an error needs it
+    from routed_llm.catalog.ended import ended  # only an error needs it
 
     bare = name.lower().rpartition("/")[2]
     if bare != name.lower() and (bare in known or bare in ended()):
         return f"Leave the provider out and name {bare!r}."
-    if (gone := what_became_of(name)) is not None:
-        return gone
     near = difflib.get_close_matches(bare, known, n=3, cutoff=0.4)
     return f"The nearest ids are {', '.join(near)}." if near else "`routed models` lists the ids."

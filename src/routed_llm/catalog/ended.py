@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from routed_llm.catalog.sources import ROOT, read_toml
 
-__all__ = ["Ended", "ended", "held_to", "what_became_of"]
+__all__ = ["Ended", "ended", "held_to"]
 
 
 class Ended(NamedTuple):
@@ -41,15 +41,3 @@ def held_to(name: str) -> str | None:
     """Return the model that a program written for an id from before the catalog is held to, or None."""
     found = ended().get(name.lower().rsplit("/", 1)[-1])
     return None if found is None else found.held_to
-
-
-def what_became_of(name: str) -> str | None:
-    """Say in a sentence or two what became of a model that is not in the catalog; None for a stranger."""
-    found = ended().get(name.lower().rsplit("/", 1)[-1])
-    if found is None:
-        return None
-    return (
-        f"It stops answering on {found.shutdown}, and nothing is published that its quality could be held "
-        f"to. Name {found.replacement}, which OpenAI names in its place, or any model that is "
-        "good enough for the program."
-    )

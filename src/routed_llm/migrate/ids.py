@@ -83,8 +83,8 @@ class RetiringIds:
     def __init__(self, catalog: Catalog | None = None, before: date | None = None) -> None:
         self.catalog = Catalog.load() if catalog is None else catalog
         self._before = before
+        self._ended = {name: end for name, end in _ended().items() if name not in self.catalog}
         names = {name for model in self.catalog for name in (model.id, *model.aliases, *model.snapshots)}
-        self._ended = {name: end for name, end in _ended().items() if name not in names}
         names |= self._ended.keys()
         self._ends = {name for name in names if self.ending(name) is not None}
         # A word without a dash, such as o1, is a name of anything.
