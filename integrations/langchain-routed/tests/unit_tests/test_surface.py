@@ -71,13 +71,6 @@ def only(model: str) -> dict[str, Any]:
             id="probabilities choose the model",
         ),
         pytest.param(
-            only("gpt-4o"),
-            {"reasoning": {"effort": "low", "summary": "auto"}},
-            {"reasoning": None},
-            [("reasoning", "dropped"), ("reasoning_effort", "dropped")],
-            id="a summary of reasoning from a model that does not reason",
-        ),
-        pytest.param(
             {},
             {"reasoning": {"summary": "concise"}},
             {"reasoning": {"effort": "low", "summary": "concise"}},

@@ -146,16 +146,21 @@ def test_6_who_names_an_effort_has_a_cap_that_counts_it(make, sim) -> None:
     assert changed(answer) == []
 
 
-def test_7_parallel_tool_calls_is_dropped_where_refused(make, sim) -> None:
-    """Function-calling structured output always sends parallel_tool_calls, which some models refuse."""
+def test_7_parallel_tool_calls_is_not_lost(make, sim) -> None:
+    """Function-calling structured output asks for one call at a time: what refuses that cannot serve it."""
     rule = {"chat_completions": {"parallel_tool_calls": "no"}, "responses": {"parallel_tool_calls": "no"}}
     catalog = Catalog.load().with_models({"gpt-5.4": {"parameters": rule}})
-    llm = make(router=Router(catalog=catalog, clock=lambda: date(2026, 11, 22)), policy=only("gpt-5.4"))
-    asked = llm.with_structured_output(Person, method="function_calling", include_raw=True)
-    result = asked.invoke("A person")
-    assert ("parallel_tool_calls", "dropped") in changed(result["raw"])
-    assert isinstance(result["parsed"], Person)
-    assert "parallel_tool_calls" not in sim.journal[0].body
+    router = Router(catalog=catalog, clock=lambda: date(2026, 11, 22))
+    asked = make(router=router, policy=only("gpt-5.4")).with_structured_output(
+        Person, method="function_calling"
+    )
+    with pytest.raises(NoModelFits, match="gpt-5.4 refuses parallel_tool_calls"):
+        asked.invoke("A person")
+    either = make(router=router, policy=only("gpt-5.4", "gpt-4o"))
+    assert isinstance(
+        either.with_structured_output(Person, method="function_calling").invoke("A person"), Person
+    )
+    assert sim.journal[0].model == "gpt-4o"
 
 
 @pytest.mark.parametrize("model", ["gpt-5.2-pro", "gpt-5.4-pro", "gpt-5.3-codex", "gpt-5-pro"])
