@@ -9,8 +9,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from routed_llm import AnswerCutter
-from routed_llm.tokens.vocabulary import o200k_encoding
+from routed_llm import AnswerCutter, Router
 
 __all__ = ["Ends", "StreamCut", "cut_result", "cut_stream", "whole_chunk"]
 
@@ -31,7 +30,7 @@ class Ends(NamedTuple):
 
     def cutter(self) -> AnswerCutter:
         """Return what cuts one answer."""
-        return AnswerCutter(self.stops, most=self.most, encoding=o200k_encoding)
+        return Router.cutter(self.stops, most=self.most)
 
 
 def cut_result(result: ChatResult, ends: Ends) -> ChatResult:

@@ -20,6 +20,7 @@ from routed_llm.calls.evaluation import Evaluation
 from routed_llm.calls.options import CallOptions, Circumstances
 from routed_llm.calls.recount import Recounts
 from routed_llm.catalog import Catalog
+from routed_llm.cut import AnswerCutter
 from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.table import Table, prepare
@@ -264,6 +265,19 @@ class Router:
     def count(self, request: Request) -> int:
         """Count a request's text tokens exactly, overheads included; images, audio and pages are not text."""
         return Counting(request.texts, known=request.fixed).exact()
+
+    @staticmethod
+    def cutter(stops: Any = (), *, most: int | None = None) -> AnswerCutter:
+        """Return what ends the text of one answer at stop sequences, and after so many o200k_base tokens.
+
+        Args:
+            stops: what ``stop`` was set to, where no model takes it.
+            most: :attr:`Call.requested_output`.
+
+        Raises:
+            RequestError: when ``stops`` is no string and no list of strings.
+        """
+        return AnswerCutter(stops, most=most, encoding=o200k_encoding)
 
     def token_ids(self, text: str) -> list[int]:
         """Return the o200k_base ids of a text; what looks like a special token counts as ordinary text."""
