@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.calls.driver import Reader, Reading
-from routed_llm.cut import StopCutter
+from routed_llm.cut import AnswerCutter
 from routed_llm.errors import ProviderError, UnreadableAnswer
 from routed_llm.facts import Previous
 from routed_llm.ledger.run import Answered
@@ -20,6 +20,7 @@ from routed_llm.request.wire import (
     parameters,
     request_body,
 )
+from routed_llm.tokens.vocabulary import o200k_encoding
 from routed_llm.usage import Usage
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ class Wired:
         if call is None or decision.model is None:
             raise AssertionError("a decision without a choice is raised before anything is sent")
         self._decision = decision
-        if "stop" in call.emulated:
-            StopCutter(self._stop)  # refused now and not once the call is sent
+        self._cutter()  # wrong stop sequences are refused now and not once the call is sent
         rule = self.catalog.get(decision.model).parameters.get(call.endpoint, {}).get(ENCRYPTED)
         body = request_body(
             self.asked,
@@ -107,8 +107,10 @@ class Wired:
             raise AssertionError("nothing is read before it was prepared")
         return self._decision.call
 
-    def _cutter(self) -> StopCutter | None:
-        return StopCutter(self._stop) if "stop" in self._call.emulated else None
+    def _cutter(self) -> AnswerCutter | None:
+        stops = self._stop if "stop" in self._call.emulated else ()
+        most = self._call.requested_output
+        return AnswerCutter(stops, most=most, encoding=o200k_encoding) if stops or most is not None else None
 
     def read(self, answer: Mapping[str, Any]) -> Reading:
         """Read a whole answer of either endpoint as a Chat Completion."""
@@ -119,7 +121,7 @@ class Wired:
         if not completion.get("choices"):
             raise UnreadableAnswer("The answer has no choices.")
         usage = _usage(completion.get("usage"), completion.get("service_tier"))
-        if "stop" in self._call.emulated:
+        if self._cutter() is not None:
             choices = [self._cut(choice) for choice in completion.get("choices") or ()]
             completion = {**completion, "choices": choices}
         message = completion["choices"][0].get("message") or {}
@@ -145,14 +147,14 @@ class Wired:
         raise ProviderError(f"{message} Try again.")
 
     def _cut(self, choice: Mapping[str, Any]) -> dict[str, Any]:
-        cutter, message = StopCutter(self._stop), dict(choice.get("message") or {})
-        kept = cutter.cut(str(message.get("content") or ""))
-        if not cutter.found:
+        cutter, message = self._cutter(), dict(choice.get("message") or {})
+        kept = "" if cutter is None else cutter.cut(str(message.get("content") or ""))
+        if cutter is None or not cutter.found:
             return dict(choice)
         before = _calls_before(message, len(kept))
         bare = {key: value for key, value in message.items() if key not in ("tool_calls", ITEMS)}
         calls = {"tool_calls": before} if before else {}
-        return {**choice, "message": {**bare, "content": kept, **calls}, "finish_reason": "stop"}
+        return {**choice, "message": {**bare, "content": kept, **calls}, "finish_reason": cutter.why}
 
     def reader(self) -> Reader:
         """Return what reads a stream of what was prepared."""
@@ -251,7 +253,7 @@ def _calls_before(message: Mapping[str, Any], length: int) -> list[Any]:
 class _WireReader:
     """Reads one stream of the wire."""
 
-    def __init__(self, wired: Wired, stream: ChunkStream, cutter: StopCutter | None) -> None:
+    def __init__(self, wired: Wired, stream: ChunkStream, cutter: AnswerCutter | None) -> None:
         self._wired = wired
         self._stream = stream
         self._cutter = cutter
@@ -328,7 +330,7 @@ class _WireReader:
             for name, value in (call.get(kind) or {}).items():
                 held.setdefault(kind, {})[name] = (held[kind].get(name) or "") + (value or "")
 
-    def _cut(self, chunk: Mapping[str, Any], cutter: StopCutter) -> Mapping[str, Any]:
+    def _cut(self, chunk: Mapping[str, Any], cutter: AnswerCutter) -> Mapping[str, Any]:
         """Return a chunk with what of its text is certain to stay."""
         choices = []
         for choice in chunk.get("choices") or ():
@@ -341,7 +343,7 @@ class _WireReader:
             if cutter.found:
                 self._done = True
                 delta = {name: value for name, value in delta.items() if name in ("role", "content")}
-                choice = {**choice, "finish_reason": "stop"}
+                choice = {**choice, "finish_reason": cutter.why}
             choices.append({**choice, "delta": delta})
         return {**chunk, "choices": choices}
 
