@@ -53,12 +53,15 @@ def scoped(
     Raises:
         PolicyError: when a tag is not a string.
     """
-    made = merge(CURRENT.get(), tags, conversation, budget)
-    token = CURRENT.set(made)
+    outer = CURRENT.get()
+    made = merge(outer, tags, conversation, budget)
+    CURRENT.set(made)
     try:
         yield made
     finally:
-        CURRENT.reset(token)
+        # No token: the block may hold a `yield` and be left in another context, which is not ours to change.
+        if CURRENT.get() is made:
+            CURRENT.set(outer)
 
 
 def merge(

@@ -1,0 +1,155 @@
+"""What worked with the framework's own class works the same: kinds that public bug reports name."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.tools import FunctionTool
+from llama_index.llms.routed import RoutedLLM, record_routing
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from routed_llm import Budget, PolicyError, Router
+from routed_llm.request.wire import ITEMS
+
+RESPONSES = {"models": ["gpt-5.6-luna"], "at_least": None, "effort": "low"}
+CHAT = {"models": ["gpt-4o"], "at_least": None}
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+ADD = FunctionTool.from_defaults(fn=add)
+SPEC = ADD.metadata.to_openai_tool()
+HELLO = [ChatMessage(role="user", content="use add to add 3 and 4")]
+WAYS = ["chat", "achat", "stream_chat", "astream_chat"]
+
+
+def ask(llm: RoutedLLM, way: str, messages: Any = HELLO, **given: Any) -> Any:
+    """Ask in one of the four ways and return the answer, or a stream's last chunk."""
+
+    async def read() -> Any:
+        if way == "achat":
+            return await llm.achat(messages, **given)
+        return [chunk async for chunk in await llm.astream_chat(messages, **given)][-1]
+
+    if way in ("chat", "stream_chat"):
+        found = getattr(llm, way)(messages, **given)
+        return found if way == "chat" else list(found)[-1]
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(read())
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_move_to_responses_keeps_the_defaults(make, sim, way) -> None:
+    """Tools stay lenient, nothing is stored, and reasoning travels with the conversation."""
+    ask(make(policy=RESPONSES), way, tools=[SPEC], extra_body={"prompt_cache_key": "k"})
+    entry = sim.journal[-1]
+    assert entry.path.endswith("/responses")
+    assert entry.body["store"] is False
+    assert entry.body["tools"][0]["strict"] is False
+    assert entry.body["include"] == ["reasoning.encrypted_content"]
+    assert entry.body["prompt_cache_key"] == "k"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_tool_turn_is_replayed_once_and_in_order(make, sim, way) -> None:
+    """Reasoning right before its call, and each call once."""
+    llm = make(policy=RESPONSES)
+    answer = ask(llm, way, tools=[SPEC])
+    call = answer.message.additional_kwargs["tool_calls"][0]
+    result = ChatMessage(role="tool", content="7", additional_kwargs={"tool_call_id": call.id})
+    again = ChatMessage.model_validate(answer.message.model_dump())  # as a chat store keeps it
+    ask(llm, way, [*HELLO, again, result], tools=[SPEC])
+    kinds = [item["type"] for item in sim.journal[-1].body["input"]]
+    made = [item["type"] for item in answer.message.additional_kwargs[ITEMS]["items"]]
+    assert kinds == ["message", *made, "function_call_output"]
+    assert sim.refused == []
+
+
+@pytest.mark.parametrize("policy", [CHAT, RESPONSES], ids=["chat", "responses"])
+@pytest.mark.parametrize("way", WAYS)
+def test_answers_have_one_shape(make, policy, way) -> None:
+    """Usage, reason and choices stand where programs written for Chat Completions read them."""
+    answer = ask(
+        make(policy=policy),
+        way,
+        [ChatMessage(role="user", content="Say hello.")],
+        tools=[SPEC],
+        tool_choice="none",
+    )
+    assert isinstance(answer.raw, ChatCompletionChunk if "stream" in way else ChatCompletion)
+    assert answer.raw.choices[0].finish_reason == "stop"
+    assert answer.raw.usage.total_tokens == answer.additional_kwargs["total_tokens"] > 0
+    assert answer.message.blocks[0].text == answer.message.content
+
+
+def test_llms_share_what_is_learned(sim) -> None:
+    """LLMs without a router of their own have one, and those with a budget its cool-downs."""
+    one, other = (RoutedLLM(api_base=sim.url, api_key="k") for _ in range(2))
+    assert one._router() is other._router()
+    paid = RoutedLLM(api_base=sim.url, api_key="k", budget=Budget(per_day="1"))
+    assert paid._router().cooldowns is one._router().cooldowns
+
+
+def test_a_policy_may_be_a_file(sim, tmp_path: Path) -> None:
+    """As in the command line."""
+    path = tmp_path / "p.toml"
+    path.write_text('models = ["gpt-4.1"]\n')
+    llm = RoutedLLM(api_base=sim.url, api_key="k", policy=str(path), router=Router())
+    assert llm.policy is not None
+    assert tuple(llm.policy.models) == ("gpt-4.1",)
+
+
+def test_a_pickle_keeps_the_limits_or_is_refused(sim, tmp_path: Path) -> None:
+    """Nothing is taken from the original, and no copy spends what nobody counts."""
+    kept = RoutedLLM(
+        api_base=sim.url, api_key="k", budget=Budget(per_day="1"), ledger=str(tmp_path / "b.db"), policy=CHAT
+    )
+    again = pickle.loads(pickle.dumps(kept))
+    assert (again.budget, again.policy) == (kept.budget, kept.policy)
+    assert again._router().ledger is not None
+    before = dict(kept.__dict__)
+    lost = RoutedLLM(api_base=sim.url, api_key="k", budget=Budget(per_day="1"))
+    with pytest.raises(PolicyError) as caught:
+        pickle.dumps(lost)
+    assert str(caught.value) == (
+        "The budget's book is in the memory of this process and cannot travel with a pickle, whose calls it "
+        "would no longer count. Keep it in a file or on a server: ledger='calls.db', or a redis:// URL."
+    )
+    assert lost.budget is not None
+    assert dict(kept.__dict__) == before
+
+
+def test_a_log_may_be_left_in_another_context(make) -> None:
+    """A generator that holds the block is closed by whoever reads it."""
+
+    def answers() -> Any:
+        with record_routing() as log:
+            yield log
+            yield log
+
+    generator = answers()
+    log = copy_context().run(next, generator)
+    copy_context().run(generator.close)
+    make().chat(HELLO)
+    assert log == []
+
+
+def test_event_loops_that_end_leave_nothing_behind(make) -> None:
+    """A program that runs a loop for each request keeps no client of any of them."""
+    llm = make(policy=CHAT)
+    for _ in range(5):
+        ask(llm, "achat")
+    assert (llm._clients._async, llm._clients._keepers, llm._clients._ready) == ({}, {}, {})
