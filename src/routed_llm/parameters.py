@@ -103,7 +103,7 @@ def fit_parameters(
     if facts.cap is not None:
         # However the caller names the cap, this is what it may be sent as.
         given.update((facts.cap_name, "max_completion_tokens"))
-    if facts.tools:
+    if facts.tools or facts.builtin_tools - {"web_search_options"}:
         given.add("tools")
     reasons: list[Reason] = []
     changes: list[Change] = []

@@ -324,6 +324,13 @@ class RequestBuilder(Settings):
         self._calling = True
         return self
 
+    def stored_prompt(self) -> Self:
+        """Note that the provider keeps what is said, so that nothing is known of its size."""
+        self.message("user")
+        self._unknown_files += 1
+        self._estimates.append("a stored prompt is of unknown size and is not in the count")
+        return self
+
     def reasoning(self, encrypted: Any) -> Self:
         """Add reasoning of an earlier turn, in its encrypted form; by reference nothing is known of it."""
         if isinstance(encrypted, str) and encrypted:

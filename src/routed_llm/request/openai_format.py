@@ -42,17 +42,7 @@ def read_openai(
             "The request is not a JSON object. Give the body of a Chat Completions or Responses call."
         )
     builder = RequestBuilder()
-    if "messages" in payload:
-        _told(builder, payload["messages"], "messages", _message)
-        told: tuple[str, ...] = ("messages", "model")
-    elif "input" in payload:
-        _responses_input(builder, payload)
-        told = ("input", "instructions", "model")
-    else:
-        raise RequestError(
-            "The request has neither messages nor input. "
-            "Give the body of a Chat Completions or Responses call."
-        )
+    told = _said(builder, payload)
     for key, value in payload.items():
         if key in told:
             continue
@@ -66,6 +56,22 @@ def read_openai(
     if endpoint is not None:
         builder.endpoint(endpoint)
     return builder.previous(previous).locked_to(locked_to).build()
+
+
+def _said(builder: RequestBuilder, payload: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read what is said, and return the keys that say it."""
+    if "messages" in payload:
+        _told(builder, payload["messages"], "messages", _message)
+        return ("messages", "model")
+    if "input" in payload:
+        _responses_input(builder, payload)
+        return ("input", "instructions", "model")
+    if payload.get("prompt"):
+        builder.stored_prompt()
+        return ("model",)
+    raise RequestError(
+        "The request has neither messages nor input. Give the body of a Chat Completions or Responses call."
+    )
 
 
 def _told(

@@ -96,7 +96,8 @@ def _reasoning(ask: Ask, model: SimulatedModel, rng: random.Random) -> int:
     if any(tool.kind in ("function", "custom") for tool in ask.tools):
         functions = {**rule["functions"], **own}
         mean *= 0.0 if silent < functions["silent"] else functions["share"]
-    return round(mean * _between(rule["spread"], at))
+    step: int = own.get("step", 1)
+    return step * round(mean * _between(rule["spread"], at) / step)
 
 
 def _between(points: list[float], at: float) -> float:

@@ -76,6 +76,8 @@ class Ask:
         allowed: the tools that may be called; all when empty.
         cap: most output tokens, reasoning included, or None.
         format: ``text``, ``json_object`` or ``json_schema``.
+        functions: whether the tools came in the form before tools, and a call goes back in it.
+        obfuscated: whether the events of a stream are padded, as they are unless that is switched off.
         audio: the audio format asked for, or an empty string.
         media: size and tokens of images, audio and files by kind, for usage and billing.
     """
@@ -103,6 +105,8 @@ class Ask:
     cache_key: str = ""
     cache_ttl: str = ""
     stream: bool = False
+    functions: bool = False
+    obfuscated: bool = False
 
     @property
     def last_user(self) -> str:

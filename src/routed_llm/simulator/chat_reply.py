@@ -11,7 +11,7 @@ from typing import Any
 from routed_llm.simulator.answer import Answer, seconds_of
 from routed_llm.simulator.ask import Ask, Call
 from routed_llm.simulator.billing import Used
-from routed_llm.simulator.logprobs import logprobs
+from routed_llm.simulator.logprobs import logprobs, obfuscation
 from routed_llm.simulator.speech import speech
 from routed_llm.simulator.tokens import pieces_of
 
@@ -75,7 +75,12 @@ def _choice(envelope: Envelope, ask: Ask, index: int, answer: Answer) -> dict[st
         "refusal": answer.refusal or None,
         "annotations": [],
     }
-    if answer.calls:
+    finish = answer.finish
+    if answer.calls and ask.functions:
+        one = answer.calls[0]
+        message["function_call"] = {"name": one.name, "arguments": one.arguments}
+        finish = "function_call" if finish == "tool_calls" else finish
+    elif answer.calls:
         message["tool_calls"] = [_call(call) for call in answer.calls]
     elif ask.audio:
         message["audio"] = {
@@ -88,7 +93,7 @@ def _choice(envelope: Envelope, ask: Ask, index: int, answer: Answer) -> dict[st
     if ask.logprobs:
         rows = logprobs(answer.text, ask.top_logprobs) if message["content"] else []
         probabilities = {"content": rows, "refusal": None}
-    return {"index": index, "message": message, "logprobs": probabilities, "finish_reason": answer.finish}
+    return {"index": index, "message": message, "logprobs": probabilities, "finish_reason": finish}
 
 
 def _call(call: Call) -> dict[str, Any]:
@@ -108,6 +113,8 @@ def chunks(
     ) -> dict[str, Any]:
         choice = {"index": index, "delta": delta, "logprobs": probs, "finish_reason": finish}
         row = {**base, "choices": [choice]}
+        if ask.obfuscated:
+            row["obfuscation"] = obfuscation(row)
         if include_usage:
             row["usage"] = None
         return row
@@ -115,14 +122,22 @@ def chunks(
     for i, answer in enumerate(answers):
         for delta, probs in _deltas(envelope, ask, answer):
             yield chunk(i, delta, probs=probs)
-        yield chunk(i, {}, answer.finish)
+        old = ask.functions and answer.finish == "tool_calls"
+        yield chunk(i, {}, "function_call" if old else answer.finish)
     if include_usage:
-        yield {**base, "choices": [], "usage": usage(used)}
+        found = usage(used)
+        del found["prompt_tokens_details"]["cache_write_tokens"]  # in no recorded stream
+        yield {**base, "choices": [], "usage": found}
 
 
 def _deltas(envelope: Envelope, ask: Ask, answer: Answer) -> Iterator[tuple[dict[str, Any], Any]]:
     if answer.calls:
         yield {"role": "assistant", "content": None, "refusal": None}, None
+        if ask.functions:
+            yield {"function_call": {"name": answer.calls[0].name, "arguments": ""}}, None
+            for piece in pieces_of(answer.calls[0].arguments):
+                yield {"function_call": {"arguments": piece}}, None
+            return
         for position, call in enumerate(answer.calls):
             yield from _call_deltas(position, call)
         return

@@ -110,13 +110,15 @@ def _check_options(body: dict[str, Any]) -> None:
         raise failure("only_when_enabled", param="top_logprobs", other="logprobs")
     if body.get("parallel_tool_calls") is not None and not body.get("tools"):
         raise failure("only_with", param="parallel_tool_calls", other="tools")
-    for name in ("functions", "function_call"):
-        if name in body:
-            raise failure("unsupported_parameter", param=name)
+    if body.get("function_call") is not None and not body.get("functions"):
+        raise failure("only_with", param="function_call", other="functions")
 
 
 def read(body: dict[str, Any], model: SimulatedModel, effort: str) -> Ask:
     """Return what the request asks, its media decoded and checked against the model."""
+    old = body.get("functions")
+    if old:
+        body = {**body, **_as_tools(old, body.get("function_call"))}
     tools = read_tools(body, "chat")
     choice, allowed = read_choice(body, "chat", tools)
     kind, schema, name = read_format(model, body.get("response_format"), "chat")
@@ -135,7 +137,9 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str) -> Ask:
         tools=tools,
         choice=choice,
         allowed=allowed,
-        parallel=body.get("parallel_tool_calls", True),
+        parallel=body.get("parallel_tool_calls", not old),
+        functions=bool(old),
+        obfuscated=(body.get("stream_options") or {}).get("include_obfuscation", True) is not False,
         cap=body.get("max_completion_tokens") or body.get("max_tokens"),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         n=body.get("n", 1),
@@ -153,6 +157,16 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str) -> Ask:
         cache_ttl=str((body.get("prompt_cache_options") or {}).get("ttl", "")),
         stream=bool(body.get("stream")),
     )
+
+
+def _as_tools(functions: list[Any], choice: Any) -> dict[str, Any]:
+    """Return the form that came before tools as tools, one of which may be called."""
+    found: dict[str, Any] = {"tools": [{"type": "function", "function": row} for row in functions]}
+    if isinstance(choice, dict):
+        found["tool_choice"] = {"type": "function", "function": choice}
+    elif choice is not None:
+        found["tool_choice"] = choice
+    return found
 
 
 def _turn(model: SimulatedModel, i: int, message: dict[str, Any]) -> Turn:

@@ -32,6 +32,11 @@ _OTHERS = (
 )
 
 
+def obfuscation(row: object) -> str:
+    """Return what pads an event of a stream, so that its length does not tell its text."""
+    return hashlib.sha256(repr(row).encode()).hexdigest()[:16]
+
+
 def logprobs(text: str, top: int) -> list[dict[str, Any]]:
     """Return one row per token, with `top` alternatives each, the chosen one first."""
     return [_row(token, top) for token in pieces_of(text)]

@@ -90,21 +90,24 @@ def model(name: str) -> SimulatedModel:
     )
 
 
-def resolve(name: str, at: date) -> SimulatedModel:
+def resolve(name: str, at: date, endpoint: str = "") -> SimulatedModel:
     """Return the model that answers to `name` on a date.
 
     Raises:
         ApiFailure: 404, unknown or not yet released, or retired by then.
     """
+    unknown = "model_not_found_responses" if endpoint == "responses" else "model_not_found"
     if name not in names():
         if any(name in row["ids"] and at >= row["shutdown"] for row in load("models")["retired"]):
             raise failure("model_retired", model=name)
-        raise failure("model_not_found", model=name)
+        if endpoint == "chat" and name in load("models")["completion_only"]:
+            raise failure("not_a_chat_model")
+        raise failure(unknown, model=name)
     found = model(name)
     if found.shutdown is not None and at >= found.shutdown:
         raise failure("model_retired", model=name)
     if found.released is not None and at < found.released:
-        raise failure("model_not_found", model=name)
+        raise failure(unknown, model=name)
     return found
 
 

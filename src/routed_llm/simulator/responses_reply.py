@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from routed_llm.simulator.answer import Answer
 from routed_llm.simulator.ask import Ask, Call
 from routed_llm.simulator.billing import Used
-from routed_llm.simulator.logprobs import logprobs
+from routed_llm.simulator.frozen import load
+from routed_llm.simulator.logprobs import logprobs, obfuscation
 from routed_llm.simulator.models import SimulatedModel
 from routed_llm.simulator.responses_request import seal
 from routed_llm.simulator.tokens import pieces_of
@@ -36,14 +38,21 @@ def whole(
     ask: Ask,
     answer: Answer,
     used: Used,
+    today: date,
 ) -> dict[str, Any]:
     """Return the finished response."""
     cut = answer.finish == "length"
     response = _frame(response_id, created, model, body, ask, used.tier)
+    _add_news(response, model, ask, today)
     response["status"] = "incomplete" if cut else "completed"
     response["incomplete_details"] = {"reason": "max_output_tokens"} if cut else None
     response["completed_at"] = None if cut else created
     response["output"] = _output(response_id, model, body, ask, answer)
+    phase = load("shapes")["phase"]
+    if today >= phase["since"] and model.family in phase["families"]:
+        for item in response["output"]:
+            if item["type"] == "message":
+                item["phase"] = "commentary" if answer.calls else "final_answer"
     response["usage"] = usage(used)
     return response
 
@@ -71,7 +80,11 @@ def _frame(
         "previous_response_id": body.get("previous_response_id"),
         "prompt_cache_key": body.get("prompt_cache_key"),
         "prompt_cache_retention": body.get("prompt_cache_retention"),
-        "reasoning": {"effort": ask.effort if model.reasons else None, "summary": reasoning.get("summary")},
+        "reasoning": {
+            **{key: reasoning[key] for key in ("context", "mode") if key in reasoning},
+            "effort": ask.effort if model.reasons else None,
+            "summary": reasoning.get("summary"),
+        },
         "safety_identifier": body.get("safety_identifier"),
         "service_tier": tier,
         "store": body.get("store", True),
@@ -86,6 +99,30 @@ def _frame(
         "user": body.get("user"),
         "metadata": body.get("metadata") or {},
     }
+
+
+def _add_news(response: dict[str, Any], model: SimulatedModel, ask: Ask, today: date) -> None:
+    """Add the keys that responses had by then."""
+    rows = load("shapes")
+
+    def there(name: str) -> bool:
+        return bool(today >= rows[name]["since"])
+
+    for name in ("frequency_penalty", "presence_penalty", "billing", "moderation", "tool_usage"):
+        if there(name) and not (ask.stream and rows[name].get("whole_only")):
+            response[name] = copy.deepcopy(rows[name].get("value"))
+    reasoning = response["reasoning"]
+    if there("reasoning.context"):
+        seen = "all_turns" if model.family in rows["reasoning.context"]["all_turns"] else "current_turn"
+        reasoning["context"] = (reasoning.get("context") or seen) if model.reasons else None
+    if there("reasoning.mode") and model.reasons:
+        reasoning["mode"] = reasoning.get("mode") or rows["reasoning.mode"]["value"]
+    for tool in response["tools"]:
+        if tool.get("type") == "function" and there("tools.output_schema"):
+            tool.setdefault("output_schema", None)
+    form = response["text"]["format"]
+    if form.get("type") == "json_schema" and there("text.format.description"):
+        response["text"]["format"] = {"description": None, **form}
 
 
 def _shown_tool(row: dict[str, Any]) -> dict[str, Any]:
@@ -137,9 +174,11 @@ def _call_item(stem: str, call: Call, status: str) -> dict[str, Any]:
             "name": call.name, "arguments": call.arguments}  # fmt: skip
 
 
-def events(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def events(response: dict[str, Any], *, obfuscated: bool = True) -> Iterator[dict[str, Any]]:
     """Yield the typed events that tell a finished response, numbered from 0."""
     for number, event in enumerate(_events(response)):
+        if obfuscated and event["type"].endswith(".delta"):
+            event = {**event, "obfuscation": obfuscation(event)}
         yield {**event, "sequence_number": number}
 
 
@@ -152,6 +191,8 @@ def opening(response: dict[str, Any]) -> dict[str, Any]:
 def _events(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
     start = opening(response)
     yield {"type": "response.created", "response": start}
+    if start["background"]:
+        yield {"type": "response.queued", "response": {**start, "status": "queued"}}
     yield {"type": "response.in_progress", "response": start}
     for index, item in enumerate(response["output"]):
         yield from _item_events(index, item)
@@ -168,8 +209,7 @@ def _item_events(index: int, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
     elif kind == "function_call":
         for piece in pieces_of(item["arguments"]):
             yield {"type": "response.function_call_arguments.delta", **at, "delta": piece}
-        yield {"type": "response.function_call_arguments.done", **at, "name": item["name"],
-               "arguments": item["arguments"]}  # fmt: skip
+        yield {"type": "response.function_call_arguments.done", **at, "arguments": item["arguments"]}
     elif kind == "custom_tool_call":
         for piece in pieces_of(item["input"]):
             yield {"type": "response.custom_tool_call_input.delta", **at, "delta": piece}
@@ -212,4 +252,5 @@ def _content_events(at: dict[str, Any], block: dict[str, Any]) -> Iterator[dict[
         for i, piece in enumerate(pieces_of(block["text"])):
             yield {"type": "response.output_text.delta", **at, "delta": piece, "logprobs": rows[i : i + 1]}
         yield {"type": "response.output_text.done", **at, "text": block["text"], "logprobs": rows}
-    yield {"type": "response.content_part.done", **at, "part": block}
+    part = {**block, "logprobs": []} if "logprobs" in block else block
+    yield {"type": "response.content_part.done", **at, "part": part}

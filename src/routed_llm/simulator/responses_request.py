@@ -40,7 +40,7 @@ def read_items(body: Mapping[str, Any], kept: Kept) -> list[Item]:
     Raises:
         ApiFailure: 400, an item of the wrong form, or a call without output.
     """
-    given = required(dict(body), "input")
+    given = [] if body.get("prompt") and "input" not in body else required(dict(body), "input")
     if isinstance(given, str):
         given = [{"type": "message", "role": "user", "content": given}]
     check_type("input", given, ["array"])
@@ -53,7 +53,7 @@ def read_items(body: Mapping[str, Any], kept: Kept) -> list[Item]:
             raise failure("previous_response", id=body["previous_response_id"])
         earlier = found
     items = [*earlier, *(_item(i, row, kept) for i, row in enumerate(given))]
-    if not items:
+    if not items and not body.get("prompt"):
         raise failure("empty_array", param="input")
     _check_once(items)
     _check_calls(items)
@@ -115,9 +115,10 @@ def _check_content(where: str, role: str, content: Any) -> None:
 
 def _check_calls(items: list[Item]) -> None:
     made = [row["call_id"] for row in items if row["type"] in _CALLS]
+    searched = [row.get("call_id") for row in items if row["type"] == "tool_search_call"]
     answered = [row["call_id"] for row in items if row["type"] in _CALLS.values()]
     for call in answered:
-        if call not in made:
+        if call not in made and call not in searched:
             raise failure("no_tool_call", id=call)
     for call in made:
         if call not in answered:
@@ -227,6 +228,7 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str, items: list[I
         cache_key=body.get("prompt_cache_key", ""),
         cache_ttl=str((body.get("prompt_cache_options") or {}).get("ttl", "")),
         stream=bool(body.get("stream")),
+        obfuscated=(body.get("stream_options") or {}).get("include_obfuscation", True) is not False,
     )
 
 

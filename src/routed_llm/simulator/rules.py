@@ -8,7 +8,20 @@ from typing import Any
 from routed_llm.simulator.checks import number
 from routed_llm.simulator.failures import failure, listed
 from routed_llm.simulator.frozen import load
-from routed_llm.simulator.models import SimulatedModel
+from routed_llm.simulator.models import SimulatedModel, names
+from routed_llm.simulator.models import model as model_of
+
+
+def check_renamed(raw: Any) -> None:
+    """Refuse a parameter that has another name for the model before its value is looked at.
+
+    Recorded of gpt-5-nano with ``max_tokens=0``.
+    """
+    if not isinstance(raw, dict) or raw.get("model") not in names():
+        return
+    for rule in _rules(model_of(raw["model"]), "chat"):
+        if rule["kind"] == "use" and raw.get(rule["param"]) is not None:
+            raise failure("unsupported_parameter_use", param=rule["param"], instead=rule["instead"])
 
 
 def check_endpoint(model: SimulatedModel, asked: str, endpoint: str) -> None:

@@ -20,6 +20,7 @@ from routed_llm.simulator.serving import Accepted, Reply, fail_in_stream, serve_
 from routed_llm.simulator.state import State
 from routed_llm.simulator.tokens import prompt_ids
 
+_PROMPTS = "gpt-4.1"
 _OUTPUT_GUESS = 16  # tokens that a request without a cap reserves against the rate limit
 _REASONING_KEYS = ["effort", "summary", "generate_summary", "mode", "context"]
 _BAD_GATEWAY = (
@@ -96,6 +97,7 @@ class Service(State):
         return self._served(request, sent, book)
 
     def _read_chat(self, raw: Any, book: Entry) -> Accepted:
+        rules.check_renamed(raw)
         body = clean_body(raw, "chat")
         _note(book, body)
         chat_request.check_messages(body)
@@ -157,7 +159,7 @@ class Service(State):
         return Accepted(model=model, ask=ask, body=body, ids=ids, items=items)
 
     def _model(self, body: dict[str, Any], endpoint: str) -> SimulatedModel:
-        model = resolve(body["model"], self.today)
+        model = resolve(body["model"], self.today, endpoint)
         rules.check_endpoint(model, body["model"], endpoint)
         return model
 
@@ -199,6 +201,8 @@ def _reading() -> Iterator[None]:
 
 
 def _note(book: Entry, body: dict[str, Any]) -> None:
+    if "model" not in body and body.get("prompt"):
+        body["model"] = _PROMPTS  # a stored prompt names its own
     if "model" not in body:
         raise failure("no_model")
     book.model = body["model"]

@@ -82,7 +82,9 @@ def fail_in_stream(state: State, request: Accepted, error: ApiFailure, number: i
     model, ask = request.model, request.ask
     name = f"resp_{hashlib.sha256(str(number).encode()).hexdigest()[:48]}"
     nothing = Used(prompt=0, tier=tier_for(model, ask.tier))
-    empty = responses_reply.whole(name, state.seconds(), model, request.body, ask, Answer(), nothing)
+    empty = responses_reply.whole(
+        name, state.seconds(), model, request.body, ask, Answer(), nothing, state.today
+    )
     start = responses_reply.opening(empty)
     rows: list[dict[str, Any]] = [
         {"type": "response.created", "response": start, "sequence_number": 0},
@@ -151,10 +153,12 @@ def _chat(
 
 def _responses(state: State, request: Accepted, one: Answer, used: Used, book: Entry, name: str) -> Reply:
     ask, body = request.ask, request.body
-    response = responses_reply.whole(name, state.seconds(), request.model, body, ask, one, used)
+    response = responses_reply.whole(name, state.seconds(), request.model, body, ask, one, used, state.today)
     book.response_id = name
     if body.get("store", True):
         state.store.keep(response, request.items)
     if not ask.stream:
         return Reply(body=response, dialect="responses")
-    return Reply(events=responses_reply.events(response), dialect="responses")
+    return Reply(
+        events=responses_reply.events(response, obfuscated=request.ask.obfuscated), dialect="responses"
+    )

@@ -1,0 +1,208 @@
+"""What recorded exchanges with api.openai.com show: statuses, keys and events, each with its time."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from routed_llm.simulator import Simulator
+
+HI = [{"role": "user", "content": "hi"}]
+NOW = {"name": "now", "description": "The time", "parameters": {"type": "object", "properties": {}}}
+INVALID = "invalid_request_error"
+
+REFUSED: dict[str, tuple[str, dict[str, Any], int, str, str | None, str | None]] = {
+    "unknown model on Responses": (
+        "responses", {"model": "gpt-9", "input": "hi"}, 400,
+        "The requested model 'gpt-9' does not exist.", "model", "model_not_found",
+    ),
+    "unknown model on Chat Completions": (
+        "chat/completions", {"model": "gpt-9", "messages": HI}, 404,
+        "The model `gpt-9` does not exist or you do not have access to it.", None, "model_not_found",
+    ),
+    "a model that completes text": (
+        "chat/completions", {"model": "davinci-002", "messages": HI}, 404,
+        "This is not a chat model and thus not supported in the v1/chat/completions endpoint. "
+        "Did you mean to use v1/completions?", "model", None,
+    ),
+    "web search of gpt-4o on Chat Completions": (
+        "chat/completions", {"model": "gpt-4o", "messages": HI, "web_search_options": {}}, 400,
+        "Web search options not supported with this model.", "web_search_options", None,
+    ),
+    "a name that the model does not know, before its value": (
+        "chat/completions", {"model": "gpt-5-nano", "messages": HI, "max_tokens": 0}, 400,
+        "Unsupported parameter: 'max_tokens' is not supported with this model. "
+        "Use 'max_completion_tokens' instead.", "max_tokens", "unsupported_parameter",
+    ),
+}  # fmt: skip
+
+
+def post(simulator: Simulator, path: str, body: dict[str, Any]) -> httpx2.Response:
+    """Send a body."""
+    headers = {"authorization": "Bearer key"}
+    return httpx2.post(f"{simulator.url}/{path}", json=body, headers=headers, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "message", "param", "code"), REFUSED.values(), ids=REFUSED.keys()
+)
+def test_refusals(
+    simulator: Simulator,
+    path: str,
+    body: dict[str, Any],
+    status: int,
+    message: str,
+    param: str | None,
+    code: str | None,
+) -> None:
+    """A refusal has the status, code, param and words that were recorded."""
+    answer = post(simulator, path, body)
+    assert answer.status_code == status
+    assert answer.json()["error"] == {"message": message, "type": INVALID, "param": param, "code": code}
+
+
+@pytest.mark.parametrize(
+    ("at", "path", "body"),
+    [
+        pytest.param(
+            None,
+            "responses",
+            {"model": "gpt-5.6-sol", "input": "hi", "temperature": 0.5, "reasoning": {"effort": "none"}},
+            id="temperature of gpt-5.6 with effort none",
+        ),
+        pytest.param(
+            date(2024, 12, 19),
+            "chat/completions",
+            {
+                "model": "gpt-4o-audio-preview",
+                "messages": HI,
+                "modalities": ["text", "audio"],
+                "audio": {"voice": "alloy", "format": "wav"},
+            },
+            id="speech of gpt-4o-audio-preview",
+        ),
+        pytest.param(
+            date(2026, 8, 19),
+            "chat/completions",
+            {"model": "gpt-4o-mini-search-preview", "messages": HI, "web_search_options": {}},
+            id="search-preview in its last days",
+        ),
+        pytest.param(
+            None, "responses", {"prompt": {"id": "pmpt_1", "version": "1"}}, id="a stored prompt alone"
+        ),
+        pytest.param(
+            None,
+            "responses",
+            {
+                "model": "gpt-5.4",
+                "input": "hi",
+                "parallel_tool_calls": False,
+                "tools": [{"type": "tool_search"}, {"type": "function", **NOW, "defer_loading": True}],
+            },
+            id="one call at a time with tool search",
+        ),
+    ],
+)
+def test_accepted(simulator: Simulator, at: date | None, path: str, body: dict[str, Any]) -> None:
+    """What was answered is answered."""
+    simulator.at = at
+    answer = post(simulator, path, body)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.1"])
+def test_functions(client: openai.OpenAI, model: str) -> None:
+    """The form that came before tools is taken, and a call goes back in it."""
+    asked = [{"role": "user", "content": "now()"}]
+    found = client.chat.completions.create(
+        model=model, messages=asked, functions=[NOW], function_call={"name": "now"}
+    )  # type: ignore[call-overload]
+    assert found.choices[0].finish_reason in ("function_call", "stop")
+    assert found.choices[0].message.function_call.name == "now"
+    assert found.choices[0].message.tool_calls is None
+
+
+NEWS = {
+    date(2025, 12, 1): {"billing"},
+    date(2026, 2, 1): {"billing", "frequency_penalty", "presence_penalty"},
+    date(2026, 5, 1): {"billing", "frequency_penalty", "presence_penalty", "moderation"},
+    date(2026, 8, 1): {"billing", "frequency_penalty", "presence_penalty", "moderation", "tool_usage"},
+}
+
+
+@pytest.mark.parametrize(("at", "there"), NEWS.items(), ids=[f"{day:%Y-%m}" for day in NEWS])
+def test_keys_of_a_response(simulator: Simulator, at: date, there: set[str]) -> None:
+    """A response has the keys that responses had by then; who is billed is in no event of a stream."""
+    simulator.at = at
+    body = {"model": "gpt-5.2" if at.year > 2025 else "gpt-5.1", "input": "hi"}
+    whole = post(simulator, "responses", body).json()
+    assert {key for key in whole if key in NEWS[date(2026, 8, 1)]} == there
+    text = post(simulator, "responses", {**body, "stream": True}).text
+    events = [json.loads(line[5:]) for line in text.splitlines() if line.startswith("data:")]
+    assert {key for key in events[-1]["response"] if key in there} == there - {"billing"}
+
+
+@pytest.mark.parametrize(
+    ("model", "reasoning", "phase"),
+    [
+        pytest.param("gpt-4.1", {"effort": None, "summary": None, "context": None}, None, id="gpt-4.1"),
+        pytest.param(
+            "gpt-5.4",
+            {"effort": "none", "summary": None, "context": "current_turn", "mode": "standard"},
+            "final_answer",
+            id="gpt-5.4",
+        ),
+        pytest.param(
+            "gpt-5.6-sol",
+            {"effort": "medium", "summary": None, "context": "all_turns", "mode": "standard"},
+            "final_answer",
+            id="gpt-5.6-sol",
+        ),
+    ],
+)
+def test_reasoning_and_phase(
+    simulator: Simulator, model: str, reasoning: dict[str, Any], phase: str | None
+) -> None:
+    """What is said of reasoning, and of what a message is to its turn, depends on the model."""
+    simulator.at = date(2026, 8, 1)
+    tools = [{"type": "function", **NOW}]
+    found = post(simulator, "responses", {"model": model, "input": "hi", "tools": tools}).json()
+    assert found["reasoning"] == reasoning
+    assert found["tools"][0]["output_schema"] is None
+    (message,) = [item for item in found["output"] if item["type"] == "message"]
+    assert message.get("phase") == phase
+
+
+def test_a_stream_is_padded_unless_that_is_switched_off(simulator: Simulator) -> None:
+    """Every delta carries a padding, on both endpoints; asked not to, none does."""
+    for path, body in (
+        ("responses", {"model": "gpt-4o", "input": "hi"}),
+        ("chat/completions", {"model": "gpt-4o", "messages": HI}),
+    ):
+        for options, padded in ((None, True), ({"include_obfuscation": False}, False)):
+            asked = {**body, "stream": True, **({"stream_options": options} if options else {})}
+            lines = post(simulator, path, asked).text.splitlines()
+            rows = [
+                json.loads(line[5:]) for line in lines if line.startswith("data:") and "[DONE]" not in line
+            ]
+            deltas = [row for row in rows if row.get("type", "chunk").endswith(("delta", "chunk"))]
+            assert deltas
+            assert all(("obfuscation" in row) is padded for row in deltas)
+
+
+@pytest.mark.parametrize(("model", "step"), [("gpt-5", 64), ("gpt-5-mini", 64), ("gpt-5-nano", 64)])
+def test_reasoning_in_steps(client: openai.OpenAI, model: str, step: int) -> None:
+    """Reasoning of gpt-5, mini and nano is billed in steps of 64 tokens."""
+    spent = [
+        client.responses.create(
+            model=model, input=f"Why {number}?"
+        ).usage.output_tokens_details.reasoning_tokens  # type: ignore[union-attr]
+        for number in range(6)
+    ]
+    assert any(spent)
+    assert all(tokens % step == 0 for tokens in spent)
