@@ -14,6 +14,7 @@ from routed_llm.simulator.frozen import load
 from routed_llm.simulator.models import SimulatedModel
 from routed_llm.simulator.tokens import count
 
+_HEARD = (".mp3", ".wav", ".ogg", ".flac", ".aac", ".mp4", ".mov", ".webm")
 _MP3_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
 
 
@@ -117,6 +118,8 @@ def mp3_seconds(data: bytes) -> float | None:
 def file_part(model: SimulatedModel, endpoint: str, block: dict[str, Any], where: str) -> Part:
     """Return a file block with its tokens; Chat Completions takes PDF only, Responses text files too."""
     given = block.get("file_data")
+    if given is None and str(block.get("file_url")).lower().endswith(_HEARD):
+        raise failure("file_url_type")
     if given is None:
         return _pdf(model, endpoint, None, "", where)
     decoded = data_url(str(given))
@@ -125,6 +128,8 @@ def file_part(model: SimulatedModel, endpoint: str, block: dict[str, Any], where
         return _pdf(model, endpoint, decoded[1], str(block.get("detail", "auto")), where)
     if endpoint == "chat" or decoded is None:
         raise failure("file_type_chat", param=f"{where}.file_data", mime=mime)
+    if mime.startswith(("audio/", "video/")):
+        raise failure("file_type_responses", param=f"{where}.file_data", mime=mime)
     return Part(kind="text", where=where, text=decoded[1].decode("utf-8", "replace"), mime=mime)
 
 
