@@ -43,16 +43,17 @@ REFUSED: dict[str, tuple[str, dict[str, Any], int, str, str | None, str | None]]
         "responses",
         {"model": "gpt-5-mini", "input": [{"role": "user", "content": [
             {"type": "input_file", "filename": "a.mp3", "file_data": "data:audio/mpeg;base64,SUQz"}]}]}, 400,
-        "Invalid file data: 'input[0].content[0].file_data'. Expected a base64-encoded data URL with a valid file "
-        "MIME type (e.g. 'data:text/plain;base64,SGVsbG8sIFdvcmxkIQ=='), but got unsupported MIME type "
-        "'audio/mpeg'. Please see https://platform.openai.com/docs/assistants/tools/file-search#supported-files "
-        "for supported file types.", "input[0].content[0].file_data", "invalid_value",
+        "Invalid file data: 'input[0].content[0].file_data'. Expected a base64-encoded data URL with a valid "
+        "file MIME type (e.g. 'data:text/plain;base64,SGVsbG8sIFdvcmxkIQ=='), but got unsupported MIME type "
+        "'audio/mpeg'. Please see "
+        "https://platform.openai.com/docs/assistants/tools/file-search#supported-files for supported file types.", "input[0].content[0].file_data", "invalid_value",
     ),
     "a sound by URL as a file": (
         "responses",
         {"model": "gpt-5-mini", "input": [{"role": "user", "content": [
             {"type": "input_file", "file_url": "https://example.org/a.mp3"}]}]}, 400,
-        "The file type you uploaded is not supported. Please try again with a pdf", "input", "unsupported_file",
+        "The file type you uploaded is not supported. Please try again with a pdf",
+        "input", "unsupported_file",
     ),
 }  # fmt: skip
 
