@@ -46,7 +46,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], int, str, str | None, str | None]]
         "Invalid file data: 'input[0].content[0].file_data'. Expected a base64-encoded data URL with a valid "
         "file MIME type (e.g. 'data:text/plain;base64,SGVsbG8sIFdvcmxkIQ=='), but got unsupported MIME type "
         "'audio/mpeg'. Please see "
-        "https://platform.openai.com/docs/assistants/tools/file-search#supported-files for supported file types.",
+        "https://platform.openai.com/docs/assistants/tools/file-search#supported-files "
+        "for supported file types.",
         "input[0].content[0].file_data", "invalid_value",
     ),
     "a sound by URL as a file": (
