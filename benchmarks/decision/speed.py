@@ -48,6 +48,32 @@ warm_up()
 print(before, held())
 """
 
+START = """
+import json, random, sys, time
+from routed_llm import Router, Usage, read_openai
+learns, chance, taken = sys.argv[1] == "learning", random.Random(1), []
+router = Router(observe=learns)
+router.warmup()
+words = "the of and to in is that it for was on are as with they at be this from have or by one".split()
+tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+for at in range(2_000):
+    text = " ".join(chance.choices(words, k=chance.choice((20, 60, 200, 800, 2_000))))
+    body = {"messages": [{"role": "user", "content": text}], **({"tools": [tool]} if at % 3 == 0 else {})}
+    before = time.thread_time()
+    decision = router.decide(read_openai(body))
+    taken.append(time.thread_time() - before)
+    if learns:
+        used = Usage(input_tokens=decision.facts.tokens.likely, output_tokens=chance.randint(20, 400))
+        router.begin(decision).settle(used)
+print(json.dumps({
+    "first, ms": round(taken[0] * 1e3, 2),
+    "first 100, ms": round(sum(taken[:100]) * 1e3, 1),
+    "first 2,000, ms": round(sum(taken) * 1e3, 1),
+    "of these over 300 us": sum(one > 3e-4 for one in taken),
+    "over 1 ms": sum(one > 1e-3 for one in taken),
+}))
+"""
+
 IMPORT = "import routed_llm"
 HEAVY = ("asyncio", "pydantic", "tiktoken", "toktok", "numpy", "sqlite3")
 COLD = f"import sys, routed_llm; print([name for name in {HEAVY} if name in sys.modules])"
@@ -147,9 +173,18 @@ def records(router: Router, kinds: list[str]) -> float:
     return statistics.median(clock(decide(router, talk).record) for talk in talks)  # type: ignore[attr-defined]
 
 
-def fresh(code: str) -> str:
+def fresh(code: str, *arguments: str) -> str:
     """Run code in a new process and return what it prints."""
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def start() -> dict[str, dict[str, float]]:
+    """Return what the first decisions of a process take, with and without learning from each call.
+
+    Texts differ, a third of them come with a function, and so few kinds of requests meet many sizes.
+    """
+    return {how: json.loads(fresh(START, how)) for how in ("plain", "learning")}
 
 
 def spent(code: str) -> float:
@@ -234,6 +269,10 @@ def main() -> int:
     print(f"\nagent loop of {options.turns} turns, everything sent again each turn: total ms")
     for name, value in sorted(loop.items(), key=lambda pair: -pair[1]):
         print(f"  {name:<34}{value:>12,.1f}{value / loop['routed']:>18,.1f} x")
+    figures["start"] = start()
+    print("\nthe first decisions of a process")
+    for how, found in figures["start"].items():  # type: ignore[attr-defined]  # a table of mixed values
+        print(f"  {how:<10}{json.dumps(found)}")
     figures["adapters us"] = adapters(kinds)
     print("\na conversation of 200 messages through an adapter: reading and deciding, us")
     for name, value in figures["adapters us"].items():  # type: ignore[attr-defined]
