@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.objectives import COST
-from routed_llm.decide.weigh import conversation_cost, row_wait
+from routed_llm.decide.weigh import beside, conversation_cost, row_wait
 
 if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
@@ -22,11 +22,12 @@ Choice: TypeAlias = "tuple[Row | None, str]"
 def choose(inputs: DecisionInputs, tokens: int) -> Choice:
     """Choose a row at one text token count, and say what settled it."""
     facts = inputs.facts
+    if inputs.is_ordinary and facts.previous is None:
+        row = _cheapest_admitted(inputs, tokens)
+        return row, "none" if row is None else "cost"
     able = [row for row in pareto_front(inputs) if inputs.admits(row, tokens)]
     if not able:
         return None, "none"
-    if inputs.is_ordinary and facts.previous is None:
-        return _cheapest(able, inputs, tokens), "cost"
     if inputs.pinned or (inputs.setting.alone and inputs.asked_effort):
         nearest = min(able, key=lambda row: (row.distance, inputs.money(row, tokens)))
         return nearest, "pinned" if inputs.pinned else "only"
@@ -38,6 +39,24 @@ def choose(inputs: DecisionInputs, tokens: int) -> Choice:
     if facts.previous is None:
         return _cheapest(able, inputs, tokens), "cost"
     return _or_stay(able, inputs, tokens)
+
+
+def _cheapest_admitted(inputs: DecisionInputs, text_tokens: int) -> Row | None:
+    """Return the cheapest of what is admitted; what costs more than one found already is not asked about."""
+    best: Row | None = None
+    least: int | None = None
+    for row in pareto_front(inputs):
+        tokens = text_tokens + beside(inputs.load, row)[0]
+        cost = inputs.cost(row, tokens)
+        # Rows stand in their order, and of two that cost the same the first one is taken.
+        if best is not None and (cost is None or (least is not None and cost >= least)):
+            continue
+        for constraint in inputs.constraints:
+            if not constraint.admits(row, inputs, tokens):
+                break
+        else:
+            best, least = row, cost
+    return best
 
 
 def _cheapest(able: list[Row], inputs: DecisionInputs, tokens: int) -> Row:

@@ -419,7 +419,7 @@ class TierLimits(Constraint):
     is_kept = True
 
     def applies(self, inputs: DecisionInputs) -> bool:
-        return any(row.tier in row.at.model.tier_limits for row in inputs.shape.rows)
+        return inputs.shape.tier_limited
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
         return tokens <= row.at.model.tier_limits.get(row.tier, BEYOND)

@@ -24,6 +24,12 @@ __all__ = ["pareto_front"]
 
 def pareto_front(inputs: DecisionInputs) -> tuple[Row, ...]:
     """List the rows that can cost least, on this call or, in a conversation, with the turns to come."""
+    if inputs.front is None:
+        inputs.front = _front(inputs)
+    return inputs.front
+
+
+def _front(inputs: DecisionInputs) -> tuple[Row, ...]:
     shape, load = inputs.shape, inputs.load
     pruning = [constraint.pruning(inputs) for constraint in inputs.constraints]
     if None in pruning or not inputs.is_ordinary:

@@ -40,6 +40,9 @@ class DecisionInputs:
         relaxation: how many ways of bending the request less than this one were passed over.
         catalog_version: hash of the catalog.
         send_as: catalog id to the id to send, where that is not the model's own.
+        objective: what is to be as little as can be.
+        is_ordinary: whether nothing but cost orders the configurations.
+        front: the configurations that need a look, once that has been worked out.
     """
 
     facts: RequestFacts
@@ -52,11 +55,22 @@ class DecisionInputs:
     catalog_version: str
     send_as: Mapping[str, str]
     constraints: tuple[Constraint, ...] = ()
-    _costs: dict[tuple[int, int], int | None] = field(default_factory=dict)
+    objective: Objective = field(init=False)
+    is_ordinary: bool = field(init=False)
+    front: tuple[Row, ...] | None = field(default=None, init=False)
+    _slow: frozenset[int] | None = field(default=None, init=False)
+    _costs: dict[tuple[int, int], int | None] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        policy = self.setting.policy
+        found = OBJECTIVES[policy.optimize]
+        self.objective = COST_AND_TIME if found is COST and policy.second_worth else found
+        asked = self.pinned or self.asked_effort or self.setting.incumbent
+        self.is_ordinary = not asked and self.objective is COST
 
     def under(self, constraints: Iterable[Constraint]) -> DecisionInputs:
         """Put in those of the constraints that can rule anything out here."""
-        self.constraints = tuple([one for one in constraints if one.applies(self)])
+        self.constraints, self.front = tuple([one for one in constraints if one.applies(self)]), None
         return self
 
     def kept_only(self) -> DecisionInputs:
@@ -82,22 +96,9 @@ class DecisionInputs:
         return not [one for one in self.constraints if not one.is_kept]
 
     @property
-    def objective(self) -> Objective:
-        """What is to be as little as can be."""
-        policy = self.setting.policy
-        found = OBJECTIVES[policy.optimize]
-        return COST_AND_TIME if found is COST and policy.second_worth else found
-
-    @property
     def asked_effort(self) -> str | None:
         """The effort that the call asks for, or else the policy."""
         return self.facts.effort or self.setting.policy.effort
-
-    @property
-    def is_ordinary(self) -> bool:
-        """Whether nothing but cost orders the configurations."""
-        asked = self.pinned or self.asked_effort or self.setting.incumbent
-        return not asked and self.objective is COST
 
     @property
     def baseline(self) -> str | None:
@@ -160,6 +161,8 @@ class DecisionInputs:
     @property
     def slow(self) -> frozenset[int]:
         """Places in the pool of what would keep a caller of the baseline waiting several times as long."""
+        if self._slow is not None:
+            return self._slow
         load, kept = self.load, self.shape.kept.slow
         paces = None if load.observed is None else load.observed.paces
         outputs = load.outputs
@@ -168,7 +171,8 @@ class DecisionInputs:
         if found is None or found[0] is not paces or found[1] is not outputs:
             found = (paces, outputs, self._slow_rows())
             remember(kept, key, found)
-        return found[2]
+        self._slow = found[2]
+        return self._slow
 
     def _slow_rows(self) -> frozenset[int]:
         times, usual = self.setting.policy.slower_than_baseline, self.usual_wait

@@ -104,6 +104,7 @@ class Shape:
         guarded: the other dimensions on which nothing may be worse.
         lifted: the defaults that do not hold, since nothing could serve the request under them.
         ending: models with few days left, of those that rows are of.
+        tier_limited: whether a row is served at its tier for shorter inputs only.
         kept: what has been worked out for this shape and need not be again.
     """
 
@@ -115,6 +116,7 @@ class Shape:
     guarded: tuple[str, ...]
     lifted: frozenset[str]
     ending: frozenset[str]
+    tier_limited: bool
     kept: ShapeCache
 
 
@@ -237,6 +239,7 @@ def _build(
         ending=frozenset(
             {row.at.model.id for row in rows if not row.at.model.alive(setting.at, grace=GRACE)}
         ),
+        tier_limited=any(row.tier in row.at.model.tier_limits for row in rows),
         kept=ShapeCache(),
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decide import constraints
@@ -206,7 +207,7 @@ class Table:
         certain = True
         first: tuple[Picked, DecisionInputs] | None = None
         # A request that could be served as it is, but for its size or its cost, may be served bent a little.
-        for relaxation in range(len(relaxations(facts, self.policy))):
+        for relaxation in count():
             kind = self._kind(facts, facts.tokens.high > LONG_CONTEXT_FROM, relaxation)
             inputs = self._inputs(facts, kind, context)
             picked = self._pick_from(inputs)
@@ -215,6 +216,8 @@ class Table:
             if picked.row is not None:
                 break
             first = first or (picked, inputs)
+            if relaxation + 1 >= len(relaxations(facts, self.policy)):
+                break
         if picked.row is None and first is not None:
             picked, inputs = first
         if picked.certain and not certain:
@@ -222,21 +225,21 @@ class Table:
         return picked, inputs
 
     def _pick_from(self, inputs: DecisionInputs) -> Picked:
-        facts, count = inputs.facts, inputs.facts.tokens
+        facts, bounds = inputs.facts, inputs.facts.tokens
         # What grows with its conversation would be kept for once.
         keeps = _is_steady(inputs) and not inputs.relaxation and not facts.framed.varies
         kept = self._kept(inputs) if keeps else None
         found = None if kept is None else self._look_up(kept, inputs)
-        certain = found is not None or count.low == count.high
+        certain = found is not None or bounds.low == bounds.high
         # The upper bound is safe for limits when the count is not settled.
-        row, because = found or choose(inputs, count.high)
+        row, because = found or choose(inputs, bounds.high)
         if not certain:
             certain = self._agrees(row, inputs)
         return Picked(
             row=row,
             endpoint="" if row is None else endpoint_for(row, facts),
             because=because,
-            tokens=inputs.load.likely if certain else count.high,
+            tokens=inputs.load.likely if certain else bounds.high,
             certain=certain,
             kept=kept if _are_exact(inputs) and kept and kept.breakpoints is not None else None,
         )

@@ -45,6 +45,7 @@ class Load(NamedTuple):
         plain: True when there is nothing but text to count and no conversation to weigh.
         beside: what is counted beside the texts, by model and endpoint, as far as it has been worked out:
             tokens, and how many more there may be at most.
+        written: expected output tokens by the row's place, as far as they have been worked out.
         reuse: whether anything is expected to read what this call writes to a cache.
         worst: whether the worst case is asked for, too.
         outputs: output tokens observed for this kind of request, by model and effort, or None when no
@@ -64,6 +65,7 @@ class Load(NamedTuple):
     reserve: int
     plain: bool
     beside: dict[Any, tuple[int, int]]
+    written: dict[int, int]
     reuse: bool = True
     worst: bool = False
     outputs: Mapping[tuple[str, str | None], float] | None = None
@@ -104,6 +106,7 @@ def load(
         reserve=int(expected) if expected > DEFAULT_RESERVE else DEFAULT_RESERVE,
         plain=plain,
         beside={},
+        written={},
         reuse=reuse,
         worst=worst,
         outputs=None if seen is None else seen.tokens,
@@ -128,6 +131,9 @@ def endpoint_for(row: Row, facts: RequestFacts) -> str:
 
 def beside(load: Load, row: Row) -> tuple[int, int]:
     """Tokens beside those of the texts by a model's own rules, and how many more there may be at most."""
+    known = load.beside.get(row.order)
+    if known is not None:
+        return known
     model, endpoint = row.at.model, row.at.endpoint
     if load.facts.previous is not None:
         endpoint = endpoint_for(row, load.facts)
@@ -137,6 +143,7 @@ def beside(load: Load, row: Row) -> tuple[int, int]:
     if found is None:
         count = tokens_for(load.facts, model, endpoint)
         found = load.beside[key] = (count.likely, count.high - count.likely)
+    load.beside[row.order] = found
     return found
 
 
@@ -241,6 +248,13 @@ def cost_breakpoints(row: Row, load: Load) -> set[int]:
 
 def output_tokens(row: Row, load: Load) -> int:
     """Expected output tokens of a configuration, reasoning and every choice included."""
+    known = load.written.get(row.order)
+    if known is None:
+        known = load.written[row.order] = _output_tokens(row, load)
+    return known
+
+
+def _output_tokens(row: Row, load: Load) -> int:
     amount, thought = load.expected * row.ratio, load.thought * row.reasoning
     if load.visible is not None:
         # Room for reasoning is room for text, too, until it is cut here: that is billed.
