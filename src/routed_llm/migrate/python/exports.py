@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Container, Iterator, Sequence
 
 import libcst as cst
 
@@ -18,19 +19,27 @@ Retires = Callable[[str], bool]
 _NOTHING = Known()
 
 
-def exports(tree: Tree, retires: Retires) -> dict[str, list[Literal]]:
+def exports(tree: Tree, retires: Retires, places: Sequence[int]) -> dict[str, list[Literal]]:
     """Return the names that hold a retiring id for whoever imports the module.
 
     Args:
         tree: the module.
         retires: says whether a string is a retiring id.
+        places: where strings with such an id stand, in order; what holds none of them is not followed.
     """
     found: dict[str, list[Literal]] = {}
     for name, value in _offered(tree):
+        if not _holds(tree, value, places) and dotted(value) not in found:
+            continue
         literals = [(item.value, item.offset) for item in trace(tree, value, _NOTHING).origins]
         if any(retires(text) for text, _ in literals):
             found.setdefault(name, []).extend(literals)
     return found
+
+
+def _holds(tree: Tree, node: cst.CSTNode, places: Sequence[int]) -> bool:
+    start, end = tree.span(node)
+    return bisect_left(places, start) < bisect_left(places, end)
 
 
 def _offered(tree: Tree) -> Iterator[tuple[str, cst.BaseExpression]]:
@@ -72,20 +81,22 @@ def _parts(
         yield f"{name}[{key}]", item
 
 
-def handed(tree: Tree, retires: Retires, besides: set[cst.CSTNode]) -> list[Handed]:
+def handed(
+    tree: Tree, retires: Retires, besides: set[cst.CSTNode], places: Sequence[int], held: Container[str]
+) -> list[Handed]:
     """Return the retiring ids that calls hand to something imported.
 
     Args:
         tree: the module.
         retires: says whether a string is a retiring id.
         besides: calls that a rule has taken already.
+        places: where strings with such an id stand, in order.
+        held: names that hold one.
     """
     found = []
     for call in tree.nodes.calls:
         values = [item for item in call.args if not item.star] if call not in besides else []
-        if not any(
-            isinstance(item.value, (cst.Name, cst.Attribute)) or text_of(item.value) for item in values
-        ):
+        if not any(dotted(item.value) in held or _holds(tree, item.value, places) for item in values):
             continue
         for callee in sorted(tree.names(call.func)):
             for place, item in enumerate(values):

@@ -105,8 +105,10 @@ class Objects:
         if node in self._asked:
             return
         self._asked.add(node)
-        yield from self._bindings(node)
-        self._asked.discard(node)
+        try:
+            yield from self._bindings(node)
+        finally:
+            self._asked.discard(node)
 
     def _bindings(self, node: cst.Name) -> Iterator[cst.BaseExpression]:
         for item in self._tree.assignments(node):

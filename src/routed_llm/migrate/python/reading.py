@@ -161,8 +161,9 @@ class _Reader:
         edits, self.found.drops = tidy(self.tree, self.wanted, self.swapped, self.known.kept)
         self.found.edits.extend(edits)
         if any(True for _ in self.ids.find(self.tree.text)):
-            self.found.exports = exports(self.tree, self._is_retiring)
-            self.found.hands = handed(self.tree, self._is_retiring, matched)
+            places = sorted(self.tree.span(node)[0] for node in (*self._strings(), *self.tree.nodes.joined))
+            self.found.exports = exports(self.tree, self._is_retiring, places)
+            self.found.hands = handed(self.tree, self._is_retiring, matched, places, self.found.exports)
             self.found.hands += asked_elsewhere(self.tree, self._is_retiring)
         self.found.imports = _imports(self.tree)
         self._judge()
