@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
@@ -23,10 +24,26 @@ from langchain_routed._books import own_books
 from langchain_routed._desk import Desk, asks_for_responses, policy_from
 from langchain_routed._entries import Entries
 from langchain_routed._profile import UsesResponses, has_schemas, profile_of
-from routed_llm import BudgetEvent, Call, Catalog, Decision, Policy, Request, RequestFacts, Router
+from routed_llm import (
+    BudgetEvent,
+    Call,
+    Catalog,
+    Decision,
+    MemoryLedger,
+    Policy,
+    PolicyError,
+    Request,
+    RequestFacts,
+    Router,
+)
 
 __all__ = ["RoutedChatModel"]
 
+_CLIENTS = ("client", "async_client", "root_client", "root_async_client")
+_SHARED = (
+    *("router", "ledger", "catalog", "factory", "on_budget", "http_client", "http_async_client"),
+    *("cache", "callbacks", "rate_limiter", "custom_get_token_ids"),
+)
 _OPENING = 3
 """Tokens that open the answer; with them ChatOpenAI counts no messages at all."""
 
@@ -254,6 +271,50 @@ class RoutedChatModel(Entries, ChatOpenAI):
         if not messages and not definitions:
             return _OPENING  # an empty memory asks
         return self._at_desk().count(messages, {"tools": definitions} if definitions else {})
+
+    # --- copies and pickles keep what limits a call ---
+
+    @override
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copy the settings; clients and books stay those of the original, whose money it draws on."""
+        kept = (self.__dict__.get(name) for name in (*_CLIENTS, *_SHARED, "_desk"))
+        return super().__deepcopy__({**(memo or {}), **{id(one): one for one in kept if one is not None}})
+
+    @override
+    def __getstate__(self) -> dict[Any, Any]:
+        """Return the settings to make the model of again.
+
+        Raises:
+            PolicyError: when a limit cannot travel.
+        """
+        fields = {
+            name: value
+            for name, value in self.__dict__.items()
+            if name in self.model_fields_set and name not in _CLIENTS
+        }
+        if self.budget is not None or self.ledger is not None:
+            fields.pop("router", None)  # made here, and made again
+            if self.router is not None and isinstance(self.router.ledger, MemoryLedger):
+                raise PolicyError(
+                    "The budget's book is in the memory of this process and cannot travel with a pickle, "
+                    "whose calls it would no longer count. Keep it in a file or on a server: "
+                    "ledger='calls.db', or a redis:// URL.",
+                    key="ledger",
+                )
+        for name, value in fields.items():
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                raise PolicyError(
+                    f"{name} cannot travel with a pickle ({error}). "
+                    "Leave it out, or make the model where it is used.",
+                    key=name,
+                ) from error
+        return {"settings": fields}
+
+    @override
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        self.__init__(**state["settings"])  # type: ignore[misc] # what it refuses is not loaded without it
 
     # --- serialization ---
 
