@@ -310,6 +310,7 @@ def _limit(request: Any, exchange: Exchange) -> None:
     if left is None:
         return
     if left <= 0:
+        exchange.traced = True  # it is known that nothing is sent
         raise _late(request)
     given = request.extensions.get("timeout") or {}
     names = ("connect", "read", "write", "pool")

@@ -105,7 +105,7 @@ class Plan:
         while True:
             run = None
             try:
-                run = self._begin()
+                run = self._begin(since)
                 with run.exchange.current():
                     result = self.child._generate(
                         self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
@@ -129,7 +129,7 @@ class Plan:
             run = None
             try:
                 # Each coroutine that need not be costs a call its microsecond.
-                run = await self._abegin() if self.router.ledger.blocks else self._begin()
+                run = await self._abegin(since) if self.router.ledger.blocks else self._begin(since)
                 with run.exchange.current():
                     result = await self.child._agenerate(
                         self.history(messages), stop=self.stop, run_manager=run_manager, **self.keywords()
@@ -147,13 +147,13 @@ class Plan:
                 return self._finished(result, run, settled, recovery, messages)
             await asyncio.sleep(delay)
 
-    def _begin(self) -> Any:
+    def _begin(self, since: float) -> Any:
         self.begun = True
-        return self.router.begin(self.decision)
+        return self.router.begin(self.decision, since=since)
 
-    async def _abegin(self) -> Any:
+    async def _abegin(self, since: float) -> Any:
         self.begun = True
-        return await self.router.abegin(self.decision)
+        return await self.router.abegin(self.decision, since=since)
 
     def _finished(
         self,
@@ -201,7 +201,7 @@ class Plan:
         while True:
             stream = Stream(Gate(), _answers.StreamReader(plain=self.plain))
             try:
-                for ready in self._stream(messages, keywords, stream, recovery):
+                for ready in self._stream(messages, keywords, stream, recovery, since):
                     if run_manager is not None:
                         run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
                     yield ready
@@ -213,10 +213,15 @@ class Plan:
             time.sleep(delay)
 
     def _stream(
-        self, messages: list[BaseMessage], keywords: dict[str, Any], stream: Stream, recovery: Recovery | None
+        self,
+        messages: list[BaseMessage],
+        keywords: dict[str, Any],
+        stream: Stream,
+        recovery: Recovery | None,
+        since: float,
     ) -> Iterator[ChatGenerationChunk]:
         """Make one attempt at a stream."""
-        gate, reader, run = stream.gate, stream.reader, self._begin()
+        gate, reader, run = stream.gate, stream.reader, self._begin(since)
         stream.run = run
         try:
             with closing(self._chunks(messages, keywords)) as chunks:
@@ -243,7 +248,7 @@ class Plan:
         while True:
             stream = Stream(Gate(), _answers.StreamReader(plain=self.plain))
             try:
-                async with aclosing(self._astream(messages, keywords, stream, recovery)) as attempt:
+                async with aclosing(self._astream(messages, keywords, stream, recovery, since)) as attempt:
                     async for ready in attempt:
                         if run_manager is not None:
                             await run_manager.on_llm_new_token(ready.text, chunk=ready, **_logprobs(ready))
@@ -256,10 +261,15 @@ class Plan:
             await asyncio.sleep(delay)
 
     async def _astream(
-        self, messages: list[BaseMessage], keywords: dict[str, Any], stream: Stream, recovery: Recovery | None
+        self,
+        messages: list[BaseMessage],
+        keywords: dict[str, Any],
+        stream: Stream,
+        recovery: Recovery | None,
+        since: float,
     ) -> AsyncGenerator[ChatGenerationChunk]:
         """Make one attempt at a stream."""
-        gate, reader, run = stream.gate, stream.reader, await self._abegin()
+        gate, reader, run = stream.gate, stream.reader, await self._abegin(since)
         stream.run = run
         try:
             source = self._achunks(messages, keywords)

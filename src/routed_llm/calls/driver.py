@@ -249,7 +249,8 @@ class Driven:
 
     def _begin(self) -> Keep:
         self.sent = False
-        return Keep(partial(self.router.begin, self.decision), self.router.ledger.blocks, opens=True)
+        begin = partial(self.router.begin, self.decision, since=self._since)
+        return Keep(begin, self.router.ledger.blocks, opens=True)
 
     def _keep(self, work: Callable[[], Any]) -> Keep:
         return Keep(work, self.router.ledger.blocks)

@@ -283,16 +283,19 @@ class Router:
         """Return the o200k_base ids of a text; what looks like a special token counts as ordinary text."""
         return o200k_encoding().encode_ordinary(text)
 
-    def begin(self, decision: Decision, *, until: float | None = None) -> Run:
+    def begin(self, decision: Decision, *, since: float | None = None) -> Run:
         """Open the books for a call that is about to be sent; see :class:`Run`.
 
         Args:
-            decision: what was decided.
-            until: the moment after which no more of an answer is read, by :func:`time.monotonic`.
+            decision: what was decided. With ``Policy(max_seconds=...)`` no more of an answer is read when so
+                many seconds of the whole call are over, however slowly it drips.
+            since: when the call began, by :func:`time.monotonic`; now, when left out.
 
         Raises:
             BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
         """
+        total = None if decision.policy is None else decision.policy.max_seconds
+        until = None if total is None else (monotonic() if since is None else since) + total
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
         told = self._told.get(id(decision.facts))
         on_reported = None if told is None or told.facts() is not decision.facts else told.listener
@@ -304,17 +307,17 @@ class Router:
         run.open()
         return run
 
-    async def abegin(self, decision: Decision, *, until: float | None = None) -> Run:
+    async def abegin(self, decision: Decision, *, since: float | None = None) -> Run:
         """Do what :meth:`begin` does, leaving the event loop free while a ledger on disk or network works.
 
         Raises:
             BudgetExceeded: as :meth:`begin` does.
         """
         if not self._books.ledger.blocks:
-            return self.begin(decision, until=until)
+            return self.begin(decision, since=since)
         from routed_llm.offloop import opened  # asyncio is heavy, and loaded already where this runs
 
-        return await opened(partial(self.begin, decision, until=until))
+        return await opened(partial(self.begin, decision, since=since))
 
     def attempts(
         self,
@@ -351,7 +354,7 @@ class Router:
             policy=said.applied_to(self.policy),
             catalog=self.catalog,
             cooldowns=self.cooldowns,
-            limits=limits,
+            limits=_in_time(limits, said.applied_to(self.policy).max_seconds, said.deadline),
             on_dead=partial(self.mark_unavailable, credential=said.credential),
             on_missing=partial(self._missing_endpoint, said.credential),
             on_whole=partial(self._not_streamed, said.credential),
@@ -588,3 +591,14 @@ def _cooldowns_of(ledger: Any) -> CooldownStore:
 
     client, prefix = shared()
     return FleetCooldowns(client, prefix=prefix)
+
+
+def _in_time(limits: Limits | None, *seconds: float | None) -> Limits | None:
+    """Return limits under which no further request is sent once the call's own time is over."""
+    given = [one for one in seconds if one is not None]
+    if not given:
+        return limits
+    from routed_llm.recovery import Limits  # only a failed call needs it
+
+    limits = Limits() if limits is None else limits
+    return replace(limits, deadline=min(limits.deadline, *given))
