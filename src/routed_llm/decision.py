@@ -51,6 +51,10 @@ class Explanation(Protocol):
     def candidates(self) -> tuple[Candidate, ...]:
         """Every configuration that was weighed."""
 
+    @property
+    def replacement(self) -> Mapping[str, Any] | None:
+        """What the provider names in the baseline's place, what that would cost and why it is not used."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
@@ -60,11 +64,14 @@ class Told:
         why: a phrase on what settled the choice.
         others: of each other model what rules it out, or else what it would have cost in US dollars.
         candidates: every configuration that was weighed.
+        replacement: what the provider names in the baseline's place, what that would cost and why it is not
+            used; or None.
     """
 
     why: str = ""
     others: tuple[Mapping[str, str], Mapping[str, str | None]] = ({}, {})
     candidates: tuple[Candidate, ...] = ()
+    replacement: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +300,12 @@ class Decision:
 
     def __reduce__(self) -> tuple[Any, ...]:
         told, whole = self.explanation, {item.name: getattr(self, item.name) for item in fields(self)}
-        whole["explanation"] = Told(why=told.why, others=told.others, candidates=told.candidates)
+        whole["explanation"] = Told(
+            why=told.why,
+            others=told.others,
+            candidates=told.candidates,
+            replacement=told.replacement,
+        )
         return (_decision, (whole,))
 
     @property
@@ -343,6 +355,15 @@ class Decision:
         """Return the Reasons against a model, those of its best configuration first."""
         return tuple(r for c in self.candidates if c.model == model for r in c.reasons)
 
+    @property
+    def replacement(self) -> Mapping[str, Any] | None:
+        """What the provider names in the baseline's place, what that would cost and why it is not used.
+
+        ``model``, ``effort``, ``cost`` (US dollars as a decimal string, or None) and ``why_not`` (None where
+        it was chosen). None where the baseline has no announced end.
+        """
+        return self.explanation.replacement
+
     def record(self) -> dict[str, Any]:
         """Return the short JSON-able record that adapters attach to a response.
 
@@ -380,6 +401,7 @@ class Decision:
             **self.record(),
             "facts": self.facts.to_dict(),
             "candidates": [candidate.to_dict() for candidate in self.candidates],
+            "replacement": None if self.replacement is None else dict(self.replacement),
         }
 
 

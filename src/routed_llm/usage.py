@@ -26,6 +26,11 @@ class Timing(NamedTuple):
     whole: float | None = None
     is_censored: bool = False
 
+    def to_dict(self) -> dict[str, float]:
+        """Return what was measured as JSON-able data, in milliseconds' steps."""
+        found = {"first": self.first, "whole": self.whole}
+        return {name: round(value, 3) for name, value in found.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:

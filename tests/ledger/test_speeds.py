@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from datetime import date
 
@@ -128,3 +129,56 @@ def test_a_timeout_is_counted() -> None:
     for _ in range(10):
         observer.late(decision, CATALOG.get("gpt-5.6-luna"), Timing(60.0, None, is_censored=True))
     assert observer.value.paces["gpt-5.6-luna", "standard"].start > 5
+
+
+def test_what_was_measured_is_in_the_record() -> None:
+    """The record of a call says how long its answer took, and one that was not measured says nothing."""
+    router = Router(catalog=CATALOG, clock=lambda: date(2026, 11, 29))
+    run = router.begin(router.decide(read_openai({"input": "Hi"})))
+    run.exchange.whole = 1.23456
+    assert run.settle(Usage(input_tokens=8, output_tokens=30))["took"] == {"whole": 1.235}
+    run = router.begin(router.decide(read_openai({"input": "Hi"})))
+    assert "took" not in run.settle(Usage(input_tokens=8, output_tokens=30))
+
+
+@pytest.mark.parametrize(
+    ("policy", "why_not"),
+    [
+        (
+            Policy(),
+            "not in the pool; nothing published on knowledge, science, maths, coding, instructions, language",
+        ),
+        (Policy(also="gpt-6-luna"), None),
+    ],
+    ids=["the pool stays", "one model more"],
+)
+def test_the_providers_own_word(policy: Policy, why_not: str | None) -> None:
+    """What OpenAI names in gpt-4o's place is shown with its cost, and why it is not used."""
+    router = Router(catalog=CATALOG, policy=policy, clock=lambda: date(2026, 11, 29))
+    decision = router.decide(read_openai({"input": "Hi"}))
+    assert decision.replacement is not None
+    assert decision.replacement["model"] == "gpt-6-luna"
+    assert float(decision.replacement["cost"]) > 0
+    assert decision.replacement["why_not"] == why_not
+    assert decision.to_dict()["replacement"] == decision.replacement
+
+
+def test_a_temperature_of_zero_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That temperature=0 is not sent is said once in a process, with the way out; with a seed it is kept."""
+    monkeypatch.setattr("routed_llm.calls.router._WARNED", set())
+    router = Router(catalog=CATALOG, clock=lambda: date(2026, 11, 29))
+    request = read_openai({"messages": [{"role": "user", "content": "Hi"}], "temperature": 0})
+    said = (
+        "temperature=0 is not sent to gpt-5.6-luna, which does not take it. To keep it, set "
+        "Policy(on_unsupported='avoid'), or give a seed with it."
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            router.decide(request)
+    assert [str(one.message) for one in caught] == [said]
+    kept = router.decide(
+        read_openai({"messages": [{"role": "user", "content": "Hi"}], "temperature": 0, "seed": 7})
+    )
+    assert kept.call is not None
+    assert kept.call.parameters == {"temperature": 0, "seed": 7}

@@ -8,6 +8,7 @@ decides is pure and lives below.
 from __future__ import annotations
 
 import os
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -540,6 +541,8 @@ class Router:
                     request.texts, model.id, model.cache, monotonic(), options.credential
                 )
                 listener = both(listener, kept.listen())
+        if decision.changes:
+            _warn_once(decision)
         if listener is not None:
             remember(self._told, id(decision.facts), _Told(weakref.ref(decision.facts), listener))
         return decision
@@ -602,3 +605,20 @@ def _in_time(limits: Limits | None, *seconds: float | None) -> Limits | None:
 
     limits = Limits() if limits is None else limits
     return replace(limits, deadline=min(limits.deadline, *given))
+
+
+_WARNED: set[str] = set()
+
+
+def _warn_once(decision: Decision) -> None:
+    """Say once in a process that a temperature of 0 is not sent, and what to do about it."""
+    for change in decision.changes:
+        if change.parameter == "temperature" and change.action == "dropped" and change.before == 0:
+            if not _WARNED:
+                _WARNED.add(change.parameter)
+                warnings.warn(
+                    f"temperature=0 is not sent to {decision.model}, which does not take it. To keep it, set "
+                    "Policy(on_unsupported='avoid'), or give a seed with it.",
+                    stacklevel=4,
+                )
+            return

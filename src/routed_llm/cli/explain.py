@@ -167,6 +167,10 @@ def _ask(asked: argparse.Namespace, body: Mapping[str, Any]) -> int:
         effort = f"@{told['effort']}" if told["effort"] else ""
         print(f"chosen {told['model']}{effort} on {told['endpoint']}, ${told['estimated_cost']} expected")
         print(f"why {told['why']}")
+        instead = told.get("replacement")
+        if instead is not None and instead["why_not"] is not None:
+            cost = "" if instead["cost"] is None else f" at ${instead['cost']}"
+            print(f"not {instead['model']}{cost}, which OpenAI names instead: {instead['why_not']}")
     return 0 if told["model"] is not None else 1
 
 

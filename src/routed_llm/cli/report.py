@@ -112,7 +112,20 @@ def figures(group: Group) -> dict[str, Any]:
         "avoided": group.avoided,
         "unserved": group.unserved,
         "saving": None if group.saving is None else f"{group.saving:.4f}",
+        "p50": group.wait(0.5),
+        "p95": group.wait(0.95),
     }
+
+
+def waits(summary: Summary) -> list[str]:
+    """Say how long callers waited, by who answered and by model: for the first token, or the whole answer."""
+    found = [*summary.arms.items(), *summary.answered.items()]
+    return [
+        f"{name} answered after {group.wait(0.5):.1f} s (p50), {group.wait(0.95):.1f} s (p95); "
+        f"{len(group.waits):,} calls were measured."
+        for name, group in found
+        if group.waits
+    ]
 
 
 HEADS = ("", "calls", "billed", "baseline", "routed", "saving", "refusals avoided")
@@ -182,7 +195,7 @@ def sureness(summary: Summary) -> list[str]:
             f"Sampled second calls: {seconds.answered:,} answered for {money(seconds.billed)}, "
             f"which is not in the figures above or below{more}."
         )
-    return said
+    return said + waits(summary)
 
 
 def _show(summary: Summary) -> None:

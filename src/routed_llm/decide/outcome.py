@@ -12,6 +12,7 @@ from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.objectives import COST
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.quality import LONG_CONTEXT_TO
+from routed_llm.decide.shape import bare_row
 from routed_llm.decide.speed import about
 from routed_llm.decide.weigh import (
     cached_tokens,
@@ -32,7 +33,9 @@ from routed_llm.parameters import IN_MESSAGES, cap_changes, ends_at, take_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
+    from routed_llm.catalog.model import Model
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.piecewise import PiecewiseChoice
     from routed_llm.decide.shape import Row
@@ -103,6 +106,11 @@ class Explained:
         if self._candidates is None:
             self._candidates = _candidates(self._picked, self._inputs)
         return self._candidates
+
+    @property
+    def replacement(self) -> dict[str, Any] | None:
+        """What the provider names in the baseline's place, what that would cost and why it is not used."""
+        return _replacement(self._picked, self._inputs)
 
 
 def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
@@ -512,6 +520,39 @@ def _waits(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
     if inputs.facts.stream:
         return f"begins to answer after about {about(seconds.first)}"
     return f"answers after about {about(seconds.whole)}"
+
+
+def _replacement(picked: Picked, inputs: DecisionInputs) -> dict[str, Any] | None:
+    model = inputs.setting.replacement
+    if model is None:
+        return None
+    effort = model.default_effort
+    if picked.row is not None and picked.row.at.model.id == model.id:
+        row, why = picked.row, None
+    else:
+        row = bare_row(model, effort, inputs.setting, picked.row.tier if picked.row else "standard")
+        why = _why_not(model, effort, inputs)
+    cost = inputs.text_cost(row, picked.tokens)
+    dollars = None if cost is None else format_dollars(cost)
+    return {"model": model.id, "effort": row.at.effort, "cost": dollars, "why_not": why}
+
+
+def _why_not(model: Model, effort: str | None, inputs: DecisionInputs) -> str:
+    """Say why the provider's own word is not followed."""
+    pooled = {row.at.model.id for row in inputs.shape.rows} | {it.model for it in inputs.shape.rejected}
+    said = ["it costs more than what was chosen"] if model.id in pooled else ["not in the pool"]
+    if inputs.setting.floor is not None:
+        asked = inputs.shape.dimensions + inputs.shape.guarded
+        found = inputs.setting.floor.evidence(model, effort, asked)
+        below = [item.dimension for item in found if item.verdict in ("below", "mixed")]
+        nothing = [item.dimension for item in found if item.verdict in _NO_EVIDENCE]
+        said += [f"published below {inputs.baseline} on {_listed(below)}"] if below else []
+        said += [f"nothing published on {_listed(nothing)}"] if nothing else []
+    return "; ".join(said)
+
+
+def _listed(dimensions: list[str]) -> str:
+    return ", ".join(dimensions).replace("_", " ")
 
 
 def _baseline_cannot(picked: Picked, inputs: DecisionInputs) -> str:

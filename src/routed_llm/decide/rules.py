@@ -77,6 +77,7 @@ class Setting:
         lifted: defaults that do not hold, since nothing could serve the request under them
             (:class:`routed_llm.decide.shape.Relaxation`).
         reference: how long the baseline would take, or None where nobody asks.
+        replacement: what the provider names in the baseline's place, or None.
         cost_cap: the most picodollars that the policy lets a call be expected to cost, or None.
     """
 
@@ -93,6 +94,7 @@ class Setting:
     demanded: tuple[str, ...] = ()
     lifted: frozenset[str] = frozenset()
     reference: Reference | None = None
+    replacement: Model | None = None
     compared: dict[Any, bool] = field(default_factory=dict, repr=False, compare=False)
 
 

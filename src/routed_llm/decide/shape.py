@@ -352,6 +352,18 @@ def _row(
     )
 
 
+def bare_row(model: Model, effort: str | None, setting: Setting, tier: str) -> Row:
+    """Make the row of a configuration that nobody asked about, to say what it would cost."""
+    endpoint = next(name for name in _PREFERENCE if name in model.endpoints)
+    fits = {endpoint: Fit((), frozenset(), (), 0)}
+    room = model.reasoning_room.get(effort or "", 0)
+    # No row of the pool has this place, so that nothing kept by it is another one's.
+    return _row(model, effort, fits, setting, tier, None, _NO_PLACE, room)
+
+
+_NO_PLACE = -1
+
+
 def _best_recall(model: Model) -> dict[int, float]:
     best: dict[tuple[int, str], float] = {}
     for item in model.recall:

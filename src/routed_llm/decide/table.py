@@ -430,12 +430,17 @@ class Table:
             alone=len(models) == 1,
             cost_cap=self.policy.max_cost_pico,
             demanded=demanded(task),
+            replacement=None if pinned else self._replacement(),
             reference=self._reference(facts, tier, alone=pinned or len(models) == 1),
             compared=self._compared,
         )
         ways = relaxations(facts, self.policy)[relaxation:]
         shape = build_shape(facts, models, setting, tier=tier, pinned=pinned, ways=ways)
         return Kind(shape, setting, pinned, relaxation)
+
+    def _replacement(self) -> Model | None:
+        name = self.pool.baseline.lifecycle.replacement
+        return self.catalog.get(name) if name is not None and name in self.catalog else None
 
     def _reference(self, facts: RequestFacts, tier: str, *, alone: bool) -> Reference | None:
         """Say how quick the baseline is, where nothing may be much slower than that.

@@ -126,8 +126,9 @@ class Run:
 
         Returns:
             The Decision's record with ``served``, ``cost`` (US dollars as a decimal string, None when it
-            is not known), ``usage``, ``settled_at``, ``id`` (of its entry in the ledger, None where none is
-            kept) and ``remaining``: what is left in each budget that the call drew on.
+            is not known), ``usage``, ``took`` (seconds to the ``first`` token of a stream, or else to the
+            ``whole`` answer, where that was measured), ``settled_at``, ``id`` (of its entry in the ledger,
+            None where none is kept) and ``remaining``: what is left in each budget that the call drew on.
         """
         record = self.decision.record()
         usage = None if self.exchange.false_usage else usage
@@ -135,6 +136,9 @@ class Run:
         record["served"] = served
         record["cost"] = None if cost is None else format_dollars(cost)
         record["usage"] = None if usage is None else _counts(usage)
+        took = self.exchange.timing.to_dict()
+        if took:
+            record["took"] = took
         moment = as_moment(self._clock())
         record["settled_at"] = moment.isoformat()
         record["id"] = None if self._hold is None else self._hold.id

@@ -65,6 +65,7 @@ class LogEntry(BaseModel):
     cost: Decimal | None = None
     estimated_cost: Decimal | None = None
     usage: dict[str, Any] | None = None
+    took: dict[str, float] = {}
     key: str | None = None
     tags: dict[str, str] = {}
     changes: tuple[tuple[str, str], ...] = ()

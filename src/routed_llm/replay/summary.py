@@ -67,6 +67,7 @@ class Group:
         unpriced: answered calls whose cost is not known.
         avoided: calls that the baseline would refuse and routing serves.
         unserved: calls that nothing routed can serve.
+        waits: seconds to the first token of a stream, or else to the whole answer, where measured.
     """
 
     calls: int = 0
@@ -78,6 +79,12 @@ class Group:
     unpriced: int = 0
     avoided: int = 0
     unserved: int = 0
+    waits: list[float] = field(default_factory=list)
+
+    def wait(self, share: float) -> float | None:
+        """Return the seconds within which such a share of the measured calls was answered, or None."""
+        found = sorted(self.waits)
+        return found[min(int(share * len(found)), len(found) - 1)] if found else None
 
     @property
     def saving(self) -> Decimal | None:
@@ -92,6 +99,9 @@ class Group:
         elif entry.cost is None:
             self.unpriced += 1
         self.billed += entry.cost or 0
+        took = entry.took.get("first", entry.took.get("whole"))
+        if took is not None:
+            self.waits.append(took)
         if entry.baseline is None or entry.routed is None:
             return
         if entry.baseline.refused and not entry.routed.refused:

@@ -54,6 +54,7 @@ class Entries:
             "served": done.get("served"),
             "cost": done.get("cost"),
             "usage": done.get("usage"),
+            **({"took": done["took"]} if "took" in done else {}),
             **_chosen(decision),
         }
         if trial is None:
