@@ -183,8 +183,8 @@ def test_a_wrong_policy_is_refused_by_the_constructor(kwargs, error, text) -> No
 
 def test_an_unknown_baseline_is_an_error_of_the_first_call(make, sim) -> None:
     """A baseline that no catalog entry has is named, with what to do."""
-    with pytest.raises(CatalogError, match=r"no model is called 'gpt-3.5-turbo'.*Catalog.with_models"):
-        make(model="gpt-3.5-turbo").complete("Hello.")
+    with pytest.raises(CatalogError, match=r"no model is called 'gpt-2-chat'.*Catalog.with_models"):
+        make(model="gpt-2-chat").complete("Hello.")
     assert sim.journal == []
 
 

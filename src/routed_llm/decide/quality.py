@@ -269,8 +269,9 @@ class Floor:
             found = _through_reference(verdict, other)
         if found is None and dimension == "overall":
             found = self._by_rank(model, effort)
-        if found is None and dimension == "long_context" and other is not None and other.verdict in _ABOVE:
-            # The baseline reads long texts better than the reference: that one's measure is not enough.
+        if found is None and dimension == "long_context" and self._ran_alike(dimension, other):
+            # The baseline reads long texts better than the reference, and was run beside others: whoever was
+            # not among them has no measure that would be enough.
             return Comparison("unproven", () if verdict is None else _names(verdict))
         if found is None and dimension != "overall" and verdict is not None and verdict.verdict in _AT_LEAST:
             # Nothing compares the two, but something is published: at least as good as the reference.
@@ -288,6 +289,10 @@ class Floor:
             return None
         verdict = "above (inferred)" if mine >= theirs else "below"
         return Comparison(verdict, ("published order of quality",))
+
+    def _ran_alike(self, dimension: str, own: Verdict | None) -> bool:
+        above = own is not None and own.verdict in _ABOVE
+        return above and any(name == dimension for _, _, name in self.baseline.compared)
 
     def _compared(self, model: Model, effort: str | None, dimension: str) -> list[tuple[int, str]]:
         """List the signs of what one evaluator measured of both."""
