@@ -41,7 +41,7 @@ def test_report(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate", str(app), *DAY]) == 0
     out = capsys.readouterr().out
     assert "3 files searched, 3 name a model that stops." in out
-    assert "1 of gpt-4o: served by gpt-5.6-luna at low, $4 to $" in out
+    assert "1 of gpt-4o: served by " in out
     assert "For you to decide: 1 place in 1 file\n" in out
     assert "2027-01-14" in out
     assert "temperature dropped" in out
@@ -82,10 +82,9 @@ def test_a_report_that_can_be_read(
     assert main(["migrate", str(tmp_path), *DAY]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 45
-    assert [line for line in lines if "main.py:2" in line] == [
-        f"    {deep}main.py:2  RM001  gpt-4o-mini  temperature dropped"
-    ]
-    assert any("COSTS MORE; OpenAI's gpt-6-luna $" in line for line in lines)
+    (place,) = [line for line in lines if "main.py:2" in line]
+    assert place.startswith(f"    {deep}main.py:2  RM001  gpt-4o-mini")
+    assert any("COSTS MORE; OpenAI's " in line for line in lines)
     assert any(line.startswith("  Warning: 1 constructor will cost more (gpt-4o-mini +") for line in lines)
     assert "    data.json:1  and 499 more of this file" in lines
     assert any("OpenAI's SDK itself" in line and line.endswith("(30 places)") for line in lines)
