@@ -8,7 +8,6 @@ sent then), or ``as given``. No request may be refused by the simulator.
 Usage: python scripts/parameter_matrix.py [--write FILE]
 """
 
-# ruff: noqa: T201 - a script prints
 from __future__ import annotations
 
 import argparse

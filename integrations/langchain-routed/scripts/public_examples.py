@@ -8,7 +8,6 @@ The last one needs the package trustcall.
 Usage: python scripts/public_examples.py FOLDER [NOTEBOOK ...]
 """
 
-# ruff: noqa: T201, S102 - a script prints, and running the cells is what it is for
 from __future__ import annotations
 
 import ast
@@ -61,7 +60,7 @@ async def run(path: Path) -> str | None:
         try:
             with redirect_stdout(StringIO()):
                 code = compile(source, f"{path.name}[{number}]", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-                made = eval(code, names)  # noqa: S307
+                made = eval(code, names)
                 if asyncio.iscoroutine(made):
                     await made
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told

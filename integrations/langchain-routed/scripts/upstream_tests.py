@@ -14,7 +14,6 @@ the model constructed under its own name; and with a catalog that knows no rule 
 Usage: python scripts/upstream_tests.py [--mode shift|pin] [--suite NAME ...] [--folder FOLDER]
 """
 
-# ruff: noqa: T201 - a script prints
 from __future__ import annotations
 
 import argparse
@@ -161,7 +160,7 @@ def vocabularies() -> dict[str, str]:
 def outcomes(report: Path) -> dict[str, str]:
     """Read a JUnit report: test to ``passed``, ``failed`` or ``skipped``."""
     found = {}
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - our own pytest wrote it
+    for case in ElementTree.parse(report).iter("testcase"):
         kinds = {child.tag for child in case}
         outcome = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
         found[f"{case.get('classname')}::{case.get('name')}"] = outcome

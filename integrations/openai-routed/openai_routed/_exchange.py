@@ -24,7 +24,7 @@ __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 ENDPOINTS: Final[Mapping[str, str]] = {"/chat/completions": "chat_completions", "/responses": "responses"}
 _PATHS: Final = {name: path for path, name in ENDPOINTS.items()}
 _DEPLOYMENT: Final = re.compile(r"/deployments/[^/]+$")
-_OURS: Final = frozenset({b"content-length", b"x-stainless-retry-count"})
+_OURS: Final = frozenset({b"content-length"})
 
 
 def called(
@@ -65,12 +65,14 @@ def _outgoing(request: Any, sent: Outgoing) -> Any:
     """Return the ``httpx.Request`` of one attempt: as the caller's, but for its address and its body."""
     library = _library(request)
     url = _address(request.url, sent.endpoint, sent.model, sent.base_url)
-    headers = [item for item in request.headers.raw if item[0].lower() not in _OURS]
+    headers = [(name.lower(), value) for name, value in request.headers.raw if name.lower() not in _OURS]
     if sent.credential is not None:
         headers = _apart(sent.credential)
     elif sent.base_url is not None:
-        headers = [item for item in headers if item[0].lower() != b"host"]
-    headers.append((b"x-stainless-retry-count", str(sent.attempt).encode()))
+        headers = [item for item in headers if item[0] != b"host"]
+    counted = (b"x-stainless-retry-count", b"0")  # not where the caller leaves it out or says it himself
+    if sent.attempt and counted in headers:
+        headers[headers.index(counted)] = (counted[0], str(sent.attempt).encode())
     content = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode()
     extensions = request.extensions
     return library.Request(request.method, url, headers=headers, content=content, extensions=extensions)
