@@ -83,6 +83,8 @@ EXPECTED: Final = (
              "The account has no money: nothing that may be done helps."),
     Expected("no_access", "all", OTHER, 2, NOTHING, MISSING, 3,
              "This key does not have the model; the next one may be had."),
+    Expected("cut_short", "all", OTHER, 2, NOTHING, openai.BadRequestError, 3,
+             "Reasoning used up the room for the answer, and there is no cap to raise; another answers."),
     Expected("500", "all", OTHER, 2, NOTHING, SERVER, 3, "The provider failed on it; another answers."),
     Expected("502_html", "all", OTHER, 2, NOTHING, SERVER, 3, "As 500; that it is HTML changes nothing."),
     Expected("503", "all", OTHER, 2, NOTHING, SERVER, 3, "It is overloaded; another answers."),
