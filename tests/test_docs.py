@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import doctest
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -161,3 +162,16 @@ def test_a_right_example_passes(write: Write, text: str) -> None:
     """A block that does what it shows passes."""
     (example,) = write(text)
     example.evaluate()
+
+
+def test_every_place_that_the_architecture_names_is_there() -> None:
+    """A file or folder that the picture or a table names is a tracked one."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    listed = subprocess.run(
+        ["git", "ls-files", "src", "integrations"], cwd=ROOT, capture_output=True, text=True
+    )
+    known = {f"/{path}" for path in listed.stdout.splitlines()}
+    known |= {f"{parent.as_posix()}/" for path in known for parent in Path(path).parents}
+    named = set(re.findall(r"[\w/.-]*\w(?:\.py|\.toml|/)(?=[\s`)│]|$)", text, re.MULTILINE))
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in known)] == []
