@@ -21,6 +21,7 @@ from routed_llm.tokens.images import (
 if TYPE_CHECKING:
     from routed_llm.catalog.model import ImageRuleSpec, Model
     from routed_llm.facts import RequestFacts
+    from routed_llm.framing import Framed, Framing
 
 __all__ = ["MAX_PATCHES", "PAGE", "image_count", "media_tokens", "over_limit", "tokens_for"]
 
@@ -54,8 +55,7 @@ def tokens_for(facts: RequestFacts, model: Model, endpoint: str) -> TokenCount:
     likely = less = more = 0
     framing = model.framing.get(endpoint)
     if framing is not None:
-        likely = framing.beside(facts.framed)
-        less, more = framing.off(facts.framed)
+        likely, less, more = _frames(framing, facts.framed)
         for tool in facts.builtin_tools if framing.hosted else ():
             likely += framing.hosted.get(tool, 0)
     if facts.images:
@@ -74,6 +74,11 @@ def tokens_for(facts: RequestFacts, model: Model, endpoint: str) -> TokenCount:
         less += page * facts.pdf_pages
         more += (max(image_count(model, (PAGE,)), _MOST_PAGE) - page) * facts.pdf_pages
     return TokenCount(likely - less, likely, likely + more)
+
+
+@lru_cache(maxsize=1024)
+def _frames(framing: Framing, framed: Framed) -> tuple[int, int, int]:
+    return framing.beside(framed), *framing.off(framed)
 
 
 def _images(model: Model, images: tuple[ImageFacts, ...]) -> TokenCount:

@@ -120,6 +120,8 @@ class Table:
         self._constraints = constraints.CONSTRAINTS if asked is None else asked
         self._shapes: dict[Any, Kind] = {}
         self._choices: dict[Any, PiecewiseChoice] = {}
+        # Of conversations, which grow, so that they would push out what lasts.
+        self._talks: dict[Any, PiecewiseChoice] = {}
         self._kept_breakpoints: dict[Any, list[int]] = {}
         self._compared: dict[Any, bool] = {}
         # No further turn means that nothing will read what this call would write to the cache.
@@ -226,8 +228,7 @@ class Table:
 
     def _pick_from(self, inputs: DecisionInputs) -> Picked:
         facts, bounds = inputs.facts, inputs.facts.tokens
-        # What grows with its conversation would be kept for once.
-        keeps = _is_steady(inputs) and not inputs.relaxation and not facts.framed.varies
+        keeps = _is_steady(inputs) and not inputs.relaxation
         kept = self._kept(inputs) if keeps else None
         found = None if kept is None else self._look_up(kept, inputs)
         certain = found is not None or bounds.low == bounds.high
@@ -259,11 +260,12 @@ class Table:
         )
         paces = None if load.observed is None else load.observed.paces
         amounts = (load.expected, load.thought, load.shared, load.seen, paces)
-        kept = self._choices.get(key)
+        choices = self._talks if facts.framed.varies else self._choices
+        kept = choices.get(key)
         if kept is None or not _are_same(kept.amounts, amounts):
             # What is observed changes with each call at first: then there is nothing to be kept for.
             kept = PiecewiseChoice(amounts)
-            remember(self._choices, key, kept)
+            remember(choices, key, kept)
         elif kept.breakpoints is None:
             kept.breakpoints = self._breakpoints(inputs.kept_only())
         return kept
