@@ -245,10 +245,10 @@ def test_the_model_that_answered_is_billed(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("share", "model", "effort"),
     [
-        (0.0, "gpt-5.6-sol", "max"),
-        (0.79, "gpt-5.6-sol", "max"),
-        (0.85, "gpt-5.6-sol", "medium"),
-        (0.95, "gpt-5.6-luna", "high"),
+        (0.0, "gpt-5.6-sol", "high"),
+        (0.79, "gpt-5.6-sol", "high"),
+        (0.85, "gpt-5.6-luna", "high"),
+        (0.95, "gpt-5.6-luna", "medium"),
         (0.99, "gpt-5.6-luna", "low"),
     ],
 )
