@@ -337,7 +337,7 @@ def _after(response: Any) -> None:
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[0]
-        response.stream = kind(response.stream, response.request, exchange, checked=streams)
+        response.stream = kind(response.stream, response.request, exchange, checked=streams and _is_plain(response))
     if not streams and _answers(response):
         _replace(response, exchange, check_answer(response.read(), response.request.url.path))
         _ended(exchange)
@@ -350,7 +350,7 @@ async def _aafter(response: Any) -> None:
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[1]
-        response.stream = kind(response.stream, response.request, exchange, checked=streams)
+        response.stream = kind(response.stream, response.request, exchange, checked=streams and _is_plain(response))
     if not streams and _answers(response):
         _replace(response, exchange, check_answer(await response.aread(), response.request.url.path))
         _ended(exchange)
@@ -389,10 +389,17 @@ def _answers(response: Any) -> bool:
 
 
 def _streams(response: Any) -> bool:
-    kind = response.headers.get("content-type", "")
-    # What is compressed is only decompressed later, and no provider compresses events.
-    plain = response.headers.get("content-encoding", "identity") == "identity"
-    return plain and kind.startswith("text/event-stream") and _answers(response)
+    """Say whether a response comes in events: by its own word, or where it has none, by what was asked."""
+    kind = response.headers.get("content-type")
+    if kind is None:
+        asked = bytes(response.request.content)
+        return _answers(response) and (b'"stream":true' in asked or b'"stream": true' in asked)
+    return kind.startswith("text/event-stream") and _answers(response)
+
+
+def _is_plain(response: Any) -> bool:
+    # What is compressed is decompressed above, out of reach: such events go by unread.
+    return response.headers.get("content-encoding", "identity") == "identity"
 
 
 def _replace(response: Any, exchange: Exchange, body: bytes | None) -> None:

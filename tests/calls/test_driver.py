@@ -309,7 +309,7 @@ def test_a_budget_without_room_ends_the_call_before_anything_is_sent(way: str) -
     world = World(outcome_for(way))
     driven = world.driven(stream="stream" in way)
 
-    def refuse(decision: Any) -> Any:
+    def refuse(decision: Any, **more: Any) -> Any:
         raise BudgetExceeded("no room. Wait.")
 
     world.router.begin = refuse  # type: ignore[method-assign]

@@ -122,7 +122,7 @@ RULES = [
     ("gpt-5.1", "chat_completions", "temperature", "effort_none", None),
     ("gpt-5.4", "responses", "top_p", "effort_none", None),
     ("gpt-5.5", "chat_completions", "top_p", "no", None),
-    ("gpt-5.6-sol", "responses", "temperature", "no", None),
+    ("gpt-5.6-sol", "responses", "temperature", "effort_none", None),
     ("gpt-5.6-sol", "chat_completions", "prompt_cache_options", "yes", None),
     ("gpt-5.5", "responses", "prompt_cache_options", "no", None),
     ("gpt-6-luna", "chat_completions", "logprobs", "effort_none", None),

@@ -231,6 +231,8 @@ def test_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "avoided": 1,
         "unserved": 0,
         "saving": "0.7500",
+        "p50": None,
+        "p95": None,
     }
     assert (found["broken"], found["refusals"]) == (1, {"max_input": 1})
     assert found["changes"] == [["temperature", "dropped", 4]]

@@ -172,7 +172,7 @@ def test_a_hard_parameter_decides_the_model(name: str) -> None:
 
 
 @pytest.mark.parametrize("taste", ["drop", "avoid", "raise"])
-@pytest.mark.parametrize("name", sorted(SOFT))
+@pytest.mark.parametrize("name", sorted(SOFT.keys() - {"temperature"}))
 def test_a_soft_parameter_is_a_matter_of_policy(name: str, taste: str) -> None:
     """One of taste is dropped, or moves the call to a model that takes it, or makes it fail."""
     asked = facts(parameters={name: SOFT[name]})
@@ -182,6 +182,15 @@ def test_a_soft_parameter_is_a_matter_of_policy(name: str, taste: str) -> None:
     loser = "gpt-4o" if name == "verbosity" else "gpt-5.6-luna"
     alone = decide(asked, models=loser, at_least=None, on_unsupported=taste)
     assert alone.model == (None if taste == "raise" else loser)
+
+
+@pytest.mark.parametrize("taste", ["avoid", "raise"])
+def test_a_temperature_is_kept_where_the_newer_model_takes_it(taste: str) -> None:
+    """gpt-5.6 takes one on Responses as long as it does not reason; gpt-4o need not serve such a call."""
+    decision = decide(facts(parameters={"temperature": 0.5}), **OLD_OR_NEW, on_unsupported=taste)
+    assert (decision.model, decision.effort, decision.endpoint) == ("gpt-5.6-luna", "none", "responses")
+    assert decision.call is not None
+    assert decision.call.parameters == {"temperature": 0.5}
 
 
 def test_raise_says_what_to_do() -> None:

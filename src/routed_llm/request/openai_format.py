@@ -66,7 +66,7 @@ def _said(builder: RequestBuilder, payload: Mapping[str, Any]) -> tuple[str, ...
     if "input" in payload:
         _responses_input(builder, payload)
         return ("input", "instructions", "model")
-    if payload.get("prompt"):
+    if isinstance(payload.get("prompt"), Mapping):  # a text is one of the old completions
         builder.stored_prompt()
         return ("model",)
     raise RequestError(
