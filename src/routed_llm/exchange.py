@@ -337,7 +337,9 @@ def _after(response: Any) -> None:
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[0]
-        response.stream = kind(response.stream, response.request, exchange, checked=streams and _is_plain(response))
+        response.stream = kind(
+            response.stream, response.request, exchange, checked=streams and _is_plain(response)
+        )
     if not streams and _answers(response):
         _replace(response, exchange, check_answer(response.read(), response.request.url.path))
         _ended(exchange)
@@ -350,7 +352,9 @@ async def _aafter(response: Any) -> None:
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[1]
-        response.stream = kind(response.stream, response.request, exchange, checked=streams and _is_plain(response))
+        response.stream = kind(
+            response.stream, response.request, exchange, checked=streams and _is_plain(response)
+        )
     if not streams and _answers(response):
         _replace(response, exchange, check_answer(await response.aread(), response.request.url.path))
         _ended(exchange)

@@ -192,7 +192,7 @@ TEXTS = [
     pytest.param(LI + "a = OpenAI('gpt-4o', 0.3)", {"temperature": "dropped"}, id="by position"),
     pytest.param(
         LI + "a = OpenAIResponses('gpt-4o', max_output_tokens=1)",
-        {"temperature": "dropped", "max_tokens": "raised"},
+        {"max_tokens": "renamed"},
         id="Responses' cap",
     ),
     pytest.param(

@@ -132,6 +132,7 @@ def test_hundreds_of_kilobytes_take_seconds(name: str, content: str, tmp_path: P
     assert time.process_time() - begun < 8
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a gc callback
 def test_a_file_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file has a time; when it is used up the file is searched as text, and the search goes on."""
     monkeypatch.setattr("routed_llm.migrate.scan.SECONDS", 0.2)

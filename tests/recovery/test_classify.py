@@ -23,6 +23,7 @@ BODIES: dict[str, dict[str, Any]] = tomllib.loads(
 
 # Every body in the simulator's data that is not simply a request that no model would take.
 KINDS = {
+    "model_not_found_responses": K.NOT_FOUND,
     "no_key": K.AUTHENTICATION,
     "wrong_key": K.AUTHENTICATION,
     "unsupported_parameter": K.PARAMETER,
@@ -91,6 +92,7 @@ def filled(row: dict[str, Any]) -> dict[str, Any]:
 TOLD_BY_CODE = {
     "included_logprobs",
     "model_not_found",
+    "model_not_found_responses",
     "model_retired",
     "not_in_responses",
     "image_patches",

@@ -27,13 +27,22 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
         return
 
+    ended = False
+
     def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
         raise TimeLimitError
 
     before = signal.signal(signal.SIGVTALRM, end)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    # Again and again: raised within a callback of the interpreter's, it is lost.
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, min(seconds, 0.1))
     try:
         yield
+    except Exception as error:
+        if ended and not isinstance(error, TimeLimitError):
+            raise TimeLimitError from error  # raised within compile() it comes out as a SystemError
+        raise
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)

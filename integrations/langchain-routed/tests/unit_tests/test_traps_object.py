@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -238,16 +237,6 @@ def test_23_alternatives_and_fallbacks(make, sim) -> None:
     sim.faults.add("500")
     again = llm.with_retry(stop_after_attempt=2, wait_exponential_jitter=False).invoke("Hi")
     assert routing(again)["model"] == "gpt-4.1"
-
-
-@pytest.mark.parametrize("operation", [pickle.dumps, copy.deepcopy], ids=["pickle", "deepcopy"])
-def test_24_pickle_fails_as_chatopenai_does(make, plain, operation: Any) -> None:
-    """The SDK's clients hold locks: neither class can be pickled, before or after a call."""
-    llm = make()
-    llm.invoke("Hi")
-    for model in (plain, llm):
-        with pytest.raises(TypeError, match="cannot pickle"):
-            operation(model)
 
 
 def test_25_a_proxy_is_in_the_shared_clients(make, monkeypatch: pytest.MonkeyPatch) -> None:
