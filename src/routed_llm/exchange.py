@@ -394,11 +394,13 @@ def _answers(response: Any) -> bool:
 
 def _streams(response: Any) -> bool:
     """Say whether a response comes in events: by its own word, or where it has none, by what was asked."""
-    kind = response.headers.get("content-type")
-    if kind is None:
-        asked = bytes(response.request.content)
-        return _answers(response) and (b'"stream":true' in asked or b'"stream": true' in asked)
-    return kind.startswith("text/event-stream") and _answers(response)
+    kind = response.headers.get("content-type", "")
+    if kind.startswith("text/event-stream"):
+        return _answers(response)
+    if kind.startswith(("application/", "text/")):
+        return False
+    asked = bytes(response.request.content)
+    return (b'"stream":true' in asked or b'"stream": true' in asked) and _answers(response)
 
 
 def _is_plain(response: Any) -> bool:

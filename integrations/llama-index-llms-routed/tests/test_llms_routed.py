@@ -331,7 +331,7 @@ def test_a_loop_of_tool_calls_is_known_by_its_ids(make, sim) -> None:
 def test_a_stored_response_is_answered_by_its_own_model(make, sim) -> None:
     """previous_response_id sends the call to the model that gave the response, on Responses."""
     llm = make()
-    first = llm.chat(HELLO, model="gpt-4.1", store=True, truncation="disabled")
+    first = llm.chat(HELLO, model="gpt-4.1", store=True, truncation="auto")
     assert sim.journal[0].path.endswith("/responses")
     second = llm.chat([ChatMessage(role="user", content="And then?")], previous_response_id=first.raw.id)
     assert second.additional_kwargs["routing"]["model"] == "gpt-4.1"
