@@ -24,7 +24,9 @@ from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
 from llama_index.llms.routed import RoutedLLM
 
 from routed_llm import Decision, Policy, Router
+from routed_llm.request import talks
 from routed_llm.simulator import serve
+from routed_llm.tokens import memo
 
 TODAY = date(2026, 11, 22)
 REQUESTS = 200
@@ -267,7 +269,12 @@ def test_both_frameworks_get_the_same_decision(router: Router, seed: int) -> Non
     # A router of its own: how far a request was counted tells whether its like was decided before.
     apart = Router(clock=lambda: TODAY)
     index = RoutedLLM(model="gpt-4o", router=apart, policy=policy, api_key="simulated")
+    # What the process has counted before says how far a request is still counted.
+    memo.shared.clear()
+    talks.shared.clear()
     one = chain.explain(langchain_messages(wanted), **wanted.kwargs)
+    memo.shared.clear()
+    talks.shared.clear()
     other = index.explain(llama_index_messages(wanted), **wanted.kwargs)
     assert one.facts.to_dict() == other.facts.to_dict()
     assert one.facts == other.facts

@@ -215,8 +215,8 @@ class ChunkStream:
             calls = [{"index": at, **call} for at, call in enumerate(whole.get("tool_calls") or ())]
             if calls:
                 first["tool_calls"] = calls
-            if first:
-                chunks.append(self._made(first))
+            # Chat Completions begins even an empty answer with one.
+            chunks.append(self._made(first or {"content": ""}))
         last = {**self._made(delta, reason=finish_reason(held)), **chat_moderation(held)}
         if self._apart:
             usage = {**self._made({}), "choices": [], "usage": self.usage}
