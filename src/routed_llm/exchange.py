@@ -405,7 +405,8 @@ def _streams(response: Any) -> bool:
 
 def _is_plain(response: Any) -> bool:
     # What is compressed is decompressed above, out of reach: such events go by unread.
-    return response.headers.get("content-encoding", "identity") == "identity"
+    encoding: str = response.headers.get("content-encoding", "identity")
+    return encoding == "identity"
 
 
 def _replace(response: Any, exchange: Exchange, body: bytes | None) -> None:
