@@ -217,6 +217,27 @@ def test_a_class_of_the_same_name_elsewhere() -> None:
     assert classify_error(APITimeoutError()).kind == K.FOREIGN
 
 
+@pytest.mark.parametrize(
+    ("address", "status", "message", "kind"),
+    [
+        ("https://api.openai.com/v1/chat/completions", 404, "Not found.", K.INVALID),
+        ("https://eu.api.openai.com/v1/responses", 404, "", K.INVALID),
+        ("https://api.openai.com/v1/responses", 400, "", K.INVALID),
+        ("https://api.openai.com/v1/responses", 403, "Missing scopes: api.responses.write", K.NO_ENDPOINT),
+        ("https://gateway.example/v1/responses", 404, "", K.NO_ENDPOINT),
+        ("https://api.openai.com.example/v1/responses", 404, "", K.NO_ENDPOINT),
+    ],
+    ids=["OpenAI's", "a region's", "400", "a key's scope", "a gateway's", "a name like it"],
+)
+def test_openais_own_address_has_both_endpoints(
+    address: str, status: int, message: str, kind: ErrorKind
+) -> None:
+    """Only what stands elsewhere may lack an endpoint; of OpenAI's own only a key may not use one."""
+    response = httpx.Response(status, request=httpx.Request("POST", address))
+    classes = {400: openai.BadRequestError, 403: openai.PermissionDeniedError, 404: openai.NotFoundError}
+    assert classify_error(classes[status](message, response=response, body=None)).kind == kind
+
+
 REQUEST = httpx.Request("POST", "http://127.0.0.1/v1/chat/completions")
 
 

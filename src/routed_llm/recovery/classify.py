@@ -149,6 +149,8 @@ _NO_MODEL: Final = re.compile(
 )
 _NOT_HERE: Final = frozenset({400, 401, 403, 404, 405, 410, 501})
 
+_OPENAI: Final = re.compile(r"https://(?:[a-z]+\.)?api\.openai\.com(?::443)?/")
+
 _WAIT: Final = re.compile(r"try again in ((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)", re.IGNORECASE)
 _WAIT_SECONDS: Final = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) seconds?", re.IGNORECASE)
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.IGNORECASE)
@@ -212,9 +214,8 @@ def _of_exception(error: BaseException, *, answered: bool) -> ErrorFacts:
     if status is None and "APIError" not in known:
         return ErrorFacts(kind=_K.FOREIGN, message=str(error))
     response = getattr(error, "response", None)
-    return _facts(
-        _body(error, message), status, _headers(getattr(response, "headers", None)), _endpoint(error)
-    )
+    headers = _headers(getattr(response, "headers", None))
+    return _facts(_body(error, message), status, headers, _endpoint(error), complete=_is_openais(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -265,13 +266,18 @@ def _body(error: BaseException, message: str) -> dict[str, Any]:
 
 
 def _facts(
-    body: Mapping[str, Any], status: int | None, headers: Mapping[str, str], endpoint: str | None
+    body: Mapping[str, Any],
+    status: int | None,
+    headers: Mapping[str, str],
+    endpoint: str | None,
+    *,
+    complete: bool = False,
 ) -> ErrorFacts:
     message = str(body.get("message") or "")
     code, kind_of, param = (_text(body.get(name)) for name in ("code", "type", "param"))
     kind = _kind(status, kind_of, code, param, message)
     if kind in (_K.INVALID, _K.AUTHENTICATION, _K.SERVER) and endpoint is not None and param is None:
-        kind = _K.NO_ENDPOINT if _is_missing(status, body, message) else kind
+        kind = _K.NO_ENDPOINT if _is_missing(status, body, message, complete=complete) else kind
     return ErrorFacts(
         kind=kind,
         status=status,
@@ -317,13 +323,20 @@ def _by_status(status: int, type_: str | None, message: str) -> ErrorKind:
     return _BY_STATUS.get(status, _K.INVALID)
 
 
-def _is_missing(status: int | None, body: Mapping[str, Any], message: str) -> bool:
-    """Say whether an address does not have an endpoint; it is told in many ways, and seldom in OpenAI's."""
+def _is_missing(status: int | None, body: Mapping[str, Any], message: str, *, complete: bool) -> bool:
+    """Say whether an address does not have an endpoint; it is told in many ways, and seldom in OpenAI's.
+
+    Args:
+        status: the HTTP status.
+        body: the error's body.
+        message: its message.
+        complete: whether the address is known to have both, so that only words say otherwise (of a key).
+    """
     if status not in _NOT_HERE:
         return False
     if _NO_SUCH.search(message):
         return True
-    if status in (401, 403):
+    if complete or status in (401, 403):
         return False
     # OpenAI's own errors have a type; a page, an empty body or {"detail": ...} come from what stands before.
     return status in (404, 405, 501) or not (body.get("type") or body.get("code"))
@@ -363,12 +376,21 @@ def _headers(headers: Any) -> dict[str, str]:
 
 
 def _endpoint(error: BaseException) -> str | None:
+    path = _url(error).split("?")[0]
+    return {"completions": "chat_completions", "responses": "responses"}.get(path.rsplit("/", 1)[-1])
+
+
+def _is_openais(error: BaseException) -> bool:
+    """Say whether an error comes from OpenAI's own address, which has both endpoints."""
+    return _OPENAI.match(_url(error)) is not None
+
+
+def _url(error: BaseException) -> str:
     try:
         request = getattr(error, "request", None) or getattr(error, "response").request  # noqa: B009
-        path = str(request.url).split("?")[0]
+        return str(request.url)
     except (AttributeError, RuntimeError):  # httpx raises when an exception has no request
-        return None
-    return {"completions": "chat_completions", "responses": "responses"}.get(path.rsplit("/", 1)[-1])
+        return ""
 
 
 def _text(value: Any) -> str | None:
