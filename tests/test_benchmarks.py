@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.decision import boundary, columns, hostile
+from benchmarks.money.billing import CATALOG, Choice, World, bill
+from benchmarks.money.optimum import best_rule, optimum
+from benchmarks.money.traces import Call, read
 from benchmarks.tokens import fuzz
 from routed_llm import Policy
 from routed_llm.batch import Planner
@@ -58,3 +63,47 @@ def test_hostile_texts() -> None:
 def test_columns(policy: Any) -> None:
     """Rows of a table are decided as single requests are."""
     assert columns.differing(Planner(at=TODAY, policy=policy), columns.requests(400, 5)) == 0
+
+
+LUNA = Choice(CATALOG.get("gpt-5.6-luna"), "low")
+PAST = LUNA._replace(bypass=True)
+WORLD = World(TODAY)
+
+
+def turns(*, reads: bool, before: int | None = 0) -> list[Call]:
+    """Two calls of 10,000 tokens; the second begins with the first where it reads it."""
+    later = Call(at=60, tokens=10_500, output=50, number=1, conversation="a" if reads else "b")
+    prefix = {"before": before, "prefix": 10_000} if reads else {}
+    return [Call(at=0, tokens=10_000, output=50, conversation="a"), replace(later, **prefix)]
+
+
+@pytest.mark.parametrize(
+    ("reads", "best"),
+    [(True, [LUNA, LUNA]), (False, [PAST, PAST])],
+    ids=["a write that is read is paid for", "one that is not is not"],
+)
+def test_optimum_of_money(reads: bool, best: list[Any]) -> None:
+    """The optimum of a trace writes to a cache only where that pays, as does the best rule."""
+    calls = turns(reads=reads)
+    least = bill(calls, best, WORLD, thrifty=True)
+    assert optimum(calls, [[LUNA]] * 2, WORLD) == least
+    assert best_rule(calls, [[LUNA]] * 2, WORLD)[0] == bill(calls, best, WORLD)
+
+
+def test_optimum_finds_only_its_own_caches() -> None:
+    """What another model was sent is in no cache of the one that is chosen."""
+    calls, other = turns(reads=True), Choice(CATALOG.get("gpt-5.4"), "none")
+    assert bill(calls, [other, LUNA], WORLD) == bill(calls, [other, None], WORLD) + WORLD.pico(
+        LUNA, calls[1], 0
+    )
+
+
+def test_turns_of_a_trace(tmp_path: Path) -> None:
+    """A call goes on from the one whose whole prompt it begins with; shared instructions link nothing."""
+    rows = [[0, 1], [0, 2], [0, 1, 3], *[[0, number] for number in range(10, 20)]]
+    lines = [
+        f'{{"timestamp": {at}, "input_length": {512 * len(ids)}, "output_length": 9, "hash_ids": {ids}}}'
+        for at, ids in enumerate(rows)
+    ]
+    (tmp_path / "trace.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert [call.before for call in read(tmp_path / "trace.jsonl")] == [None, None, 0, *[None] * 10]

@@ -2,7 +2,7 @@
 
     python -m benchmarks.money.estimates PATH...
 
-The files are those of ``traffic.py``: single chats (Azure/AzurePublicDataset,
+The files are those of ``traces.py``: single chats (Azure/AzurePublicDataset,
 AzureLLMInferenceTrace_conv, CC BY 4.0), chats that share the beginnings of their prompts
 (kvcache-ai/Mooncake, Apache-2.0), and agents' loops (calls of sierra-research/tau2-bench, MIT). As many
 requests are taken from each; input sizes, shared beginnings, turns and the length of each answer are
@@ -29,7 +29,7 @@ from typing import Any
 import httpx
 
 from benchmarks.money.errors import Sent, report
-from benchmarks.money.traffic import BLOCK, Call, arguments, names, prefix, read
+from benchmarks.money.traces import BLOCK, Call, arguments, read
 from routed_llm import Decision, Policy, Previous, RequestBuilder, Router, Usage, read_openai
 from routed_llm.simulator import serve
 from routed_llm.tokens.vocabulary import o200k_encoding
@@ -191,7 +191,7 @@ class Program:
     def __init__(self, kind: str, calls: list[Call]) -> None:
         self.kind = kind
         self.calls = calls
-        self._before: dict[object, tuple[Call, Previous, int]] = {}
+        self._before: dict[int, tuple[Previous, int]] = {}
         self._said: dict[str, list[dict[str, Any]]] = {}
 
     def send(self, client: Client, router: Router, at: int) -> None:
@@ -200,17 +200,12 @@ class Program:
         body: dict[str, Any] = {"messages": self._messages(call, at)}
         if call.tools:
             body |= {"tools": [TOOL], "tool_choice": "none"}
-        last = next((self._before[name] for name in names(call) if name in self._before), None)
-        previous = None
-        if last is not None and prefix(last[0], call):
-            previous = Previous(
-                model=last[1].model,
-                effort=last[1].effort,
-                endpoint=last[1].endpoint,
-                prefix_tokens=prefix(last[0], call) if call.blocks else last[1].prefix_tokens,
-                age=1.0,
-            )
-        written = last[2] if previous is not None and last is not None else 0
+        last = None if call.before is None else self._before.get(call.before)
+        previous, written = None, 0
+        if last is not None and call.prefix:
+            previous, written = last
+            if call.blocks:
+                previous = replace(previous, prefix_tokens=call.prefix)
         data, decision, used = client.call(router, self.kind, body, previous, written)
         if call.conversation:
             self._said[call.conversation] = [
@@ -223,8 +218,7 @@ class Program:
             endpoint=decision.endpoint,
             prefix_tokens=used.input_tokens,
         )
-        for name in names(call):
-            self._before[name] = (call, answered, used.output_tokens)
+        self._before[call.number] = (replace(answered, age=1.0), used.output_tokens)
 
     def _messages(self, call: Call, at: int) -> list[dict[str, Any]]:
         ask = f"\nQuestion {at}: how is that? Answer in {max(round(call.output / 1.2), 1)} words."
@@ -255,7 +249,7 @@ def programs(paths: list[Path]) -> list[Program]:
 
 def main() -> int:
     """Send the requests without history, then with it."""
-    paths = arguments(__doc__)
+    paths = arguments(__doc__).paths
     policies = {
         "default policy": Policy(),
         "gpt-4.1 alone": Policy(models="gpt-4.1", at_least=None),
