@@ -97,6 +97,8 @@ FILES = [
     ("values.json", "report", "told by -m", '{"scripts": {"ask": "llm -m gpt-4o hello"}}'),
     ("values.json", "keep", "longer text", '{"note": "we use gpt-4o here"}'),
     ("cache.json", "keep", "has left behind", '{"a1": {"model": "gpt-4o", "usage": {"total_tokens": 3}}}'),
+    ("run.json", "keep", "longer text", '{"said": "ask `gpt-4o`, or \'gpt-4.1\', for it"}'),
+    ("run.yaml", "keep", "longer text", "said: ask `gpt-4o` for it\n"),
     (
         "cache.json",
         "keep",

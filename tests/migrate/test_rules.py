@@ -139,7 +139,11 @@ RM001 = {
         LC + "from crewai import Agent\nagent = Agent(llm=ChatOpenAI(model='gpt-4o'))\n",
         None,
     ),
-    "a model of which nothing more is known": (LC + "llm = ChatOpenAI(model='gpt-3.5-turbo')\n", None),
+    "a model of which nothing more is known": (LC + "llm = ChatOpenAI(model='gpt-4.5-preview')\n", None),
+    "a model that another one of the catalog stands for": (
+        LC + "llm = ChatOpenAI(model='gpt-3.5-turbo-0613')\n",
+        LC_NEW + "llm = RoutedChatModel(model='gpt-3.5-turbo-0613')\n",
+    ),
     "routed already": (LC_NEW + "llm = RoutedChatModel(model='gpt-4o')\n", None),
 }
 INIT = "from langchain.chat_models import init_chat_model\n"
@@ -444,18 +448,18 @@ def test_renamed_baseline() -> None:
 
 def test_a_model_that_stopped_before_gets_a_baseline_by_name() -> None:
     """An id that the catalog knows no more of is reported, and rewritten once a baseline is named for it."""
-    before = LC + "llm = ChatOpenAI(model='gpt-3.5-turbo')\n"
+    before = LC + "llm = ChatOpenAI(model='gpt-4.5-preview')\n"
     found = Scanner(shared(None), Options()).scan_bytes(before.encode(), "app.py")
     assert found is not None
     assert [(str(item.kind), item.why) for item in found.occurrences] == [
         (
             "report",
-            "gpt-3.5-turbo stops on 2026-10-23, and the catalog knows no more of it. "
-            "Name a baseline in its place: --map gpt-3.5-turbo=gpt-5.6-terra.",
+            "gpt-4.5-preview stops on 2025-07-14, and the catalog knows no more of it. "
+            "Name a baseline in its place: --map gpt-4.5-preview=gpt-5.6-sol.",
         )
     ]
     after = LC_NEW + "llm = RoutedChatModel(model='gpt-4o-mini')\n"
-    assert rewritten(before, Options(models={"gpt-3.5-turbo": "gpt-4o-mini"})) == after
+    assert rewritten(before, Options(models={"gpt-4.5-preview": "gpt-4o-mini"})) == after
 
 
 @pytest.mark.parametrize("name", ["gpt-3.5-turbo", "gpt-3.5-turbo-0125", "gpt-3.5-turbo-16k"])

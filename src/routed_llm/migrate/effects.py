@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from routed_llm.calls.router import Router
 from routed_llm.catalog import Catalog, Model
+from routed_llm.catalog.ended import ended
 from routed_llm.decision import Candidate, Decision
 from routed_llm.errors import RoutedError
 from routed_llm.facts import jsonable
@@ -50,27 +51,28 @@ class Effects:
 
     def _work_out(self, site: Site) -> Mapping[str, Any]:
         name = self._baseline(site.model) or site.model
+        legacy = None if name in self._catalog else ended().get(name)
         try:
-            model = self._catalog.get(name)
-            day = max(self._today, model.lifecycle.shutdown or self._today)
+            model = self._catalog.get((legacy and legacy.held_to) or name)
+            ends = legacy or model.lifecycle
+            day = max(self._today, ends.shutdown or self._today)
             decision = self._router.explain(request_of(site), policy=Policy(baseline=name), at=day)
         except RoutedError as error:
             return {"unfit": str(error), "baseline": name}
         effect: dict[str, Any] = {
             "baseline": name,
-            "shutdown": None if model.lifecycle.shutdown is None else model.lifecycle.shutdown.isoformat(),
-            "replacement": model.lifecycle.replacement,
-            "replaced": self._replacement(model, day),
+            "shutdown": None if ends.shutdown is None else ends.shutdown.isoformat(),
+            "replacement": ends.replacement,
+            "replaced": self._replacement(ends.replacement, day),
             "at": day.isoformat(),
-            "before": _prices(model, None, self._today),
+            "before": None if legacy else _prices(model, None, self._today),
         }
         if decision.chosen is None:
             return {**effect, "unfit": _refusal(decision)}
         return {**effect, **self._served(decision, decision.chosen)}
 
-    def _replacement(self, model: Model, at: date) -> dict[str, str | None] | None:
+    def _replacement(self, name: str | None, at: date) -> dict[str, str | None] | None:
         """Return what the provider's own replacement costs, at the effort that it has by itself."""
-        name = model.lifecycle.replacement
         other = self._catalog.get(name) if name is not None and name in self._catalog else None
         return None if other is None else _prices(other, other.default_effort, at)
 

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from routed_llm.catalog import Catalog
-from routed_llm.catalog.ended import ended
+from routed_llm.catalog.ended import ended, held_to
 from routed_llm.errors import CatalogError
 
 __all__ = ["Ending", "Hit", "RetiringIds"]
@@ -63,7 +63,7 @@ class Ending:
         id: the model's id, without a date.
         shutdown: the day from which it refuses.
         replacement: the model that OpenAI names in its place, or None.
-        known: whether the catalog has the model, so that routing can be held to its quality.
+        known: whether the catalog has the model, or one that stands for it, to hold routing to its quality.
     """
 
     id: str
@@ -144,8 +144,8 @@ class RetiringIds:
         return found if self._before is None or found.shutdown < self._before else None
 
     def knows(self, name: str) -> bool:
-        """Say whether the catalog has a model of this id."""
-        return name in self.catalog
+        """Say whether the catalog has a model of this id, or one that a program written for it is held to."""
+        return name in self.catalog or held_to(name) is not None
 
     def matches(self, pattern: str) -> bool:
         """Say whether any model that stops has an id of a form such as ``gpt-3.5-turbo*``."""
@@ -191,7 +191,7 @@ def _word(text: str, start: int, end: int) -> tuple[str, int, int]:
 @lru_cache(maxsize=1)
 def _ended() -> dict[str, Ending]:
     return {
-        name: Ending(_undated(name), one.shutdown, one.replacement, known=False)
+        name: Ending(_undated(name), one.shutdown, one.replacement, known=one.held_to is not None)
         for name, one in ended().items()
     }
 

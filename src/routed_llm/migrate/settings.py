@@ -123,7 +123,7 @@ class Judge:
         before = before.removeprefix('"').removeprefix("'")
         rest = self._text[hit.end : item.end][: len(after)].rstrip("\"'\r\n")
         if raw != hit.word:
-            return self._value(hit, before, rest)
+            return self._value(hit, before, rest, text=re.search(r"\s", raw) is not None)
         key = next((part for part in reversed(item.path) if isinstance(part, str)), "")
         if isinstance(item.path[-1] if item.path else "", int):
             return Kind.REPORT, _LISTED if _listed(
@@ -145,8 +145,15 @@ class Judge:
                 found.setdefault(item.path[:-1], set()).add(str(item.path[-1]))
         return found
 
-    def _value(self, hit: Hit, before: str, after: str) -> Verdict:
-        """Classify a value of a configuration by what stands around the word in it."""
+    def _value(self, hit: Hit, before: str, after: str, *, text: bool = False) -> Verdict:
+        """Classify a value of a configuration by what stands around the word in it.
+
+        Args:
+            hit: the occurrence.
+            before: what stands before the word on its line, or in its value.
+            after: what stands behind it.
+            text: whether it is one word of a value of several.
+        """
         verdict = of_word(hit)
         if verdict is not None:
             return verdict
@@ -156,7 +163,8 @@ class Judge:
             return Kind.REPORT, f"it is what a command is told by {option['name']}. Name a model that stays."
         if fallback is not None:
             return Kind.REPORT, f"it is the default of the variable {fallback['name']}. {_ADVICE}"
-        quoted = _is_quoted(before, after)
+        # A text quotes names, too: with ` in Markdown, with anything in a sentence.
+        quoted = not text and before[-1:] != "`" and _is_quoted(before, after)
         if assigned is not None and (quoted or after.lstrip("\"'")[:1] in ("", ",", ";", "]", "}", ")")):
             return _of_key(assigned["key"])
         if _is_list(before, after) or (quoted and before.strip() in ("'", '"')):
