@@ -1,8 +1,9 @@
 """Every fault that the simulator can play, met by every way to call, in both adapters: what came of it.
 
 What has to come of it is written down in EXPECTED by hand, with the reason; nothing of it is computed by the
-code that is measured. A cell is wrong when the outcome, the requests sent, the waits or the text differ. No
-network and no key::
+code that is measured. A cell is wrong when the outcome, the requests sent, the waits or the text differ, and
+when a request is missing in the ledger, or the ledger's sum is below the simulator's bill. In GIVEN_UP it is
+the caller who ends the call. No network and no key::
 
     python -m benchmarks.recovery.fault_matrix
     python -m benchmarks.recovery.fault_matrix --write docs/fault-matrix.md
@@ -12,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +29,8 @@ from llama_index.core.tools import FunctionTool
 from llama_index.llms.routed import RoutedLLM
 from pydantic import BaseModel
 
-from routed_llm import IncompleteStream, Router
+from routed_llm import Budget, IncompleteStream, MemoryLedger, Router
+from routed_llm.budget import PICO
 from routed_llm.simulator import Simulator, serve
 from routed_llm.simulator.faults import KINDS
 
@@ -34,7 +38,6 @@ TODAY: Final = date(2026, 11, 22)
 SAID: Final = "one two three four five six seven eight"
 ASK: Final = f'Say "{SAID}"'
 TIMEOUT: Final = 1.5
-LOOP: Final = asyncio.new_event_loop()
 
 SAME, OTHER, ERROR, PART = "the same model", "another model", "error", "part, then error"
 RATE, SERVER, MISSING = openai.RateLimitError, openai.InternalServerError, openai.NotFoundError
@@ -107,6 +110,10 @@ EXPECTED: Final = (
     Expected("truncate;after_chunks=7", "stream", PART, 1, NOTHING, IncompleteStream, 1,
              "Tokens had been passed on; .received holds them."),
     Expected("truncate", "whole", SAME, 2, BACKOFF, BROKEN, 3, "Half a body is a broken connection."),
+    Expected("200_html", "all", OTHER, 2, NOTHING, BROKEN, 3,
+             "A page in place of an answer: what came of the request is not known, and another answers."),
+    Expected("200_error", "all", OTHER, 2, NOTHING, BROKEN, 3, "An error inside HTTP 200 is one."),
+    Expected("200_empty", "all", OTHER, 2, NOTHING, BROKEN, 3, "An answer without choices is none."),
     Expected("stall;seconds=0.05", "all", SAME, 1, NOTHING, None, 1, "Slow is not failed."),
     Expected("slow_first_token;seconds=0.05", "all", SAME, 1, NOTHING, None, 1, "Slow is not failed."),
     Expected("slow_chunks;seconds=0.01", "all", SAME, 1, NOTHING, None, 1, "Slow is not failed."),
@@ -114,6 +121,13 @@ EXPECTED: Final = (
     Expected("stall;after_chunks=7;seconds=4", "stream", PART, 1, NOTHING, LATE, 1, "Tokens had come."),
     Expected("slow_first_token;seconds=4", "all", OTHER, 2, NOTHING, TIMED_OUT, 3, "Over the timeout."),
 )  # fmt: skip
+
+
+GIVEN_UP: Final = {
+    "stall;after_chunks=0;seconds=1": "Before anything came: it is at work, and is billed.",
+    "stall;after_chunks=7;seconds=1": "In the middle of the answer: what came is billed.",
+}
+"""When the caller gives up: a task is cancelled, a call in a thread is interrupted. One request, one entry."""
 
 
 class City(BaseModel):
@@ -166,8 +180,8 @@ def _form(llm: RoutedChatModel, heard: Heard) -> None:
 CHAIN: Final[dict[str, Call]] = {
     "invoke": lambda llm, heard: _chain(llm.invoke(ASK), heard),
     "stream": _stream,
-    "ainvoke": lambda llm, heard: _chain(LOOP.run_until_complete(llm.ainvoke(ASK)), heard),
-    "astream": lambda llm, heard: LOOP.run_until_complete(_astream(llm, heard)),
+    "ainvoke": lambda llm, heard: _chain(asyncio.run(llm.ainvoke(ASK)), heard),
+    "astream": lambda llm, heard: asyncio.run(_astream(llm, heard)),
     "with tools": lambda llm, heard: _chain(llm.bind_tools([add]).invoke(ASK), heard),
     "structured": _form,
 }
@@ -206,8 +220,8 @@ ADD: Final = FunctionTool.from_defaults(add)
 INDEX: Final[dict[str, Call]] = {
     "chat": lambda llm, heard: _index(llm.chat([ChatMessage(ASK)]), heard),
     "stream_chat": _stream_chat,
-    "achat": lambda llm, heard: _index(LOOP.run_until_complete(llm.achat([ChatMessage(ASK)])), heard),
-    "astream_chat": lambda llm, heard: LOOP.run_until_complete(_astream_chat(llm, heard)),
+    "achat": lambda llm, heard: _index(asyncio.run(llm.achat([ChatMessage(ASK)])), heard),
+    "astream_chat": lambda llm, heard: asyncio.run(_astream_chat(llm, heard)),
     "with tools": lambda llm, heard: _index(llm.chat_with_tools([ADD], ASK), heard),
     "structured": _index_form,
 }
@@ -217,7 +231,7 @@ STREAMS: Final = ("stream", "astream", "stream_chat", "astream_chat")
 
 def _model(framework: str, sim: Simulator) -> Any:
     """Make a model that knows of no failure yet."""
-    router = Router(clock=lambda: TODAY)
+    router = Router(clock=lambda: TODAY, ledger=MemoryLedger(), budgets=Budget(total=1_000))
     common: dict[str, Any] = {"api_key": "k", "router": router, "timeout": TIMEOUT, "max_retries": 2}
     if framework == "LangChain":
         return RoutedChatModel(base_url=sim.url, **common)
@@ -248,9 +262,9 @@ def cell(sim: Simulator, framework: str, way: str, row: Expected, first: str, *,
     sim.reset()
     once = row.first == SAME and not everything and row.sent > 1
     sim.faults.add(f"{row.fault};times={int(once)}" + ("" if everything else f";model={first}"))
-    heard, raised = Heard(), None
+    heard, raised, llm = Heard(), None, _model(framework, sim)
     try:
-        WAYS[framework][way](_model(framework, sim), heard)
+        WAYS[framework][way](llm, heard)
     except Exception as error:  # noqa: BLE001  what is raised is the result
         raised = error
     attempts = heard.record.get("attempts", ()) if raised is None else getattr(raised, "attempts", ())
@@ -259,8 +273,60 @@ def cell(sim: Simulator, framework: str, way: str, row: Expected, first: str, *,
     if raised is None:
         outcome = SAME if heard.record.get("model") == first else OTHER
     found = Cell(outcome, type(raised).__name__ if raised else "", len(sim.journal), waited)
-    wrong = _differs(sim, row, found, heard, raised, everything=everything)
-    return Cell(found.outcome, found.error, found.sent, waited, wrong)
+    wrong = [_differs(sim, row, found, heard, raised, everything=everything), _unbooked(sim, llm)]
+    return Cell(found.outcome, found.error, found.sent, waited, "; ".join(filter(None, wrong)))
+
+
+def _unbooked(sim: Simulator, llm: Any) -> str:
+    """Hold the ledger against the simulator's journal and bill."""
+    ledger = llm.router.ledger
+    entries = list(ledger.entries())
+    booked = Decimal(sum(entry.booked for entry in entries)) / PICO
+    said = []
+    if len(entries) != len(sim.journal):
+        said.append(f"{len(entries)} entries in the ledger for {len(sim.journal)} requests")
+    if booked < sim.billed:
+        said.append(f"booked ${booked}, billed ${sim.billed}")
+    if ledger._holds:
+        said.append("money is still reserved")
+    return "; ".join(said)
+
+
+class GaveUp(BaseException):
+    """What ends a call in a thread, as Ctrl-C does."""
+
+
+def given_up(sim: Simulator, framework: str, way: str, fault: str) -> Cell:
+    """Make one call, end it from outside while the provider is at work, and look at the books."""
+    sim.reset()
+    sim.faults.add(f"{fault};times=0")
+    heard, llm = Heard(), _model(framework, sim)
+    raised: BaseException | None = None
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.4)
+    try:
+        WAYS[framework][way](llm, heard)
+    except BaseException as error:  # noqa: BLE001  what is raised is the result
+        raised = error
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    said = [_unbooked(sim, llm)]
+    if not isinstance(raised, GaveUp | asyncio.CancelledError):
+        said.append(f"{type(raised).__name__} was raised")
+    if len(sim.journal) != 1:
+        said.append(f"{len(sim.journal)} requests, not 1")
+    return Cell("given up", type(raised).__name__, len(sim.journal), 0.0, "; ".join(filter(None, said)))
+
+
+def _interrupt(*_: Any) -> None:
+    """Cancel the task that is at work or, without one, interrupt the thread."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise GaveUp from None
+    for task in asyncio.all_tasks(loop):
+        loop.call_soon_threadsafe(task.cancel)
 
 
 def _differs(
@@ -297,6 +363,11 @@ def _is(raised: Exception | None, error: type[Exception] | None) -> bool:
     return (error is BROKEN and "TransportError" in names) or (error is LATE and "TimeoutException" in names)
 
 
+def without_a_row() -> set[str]:
+    """Name the faults of the simulator that nothing is expected of."""
+    return set(KINDS) - {row.fault.split(";")[0] for row in EXPECTED}
+
+
 Key = tuple[str, str, bool, str]
 
 
@@ -309,8 +380,8 @@ def rows(framework: str, ways: tuple[str, ...]) -> Iterator[tuple[Expected, str]
                 yield row, way
 
 
-def measure(ways: tuple[str, ...] = ()) -> dict[Key, Cell]:
-    """Make all calls: framework, fault, whether everything is struck, way."""
+def measure(ways: tuple[str, ...] = (), faults: tuple[str, ...] = ()) -> dict[Key, Cell]:
+    """Make all calls, or those of some ways and faults: framework, fault, whether all is struck, way."""
     cells: dict[Key, Cell] = {}
     with serve(at=TODAY) as sim:
         for framework in WAYS:
@@ -319,8 +390,12 @@ def measure(ways: tuple[str, ...] = ()) -> dict[Key, Cell]:
                 sim.reset()
                 call(_model(framework, sim), Heard())
                 firsts[way] = sim.journal[0].model
+            for way in WAYS[framework]:
+                for fault in GIVEN_UP if not ways or way in ways else ():
+                    if not faults or fault in faults:
+                        cells[framework, fault, False, way] = given_up(sim, framework, way, fault)
             for row, way in rows(framework, ways):
-                for everything in (False, True):
+                for everything in (False, True) if not faults or row.fault in faults else ():
                     found = cell(sim, framework, way, row, firsts[way], everything=everything)
                     key = (framework, f"{row.fault}|{row.ways}", everything, way)
                     cells[key] = found
@@ -338,6 +413,8 @@ def table(cells: dict[Key, Cell]) -> str:
         "of them not as expected. What is expected stands in that file, written by hand, with the reason.",
         "A call may send three requests (`max_retries=2`), and the timeout is 1.5 s. A cell says who",
         "answered or what was raised, how many requests were sent, and how long was waited between them.",
+        "In every cell each request has its entry in the ledger, the ledger's sum is not below the",
+        "simulator's bill, and nothing stays reserved.",
     ]
     for framework, ways in WAYS.items():
         for everything, title in ((False, "the first model only"), (True, "every model")):
@@ -347,6 +424,11 @@ def table(cells: dict[Key, Cell]) -> str:
                 key = f"{row.fault}|{row.ways}"
                 said = [_said(cells.get((framework, key, everything, way))) for way in ways]
                 lines.append(f"| `{row.fault}` | {' | '.join(said)} | {row.why} |")
+        lines += ["", f"## {framework}, the caller gives up", ""]
+        lines += [f"| meanwhile | {' | '.join(ways)} | why |", f"| --- |{' --- |' * (len(ways) + 1)}"]
+        for fault, why in GIVEN_UP.items():
+            said = [_said(cells.get((framework, fault, False, way))) for way in ways]
+            lines.append(f"| `{fault}` | {' | '.join(said)} | {why} |")
     return "\n".join(lines) + "\n"
 
 
@@ -364,7 +446,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--write", type=Path, help="the Markdown file to write")
     parser.add_argument("--ways", default="", help="only these, separated by commas")
     chosen = parser.parse_args(arguments)
-    missing = set(KINDS) - {row.fault.split(";")[0] for row in EXPECTED}
+    missing = without_a_row()
     cells = measure(tuple(filter(None, chosen.ways.split(","))))
     for (framework, fault, everything, way), found in cells.items():
         if found.wrong:

@@ -27,13 +27,3 @@ def sim(_simulated: Simulator) -> Simulator:
     _simulated.reset()
     return _simulated
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the sockets of a client end with it: langchain-openai keeps clients and closes none itself.
-
-    Connections to servers that are gone are closed by the garbage collector, some test later.
-    """
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:Exception ignored in. <socket"))

@@ -326,3 +326,28 @@ def test_what_is_no_json_in_a_stream(where: str, kind: str) -> None:
     with pytest.raises(json.JSONDecodeError) as info:
         place["read"]("{")  # type: ignore[operator]
     assert classify_error(info.value).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "unsure"),
+    [
+        pytest.param(500, {"message": "no", "type": "server_error"}, False, id="500 of the provider"),
+        pytest.param(503, {"message": "no", "code": "overloaded"}, False, id="503 of the provider"),
+        pytest.param(500, {"message": "<html>"}, True, id="500 of what stands before it"),
+        pytest.param(503, {"message": "upstream connect error"}, True, id="503 of what stands before it"),
+        pytest.param(502, {"message": "no", "type": "server_error"}, True, id="502 of anybody"),
+        pytest.param(504, {"message": "no"}, True, id="504"),
+        pytest.param(None, {"message": "no", "type": "server_error"}, True, id="inside a stream"),
+        pytest.param(429, {"message": "no"}, False, id="429"),
+        pytest.param(400, {"message": "<html>"}, False, id="400"),
+        pytest.param(408, {"message": "no"}, True, id="408"),
+    ],
+)
+def test_what_may_have_been_carried_out(status: int | None, error: dict[str, Any], unsure: bool) -> None:
+    """Only what the provider itself refused is sure not to be billed; plain data and the SDK's errors alike."""
+    assert classify_error({"error": error, "status": status}).unsure == unsure
+    request = httpx.Request("POST", "http://a/v1/chat/completions")
+    raised: openai.APIError = openai.APIError("no", request=request, body=error)
+    if status is not None:
+        raised = openai.APIStatusError("no", response=httpx.Response(status, request=request), body=error)
+    assert classify_error(raised).unsure == unsure

@@ -32,6 +32,7 @@ def ask(client: openai.OpenAI, **more: Any) -> Any:
         ("500", openai.InternalServerError, 500, None, "server_error"),
         ("503", openai.InternalServerError, 503, None, "server_error"),
         ("502_html", openai.InternalServerError, 502, None, None),
+        ("sse_error", openai.InternalServerError, 500, None, "server_error"),
     ],
 )
 @pytest.mark.parametrize("endpoint", ["chat", "responses"])
@@ -114,6 +115,20 @@ def test_slow_streams_arrive_whole(
     assert time.monotonic() - start >= 0.05 * waits * 0.9
 
 
+@pytest.mark.parametrize(
+    ("kind", "begins"), [("200_html", b"<html>"), ("200_error", b'{"error": {'), ("200_empty", b"{}")]
+)
+def test_an_answer_that_nobody_can_read_is_billed(simulator: Simulator, kind: str, begins: bytes) -> None:
+    """The provider answered; what stands between spoilt it."""
+    simulator.faults.add(kind=kind)
+    body = {"model": "gpt-4o", "messages": HI}
+    found = httpx.post(
+        f"{simulator.url}/chat/completions", json=body, headers={"authorization": "Bearer k"}
+    )
+    assert (found.status_code, found.content.startswith(begins)) == (200, True)
+    assert simulator.billed > 0
+
+
 def test_hang_times_out(simulator: Simulator) -> None:
     """A request that hangs is ended by the client's own timeout."""
     simulator.faults.add(kind="hang", seconds=5)
@@ -152,7 +167,7 @@ def test_fault_by_header(client: openai.OpenAI) -> None:
     ("row", "message"),
     [
         ({"kind": "fire"}, "There is no fault of kind 'fire'. Use one of: 429, 429_no_headers, tpm_too_large, "
-         "insufficient_quota, no_access, cut_short, 500, 502_html, 503, sse_error, cut, truncate, stall, slow_first_token, slow_chunks, hang."),
+         "insufficient_quota, no_access, cut_short, 500, 502_html, 503, sse_error, cut, truncate, stall, slow_first_token, slow_chunks, hang, 200_html, 200_error, 200_empty."),
         ({"kind": "hang", "seconds": 900}, "A fault may wait 0 to 60 seconds, not 900.0. Give fewer seconds."),
         ({"kind": "500", "when": 1}, "A fault has no 'when'. Use: after_chunks, endpoint, kind, model, nth, seconds, share, times."),
     ],

@@ -175,19 +175,24 @@ def classify_error(
         body = inner if isinstance(inner, Mapping) else error
         status = error.get("status", error.get("status_code"))
         facts = _facts(body, _number(status), _headers(error.get("headers")), error.get("endpoint"))
-        return replace(facts, started=started)
+        return replace(facts, started=started, unsure=_is_unsure(facts))
     facts = _of_exception(error, answered=answered)
     return replace(facts, started=started, name=type(error).__name__, unsure=_is_unsure(facts, error))
 
 
-def _is_unsure(facts: ErrorFacts, error: BaseException) -> bool:
-    """Say whether a request may have been carried out although no answer was seen."""
+def _is_unsure(facts: ErrorFacts, error: BaseException | None = None) -> bool:
+    """Say whether a request may have been carried out although no answer was seen.
+
+    The provider bills answers: its own error in place of one, which has a type or a code, costs nothing. An
+    error page without them was written by what stands before it, which may have lost an answer.
+    """
     if any(name in _NEVER_SENT for cause in _causes(error) for name in _families(cause)):
         return False
     if facts.kind in _UNSURE_KINDS:
         return True
     # Inside a stream there is no status: the request was taken on, and what came of it is not known.
-    return facts.kind is _K.SERVER and (facts.status is None or facts.status in _UNSURE_STATUS)
+    of_provider = facts.status is not None and bool(facts.type or facts.code)
+    return facts.kind is _K.SERVER and (not of_provider or facts.status in _UNSURE_STATUS)
 
 
 def _of_exception(error: BaseException, *, answered: bool) -> ErrorFacts:
@@ -218,9 +223,9 @@ def _of_exception(error: BaseException, *, answered: bool) -> ErrorFacts:
     return _facts(_body(error, message), status, headers, _endpoint(error), complete=_is_openais(error))
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Give an exception and what it was raised from, the latest first."""
-    found: BaseException | None = error
+    found = error
     for _ in range(8):
         if found is None:
             return

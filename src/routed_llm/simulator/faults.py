@@ -21,7 +21,9 @@ REFUSALS = (
     "503",
 )
 TRANSPORT = ("sse_error", "cut", "truncate", "stall", "slow_first_token", "slow_chunks", "hang")
-KINDS = REFUSALS + TRANSPORT
+UNREADABLE = ("200_html", "200_error", "200_empty")
+"""What stands before the provider spoils the answer: it was given, and is billed, and nobody can read it."""
+KINDS = REFUSALS + TRANSPORT + UNREADABLE
 COUNTING = "input_tokens"
 
 
@@ -152,5 +154,5 @@ def refusal(fault: Fault, model: str) -> tuple[ApiFailure, dict[str, str]]:
         return failure("request_too_large", by="fault", model=model, limit=30000, requested=30601), {}
     if fault.kind == "no_access":
         return failure("model_not_found", by="fault", model=model), {}
-    name = {"500": "server_error", "503": "overloaded"}.get(fault.kind, fault.kind)
+    name = {"500": "server_error", "503": "overloaded", "sse_error": "stream_error"}.get(fault.kind, fault.kind)
     return failure(name, by="fault"), {}

@@ -137,8 +137,6 @@ class Handler(BaseHTTPRequestHandler):
             self._break()
         elif reply.events is not None:
             self._send(reply, started)
-        elif fault.kind == "sse_error":
-            self._send(Reply(status=500, body={"error": failure("stream_error").error}), started)
         elif fault.kind in ("cut", "truncate"):
             self._send_half(reply, started)
         else:

@@ -13,7 +13,7 @@ from typing import Any
 from routed_llm.simulator import chat_request, responses_request, rules
 from routed_llm.simulator.checks import check_known, clean_body
 from routed_llm.simulator.failures import ApiFailure, failure
-from routed_llm.simulator.faults import COUNTING, REFUSALS, Fault, parse, refusal
+from routed_llm.simulator.faults import COUNTING, REFUSALS, UNREADABLE, Fault, parse, refusal
 from routed_llm.simulator.journal import Entry
 from routed_llm.simulator.models import SimulatedModel, entry, listing, resolve
 from routed_llm.simulator.serving import Accepted, Reply, fail_in_stream, serve_request
@@ -169,12 +169,15 @@ class Service(State):
         fault = self._fault(request, sent)
         if fault is not None:
             book.fault = fault.kind
-            if fault.kind in REFUSALS:
+            # What ends in an error status is not billed. An error inside a stream needs a stream.
+            if fault.kind in REFUSALS or (fault.kind == "sse_error" and not request.ask.stream):
                 return _faulted(fault, request.body["model"], book)
             if fault.kind == "hang":
                 book.by = "fault"
                 return Reply(status=0, fault=fault)
         reply = serve_request(self, request, book)
+        if fault is not None and fault.kind in UNREADABLE:
+            reply = _spoilt(fault.kind)
         reply.headers.update(shown)
         reply.fault = fault
         return reply
@@ -215,6 +218,12 @@ def _faulted(fault: Fault, asked: str, book: Entry) -> Reply:
         return Reply(status=502, body=_BAD_GATEWAY, html=True)
     error, extra = refusal(fault, asked)
     return _refused(error, book, extra)
+
+
+def _spoilt(kind: str) -> Reply:
+    if kind == "200_html":
+        return Reply(body=_BAD_GATEWAY, html=True)
+    return Reply(body={} if kind == "200_empty" else {"error": failure("server_error").error})
 
 
 def _refused(error: ApiFailure, book: Entry, extra: dict[str, str]) -> Reply:
