@@ -26,4 +26,3 @@ def sim(_simulated: Simulator) -> Simulator:
     """A provider that tells the truth."""
     _simulated.reset()
     return _simulated
-

@@ -344,7 +344,7 @@ def test_what_is_no_json_in_a_stream(where: str, kind: str) -> None:
     ],
 )
 def test_what_may_have_been_carried_out(status: int | None, error: dict[str, Any], unsure: bool) -> None:
-    """Only what the provider itself refused is sure not to be billed; plain data and the SDK's errors alike."""
+    """Only what the provider itself refused is sure not to be billed; plain data and errors alike."""
     assert classify_error({"error": error, "status": status}).unsure == unsure
     request = httpx.Request("POST", "http://a/v1/chat/completions")
     raised: openai.APIError = openai.APIError("no", request=request, body=error)

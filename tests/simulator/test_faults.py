@@ -122,9 +122,7 @@ def test_an_answer_that_nobody_can_read_is_billed(simulator: Simulator, kind: st
     """The provider answered; what stands between spoilt it."""
     simulator.faults.add(kind=kind)
     body = {"model": "gpt-4o", "messages": HI}
-    found = httpx.post(
-        f"{simulator.url}/chat/completions", json=body, headers={"authorization": "Bearer k"}
-    )
+    found = httpx.post(f"{simulator.url}/chat/completions", json=body, headers={"authorization": "Bearer k"})
     assert (found.status_code, found.content.startswith(begins)) == (200, True)
     assert simulator.billed > 0
 

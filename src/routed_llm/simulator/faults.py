@@ -154,5 +154,6 @@ def refusal(fault: Fault, model: str) -> tuple[ApiFailure, dict[str, str]]:
         return failure("request_too_large", by="fault", model=model, limit=30000, requested=30601), {}
     if fault.kind == "no_access":
         return failure("model_not_found", by="fault", model=model), {}
-    name = {"500": "server_error", "503": "overloaded", "sse_error": "stream_error"}.get(fault.kind, fault.kind)
+    names = {"500": "server_error", "503": "overloaded", "sse_error": "stream_error"}
+    name = names.get(fault.kind, fault.kind)
     return failure(name, by="fault"), {}
