@@ -127,7 +127,7 @@ GIVEN_UP: Final = {
     "stall;after_chunks=0;seconds=1": "Before anything came: it is at work, and is billed.",
     "stall;after_chunks=7;seconds=1": "In the middle of the answer: what came is billed.",
 }
-             "A page in place of an answer: what came of the request is not known; another answers."),
+"""When the caller gives up: a task is cancelled, a thread is interrupted. One request, one entry."""
 
 
 class City(BaseModel):
