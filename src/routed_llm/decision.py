@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from routed_llm.budget import PICO, Allowance
 from routed_llm.facts import RequestFacts, jsonable
@@ -52,6 +52,10 @@ class Explanation(Protocol):
         """Every configuration that was weighed."""
 
     @property
+    def seconds(self) -> Seconds | None:
+        """How long the answer is expected to take; None when nothing fits."""
+
+    @property
     def replacement(self) -> Mapping[str, Any] | None:
         """What the provider names in the baseline's place, what that would cost and why it is not used."""
 
@@ -64,6 +68,7 @@ class Told:
         why: a phrase on what settled the choice.
         others: of each other model what rules it out, or else what it would have cost in US dollars.
         candidates: every configuration that was weighed.
+        seconds: how long the answer is expected to take; None when nothing fits.
         replacement: what the provider names in the baseline's place, what that would cost and why it is not
             used; or None.
     """
@@ -71,6 +76,7 @@ class Told:
     why: str = ""
     others: tuple[Mapping[str, str], Mapping[str, str | None]] = ({}, {})
     candidates: tuple[Candidate, ...] = ()
+    seconds: Seconds | None = None
     replacement: Mapping[str, Any] | None = None
 
 
@@ -166,8 +172,21 @@ class Evidence:
     measures: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class _Made:
+    """A value whose fields are all at hand: to set them one by one takes twice as long."""
+
+    __slots__ = ()
+
+    @classmethod
+    def made(cls, **values: Any) -> Self:
+        """Return one with these fields, which have to be all there are."""
+        new = object.__new__(cls)
+        new.__dict__.update(values)
+        return new
+
+
+@dataclass(frozen=True, kw_only=True)  # without slots, as every decision makes one
+class Candidate(_Made):
     """A model with its effort and endpoint, what it is expected to cost, and the Reasons against it.
 
     Attributes:
@@ -249,12 +268,12 @@ class Call:
     requested_output: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+@dataclass(frozen=True, kw_only=True)  # without slots, as every decision makes one
+class Decision(_Made):
     """The outcome of :func:`routed_llm.select`: the choice, the others, and what changes. A value.
 
     Two are equal when the same was decided for the same; what explains it (``why``, ``rejected``,
-    ``dearer``, ``candidates``) is worked out when it is read, since most callers never read it.
+    ``dearer``, ``candidates``, ``seconds``) is worked out when it is read, since most callers never read it.
 
     Attributes:
         chosen: the Candidate that serves the call, or None when nothing fits.
@@ -271,7 +290,6 @@ class Decision:
         policy: the policy it was weighed by.
         allowance: what budgets left for the call and which accounts it draws on, or None without any.
         reserve: picodollars to hold while the call runs; None when no price is known.
-        seconds: how long the answer is expected to take; None when nothing fits.
         switch: what leaving the previous model would cost or save; None without one.
         trial: in a shadow or a rollout, who answers and what the other one would do; else None.
         counted: when the provider was asked to count: ``by`` (``provider``, or ``local`` when it gave no
@@ -292,7 +310,6 @@ class Decision:
     policy: Policy | None = None
     allowance: Allowance | None = None
     reserve: int | None = None
-    seconds: Seconds | None = None
     switch: Switch | None = None
     trial: Any = None
     counted: Mapping[str, Any] | None = None
@@ -304,6 +321,7 @@ class Decision:
             why=told.why,
             others=told.others,
             candidates=told.candidates,
+            seconds=told.seconds,
             replacement=told.replacement,
         )
         return (_decision, (whole,))
@@ -351,6 +369,11 @@ class Decision:
         """The expected cost in US dollars, or None."""
         return None if self.chosen is None else self.chosen.dollars
 
+    @property
+    def seconds(self) -> Seconds | None:
+        """How long the answer is expected to take; None when nothing fits."""
+        return self.explanation.seconds
+
     def reasons_against(self, model: str) -> tuple[Reason, ...]:
         """Return the Reasons against a model, those of its best configuration first."""
         return tuple(r for c in self.candidates if c.model == model for r in c.reasons)
@@ -369,7 +392,7 @@ class Decision:
 
         The record has no prompt text. ``version`` changes when a key changes its meaning.
         """
-        chosen, (rejected, dearer) = self.chosen, self.explanation.others
+        chosen, (rejected, dearer), seconds = self.chosen, self.explanation.others, self.seconds
         record: dict[str, Any] = {
             "version": RECORD_VERSION,
             "model": chosen.model if chosen else None,
@@ -379,7 +402,7 @@ class Decision:
             "estimated_cost": None if chosen is None or chosen.cost is None else format_dollars(chosen.cost),
             "input_tokens": chosen.input_tokens if chosen else None,
             "output_tokens": chosen.output_tokens if chosen else None,
-            "seconds": None if self.seconds is None else self.seconds.to_dict(),
+            "seconds": None if seconds is None else seconds.to_dict(),
             "baseline": self.baseline,
             "changes": [change.to_dict() for change in self.changes] if self.changes else [],
             "evidence": {item.dimension: item.verdict for item in self.evidence},

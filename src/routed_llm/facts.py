@@ -216,7 +216,12 @@ class RequestFacts:
         """What a request counts as when outputs are observed: what it is made of, size, if it goes on."""
         cap = 0 if self.cap is None else self.cap.bit_length()
         # What a cap has cut short says nothing of answers that are not, whatever their size.
-        return ((self.made_of, cap), self.tokens.likely.bit_length() // 2, self.previous is not None)
+        return ((self.made_of, cap), self.size, self.previous is not None)
+
+    @property
+    def size(self) -> int:
+        """How large the text is, in powers of four tokens."""
+        return self.tokens.likely.bit_length() // 2
 
     def with_tokens(self, tokens: TokenCount, framed: Framed | None = None) -> RequestFacts:
         """Return the same facts with another text token count and, where given, other frames."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 __all__ = ["MESSAGE", "PLAIN", "REFERENCE", "Framed", "Framing"]
@@ -114,6 +115,7 @@ class Framing:
     off_call: tuple[int, int] = (0, 0)
     off_schemas: tuple[int, int] = (0, 0)
 
+    @lru_cache(maxsize=1024)  # noqa: B019 - there are some ten framings, which live as long as the catalog
     def is_within(self, other: Framing) -> bool:
         """Say whether nothing costs more here, or is less sure, than there."""
         return all(getattr(self, name) <= getattr(other, name) for name in _COUNTED) and all(
@@ -122,7 +124,9 @@ class Framing:
 
     def of(self, framed: Framed) -> int:
         """Return the tokens of all frames but those of the messages, as well as they are known."""
-        replies, assistants, calls, parallel, spoken, tools, system, schemas, *rest = framed
+        replies, assistants, calls, parallel, spoken, tools, system, schemas, single, files, thought, _ = (
+            framed
+        )
         total = self.opening * replies + self.assistant * assistants
         if calls:
             total += self.call * calls + self.parallel * parallel + self.spoken * spoken
@@ -130,8 +134,7 @@ class Framing:
             total += self.tools_system if system else self.tools
         if schemas:
             total += self.schemas_system if system else self.schemas
-        if any(rest):
-            single, files, thought, _ = rest
+        if single or files or thought:
             total += self.single * single + self.file * files + self.thought * thought
         return total
 

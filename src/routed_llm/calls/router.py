@@ -34,6 +34,7 @@ from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.media import tokens_for
 from routed_llm.policy import ENDPOINTS, Policy
 from routed_llm.recovery import Addresses, Cooldowns, Gone
+from routed_llm.request import RequestBuilder
 from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.rollout.stage import stage_from
 from routed_llm.tokens.counting import Counting
@@ -452,9 +453,15 @@ class Router:
         return self._books.on_budget
 
     def warmup(self) -> None:
-        """Load the vocabulary and prepare the default table, off the path of any request."""
+        """Load the vocabulary and decide two everyday requests, so that the first ones need not wait."""
         warm_up()
-        prepare(self.catalog, self.policy, self._day(None))
+        context = EvaluationContext(observed=None if self._observer is None else self._observer.value)
+        table = self._table(self.policy, self._day(None))
+        text = RequestBuilder().message("user").text("Hello").build()
+        call = RequestBuilder().message("user").text("Hello").tools([{"function": {"name": "f"}}]).build()
+        # At second sight what holds for all such requests is worked out.
+        for asked in (text, call, text, call):
+            table.decide(asked.facts, context)
 
     def _day(self, at: date | None) -> date:
         moment = self._clock() if at is None else at

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.objectives import COST
-from routed_llm.decide.weigh import beside, conversation_cost, row_wait
+from routed_llm.decide.weigh import beside, conversation_cost, row_cost, row_wait
 
 if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
@@ -45,9 +45,11 @@ def _cheapest_admitted(inputs: DecisionInputs, text_tokens: int) -> Row | None:
     """Return the cheapest of what is admitted; what costs more than one found already is not asked about."""
     best: Row | None = None
     least: int | None = None
+    amounts = inputs.load
+    shifts = amounts.beside
     for row in pareto_front(inputs):
-        tokens = text_tokens + beside(inputs.load, row)[0]
-        cost = inputs.cost(row, tokens)
+        tokens = text_tokens + (shifts.get(row.order) or beside(amounts, row))[0]
+        cost = row_cost(row, amounts, tokens)
         # Rows stand in their order, and of two that cost the same the first one is taken.
         if best is not None and (cost is None or (least is not None and cost >= least)):
             continue

@@ -46,7 +46,8 @@ class Constraint:
         wordings: code to the sentence and the advice of each Reason it gives; the values that a sentence
             quotes are given to :meth:`because`.
         is_kept: whether its answers depend on nothing but the policy, the day, the kind of request, its cap
-            and its tokens, so that they may be kept for the next such request.
+            and its tokens, so that they may be kept for the next such request; :meth:`applies` then depends
+            on the tokens only as far as they may be more than the bound of long requests.
         follows_cost: whether it is a limit on the expected cost: where a configuration passes it is no
             breakpoint, since up to there it is chosen by its cost.
     """

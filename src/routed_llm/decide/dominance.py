@@ -9,7 +9,7 @@ out; a model with a warm cache may be cheaper than published, so it is not left 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.weigh import growth, is_framed
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from routed_llm.decide.shape import Row
 
 __all__ = ["pareto_front"]
+
+Cheaper: TypeAlias = "dict[int, dict[int, Row]]"
 
 
 def pareto_front(inputs: DecisionInputs) -> tuple[Row, ...]:
@@ -53,47 +55,78 @@ def _left(
     observed: frozenset[Any],
     warm: frozenset[str],
 ) -> tuple[Row, ...]:
-    beats = _outdoes if inputs.facts.previous is None else _outlasts
-    rows = inputs.shape.rows
-    firm = [row for row in rows if (row.at.model.id, row.at.effort) not in observed]
-    # What beats most is asked first.
-    firm.sort(key=_price_of_words)
+    rows, cheaper, stateless = inputs.shape.rows, _cheaper_rows(inputs), inputs.facts.previous is None
     # Each model counts images and pages in its own way. The model that answered before has a cache of its
     # own, and the best of the others has to be among those that are left, too.
     apart = {row.at.model.id for row in rows} if inputs.load.media else {*warm, stays[0]}
 
-    def beaten(row: Row) -> bool:
-        mine = row.at.model
-        return any(
-            other is not row
-            and (other.at.model is mine or not (mine.id in apart or other.at.model.id == stays[0]))
-            and beats(other, row, inputs)
-            for other in firm
-        )
+    def beats(one: Row, other: Row) -> bool:
+        mine, theirs = one.at.model, other.at.model
+        if one.name in observed or (mine is not theirs and (theirs.id in apart or mine.id == stays[0])):
+            return False
+        if not _keeps(one, other, inputs):
+            return False
+        if not stateless:
+            return _outlasts(one, other, inputs)
+        # Of two that are equal in everything, the earlier one is left.
+        return one.order < other.order or not equal(one, other)
 
-    return tuple(
-        row for row in rows if (row.at.model.id, row.at.effort) in (stays, *observed) or not beaten(row)
-    )
+    def equal(one: Row, other: Row) -> bool:
+        return other.order in cheaper[one.order] and _keeps(other, one, inputs)
+
+    def beaten(row: Row) -> bool:
+        return any(beats(other, row) for other in cheaper[row.order].values())
+
+    return tuple([row for row in rows if row.name == stays or row.name in observed or not beaten(row)])
+
+
+def _cheaper_rows(inputs: DecisionInputs) -> Cheaper:
+    """Return for each row those that cost no more by what is published, by their places in the pool."""
+    facts, kept = inputs.facts, inputs.shape.kept.cheaper
+    previous = facts.previous
+    # A conversation stays on its endpoint, where its frames may count otherwise.
+    key = (is_framed(facts), None if previous is None else (previous.model, previous.endpoint))
+    found = kept.get(key)
+    if found is None:
+        # What beats most is asked first.
+        rows = sorted(inputs.shape.rows, key=_price_of_words)
+        found = {
+            row.order: {one.order: one for one in rows if one is not row and _wins(one, row, inputs)}
+            for row in rows
+        }
+        remember(kept, key, found)
+    return found
 
 
 def _price_of_words(row: Row) -> float:
     return math.inf if row.short is None else row.short.output * (row.ratio + row.reasoning)
 
 
-def _outdoes(one: Row, other: Row, inputs: DecisionInputs) -> bool:
-    """Say whether a row is as good as another in everything that is looked at, or better.
-
-    Of two that are equal in everything, the earlier one is.
-    """
-    if not _dominates(one, other, inputs):
+def _wins(one: Row, other: Row, inputs: DecisionInputs) -> bool:
+    """Say whether one row costs no more than another, whatever the sizes, and is no farther off."""
+    if one.distance > other.distance or one.short is None or other.short is None:
         return False
-    return one.order < other.order or not _dominates(other, one, inputs)
+    # What most pairs fail by is asked first.
+    if one.short.input > other.short.input or one.short.output > other.short.output:
+        return False
+    # Every kind of request compares the same configurations.
+    more = growth(one, other, inputs.facts)
+    compared, key = inputs.setting.compared, (one.figures, other.figures, more)
+    if key not in compared:
+        compared[key] = _costs_no_more(one, other, more)
+    return compared[key]
+
+
+def _keeps(one: Row, other: Row, inputs: DecisionInputs) -> bool:
+    """Say whether every constraint admits one row wherever it admits another that costs no less."""
+    for constraint in inputs.constraints:  # noqa: SIM110 - in the way of the first decisions of a process
+        if not constraint.keeps(one, other, inputs):
+            return False
+    return True
 
 
 def _outlasts(one: Row, other: Row, inputs: DecisionInputs) -> bool:
-    """Say whether one row always costs less than another, over the further turns of a conversation, too."""
-    if not _dominates(one, other, inputs):
-        return False
+    """Say whether a row costs less than another over the further turns of a conversation, too."""
     more = growth(one, other, inputs.facts)
     if _alike(one, other) and more == 1:
         return one.order < other.order
@@ -108,19 +141,6 @@ def _outlasts(one: Row, other: Row, inputs: DecisionInputs) -> bool:
         return False
     # Of two that may cost the same, the earlier one is chosen.
     return one.order < other.order or all(max(a.input, a.cache_write or 0) < b.input for a, b in prices)
-
-
-def _dominates(one: Row, other: Row, inputs: DecisionInputs) -> bool:
-    if one.distance > other.distance:
-        return False
-    # Every kind of request compares the same configurations.
-    more = growth(one, other, inputs.facts)
-    compared, key = inputs.setting.compared, (one.figures, other.figures, more)
-    if key not in compared:
-        compared[key] = _costs_no_more(one, other, more)
-    if not compared[key]:
-        return False
-    return all(constraint.keeps(one, other, inputs) for constraint in inputs.constraints)
 
 
 def _costs_no_more(one: Row, other: Row, more: float) -> bool:

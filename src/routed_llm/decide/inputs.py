@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from routed_llm.decide.objectives import COST, COST_AND_TIME, OBJECTIVES, Objective
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.speed import medians
-from routed_llm.decide.weigh import Load, beside, row_cost, row_wait
+from routed_llm.decide.weigh import Load, beside, likely_tokens, row_cost, row_wait
 from routed_llm.policy import ALLOWANCE
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["DecisionInputs"]
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)  # without slots a copy is one step
 class DecisionInputs:
     """A request as it meets the configurations of its shape; made for each call.
 
@@ -34,6 +34,7 @@ class DecisionInputs:
         shape: the configurations that can serve it, as far as kinds go.
         setting: what their rules were asked with.
         load: the amounts that are the same for every configuration.
+        likely: text tokens, as well as they are known: used for money.
         context: what holds at the moment of the call.
         constraints: those that can rule anything out here.
         pinned: whether the call names its model.
@@ -42,6 +43,7 @@ class DecisionInputs:
         send_as: catalog id to the id to send, where that is not the model's own.
         objective: what is to be as little as can be.
         is_ordinary: whether nothing but cost orders the configurations.
+        is_kept: whether no constraint here is of this call alone.
         front: the configurations that need a look, once that has been worked out.
     """
 
@@ -49,6 +51,7 @@ class DecisionInputs:
     shape: Shape
     setting: Setting
     load: Load
+    likely: int
     context: EvaluationContext
     pinned: bool
     relaxation: int
@@ -57,9 +60,9 @@ class DecisionInputs:
     constraints: tuple[Constraint, ...] = ()
     objective: Objective = field(init=False)
     is_ordinary: bool = field(init=False)
+    is_kept: bool = field(init=False)
     front: tuple[Row, ...] | None = field(default=None, init=False)
     _slow: frozenset[int] | None = field(default=None, init=False)
-    _costs: dict[tuple[int, int], int | None] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         policy = self.setting.policy
@@ -67,11 +70,20 @@ class DecisionInputs:
         self.objective = COST_AND_TIME if found is COST and policy.second_worth else found
         asked = self.pinned or self.asked_effort or self.setting.incumbent
         self.is_ordinary = not asked and self.objective is COST
+        self.is_kept = not [one for one in self.constraints if not one.is_kept]
 
     def under(self, constraints: Iterable[Constraint]) -> DecisionInputs:
         """Put in those of the constraints that can rule anything out here."""
         self.constraints, self.front = tuple([one for one in constraints if one.applies(self)]), None
+        self.is_kept = not [one for one in self.constraints if not one.is_kept]
         return self
+
+    def like(self, facts: RequestFacts, context: EvaluationContext) -> DecisionInputs:
+        """Return the inputs of a request that differs from this one in nothing but tokens."""
+        made = object.__new__(DecisionInputs)
+        likely = likely_tokens(facts, self.load.seen)
+        made.__dict__.update(self.__dict__, facts=facts, likely=likely, context=context)
+        return made
 
     def kept_only(self) -> DecisionInputs:
         """Return the inputs less the constraints whose answers hold for this call alone."""
@@ -89,11 +101,6 @@ class DecisionInputs:
     def unavailable(self) -> Mapping[str, str]:
         """Models that turned out not to answer, with the reason."""
         return self.context.unavailable
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether no constraint here is of this call alone."""
-        return not [one for one in self.constraints if not one.is_kept]
 
     @property
     def asked_effort(self) -> str | None:
@@ -116,10 +123,7 @@ class DecisionInputs:
 
     def cost(self, row: Row, tokens: int) -> int | None:
         """Expected picodollars of a configuration for so many input tokens, or None without a price."""
-        key = (row.order, tokens)
-        if key not in self._costs:
-            self._costs[key] = row_cost(row, self.load, tokens)
-        return self._costs[key]
+        return row_cost(row, self.load, tokens)
 
     def text_cost(self, row: Row, text_tokens: int) -> int | None:
         """Expected picodollars of a configuration, given the text's token count."""
@@ -164,8 +168,7 @@ class DecisionInputs:
         if self._slow is not None:
             return self._slow
         load, kept = self.load, self.shape.kept.slow
-        paces = None if load.observed is None else load.observed.paces
-        outputs = load.outputs
+        paces, outputs = load.paces, load.outputs
         key = (load.expected, load.thought, load.visible, self.setting.reference)
         found = kept.get(key)
         if found is None or found[0] is not paces or found[1] is not outputs:
@@ -179,8 +182,10 @@ class DecisionInputs:
         if times is None:
             return frozenset()
         most, mine = max(usual * times, usual + ALLOWANCE), self.setting.incumbent
-        late = [row for row in self.shape.rows if row.at.model.id != mine and self.wait(row) > most]
-        return frozenset([row.order for row in late])
+        rows, load = self.shape.rows, self.load
+        return frozenset(
+            [row.order for row in rows if row_wait(row, load, 0) > most and row.at.model.id != mine]
+        )
 
     def money(self, row: Row, text_tokens: int) -> tuple[bool, int, int]:
         """Return what puts configurations in order of cost, those of unknown price last."""

@@ -20,7 +20,6 @@ from routed_llm.decide.weigh import (
     cold_cost,
     conversation_cost,
     output_tokens,
-    priced,
     recall_of,
     row_seconds,
     steerable,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.piecewise import PiecewiseChoice
     from routed_llm.decide.shape import Row
+    from routed_llm.decide.speed import Seconds
 
 __all__ = ["Picked", "conclude"]
 
@@ -108,6 +108,12 @@ class Explained:
         return self._candidates
 
     @property
+    def seconds(self) -> Seconds | None:
+        """How long the answer is expected to take; None when nothing fits."""
+        row, inputs = self._picked.row, self._inputs
+        return None if row is None else row_seconds(row, inputs.load, inputs.tokens(row, inputs.likely))
+
+    @property
     def replacement(self) -> dict[str, Any] | None:
         """What the provider names in the baseline's place, what that would cost and why it is not used."""
         return _replacement(self._picked, self._inputs)
@@ -121,10 +127,11 @@ def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
     known: tuple[Evidence, ...] = ()
     unknown: tuple[str, ...] = ()
     if row is not None:
-        chosen = _candidate(row, inputs, inputs.load.likely, (), picked.endpoint)
+        chosen = _candidate(row, inputs, inputs.likely, (), picked.endpoint)
         call, changes = _call(row, picked, inputs)
         known, unknown = _published(row, inputs)
-    return Decision(
+    allowance = inputs.context.allowance
+    return Decision.made(
         chosen=chosen,
         call=call,
         changes=changes,
@@ -136,19 +143,18 @@ def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
         certain=picked.certain,
         catalog_version=inputs.catalog_version,
         policy=inputs.setting.policy,
-        allowance=inputs.allowance,
-        reserve=None if row is None or inputs.allowance is None else _reserve(row, inputs),
-        seconds=None
-        if row is None
-        else row_seconds(row, inputs.load, inputs.tokens(row, inputs.load.likely)),
+        allowance=allowance,
+        reserve=None if row is None or allowance is None else _reserve(row, inputs),
         switch=None if inputs.facts.previous is None else _switch(picked, inputs),
+        trial=None,
+        counted=None,
         explanation=Explained(picked, inputs),
     )
 
 
 def _reserve(row: Row, inputs: DecisionInputs) -> int | None:
     """Say what to hold while the call runs: what it is expected to cost, or where asked the most it can."""
-    expected = inputs.text_cost(row, inputs.load.likely)
+    expected = inputs.text_cost(row, inputs.likely)
     if not inputs.load.worst:
         return expected
     worst = worst_cost(row, inputs.load, inputs.tokens(row, inputs.facts.tokens.high))
@@ -157,7 +163,7 @@ def _reserve(row: Row, inputs: DecisionInputs) -> int | None:
 
 def _switch(picked: Picked, inputs: DecisionInputs) -> Switch | None:
     """Put a price on leaving the model that answered before, whether it was left or not."""
-    previous, tokens = inputs.facts.previous, inputs.load.likely
+    previous, tokens = inputs.facts.previous, inputs.likely
     if previous is None or picked.row is None:
         return None
     mine: tuple[int, int] | None = None
@@ -262,7 +268,7 @@ def _cache_changes(row: Row, inputs: DecisionInputs) -> Iterator[Change]:
         return
     if not steerable(row):
         return
-    tokens = inputs.tokens(row, inputs.load.likely)
+    tokens = inputs.tokens(row, inputs.likely)
     if writes_nothing(row, inputs.load, tokens, cached_tokens(row, inputs.load, tokens)):
         # openai-python 3.54.0, PromptCacheOptions.mode: without an implicit breakpoint and with no
         # explicit one "the request does not use prompt caching". Not tried against the live API.
@@ -309,14 +315,13 @@ def _candidate(
     model, shared = row.at.model, inputs.load
     tokens = inputs.tokens(row, text_tokens)
     cached = 0 if shared.plain and shared.shared is None else cached_tokens(row, shared, tokens)
-    output = output_tokens(row, shared)
-    return Candidate(
+    return Candidate.made(
         model=model.id,
         effort=row.at.effort,
         endpoint=endpoint or row.at.endpoint,
-        cost=priced(row, shared, tokens, cached, output),
+        cost=inputs.cost(row, tokens),
         input_tokens=tokens,
-        output_tokens=output,
+        output_tokens=output_tokens(row, shared),
         cached_tokens=cached,
         reasons=reasons,
         sent_as=inputs.send_as.get(model.id, model.sent_as),
@@ -327,12 +332,12 @@ def _candidate(
 def _candidates(picked: Picked, inputs: DecisionInputs) -> tuple[Candidate, ...]:
     able: list[Candidate] = []
     unable: list[Candidate] = []
-    text = inputs.load.likely
+    text = inputs.likely
     # By name: what was picked may come from a shape that has been worked out anew since.
     mine = None if picked.row is None else (picked.row.at.model.id, picked.row.at.effort)
     for row in inputs.shape.rows:
         reasons = inputs.reasons(row, picked.tokens)
-        if (row.at.model.id, row.at.effort) == mine:
+        if row.name == mine:
             able.insert(0, _candidate(row, inputs, text, (), picked.endpoint))
         elif reasons:
             unable.append(_candidate(row, inputs, text, reasons))

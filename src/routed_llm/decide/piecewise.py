@@ -12,9 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from routed_llm.decide.weigh import shared_by
+
 if TYPE_CHECKING:
     from routed_llm.decide.alternatives import Alternatives
     from routed_llm.decide.choice import Choice
+    from routed_llm.decide.inputs import DecisionInputs
+    from routed_llm.facts import RequestFacts
+    from routed_llm.usage import Observed
 
 __all__ = ["BEYOND", "PiecewiseChoice", "name_of", "pieces", "remember"]
 
@@ -27,20 +32,49 @@ class PiecewiseChoice:
     """Choices by span, each worked out when it is first asked for. Safe to share between threads.
 
     Attributes:
-        amounts: what the choices hold for: expected output and what was observed.
-        breakpoints: text token counts that bound the spans, in ascending order.
+        inputs: a request of the kind, less what is its own alone: what the choices hold for.
+        is_exact: whether between two breakpoints the same can serve, at costs on straight lines.
+        breakpoints: text token counts that bound the spans, in ascending order; None at first sight.
         alternatives: how the other configurations stand, by span; kept as long.
         turns: text token counts beyond which the choice changes, once they have been worked out.
     """
 
-    __slots__ = ("_choices", "alternatives", "amounts", "breakpoints", "turns")
+    __slots__ = (
+        "_choices",
+        "_choose",
+        "_observed",
+        "alternatives",
+        "breakpoints",
+        "inputs",
+        "is_exact",
+        "turns",
+    )
 
-    def __init__(self, amounts: tuple[Any, ...]) -> None:
-        self.amounts = amounts
+    def __init__(self, inputs: DecisionInputs, choose: Callable[[int], Choice], *, is_exact: bool) -> None:
+        self.inputs = inputs
+        self.is_exact = is_exact
+        self._observed = inputs.context.observed
+        self._choose = choose
         self.breakpoints: Sequence[int] | None = None
         self.alternatives: dict[int, Alternatives] = {}
         self.turns: list[int] | None = None
         self._choices: dict[int, Choice | None] = {}
+
+    def holds(self, facts: RequestFacts, observed: Observed | None) -> bool:
+        """Say whether what is observed now comes to the same for a request of this kind."""
+        before = self._observed
+        if observed is before:
+            return True
+        # What is observed changes with each call at first: then there is nothing to be kept for.
+        if observed is None or before is None or observed.paces is not before.paces:
+            return False
+        seen, load = observed.of(facts), self.inputs.load
+        if seen is not load.seen or shared_by(seen, observed) is not load.shared:
+            return False
+        if seen is None and observed.thought != before.thought:
+            return False
+        self._observed = observed
+        return True
 
     def span(self, tokens: int) -> int:
         """Return the number of the span that a text token count lies in."""
@@ -50,27 +84,21 @@ class PiecewiseChoice:
         """Return the least text token count of a span."""
         return (self.breakpoints or ())[span - 1] + 1 if span else 0
 
-    def choice(self, low: int, high: int, choose: Callable[[int], Choice]) -> Choice | None:
-        """Return the choice that holds from ``low`` to ``high``; None where there may be two.
-
-        Args:
-            low: fewest text tokens.
-            high: most text tokens.
-            choose: chooses at a text token count.
-        """
+    def choice(self, low: int, high: int) -> Choice | None:
+        """Return the choice that holds from ``low`` to ``high`` text tokens; None where there may be two."""
         found: Choice | None = None
         for at in range(self.span(low), self.span(high) + 1):
             if at not in self._choices:
-                self._choices[at] = self._of(at, choose)
+                self._choices[at] = self._of(at)
             here = self._choices[at]
             if here is None or (found is not None and name_of(here) != name_of(found)):
                 return None
             found = here
         return found
 
-    def _of(self, at: int, choose: Callable[[int], Choice]) -> Choice | None:
+    def _of(self, at: int) -> Choice | None:
         """Return the choice that holds throughout a span; None where there is more than one."""
-        marks = self.breakpoints or ()
+        marks, choose = self.breakpoints or (), self._choose
         last = choose(marks[at] if at < len(marks) else BEYOND)
         return last if name_of(choose(self.first(at))) == name_of(last) else None
 
@@ -112,7 +140,7 @@ def _split(
 def name_of(choice: Choice) -> tuple[str, str | None] | None:
     """Return the model and the effort of a choice."""
     row = choice[0]
-    return None if row is None else (row.at.model.id, row.at.effort)
+    return None if row is None else row.name
 
 
 def remember(kept: dict[Any, Any], key: Any, value: Any) -> None:

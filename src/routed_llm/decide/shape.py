@@ -6,6 +6,7 @@ that asked for it; what is left is arithmetic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,6 +37,7 @@ class Row:
 
     Attributes:
         at: the configuration, on the endpoint it prefers.
+        name: its model's catalog id and its effort.
         fits: endpoint to how the request's parameters fit there, the preferred one first.
         short: the price row below the long-context threshold, or None when no price is known.
         long: the price row above it (the same one where there is none).
@@ -49,10 +51,13 @@ class Row:
         tier: the service tier that it is called at.
         pace: how quick it is published to be, at that tier.
         best_recall: input tokens to the recall of its model at the best effort, by the hardest test.
+        rates: what a token of input and one of output cost, in picodollars, up to a number of input tokens,
+            where nothing is cached and what is written to a cache is charged; empty without prices.
         figures: what the prices and amounts above follow from.
     """
 
     at: Configuration
+    name: tuple[str, str | None]
     fits: Mapping[str, Fit]
     short: Price | None
     long: Price | None
@@ -69,6 +74,7 @@ class Row:
     tier: str
     pace: Pace
     best_recall: Mapping[int, float]
+    rates: tuple[tuple[float, int, int], ...]
     figures: tuple[str, str | None, str, int]
 
 
@@ -78,6 +84,7 @@ class ShapeCache:
 
     Attributes:
         fronts: the rows that can win, by what of a request has a say in that.
+        cheaper: for each row those that cost no more, by the frames of a request and where it stays.
         calls: what is sent, with its changes, by row and endpoint, where a request has no values of its own.
         evidence: what is published of a row, and the dimensions for which nothing is.
         rejected: for each model of which no configuration can serve, the sentence that says why.
@@ -85,6 +92,7 @@ class ShapeCache:
     """
 
     fronts: dict[Any, tuple[Row, ...]] = field(default_factory=dict)
+    cheaper: dict[Any, dict[int, dict[int, Row]]] = field(default_factory=dict)
     calls: dict[tuple[int, str], tuple[Call, tuple[Change, ...]]] = field(default_factory=dict)
     evidence: dict[int, tuple[tuple[Evidence, ...], tuple[str, ...]]] = field(default_factory=dict)
     rejected: dict[str, str] | None = None
@@ -330,8 +338,10 @@ def _row(
         if item.effort is None or item.effort == effort
     }
     written = writes(model, effort)
+    write_from = model.cache.min_prefix if model.cache is not None else 0
     return Row(
         at=Configuration(model, effort, next(iter(fits))),
+        name=(model.id, effort),
         fits=fits,
         short=short,
         long=long,
@@ -342,14 +352,28 @@ def _row(
         distance=_distance(effort, wanted),
         rank=model.quality_rank.get(effort or "", -1),
         order=order,
-        write_from=model.cache.min_prefix if model.cache is not None else 0,
+        write_from=write_from,
         surcharge=model.regional_surcharge if setting.policy.regional else 0,
         recall=recall,
         tier=tier,
         pace=pace_of(model.speed, tier),
         best_recall=_best_recall(model),
+        rates=_rates(short, long, above, write_from),
         figures=(model.id, effort, tier, room),
     )
+
+
+def _rates(
+    short: Price | None, long: Price | None, above: int, write_from: int
+) -> tuple[tuple[float, int, int], ...]:
+    if short is None or long is None:
+        return ()
+    found = []
+    for up_to in (*sorted({above, write_from - 1} - {0, -1}), math.inf):
+        price = long if above and up_to > above else short
+        writes = price.cache_write if write_from and up_to >= write_from else None
+        found.append((up_to, writes or price.input, price.output))
+    return tuple(found)
 
 
 def bare_row(model: Model, effort: str | None, setting: Setting, tier: str) -> Row:

@@ -28,7 +28,7 @@ from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, demanded, dimens
 from routed_llm.decide.rules import Reference, Setting
 from routed_llm.decide.shape import Row, Shape, build_shape, relaxations
 from routed_llm.decide.speed import pace_of, patient
-from routed_llm.decide.weigh import endpoint_for, load
+from routed_llm.decide.weigh import endpoint_for, likely_tokens, load
 from routed_llm.parameters import NEUTRAL
 from routed_llm.pricing import writes
 
@@ -118,6 +118,7 @@ class Table:
         self.at = at
         self.pool: Pool = make_pool(catalog, policy, at)
         self._constraints = constraints.CONSTRAINTS if asked is None else asked
+        self._own = tuple([one for one in self._constraints if not one.is_kept])
         self._shapes: dict[Any, Kind] = {}
         self._choices: dict[Any, PiecewiseChoice] = {}
         # Of conversations, which grow, so that they would push out what lasts.
@@ -206,6 +207,9 @@ class Table:
         facts: RequestFacts,
         context: EvaluationContext,
     ) -> tuple[Picked, DecisionInputs]:
+        found = self._as_before(facts, context)
+        if found is not None:
+            return found
         certain = True
         first: tuple[Picked, DecisionInputs] | None = None
         # A request that could be served as it is, but for its size or its cost, may be served bent a little.
@@ -240,34 +244,58 @@ class Table:
             row=row,
             endpoint="" if row is None else endpoint_for(row, facts),
             because=because,
-            tokens=inputs.load.likely if certain else bounds.high,
+            tokens=inputs.likely if certain else bounds.high,
             certain=certain,
-            kept=kept if _are_exact(inputs) and kept and kept.breakpoints is not None else None,
+            kept=kept if kept and inputs.is_kept and kept.is_exact and kept.breakpoints is not None else None,
         )
+
+    def _as_before(
+        self, facts: RequestFacts, context: EvaluationContext
+    ) -> tuple[Picked, DecisionInputs] | None:
+        """Look up what was picked for requests that differ in nothing but tokens.
+
+        None at first sight, where a choice has a step between the bounds, and where this call has something
+        of its own.
+        """
+        if context.allowance is not None or context.unavailable or facts.previous is not None:
+            return None
+        if facts.images or facts.audio_seconds or facts.pdf_pages:
+            return None
+        choices = self._talks if facts.framed.varies else self._choices
+        kept = choices.get(self._key(facts, context.observed))
+        if kept is None or kept.breakpoints is None or not kept.holds(facts, context.observed):
+            return None
+        inputs = kept.inputs.like(facts, context)
+        for constraint in self._own:
+            if constraint.applies(inputs):
+                return None
+        row, because = kept.choice(facts.tokens.low, facts.tokens.high) or (None, "")
+        if row is None:
+            return None
+        picked = Picked(
+            row=row, endpoint=row.at.endpoint, because=because, tokens=inputs.likely, certain=True
+        )
+        picked.kept = kept if kept.is_exact else None
+        return picked, inputs
+
+    def _key(self, facts: RequestFacts, observed: Observed | None) -> tuple[Any, ...]:
+        """Return what requests have in common that differ in nothing but tokens."""
+        # Requests of several sizes take turns, and what is observed of each is another thing.
+        size = facts.size if observed is not None and observed.outputs else None
+        far = facts.tokens.high > LONG_CONTEXT_FROM
+        return (facts.shape, facts.framed, self._values(facts), facts.cap, size, far)
 
     def _kept(self, inputs: DecisionInputs) -> PiecewiseChoice:
         """Return what is kept for requests that differ in nothing but tokens, as long as estimates stay."""
-        facts, load = inputs.facts, inputs.load
-        # Requests of several sizes take turns, and what is observed of each is another thing.
-        size = None if load.seen is None else facts.kind[1]
-        key = (
-            facts.shape,
-            facts.framed,
-            self._values(facts),
-            facts.cap,
-            size,
-            facts.tokens.high > LONG_CONTEXT_FROM,
-        )
-        paces = None if load.observed is None else load.observed.paces
-        amounts = (load.expected, load.thought, load.shared, load.seen, paces)
-        choices = self._talks if facts.framed.varies else self._choices
+        facts, observed = inputs.facts, inputs.context.observed
+        choices, key = self._talks if facts.framed.varies else self._choices, self._key(facts, observed)
         kept = choices.get(key)
-        if kept is None or not _are_same(kept.amounts, amounts):
-            # What is observed changes with each call at first: then there is nothing to be kept for.
-            kept = PiecewiseChoice(amounts)
+        if kept is None or not kept.holds(facts, observed):
+            alike = inputs.kept_only()
+            kept = PiecewiseChoice(alike, self._chooser(alike), is_exact=_are_exact(alike))
             remember(choices, key, kept)
         elif kept.breakpoints is None:
-            kept.breakpoints = self._breakpoints(inputs.kept_only())
+            kept.breakpoints = self._breakpoints(kept.inputs)
         return kept
 
     def _look_up(self, kept: PiecewiseChoice, inputs: DecisionInputs) -> Choice | None:
@@ -275,7 +303,7 @@ class Table:
         if kept.breakpoints is None:
             return None
         low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
-        found = kept.choice(low, high, self._chooser(inputs, kept=True))
+        found = kept.choice(low, high)
         if inputs.is_kept or found is None or found[0] is None:
             return found
         own = [constraint for constraint in inputs.constraints if not constraint.is_kept]
@@ -315,13 +343,8 @@ class Table:
         high = facts.tokens.high + max(shifts, default=0) + max(offs, default=0)
         return bisect_left(marks, low) < bisect_left(marks, high)
 
-    def _chooser(self, inputs: DecisionInputs, *, kept: bool = False) -> Callable[[int], Choice]:
-        """Return what chooses at a text token count, on either side of the bound of long requests.
-
-        Args:
-            inputs: the request.
-            kept: whether the constraints of this call alone are left out.
-        """
+    def _chooser(self, inputs: DecisionInputs) -> Callable[[int], Choice]:
+        """Return what chooses at a text token count, on either side of the bound of long requests."""
         sides: dict[bool, DecisionInputs] = {}
 
         def chosen(tokens: int) -> Choice:
@@ -329,8 +352,7 @@ class Table:
             side = sides.get(long)
             if side is None:
                 kind = self._kind(inputs.facts, long, inputs.relaxation)
-                side = inputs if kind.shape is inputs.shape else self._moved(inputs, kind)
-                side = sides[long] = side.kept_only() if kept else side
+                side = sides[long] = inputs if kind.shape is inputs.shape else self._moved(inputs, kind)
             return choose(side, tokens)
 
         return chosen
@@ -389,11 +411,13 @@ class Table:
     ) -> DecisionInputs:
         allowance = context.allowance
         worst = allowance is not None and allowance.worst_case
+        amounts = load(facts, self.policy, kind.shape.widest, self._reuse, context.observed, worst=worst)
         return DecisionInputs(
             facts=facts,
             shape=kind.shape,
             setting=kind.setting,
-            load=load(facts, self.policy, kind.shape.widest, self._reuse, context.observed, worst=worst),
+            load=amounts,
+            likely=likely_tokens(facts, amounts.seen),
             context=context,
             pinned=kind.pinned,
             relaxation=kind.relaxation,
@@ -492,14 +516,9 @@ def _is_steady(inputs: DecisionInputs) -> bool:
 
 def _are_exact(inputs: DecisionInputs) -> bool:
     """Whether between two breakpoints the same configurations can serve, at costs on straight lines."""
-    if not inputs.is_kept or inputs.setting.policy.regional:  # a surcharge is rounded
+    if inputs.setting.policy.regional:  # a surcharge is rounded
         return False
     return not [one for one in inputs.constraints if one.follows_cost]
-
-
-def _are_same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    """Whether two choices rest on the same amounts, and on the very same observation."""
-    return one[:3] == other[:3] and all(a is b for a, b in zip(one[3:], other[3:], strict=True))
 
 
 def _as_named(name: str, model: Model) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.decide.speed import expected_seconds, medians
+from routed_llm.decide.speed import expected_seconds
 from routed_llm.media import tokens_for
 from routed_llm.parameters import output_cap
 from routed_llm.pricing import expected_output, thought_for
@@ -32,10 +32,10 @@ MOST_CHOICES = 128
 
 
 class Load(NamedTuple):
-    """The amounts in a request that are the same for every configuration.
+    """The amounts in a request that are the same for every configuration, whatever its tokens.
 
     Attributes:
-        facts: the request.
+        facts: the request, or one that differs from it in nothing but tokens.
         expected: output tokens that gpt-4o would be expected to write.
         natural: the same if the caller had set no cap.
         thought: reasoning tokens to expect for each one that is published of a configuration.
@@ -43,6 +43,8 @@ class Load(NamedTuple):
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
         reserve: output tokens kept free when no cap is given.
         plain: True when there is nothing but text to count and no conversation to weigh.
+        listed: whether moreover nothing is expected in a cache, and what is written to one is read, so that a
+            cost follows from the price list alone (:attr:`Row.rates`).
         beside: what is counted beside the texts, by model and endpoint, as far as it has been worked out:
             tokens, and how many more there may be at most.
         written: expected output tokens by the row's place, as far as they have been worked out.
@@ -52,10 +54,10 @@ class Load(NamedTuple):
             two configurations have been observed.
         shared: tokens by model that such requests were seen to read from its cache, or None.
         observed: where these come from.
+        paces: how quick models have been, by their ids and service tiers; None where nothing is observed.
         seen: what of it speaks of requests like this one, or None.
         media: whether there are images, audio or pages, which every model counts by its own rule.
         choices: answers asked for (``n``); each is billed.
-        likely: text tokens, as well as they are known: used for money.
     """
 
     facts: RequestFacts
@@ -64,6 +66,7 @@ class Load(NamedTuple):
     visible: int | None
     reserve: int
     plain: bool
+    listed: bool
     beside: dict[Any, tuple[int, int]]
     written: dict[int, int]
     reuse: bool = True
@@ -71,8 +74,8 @@ class Load(NamedTuple):
     outputs: Mapping[tuple[str, str | None], float] | None = None
     shared: Mapping[str, int] | None = None
     observed: Observed | None = None
+    paces: Mapping[tuple[str, str], Pace] | None = None
     choices: int = 1
-    likely: int = 0
     thought: float = 1.0
     horizon: float = 0.0
     media: bool = False
@@ -98,6 +101,7 @@ def load(
     if seen is not None:
         expected = seen.base if facts.cap is None else min(seen.base, facts.cap)
         natural = seen.base if facts.cap is None else max(seen.base, natural)
+    shared = shared_by(seen, observed)
     return Load(
         facts=facts,
         expected=expected,
@@ -105,15 +109,16 @@ def load(
         visible=visible,
         reserve=int(expected) if expected > DEFAULT_RESERVE else DEFAULT_RESERVE,
         plain=plain,
+        listed=plain and reuse and shared is None,
         beside={},
         written={},
         reuse=reuse,
         worst=worst,
         outputs=None if seen is None else seen.tokens,
-        shared=_shared(seen, observed),
+        shared=shared,
         observed=observed,
+        paces=None if observed is None else observed.paces,
         choices=choices_of(facts) if facts.parameters else 1,
-        likely=facts.tokens.likely if seen is None else _likely(facts, seen),
         thought=_thought(facts, natural, seen, observed),
         horizon=policy.horizon if seen is None else _horizon(seen.reuse, policy.horizon),
         media=media,
@@ -165,7 +170,8 @@ def is_framed(facts: RequestFacts) -> bool:
     return bool(framed.tools or framed.schemas or framed.calls)
 
 
-def _shared(seen: Seen | None, observed: Observed | None) -> Mapping[str, int] | None:
+def shared_by(seen: Seen | None, observed: Observed | None) -> Mapping[str, int] | None:
+    """Return the tokens by model that a cache is expected to hold of a request, or None."""
     if observed is not None and observed.warm is not None:
         return observed.warm or None
     return None if seen is None else seen.shared
@@ -188,9 +194,11 @@ def _thought(facts: RequestFacts, expected: float, seen: Seen | None, observed: 
     return published
 
 
-def _likely(facts: RequestFacts, seen: Seen) -> int:
+def likely_tokens(facts: RequestFacts, seen: Seen | None) -> int:
     """Correct the estimate of uncounted text by how dense such texts turned out to be."""
     count = facts.tokens
+    if seen is None:
+        return count.likely
     return min(max(round(count.likely * seen.density), count.low), count.high)
 
 
@@ -261,7 +269,7 @@ def _output_tokens(row: Row, load: Load) -> int:
         amount = load.natural * row.ratio if row.room else min(amount, load.visible)
     amount += thought
     if load.outputs is not None:
-        amount = load.outputs.get((row.at.model.id, row.at.effort), amount)
+        amount = load.outputs.get(row.name, amount)
     # Rounded up, but for a millionth: 50 * 1.1 is a little more than 55.
     out = int(amount + _ALMOST_ONE)
     if load.visible is not None and out > load.visible + row.room:
@@ -297,8 +305,16 @@ def cached_tokens(row: Row, load: Load, tokens: int) -> int:
 
 def row_cost(row: Row, load: Load, tokens: int) -> int | None:
     """Expected picodollars of a configuration, or None when no price is known."""
-    cached = 0 if load.plain and load.shared is None else cached_tokens(row, load, tokens)
-    return priced(row, load, tokens, cached, output_tokens(row, load))
+    output = load.written.get(row.order)
+    if output is None:
+        output = output_tokens(row, load)
+    if not (load.listed and row.rates):
+        return priced(row, load, tokens, cached_tokens(row, load, tokens), output)
+    for up_to, rate, written in row.rates:
+        if tokens <= up_to:
+            total = rate * tokens + written * output
+            return total * (100 + row.surcharge) // 100 if row.surcharge else total
+    return None
 
 
 def priced(row: Row, load: Load, tokens: int, cached: int, output: int) -> int | None:
@@ -384,7 +400,7 @@ def conversation_cost(row: Row, load: Load, text_tokens: int) -> int | None:
 
 def cold_cost(row: Row, load: Load, tokens: int) -> int | None:
     """Expected picodollars of a configuration if its cache held nothing."""
-    return row_cost(row, load._replace(plain=True, shared=None), tokens)
+    return priced(row, load, tokens, 0, output_tokens(row, load))
 
 
 def input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) -> int:
@@ -419,9 +435,9 @@ def words_and_thought(row: Row, load: Load) -> tuple[float, float]:
 
 def pace_at(row: Row, load: Load) -> Pace:
     """Return how quick a configuration has been seen to be, or else is published to be."""
-    if load.observed is None or not load.observed.paces:
+    if not load.paces:
         return row.pace
-    return load.observed.paces.get((row.at.model.id, row.tier), row.pace)
+    return load.paces.get((row.at.model.id, row.tier), row.pace)
 
 
 def uncached_tokens(row: Row, load: Load, tokens: int) -> int:
@@ -439,6 +455,9 @@ def row_seconds(row: Row, load: Load, tokens: int) -> Seconds:
 
 def row_wait(row: Row, load: Load, tokens: int) -> float:
     """Return the seconds that a caller waits, in the median: for a stream's first token, else for the end."""
-    said, thought = words_and_thought(row, load)
-    first, whole = medians(pace_at(row, load), uncached_tokens(row, load, tokens), thought, said)
-    return first if load.facts.stream else whole
+    whole, thought = output_tokens(row, load) / load.choices, load.thought * row.reasoning
+    thought = thought if thought < whole else whole
+    pace, fresh = pace_at(row, load), uncached_tokens(row, load, tokens) if tokens else 0
+    # As `speed.medians` has it, without a call for each configuration.
+    first = pace.start + pace.per_input * fresh + thought / pace.per_second
+    return first if load.facts.stream else first + (whole - thought) / pace.per_second

@@ -37,7 +37,7 @@ def read_openai(
     Raises:
         RequestError: when the body is not such a request; the message names the place.
     """
-    if not isinstance(payload, Mapping):
+    if type(payload) is not dict and not isinstance(payload, Mapping):
         raise RequestError(
             "The request is not a JSON object. Give the body of a Chat Completions or Responses call."
         )
@@ -92,7 +92,7 @@ def _told(
         builder.messages([item["role"] for item in items], [item["content"] for item in items])
         builder.remember(items, plain=True)
         return
-    _each(items, where, lambda item, place: read(builder, item, place), max(begun - bool(instructions), 0))
+    _each(builder, items, where, read, max(begun - bool(instructions), 0))
     if type(whole) is list:
         builder.remember(whole)
 
@@ -109,17 +109,20 @@ def _is_plain(items: list[Any]) -> bool:
         return False
 
 
-def _each(items: Any, where: str, read: Callable[[Any, str], object], begun: int = 0) -> None:
-    if isinstance(items, str) or not isinstance(items, Sequence):
+def _each(
+    builder: RequestBuilder, items: Any, where: str, read: Callable[..., object], begun: int = 0
+) -> None:
+    # To ask for the type itself takes a tenth of asking whether it is a kind of mapping.
+    if type(items) is not list and (isinstance(items, str) or not isinstance(items, Sequence)):
         raise RequestError(f"{where} is not a list. Give a list of objects.", where=where)
     for index in range(begun, len(items)):
         item = items[index]
         place = f"{where}[{index}]"
-        if not isinstance(item, Mapping):
+        if type(item) is not dict and not isinstance(item, Mapping):
             raise RequestError(
                 f"{place} is not an object. Give an object with a role or a type.", where=place
             )
-        read(item, place)
+        read(builder, item, place)
 
 
 def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:
@@ -137,7 +140,7 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
     else:
         _content(builder, content, f"{where}.content")
     if item.get("tool_calls"):
-        _each(item["tool_calls"], f"{where}.tool_calls", lambda call, place: _tool_call(builder, call, place))
+        _each(builder, item["tool_calls"], f"{where}.tool_calls", _tool_call)
 
 
 def _tool_call(builder: RequestBuilder, call: Mapping[str, Any], where: str) -> None:
@@ -182,7 +185,7 @@ def _content(builder: RequestBuilder, content: Any, where: str) -> None:
     if isinstance(content, str):
         builder.text(content)
         return
-    _each(content, where, lambda part, place: _part(builder, part, place))
+    _each(builder, content, where, _part)
 
 
 def _part(builder: RequestBuilder, part: Mapping[str, Any], where: str) -> None:

@@ -25,16 +25,17 @@ _MOST_TOKENS = 10**12  # no limit of a model comes near it
 class Settings:
     """The half of a :class:`~routed_llm.request.builder.RequestBuilder` that knows no message."""
 
+    _fixed = 0
+    _schemas = 0
+    _functions = 0
+    _role: str | None = None
+    _opening: int | None = None
+    _outputs: frozenset[str] = frozenset({"text"})
+    _tools = 0
+    _builtin: frozenset[str] = frozenset()
+
     def __init__(self) -> None:
         self._texts: list[str] = []
-        self._fixed = 0
-        self._schemas = 0
-        self._functions = 0
-        self._role: str | None = None
-        self._opening: int | None = None
-        self._outputs: set[str] = {"text"}
-        self._tools = 0
-        self._builtin: set[str] = set()
         self._parameters: dict[str, Any] = {}
         self._values: dict[str, Any] = {}
 
@@ -81,17 +82,23 @@ class Settings:
             if kind in _FUNCTION_TOOLS:
                 functions.append(definition)
             else:
-                self._builtin.add(_builtin_name(kind))
+                self._builtin |= {_builtin_name(kind)}
         return functions
 
     def previous(self, previous: Previous | None) -> Self:
         """Note who answered the turn before."""
-        self._values["previous"] = previous
+        if previous is None:
+            self._values.pop("previous", None)
+        else:
+            self._values["previous"] = previous
         return self
 
     def locked_to(self, model: str | None) -> Self:
         """Note the model whose stored state the request refers to."""
-        self._values["locked_to"] = model
+        if model is None:
+            self._values.pop("locked_to", None)
+        else:
+            self._values["locked_to"] = model
         return self
 
     def pin(self, model: str | None) -> Self:
@@ -205,7 +212,7 @@ class Settings:
         check("modalities", value, (list, tuple, set, frozenset), "a list")
         for item in value:
             check("modalities", item, str, "a list of text and audio")
-        self._outputs = set(value) or {"text"}
+        self._outputs = frozenset(value) or frozenset({"text"})
 
     def _set_service_tier(self, value: Any) -> None:
         tier = _TIERS.get(str(value), str(value))
@@ -220,7 +227,7 @@ class Settings:
         self._parameters["background_options"] = value
 
     def _set_web_search(self, value: Any) -> None:
-        self._builtin.add("web_search_options")
+        self._builtin |= {"web_search_options"}
         self._parameters["web_search_options"] = value
 
 

@@ -89,6 +89,9 @@ def bounds_of(texts: Sequence[str]) -> tuple[int, int]:
 
 def estimates_of(texts: Sequence[str]) -> tuple[int, int, int]:
     """Return the fewest, the likely and the most tokens of texts in all; see `bounds` and `likely`."""
+    if len(texts) == 1:  # as in most requests
+        fewest, most = bounds(texts[0])
+        return fewest, min(max(likely(texts[0]), fewest), most), most
     lengths = [*map(len, texts)]
     if max(lengths, default=0) < _PROBED and all(map(str.isascii, texts)):
         fewest = sum([-(-length // LONGEST) for length in lengths])

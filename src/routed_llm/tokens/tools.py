@@ -104,12 +104,14 @@ class ToolLists:
         known = self._by_identity.get(id(tools))
         if known is not None and known[0] is tools and known[1] == tools:
             return known[2]
-        key = json.dumps(tools, sort_keys=False, separators=(",", ":"), ensure_ascii=False, default=str)
+        key = compact(tools)
         text = self._by_json.get(key) or namespace(tools)
+        # Programs that make a new list for each call would pay for a copy that nothing is compared with.
+        before = None if known is None or known[0] is not tools else copy.deepcopy(tools)
         with self._lock:
             _keep(self._by_json, key, text, self._limit)
             # The list itself is kept alive, so that no other one can take its identity.
-            _keep(self._by_identity, id(tools), (tools, copy.deepcopy(tools), text), self._limit)
+            _keep(self._by_identity, id(tools), (tools, before, text), self._limit)
         return text
 
 
@@ -119,7 +121,10 @@ shared: Final = ToolLists()
 
 def compact(value: Any) -> str:
     """Return JSON without a space."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+    return _ENCODER.encode(value)
+
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def _keep(table: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
