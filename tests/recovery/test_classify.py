@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from pydantic import BaseModel, ValidationError, field_validator
 
 from routed_llm import IncompleteStream
 from routed_llm.recovery import ErrorKind, classify_error
@@ -236,6 +237,33 @@ def test_openais_own_address_has_both_endpoints(
     response = httpx.Response(status, request=httpx.Request("POST", address))
     classes = {400: openai.BadRequestError, 403: openai.PermissionDeniedError, 404: openai.NotFoundError}
     assert classify_error(classes[status](message, response=response, body=None)).kind == kind
+
+
+class Refused(BaseModel):
+    """A form of answer that no answer has."""
+
+    word: str
+
+    @field_validator("word")
+    @classmethod
+    def refuse(cls, word: str) -> str:
+        """Refuse every word."""
+        raise ValueError(f"{word} is refused")
+
+
+@pytest.mark.parametrize("endpoint", ["chat_completions", "responses"])
+def test_what_the_model_wrote_is_no_broken_answer(endpoint: str) -> None:
+    """A text that a program's own schema refuses is the program's business, on either endpoint."""
+    with serve() as sim:
+        sim.script('{"word": "good"}')
+        client = openai.OpenAI(api_key="sk-test", base_url=sim.url, max_retries=0)
+        with pytest.raises(ValidationError) as caught:
+            if endpoint == "responses":
+                client.responses.parse(model="gpt-4o", input="Hi", text_format=Refused)
+            else:
+                said: Any = [{"role": "user", "content": "Hi"}]
+                client.chat.completions.parse(model="gpt-4o", messages=said, response_format=Refused)
+    assert classify_error(caught.value, answered=True).kind == K.FOREIGN
 
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1/v1/chat/completions")

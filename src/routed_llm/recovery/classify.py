@@ -131,6 +131,8 @@ _PARSERS: Final = ("openai", "langchain_openai", "llama_index.llms.openai", "htt
 """Packages that turn bytes into an answer. What they stumble over in an answer is the answer's fault."""
 _NO_PARSERS: Final = ("openai.lib", "langchain_openai.chat_models._client_utils")
 """Parts of these that read what the model wrote, or run what a program gave them."""
+_READS_TEXTS: Final = ("openai.lib._parsing",)
+"""Parts of these that read what the model wrote, with whatever they call."""
 _STUMBLES: Final = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 
 # How addresses tell that they do not have an endpoint, where that is not a plain 404 or 405.
@@ -239,15 +241,16 @@ def _stumbled(error: BaseException, *, answered: bool) -> bool:
     The innermost frame that is not Python's own tells who raised it. Without an answer those packages may as
     well have stumbled over the request, unless it was over an event of a stream.
     """
-    trace, inner = error.__traceback__, ""
+    trace, inner, of_text = error.__traceback__, "", False
     while trace is not None:
         name = str(trace.tb_frame.f_globals.get("__name__"))
+        of_text = of_text or _under(name, _READS_TEXTS)
         top = name.partition(".")[0]
         inner = inner if top in sys.stdlib_module_names or top.startswith("pydantic") else name
         trace = trace.tb_next
     if inner == "openai._streaming":
         return True
-    return answered and _under(inner, _PARSERS) and not _under(inner, _NO_PARSERS)
+    return answered and not of_text and _under(inner, _PARSERS) and not _under(inner, _NO_PARSERS)
 
 
 def _under(module: str, packages: tuple[str, ...]) -> bool:
