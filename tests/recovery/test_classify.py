@@ -254,15 +254,18 @@ class Refused(BaseModel):
 @pytest.mark.parametrize("endpoint", ["chat_completions", "responses"])
 def test_what_the_model_wrote_is_no_broken_answer(endpoint: str) -> None:
     """A text that a program's own schema refuses is the program's business, on either endpoint."""
+    said: Any = [{"role": "user", "content": "Hi"}]
     with serve() as sim:
         sim.script('{"word": "good"}')
         client = openai.OpenAI(api_key="sk-test", base_url=sim.url, max_retries=0)
+        ask: Any = {
+            "responses": lambda: client.responses.parse(model="gpt-4o", input="Hi", text_format=Refused),
+            "chat_completions": lambda: client.chat.completions.parse(
+                model="gpt-4o", messages=said, response_format=Refused
+            ),
+        }[endpoint]
         with pytest.raises(ValidationError) as caught:
-            if endpoint == "responses":
-                client.responses.parse(model="gpt-4o", input="Hi", text_format=Refused)
-            else:
-                said: Any = [{"role": "user", "content": "Hi"}]
-                client.chat.completions.parse(model="gpt-4o", messages=said, response_format=Refused)
+            ask()
     assert classify_error(caught.value, answered=True).kind == K.FOREIGN
 
 
