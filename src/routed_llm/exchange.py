@@ -18,12 +18,12 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from routed_llm.errors import RedirectRefused, UnreadableAnswer
 from routed_llm.usage import Timing, believable
@@ -36,8 +36,6 @@ _PATHS: Final = ("/chat/completions", "/responses")
 _CONNECTED: Final = ("connection.connect_tcp.complete", "connection.connect_unix_socket.complete")
 _WENT_OUT: Final = "send_request_headers.started"
 
-_NOTHING: Final[Any] = object()
-Item = TypeVar("Item")
 _CURRENT: Final[ContextVar[Exchange | None]] = ContextVar("routed_llm_exchange", default=None)
 _LOCK: Final = threading.Lock()
 
@@ -113,23 +111,6 @@ class Exchange:
             yield
         finally:
             _CURRENT.reset(token)
-
-    def opened(self, chunks: Iterator[Item]) -> Iterator[Item]:
-        """Yield what an iterator yields; the request that it sends for its first item belongs here."""
-        with self.current():
-            first = next(chunks, _NOTHING)
-        if first is not _NOTHING:
-            yield first
-            yield from chunks
-
-    async def aopened(self, chunks: AsyncIterator[Item]) -> AsyncGenerator[Item, None]:
-        """Do what :meth:`opened` does for an asynchronous iterator, which its owner closes."""
-        with self.current():
-            first = await anext(chunks, _NOTHING)
-        if first is not _NOTHING:
-            yield first
-            async for chunk in chunks:
-                yield chunk
 
     @property
     def left(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Small steps between LangChain's calling conventions and a Plan; none of them keeps anything."""
+"""Small steps between LangChain's calling conventions and a routed call; none of them keeps anything."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from routed_llm import CallOptions, Policy, PolicyError
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
-    from langchain_routed._plan import Plan
-    from langchain_routed._refused import Refused
+    from langchain_routed._call import RoutedCall
+    from langchain_routed._rejected import RejectedCall
 
 __all__ = [
     "closing",
@@ -96,9 +96,9 @@ def _ours(routing: Any) -> CallOptions:
     return options
 
 
-def planned(kwargs: Mapping[str, Any], plan: Plan | Refused) -> dict[str, Any]:
-    """Return a call's keywords with its plan, naming the model that was chosen."""
-    kept = {**kwargs, "model": plan.model, PLAN: plan}
+def planned(kwargs: Mapping[str, Any], call: RoutedCall | RejectedCall) -> dict[str, Any]:
+    """Return a call's keywords with its call, naming the model that was chosen."""
+    kept = {**kwargs, "model": call.model, PLAN: call}
     kept.pop("routing", None)
     return kept
 
@@ -135,11 +135,11 @@ def streams(model: ChatOpenAI, callbacks: Any, kwargs: Mapping[str, Any], *, asy
     return asks and not model._streaming_disabled(**kwargs)
 
 
-def completed(result: LLMResult, plan: Plan | Refused) -> LLMResult:
+def completed(result: LLMResult, call: RoutedCall | RejectedCall) -> LLMResult:
     """Name the routed model in a result, and mark an answer that came from the cache as free."""
     if result.llm_output:
-        result.llm_output["model_name"] = plan.model
-    if plan.begun:
+        result.llm_output["model_name"] = call.model
+    if call.begun:
         return result
     for generation in (one for answers in result.generations for one in answers):
         if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from langchain_routed._answers import usage_of_result
 from routed_llm import AnswerCutter, Router
 
-__all__ = ["Ends", "StreamCut", "cut_result", "cut_stream", "whole_chunk"]
+__all__ = ["Ends", "StreamCut", "cut_result", "whole_chunk"]
 
 _INCOMPLETE: Final = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 _CALLS: Final = ("tool_calls", "function_call")
@@ -31,6 +32,13 @@ class Ends(NamedTuple):
     def cutter(self) -> AnswerCutter:
         """Return what cuts one answer."""
         return Router.cutter(self.stops, most=self.most)
+
+    def keeps(self, result: ChatResult) -> bool:
+        """Say whether the provider has counted no more than the caller's cap: there is nothing to cut."""
+        if self.most is None or self.stops or len(result.generations) != 1:
+            return False
+        usage = usage_of_result(result)
+        return usage is not None and 0 < usage.output_tokens - usage.reasoning_tokens <= self.most
 
 
 def cut_result(result: ChatResult, ends: Ends) -> ChatResult:
@@ -187,18 +195,6 @@ class StreamCut:
         if not self.found:
             self._cutter = self._cutter.following()
         return [{**block, "text": rest}] if rest and block is not None else []
-
-
-def cut_stream(chunks: Iterable[ChatGenerationChunk], ends: Ends) -> Iterator[ChatGenerationChunk]:
-    """Yield a stream's chunks until it has to end."""
-    cut = StreamCut(ends)
-    for chunk in chunks:
-        yield cut.feed(chunk)
-        if cut.found:
-            return
-    rest = cut.finish()
-    if rest is not None:
-        yield rest
 
 
 def whole_chunk(result: ChatResult) -> ChatGenerationChunk:

@@ -1,10 +1,10 @@
-"""Desk: where one RoutedChatModel turns a request into a Plan. It keeps what outlives calls only."""
+"""Desk: where one RoutedChatModel turns a request into a call. It keeps what outlives calls only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,10 +12,10 @@ from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from langchain_routed._call import PreparedCall
 from langchain_routed._children import Child, Children
 from langchain_routed._cut import Ends
 from langchain_routed._exact import Question
-from langchain_routed._plan import Plan
 from langchain_routed._reading import (
     NOT_SENT,
     keep_defaults,
@@ -45,10 +45,9 @@ from routed_llm import (
 )
 
 if TYPE_CHECKING:
-    from langchain_routed._recover import Recovery
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["Asked", "Desk", "asks_for_responses", "default_router", "policy_from"]
+__all__ = ["Desk", "ParsedCall", "asks_for_responses", "default_router", "policy_from"]
 
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
@@ -106,7 +105,7 @@ def policy_from(value: Any) -> Policy | None:
     )
 
 
-class Asked:
+class ParsedCall:
     """What one call asks for, in the router's words and in langchain-openai's.
 
     Attributes:
@@ -190,7 +189,7 @@ class Desk:
         kwargs: Mapping[str, Any],
         *,
         stream: bool,
-    ) -> Asked:
+    ) -> ParsedCall:
         """Read a call.
 
         Raises:
@@ -217,7 +216,7 @@ class Desk:
         builder.locked_to(None if pinned else owner)
         builder.previous(previous_of(messages, self.known))
         policy = options.applied_to(self.policy())
-        return Asked(
+        return ParsedCall(
             builder.build(),
             parameters,
             policy,
@@ -290,7 +289,7 @@ class Desk:
         client = self.owner.root_client or self.owner.root_async_client
         return str(getattr(client, "base_url", None) or self.owner.openai_api_base or OPENAI)
 
-    def decide(self, asked: Asked) -> Decision:
+    def decide(self, asked: ParsedCall) -> Decision:
         """Decide, giving up a lock that is only worth having.
 
         Raises:
@@ -306,7 +305,7 @@ class Desk:
                 raise
             return self.router.decide(asked.without_lock(), **around)
 
-    async def adecide(self, asked: Asked) -> Decision:
+    async def adecide(self, asked: ParsedCall) -> Decision:
         """Decide without holding the event loop while long texts are counted.
 
         Raises:
@@ -322,8 +321,8 @@ class Desk:
                 raise
             return await self.router.adecide(asked.without_lock(), **around)
 
-    def plan(self, asked: Asked, decision: Decision) -> Plan:
-        """Make the Plan of a decided call."""
+    def plan(self, asked: ParsedCall, decision: Decision) -> PreparedCall:
+        """Return what is sent for a decided call."""
         call = decision.call
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
         sent = to_send(asked.parameters, call)
@@ -342,28 +341,23 @@ class Desk:
         moved = call.endpoint == "responses" and not self._wants_responses(asked)
         if moved:
             keep_defaults(sent)
-        return Plan(
+        return PreparedCall(
             decision=decision,
-            router=self.router,
             child=child,
             sent=sent,
             stop=stop,
             cut=_ends(asked.parameters, call),
             # A caller who expects Chat Completions gets an answer in its form.
             plain=moved and self.owner.output_version is None,
-            known=self.known,
-            recovery=partial(self._recovery, asked, decision),
-            credential=asked.circumstances["credential"],
             unstored=unstored,
-            again=partial(self.plan, asked),
             added=added + self._keep_reasoning(sent, decision, call, unstored=unstored),
         )
 
-    def _wants_responses(self, asked: Asked) -> bool:
+    def _wants_responses(self, asked: ParsedCall) -> bool:
         """Say whether ChatOpenAI under the baseline's name would send the call to Responses, too."""
         return asked.items or self._asks(asked.parameters, model_name=self.owner.model_name)
 
-    def _unstored(self, asked: Asked) -> bool:
+    def _unstored(self, asked: ParsedCall) -> bool:
         """Say whether the provider seems to store nothing for this credential: twice it did not find it."""
         return bool(self.lost) and self.lost.get(asked.circumstances["credential"], 0) > 1
 
@@ -386,10 +380,18 @@ class Desk:
         why = "what is not stored must travel with the conversation"
         return ({"parameter": "include", "action": "added", "before": None, "after": _ENCRYPTED, "why": why},)
 
-    def _recovery(self, asked: Asked, decision: Decision, since: float) -> Recovery:
-        from langchain_routed._recover import Recovery  # only a failed call needs it
+    def rechoose(self, asked: ParsedCall, avoid: Mapping[str, str]) -> Decision | None:
+        """Decide for what is left, giving up a lock that is only worth having; None when nothing is."""
+        found = self.router.rechoose(asked.request, avoid, policy=asked.policy, **asked.circumstances)
+        if found is None and asked.soft:
+            found = self.router.rechoose(
+                asked.without_lock(), avoid, policy=asked.policy, **asked.circumstances
+            )
+        return found
 
-        return Recovery(self, asked, decision, since)
+    def note_lost(self, credential: str) -> None:
+        """Note that the provider did not find what it should have stored for a credential."""
+        self.lost[credential] = self.lost.get(credential, 0) + 1
 
     def _harmless(self, names: Sequence[str], decision: Decision) -> list[str]:
         """Return the parameters of which a null may be sent: those that the model takes whatever they are."""

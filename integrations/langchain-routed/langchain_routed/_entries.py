@@ -1,8 +1,8 @@
 """Entries: every way into a call, each routed before LangChain names a model anywhere.
 
 LangChain works out what traces and the cache are told before it calls the private methods, and never shows
-them the messages. So a call is decided at its public entry; its Plan travels on as a keyword, and the private
-methods hand over to the model that the Plan has.
+them the messages. So a call is decided at its public entry; it travels on as a keyword, and the private
+methods hand over to it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
 from langchain_routed import _calls
+from langchain_routed._call import RoutedCall
 from langchain_routed._children import PLAN
-from langchain_routed._refused import Refused
+from langchain_routed._rejected import RejectedCall
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
     from langchain_routed._desk import Desk
-    from langchain_routed._plan import Plan
 else:
     ChatOpenAI = object  # a part of a class, not a pydantic model of its own, which would take long to make
 
@@ -43,25 +43,25 @@ class Entries(ChatOpenAI):
 
         def _at_desk(self) -> Desk: ...
 
-    def _plan(
+    def _route(
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
-    ) -> Plan | Refused:
+    ) -> RoutedCall | RejectedCall:
         try:
             desk = self._at_desk()
             asked = desk.read(messages, stop, kwargs, stream=stream)
-            return desk.plan(asked, desk.decide(asked))
+            return RoutedCall(desk, asked, desk.decide(asked))
         except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
-            return Refused(self, error, stop, kwargs)
+            return RejectedCall(self, error, stop, kwargs)
 
-    async def _aplan(
+    async def _aroute(
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
-    ) -> Plan | Refused:
+    ) -> RoutedCall | RejectedCall:
         try:
             desk = self._at_desk()
             asked = desk.read(messages, stop, kwargs, stream=stream)
-            return desk.plan(asked, await desk.adecide(asked))
+            return RoutedCall(desk, asked, await desk.adecide(asked))
         except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
-            return Refused(self, error, stop, kwargs)
+            return RejectedCall(self, error, stop, kwargs)
 
     # --- the public entries: each call is routed here, before LangChain names a model anywhere ---
 
@@ -100,14 +100,14 @@ class Entries(ChatOpenAI):
         runs = _calls.split_runs(len(messages), kwargs)
         stream = _calls.streams(self, callbacks, kwargs, async_api=False)
         if len(messages) == 1:
-            plan = self._plan(messages[0], stop, kwargs, stream=stream)
-            result = super().generate(messages, stop, callbacks, **runs[0], **_calls.planned(kwargs, plan))
-            return _calls.completed(result, plan)
+            call = self._route(messages[0], stop, kwargs, stream=stream)
+            result = super().generate(messages, stop, callbacks, **runs[0], **_calls.planned(kwargs, call))
+            return _calls.completed(result, call)
         results = []
         for prompt, run in zip(messages, runs, strict=True):
-            plan = self._plan(prompt, stop, kwargs, stream=stream)
-            result = super().generate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, plan))
-            results.append(_calls.completed(result, plan))
+            call = self._route(prompt, stop, kwargs, stream=stream)
+            result = super().generate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, call))
+            results.append(_calls.completed(result, call))
         return _calls.joined(results)
 
     @override
@@ -125,9 +125,9 @@ class Entries(ChatOpenAI):
         agenerate = super().agenerate
 
         async def one(prompt: list[BaseMessage], run: dict[str, Any]) -> LLMResult:
-            plan = await self._aplan(prompt, stop, kwargs, stream=stream)
-            result = await agenerate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, plan))
-            return _calls.completed(result, plan)
+            call = await self._aroute(prompt, stop, kwargs, stream=stream)
+            result = await agenerate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, call))
+            return _calls.completed(result, call)
 
         if len(messages) == 1:
             return await one(messages[0], runs[0])
@@ -147,7 +147,7 @@ class Entries(ChatOpenAI):
         kwargs = _calls.configured(config, kwargs)
         if self._should_stream(async_api=False, **{**kwargs, "stream": True}):
             messages = self._convert_input(input).to_messages()
-            kwargs = _calls.planned(kwargs, self._plan(messages, stop, kwargs, stream=True))
+            kwargs = _calls.planned(kwargs, self._route(messages, stop, kwargs, stream=True))
         yield from super().stream(input, config, stop=stop, **kwargs)
 
     @override
@@ -162,7 +162,7 @@ class Entries(ChatOpenAI):
         kwargs = _calls.configured(config, kwargs)
         if self._should_stream(async_api=True, **{**kwargs, "stream": True}):
             messages = self._convert_input(input).to_messages()
-            kwargs = _calls.planned(kwargs, await self._aplan(messages, stop, kwargs, stream=True))
+            kwargs = _calls.planned(kwargs, await self._aroute(messages, stop, kwargs, stream=True))
         async with _calls.closing(super().astream(input, config, stop=stop, **kwargs)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -178,7 +178,7 @@ class Entries(ChatOpenAI):
     ) -> ChatModelStream:
         kwargs = _calls.configured(config, kwargs)
         messages = self._convert_input(input).to_messages()
-        kwargs = _calls.planned(kwargs, self._plan(messages, stop, kwargs, stream=True))
+        kwargs = _calls.planned(kwargs, self._route(messages, stop, kwargs, stream=True))
         return super()._chat_model_stream_v3(input, config, stop=stop, **kwargs)
 
     @override
@@ -192,10 +192,10 @@ class Entries(ChatOpenAI):
     ) -> AsyncChatModelStream:
         kwargs = _calls.configured(config, kwargs)
         messages = self._convert_input(input).to_messages()
-        kwargs = _calls.planned(kwargs, await self._aplan(messages, stop, kwargs, stream=True))
+        kwargs = _calls.planned(kwargs, await self._aroute(messages, stop, kwargs, stream=True))
         return await super()._achat_model_stream_v3(input, config, stop=stop, **kwargs)
 
-    # --- LangChain's private hooks: each hands over to the plan's child ---
+    # --- LangChain's private hooks: each hands over to the decided call ---
 
     @override
     def _generate(
@@ -205,8 +205,8 @@ class Entries(ChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        plan = kwargs.get(PLAN) or self._plan(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
-        return plan.generate(messages, run_manager)
+        call = kwargs.get(PLAN) or self._route(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+        return call.generate(messages, run_manager)
 
     @override
     async def _agenerate(
@@ -216,10 +216,10 @@ class Entries(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        plan = kwargs.get(PLAN) or await self._aplan(
+        call = kwargs.get(PLAN) or await self._aroute(
             messages, stop, kwargs, stream=bool(kwargs.get("stream"))
         )
-        return await plan.agenerate(messages, run_manager)
+        return await call.agenerate(messages, run_manager)
 
     @override
     def _stream(
@@ -229,8 +229,8 @@ class Entries(ChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        plan = kwargs.get(PLAN) or self._plan(messages, stop, kwargs, stream=True)
-        yield from plan.stream(messages, run_manager, kwargs)
+        call = kwargs.get(PLAN) or self._route(messages, stop, kwargs, stream=True)
+        yield from call.stream(messages, run_manager, kwargs)
 
     @override
     async def _astream(
@@ -240,8 +240,8 @@ class Entries(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        plan = kwargs.get(PLAN) or await self._aplan(messages, stop, kwargs, stream=True)
-        async with _calls.closing(plan.astream(messages, run_manager, kwargs)) as chunks:
+        call = kwargs.get(PLAN) or await self._aroute(messages, stop, kwargs, stream=True)
+        async with _calls.closing(call.astream(messages, run_manager, kwargs)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -253,35 +253,42 @@ class Entries(ChatOpenAI):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        plan = kwargs.pop(PLAN, None)
-        if plan is None:
+        call = kwargs.pop(PLAN, None)
+        if call is None:
             messages = self._convert_input(input_).to_messages()
-            plan = self._plan(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+            call = self._route(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
             stream = {"stream": kwargs["stream"]} if "stream" in kwargs else {}
-            input_, stop, kwargs = plan.history(messages), plan.stop, {**plan.sent, **stream}
-        return plan.child._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
+            input_, stop, kwargs = (
+                call.history(messages),
+                call.prepared.stop,
+                {**call.prepared.sent, **stream},
+            )
+        return call.prepared.child._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
 
     _get_request_payload.routed = True  # type: ignore[attr-defined]  # nobody has overridden or patched it
 
     @override
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        plan: Plan | None = kwargs.pop(PLAN, None)
-        if plan is None:
+        call: RoutedCall | None = kwargs.pop(PLAN, None)
+        if call is None:
             return super()._get_invocation_params(stop=stop, **_calls.visible(kwargs))
-        return plan.child._get_invocation_params(stop=plan.stop, **plan.sent)
+        sent = call.prepared
+        return sent.child._get_invocation_params(stop=sent.stop, **sent.sent)
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        plan: Plan | None = kwargs.pop(PLAN, None)
-        if plan is None:
+        call: RoutedCall | None = kwargs.pop(PLAN, None)
+        if call is None:
             return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
-        return plan.child._get_ls_params(stop=plan.stop, **plan.sent)
+        sent = call.prepared
+        return sent.child._get_ls_params(stop=sent.stop, **sent.sent)
 
     @override
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        plan: Plan | None = kwargs.pop(PLAN, None)
-        if plan is None:
+        call: RoutedCall | None = kwargs.pop(PLAN, None)
+        if call is None:
             return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
-        form = "plain" if plan.plain else "items"
-        form = form if plan.cut is None else f"{form}/{json.dumps(plan.cut)}"
-        return f"routed/{form}/{plan.child._get_llm_string(stop=plan.stop, **plan.sent)}"
+        sent = call.prepared
+        form = "plain" if sent.plain else "items"
+        form = form if sent.cut is None else f"{form}/{json.dumps(sent.cut)}"
+        return f"routed/{form}/{sent.child._get_llm_string(stop=sent.stop, **sent.sent)}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import openai
     from langchain_openai import ChatOpenAI
 
-__all__ = ["as_langchains", "unwritable"]
+__all__ = ["Written", "as_langchains"]
 
 _SIZE: Final = frozenset({"max_input", "window"})
 _GONE: Final = frozenset({"retired", "unreleased"})
@@ -82,19 +82,31 @@ def as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
     return BrokenRequest(error, url) if isinstance(error, RequestError) else error
 
 
-def unwritable(error: BaseException, owner: ChatOpenAI) -> Exception | None:
-    """Return the error to raise when a request could not be written down, or None for any other error.
+class Written:
+    """Tells of a request that could not be written down, inside a block.
 
     Python's strings may hold one half of a pair that makes a character; neither JSON nor a server takes it.
+
+    Args:
+        owner: the model that was called.
     """
-    if not isinstance(error, UnicodeEncodeError) or not error.object.startswith("{"):
-        return None
-    half, before = error.object[error.start], error.object[max(0, error.start - 40) : error.start]
-    said = (
-        f"The request holds {half!r}, half of a character, after {before!r}: it cannot be sent. "
-        "Replace it, as text.encode('utf-8', 'replace').decode() does."
-    )
-    return as_langchains(RequestError(said), owner)
+
+    def __init__(self, owner: ChatOpenAI) -> None:
+        self._owner = owner
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise what is wrong with the request in place of what Python says of it."""
+        if not isinstance(error, UnicodeEncodeError) or not error.object.startswith("{"):
+            return
+        half, before = error.object[error.start], error.object[max(0, error.start - 40) : error.start]
+        said = (
+            f"The request holds {half!r}, half of a character, after {before!r}: it cannot be sent. "
+            "Replace it, as text.encode('utf-8', 'replace').decode() does."
+        )
+        raise as_langchains(RequestError(said), self._owner) from error
 
 
 def _take_over(

@@ -7,7 +7,7 @@ again without, and so are the later ones at that address.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +18,7 @@ from openai import APIStatusError
 from langchain_routed._children import Child
 
 if TYPE_CHECKING:
-    from langchain_routed._plan import Plan
+    from langchain_routed._call import PreparedCall
 
 __all__ = ["achunks", "chunks"]
 
@@ -33,69 +33,71 @@ _LEFT_OUT: Final = {
 }
 
 
-def chunks(plan: Plan, history: list[BaseMessage], keywords: dict[str, Any]) -> Iterator[ChatGenerationChunk]:
-    """Yield what the plan's child streams."""
-    given = {**plan.keywords(), **_known(plan, keywords)}
+def chunks(
+    prepared: PreparedCall, history: list[BaseMessage], keywords: dict[str, Any], options: Mapping[str, Any]
+) -> Iterator[ChatGenerationChunk]:
+    """Yield what a call's child streams."""
+    given = {**keywords, **_known(prepared, options)}
     try:
-        yield from plan.child._stream(history, stop=plan.stop, **given)
+        yield from prepared.child._stream(history, stop=prepared.stop, **given)
         return
     except APIStatusError as error:
-        if not _given_up(plan, given, error):
+        if not _given_up(prepared, given, error):
             raise
-    yield from plan.child._stream(history, stop=plan.stop, **given, stream_usage=False)
+    yield from prepared.child._stream(history, stop=prepared.stop, **given, stream_usage=False)
 
 
 async def achunks(
-    plan: Plan, history: list[BaseMessage], keywords: dict[str, Any]
+    prepared: PreparedCall, history: list[BaseMessage], keywords: dict[str, Any], options: Mapping[str, Any]
 ) -> AsyncIterator[ChatGenerationChunk]:
-    """Yield what the plan's child streams."""
-    given = {**plan.keywords(), **_known(plan, keywords)}
+    """Yield what a call's child streams."""
+    given = {**keywords, **_known(prepared, options)}
     try:
-        first: Any = plan.child._astream(history, stop=plan.stop, **given)
+        first: Any = prepared.child._astream(history, stop=prepared.stop, **given)
         async with aclosing(first):
             async for chunk in first:
                 yield chunk
         return
     except APIStatusError as error:
-        if not _given_up(plan, given, error):
+        if not _given_up(prepared, given, error):
             raise
-    second: Any = plan.child._astream(history, stop=plan.stop, **given, stream_usage=False)
+    second: Any = prepared.child._astream(history, stop=prepared.stop, **given, stream_usage=False)
     async with aclosing(second):
         async for chunk in second:
             yield chunk
 
 
-def _known(plan: Plan, keywords: dict[str, Any]) -> dict[str, Any]:
+def _known(prepared: PreparedCall, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what only a streamed Chat Completions call takes, as the caller or the server wants it."""
-    if plan.decision.endpoint != "chat_completions":
+    if prepared.decision.endpoint != "chat_completions":
         return {}
-    usage = keywords.get("stream_usage")
+    usage = options.get("stream_usage")
     if usage is not None:
         return {"stream_usage": usage}
-    child = plan.child
-    if not isinstance(child, Child) or child.openai_api_base not in child.spared or _wanted(plan, child):
+    child = prepared.child
+    if not isinstance(child, Child) or child.openai_api_base not in child.spared or _wanted(prepared, child):
         return {}
-    _note(plan)
+    _note(prepared)
     return {"stream_usage": False}
 
 
-def _wanted(plan: Plan, child: Child) -> bool:
-    return "stream_options" in plan.sent or child.owner.stream_usage is True
+def _wanted(prepared: PreparedCall, child: Child) -> bool:
+    return "stream_options" in prepared.sent or child.owner.stream_usage is True
 
 
-def _given_up(plan: Plan, given: dict[str, Any], error: APIStatusError) -> bool:
+def _given_up(prepared: PreparedCall, given: dict[str, Any], error: APIStatusError) -> bool:
     """Say whether a server refused to be asked for the usage, which nobody had told us to ask for."""
-    child = plan.child
-    if not isinstance(child, Child) or "stream_usage" in given or _wanted(plan, child):
+    child = prepared.child
+    if not isinstance(child, Child) or "stream_usage" in given or _wanted(prepared, child):
         return False
     told = f"{error} {error.body}"
     if error.status_code not in _REFUSALS or not any(name in told for name in _NAMES):
         return False
     child.spared.add(child.openai_api_base)
-    _note(plan)
+    _note(prepared)
     return True
 
 
-def _note(plan: Plan) -> None:
-    if _LEFT_OUT not in plan.added:
-        plan.added = (*plan.added, _LEFT_OUT)
+def _note(prepared: PreparedCall) -> None:
+    if _LEFT_OUT not in prepared.added:
+        prepared.added = (*prepared.added, _LEFT_OUT)

@@ -11,6 +11,7 @@ from routed_llm.calls.driver import CLOSE, END, NEXT, Give, Keep, Send, Wait
 
 if TYPE_CHECKING:
     from routed_llm.calls.driver import Flow
+    from routed_llm.exchange import Exchange
 
 __all__ = ["arun", "arun_stream", "run", "run_stream"]
 
@@ -44,19 +45,24 @@ def run_stream(flow: Flow, send: Callable[[Any], Any], open: Callable[[Any], Any
         open: sends what was prepared, once, and returns an iterator over the stream.
     """
     source: Any = None
+    opening: Exchange | None = None  # until the first piece: some streams are only sent for when that is read
     with suppress(StopIteration):
         effect = next(flow)
         while True:
             value: Any = None
             try:
-                if effect is NEXT:
+                if effect is NEXT and opening is not None:
+                    with opening.current():
+                        opening, value = None, next(source, END)
+                elif effect is NEXT:
                     value = next(source, END)
                 elif isinstance(effect, Give):
                     yield effect.item
                 elif effect is CLOSE:
                     _close(source)
                 elif isinstance(effect, Send) and effect.stream:
-                    with effect.exchange.current():
+                    opening = effect.exchange
+                    with opening.current():
                         source = iter(opened := open(effect.prepared))
                     source = opened if hasattr(opened, "__next__") else source
                 else:
@@ -105,19 +111,24 @@ async def arun_stream(
 ) -> AsyncIterator[Any]:
     """Do what :func:`run_stream` does, without holding the event loop."""
     source: Any = None
+    opening: Exchange | None = None
     try:
         effect = next(flow)
         while True:
             value: Any = None
             try:
-                if effect is NEXT:
+                if effect is NEXT and opening is not None:
+                    with opening.current():
+                        opening, value = None, await anext(source, END)
+                elif effect is NEXT:
                     value = await anext(source, END)
                 elif isinstance(effect, Give):
                     yield effect.item
                 elif effect is CLOSE:
                     await _aclose(source)
                 elif isinstance(effect, Send) and effect.stream:
-                    with effect.exchange.current():
+                    opening = effect.exchange
+                    with opening.current():
                         opened = await open(effect.prepared)
                     source = opened if hasattr(opened, "__anext__") else aiter(opened)
                 else:

@@ -10,7 +10,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_routed import RoutedChatModel
-from langchain_routed._cut import Ends, cut_result, cut_stream
+from langchain_routed._cut import Ends, StreamCut, cut_result
 
 from routed_llm import RequestError, Router
 
@@ -196,5 +196,11 @@ STREAMS = [
 def test_streams_of_blocks_are_cut_text_by_text(contents, kept, count) -> None:
     """A text that waits comes before the next block, and the stream is not read past the sequence."""
     source = [ChatGenerationChunk(message=AIMessageChunk(content=content)) for content in contents]
-    chunks = list(cut_stream(source, Ends(["END"])))
+    cut, chunks = StreamCut(Ends(["END"])), []
+    for chunk in source:
+        chunks.append(cut.feed(chunk))
+        if cut.found:
+            break
+    else:
+        chunks += [rest] if (rest := cut.finish()) is not None else []
     assert ("".join(chunk.message.text for chunk in chunks), len(chunks)) == (kept, count)

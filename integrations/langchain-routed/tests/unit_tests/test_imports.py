@@ -14,7 +14,6 @@ from langchain_routed._pause import Pause
 
 LATER = (
     "PIL",
-    "langchain_routed._recover",
     "pypdf",
     "routed_llm.recovery.attempts",
     "routed_llm.simulator",

@@ -1,8 +1,9 @@
-"""Refused: a call that was stopped before anything was sent, told to LangChain's run all the same."""
+"""RejectedCall: a call that was stopped before anything was sent, told to LangChain's run all the same."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
@@ -14,28 +15,24 @@ from langchain_routed._errors import as_langchains
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
-__all__ = ["Refused"]
+__all__ = ["RejectedCall"]
 
 
-class Refused:
-    """Stands in for the Plan of a call that cannot be made: its run begins as the baseline's, and fails.
+class RejectedCall:
+    """Stands in for a call that cannot be made: its run begins as the baseline's, and fails.
 
     With ChatOpenAI the server refuses such a call once its run has begun, so that callbacks, listeners and
     traces hear of the error; here they hear of it, too.
     """
 
-    cut = None
-    plain = False
     begun = False
 
     def __init__(
         self, owner: ChatOpenAI, error: Exception, stop: list[str] | None, kwargs: Mapping[str, Any]
     ) -> None:
         self.error = as_langchains(error, owner)
-        self.child = owner
         self.model: str = owner.model_name
-        self.stop = stop
-        self.sent = visible(kwargs)
+        self.prepared = _Unsent(owner, stop, visible(kwargs))
 
     def history(self, *_: Any) -> list[BaseMessage]:
         """Raise what refused the call, as all that would make it does."""
@@ -56,3 +53,14 @@ class Refused:
     def astream(self, *_: Any) -> AsyncIterator[ChatGenerationChunk]:
         """Raise what refused the call."""
         raise self.error
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    """The call as the baseline would have been sent it, for what traces show."""
+
+    child: ChatOpenAI
+    stop: list[str] | None
+    sent: dict[str, Any]
+    cut: None = None
+    plain: bool = False
