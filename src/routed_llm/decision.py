@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from routed_llm.budget import PICO, Allowance
 from routed_llm.facts import RequestFacts, jsonable
@@ -30,6 +30,7 @@ __all__ = [
     "Reason",
     "Switch",
     "Told",
+    "short_record",
 ]
 
 RECORD_VERSION = 1
@@ -426,6 +427,31 @@ class Decision(_Made):
             "candidates": [candidate.to_dict() for candidate in self.candidates],
             "replacement": None if self.replacement is None else dict(self.replacement),
         }
+
+
+_SHORT: Final = (
+    "version",
+    "model",
+    "effort",
+    "endpoint",
+    "served",
+    "why",
+    "cost",
+    "usage",
+    "cached",
+    "id",
+    "at",
+)
+
+
+def short_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a record what travels well in every message of a stored conversation.
+
+    Who answered, why, what it cost and under which id the ledger has the rest; ``changes`` and ``attempts``
+    only where there were any.
+    """
+    kept = {name: record[name] for name in _SHORT if name in record}
+    return {**kept, **{name: record[name] for name in ("changes", "attempts") if record.get(name)}}
 
 
 def _decision(values: dict[str, Any]) -> Decision:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import base64
+import io
+import wave
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -86,6 +89,8 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
      "inputs": frozenset({"text", "pdf"}),
      "estimates": ("a PDF could not be read here, so it is of unknown size and is not in the count",)}),
     ("a PDF behind what is no part of it", pdf_file(b"x" * 1019 + b"%PDF-"), {"unknown_files": 1}),
+    ("a PDF without its header", pdf_file(b"foo"), {"unknown_files": 1, "inputs": frozenset({"text", "pdf"}),
+     "estimates": ("a PDF could not be read here, so it is of unknown size and is not in the count",)}),
     ("a video", part({"type": "video_url", "video_url": {"url": "x"}}), {"inputs": frozenset({"text", "video"})}),
     ("an image in a function's output", {"input": [{"type": "function_call_output", "call_id": "c",
      "output": [{"type": "input_image", "image_url": png(3, 2)}]}]}, {"tool_inputs": frozenset({"image"})}),
@@ -172,12 +177,41 @@ def test_an_estimate_is_named_once() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "content", [b"", b"foo", b"x" * 1020 + b"%PDF-"], ids=["empty", "text", "a header too far in"]
-)
-def test_what_is_no_pdf_is_told(content: bytes) -> None:
-    """Without the header that every reader looks for, no provider could read it either."""
+def test_an_empty_file_is_no_pdf() -> None:
+    """What no provider could read is said before it is sent."""
     with pytest.raises(RequestError) as caught:
-        read(pdf_file(content))
+        read(pdf_file(b""))
     assert str(caught.value).startswith("message 1 (user): The PDF is broken: ")
     assert str(caught.value).endswith(" Send a complete PDF file.")
+
+
+def voice(seconds: int) -> bytes:
+    """Make a WAV file of silence."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as clip:
+        clip.setnchannels(1)
+        clip.setsampwidth(2)
+        clip.setframerate(8_000)
+        clip.writeframes(bytes(16_000 * seconds))
+    return out.getvalue()
+
+
+INLINE: dict[str, tuple[bytes, Callable[[str], dict[str, Any]]]] = {
+    "image": (base64.b64decode(png(30, 20).partition(",")[2]),
+              lambda text: {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{text}"}}),
+    "audio": (voice(2), lambda text: {"type": "input_audio", "input_audio": {"data": text, "format": "wav"}}),
+    "text": (b"hello world " * 20, lambda text: {"type": "file", "file": {"file_data": f"data:text/plain;base64,{text}"}}),
+    "pdf": (b"%PDF-1.7 cut off " * 20,
+            lambda text: {"type": "file", "file": {"file_data": f"data:application/pdf;base64,{text}"}}),
+    "a PDF without its header": (b"foo " * 40,
+            lambda text: {"type": "file", "file": {"file_data": f"data:application/pdf;base64,{text}"}}),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", INLINE)
+def test_base64_in_lines(kind: str) -> None:
+    """Base64 that is broken into lines is read as if it were one, whatever it holds."""
+    data, block = INLINE[kind]
+    in_lines, whole = block(base64.encodebytes(data).decode()), block(base64.b64encode(data).decode())
+    assert read(part(in_lines)) == read(part(whole))

@@ -5,9 +5,10 @@ from langchain_routed._pause import Pause
 with Pause():
     from langchain_core.load.load import DEFAULT_NAMESPACES
 
+    from langchain_routed._costs import CostCallbackHandler
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["RoutedChatModel", "__version__"]
+__all__ = ["CostCallbackHandler", "RoutedChatModel", "__version__"]
 
 __version__ = "0.1.0"
 

@@ -19,12 +19,14 @@ from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import Ends, StreamCut, cut_result, whole_chunk
 from langchain_routed._errors import Written
 from langchain_routed._history import Known, fit
-from routed_llm import Answered, Attempts, Decision, ErrorFacts, Limits, Step, classify_error
+from routed_llm import Answered, Decision, Limits, classify_error
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
+from routed_llm.decision import short_record
 
 if TYPE_CHECKING:
     from langchain_routed._desk import Desk, ParsedCall
+    from routed_llm import Attempts, ErrorFacts, Step
 
 __all__ = ["PreparedCall", "RoutedCall"]
 
@@ -265,7 +267,9 @@ class RoutedCall:
 
     def _recorded(self, record: dict[str, Any]) -> dict[str, Any]:
         added = self.prepared.added
-        return {**record, "changes": [*record["changes"], *added]} if added else record
+        if added:
+            record = {**record, "changes": [*record["changes"], *added]}
+        return short_record(record) if self._desk.owner.routing_record == "short" else record
 
 
 class ChunkReader:

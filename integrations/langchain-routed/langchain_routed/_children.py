@@ -14,7 +14,6 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import AsyncOpenAI, OpenAI
@@ -26,7 +25,7 @@ from routed_llm import Call, Credential, guard_client
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["PLAN", "Child", "Children", "genuine"]
+__all__ = ["HOOKS", "PLAN", "Child", "Children", "genuine"]
 
 PLAN: Final = "routed_plan"
 """The keyword under which a call's Plan travels through LangChain's own methods."""
@@ -53,10 +52,18 @@ _SHARED: Final = (
     "stream_usage",
 )
 _OF: Final = itemgetter("factory", *_SHARED)
+HOOKS: Final = (
+    "_convert_chunk_to_generation_chunk",
+    "_create_chat_result",
+    "_get_generation_chunk_from_completion",
+    "_should_stream_usage",
+)
+"""Private methods of ChatOpenAI that a subclass may override, and that the models behind it ask for."""
+
 _MOST = 128
 _NO_KEY: Final = "none"
 _OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
-_SPARED: Final = "_spared"
+_TAKES_USAGE: Final = "_takes_usage"
 
 
 class Child(ChatOpenAI):
@@ -72,9 +79,9 @@ class Child(ChatOpenAI):
         return self.__dict__[_OWNER]  # type: ignore[no-any-return] # __dict__ knows no types
 
     @property
-    def spared(self) -> set[str | None]:
-        """The addresses of the owner's servers that refuse to be asked for the usage of a stream."""
-        return self.__dict__[_SPARED]  # type: ignore[no-any-return] # __dict__ knows no types
+    def takes_usage(self) -> dict[str | None, bool]:
+        """Addresses to whether they can be asked for the usage of a stream, where that is known."""
+        return self.__dict__[_TAKES_USAGE]  # type: ignore[no-any-return] # __dict__ knows no types
 
     model_config = ConfigDict(defer_build=True)  # the first one pays for it, not the import
 
@@ -108,23 +115,22 @@ class Child(ChatOpenAI):
             del kwargs[PLAN]  # the router's own would only come back here
         return super()._get_request_payload(input_, stop=stop, **kwargs)
 
-    @override
-    def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
-        hook = self.__dict__[_OWNER]._create_chat_result
-        if getattr(hook, "__func__", None) is BaseChatOpenAI._create_chat_result:
-            return super()._create_chat_result(response, generation_info)
-        return hook(response, generation_info)  # type: ignore[no-any-return]
 
-    @override
-    def _convert_chunk_to_generation_chunk(
-        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
-    ) -> ChatGenerationChunk | None:
-        hook = self.__dict__[_OWNER]._convert_chunk_to_generation_chunk
-        if getattr(hook, "__func__", None) is BaseChatOpenAI._convert_chunk_to_generation_chunk:
-            return super()._convert_chunk_to_generation_chunk(
-                chunk, default_chunk_class, base_generation_info
-            )
-        return hook(chunk, default_chunk_class, base_generation_info)  # type: ignore[no-any-return]
+def _forwarded(name: str) -> Callable[..., Any]:
+    """Return a method that hands over to the owner's where a subclass or a patch has its own."""
+    original: Callable[..., Any] = getattr(ChatOpenAI, name)
+
+    def method(self: Child, *args: Any, **kwargs: Any) -> Any:
+        hook: Any = getattr(self.__dict__[_OWNER], name)
+        if getattr(hook, "__func__", None) is original:
+            return original(self, *args, **kwargs)
+        return hook(*args, **kwargs)
+
+    return method
+
+
+for _name in HOOKS:
+    setattr(Child, _name, _forwarded(_name))
 
 
 class Children:
@@ -137,7 +143,7 @@ class Children:
         self.owner = owner
         self._kept: tuple[tuple[Any, ...], dict[Any, BaseChatOpenAI]] = ((), {})
         self._lock = threading.Lock()
-        self._spared: set[str | None] = set()
+        self._takes_usage: dict[str | None, bool] = {}
 
     def get(self, call: Call, credential: Credential | None = None) -> BaseChatOpenAI:
         """Return the child that a call is made with.
@@ -182,7 +188,7 @@ class Children:
             use_responses_api=call.endpoint == "responses",
             **{**fields, "stream_usage": fields["stream_usage"] is not False},
         )
-        child.__dict__.update({_OWNER: self.owner, _SPARED: self._spared})
+        child.__dict__.update({_OWNER: self.owner, _TAKES_USAGE: self._takes_usage})
         return child
 
 

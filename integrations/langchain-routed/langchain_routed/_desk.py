@@ -27,6 +27,7 @@ from langchain_routed._reading import (
     tell_parameters,
     to_send,
     web_search,
+    with_extra,
 )
 from routed_llm import (
     Call,
@@ -79,6 +80,9 @@ def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, mode
         parameters: those of the call.
         model_name: the name to judge by; none, to judge by the call and the settings alone.
     """
+    hook = type(model)._use_responses_api
+    if hook is not ChatOpenAI._use_responses_api:
+        return bool(model._use_responses_api(dict(parameters)))  # a subclass knows better
     fields = model.__dict__  # a tenth of the time that attributes of a pydantic model take
     asked: bool | None = fields["use_responses_api"]
     if asked is not None:
@@ -199,7 +203,8 @@ class Desk:
         options = CallOptions.read(kwargs.get("routing"))
         call = {name: value for name, value in kwargs.items() if name not in _FOR_US} if kwargs else {}
         parameters, items, wanted = self._settings(call, stop)
-        pinned = call.get("model")
+        extra = call.get("extra_body", self.owner.extra_body) or {}
+        pinned = extra.get("model") or call.get("model")
         builder = RequestBuilder()
         tell_messages(builder, messages)
         tell_parameters(builder, parameters, stream=stream)
@@ -240,12 +245,14 @@ class Desk:
         if quiet and kept is not None and kept[0] == fields:
             return kept[1]
         parameters = merge(owner._default_params, call, stop)
+        # What may change in place is read anew.
+        quiet = quiet and all(isinstance(value, (str, int, float)) for value in parameters.values())
+        parameters = with_extra(parameters)
         if call.get("model") is None:
             self._keep_search(parameters)
         items = self._asks(parameters)
         found = parameters, items, self._endpoint(parameters, items=items)
-        # What may change in place is read anew.
-        if quiet and all(isinstance(value, (str, int, float)) for value in parameters.values()):
+        if quiet:
             self._quiet = fields, found
         return found
 
@@ -413,7 +420,8 @@ class Desk:
         return text if chosen is None else chosen.input_tokens
 
     def _endpoint(self, parameters: Mapping[str, Any], *, items: bool) -> str | None:
-        if self.owner.__dict__["use_responses_api"] is False:
+        own = type(self.owner)._use_responses_api is not ChatOpenAI._use_responses_api
+        if self.owner.__dict__["use_responses_api"] is False or (own and not items):
             return "chat_completions"
         return "responses" if items or _is_loose(parameters) else None
 

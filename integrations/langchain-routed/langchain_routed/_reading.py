@@ -25,6 +25,7 @@ from langchain_openai.chat_models.base import _convert_to_openai_response_format
 from langchain_routed._blocks import BREAKPOINT, TEXTS, block_text, breakpoint_of, tell_block
 from langchain_routed._history import ITEMS, origin, unwrapped
 from routed_llm import Call, Decision, Previous, RequestBuilder
+from routed_llm.fields import CHAT, RESPONSES
 
 __all__ = [
     "NOT_SENT",
@@ -38,6 +39,7 @@ __all__ = [
     "tell_parameters",
     "to_send",
     "web_search",
+    "with_extra",
 ]
 
 PASSED_ON: Final = frozenset(
@@ -62,6 +64,7 @@ _ANSWERED: Final = attrgetter(
 _VIEWS: Final = {HumanMessage: _SAID, SystemMessage: _SAID, ToolMessage: _SAID, AIMessage: _ANSWERED}
 _EMPTY: Final = frozenset({"tools", "tool_choice", "modalities", "stream_options", "text"})
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_FIELDS: Final = (CHAT["body"].keys() | RESPONSES["body"].keys()) - {"messages", "input", "stream"}
 _FORMATS: Final = ("text", "json_object", "json_schema")
 _ROLES: Final = {"human": "user", "ai": "assistant"}
 NOT_SENT: Final = frozenset({"model", "stream", "reasoning", "reasoning_effort", *_CAPS})
@@ -148,6 +151,19 @@ def merge(fields: Mapping[str, Any], call: Mapping[str, Any], stop: list[str] | 
     if merged.get("response_format") is not None:
         merged["response_format"] = _as_format(merged["response_format"], merged.get("strict"))
     return {name: value for name, value in merged.items() if value is not None}
+
+
+def with_extra(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with ``extra_body`` read as what it is: fields of the body, which win.
+
+    What no endpoint is known to have stays in it, and goes on as it is.
+    """
+    extra = parameters.get("extra_body")
+    if not isinstance(extra, Mapping) or _FIELDS.isdisjoint(extra):
+        return parameters
+    rest = {name: value for name, value in extra.items() if name not in _FIELDS}
+    merged = merge(parameters, {name: value for name, value in extra.items() if name in _FIELDS}, None)
+    return {**merged, "extra_body": rest} if rest else {k: v for k, v in merged.items() if k != "extra_body"}
 
 
 def _effort(parameters: Mapping[str, Any]) -> str | None:

@@ -1,8 +1,8 @@
-"""The usage of streams: asked for at every address, and given up where a server refuses to be asked.
+"""The usage of streams: asked for unless a server is known, or seems, not to take the question.
 
-ChatOpenAI asks at OpenAI's own address only, since some compatible servers answer ``stream_options`` with a
-refusal. Without usage nothing can be booked, so a server is asked until it refuses; the stream is then begun
-again without, and so are the later ones at that address.
+ChatOpenAI asks at OpenAI's own address only, since compatible servers answer ``stream_options`` in many ways:
+with a refusal, with an error of their own, or not at all. Without usage nothing can be booked, so a server is
+asked until it refuses, or fails before it has ever answered; then, and from then on, it is spared.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
-from openai import APIStatusError
+from openai import APIStatusError, APITimeoutError
 
 from langchain_routed._children import Child
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["achunks", "chunks"]
 
 _REFUSALS: Final = (400, 422)
+_SERVER: Final = 500
 _NAMES: Final = ("stream_options", "include_usage")
+_OPENAIS: Final = ("openai-version", "openai-processing-ms")
+"""Headers of OpenAI's own answers, of which an error is no sign that it does not take the question."""
 _LEFT_OUT: Final = {
     "parameter": "stream_options",
     "action": "dropped",
@@ -39,9 +42,11 @@ def chunks(
     """Yield what a call's child streams."""
     given = {**keywords, **_known(prepared, options)}
     try:
-        yield from prepared.child._stream(history, stop=prepared.stop, **given)
+        for chunk in prepared.child._stream(history, stop=prepared.stop, **given):
+            _answered(prepared, given)
+            yield chunk
         return
-    except APIStatusError as error:
+    except Exception as error:
         if not _given_up(prepared, given, error):
             raise
     yield from prepared.child._stream(history, stop=prepared.stop, **given, stream_usage=False)
@@ -56,9 +61,10 @@ async def achunks(
         first: Any = prepared.child._astream(history, stop=prepared.stop, **given)
         async with aclosing(first):
             async for chunk in first:
+                _answered(prepared, given)
                 yield chunk
         return
-    except APIStatusError as error:
+    except Exception as error:
         if not _given_up(prepared, given, error):
             raise
     second: Any = prepared.child._astream(history, stop=prepared.stop, **given, stream_usage=False)
@@ -75,7 +81,9 @@ def _known(prepared: PreparedCall, options: Mapping[str, Any]) -> dict[str, Any]
     if usage is not None:
         return {"stream_usage": usage}
     child = prepared.child
-    if not isinstance(child, Child) or child.openai_api_base not in child.spared or _wanted(prepared, child):
+    if not isinstance(child, Child) or _wanted(prepared, child):
+        return {}
+    if child.takes_usage.get(child.openai_api_base) is not False:
         return {}
     _note(prepared)
     return {"stream_usage": False}
@@ -85,17 +93,44 @@ def _wanted(prepared: PreparedCall, child: Child) -> bool:
     return "stream_options" in prepared.sent or child.owner.stream_usage is True
 
 
-def _given_up(prepared: PreparedCall, given: dict[str, Any], error: APIStatusError) -> bool:
-    """Say whether a server refused to be asked for the usage, which nobody had told us to ask for."""
+def _answered(prepared: PreparedCall, given: Mapping[str, Any]) -> None:
+    """Note that a server streams to whoever asks for the usage."""
     child = prepared.child
-    if not isinstance(child, Child) or "stream_usage" in given or _wanted(prepared, child):
+    if isinstance(child, Child) and given.get("stream_usage") is not False:
+        child.takes_usage.setdefault(child.openai_api_base, True)
+
+
+def _given_up(prepared: PreparedCall, given: dict[str, Any], error: Exception) -> bool:
+    """Say whether a stream is begun again without its usage, which nobody had told us to ask for."""
+    child = prepared.child
+    if not isinstance(child, Child) or prepared.decision.endpoint != "chat_completions":
         return False
-    told = f"{error} {error.body}"
-    if error.status_code not in _REFUSALS or not any(name in told for name in _NAMES):
+    known, address = child.takes_usage, child.openai_api_base
+    if given.get("stream_usage") is False and known.get(address) is False and not _refuses(error):
+        known.pop(address)  # it fails all the same
+    if "stream_usage" in given or _wanted(prepared, child):
         return False
-    child.spared.add(child.openai_api_base)
-    _note(prepared)
-    return True
+    if _refuses(error):
+        known[address] = False
+        _note(prepared)
+        return True
+    if address not in known and _may_be_for_it(error):
+        known[address] = False  # recovery sends the next request
+    return False
+
+
+def _refuses(error: Exception) -> bool:
+    told = f"{error} {getattr(error, 'body', None)}"
+    status = getattr(error, "status_code", None)
+    return status in _REFUSALS and any(name in told for name in _NAMES)
+
+
+def _may_be_for_it(error: Exception) -> bool:
+    """Say whether a server of an unknown kind has failed in a way in which some answer the question."""
+    if isinstance(error, APIStatusError):
+        ours = any(name in error.response.headers for name in _OPENAIS)
+        return error.status_code >= _SERVER and not ours
+    return isinstance(error, (APITimeoutError, TimeoutError))
 
 
 def _note(prepared: PreparedCall) -> None:

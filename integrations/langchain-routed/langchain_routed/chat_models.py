@@ -6,6 +6,7 @@ import copy
 import pickle
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 from langchain_core.language_models import LanguageModelInput, ModelProfile
@@ -21,6 +22,7 @@ from typing_extensions import override
 from langchain_routed import _calls
 from langchain_routed._azure import deployed, factory_for
 from langchain_routed._books import own_books
+from langchain_routed._children import HOOKS
 from langchain_routed._desk import Desk, asks_for_responses, policy_from
 from langchain_routed._entries import Entries
 from langchain_routed._profile import UsesResponses, has_schemas, profile_of
@@ -44,8 +46,20 @@ _SHARED = (
     *("router", "ledger", "catalog", "factory", "on_budget", "http_client", "http_async_client"),
     *("cache", "callbacks", "rate_limiter", "custom_get_token_ids"),
 )
+_UNHEARD = ("_ensure_sync_client_available", "_stream_responses", "_astream_responses", "_uses_gateway")
+_UNHEARD_WHY = (
+    "the model behind a call is another object",
+    "the models that a factory makes have methods of their own",
+)
 _OPENING = 3
 """Tokens that open the answer; with them ChatOpenAI counts no messages at all."""
+
+
+@lru_cache(maxsize=256)
+def unheard(kind: type[ChatOpenAI], *, with_factory: bool) -> tuple[str, ...]:
+    """Name what a subclass overrides of ChatOpenAI's private parts and that no call would come to."""
+    names = (*_UNHEARD, *(HOOKS if with_factory else ()))
+    return tuple(name for name in names if getattr(kind, name) is not getattr(ChatOpenAI, name))
 
 
 class RoutedChatModel(Entries, ChatOpenAI):
@@ -94,6 +108,10 @@ class RoutedChatModel(Entries, ChatOpenAI):
     """Whose abilities :attr:`profile` tells: the baseline's, so that what a program makes of them (when it
     summarises, how it asks for structure) stays, or those of the widest model that the policy can reach."""
 
+    routing_record: Literal["full", "short"] = Field(default="full")
+    """What travels in ``response_metadata["routing"]`` of every answer: the whole record, or who answered,
+    why and for how much (:func:`routed_llm.decision.short_record`)."""
+
     # --- construction ---
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -107,6 +125,12 @@ class RoutedChatModel(Entries, ChatOpenAI):
             kwargs["policy"] = policy_from(kwargs["policy"])
         kwargs.update(own_books(kwargs))
         super().__init__(*args, **kwargs)
+        for name in unheard(type(self), with_factory=self.factory is not None):
+            warnings.warn(
+                f"{type(self).__name__}.{name} is not called: {_UNHEARD_WHY[name in HOOKS]}. "
+                "Override _generate and _stream, or _get_request_payload, instead.",
+                stacklevel=2,
+            )
 
     @model_validator(mode="before")
     @classmethod
@@ -261,8 +285,8 @@ class RoutedChatModel(Entries, ChatOpenAI):
     ) -> int:
         """Count what the messages and tools are to the model that would serve them, without a network.
 
-        Text is counted exactly; images, audio and documents by the rule of that model; what is given by
-        reference only at the rule's worst case.
+        Text is counted exactly; images, audio and documents by the rule of that model; of an image that is
+        given by reference only a common size is assumed, of a file nothing is known.
 
         Raises:
             RequestError: when no model could take the messages.

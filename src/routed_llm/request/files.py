@@ -31,9 +31,6 @@ _SAID = re.compile(r"<(?:w:|a:)?(?:t|v)(?: [^>]*)?>([^<]+)<")
 _OFFICE_BYTES = 20_000_000
 """Of a file's parts together, unpacked: an archive may hold a thousand times its size."""
 
-_PDF_WITHIN = 1024
-"""Bytes within which readers look for the header (PDF Reference 1.7, appendix H, implementation note 13)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
@@ -147,7 +144,7 @@ def _pdf(content: bytes) -> Document:
     try:
         found = read_pdf(content)
     except UnreadablePdf:
-        if _PDF not in content[:_PDF_WITHIN]:
+        if not content:
             raise
         why = "a PDF could not be read here, so it is of unknown size and is not in the count"
         return Document(kind="pdf", unknown=True, estimates=(why,), data=content)
@@ -175,6 +172,7 @@ def _bytes(data: str | bytes) -> bytes:
         return data
     text = data.partition(",")[2] if data[:5].lower() == "data:" else data
     try:
-        return base64.b64decode(text, validate=True)
+        # Some writers break it into lines.
+        return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise RequestError("The data is not base64. Send base64 text or a data URL.") from error

@@ -24,7 +24,7 @@ LATER = (
 
 def test_the_public_names() -> None:
     """A name more or less is a decision, not an accident."""
-    assert sorted(langchain_routed.__all__) == ["RoutedChatModel", "__version__"]
+    assert sorted(langchain_routed.__all__) == ["CostCallbackHandler", "RoutedChatModel", "__version__"]
     assert all(hasattr(langchain_routed, name) for name in langchain_routed.__all__)
 
 
