@@ -8,7 +8,16 @@ from routed_llm.calls.router import Answered, Router, Run
 from routed_llm.catalog import Catalog, Model
 from routed_llm.cut import AnswerCutter, StopCutter
 from routed_llm.decide.table import select
-from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch
+from routed_llm.decision import (
+    Call,
+    Candidate,
+    Change,
+    Decision,
+    Evidence,
+    Reason,
+    Switch,
+    short_record,
+)
 from routed_llm.errors import (
     BudgetExceeded,
     CatalogError,
@@ -107,6 +116,7 @@ __all__ = [
     "read_openai",
     "scoped",
     "select",
+    "short_record",
 ]
 
 _LATER: Final = {

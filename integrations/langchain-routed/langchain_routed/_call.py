@@ -19,10 +19,9 @@ from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import Ends, StreamCut, cut_result, whole_chunk
 from langchain_routed._errors import Written
 from langchain_routed._history import Known, fit
-from routed_llm import Answered, Decision, Limits, classify_error
+from routed_llm import Answered, Decision, Limits, classify_error, short_record
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
-from routed_llm.decision import short_record
 
 if TYPE_CHECKING:
     from langchain_routed._desk import Desk, ParsedCall

@@ -25,7 +25,7 @@ from langchain_openai.chat_models.base import _convert_to_openai_response_format
 from langchain_routed._blocks import BREAKPOINT, TEXTS, block_text, breakpoint_of, tell_block
 from langchain_routed._history import ITEMS, origin, unwrapped
 from routed_llm import Call, Decision, Previous, RequestBuilder
-from routed_llm.fields import CHAT, RESPONSES
+from routed_llm.request.wire import CHAT, RESPONSES
 
 __all__ = [
     "NOT_SENT",

@@ -110,7 +110,7 @@ class RoutedChatModel(Entries, ChatOpenAI):
 
     routing_record: Literal["full", "short"] = Field(default="full")
     """What travels in ``response_metadata["routing"]`` of every answer: the whole record, or who answered,
-    why and for how much (:func:`routed_llm.decision.short_record`)."""
+    why and for how much (:func:`routed_llm.short_record`)."""
 
     # --- construction ---
 
