@@ -49,4 +49,5 @@ clean: ## remove the environments and all that was built
 	@grep -v '^openai==' constraints.txt | cat - constraints-openai3.txt > $(@D)/constraints.txt
 	@$(@D)/bin/pip install -qq -c $(@D)/constraints.txt -e '.[all]' -e $(LANGCHAIN) -e $(OPENAI) --group dev && touch $@
 .venv-frameworks/installed: $(PINS)
-	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -e '.[media,fast]' -e $(OPENAI) --group frameworks && touch $@
+	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -U pip -c constraints.txt
+	@$(@D)/bin/pip install -qq -e '.[media,fast]' -e $(OPENAI) --group frameworks && touch $@

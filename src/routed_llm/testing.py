@@ -23,7 +23,7 @@ from routed_llm.ledger import MemoryLedger
 from routed_llm.policy import Policy
 from routed_llm.simulator import Simulator, serve
 
-__all__ = ["CASES", "WAYS", "Adapter", "Answer", "Case"]
+__all__ = ["CASES", "WAYS", "Adapter", "Answer", "Case", "sdk_adapter"]
 
 WAYS: Final = ("ask", "aask", "stream", "astream")
 """The four ways of calling, by the adapter's functions."""
@@ -79,6 +79,65 @@ class Adapter:
     aask: Callable[[Any, Sequence[Any], Mapping[str, Any]], Awaitable[Answer]]
     stream: Callable[[Any, Sequence[Any], Mapping[str, Any]], Iterable[Answer]]
     astream: Callable[[Any, Sequence[Any], Mapping[str, Any]], AsyncIterable[Answer]]
+
+
+def sdk_adapter(make: Callable[..., Any], make_async: Callable[..., Any]) -> Adapter:
+    """Return the adapter of a pair of clients with the methods of OpenAI's SDK.
+
+    Args:
+        make: makes the client, a context manager, for ``url``, ``router`` and ``policy``.
+        make_async: makes the one for event loops.
+    """
+
+    def asked(messages: Sequence[Any], parameters: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        return {"model": "gpt-4o", "messages": [*messages], **parameters, **more}
+
+    def ask(given: Any, messages: Sequence[Any], parameters: Mapping[str, Any]) -> Answer:
+        with make(**given) as client:
+            return _read(client.chat.completions.create(**asked(messages, parameters)))
+
+    async def aask(given: Any, messages: Sequence[Any], parameters: Mapping[str, Any]) -> Answer:
+        async with make_async(**given) as client:
+            return _read(await client.chat.completions.create(**asked(messages, parameters)))
+
+    def stream(given: Any, messages: Sequence[Any], parameters: Mapping[str, Any]) -> Iterable[Answer]:
+        turn: dict[str, Any] = {"role": "assistant", "content": ""}
+        with make(**given) as client:
+            for chunk in client.chat.completions.create(**asked(messages, parameters, stream=True)):
+                yield _added(turn, chunk)
+
+    async def astream(
+        given: Any, messages: Sequence[Any], parameters: Mapping[str, Any]
+    ) -> AsyncIterable[Answer]:
+        turn: dict[str, Any] = {"role": "assistant", "content": ""}
+        async with make_async(**given) as client:
+            found = await client.chat.completions.create(**asked(messages, parameters, stream=True))
+            async for chunk in found:
+                yield _added(turn, chunk)
+
+    return Adapter(make=dict, ask=ask, aask=aask, stream=stream, astream=astream)
+
+
+def _read(completion: Any) -> Answer:
+    message = completion.choices[0].message
+    calls = [(call.id, call.function.name) for call in message.tool_calls or ()]
+    return Answer(text=message.content or "", calls=calls, record=completion.routing, turn=message)
+
+
+def _added(turn: dict[str, Any], chunk: Any) -> Answer:
+    """Add a chunk to the message, as the SDK's own helper does, and return what came."""
+    delta = chunk.choices[0].delta
+    turn["content"] += delta.content or ""
+    turn.update(delta.model_extra or {})
+    calls: list[Any] = turn.setdefault("tool_calls", []) if delta.tool_calls else turn.get("tool_calls", [])
+    for call in delta.tool_calls or ():
+        if call.index == len(calls):
+            calls.append(call.model_dump(exclude={"index"}))
+        else:
+            calls[call.index]["function"]["arguments"] += call.function.arguments
+    told = [(call["id"], call["function"]["name"]) for call in calls]
+    record = getattr(chunk, "routing", {})
+    return Answer(text=delta.content or "", calls=told, record=record, turn=turn)
 
 
 class _World:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import uvicorn
 
+from routed_llm import Router
 from routed_llm.gateway import KeyStore, Settings
 from routed_llm.gateway.app import Gateway
 from routed_llm.simulator import Simulator, serve
@@ -51,9 +52,9 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Running]:
+def running(settings: Settings, router: Router | None = None) -> Iterator[Running]:
     """Run a gateway in a thread."""
-    gateway = Gateway(settings)
+    gateway = Gateway(settings, router=router)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(gateway.app, log_level="warning", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)

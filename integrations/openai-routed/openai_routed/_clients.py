@@ -101,6 +101,12 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
         return request
 
     @override
+    def _process_response(self, *, response: Any, retries_taken: int = 0, **kwargs: Any) -> Any:
+        served = response.extensions.get("routed")
+        again = 0 if served is None else int(served.headers.get("x-routed-attempts", 1)) - 1
+        return super()._process_response(response=response, retries_taken=retries_taken + again, **kwargs)
+
+    @override
     def _make_status_error(self, err_msg: str, *, body: object, response: Any) -> Any:
         error = super()._make_status_error(err_msg, body=body, response=response)
         return told(error, response.extensions.get("routed"))

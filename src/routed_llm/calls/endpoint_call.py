@@ -42,6 +42,7 @@ __all__ = [
 
 CHAT: Final = "chat_completions"
 RESPONSES: Final = "responses"
+_PATHS: Final = {CHAT: "/chat/completions", RESPONSES: "/responses"}
 _JSON: Final = "application/json"
 _SSE: Final = "text/event-stream; charset=utf-8"
 _OF_THE_BODY: Final = frozenset(
@@ -90,6 +91,11 @@ class Outgoing:
     base_url: str | None
     credential: Credential | None
     attempt: int
+
+    @property
+    def path(self) -> str:
+        """The endpoint's path, after the base URL."""
+        return _PATHS[self.endpoint]
 
     @property
     def model(self) -> str:

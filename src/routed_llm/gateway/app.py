@@ -57,29 +57,33 @@ class ClientLeft(Exception):
     """The client went away."""
 
 
-def make_app(settings: Settings) -> Starlette:
+def make_app(settings: Settings, *, router: Router | None = None) -> Starlette:
     """Return the application.
+
+    Args:
+        settings: where it stands and what it allows.
+        router: what decides and keeps the books, in place of the settings' ledger, budgets and day.
 
     Raises:
         PolicyError: when the policy, a budget or a key's settings are wrong.
         LedgerError: when the ledger or the file of keys cannot be used.
     """
-    return Gateway(settings).app
+    return Gateway(settings, router=router).app
 
 
 class Gateway:
     """One process of a gateway."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, router: Router | None = None) -> None:
         self.settings = settings
         at = None if settings.at is None else date.fromisoformat(settings.at)
-        self._router = Router(
-            policy=Policy(**settings.policy),
+        self._router = router or Router(
             ledger=None if settings.ledger is None else open_ledger(settings.ledger),
             budgets=budgets_from(settings.budgets),
             clock=None if at is None else lambda: at,
         )
-        self._endpoints = Endpoints(self._router)
+        self._endpoints = Endpoints.make(router=self._router, policy=settings.policy)
+        self._policy = self._endpoints.options.applied_to(self._router.policy)
         self._keys = None if settings.keys is None else KeyStore(settings.keys)
         self._upstream = Upstream(settings.upstream, settings.upstream_key)
         self._metrics = Metrics()
@@ -194,7 +198,7 @@ class Gateway:
     def _called(self, endpoint: str, request: Request, key: Key | None, body: dict[str, Any]) -> Called:
         routing = CallOptions.read(body.pop("routing", None))
         if key is not None:
-            routing = key.options(self._router.policy).over(routing)
+            routing = key.options(self._policy).over(routing)
         return Called(
             endpoint=endpoint,
             body=body,
@@ -303,7 +307,7 @@ class Gateway:
         return JSONResponse(found)
 
     def _listed(self, key: Key | None) -> dict[str, dict[str, Any]]:
-        policy = self._router.policy if key is None else key.options(self._router.policy).applied_to(Policy())
+        policy = self._policy if key is None else key.options(self._policy).applied_to(Policy())
         names = self._router.models(policy)
         return {name: {"id": name, "object": "model", "created": 0, "owned_by": "openai"} for name in names}
 

@@ -12,11 +12,9 @@ from yarl import URL
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing
-    from routed_llm.recovery import Credential
 
 __all__ = ["TimeoutException", "TransportError", "Upstream", "UpstreamReply"]
 
-_PATHS: Final = {"chat_completions": "/chat/completions", "responses": "/responses"}
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=10, sock_read=600)
 _KEPT: Final = frozenset(
     {"content-type", "accept", "openai-organization", "openai-project", "openai-beta", "idempotency-key"}
@@ -72,9 +70,9 @@ class Upstream:
         """Send one request of a call and return the response unread."""
         base = self.base_url if sent.base_url is None else sent.base_url.rstrip("/")
         data = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        kept = self._headers(headers) if sent.credential is None else _apart(sent.credential)
+        kept = self._headers(headers) if sent.credential is None else sent.credential.on_the_wire()
         kept["content-type"] = "application/json"
-        return UpstreamReply(await self._request("POST", base + _PATHS[sent.endpoint], kept, data))
+        return UpstreamReply(await self._request("POST", base + sent.path, kept, data))
 
     async def send_on(
         self, method: str, path: str, headers: Mapping[str, str], data: Any
@@ -95,12 +93,6 @@ class Upstream:
             return await self._session.request(
                 method, URL(url, encoded=True), headers=headers, data=data, allow_redirects=False
             )
-
-
-def _apart(credential: Credential) -> dict[str, str]:
-    """Return the headers for another address: nothing that is for this one goes there."""
-    key = credential.api_key() if callable(credential.api_key) else credential.api_key
-    return {**credential.headers, **({"authorization": f"Bearer {key}"} if key else {})}
 
 
 class UpstreamReply:

@@ -47,6 +47,13 @@ class Credential:
         """A short name for it, from which the key cannot be told."""
         return fingerprint(self.api_key, sorted(self.headers.items()))
 
+    def on_the_wire(self) -> dict[str, str]:
+        """Return the headers of a JSON request to the address; nothing of the caller's goes there."""
+        key = self.api_key() if callable(self.api_key) else self.api_key
+        own = {name.lower(): value for name, value in self.headers.items()}
+        bearer = {"authorization": f"Bearer {key}"} if key else {}
+        return {"content-type": "application/json", "accept": "application/json", **own, **bearer}
+
 
 class Addresses:
     """The addresses of a catalog's models besides the caller's own.
