@@ -330,7 +330,8 @@ class Decision(_Made):
     @property
     def why(self) -> str:
         """A phrase on what settled the choice."""
-        return self.explanation.why
+        said: str | None = None if self.trial is None else self.trial.why
+        return said or self.explanation.why
 
     @property
     def rejected(self) -> dict[str, str]:

@@ -233,24 +233,37 @@ class Policy:
     def from_toml(cls, path: str | Path) -> Policy:
         """Read a policy from a TOML file whose keys are the constructor's keywords.
 
+        A table ``[switches]`` is left to :class:`routed_llm.Router`, which reads it of the file that
+        ``ROUTED_POLICY`` names.
+
         Raises:
             PolicyError: when the file cannot be read or parsed, or holds an unknown key or an
                 impossible value; the message names the file.
         """
-        import tomllib
-
-        where = str(path)
-        try:
-            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise PolicyError(f"{where}: {reason}. Name a TOML file that can be read.", path=where) from error
-        except (ValueError, RecursionError) as error:
-            raise PolicyError(f"{where} is not TOML: {error}. Mend the file.", path=where) from error
+        data = read_toml(path)
+        data.pop("switches", None)
         try:
             return cls(**data)
         except PolicyError as error:
-            raise PolicyError(f"{where}: {error}", key=error.key, path=where) from error
+            raise PolicyError(f"{path}: {error}", key=error.key, path=str(path)) from error
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a policy's file as plain data.
+
+    Raises:
+        PolicyError: when it cannot be read or is not TOML; the message names the file.
+    """
+    import tomllib
+
+    where = str(path)
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PolicyError(f"{where}: {reason}. Name a TOML file that can be read.", path=where) from error
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"{where} is not TOML: {error}. Fix the file.", path=where) from error
 
 
 _MOST_TOKENS: Final = 10**9

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from routed_llm import NoModelFits, PolicyError, Request, RequestBuilder, Router, Usage, scoped
+from routed_llm import NoModelFits, Policy, PolicyError, Request, RequestBuilder, Router, Usage, scoped
 
 DAY = date(2026, 11, 22)
 USED = Usage(input_tokens=20, output_tokens=40)
@@ -17,7 +17,7 @@ USED = Usage(input_tokens=20, output_tokens=40)
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ROUTED_MODE", "ROUTED_SHARE", "ROUTED_KEY", "ROUTED_LOG"):
+    for name in ("ROUTED_MODE", "ROUTED_PIN", "ROUTED_SHARE", "ROUTED_KEY", "ROUTED_LOG"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -132,13 +132,6 @@ def test_a_call_that_names_its_model_is_left_alone() -> None:
     assert (decision.model, decision.trial) == ("gpt-5.5", None)
 
 
-def test_shadow_after_the_shutdown_sends_the_baseline_still() -> None:
-    """Shadow never hides that the old model has stopped: the call goes to it and is refused there."""
-    decision = Router(clock=lambda: date(2027, 1, 15), mode="shadow").decide(request())
-    assert decision.model == "gpt-4o"
-    assert decision.trial.baseline.chosen is None
-
-
 async def test_async_as_sync(tmp_path: Path) -> None:
     """The asynchronous entries do the same."""
     shadow = router(mode="shadow", log=tmp_path / "log.jsonl")
@@ -164,7 +157,21 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     ("settings", "message"),
     [
         pytest.param(
-            {"mode": "ghost"}, "mode='ghost' is none of route, shadow, rollout. Use one of these.", id="mode"
+            {"mode": "ghost"},
+            "mode='ghost' is none of route, off, pin, shadow, rollout. Use one of these.",
+            id="mode",
+        ),
+        pytest.param(
+            {"mode": "pin"},
+            "pin=None names no configuration. Give a model, with an effort or without, such as "
+            "'gpt-5.4-mini@low' or 'gpt-4.1'. Efforts are none, minimal, low, medium, high, xhigh, max.",
+            id="no pin",
+        ),
+        pytest.param(
+            {"pin": "gpt-5.4@much"},
+            "pin='gpt-5.4@much' names no configuration. Give a model, with an effort or without, such as "
+            "'gpt-5.4-mini@low' or 'gpt-4.1'. Efforts are none, minimal, low, medium, high, xhigh, max.",
+            id="pin's effort",
         ),
         pytest.param(
             {"mode": "rollout"},
@@ -173,7 +180,7 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ),
         pytest.param(
             {"mode": "rollout", "share": 10},
-            "share=10 is no part of the callers. Give a number from 0 to 1.",
+            "share=10 must be a number between 0 and 1: the part of the callers.",
             id="share",
         ),
         pytest.param(
@@ -188,6 +195,47 @@ def test_bad_settings(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(PolicyError) as caught:
         router(**settings)
     assert str(caught.value) == message
+
+
+LATER = date(2027, 2, 1)
+"""After the shutdown of gpt-4o, in whose place the provider names gpt-6-luna."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "day", "words", "arm", "model"),
+    [
+        pytest.param({"mode": "off"}, DAY, 10, "baseline", "gpt-4o", id="off: the program's own model"),
+        pytest.param({"mode": "off"}, DAY, 150_000, "baseline", "gpt-4o", id="off: too long, as before"),
+        pytest.param({"mode": "off"}, LATER, 10, "baseline", "gpt-6-luna", id="off: its replacement"),
+        pytest.param({"mode": "shadow"}, LATER, 10, "routed", None, id="shadow routes after the shutdown"),
+        pytest.param({"mode": "rollout", "share": 0}, LATER, 10, "routed", None, id="rollout routes, too"),
+        pytest.param({"pin": "gpt-5.4@low"}, DAY, 10, "pinned", "gpt-5.4", id="pin"),
+        pytest.param({"pin": "gpt-5.4@low"}, LATER, 10, "pinned", "gpt-5.4", id="pin: no baseline needed"),
+        pytest.param({"pin": "gpt-4.1"}, LATER, 10, "routed", None, id="pin: what it cannot serve is routed"),
+    ],
+)
+def test_who_answers(settings: dict[str, Any], day: date, words: int, arm: str, model: str | None) -> None:
+    """The mode decides who answers; where that model is gone the call is routed instead of failing."""
+    asked = request("word " * words, temperature=0.2)
+    decision = Router(clock=lambda: day, **settings).decide(asked)
+    assert decision.trial is not None
+    assert decision.trial.arm == arm
+    assert decision.model == (model or Router(clock=lambda: day).decide(asked).model)
+    assert decision.call is not None
+    refuses = model not in ("gpt-4o",)
+    assert ("temperature" in decision.call.parameters) == (not refuses or decision.effort == "none")
+
+
+def test_who_answers_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """The record says that it was not routing's choice, and the log that a model is gone."""
+    with caplog.at_level("WARNING", logger="routed_llm"):
+        decision = Router(clock=lambda: LATER, mode="off", policy=Policy(baseline="gpt-4o-mini")).decide(
+            request()
+        )
+    assert decision.record()["why"] == "the baseline's model answers: the mode is 'off'"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"gpt-4o-mini was shut down, so {decision.model}, which the provider names instead, answers"
+    ]
 
 
 def test_rollout_still_raises_when_nothing_fits() -> None:

@@ -15,17 +15,19 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
 
 from routed_llm.calls.evaluation import Evaluation
 from routed_llm.calls.options import CallOptions, Circumstances
 from routed_llm.calls.recount import Recounts
+from routed_llm.calls.switches import Setting, Switches
 from routed_llm.catalog import Catalog
 from routed_llm.cut import AnswerCutter
 from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.table import Table, prepare
 from routed_llm.errors import PolicyError
+from routed_llm.events import INFO, WARNING, emit_once
 from routed_llm.ledger import open_ledger
 from routed_llm.ledger.books import Books, BudgetEvent
 from routed_llm.ledger.observer import Observer
@@ -36,7 +38,6 @@ from routed_llm.policy import ENDPOINTS, Policy
 from routed_llm.recovery import Addresses, Cooldowns, Gone
 from routed_llm.request import RequestBuilder
 from routed_llm.request.beginnings import Beginnings, both, is_long
-from routed_llm.rollout.stage import stage_from
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import warm_up
 from routed_llm.tokens.vocabulary import o200k_encoding
@@ -44,6 +45,7 @@ from routed_llm.tokens.vocabulary import o200k_encoding
 if TYPE_CHECKING:
     from routed_llm.budget import Budget
     from routed_llm.calls.recount import AskAsync, AskExact
+    from routed_llm.catalog import Model
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.ledger import Ledger
@@ -74,8 +76,9 @@ class Router:
             gives one, or a :class:`routed_llm.Credential`. The caller's own key never goes there.
         clock: returns the moment (an aware datetime, or a day) to decide for; the system's UTC clock when
             left out.
-        mode: who answers: ``route`` (the default), ``shadow`` or ``rollout``; the environment's
-            ``ROUTED_MODE`` wins, as ``ROUTED_SHARE`` and the others do below.
+        mode: who answers: ``route`` (the default), ``off``, ``pin``, ``shadow`` or ``rollout``; the
+            environment's ``ROUTED_MODE`` wins, as ``ROUTED_PIN`` and the others do below.
+        pin: the configuration that serves whatever it can, such as ``gpt-5.4-mini@low``.
         share: the part of the callers, from 0 to 1, whom ``rollout`` routes.
         key: the tag (see :func:`routed_llm.scoped`) that tells callers apart; the conversation when left out.
         log: the path of a decision log to append to.
@@ -101,6 +104,7 @@ class Router:
         credentials: Mapping[str, Any] | None = None,
         clock: Callable[[], date] | None = None,
         mode: str | None = None,
+        pin: str | None = None,
         share: float | None = None,
         key: str | None = None,
         log: str | os.PathLike[str] | None = None,
@@ -108,7 +112,6 @@ class Router:
         keep: str | None = None,
         observed: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.catalog = Catalog.load() if catalog is None else catalog
         self.policy = Policy() if policy is None else policy
         self._clock = _now if clock is None else clock
         self._books = Books(ledger, merge(None, None, None, budgets).budgets, on_budget)
@@ -116,19 +119,54 @@ class Router:
         self._beginnings = Beginnings()
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
         self._gone, self._whole, self._endpoints = Gone(), Gone(), Gone()
-        self.addresses = Addresses(self.catalog, credentials)
+        self._credentials = credentials
         self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
-        self._prepared: tuple[Policy, date, Table] | None = None
-        self._recounts = Recounts(self.catalog)
         self._told: dict[int, _Told] = {}
-        stage = stage_from(
-            os.environ, mode=mode, share=share, key=key, log=log, sample=sample, keep=keep, observed=observed
-        )
-        self._trials: Trials | None = None
-        if not stage.idle:
-            from routed_llm.rollout.trial import Trials  # what few use is imported for them
+        stage = {"mode": mode, "pin": pin, "share": share, "key": key, "log": log}
+        stage |= {"sample": sample, "keep": keep, "observed": observed}
+        self._switches = Switches(Catalog.load() if catalog is None else catalog, stage, self._decides_under)
+        self._take_up(self._switches.setting, self._switches.setting.catalog)
 
-            self._trials = Trials(stage, self.catalog)
+    def _take_up(self, setting: Setting, before: Catalog) -> None:
+        """Go by what is set from outside from now on; calls that are under way end as they began."""
+        live, self._before = _Live(setting), before
+        self.addresses = Addresses(setting.catalog, self._credentials)
+        self._recounts = Recounts(setting.catalog)
+        self._live = live
+
+    @property
+    def catalog(self) -> Catalog:
+        """The models there are."""
+        return self._live.setting.catalog
+
+    def model(self, name: str) -> Model:
+        """Return a model by its catalog id, also one that a call under way was decided for before a change.
+
+        Raises:
+            CatalogError: when nothing has the name.
+        """
+        found = self.catalog
+        return (found if name in found or name not in self._before else self._before).get(name)
+
+    def policy_for(self, options: CallOptions) -> Policy:
+        """Return the policy of a call: the code's, with what is set from outside laid over it.
+
+        Raises:
+            PolicyError: for a wrong keyword or value.
+        """
+        return self._live.over(options.applied_to(self.policy))
+
+    def _decides_under(self, setting: Setting) -> None:
+        """Raise where the router's own policy cannot be used under a setting."""
+        if setting.policy:
+            prepare(setting.catalog, self.policy.replace(**setting.policy), self._day(None))
+
+    def _holding(self) -> _Live:
+        """Return what holds for one call, and first take up what was changed from outside."""
+        now = monotonic()
+        if now >= self._switches.due and (new := self._switches.changed(now)) is not None:
+            self._take_up(new, self.catalog)
+        return self._live
 
     @classmethod
     def keeping(
@@ -194,12 +232,13 @@ class Router:
             CatalogError: when the policy or the call names an unknown model.
         """
         options = _options(options, given)
-        evaluation = self._warm(self._evaluation(options, request), request, options)
+        live = self._holding()
+        evaluation = self._warm(self._evaluation(live, options, request), request, options)
         decision = evaluation.explain(request)
         if exact is not None and evaluation.table.policy.exact_within:
             decision = self._recounts.decide(decision, request, evaluation.near(request), exact)
-        if self._trials is not None:
-            decision = self._turn(decision, request, evaluation, options)
+        if live.trials is not None:
+            decision = _turn(live.trials, decision, request, evaluation, options)
         return self._kept(evaluation.checked(decision), request, options)
 
     def explain(
@@ -212,7 +251,8 @@ class Router:
             CatalogError: when the policy or the call names an unknown model.
         """
         options = _options(options, given)
-        return self._warm(self._evaluation(options, request), request, options).explain(request)
+        live = self._holding()
+        return self._warm(self._evaluation(live, options, request), request, options).explain(request)
 
     async def adecide(
         self,
@@ -230,13 +270,13 @@ class Router:
             PolicyError: as :meth:`decide` does.
             CatalogError: as :meth:`decide` does.
         """
-        options = _options(options, given)
+        options, live = _options(options, given), self._holding()
         if self._books.ledger.blocks:
             import asyncio  # heavy, and loaded already wherever this runs
 
-            evaluation = await asyncio.to_thread(self._evaluation, options, request)
+            evaluation = await asyncio.to_thread(self._evaluation, live, options, request)
         else:
-            evaluation = self._evaluation(options, request)
+            evaluation = self._evaluation(live, options, request)
         evaluation = self._warm(evaluation, request, options)
         decision = evaluation.at_bounds(request.facts)
         if decision is None:
@@ -246,11 +286,11 @@ class Router:
         decision = evaluation.or_cooling(decision, request)
         if exact is not None and evaluation.table.policy.exact_within:
             decision = await self._recounts.adecide(decision, request, evaluation.near(request), exact)
-        if self._trials is not None:
+        if live.trials is not None:
             import asyncio
 
             # A long text may have to be counted for the baseline, too.
-            decision = await asyncio.to_thread(self._turn, decision, request, evaluation, options)
+            decision = await asyncio.to_thread(_turn, live.trials, decision, request, evaluation, options)
         return self._kept(evaluation.checked(decision), request, options)
 
     def rechoose(
@@ -261,7 +301,7 @@ class Router:
         **given: Unpack[Circumstances],
     ) -> Decision | None:
         """Choose as :meth:`decide` does among the models not to avoid; None when nothing is left."""
-        decision = self._evaluation(_options(options, given), request, avoid).explain(request)
+        decision = self._evaluation(self._live, _options(options, given), request, avoid).explain(request)
         return None if decision.chosen is None else decision
 
     def count(self, request: Request) -> int:
@@ -302,10 +342,10 @@ class Router:
         told = self._told.get(id(decision.facts))
         on_reported = None if told is None or told.facts() is not decision.facts else told.listener
         run = Run(*parts, on_reported=on_reported)
-        if self._trials is not None:
+        if (trials := self._live.trials) is not None:
             from routed_llm.rollout.watched import Watched
 
-            run = Watched(self._trials, *parts, on_reported=on_reported)
+            run = Watched(trials, *parts, on_reported=on_reported)
         run.open()
         return run
 
@@ -353,10 +393,10 @@ class Router:
         return Attempts(
             decision,
             choose=again if choose is None else choose,
-            policy=said.applied_to(self.policy),
+            policy=self.policy_for(said),
             catalog=self.catalog,
             cooldowns=self.cooldowns,
-            limits=_in_time(limits, said.applied_to(self.policy).max_seconds, said.deadline),
+            limits=_in_time(limits, self.policy_for(said).max_seconds, said.deadline),
             on_dead=partial(self.mark_unavailable, credential=said.credential),
             on_missing=partial(self._missing_endpoint, said.credential),
             on_whole=partial(self._not_streamed, said.credential),
@@ -386,7 +426,7 @@ class Router:
         call = decision.call
         if call is None or call.base_url is None or decision.model is None:
             return None
-        return self.addresses.credential(self.catalog.get(decision.model), own)
+        return self.addresses.credential(self.model(decision.model), own)
 
     def wait(self, timeout: float = 10.0) -> bool:
         """Wait for sampled second calls that are under way; False when seconds ran out. Ends of programs do.
@@ -394,7 +434,7 @@ class Router:
         Args:
             timeout: the most seconds to wait.
         """
-        if self._trials is None:
+        if self._live.trials is None:
             return True
         from routed_llm.rollout.second import SECONDS
 
@@ -422,7 +462,7 @@ class Router:
 
     def _missing_endpoint(self, credential: str, model: str, endpoint: str) -> None:
         """Leave an endpoint alone, for an hour, at the address of a model and with its key."""
-        address = self.catalog.get(model).base_url or ""
+        address = self.model(model).base_url or ""
         whose = self.addresses.whose(model, credential)
         self._endpoints.refused(f"{address} {endpoint}", "", now=monotonic(), credential=whose)
 
@@ -433,8 +473,8 @@ class Router:
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy names an unknown model.
         """
-        policy, day = self.policy if policy is None else policy, self._day(at)
-        pool = self._table(policy, day).pool
+        policy, day = self.policy_for(CallOptions(policy=policy)), self._day(at)
+        pool = self._live.table(policy, day).pool
         return [one.id for one in (*pool.models, *pool.audio) if one.alive(day, grace=policy.grace or 0)]
 
     @property
@@ -456,7 +496,7 @@ class Router:
         """Load the vocabulary and decide two everyday requests, so that the first ones need not wait."""
         warm_up()
         context = EvaluationContext(observed=None if self._observer is None else self._observer.value)
-        table = self._table(self.policy, self._day(None))
+        table = self._live.table(self.policy_for(_PLAIN), self._day(None))
         text = RequestBuilder().message("user").text("Hello").build()
         call = RequestBuilder().message("user").text("Hello").tools([{"function": {"name": "f"}}]).build()
         # At second sight what holds for all such requests is worked out.
@@ -468,12 +508,12 @@ class Router:
         return moment.date() if isinstance(moment, datetime) else moment
 
     def _evaluation(
-        self, options: CallOptions, request: Request, avoid: Mapping[str, str] | None = None
+        self, live: _Live, options: CallOptions, request: Request, avoid: Mapping[str, str] | None = None
     ) -> Evaluation:
         """Gather what a choice depends on besides the request's own facts."""
         moment = self._clock() if options.at is None else options.at
         day = moment.date() if isinstance(moment, datetime) else moment
-        policy = options.applied_to(self.policy)
+        policy = live.over(options.applied_to(self.policy))
         allowance = None
         around = CURRENT.get()
         if self._books.always or around or options.tags or options.conversation or options.budgets:
@@ -493,7 +533,7 @@ class Router:
         if self._endpoints.knows:
             policy = self._narrowed(policy, now, options.credential)
         context = EvaluationContext(allowance, observed, away, options.deadline)
-        return Evaluation(self.catalog, self._table(policy, day), context, firm)
+        return Evaluation(live.setting.catalog, live.table(policy, day), context, firm)
 
     def _narrowed(self, policy: Policy, now: float, credential: str) -> Policy:
         """Leave endpoints out where an address was found not to have them."""
@@ -538,10 +578,10 @@ class Router:
         """Remember what is about to be sent, for requests that begin so, and who is told of its size."""
         chosen, listener = decision.chosen, None
         if chosen is not None and request.talk is not None:
-            frames = tokens_for(decision.facts, self.catalog.get(chosen.model), chosen.endpoint)
+            frames = tokens_for(decision.facts, self.model(chosen.model), chosen.endpoint)
             listener = request.talk.listen(decision.facts, frames.likely)
         if self._observer is not None and chosen is not None and is_long(request):
-            model = self.catalog.get(chosen.model)
+            model = self.model(chosen.model)
             bypassed = "prompt_cache_options" in [it.parameter for it in decision.changes]
             if model.cache is not None and not bypassed:
                 kept = self._beginnings.keep(
@@ -549,30 +589,60 @@ class Router:
                 )
                 listener = both(listener, kept.listen())
         if decision.changes:
-            _warn_once(decision)
+            _say_changes(decision)
         if listener is not None:
             remember(self._told, id(decision.facts), _Told(weakref.ref(decision.facts), listener))
         return decision
 
-    def _table(self, policy: Policy, day: date) -> Table:
+
+class _Live:
+    """What is set from outside, and what was worked out under it; one call sees one of these."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.trials: Trials | None = None
+        if not setting.stage.idle:
+            from routed_llm.rollout.trial import Trials  # what few use is imported for them
+
+            self.trials = Trials(setting.stage, setting.catalog)
+        self._laid: dict[int, tuple[Policy, Policy]] = {}
+        self._prepared: tuple[Policy, date, Table] | None = None
+        self._announced: set[tuple[str, date]] = set()
+
+    def over(self, policy: Policy) -> Policy:
+        """Lay what is set from outside over a policy."""
+        if not self.setting.policy:
+            return policy
+        # Tables are kept by the policy's identity, so one policy must always give the same one.
+        found = self._laid.get(id(policy))
+        if found is None or found[0] is not policy:
+            found = (policy, policy.replace(**self.setting.policy))
+            remember(self._laid, id(policy), found)
+        return found[1]
+
+    def table(self, policy: Policy, day: date) -> Table:
+        """Return what a policy makes of the models on a day."""
         kept = self._prepared
+        if (policy.baseline, day) not in self._announced:
+            self._announced.add((policy.baseline, day))
+            _announce(self.setting.catalog, policy.baseline, day)
         # Nearly always the same object: to compare the fields of policies would take longer than the choice.
         if kept is None or kept[0] is not policy or kept[1] != day:
-            kept = self._prepared = (policy, day, prepare(self.catalog, policy, day))
+            kept = self._prepared = (policy, day, prepare(self.setting.catalog, policy, day))
         return kept[2]
 
-    def _turn(
-        self, decision: Decision, request: Request, evaluation: Evaluation, options: CallOptions
-    ) -> Decision:
-        """Let the baseline answer where the stage of the rollout says so."""
-        assert self._trials is not None  # noqa: S101 - asked before
-        return self._trials.turn(
-            decision,
-            request,
-            baseline=evaluation.table.policy.baseline,
-            decide=evaluation.explain,
-            said=merge(CURRENT.get(), options.tags, options.conversation, None),
-        )
+
+def _turn(
+    trials: Trials, decision: Decision, request: Request, evaluation: Evaluation, options: CallOptions
+) -> Decision:
+    """Let whoever the mode says answer."""
+    return trials.turn(
+        decision,
+        request,
+        baseline=evaluation.table.policy.baseline,
+        decide=evaluation.explain,
+        said=merge(CURRENT.get(), options.tags, options.conversation, None),
+    )
 
 
 class _Told(NamedTuple):
@@ -614,18 +684,70 @@ def _in_time(limits: Limits | None, *seconds: float | None) -> Limits | None:
     return replace(limits, deadline=min(limits.deadline, *given))
 
 
+def _say_changes(decision: Decision) -> None:
+    """Say once in a process what is sent differently from what was asked, and why."""
+    for change in decision.changes:
+        if change.action not in _LOSES:
+            continue
+        emit_once(
+            INFO,
+            "changed",
+            "{parameter} is {action} for {model}: {why}",
+            decision.model,
+            change.parameter,
+            change.action,
+            parameter=change.parameter,
+            action=change.action,
+            model=decision.model,
+            why=change.why,
+        )
+        if change.parameter == "temperature" and change.action == "dropped" and change.before == 0:
+            _warn_of_temperature(str(decision.model))
+
+
+_LOSES: Final = frozenset({"dropped", "emulated", "clamped", "relaxed"})
+"""What is done to a parameter so that less, or something else, is sent than was asked."""
+
 _WARNED: set[str] = set()
 
 
-def _warn_once(decision: Decision) -> None:
+def _warn_of_temperature(model: str) -> None:
     """Say once in a process that a temperature of 0 is not sent, and what to do about it."""
-    for change in decision.changes:
-        if change.parameter == "temperature" and change.action == "dropped" and change.before == 0:
-            if not _WARNED:
-                _WARNED.add(change.parameter)
-                warnings.warn(
-                    f"temperature=0 is not sent to {decision.model}, which does not take it. To keep it, set "
-                    "Policy(on_unsupported='avoid'), or give a seed with it.",
-                    stacklevel=4,
-                )
-            return
+    if not _WARNED:
+        _WARNED.add("temperature")
+        warnings.warn(
+            f"temperature=0 is not sent to {model}, which does not take it. To keep it, set "
+            "Policy(on_unsupported='avoid'), or give a seed with it.",
+            stacklevel=5,
+        )
+
+
+_SOON: Final = 60
+"""Days before the shutdown of a program's own model from which it is logged."""
+_STALE: Final = 90
+"""Days after which nothing in the catalog has been compared with its sources, from which it is logged."""
+
+
+def _announce(catalog: Catalog, baseline: str, day: date) -> None:
+    """Log what whoever operates a program should know on a day."""
+    life = catalog.get(baseline).lifecycle
+    if life.shutdown is not None and (life.shutdown - day).days <= _SOON:
+        emit_once(
+            WARNING,
+            "shutdown",
+            "the program's own model {model} {ends} on {shutdown}; the provider names {next} instead",
+            baseline,
+            model=baseline,
+            ends="ended" if life.shutdown <= day else "ends",
+            shutdown=life.shutdown.isoformat(),
+            next=life.replacement or "nothing",
+        )
+    verified = [price.verified for model in catalog for price in model.prices if price.verified is not None]
+    if verified and (age := (day - max(verified)).days) > _STALE:
+        emit_once(
+            WARNING,
+            "stale_catalog",
+            "no price of the catalog was compared with its source for {days} days; update routed-llm",
+            catalog.version,
+            days=age,
+        )

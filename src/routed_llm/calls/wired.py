@@ -82,7 +82,10 @@ class Wired:
             raise AssertionError("a decision without a choice is raised before anything is sent")
         self._decision = decision
         self._cutter()  # wrong stop sequences are refused now and not once the call is sent
-        rule = self.catalog.get(decision.model).parameters.get(call.endpoint, {}).get(ENCRYPTED)
+        # A model that was added to the catalog while this call was being read has no rule here.
+        known = decision.model in self.catalog
+        rules = self.catalog.get(decision.model).parameters.get(call.endpoint, {}) if known else {}
+        rule = rules.get(ENCRYPTED)
         body = request_body(
             self.asked,
             decision,

@@ -17,6 +17,7 @@ from routed_llm.budget import PICO, Account, Allowance, Budget
 from routed_llm.decide.weigh import choices_of
 from routed_llm.decision import format_dollars
 from routed_llm.errors import LedgerError
+from routed_llm.events import WARNING, emit
 from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_id
 from routed_llm.ledger.exceeded import out_of_money
 from routed_llm.ledger.memory import MemoryLedger
@@ -296,8 +297,6 @@ class Books:
         return found
 
     def _notify(self, account: Account, before: int, now: int) -> None:
-        if self.on_budget is None:
-            return
         for share in account.notify_at:
             mark = account.limit * share
             if before < mark <= now:
@@ -309,6 +308,18 @@ class Books:
                     limit=Decimal(account.limit) / PICO,
                     resets_at=account.resets_at,
                 )
+                emit(
+                    WARNING,
+                    "budget",
+                    "{spent} of $ {limit} of the budget {scope} ({period}) are spent: {percent}",
+                    scope=event.scope,
+                    period=event.period,
+                    spent=format_dollars(now),
+                    limit=format_dollars(account.limit),
+                    percent=f"{share:.0%}",
+                )
+                if self.on_budget is None:
+                    continue
                 try:
                     self.on_budget(event)
                 except Exception:  # noqa: BLE001 - the answer is there and paid for; it must not be lost

@@ -10,7 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from routed_llm.decision import format_dollars
 from routed_llm.errors import BudgetExceeded
+from routed_llm.events import INFO, WARNING, emit
 from routed_llm.recovery.classify import classify_error
 from routed_llm.recovery.cooldowns import CooldownStore
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
@@ -216,6 +218,7 @@ class Attempts:
         step = replace(self._next(known), kind=known.kind)
         self._report(sent, known, step)
         self._note(sent, known, step)
+        self._emit(sent, step)
         self._first = self._first or error
         if step.action is not Action.STOP:
             return step
@@ -300,7 +303,16 @@ class Attempts:
 
     def _cool(self, model: str, why: str, seconds: float) -> None:
         whose = self._whose(model)
-        self._cooldowns.failed(model, why, now=self._clock(), seconds=seconds, credential=whose)
+        out = self._cooldowns.failed(model, why, now=self._clock(), seconds=seconds, credential=whose)
+        if out:
+            emit(
+                WARNING,
+                "cooldown",
+                "{model} is left alone for {seconds} s: {why}",
+                model=model,
+                seconds=round(out, 1),
+                why=why,
+            )
 
     def _learn(self, sent: Decision, error: ErrorFacts, step: Step) -> None:
         """Tell what a failure shows of an address, before what remains is decided."""
@@ -324,6 +336,24 @@ class Attempts:
         )
         self.failures = (*self.failures, attempt)
 
+    def _emit(self, sent: Decision, step: Step) -> None:
+        """Log what became of the failure that was noted last."""
+        last, now = self.failures[-1], self.decision
+        data = {
+            "model": last.name,
+            "endpoint": last.endpoint,
+            "error": last.error.text,
+            "why": step.reason,
+            "next": _written(now),
+            "next_endpoint": now.endpoint,
+            "cost": _cost(sent),
+            "next_cost": _cost(now),
+            "seconds": round(step.delay, 3),
+            "attempt": len(self.failures),
+        }
+        level, text = _LINES[step.action]
+        emit(level, f"recovery_{step.action}", text, **data)
+
     def _tell(self, raised: Exception, error: ErrorFacts, step: Step) -> None:
         """Put what was tried on an exception, where it lets itself be written to."""
         tried = "; ".join(f"{one.name} on {one.endpoint}: {one.error.text}" for one in self.failures)
@@ -331,6 +361,29 @@ class Attempts:
         with suppress(AttributeError, TypeError):
             raised.attempts = self.failures  # type: ignore[attr-defined]
             raised.add_note(f"routed-llm tried {tried}. It stopped: {step.reason}. {advice}")
+
+
+_LINES: Final[Mapping[Action, tuple[int, str]]] = {
+    Action.RETRY: (INFO, "{model} failed with {error}; asked again after {seconds} s"),
+    Action.CHANGE: (INFO, "{model} refused the request with {error}; sent again to {next}, changed: {why}"),
+    Action.MOVE: (
+        WARNING,
+        "{model} failed with {error}; {next} takes over: {why} (expected $ {next_cost} instead of {cost})",
+    ),
+    Action.STOP: (
+        WARNING,
+        "{model} failed with {error}; the call fails after {attempt} of its requests: {why}",
+    ),
+}
+
+
+def _written(decision: Decision) -> str:
+    return f"{decision.model}" if decision.effort is None else f"{decision.model}@{decision.effort}"
+
+
+def _cost(decision: Decision) -> str:
+    cost = None if decision.chosen is None else decision.chosen.cost
+    return "unknown" if cost is None else format_dollars(cost)
 
 
 def end(run: Ending, known: ErrorFacts, usage: Usage | None = None, served: str | None = None) -> None:

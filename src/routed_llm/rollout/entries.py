@@ -59,13 +59,11 @@ class Entries:
         }
         if trial is None:
             return entry
-        other = trial.routed if trial.arm == "baseline" else trial.baseline
-        would = self._would_cost(decision, other, usage)
-        costs = {
-            trial.arm: {"cost": done.get("cost")},
-            "routed" if trial.arm == "baseline" else "baseline": would,
-        }
         sides = {"baseline": trial.baseline, "routed": trial.routed}
+        costs = {
+            name: {"cost": done.get("cost")} if name == trial.arm else self._would_cost(decision, side, usage)
+            for name, side in sides.items()
+        }
         return {
             **entry,
             "key": trial.key,
@@ -118,7 +116,7 @@ class Entries:
     def _would_cost(self, decision: Decision, other: Decision, usage: Usage | None) -> dict[str, Any]:
         """Say what the one that did not answer would have cost, from what the other one used."""
         taken, spared = decision.chosen, other.chosen
-        if usage is None or taken is None or spared is None:
+        if usage is None or taken is None or spared is None or spared.model not in self._catalog:
             return {"cost": None}
         model = self._catalog.get(spared.model)
         read = _scaled(usage.input_tokens, spared.input_tokens, taken.input_tokens)

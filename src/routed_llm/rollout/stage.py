@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from routed_llm.errors import PolicyError
+from routed_llm.policy import EFFORTS
 
 __all__ = ["MODES", "Stage", "stage_from"]
 
-MODES: Final = ("route", "shadow", "rollout")
-"""``route``: routing answers. ``shadow``: the baseline answers, and what routing would have done is noted.
-``rollout``: routing answers the share of callers, the baseline the others."""
+MODES: Final = ("route", "off", "pin", "shadow", "rollout")
+"""``route``: routing answers. ``off``: the baseline answers, and nothing is compared. ``pin``: one
+configuration answers whatever it can serve. ``shadow``: the baseline answers, and what routing would have
+done is noted. ``rollout``: routing answers the share of callers, the baseline the others."""
 
 KEPT: Final = ("answers", "prompts")
 """Texts that a log may hold when asked to: both answers of a sampled call; these and every call's prompt."""
@@ -24,6 +26,7 @@ class Stage:
 
     Attributes:
         mode: one of :data:`MODES`.
+        pin: the model, and the effort or None for its own choice, that ``pin`` sends calls to; else None.
         share: the part of the callers, from 0 to 1, that ``rollout`` routes.
         key: the tag whose value tells callers apart, or None for the conversation.
         log: the path of the decision log, or None.
@@ -33,6 +36,7 @@ class Stage:
     """
 
     mode: str = "route"
+    pin: tuple[str, str | None] | None = None
     share: float = 0.0
     key: str | None = None
     log: str | None = None
@@ -50,6 +54,7 @@ def stage_from(
     environment: Mapping[str, str],
     *,
     mode: str | None = None,
+    pin: str | None = None,
     share: float | None = None,
     key: str | None = None,
     log: Any = None,
@@ -60,13 +65,16 @@ def stage_from(
     """Read the stage; ``ROUTED_MODE``, ``ROUTED_SHARE``, ... (each keyword's name) win over keywords.
 
     They win so that whoever operates a program can take it forward and back without touching its code.
+    ``ROUTED_PIN`` alone means the mode ``pin``.
 
     Raises:
-        PolicyError: for a mode, a share, a sample or texts to keep that there are not.
+        PolicyError: for a mode, a pin, a share, a sample or texts to keep that there are not.
     """
-    mode = environment.get("ROUTED_MODE") or mode or "route"
+    named = environment.get("ROUTED_PIN")
+    mode = environment.get("ROUTED_MODE") or ("pin" if named else mode) or ("pin" if pin else "route")
     if mode not in MODES:
         raise PolicyError(f"mode={mode!r} is none of {', '.join(MODES)}. Use one of these.", key="mode")
+    pinned = _pin(named or pin) if mode == "pin" else None
     given: Any = environment.get("ROUTED_SHARE") or share
     if mode == "rollout" and given is None:
         raise PolicyError(
@@ -77,6 +85,7 @@ def stage_from(
         raise PolicyError(f"keep={keep!r} is none of {', '.join(KEPT)}. Use one of these.", key="keep")
     return Stage(
         mode=mode,
+        pin=pinned,
         share=_share("share", given, "the callers"),
         key=environment.get("ROUTED_KEY") or key,
         log=_path(environment.get("ROUTED_LOG") or log),
@@ -84,6 +93,17 @@ def stage_from(
         keep=keep,
         observed=_path(environment.get("ROUTED_OBSERVED") or observed),
     )
+
+
+def _pin(given: str | None) -> tuple[str, str | None]:
+    model, at, effort = (given or "").partition("@")
+    if not model.strip() or (at and effort not in EFFORTS):
+        raise PolicyError(
+            f"pin={given!r} names no configuration. Give a model, with an effort or without, such as "
+            f"'gpt-5.4-mini@low' or 'gpt-4.1'. Efforts are {', '.join(EFFORTS)}.",
+            key="pin",
+        )
+    return model.strip(), effort or None
 
 
 def _path(given: Any) -> str | None:
@@ -96,5 +116,7 @@ def _share(name: str, given: Any, whole: str) -> float:
     except (TypeError, ValueError):
         share = -1.0
     if not 0 <= share <= 1 or isinstance(given, bool):
-        raise PolicyError(f"{name}={given!r} is no part of {whole}. Give a number from 0 to 1.", key=name)
+        raise PolicyError(
+            f"{name}={given!r} must be a number between 0 and 1: the part of {whole}.", key=name
+        )
     return share

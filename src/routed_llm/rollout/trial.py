@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from routed_llm.decision import Call, Candidate, Decision
 from routed_llm.errors import PolicyError
+from routed_llm.events import WARNING, emit_once
 from routed_llm.facts import thaw
 from routed_llm.rollout.entries import Entries
 from routed_llm.rollout.log import DecisionLog
@@ -16,7 +17,9 @@ from routed_llm.rollout.second import Sampler, repeatable
 from routed_llm.rollout.share import in_share, key_of, mark_of
 
 if TYPE_CHECKING:
-    from routed_llm.catalog import Catalog
+    from datetime import date
+
+    from routed_llm.catalog import Catalog, Model
     from routed_llm.facts import RequestFacts
     from routed_llm.ledger.scoped import Scope
     from routed_llm.request import Request
@@ -31,8 +34,8 @@ class Trial:
     """What one call was part of.
 
     Attributes:
-        mode: ``route``, ``shadow`` or ``rollout``.
-        arm: who answers: ``baseline`` or ``routed``.
+        mode: one of :data:`routed_llm.rollout.stage.MODES`.
+        arm: who answers: ``baseline``, ``routed`` or ``pinned``.
         key: a mark of the key that told the caller apart.
         tags: the call's tags.
         baseline: what the baseline would be sent; its ``chosen`` is None when it cannot serve.
@@ -47,6 +50,14 @@ class Trial:
     baseline: Decision
     routed: Decision
     texts: tuple[str, ...] | None = None
+
+    @property
+    def why(self) -> str | None:
+        """Why this Decision answers, where that was not routing's choice; else None."""
+        if self.arm == "routed":
+            return None
+        said = "the pinned configuration answers" if self.arm == "pinned" else "the baseline's model answers"
+        return f"{said}: the mode is {self.mode!r}"
 
 
 class Trials:
@@ -89,8 +100,8 @@ class Trials:
         tags = dict(said.tags)
         opening = request.texts[: request.opening or None]
         key = key_of(self.stage.key, tags=tags, conversation=said.conversation, texts=opening)
-        pinned = decide(replace(request, facts=replace(request.facts, model=baseline)))
-        arm = self._arm(key, pinned)
+        pinned = decide(_naming(request, baseline))
+        arm, answering = self._answering(key, request, routed, pinned, baseline, decide)
         trial = Trial(
             mode=self.stage.mode,
             arm=arm,
@@ -100,18 +111,66 @@ class Trials:
             routed=routed,
             texts=tuple(request.texts) if self.stage.keep == "prompts" else None,
         )
-        if arm == "routed":
-            return replace(routed, trial=trial)
-        answering = (
-            pinned if pinned.chosen is not None else _as_asked(pinned, request.facts, baseline, self._catalog)
-        )
         return replace(answering, trial=trial)
 
-    def _arm(self, key: str, baseline: Decision) -> str:
-        if self.stage.mode == "rollout":
+    def _answering(
+        self,
+        key: str,
+        request: Request,
+        routed: Decision,
+        baseline: Decision,
+        name: str,
+        decide: Callable[[Request], Decision],
+    ) -> tuple[str, Decision]:
+        """Return the arm that answers, and its Decision."""
+        stage = self.stage
+        if stage.mode == "route":
+            return "routed", routed
+        if stage.mode == "pin" and stage.pin is not None:
+            pinned = decide(_naming(request, *stage.pin))
+            if pinned.chosen is not None:
+                return "pinned", pinned
+            emit_once(
+                WARNING,
+                "pin_does_not_fit",
+                "{pin} cannot serve every call, so routing decides on those: {why}",
+                stage.pin,
+                pin=_written(stage.pin),
+                why=pinned.why,
+            )
+            return "routed", routed
+        if stage.mode == "rollout":
             # Where the baseline would be refused there is nothing to compare with, and routing can help.
-            return "routed" if baseline.chosen is None or in_share(key, self.stage.share) else "baseline"
-        return "baseline" if self.stage.mode == "shadow" else "routed"
+            served = baseline.chosen is not None and not in_share(key, stage.share)
+            return ("baseline", baseline) if served else ("routed", routed)
+        if baseline.chosen is not None:
+            return "baseline", baseline
+        model = self._catalog.get(name)
+        if model.alive(routed.at):
+            return "baseline", _as_asked(baseline, request.facts, name, self._catalog)
+        replaced = self._replaced(request, model, routed.at, decide) if stage.mode == "off" else None
+        if replaced is None:
+            text = "{model} was shut down, so routing answers in the mode {mode!r}, too"
+            emit_once(WARNING, "baseline_ended", text, name, stage.mode, model=name, mode=stage.mode)
+            return "routed", routed
+        text = "{model} was shut down, so {next}, which the provider names instead, answers"
+        emit_once(WARNING, "baseline_ended", text, name, stage.mode, model=name, next=replaced.model)
+        return "baseline", replaced
+
+    def _replaced(
+        self, request: Request, model: Model, at: date, decide: Callable[[Request], Decision]
+    ) -> Decision | None:
+        """Return the Decision for what the provider names in a model's place; None when that cannot serve."""
+        seen = {model.id}
+        while (
+            (name := model.lifecycle.replacement) is not None and name in self._catalog and name not in seen
+        ):
+            seen.add(name)
+            model = self._catalog.get(name)
+            if model.alive(at):
+                found = decide(_naming(request, model.id))
+                return None if found.chosen is None else found
+        return None
 
     def note(
         self, decision: Decision, record: Mapping[str, Any] | None, usage: Usage | None
@@ -151,6 +210,16 @@ class Trials:
     def _write(self, entry: Mapping[str, Any]) -> None:
         if self._log is not None:
             self._log.write(entry)
+
+
+def _naming(request: Request, model: str, effort: str | None = None) -> Request:
+    """Return a request that names the model that is to serve it, and perhaps the effort."""
+    named = replace(request.facts, model=model, effort=effort or request.facts.effort)
+    return replace(request, facts=named)
+
+
+def _written(pin: tuple[str, str | None]) -> str:
+    return pin[0] if pin[1] is None else f"{pin[0]}@{pin[1]}"
 
 
 def _observed(path: str) -> Outputs:

@@ -1,0 +1,219 @@
+"""Switches: what a team sets from outside a program, by the environment and by files, while it runs.
+
+====================  ===================================================================================
+``ROUTED_MODE``       who answers: :data:`routed_llm.rollout.stage.MODES`
+``ROUTED_PIN``        the configuration that serves whatever it can, such as ``gpt-5.4-mini@low``
+``ROUTED_POLICY``     a TOML file of Policy keywords, and of the switches in a table ``[switches]``
+``ROUTED_CATALOG``    a folder (or file) of models, laid over the catalog's
+``ROUTED_SHARE`` ...  the other keywords of a rollout; see :func:`routed_llm.rollout.stage.stage_from`
+====================  ===================================================================================
+
+What these name wins over what the code says; a variable wins over the table in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from routed_llm.errors import CatalogError, PolicyError
+from routed_llm.events import INFO, WARNING, emit
+from routed_llm.policy import EFFORTS, Policy, read_toml
+from routed_llm.rollout.stage import Stage, stage_from
+
+if TYPE_CHECKING:
+    from routed_llm.catalog import Catalog
+
+__all__ = ["EVERY", "Setting", "Switches"]
+
+EVERY: Final = 0.5
+"""Seconds between two looks. What has changed counts once it is the same at two of them, so that neither a
+file that is being written nor the first of two variables is taken for the whole."""
+
+_PREFIX: Final = "ROUTED_"
+_NAMES: Final = ("MODE", "PIN", "SHARE", "KEY", "LOG", "SAMPLE", "KEEP", "OBSERVED", "POLICY", "CATALOG")
+_SWITCHES: Final = frozenset(name.lower() for name in _NAMES if name not in ("POLICY", "CATALOG"))
+
+_Seen = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What holds at one moment.
+
+    Attributes:
+        stage: who answers.
+        policy: keywords of Policy that win over those of the code.
+        catalog: the models there are.
+    """
+
+    stage: Stage
+    policy: Mapping[str, Any]
+    catalog: Catalog
+
+
+class Switches:
+    """Looks at the environment and the files that it names.
+
+    Args:
+        catalog: the models that a folder is laid over.
+        given: the keywords of :func:`routed_llm.rollout.stage.stage_from` that the code gives.
+        check: raises where calls could not be decided under a setting.
+        environment: the variables; those of the process when left out.
+
+    Raises:
+        PolicyError: when something is wrong at the start, as there is no earlier state to stay with.
+        CatalogError: likewise, for the catalog.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        given: Mapping[str, Any],
+        check: Callable[[Setting], object],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._base = catalog
+        self._given = dict(given)
+        self._check = check
+        self._environment = os.environ if environment is None else environment
+        self._lock = threading.Lock()
+        self._seen = self._pending = self._look()
+        self.setting = self._read()
+        self.due = 0.0
+        """When to look again, in seconds of a clock that only moves forward."""
+
+    def changed(self, now: float) -> Setting | None:
+        """Look again, and return what holds from now on; None when nothing is new or what is new is wrong.
+
+        What is wrong is logged once, with file and key, and the last good state stays.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None  # another thread is looking
+        try:
+            self.due = now + EVERY
+            seen = self._look()
+            settled, self._pending = seen == self._pending, seen
+            if seen == self._seen or not settled:
+                return None
+            self._seen = seen
+            try:
+                new = self._read()
+            except (PolicyError, CatalogError) as error:
+                emit(
+                    WARNING,
+                    "switch_refused",
+                    "A switch was not taken up, what held before stays: {error}",
+                    error=str(error),
+                    key=getattr(error, "key", None),
+                )
+                return None
+            for name, before, after in _differences(self.setting, new):
+                emit(
+                    INFO,
+                    "switch",
+                    "{name} is now {after} (before: {before})",
+                    name=name,
+                    before=before,
+                    after=after,
+                )
+            self.setting = new
+            return new
+        finally:
+            self._lock.release()
+
+    def _look(self) -> _Seen:
+        """Return what tells whether anything has changed: variables, and the files' times and sizes."""
+        get = self._environment.get
+        values = tuple(get(_PREFIX + name) for name in _NAMES)
+        return (*values, *_stamps(values[-2]), *_stamps(values[-1]))
+
+    def _read(self) -> Setting:
+        policy, switches = self._policy(self._environment.get(f"{_PREFIX}POLICY"))
+        named = {f"{_PREFIX}{name.upper()}": str(value) for name, value in switches.items()}
+        folder = self._environment.get(f"{_PREFIX}CATALOG")
+        catalog = self._base.with_models(folder) if folder else self._base
+        if lost := [model.id for model in self._base if model.id not in catalog]:
+            raise CatalogError(
+                f"{folder} lacks {', '.join(lost)}. Give models that ended a date of shutdown."
+            )
+        stage = stage_from({**named, **self._variables()}, **self._given)
+        if stage.pin is not None:
+            _check_pin(catalog, *stage.pin)
+        setting = Setting(stage=stage, policy=policy, catalog=catalog)
+        self._check(setting)
+        return setting
+
+    def _variables(self) -> dict[str, str]:
+        found = ((f"{_PREFIX}{name}", self._environment.get(f"{_PREFIX}{name}")) for name in _NAMES)
+        return {name: value for name, value in found if value}
+
+    @staticmethod
+    def _policy(path: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Read a file's keywords of Policy and its switches."""
+        if not path:
+            return {}, {}
+        data = read_toml(path)
+        switches = data.pop("switches", {})
+        wrong = sorted(set(switches) - _SWITCHES) if isinstance(switches, dict) else ["switches"]
+        if wrong:
+            raise PolicyError(
+                f"{path}: {wrong[0]!r} is no switch. Valid ones are {', '.join(sorted(_SWITCHES))}.",
+                key=wrong[0],
+                path=path,
+            )
+        try:
+            Policy(**data)
+        except PolicyError as error:
+            raise PolicyError(f"{path}: {error}", key=error.key, path=path) from error
+        return data, switches
+
+
+def _check_pin(catalog: Catalog, name: str, effort: str | None) -> None:
+    model = catalog.get(name)
+    known = sorted({one for efforts in model.efforts.values() for one in efforts}, key=EFFORTS.index)
+    if effort is not None and effort not in known:
+        hint = f"It takes {', '.join(known)}." if known else f"{model.id} takes no effort. Name it alone."
+        raise PolicyError(f"pin={name}@{effort}: {hint}", key="pin")
+
+
+def _stamps(path: str | None) -> Iterator[tuple[str, int, int]]:
+    """Yield what changes when a file, or the files of a folder, change."""
+    if not path:
+        return
+    try:
+        with os.scandir(path) as entries:
+            files = sorted(Path(entry) for entry in entries if entry.name.endswith(".toml"))
+    except NotADirectoryError:
+        files = [Path(path)]
+    except OSError:
+        files = []  # reading it says what is wrong
+    for file in files:
+        with suppress(OSError):
+            found = file.stat()
+            yield str(file), found.st_mtime_ns, found.st_size
+
+
+def _differences(before: Setting, after: Setting) -> Iterator[tuple[str, str, str]]:
+    """Yield the name of each switch that changed, with what it said before and says now."""
+    for name in Stage.__dataclass_fields__:
+        old, new = getattr(before.stage, name), getattr(after.stage, name)
+        if old != new:
+            yield name, _written(old), _written(new)
+    for name in sorted({*before.policy, *after.policy}):
+        old, new = before.policy.get(name), after.policy.get(name)
+        if old != new:
+            yield f"policy.{name}", _written(old), _written(new)
+    if before.catalog != after.catalog:
+        yield "catalog", before.catalog.version, after.catalog.version
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "@".join(str(one) for one in value if one is not None)
+    return "unset" if value is None else str(value)

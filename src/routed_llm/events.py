@@ -1,0 +1,59 @@
+"""Events: what whoever operates a program wants to know of its calls, one line each, to logging.
+
+The logger is ``routed_llm``. A record's ``event`` says what happened and ``data`` holds the values of its
+line; neither ever holds text of a prompt or an answer, nor a key. Levels: warning for what may need somebody
+(a model that was left, a budget that runs low, the shutdown of a model that is in use), info for what was
+taken care of.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+__all__ = ["INFO", "WARNING", "emit", "emit_once"]
+
+INFO: Final = 20
+WARNING: Final = 30
+"""Levels of logging, which is imported when there is something to say."""
+
+_lock = threading.Lock()
+_said: set[tuple[Any, ...]] = set()
+_MOST: Final = 10_000
+"""Events that are said once are remembered up to here; then they may be said again."""
+
+
+def emit(level: int, event: str, text: str, **data: Any) -> None:
+    """Log an event.
+
+    Args:
+        level: :data:`INFO` or :data:`WARNING`.
+        event: what happened, in a word.
+        text: the line, with ``{}`` fields of the data.
+        data: the values.
+    """
+    import logging
+
+    log = logging.getLogger("routed_llm")
+    if log.isEnabledFor(level):
+        log.log(level, "%s", text.format_map(data), extra={"event": event, "data": data})
+
+
+def emit_once(level: int, event: str, text: str, /, *key: Any, **data: Any) -> None:
+    """Log an event unless this process has logged it before for the same key."""
+    known = (event, *key)
+    if known in _said:
+        return
+    with _lock:
+        if known in _said:
+            return
+        if len(_said) >= _MOST:
+            _said.clear()
+        _said.add(known)
+    emit(level, event, text, **data)
+
+
+def forget() -> None:
+    """Let everything be said again."""
+    with _lock:
+        _said.clear()
