@@ -23,23 +23,24 @@ _MOST: Final = 10_000
 """Events that are said once are remembered up to here; then they may be said again."""
 
 
-def emit(level: int, event: str, text: str, **data: Any) -> None:
+def emit(level: int, event: str, text: str, /, *, loud: bool = False, **data: Any) -> None:
     """Log an event.
 
     Args:
         level: :data:`INFO` or :data:`WARNING`.
         event: what happened, in a word.
         text: the line, with ``{}`` fields of the data.
+        loud: whether it is for those, too, who have not set up logging: then Python writes it to stderr.
         data: the values.
     """
     import logging
 
     log = logging.getLogger("routed_llm")
-    if log.isEnabledFor(level):
+    if log.isEnabledFor(level) and (loud or log.hasHandlers()):
         log.log(level, "%s", text.format_map(data), extra={"event": event, "data": data})
 
 
-def emit_once(level: int, event: str, text: str, /, *key: Any, **data: Any) -> None:
+def emit_once(level: int, event: str, text: str, /, *key: Any, loud: bool = False, **data: Any) -> None:
     """Log an event unless this process has logged it before for the same key."""
     known = (event, *key)
     if known in _said:
@@ -50,7 +51,7 @@ def emit_once(level: int, event: str, text: str, /, *key: Any, **data: Any) -> N
         if len(_said) >= _MOST:
             _said.clear()
         _said.add(known)
-    emit(level, event, text, **data)
+    emit(level, event, text, loud=loud, **data)
 
 
 def forget() -> None:

@@ -219,7 +219,7 @@ def test_a_task_nobody_knows() -> None:
 
 
 FILES = [
-    ("not TOML", 'optimize = "cost', "PATH is not TOML: Unterminated string (at end of document). Mend the file.", None),
+    ("not TOML", 'optimize = "cost', "PATH is not TOML: Unterminated string (at end of document). Fix the file.", None),
     ("an unknown key", 'optimise = "cost"\n', "PATH: 'optimise' is not a keyword of Policy. Did you mean 'optimize'?",
      "optimise"),
     ("a table", "[policy]\n", "PATH: 'policy' is not a keyword of Policy.", "policy"),

@@ -109,6 +109,7 @@ class Switches:
                     WARNING,
                     "switch_refused",
                     "A switch was not taken up, what held before stays: {error}",
+                    loud=True,
                     error=str(error),
                     key=getattr(error, "key", None),
                 )

@@ -135,6 +135,7 @@ class Trials:
                 "pin_does_not_fit",
                 "{pin} cannot serve every call, so routing decides on those: {why}",
                 stage.pin,
+                loud=True,
                 pin=_written(stage.pin),
                 why=pinned.why,
             )
@@ -151,10 +152,14 @@ class Trials:
         replaced = self._replaced(request, model, routed.at, decide) if stage.mode == "off" else None
         if replaced is None:
             text = "{model} was shut down, so routing answers in the mode {mode!r}, too"
-            emit_once(WARNING, "baseline_ended", text, name, stage.mode, model=name, mode=stage.mode)
+            emit_once(
+                WARNING, "baseline_ended", text, name, stage.mode, loud=True, model=name, mode=stage.mode
+            )
             return "routed", routed
         text = "{model} was shut down, so {next}, which the provider names instead, answers"
-        emit_once(WARNING, "baseline_ended", text, name, stage.mode, model=name, next=replaced.model)
+        emit_once(
+            WARNING, "baseline_ended", text, name, stage.mode, loud=True, model=name, next=replaced.model
+        )
         return "baseline", replaced
 
     def _replaced(
