@@ -339,7 +339,7 @@ class Attempts:
     def _emit(self, sent: Decision, step: Step) -> None:
         """Log what became of the failure that was noted last."""
         last, now = self.failures[-1], self.decision
-        data = {
+        data: dict[str, Any] = {
             "model": last.name,
             "endpoint": last.endpoint,
             "error": last.error.text,
