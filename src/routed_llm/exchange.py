@@ -286,7 +286,7 @@ async def _abefore(request: Any) -> None:
 
 
 def _limit(request: Any, exchange: Exchange) -> None:
-    """Let no single wait outlast the deadline."""
+    """Let no wait outlast the deadline: asked before a request is sent, and before its answer is read."""
     left = exchange.left
     if left is None:
         return
@@ -315,6 +315,7 @@ def _after(response: Any) -> None:
     exchange = _CURRENT.get()
     if exchange is None or _is_refused(response, exchange):
         return
+    _limit(response.request, exchange)
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[0]
@@ -330,6 +331,7 @@ async def _aafter(response: Any) -> None:
     exchange = _CURRENT.get()
     if exchange is None or _is_refused(response, exchange):
         return
+    _limit(response.request, exchange)
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Final
 
 from routed_llm.framing import PLAIN, Framed
 
@@ -103,6 +103,15 @@ def thaw(value: Any) -> Any:
     if isinstance(value, tuple) and len(value) == 2 and value[0] == "[]":
         return [thaw(v) for v in value[1]]
     return value
+
+
+_LASTING: Final[Mapping[str, str]] = {
+    "background": "a background response",
+    "store": "a stored response",
+    "conversation": "a stored response",
+    "prompt": "what the tools of a stored prompt do",
+}
+"""Parameters with which a request leaves something behind, and what it is."""
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots a copy is one step, and every request is one
@@ -231,6 +240,13 @@ class RequestFacts:
         if framed is not None:
             copy.__dict__["framed"] = framed
         return copy
+
+    @property
+    def lasting(self) -> str | None:
+        """What of the request leaves something behind and must not be done twice, or None."""
+        if self.builtin_tools:
+            return "what hosted tools do"
+        return next((what for name, what in _LASTING.items() if self.parameter(name)), None)
 
     def parameter(self, name: str, default: Any = None) -> Any:
         """Return the value of a parameter as it was given."""

@@ -21,7 +21,7 @@ ONE = {"models": ["gpt-4o"], "at_least": None}
 
 def hangs(handler: Any, asked: Any, truth: Any) -> None:
     """Never answer."""
-    time.sleep(5)
+    time.sleep(12)
 
 
 def hangs_up(handler: Any, asked: Any, truth: Any) -> None:
@@ -104,33 +104,59 @@ def drips(handler: Any, asked: Any, truth: Any) -> None:
         time.sleep(0.05)
 
 
+def stalls(handler: Any, asked: Any, truth: Any) -> None:
+    """Send half of the answer, and nothing any more."""
+    status, headers, body = truth()
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.send_header("content-length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body[: len(body) // 2])
+    handler.wfile.flush()
+    time.sleep(12)
+
+
+@pytest.mark.parametrize(
+    ("limit", "lie"),
+    [("max_seconds", drips), ("deadline", drips), ("deadline", stalls), ("deadline", hangs)],
+)
 @pytest.mark.parametrize("way", WAYS)
-def test_nothing_outlasts_the_time_of_a_call(sim: Simulator, way: str) -> None:
-    """With max_seconds an answer that drips is given up, and no other request is sent."""
+def test_nothing_outlasts_the_time_of_a_call(sim: Simulator, way: str, limit: str, lie: Any) -> None:
+    """When a call's time is over its answer is given up, and no other request is sent."""
     make, call = WAYS[way]
     router = booked_router()
-    with lying(sim.url, always=drips) as liar:
-        llm = make(liar.url, router, policy={**ONE, "max_seconds": 30}, max_retries=2)
+    policy = {**ONE, "max_seconds": 30} if limit == "max_seconds" else ONE
+    with lying(sim.url, always=lie) as liar:
+        llm = make(liar.url, router, policy=policy, max_retries=2)
         begun = time.monotonic()
         begin = router.begin
 
-        def sooner(decision: Any, *, since: float) -> Any:
-            return begin(decision, since=since - 29)  # no model is admitted for a second
+        def sooner(decision: Any, *, since: float, **given: Any) -> Any:
+            return begin(decision, since=since - 29.4, **given)  # no model is admitted for a second
 
         router.begin = sooner  # type: ignore[assignment, method-assign]
         with pytest.raises((openai.APITimeoutError, httpx.ReadTimeout)) as caught:
-            call(llm)
-        assert time.monotonic() - begun < 15  # it would drip for half a minute and more
-    assert (len(liar.asked), len(caught.value.attempts)) == (1, 3)  # type: ignore[union-attr]
+            call(llm, **({"routing": {"deadline": 30}} if limit == "deadline" else {}))
+        assert time.monotonic() - begun < 8  # it would drip for half a minute and more
+    tried = len(caught.value.attempts)  # type: ignore[union-attr]
+    assert (len(liar.asked), tried <= 3) == (1, True)
     assert [entry.outcome for entry in router.ledger.entries() if entry.booked] == ["unknown"]
 
 
-@pytest.mark.parametrize("way", ["invoke", "achat"])
-@pytest.mark.parametrize(
-    "given",
-    [{"tools": [{"type": "web_search"}]}, {"store": True}],
-    ids=["hosted tools", "stored"],
-)
+MCP = {"type": "mcp", "server_label": "a", "server_url": "https://a.example", "require_approval": "never"}
+ONCE: dict[str, dict[str, Any]] = {
+    "hosted tools": {"tools": [{"type": "web_search"}]},
+    "a server's tools": {"tools": [MCP]},
+    "stored": {"store": True},
+    "background": {"background": True, "store": True},
+    "a conversation": {"conversation": "conv_1"},
+    "a stored prompt": {"prompt": {"id": "pmpt_1"}},
+}
+
+
+@pytest.mark.parametrize("way", ["invoke", "astream", "achat", "stream_chat"])
+@pytest.mark.parametrize("given", ONCE.values(), ids=list(ONCE))
 def test_what_must_not_be_done_twice_is_not(way: str, given: dict[str, Any]) -> None:
     """After a failure that leaves open whether it was done, nothing is sent again."""
     make, call = WAYS[way]

@@ -273,6 +273,8 @@ def test_only_shadow_samples(settings: dict[str, Any], twice: bool, tmp_path: Pa
         pytest.param(
             RequestFacts(parameters=freeze_parameters({"background": True})), False, id="in the background"
         ),
+        pytest.param(RequestFacts(parameters=freeze_parameters({"store": True})), False, id="stored"),
+        pytest.param(RequestFacts(parameters=freeze_parameters({"store": False})), True, id="not stored"),
         pytest.param(
             RequestFacts(parameters=freeze_parameters({"conversation": "conv_1"})), False, id="a conversation"
         ),

@@ -146,8 +146,15 @@ class RoutedCall:
                     yield chunk
 
     def _driven(self) -> Driven:
-        credential = self._parsed.circumstances["credential"]
-        return Driven(self._desk.router, self.prepared.decision, self, self._attempts, credential)
+        around = self._parsed.circumstances
+        return Driven(
+            self._desk.router,
+            self.prepared.decision,
+            self,
+            self._attempts,
+            around["credential"],
+            around.get("deadline"),
+        )
 
     def _attempts(self, decision: Decision, since: float) -> Attempts:
         desk, parsed = self._desk, self._parsed

@@ -219,6 +219,7 @@ class Driven:
         seam: how the call is made and read.
         attempts: begins to keep the failures of the call, which began at that time of the clock.
         credential: whose key and address it is sent with.
+        deadline: seconds within which the whole answer is wanted, or None.
         clock: seconds of a clock that only moves forward.
     """
 
@@ -227,6 +228,7 @@ class Driven:
     seam: Seam
     attempts: Callable[[Decision, float], Attempts]
     credential: str = ""
+    deadline: float | None = None
     clock: Callable[[], float] = time.monotonic
     sent: bool = field(default=False, init=False)
     _failures: Attempts | None = field(default=None, init=False)
@@ -249,7 +251,7 @@ class Driven:
 
     def _begin(self) -> Keep:
         self.sent = False
-        begin = partial(self.router.begin, self.decision, since=self._since)
+        begin = partial(self.router.begin, self.decision, since=self._since, deadline=self.deadline)
         return Keep(begin, self.router.ledger.blocks, opens=True)
 
     def _keep(self, work: Callable[[], Any]) -> Keep:

@@ -231,8 +231,8 @@ class EndpointCall:
 
     def driven(self, decision: Decision) -> Driven:
         """Return the decided call for the driver."""
-        credential = self.around["credential"]
-        return Driven(self._router, decision, self, self._attempts, credential)
+        credential, deadline = self.around["credential"], self.around.get("deadline")
+        return Driven(self._router, decision, self, self._attempts, credential, deadline)
 
     def _attempts(self, decision: Decision, since: float) -> Attempts:
         return self._router.attempts(self.request, decision, limits=self._limits, since=since, **self.around)

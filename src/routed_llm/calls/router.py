@@ -325,19 +325,21 @@ class Router:
         """Return the o200k_base ids of a text; what looks like a special token counts as ordinary text."""
         return o200k_encoding().encode_ordinary(text)
 
-    def begin(self, decision: Decision, *, since: float | None = None) -> Run:
+    def begin(self, decision: Decision, *, since: float | None = None, deadline: float | None = None) -> Run:
         """Open the books for a call that is about to be sent; see :class:`Run`.
 
         Args:
             decision: what was decided. With ``Policy(max_seconds=...)`` no more of an answer is read when so
                 many seconds of the whole call are over, however slowly it drips.
             since: when the call began, by :func:`time.monotonic`; now, when left out.
+            deadline: the call's own deadline in seconds, which ends it in the same way.
 
         Raises:
             BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
         """
         total = None if decision.policy is None else decision.policy.max_seconds
-        until = None if total is None else (monotonic() if since is None else since) + total
+        given = [seconds for seconds in (total, deadline) if seconds is not None]
+        until = (monotonic() if since is None else since) + min(given) if given else None
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
         told = self._told.get(id(decision.facts))
         on_reported = None if told is None or told.facts() is not decision.facts else told.listener
@@ -349,17 +351,19 @@ class Router:
         run.open()
         return run
 
-    async def abegin(self, decision: Decision, *, since: float | None = None) -> Run:
+    async def abegin(
+        self, decision: Decision, *, since: float | None = None, deadline: float | None = None
+    ) -> Run:
         """Do what :meth:`begin` does, leaving the event loop free while a ledger on disk or network works.
 
         Raises:
             BudgetExceeded: as :meth:`begin` does.
         """
         if not self._books.ledger.blocks:
-            return self.begin(decision, since=since)
+            return self.begin(decision, since=since, deadline=deadline)
         from routed_llm.offloop import opened  # asyncio is heavy, and loaded already where this runs
 
-        return await opened(partial(self.begin, decision, since=since))
+        return await opened(partial(self.begin, decision, since=since, deadline=deadline))
 
     def attempts(
         self,

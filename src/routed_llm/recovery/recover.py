@@ -171,24 +171,12 @@ def _ending(decision: Decision, error: ErrorFacts, made: int, limits: Limits, no
         return "part of the answer had been passed on"
     if error.kind in _FATAL:
         return _FATAL[error.kind]
-    if error.unsure and (twice := _not_twice(decision)) is not None:
+    if error.unsure and (twice := decision.facts.lasting) is not None:
         return f"it may have been carried out, and {twice} must not be done twice"
     if made >= limits.attempts:
         return f"{made} request{'s' if made > 1 else ''} may be sent for one call, and {made} failed"
     if now >= limits.deadline:
         return f"{now:.1f} s have passed, and {limits.deadline:g} s are the deadline"
-    return None
-
-
-def _not_twice(decision: Decision) -> str | None:
-    """Name what of a request leaves something behind when it is carried out, or None."""
-    facts = decision.facts
-    if facts.builtin_tools:
-        return "what hosted tools do"
-    if facts.parameter("background"):
-        return "a background response"
-    if facts.parameter("store") or facts.parameter("conversation"):
-        return "a stored response"
     return None
 
 

@@ -25,16 +25,13 @@ THREADS: Final = 4
 AT_EXIT: Final = 10.0
 """Seconds that a program which ends waits for second calls under way."""
 
-_STATEFUL: Final = frozenset({"background", "conversation", "previous_response_id", "prompt"})
-
 log = logging.getLogger("routed_llm.rollout")
 
 
 def repeatable(facts: RequestFacts) -> bool:
     """Say whether a request may be sent twice: not when the provider acts on it or keeps a state for it."""
-    if facts.builtin_tools or facts.locked_to is not None:
-        return False
-    return not any(name in _STATEFUL for name, _ in facts.parameters)
+    state = facts.locked_to is not None or facts.parameter("previous_response_id")
+    return not state and facts.lasting is None
 
 
 class Sampler:

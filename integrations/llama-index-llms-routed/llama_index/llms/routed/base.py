@@ -331,7 +331,7 @@ class RoutedLLM(CarefulOpenAI):
             limits = Limits.from_retries(self.max_retries)
             return router.attempts(request, decided, limits=limits, since=since, **around)
 
-        driven = Driven(router, decision, wired, attempts, around["credential"])
+        driven = Driven(router, decision, wired, attempts, around["credential"], around.get("deadline"))
         options = {name: asked[name] for name in OPTIONS if name in asked}
         route = Route(
             driven, self._clients, client, options, partial(router.credential_of, own=around["own"])
