@@ -133,7 +133,9 @@ def test_nothing_outlasts_the_time_of_a_call(sim: Simulator, way: str, limit: st
         begin = router.begin
 
         def sooner(decision: Any, *, since: float, **given: Any) -> Any:
-            return begin(decision, since=since - 29.4, **given)  # no model is admitted for a second
+            return begin(
+                decision, since=since - 28.5, **given
+            )  # no model is admitted for a second and a half
 
         router.begin = sooner  # type: ignore[assignment, method-assign]
         with pytest.raises((openai.APITimeoutError, httpx.ReadTimeout)) as caught:
@@ -149,6 +151,8 @@ ONCE: dict[str, dict[str, Any]] = {
     "hosted tools": {"tools": [{"type": "web_search"}]},
     "a server's tools": {"tools": [MCP]},
     "stored": {"store": True},
+    "stored, by extra_body": {"extra_body": {"store": True}},
+    "background, by extra_body": {"extra_body": {"background": True}},
     "background": {"background": True, "store": True},
     "a conversation": {"conversation": "conv_1"},
     "a stored prompt": {"prompt": {"id": "pmpt_1"}},

@@ -166,6 +166,7 @@ class RoutedCall:
             limits=Limits.from_retries(desk.owner.max_retries, waits=desk.owner.factory is None),
             choose=partial(desk.rechoose, parsed),
             credential=parsed.circumstances["credential"],
+            deadline=parsed.circumstances.get("deadline"),
             since=since,
         )
 
