@@ -232,6 +232,11 @@ class RequestFacts:
         """How large the text is, in powers of four tokens."""
         return self.tokens.likely.bit_length() // 2
 
+    @property
+    def purpose(self) -> tuple[Any, ...]:
+        """What a request counts as when it is observed how often conversations go on."""
+        return (self.tools > 0, self.structured, self.inputs, self.outputs, self.task)
+
     def with_tokens(self, tokens: TokenCount, framed: Framed | None = None) -> RequestFacts:
         """Return the same facts with another text token count and, where given, other frames."""
         # Every other field is as it was, so that there is nothing to work out again.

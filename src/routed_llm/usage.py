@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.speed import Pace
     from routed_llm.facts import RequestFacts
 
-__all__ = ["Observed", "Seen", "Timing", "Usage", "believable"]
+__all__ = ["Observed", "Returns", "Seen", "Timing", "Usage", "believable"]
 
 
 class Timing(NamedTuple):
@@ -135,7 +135,6 @@ class Seen(NamedTuple):
             tools that such requests have in common; None where there are none.
         density: input tokens reported for each one that was estimated where nothing was counted.
         thought: reasoning tokens reported for each one that is published of the configuration.
-        reuse: share of such requests that stood in an earlier one, of which a cache might still hold it.
     """
 
     base: float
@@ -143,7 +142,23 @@ class Seen(NamedTuple):
     shared: Mapping[str, int] | None = None
     density: float = 1.0
     thought: float = 1.0
-    reuse: float = 1.0
+
+
+class Returns(NamedTuple):
+    """Share of calls (0 to 1) from which another one goes on while a cache may hold them; None while unknown.
+
+    Attributes:
+        first: of calls that begin a conversation.
+        later: of calls that go on from another.
+    """
+
+    first: float | None = None
+    later: float | None = None
+
+    def further(self, share: float, most: float) -> float:
+        """Say how many further turns follow a call from which another one goes on with such a chance."""
+        again = share if self.later is None else self.later
+        return most if share >= most * (1 - again) else share / (1 - again)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +173,7 @@ class Observed:
         warm: tokens by model that the request at hand begins with and that were sent to it before, in place
             of what is ``shared`` by requests of its kind; None where nobody looked.
         paces: (model, service tier) to how quick it has been.
+        returns: purpose of a request (:attr:`RequestFacts.purpose`) to how often conversations go on.
     """
 
     outputs: Mapping[Any, Seen] = field(default_factory=dict)
@@ -165,6 +181,7 @@ class Observed:
     thought: float | None = None
     warm: Mapping[str, int] | None = None
     paces: Mapping[tuple[str, str], Pace] = field(default_factory=dict)
+    returns: Mapping[Any, Returns] = field(default_factory=dict)
 
     def of(self, facts: RequestFacts) -> Seen | None:
         """Find what was seen for requests like this one, or failing that for its wider kind."""

@@ -16,7 +16,7 @@ from typing import Any
 from core_support import CATALOG
 
 from routed_llm import Model, Policy, RequestFacts
-from routed_llm.catalog.model import ParameterRule
+from routed_llm.catalog.model import ParameterRule, Price
 from routed_llm.policy import EFFORTS
 
 Configuration = tuple[Model, str | None, str]
@@ -41,21 +41,42 @@ _GPT_4O_OUTPUT, _STEP_OUTPUT, _RESERVE = 211, 59, 4_096
 
 
 def cheapest(
-    asked: RequestFacts, policy: Policy, at: date
+    asked: RequestFacts, policy: Policy, at: date, followed: tuple[float, float] | None = None
 ) -> tuple[Fraction | None, set[tuple[str, str | None]]]:
     """Return the least cost in dollars and every (model, effort) that has it.
 
     The cost is None when only models without a price fit; the set is empty when nothing does.
+
+    Args:
+        asked: the request.
+        policy: what is wanted.
+        at: the day.
+        followed: the chance that another call goes on from this one, and that another goes on from that one;
+            None while nothing is known of it.
     """
-    able = list(_able(asked, policy, at))
-    if not able and asked.effort and policy.on_unsupported != "raise":
-        able = list(_able(asked, policy, at, near=True))
-    costs = [(_cost(asked, policy, at, model, effort), model.id, effort) for model, effort, _ in able]
+    # Each is tried where nothing serves it before: as it is, without proof for the task, at another effort.
+    ways = [(False, True), (False, False)]
+    if asked.effort and policy.on_unsupported != "raise":
+        ways += [(True, True), (True, False)]
+    able: list[Configuration] = []
+    for near, proven in ways:
+        able = able or list(_able(asked, policy, at, followed, near=near, proven=proven))
+    costs = [
+        (_cost(asked, policy, at, followed, model, effort), model.id, effort) for model, effort, _ in able
+    ]
     least = min((cost for cost, _, _ in costs if cost is not None), default=None)
     return least, {(model, effort) for cost, model, effort in costs if cost == least}
 
 
-def _able(asked: RequestFacts, policy: Policy, at: date, near: bool = False) -> Iterator[Configuration]:
+def _able(
+    asked: RequestFacts,
+    policy: Policy,
+    at: date,
+    followed: tuple[float, float] | None,
+    *,
+    near: bool,
+    proven: bool,
+) -> Iterator[Configuration]:
     kinds = {"default", "quality"} if policy.optimize == "quality" else {"default"}
     floor = policy.baseline if policy.at_least == "baseline" else policy.at_least
     pool = [
@@ -65,7 +86,10 @@ def _able(asked: RequestFacts, policy: Policy, at: date, near: bool = False) -> 
         or (policy.models is not None and model.id in policy.models)
     ]
     shaped = [
-        one for model in pool for one in _configurations(model) if _shape(asked, policy, at, one, pool, near)
+        one
+        for model in pool
+        for one in _configurations(model)
+        if _shape(asked, policy, at, one, pool, near) and _floor(asked, policy, model, one[1], proven)
     ]
     most = max((model.limits.max_output for model, _, _ in shaped), default=0)
     wanted = None if asked.cap is None else min(asked.cap, most)
@@ -75,7 +99,7 @@ def _able(asked: RequestFacts, policy: Policy, at: date, near: bool = False) -> 
         kept = min(max(expected, _RESERVE), limits.max_output) if wanted is None else wanted
         if tokens > limits.max_input or tokens + kept > limits.context_window or kept > limits.max_output:
             continue
-        cost = _cost(asked, policy, at, model, effort)
+        cost = _cost(asked, policy, at, followed, model, effort)
         most_dollars = policy.max_cost_per_call
         if most_dollars is not None and (cost is None or cost > Fraction(most_dollars)):
             continue
@@ -90,7 +114,12 @@ def _configurations(model: Model) -> Iterator[Configuration]:
 
 
 def _shape(
-    asked: RequestFacts, policy: Policy, at: date, one: Configuration, pool: list[Model], near: bool
+    asked: RequestFacts,
+    policy: Policy,
+    at: date,
+    one: Configuration,
+    pool: list[Model],
+    near: bool,
 ) -> bool:
     model, effort, endpoint = one
     life = model.lifecycle
@@ -109,9 +138,7 @@ def _shape(
     if wanted and (effort or "none") not in (_neighbours(wanted, offered) if near else {wanted}):
         return False
     given = dict(asked.parameters)
-    if not all(_parameter(name, asked.parameter(name), asked, one, given) for name in given):
-        return False
-    return _floor(asked, policy, model, effort)
+    return all(_parameter(name, asked.parameter(name), asked, one, given) for name in given)
 
 
 def _neighbours(wanted: str | None, offered: Iterable[str | None]) -> set[str | None]:
@@ -142,7 +169,7 @@ def _parameter(name: str, value: Any, asked: RequestFacts, one: Configuration, g
     return not present & set(rule.without) and (rule.requires is None or rule.requires in present)
 
 
-def _floor(asked: RequestFacts, policy: Policy, model: Model, effort: str | None) -> bool:
+def _floor(asked: RequestFacts, policy: Policy, model: Model, effort: str | None, proven: bool) -> bool:
     if policy.at_least is None or model.id == policy.baseline:
         return True
     published = model.verdicts.get(effort or "", {})
@@ -156,7 +183,7 @@ def _floor(asked: RequestFacts, policy: Policy, model: Model, effort: str | None
     guarded: list[str] = []
     if not {"long_context", "tools"} & set(touched):
         touched.append("knowledge")
-    demanded = [] if asked.task is None else _OF_TASK[asked.task]
+    demanded = [] if asked.task is None or not proven else _OF_TASK[asked.task]
     if any(
         published.get(name) is None or published[name].verdict not in ("above", "tie") for name in demanded
     ):
@@ -177,7 +204,14 @@ def _expected(asked: RequestFacts, policy: Policy) -> int:
     return base if asked.cap is None else min(base, asked.cap)
 
 
-def _cost(asked: RequestFacts, policy: Policy, at: date, model: Model, effort: str | None) -> Fraction | None:
+def _cost(
+    asked: RequestFacts,
+    policy: Policy,
+    at: date,
+    followed: tuple[float, float] | None,
+    model: Model,
+    effort: str | None,
+) -> Fraction | None:
     tokens = asked.tokens.high
     rows = [
         row
@@ -205,4 +239,23 @@ def _cost(asked: RequestFacts, policy: Policy, at: date, model: Model, effort: s
     rate = row.input
     if row.cache_write is not None and model.cache is not None and tokens >= model.cache.min_prefix:
         rate = row.cache_write
+        steers = any(name.startswith("prompt_cache_") for name, _ in asked.parameters)
+        if model.cache.control == "prompt_cache_options" and followed is not None and not steers:
+            rate = row.cache_write if _is_worth_writing(row, followed) else row.input
     return Fraction(tokens * rate + out * row.output, 10**12)
+
+
+def _is_worth_writing(row: Price, followed: tuple[float, float]) -> bool:
+    """Compare what a token costs over two calls, the second of which comes with a chance, in both ways.
+
+    Written, it costs the write and then the read. Otherwise it costs the input now, and if there is another
+    call, that one's write, or its input where for that one writing is not worth it either: where a third call
+    comes too seldom.
+    """
+    chance, again = (Fraction(str(one)) for one in followed)
+    read = row.input if row.cached_input is None else row.cached_input
+    write, plain = row.cache_write or row.input, row.input
+    third_pays = again * (write - read) > write - plain
+    written = write + chance * read
+    past = plain + chance * (write if third_pays else plain)
+    return written <= past

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from routed_llm import Policy, Previous, RequestBuilder, Router, Usage, read_openai
+from routed_llm import Decision, Policy, Previous, RequestBuilder, Router, Usage, read_openai
 from routed_llm.catalog.model import CacheTerms
 from routed_llm.request.beginnings import Beginnings
 
@@ -47,7 +47,7 @@ def test_what_a_cache_may_hold(texts: tuple[str, ...], now: float, expected: dic
     """As much as begins alike is expected, in whole steps, by the model that read it, while it is kept."""
     table = Beginnings()
     kept(table, (LONG,))
-    assert table.warm(texts, now) == expected
+    assert table.warm(texts, now) == (expected, False)
 
 
 def test_each_model_has_a_cache_of_its_own() -> None:
@@ -57,7 +57,7 @@ def test_each_model_has_a_cache_of_its_own() -> None:
     kept(table, (LONG + LONG,))
     kept(table, (LONG[:12_000],), "b")
     table.keep((LONG,), "c", TERMS, 0.0)
-    assert table.warm((LONG + LONG,), 1.0) == {"a": 3_968, "b": 1_152}
+    assert table.warm((LONG + LONG,), 1.0)[0] == {"a": 3_968, "b": 1_152}
 
 
 def test_the_table_is_bounded() -> None:
@@ -65,16 +65,16 @@ def test_the_table_is_bounded() -> None:
     few = Beginnings(requests=2)
     for letter in "abc":
         kept(few, (letter * 20_000,))
-    assert [len(few.warm((letter * 20_000,), 0.0)) for letter in "abc"] == [0, 1, 1]
+    assert [len(few.warm((letter * 20_000,), 0.0)[0]) for letter in "abc"] == [0, 1, 1]
     small = Beginnings(characters=45_000)
     for letter in "abc":
         kept(small, (letter * 20_000,))
     kept(small, ("d" * 50_000,))
-    assert [len(small.warm((letter * 20_000,), 0.0)) for letter in "abcd"] == [0, 1, 1, 0]
+    assert [len(small.warm((letter * 20_000,), 0.0)[0]) for letter in "abcd"] == [0, 1, 1, 0]
     alike = Beginnings()
     for letter in "abcdefgh":
         kept(alike, ("x" * 15_000 + letter * 15_000,))
-    found = [alike.warm(("x" * 15_000 + letter * 15_000,), 0.0)["a"] for letter in "abcdefgh"]
+    found = [alike.warm(("x" * 15_000 + letter * 15_000,), 0.0)[0]["a"] for letter in "abcdefgh"]
     assert found == [1_408] * 4 + [2_944] * 4
 
 
@@ -103,9 +103,11 @@ def ask(*texts: str) -> Any:
     return read_openai({"messages": [{"role": "user", "content": text} for text in texts]})
 
 
-def sent(router: Router, request: Any, tokens: int = TOKENS) -> None:
+def sent(router: Router, request: Any, tokens: int = TOKENS) -> Decision:
     """Decide and settle a request."""
-    router.begin(router.decide(request)).settle(Usage(input_tokens=tokens, output_tokens=5))
+    decision = router.decide(request)
+    router.begin(decision).settle(Usage(input_tokens=tokens, output_tokens=5))
+    return decision
 
 
 def cached(router: Router, request: Any) -> dict[str, int]:
@@ -153,6 +155,19 @@ def test_what_goes_past_the_cache_is_not_expected_there() -> None:
     assert any(change.parameter == "prompt_cache_options" for change in decision.changes)
     router.begin(decision).settle(Usage(input_tokens=TOKENS, output_tokens=5))
     assert cached(router, ask(WORDS)) == {}
+
+
+def test_what_was_sent_past_the_cache_and_comes_again_is_written() -> None:
+    """After single prompts have gone past the cache, one that comes again is written to it."""
+    router = Router(clock=lambda: DAY, policy=Policy(models="gpt-5.6-luna", effort="low"))
+    past = []
+    for number in range(120):
+        decision = sent(router, ask(f"{number} {WORDS}"))
+        past.append("prompt_cache_options" in [change.parameter for change in decision.changes])
+    assert (past[0], past[-1]) == (False, True)
+    again = [sent(router, ask(f"119 {WORDS}")) for _ in range(2)]
+    assert not any(change.parameter == "prompt_cache_options" for one in again for change in one.changes)
+    assert [one.chosen.cached_tokens > 0 for one in again if one.chosen] == [False, True]
 
 
 def test_a_decision_keeps_no_text_alive() -> None:

@@ -11,9 +11,10 @@ from core_support import CATALOG, decide, facts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routed_llm import Policy, RequestFacts
+from routed_llm import Observed, Policy, RequestFacts
 from routed_llm.decide.table import prepare
 from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
+from routed_llm.usage import Returns
 
 POLICIES = st.sampled_from(
     [
@@ -30,6 +31,9 @@ POLICIES = st.sampled_from(
         Policy(effort="high", at_least=None),
     ]
 )
+
+SHARES = st.sampled_from([0.0, 0.1, 0.21, 0.23, 0.27, 0.3, 0.6, 1.0])
+FOLLOWED = st.none() | st.tuples(SHARES, SHARES)
 
 
 @st.composite
@@ -57,12 +61,15 @@ def requests(draw: st.DrawFn) -> RequestFacts:
 
 
 @EXAMPLES
-@given(asked=requests(), policy=POLICIES, at=DAYS)
-def test_the_choice_is_the_cheapest_there_is(asked: RequestFacts, policy: Policy, at: date) -> None:
+@given(asked=requests(), policy=POLICIES, at=DAYS, followed=FOLLOWED)
+def test_the_choice_is_the_cheapest_there_is(
+    asked: RequestFacts, policy: Policy, at: date, followed: tuple[float, float] | None
+) -> None:
     """Among all configurations that the rules admit, none costs less than the one chosen."""
     policy = policy.replace(slower_than_baseline=None, grace=0)
-    decision = prepare(CATALOG, policy, at).select(asked)
-    least, best = cheapest(asked, policy, at)
+    seen = None if followed is None else Observed(returns={asked.purpose: Returns(*followed)})
+    decision = prepare(CATALOG, policy, at).select(asked, observed=seen)
+    least, best = cheapest(asked, policy, at, followed)
     if not best:
         assert decision.chosen is None
         return

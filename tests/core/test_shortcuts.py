@@ -19,7 +19,7 @@ from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.shape import Row
 from routed_llm.decide.table import Table, prepare
-from routed_llm.usage import Seen
+from routed_llm.usage import Returns, Seen
 
 MODELS = ("gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.4", "gpt-4.1", "gpt-4o")
 ABLE = {
@@ -62,13 +62,19 @@ def seen(draw: Any) -> Seen:
         shared or None,
         draw(st.sampled_from([0.8, 1.0, 1.2])),
         draw(st.floats(0, 3)),
-        draw(st.sampled_from([0.0, 0.5, 1.0])),
     )
 
 
-def observed_for(asked: RequestFacts, what: Seen | None) -> Observed | None:
+SHARES = st.none() | st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0])
+UNKNOWN = Returns()
+RETURNS = st.builds(Returns, SHARES, SHARES)
+
+
+def observed_for(asked: RequestFacts, what: Seen | None, returns: Returns = UNKNOWN) -> Observed | None:
     """Say that it was observed of just such requests."""
-    return None if what is None else Observed(outputs={asked.kind: what})
+    if what is None:
+        return None
+    return Observed(outputs={asked.kind: what}, returns={asked.purpose: returns}, reads={"gpt-5.6-luna": 0.7})
 
 
 def every_row(inputs: DecisionInputs) -> tuple[Row, ...]:
@@ -83,15 +89,16 @@ def every_row(inputs: DecisionInputs) -> tuple[Row, ...]:
     at=DAYS,
     around=circumstances(),
     what=st.none() | seen(),
+    returns=RETURNS,
 )
 def test_a_row_that_is_left_out_would_not_have_won(
-    asked: RequestFacts, policy: Policy, at: date, around: dict[str, Any], what: Seen | None
+    asked: RequestFacts, policy: Policy, at: date, around: dict[str, Any], what: Seen | None, returns: Returns
 ) -> None:
     """The choice, and what a switch would save, are the same when every row is looked at."""
     table = table_of(policy, at)
     if table is None:
         return
-    around = {**around, "observed": observed_for(asked, what)}
+    around = {**around, "observed": observed_for(asked, what, returns)}
     found, again = table.select(asked, **around), table.select(asked, **around)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(choice, "pareto_front", every_row)
@@ -101,15 +108,22 @@ def test_a_row_that_is_left_out_would_not_have_won(
 
 
 @EXAMPLES
-@given(asked=any_facts(exact=True), policy=POLICIES, at=DAYS, around=circumstances(), what=st.none() | seen())
+@given(
+    asked=any_facts(exact=True),
+    policy=POLICIES,
+    at=DAYS,
+    around=circumstances(),
+    what=st.none() | seen(),
+    returns=RETURNS,
+)
 def test_what_a_record_says_is_what_the_candidates_say(
-    asked: RequestFacts, policy: Policy, at: date, around: dict[str, Any], what: Seen | None
+    asked: RequestFacts, policy: Policy, at: date, around: dict[str, Any], what: Seen | None, returns: Returns
 ) -> None:
     """The short record, made of sums that are kept, agrees with every candidate weighed by itself."""
     table = table_of(policy, at)
     if table is None:
         return
-    around = {**around, "observed": observed_for(asked, what)}
+    around = {**around, "observed": observed_for(asked, what, returns)}
     for _ in ("worked out", "kept"):
         decision = table.select(asked, **around)
         assert (decision.dearer, {*decision.rejected}) == _by_candidates(decision)

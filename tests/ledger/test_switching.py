@@ -20,7 +20,9 @@ from routed_llm import (
     Usage,
     select,
 )
-from routed_llm.usage import Seen
+from routed_llm.decide.context import EvaluationContext
+from routed_llm.decide.table import prepare
+from routed_llm.usage import Returns
 
 SPRING, AUTUMN = date(2026, 4, 24), date(2026, 11, 22)
 
@@ -70,37 +72,115 @@ def test_a_switch_has_to_earn_back_the_prefix(
 
 @pytest.mark.parametrize(
     ("followed", "horizon", "model"),
-    [(1.0, 4, "gpt-4.1"), (0.9, 4, "gpt-4.1"), (0.5, 1.0, "gpt-4o"), (0.0, 0.0, "gpt-4o")],
-    ids=["always", "more often than the policy reckons with", "every other", "never"],
+    [
+        (None, 4, "gpt-4.1"),
+        (1.0, 4, "gpt-4.1"),
+        (0.9, 4, "gpt-4.1"),
+        (0.5, 1.0, "gpt-4o"),
+        (0.0, 0.0, "gpt-4o"),
+    ],
+    ids=["unknown", "always", "more often than the policy reckons with", "every other", "never"],
 )
-def test_the_horizon_is_what_is_seen(followed: float, horizon: float, model: str) -> None:
+def test_the_horizon_is_what_is_seen(followed: float | None, horizon: float, model: str) -> None:
     """A switch has to pay over as many turns as calls are seen to have, and the policy's at most."""
     facts = RequestFacts(
         tokens=TokenCount.of(10_000), previous=Previous(model="gpt-4o", prefix_tokens=9_900, age=5)
     )
-    seen = Observed(outputs={facts.kind: Seen(211, reuse=followed)})
+    seen = Observed(returns={facts.purpose: Returns(followed, followed)})
     decision = select(facts, policy=Policy(**PAIR), catalog=Catalog.load(), at=SPRING, observed=seen)
     assert decision.switch is not None
     assert (decision.switch.horizon, decision.model) == (horizon, model)
 
 
-def test_what_goes_on_is_seen() -> None:
-    """Calls that nothing went before, or too long ago, shorten the horizon; calls that go on restore it."""
-    router = Router(policy=Policy(**PAIR), clock=lambda: SPRING)
+def conversations(router: Router, turns: int, count: int, *, age: float = 5.0, between: int = 0) -> Returns:
+    """Have conversations of so many turns, others in between, and return what is known of them then."""
+    facts = RequestFacts(tokens=TokenCount.of(5_000))
+    open_ones: list[tuple[int, RequestFacts]] = []
+    for number in range(count):
+        open_ones.append((1, facts.with_tokens(TokenCount.of(5_000 + number))))
+        while len(open_ones) > between:
+            turn, asked = open_ones.pop(0)
+            decision = router.decide(Request(facts=asked, texts=(), fixed=asked.tokens.likely))
+            router.begin(decision).settle(Usage(input_tokens=asked.tokens.likely, output_tokens=300))
+            if turn < turns:
+                previous = Previous(model=str(decision.model), prefix_tokens=asked.tokens.likely, age=age)
+                grown = TokenCount.of(asked.tokens.likely + 1_000)
+                open_ones.append((turn + 1, RequestFacts(tokens=grown, previous=previous)))
+    return router._observer.value.returns.get(facts.purpose, Returns())
 
-    def seen(previous: Previous | None, times: int) -> float:
-        for _ in range(times):
-            facts = RequestFacts(tokens=TokenCount.of(10_000), previous=previous)
-            decision = router.decide(Request(facts=facts, texts=(), fixed=10_000))
-            router.begin(decision).settle(Usage(input_tokens=10_000, output_tokens=300))
-        found = router._observer.value.of(decision.facts)
-        assert found is not None
-        return found.reuse
 
-    warm, cold = (Previous(model="gpt-4.1", prefix_tokens=9_500, age=age) for age in (5, 4_000))
-    assert seen(None, 60) < 0.05
-    assert seen(cold, 10) < 0.05
-    assert seen(warm, 600) == pytest.approx(0.95, abs=0.1)
+@pytest.mark.parametrize(
+    ("turns", "count", "keywords", "first", "later"),
+    [
+        (1, 20, {}, None, None),
+        (1, 200, {}, 0.0, None),
+        (2, 200, {}, 1.0, 0.0),
+        (4, 200, {}, 1.0, 2 / 3),
+        (2, 200, {"between": 30}, 1.0, 0.0),
+        (2, 200, {"age": 4_000}, 0.0, 0.0),
+    ],
+    ids=["too few", "single calls", "two turns", "four", "others between", "too late for the cache"],
+)
+def test_how_often_calls_are_followed_is_seen(
+    turns: int, count: int, keywords: dict[str, Any], first: float | None, later: float | None
+) -> None:
+    """First calls and later ones are known apart, and what was not waited for yet is not counted."""
+    found = conversations(Router(clock=lambda: AUTUMN), turns, count, **keywords)
+    assert found.first == (first if first is None else pytest.approx(first, abs=0.06))
+    assert found.later == (later if later is None else pytest.approx(later, abs=0.1))
+
+
+@pytest.mark.parametrize(
+    ("returns", "cached", "past"),
+    [
+        (None, 0, False),
+        (Returns(0.0, 0.0), 0, True),
+        (Returns(0.27, 0.0), 0, True),
+        (Returns(0.29, 0.0), 0, False),
+        (Returns(0.27, 0.5), 0, False),
+        (Returns(0.2, 1.0), 0, True),
+        (Returns(1.0, 0.0), 1_024, True),
+        (Returns(1.0, 0.0), 8_960, False),
+    ],
+    ids=[
+        "unknown", "nobody returns", "too few do, past the cache", "enough of them",
+        "fewer are enough where the next would write", "not that few", "a small part is cached",
+        "most of it is cached",
+    ],
+)  # fmt: skip
+def test_a_write_is_an_investment(returns: Returns | None, cached: int, past: bool) -> None:
+    """A prompt goes past the cache where reads are not expected to bring back what it costs to write."""
+    previous = Previous(model="gpt-5.6-luna", effort="low", prefix_tokens=cached) if cached else None
+    facts = RequestFacts(tokens=TokenCount.of(10_000), previous=previous)
+    observed = Observed(returns={} if returns is None else {facts.purpose: returns})
+    decision = select(facts, policy=Policy(), catalog=Catalog.load(), at=AUTUMN, observed=observed)
+    assert decision.call is not None
+    assert decision.chosen is not None
+    assert ("prompt_cache_options" in decision.call.parameters) is past
+    output = decision.chosen.output_tokens * 1_200_000
+    read, rate = (0, 200_000) if past else (cached, 250_000)
+    assert decision.chosen.cached_tokens == read
+    assert decision.chosen.cost == read * 20_000 + (10_000 - read) * rate + output
+
+
+def test_the_count_at_which_a_cache_is_passed_is_a_breakpoint() -> None:
+    """Between two breakpoints costs are straight lines, what goes past the cache among them."""
+    previous = Previous(model="gpt-5.6-luna", effort="low", prefix_tokens=2_000)
+    facts = RequestFacts(tokens=TokenCount.of(3_000), previous=previous)
+    observed = Observed(returns={facts.purpose: Returns(0.1, 0.1)})
+    table = prepare(Catalog.load(), Policy(), AUTUMN)
+    marks = table.breakpoints(facts, EvaluationContext(observed=observed))
+
+    def cost(tokens: int) -> int:
+        asked = facts.with_tokens(TokenCount.of(tokens))
+        chosen = table.select(asked, observed=observed).chosen
+        assert chosen is not None
+        assert chosen.cost is not None
+        return chosen.cost
+
+    bends = [at for at in range(1_100, 20_000) if cost(at + 1) - cost(at) != cost(at) - cost(at - 1)]
+    assert bends
+    assert all({at - 1, at, at + 1} & set(marks) for at in bends)
 
 
 @pytest.mark.parametrize(("share", "model"), [(0.15, "gpt-4.1"), (0.2, "gpt-4o"), (1.0, "gpt-4o")])

@@ -177,3 +177,26 @@ def test_journal_bills_every_call(client: openai.OpenAI, simulator: Simulator) -
     assert one.usage
     expected = (8 * Decimal("4.25") + one.usage.completion_tokens * 17) / Decimal(1_000_000)
     assert simulator.billed == simulator.journal[0].dollars == expected
+
+
+@pytest.mark.parametrize(
+    ("marked", "details"),
+    [(False, [(0, 0), (0, 0)]), (True, [(0, 1_920), (1_920, 0)])],
+    ids=["no breakpoint", "a breakpoint"],
+)
+def test_explicit_mode_uses_the_cache_where_there_is_a_breakpoint(
+    client: openai.OpenAI, marked: bool, details: list[tuple[int, int]]
+) -> None:
+    """Without one a request neither reads nor writes the prompt cache."""
+    part: Any = {"type": "text", "text": "word " * 2000}
+    if marked:
+        part["prompt_cache_breakpoint"] = {"mode": "explicit"}
+    seen = [
+        client.chat.completions.create(
+            model="gpt-5.6-luna",
+            messages=user([part]),
+            extra_body={"prompt_cache_options": {"mode": "explicit"}},
+        ).usage.prompt_tokens_details  # type: ignore[union-attr]
+        for _ in range(2)
+    ]
+    assert [(d.cached_tokens, d.cache_write_tokens) for d in seen if d] == details

@@ -571,11 +571,13 @@ class Router:
         observed = evaluation.context.observed
         if observed is None or not is_long(request):
             return evaluation
-        warm = self._beginnings.warm(request.texts, monotonic(), options.credential)
+        warm, again = self._beginnings.warm(request.texts, monotonic(), options.credential)
         # Where nothing was seen yet there is nothing that an empty table would stand in place of.
         if not warm and not observed.outputs:
             return evaluation
-        context = evaluation.context._replace(observed=replace(observed, warm=warm))
+        # What was sent past a cache and comes again is written this time.
+        returns = {} if again else observed.returns
+        context = evaluation.context._replace(observed=replace(observed, warm=warm, returns=returns))
         return evaluation._replace(context=context)
 
     def _kept(self, decision: Decision, request: Request, options: CallOptions) -> Decision:
@@ -587,9 +589,14 @@ class Router:
         if self._observer is not None and chosen is not None and is_long(request):
             model = self.model(chosen.model)
             bypassed = "prompt_cache_options" in [it.parameter for it in decision.changes]
-            if model.cache is not None and not bypassed:
+            if model.cache is not None:
                 kept = self._beginnings.keep(
-                    request.texts, model.id, model.cache, monotonic(), options.credential
+                    request.texts,
+                    model.id,
+                    model.cache,
+                    monotonic(),
+                    options.credential,
+                    is_written=not bypassed,
                 )
                 listener = both(listener, kept.listen())
         if decision.changes:

@@ -19,12 +19,12 @@ from routed_llm.decide.weigh import (
     cap_of,
     cold_cost,
     conversation_cost,
+    goes_past_cache,
     output_tokens,
     recall_of,
     row_seconds,
     steerable,
     worst_cost,
-    writes_nothing,
 )
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
 from routed_llm.facts import thaw
@@ -205,10 +205,10 @@ def _call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, tuple
     """Say what to send, and what of it differs from what was asked."""
     facts, allowance = inputs.facts, inputs.allowance
     keyed = allowance is not None and allowance.conversation is not None
-    if facts.cap is not None or facts.parameters or keyed or not inputs.load.reuse:
+    if facts.cap is not None or facts.parameters or keyed:
         return _make_call(row, picked, inputs)
     # Without values of its own a request is sent what every request of its shape is sent.
-    calls, key = inputs.shape.kept.calls, (row.order, picked.endpoint)
+    calls, key = inputs.shape.kept.calls, (row.order, picked.endpoint, _goes_past(row, inputs))
     if key not in calls:
         call, changes = _make_call(row, picked, inputs)
         calls[key] = replace(call, parameters=FrozenDict(call.parameters)), changes
@@ -260,20 +260,26 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
     return call, changes
 
 
+def _goes_past(row: Row, inputs: DecisionInputs) -> bool:
+    """Say whether a call goes past the cache."""
+    load = inputs.load
+    if not load.bypasses:
+        return False
+    tokens = inputs.tokens(row, inputs.likely)
+    return goes_past_cache(row, load, tokens, cached_tokens(row, load, tokens))
+
+
 def _cache_changes(row: Row, inputs: DecisionInputs) -> Iterator[Change]:
     """Steer the prompt cache where that saves money and the caller has not done so."""
     terms, facts = row.at.model.cache, inputs.facts
     keyed = inputs.allowance is not None and inputs.allowance.conversation is not None
-    if terms is None or (inputs.load.reuse and not keyed) or facts.cache_steered:
+    if terms is None or facts.cache_steered or not steerable(row):
         return
-    if not steerable(row):
-        return
-    tokens = inputs.tokens(row, inputs.likely)
-    if writes_nothing(row, inputs.load, tokens, cached_tokens(row, inputs.load, tokens)):
+    if _goes_past(row, inputs):
         # openai-python 3.54.0, PromptCacheOptions.mode: without an implicit breakpoint and with no
         # explicit one "the request does not use prompt caching". Not tried against the live API.
         yield Change("prompt_cache_options", "added", None, {"mode": "explicit"}, _BYPASS)
-    elif inputs.allowance is not None and keyed and tokens >= terms.min_prefix:
+    elif inputs.allowance is not None and keyed and inputs.tokens(row, inputs.likely) >= terms.min_prefix:
         yield Change("prompt_cache_key", "added", None, inputs.allowance.cache_key, _CACHE_KEY)
 
 
@@ -322,7 +328,7 @@ def _candidate(
         cost=inputs.cost(row, tokens),
         input_tokens=tokens,
         output_tokens=output_tokens(row, shared),
-        cached_tokens=cached,
+        cached_tokens=0 if goes_past_cache(row, shared, tokens, cached) else cached,
         reasons=reasons,
         sent_as=inputs.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,

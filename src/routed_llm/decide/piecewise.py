@@ -68,6 +68,8 @@ class PiecewiseChoice:
         # What is observed changes with each call at first: then there is nothing to be kept for.
         if observed is None or before is None or observed.paces is not before.paces:
             return False
+        if observed.returns is not before.returns:
+            return False
         seen, load = observed.of(facts), self.inputs.load
         if seen is not load.seen or shared_by(seen, observed) is not load.shared:
             return False

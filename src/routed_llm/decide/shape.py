@@ -85,7 +85,8 @@ class ShapeCache:
     Attributes:
         fronts: the rows that can win, by what of a request has a say in that.
         cheaper: for each row those that cost no more, by the frames of a request and where it stays.
-        calls: what is sent, with its changes, by row and endpoint, where a request has no values of its own.
+        calls: what is sent, with its changes, by row, endpoint and whether it goes past the cache, where a
+            request has no values of its own.
         evidence: what is published of a row, and the dimensions for which nothing is.
         rejected: for each model of which no configuration can serve, the sentence that says why.
         slow: the rows that take too much longer than the baseline, by the amounts that this depends on.
@@ -93,7 +94,7 @@ class ShapeCache:
 
     fronts: dict[Any, tuple[Row, ...]] = field(default_factory=dict)
     cheaper: dict[Any, dict[int, dict[int, Row]]] = field(default_factory=dict)
-    calls: dict[tuple[int, str], tuple[Call, tuple[Change, ...]]] = field(default_factory=dict)
+    calls: dict[tuple[int, str, bool], tuple[Call, tuple[Change, ...]]] = field(default_factory=dict)
     evidence: dict[int, tuple[tuple[Evidence, ...], tuple[str, ...]]] = field(default_factory=dict)
     rejected: dict[str, str] | None = None
     slow: dict[Any, tuple[Any, Any, frozenset[int]]] = field(default_factory=dict)

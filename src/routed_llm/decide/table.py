@@ -125,8 +125,6 @@ class Table:
         self._talks: dict[Any, PiecewiseChoice] = {}
         self._kept_breakpoints: dict[Any, list[int]] = {}
         self._compared: dict[Any, bool] = {}
-        # No further turn means that nothing will read what this call would write to the cache.
-        self._reuse = policy.horizon > 0
         self._watched = _value_sensitive(catalog)
         self._endpoints = {name: catalog.endpoint(name) for name in _ENDPOINTS}
         floor, stands_for = self.pool.floor, self.pool.stands_for
@@ -411,7 +409,7 @@ class Table:
     ) -> DecisionInputs:
         allowance = context.allowance
         worst = allowance is not None and allowance.worst_case
-        amounts = load(facts, self.policy, kind.shape.widest, self._reuse, context.observed, worst=worst)
+        amounts = load(facts, self.policy, kind.shape.widest, context.observed, worst=worst)
         return DecisionInputs(
             facts=facts,
             shape=kind.shape,

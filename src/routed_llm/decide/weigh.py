@@ -9,9 +9,10 @@ from routed_llm.media import tokens_for
 from routed_llm.parameters import output_cap
 from routed_llm.pricing import expected_output, thought_for
 from routed_llm.tokens.audio import input_tokens as audio_tokens
+from routed_llm.usage import Returns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from routed_llm.catalog.model import Price
     from routed_llm.decide.shape import Row
@@ -43,12 +44,16 @@ class Load(NamedTuple):
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
         reserve: output tokens kept free when no cap is given.
         plain: True when there is nothing but text to count and no conversation to weigh.
-        listed: whether moreover nothing is expected in a cache, and what is written to one is read, so that a
-            cost follows from the price list alone (:attr:`Row.rates`).
+        listed: whether moreover nothing is expected in a cache, and nothing goes past one, so that a cost
+            follows from the price list alone (:attr:`Row.rates`).
         beside: what is counted beside the texts, by model and endpoint, as far as it has been worked out:
             tokens, and how many more there may be at most.
         written: expected output tokens by the row's place, as far as they have been worked out.
-        reuse: whether anything is expected to read what this call writes to a cache.
+        reuse: the chance that another call reads what this one writes to a cache while it is kept; None
+            while that is not known.
+        reuse_later: the same of a call that goes on from this one.
+        bypasses: whether a request may be sent past the cache: it is known how often it is read, and the
+            caller does not steer it.
         worst: whether the worst case is asked for, too.
         outputs: output tokens observed for this kind of request, by model and effort, or None when no
             two configurations have been observed.
@@ -69,7 +74,9 @@ class Load(NamedTuple):
     listed: bool
     beside: dict[Any, tuple[int, int]]
     written: dict[int, int]
-    reuse: bool = True
+    reuse: float | None = None
+    reuse_later: float | None = None
+    bypasses: bool = True
     worst: bool = False
     outputs: Mapping[tuple[str, str | None], float] | None = None
     shared: Mapping[str, int] | None = None
@@ -86,7 +93,6 @@ def load(
     facts: RequestFacts,
     policy: Policy,
     widest: int,
-    reuse: bool = True,
     observed: Observed | None = None,
     *,
     worst: bool = False,
@@ -102,6 +108,8 @@ def load(
         expected = seen.base if facts.cap is None else min(seen.base, facts.cap)
         natural = seen.base if facts.cap is None else max(seen.base, natural)
     shared = shared_by(seen, observed)
+    (reuse, later), horizon = _goes_on(facts, policy.horizon, observed)
+    bypasses = reuse is not None and not (facts.parameters and facts.cache_steered)
     return Load(
         facts=facts,
         expected=expected,
@@ -109,10 +117,12 @@ def load(
         visible=visible,
         reserve=int(expected) if expected > DEFAULT_RESERVE else DEFAULT_RESERVE,
         plain=plain,
-        listed=plain and reuse and shared is None,
+        listed=plain and not bypasses and shared is None,
         beside={},
         written={},
         reuse=reuse,
+        reuse_later=later,
+        bypasses=bypasses,
         worst=worst,
         outputs=None if seen is None else seen.tokens,
         shared=shared,
@@ -120,7 +130,7 @@ def load(
         paces=None if observed is None else observed.paces,
         choices=choices_of(facts) if facts.parameters else 1,
         thought=_thought(facts, natural, seen, observed),
-        horizon=policy.horizon if seen is None else _horizon(seen.reuse, policy.horizon),
+        horizon=horizon,
         media=media,
         seen=seen,
     )
@@ -177,12 +187,18 @@ def shared_by(seen: Seen | None, observed: Observed | None) -> Mapping[str, int]
     return None if seen is None else seen.shared
 
 
-def _horizon(reuse: float, most: int) -> float:
-    """Say how many further turns follow when so large a share of requests goes on from an earlier one.
+def _goes_on(facts: RequestFacts, most: int, observed: Observed | None) -> tuple[Returns, float]:
+    """Say how likely another call goes on from this one, and from that; and how many turns there will be."""
+    if not most:
+        return Returns(0.0, 0.0), 0.0  # the policy's word
+    found = None if observed is None or not observed.returns else observed.returns.get(facts.purpose)
+    if found is None:
+        return _UNKNOWN, most
+    share = found.first if facts.previous is None else found.later
+    return Returns(share, found.later), most if share is None else found.further(share, most)
 
-    A request that is gone on from with that chance, and the next one, too, has reuse / (1 - reuse) of them.
-    """
-    return most if reuse * (1 + most) >= most else reuse / (1 - reuse)
+
+_UNKNOWN = Returns()
 
 
 def _thought(facts: RequestFacts, expected: float, seen: Seen | None, observed: Observed | None) -> float:
@@ -251,7 +267,23 @@ def cost_breakpoints(row: Row, load: Load) -> set[int]:
         found |= {shared, terms.min_prefix - 1}
     if previous is not None and previous.model == row.at.model.id:
         found |= {previous.prefix_tokens // terms.step * terms.step, terms.min_prefix - 1}
+    if load.bypasses and len(found) > 1:
+        found |= set(_past_cache_from(row, load))
     return found
+
+
+def _past_cache_from(row: Row, load: Load) -> Iterator[int]:
+    """Give the input tokens up to which what is cached is worth what it costs to write the rest."""
+    for price, most in ((row.short, row.above or _MANY), (row.long, _MANY)):
+        if price is None or price.cache_write is None or not _can_bypass(row):
+            continue
+        lost = _lost(price, row, load)
+        if lost > 0:
+            cached = cached_tokens(row, load, most)
+            yield cached + int(cached * (price.input - _read_price(price)) / lost)
+
+
+_MANY = 10**9
 
 
 def output_tokens(row: Row, load: Load) -> int:
@@ -331,18 +363,36 @@ def price_of(row: Row, tokens: int) -> Price | None:
     return row.long if row.above and tokens > row.above else row.short
 
 
-def writes_nothing(row: Row, load: Load, tokens: int, cached: int) -> bool:
-    """Say whether the call is worth sending past the cache: writing costs, and nothing would be read."""
+def goes_past_cache(row: Row, load: Load, tokens: int, cached: int) -> bool:
+    """Say whether the call is worth sending past the cache, which it then neither reads nor writes.
+
+    What is written costs more than what is not, and saves where another call reads it: the write is an
+    investment that is made where, with the chance that this is so, it returns what it costs.
+    """
+    if not load.bypasses or not row.write_from or tokens < row.write_from:
+        return False
     price = price_of(row, tokens)
-    if price is None or price.cache_write is None or not row.write_from or tokens < row.write_from:
+    if price is None or price.cache_write is None or not _can_bypass(row):
         return False
-    return not _writes(row, load, tokens, cached)
+    return (tokens - cached) * _lost(price, row, load) > cached * (price.input - _read_price(price))
 
 
-def _writes(row: Row, load: Load, tokens: int, cached: int) -> bool:
-    if not row.write_from or tokens < row.write_from:
-        return False
-    return load.reuse or cached > 0 or not _can_bypass(row, load)
+def _lost(price: Price, row: Row, load: Load) -> float:
+    """Say what a token loses that is written to a cache: negative where reads are expected to bring it back.
+
+    The call that goes on from this one has to write what it does not find, unless it goes past the cache,
+    too; which it does not while nothing is known.
+    """
+    dearer, read = (price.cache_write or price.input) - price.input, _read_price(price)
+    found, written = load.reuse or 0.0, dearer + price.input - read
+    if load.observed is not None and load.observed.reads:
+        found *= load.observed.reads.get(row.at.model.id, 1.0)
+    next_writes = load.reuse_later is None or load.reuse_later * written > dearer
+    return dearer - found * (written if next_writes else price.input - read)
+
+
+def _read_price(price: Price) -> int:
+    return price.input if price.cached_input is None else price.cached_input
 
 
 def steerable(row: Row) -> bool:
@@ -350,11 +400,9 @@ def steerable(row: Row) -> bool:
     return row.at.model.base is None and row.at.model.base_url is None
 
 
-def _can_bypass(row: Row, load: Load) -> bool:
+def _can_bypass(row: Row) -> bool:
     terms = row.at.model.cache
-    if terms is None or terms.control != "prompt_cache_options" or not steerable(row):
-        return False
-    return not load.facts.cache_steered
+    return terms is not None and terms.control == "prompt_cache_options" and steerable(row)
 
 
 def worst_cost(row: Row, load: Load, tokens: int) -> int | None:
@@ -405,15 +453,13 @@ def cold_cost(row: Row, load: Load, tokens: int) -> int | None:
 
 def input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) -> int:
     """Expected picodollars of the input, a data-residency surcharge left out."""
-    fresh = tokens - cached
     rate = price.input
+    if goes_past_cache(row, load, tokens, cached):
+        cached = 0
     # Where writes are charged, whatever is not read from the cache is written to it.
-    writes = price.cache_write is not None and row.write_from and tokens >= row.write_from
-    if writes and (load.reuse or _writes(row, load, tokens, cached)):
-        rate = price.cache_write or rate
-    total = fresh * rate
-    if cached:
-        total += cached * (price.input if price.cached_input is None else price.cached_input)
+    elif price.cache_write is not None and row.write_from and tokens >= row.write_from:
+        rate = price.cache_write
+    total = (tokens - cached) * rate + cached * _read_price(price)
     if load.facts.audio_seconds and price.audio_input is not None:
         audio = audio_tokens(load.facts.audio_seconds)
         total += audio * (price.audio_input - rate)

@@ -9,6 +9,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decide.weigh import choices_of
+from routed_llm.ledger.returns import ReturnLearner
 from routed_llm.ledger.speeds import SpeedLearner
 from routed_llm.pricing import (
     DEFAULT_OUTPUT_TOKENS,
@@ -48,9 +49,6 @@ _LEAST = 0.25
 """Part of the published reasoning that is expected of a kind at the least. That little is thought at one
 effort says little of higher ones: agents' steps took 0.07 of it at low, 0.21 at high (see
 :func:`routed_llm.pricing.thought_for`)."""
-
-_REUSED = 1.0
-"""Share of requests that go on from an earlier one, before any is seen: then the policy's horizon holds."""
 
 _PUBLISH = 0.02
 """Relative change below which the value stays the same, so that choices do not flicker; so does a change of
@@ -99,13 +97,12 @@ class _Prior(NamedTuple):
 
 
 class _Kind:
-    __slots__ = ("base", "density", "least", "reuse", "shared", "thought", "tokens")
+    __slots__ = ("base", "density", "least", "shared", "thought", "tokens")
 
     def __init__(self, prior: _Prior) -> None:
         self.base = _Mean(prior.base, prior.weight)
         self.thought = _Mean(prior.thought)
         self.least = prior.least
-        self.reuse = _Mean(_REUSED)
         self.tokens: dict[tuple[str, str | None], _Mean] = {}
         self.shared: dict[str, _Mean] = {}
         self.density = _Mean(1.0)
@@ -121,7 +118,6 @@ class _Kind:
             warm or None,
             self.density.value,
             max(self.thought.value, self.least),
-            self.reuse.value,
         )
 
     def add(self, key: tuple[str, str | None], lessons: _Lessons, written: Writes) -> None:
@@ -145,7 +141,6 @@ class _Lessons(NamedTuple):
         thought: reasoning for each token of it that is published; empty where none is.
         shared: cached tokens, where no previous call explains them.
         density: input tokens reported for each one that was estimated, where that can be told.
-        reuse: share of the request that stood in an earlier one.
         reads: share of what the cache should have held that it had, where it should have held anything.
     """
 
@@ -153,7 +148,6 @@ class _Lessons(NamedTuple):
     thought: list[float]
     shared: list[float]
     density: list[float]
-    reuse: list[float]
     reads: list[float]
 
 
@@ -165,7 +159,7 @@ class _Pending:
     def __init__(self, model: Model, effort: str | None) -> None:
         self.model = model
         self.written = writes(model, effort)
-        self.lessons = _Lessons([], [], [], [], [], [])
+        self.lessons = _Lessons([], [], [], [], [])
         self.due = 1
 
 
@@ -180,6 +174,7 @@ class Observer:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.value = Observed()
         self._speeds = SpeedLearner()
+        self._returns = ReturnLearner()
         self._clock = clock
         self.begins = True
         self._kinds: dict[Any, _Kind] = {}
@@ -224,7 +219,7 @@ class Observer:
             lessons.said.append(usage.output_tokens / choices - thought)
             if written.reasoning:
                 lessons.thought.append(thought / written.reasoning)
-            lessons.reuse.append(_reuse(previous, model, usage))
+            self._returned(facts, model, usage)
             if previous is None:
                 # Only a call without a previous one shows what all such requests have in common.
                 lessons.shared.append(usage.cached_tokens)
@@ -300,11 +295,10 @@ class Observer:
     def _take_in(self, key: Any, pending: _Pending, words: float, functions: bool) -> float:
         """Take in what waits, and return how many calls of the kind are known."""
         narrow, model, effort = key
-        lessons, pending.lessons = pending.lessons, _Lessons([], [], [], [], [], [])
+        lessons, pending.lessons = pending.lessons, _Lessons([], [], [], [], [])
         prior = self._begin(words, functions, lessons.thought)
         # The wider kind first: a size that is new begins with what the others have shown.
         wide = self._kind(narrow[0], prior)
-        wide.reuse.add(lessons.reuse)
         kind = wide
         for name in (narrow[0], narrow):
             kind = wide if name is not narrow else self._kind(narrow, prior, wide)
@@ -325,8 +319,6 @@ class Observer:
                 del self._kinds[next(iter(self._kinds))]
             kind = self._kinds[name] = _Kind(prior)
             if wide is not None:
-                # Whether calls are followed by others is not to be learned from those that do follow.
-                kind.reuse = wide.reuse
                 kind.shared = wide.shared if name[-1] else kind.shared
         return kind
 
@@ -350,6 +342,17 @@ class Observer:
             self.value = replace(self.value, thought=now)
         return prior
 
+    def _returned(self, facts: RequestFacts, model: Model, usage: Usage) -> None:
+        """Take in whether a call goes on from another, which a cache may still hold."""
+        last, terms = facts.previous, model.cache
+        previous = None if last is None else (last.model, last.prefix_tokens)
+        aged = None if last is None or terms is None else last.age
+        late = aged is not None and terms is not None and aged > terms.ttl
+        read = usage.cached_tokens / usage.input_tokens if usage.input_tokens else 0.0
+        tokens = usage.input_tokens
+        if self._returns.learn(facts.purpose, model.id, tokens, previous, is_late=late, read=read):
+            self.value = replace(self.value, returns=self._returns.value)
+
     def _read(self, model: str, shares: list[float]) -> None:
         mean = self._reads.setdefault(model, _Mean(1.0))
         mean.add(shares)
@@ -363,15 +366,6 @@ def _density(facts: RequestFacts, usage: Usage) -> float | None:
     if facts.tokens.exact or facts.images or facts.audio_seconds or facts.pdf_pages or facts.unknown_files:
         return None
     return usage.input_tokens / max(facts.tokens.likely, 1) if usage.input_tokens else None
-
-
-def _reuse(previous: Previous | None, model: Model, usage: Usage) -> float:
-    """Say what share of a request stood in an earlier one that a cache might still hold."""
-    if previous is None or not usage.input_tokens:
-        return 0.0
-    if model.cache is not None and previous.age is not None and previous.age > model.cache.ttl:
-        return 0.0
-    return min(previous.prefix_tokens / usage.input_tokens, 1.0)
 
 
 def _held(previous: Previous | None, model: Model, usage: Usage) -> int:
@@ -394,8 +388,6 @@ def _moved(before: Seen | None, now: Seen) -> bool:
     if before is None or (before.tokens or {}).keys() != (now.tokens or {}).keys():
         return True
     if (before.shared or {}).keys() != (now.shared or {}).keys():
-        return True
-    if abs(now.reuse - before.reuse) > _PUBLISH * (1 + before.reuse):
         return True
     pairs = [(before.base, now.base)]
     if _thinks_anew(before.thought, now.thought) or abs(before.density - now.density) > _PUBLISH / 4:

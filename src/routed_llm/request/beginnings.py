@@ -63,9 +63,10 @@ class Kept:
         terms: the model's terms of caching.
         until: when the cache lets go of it, in seconds of a clock that only goes forward.
         tokens: input tokens that the provider reported; 0 before it did.
+        is_written: whether it is in the cache; False where it was sent past it.
     """
 
-    __slots__ = ("__weakref__", "model", "size", "terms", "texts", "tokens", "until")
+    __slots__ = ("__weakref__", "is_written", "model", "size", "terms", "texts", "tokens", "until")
 
     def __init__(self, texts: Sequence[str], model: str, terms: CacheTerms, until: float) -> None:
         self.texts = texts
@@ -74,6 +75,7 @@ class Kept:
         self.terms = terms
         self.until = until
         self.tokens = 0
+        self.is_written = True
 
     def listen(self) -> Callable[[int], None]:
         """Return what takes the input tokens that the provider reports; it keeps no text alive."""
@@ -104,30 +106,45 @@ class Beginnings:
         self._order: list[_Place] = []
         self._lock = threading.Lock()
 
-    def warm(self, texts: Sequence[str], now: float, credential: str = "") -> dict[str, int]:
+    def warm(self, texts: Sequence[str], now: float, credential: str = "") -> tuple[dict[str, int], bool]:
         """Return the tokens of a request that each model's cache may hold; models without are left out.
 
         What was sent with another credential may stand in another organization's cache, and is not looked at.
+
+        Returns:
+            The tokens by model, and whether the request begins like one that was sent past a cache.
         """
         found: dict[str, int] = {}
+        again = False
         # Lists are replaced, never changed, so that reading needs no lock.
         for kept in self._by_mark.get((credential, texts[0][:_MARK]), ()):
             if now <= kept.until:
                 tokens = kept.shared(texts)
-                if tokens > found.get(kept.model, 0):
+                if not kept.is_written:
+                    again = again or tokens > 0
+                elif tokens > found.get(kept.model, 0):
                     found[kept.model] = tokens
-        return found
+        return found, again
 
     def keep(
-        self, texts: Sequence[str], model: str, terms: CacheTerms, now: float, credential: str = ""
+        self,
+        texts: Sequence[str],
+        model: str,
+        terms: CacheTerms,
+        now: float,
+        credential: str = "",
+        *,
+        is_written: bool = True,
     ) -> Kept:
         """Keep a request that is about to be sent, in place of an equal one."""
         mark = (credential, texts[0][:_MARK])
         for old in self._by_mark.get(mark, ()):
             if old.model == model and old.texts == texts:
                 old.until = now + terms.ttl
+                old.is_written = is_written
                 return old
         made = Kept(texts, model, terms, now + terms.ttl)
+        made.is_written = is_written
         with self._lock:
             alike = self._by_mark.get(mark, [])
             if made.size <= self._room:

@@ -76,6 +76,7 @@ class Ask:
         allowed: the tools that may be called; all when empty.
         cap: most output tokens, reasoning included, or None.
         format: ``text``, ``json_object`` or ``json_schema``.
+        cached: whether the prompt cache is used.
         functions: whether the tools came in the form before tools, and a call goes back in it.
         obfuscated: whether the events of a stream are padded, as they are unless that is switched off.
         audio: the audio format asked for, or an empty string.
@@ -104,6 +105,7 @@ class Ask:
     window: str = ""
     cache_key: str = ""
     cache_ttl: str = ""
+    cached: bool = True
     stream: bool = False
     functions: bool = False
     obfuscated: bool = False

@@ -10,7 +10,7 @@ from routed_llm.simulator.checks import check_known, check_type, kind_of, requir
 from routed_llm.simulator.failures import failure, listed
 from routed_llm.simulator.frozen import load
 from routed_llm.simulator.models import SimulatedModel
-from routed_llm.simulator.rules import check_breakpoint
+from routed_llm.simulator.rules import check_breakpoint, uses_cache
 from routed_llm.simulator.toolbox import read_choice, read_format, read_tools
 
 _KEYS = (
@@ -155,6 +155,7 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str) -> Ask:
         tier=body.get("service_tier", "auto"),
         cache_key=body.get("prompt_cache_key", ""),
         cache_ttl=str((body.get("prompt_cache_options") or {}).get("ttl", "")),
+        cached=uses_cache(body),
         stream=bool(body.get("stream")),
     )
 

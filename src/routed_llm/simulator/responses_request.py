@@ -13,7 +13,7 @@ from routed_llm.simulator.checks import check_known, check_type, kind_of, requir
 from routed_llm.simulator.failures import failure, listed
 from routed_llm.simulator.frozen import load
 from routed_llm.simulator.models import SimulatedModel
-from routed_llm.simulator.rules import check_breakpoint
+from routed_llm.simulator.rules import check_breakpoint, uses_cache
 from routed_llm.simulator.toolbox import read_choice, read_format, read_tools
 
 Item = dict[str, Any]
@@ -227,6 +227,7 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str, items: list[I
         else "",
         cache_key=body.get("prompt_cache_key", ""),
         cache_ttl=str((body.get("prompt_cache_options") or {}).get("ttl", "")),
+        cached=uses_cache(body),
         stream=bool(body.get("stream")),
         obfuscated=(body.get("stream_options") or {}).get("include_obfuscation", True) is not False,
     )

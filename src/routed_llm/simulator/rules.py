@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 from routed_llm.simulator.checks import number
@@ -88,6 +89,18 @@ def check_breakpoint(model: SimulatedModel, block: dict[str, Any], where: str) -
         return
     if model.family in load("parameters")["cache_breakpoint"]["families"]:
         raise failure("cache_breakpoint", where=where)
+
+
+def uses_cache(body: dict[str, Any]) -> bool:
+    """Say whether a request uses the prompt cache: not in explicit mode without a breakpoint.
+
+    openai-python 3.54.0, PromptCacheOptions.mode: "If there are no explicit breakpoints, the request does not
+    use prompt caching."
+    """
+    options = body.get("prompt_cache_options")
+    if not isinstance(options, dict) or options.get("mode") != "explicit":
+        return True
+    return '"prompt_cache_breakpoint": {' in json.dumps(body)
 
 
 def check_tools(model: SimulatedModel, asked: str, tools: bool, effort: str, given: str | None) -> None:

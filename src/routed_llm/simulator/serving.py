@@ -105,7 +105,9 @@ def _answers(state: State, request: Accepted) -> list[Answer]:
 
 def _usage(state: State, request: Accepted, answers: list[Answer]) -> Used:
     model, ask = request.model, request.ask
-    cached, written = state.prefixes.look_up(model.name, ask.cache_key, request.ids)
+    cached, written = 0, 0
+    if ask.cached:
+        cached, written = state.prefixes.look_up(model.name, ask.cache_key, request.ids)
     if "cached_input" not in model.prices["standard"]["short"]:
         cached, written = 0, 0
     if model.family not in load("tokens")["cache"]["writes_billed"]:
