@@ -1,21 +1,23 @@
-"""The same request gets the same facts and the same Decision, whichever framework brings it.
+"""The same request gets the same facts and the same Decision, whichever of the four ways in it comes.
 
-Two hundred requests are made from a seed, in words of neither framework, and then told to both adapters
-in each one's own messages and keywords.
+Two hundred requests are made from a seed, in words of neither framework, and then given to both adapters
+in each one's own messages and keywords, and to the client and the gateway as a body of Chat Completions.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import io
+import json
 import random
-import struct
-import wave
-import zlib
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import httpx
+import openai
+import openai_routed
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_routed import RoutedChatModel
@@ -24,9 +26,13 @@ from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
 from llama_index.llms.routed import RoutedLLM
 
 from routed_llm import Decision, Policy, Router
+from routed_llm.gateway import Settings
+from routed_llm.gateway.app import Gateway
 from routed_llm.request import talks
 from routed_llm.simulator import serve
 from routed_llm.tokens import memo
+from tests.gateway.conftest import running
+from tests.samples import pdf, png, wav
 
 TODAY = date(2026, 11, 22)
 REQUESTS = 200
@@ -97,40 +103,6 @@ class Wanted:
     loop: str | bytes | None = None
     kwargs: dict[str, Any] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
-
-
-def png(width: int, height: int) -> bytes:
-    """A black PNG image."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    rows = zlib.compress(b"\0" * ((width + 7) // 8 + 1) * height)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def wav(seconds: int) -> bytes:
-    """Silence."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as out:
-        out.setparams((1, 2, 8000, 0, "NONE", ""))
-        out.writeframes(bytes(16000 * seconds))
-    return buffer.getvalue()
-
-
-def pdf(pages: int) -> bytes:
-    """A PDF file of empty pages."""
-    kids = " ".join(f"{number + 3} 0 R" for number in range(pages))
-    bodies = ["<</Type/Catalog/Pages 2 0 R>>", f"<</Type/Pages/Kids[{kids}]/Count {pages}>>"]
-    bodies += ["<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>"] * pages
-    data, table = b"%PDF-1.4\n", b"0000000000 65535 f \n"
-    for number, body in enumerate(bodies, 1):
-        table += b"%010d 00000 n \n" % len(data)
-        data += f"{number} 0 obj{body}endobj\n".encode()
-    end = f"trailer<</Root 1 0 R/Size {len(bodies) + 1}>>\nstartxref\n{len(data)}\n%%EOF\n"
-    return data + f"xref\n0 {len(bodies) + 1}\n".encode() + table + end.encode()
 
 
 def request(seed: int) -> Wanted:
@@ -254,6 +226,55 @@ def llama_index_messages(wanted: Wanted) -> list[ChatMessage]:
     return messages
 
 
+def openai_body(wanted: Wanted) -> dict[str, Any]:
+    """Write a request as the body of a call to Chat Completions."""
+    messages: list[Any] = [{"role": "system", "content": wanted.system}] if wanted.system else []
+    for question, answer in wanted.turns:
+        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    messages.append({"role": "user", "content": [langchain_part(*part) for part in wanted.parts]})
+    if wanted.loop is not None:
+        call = {"name": "tide", "arguments": '{"place":"Hull"}'}
+        parts = wanted.loop if isinstance(wanted.loop, str) else [langchain_part("image", wanted.loop, None)]
+        messages += [
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [{"id": "call_1", "type": "function", "function": call}],
+            },
+            {"role": "tool", "tool_call_id": "call_1", "content": parts},
+        ]
+    return {"model": "gpt-4o", "messages": messages, **wanted.kwargs}
+
+
+def by_client(wanted: Wanted) -> dict[str, Any]:
+    """Let the client explain a request, and return the decision as plain data."""
+    with openai_routed.OpenAI(
+        api_key="simulated", router=Router(clock=lambda: TODAY), policy=wanted.policy
+    ) as client:
+        return plain(client.explain(**openai_body(wanted)).to_dict())
+
+
+def by_gateway(wanted: Wanted) -> dict[str, Any]:
+    """Let the gateway explain a request."""
+    settings = Settings(upstream_key="simulated", policy=wanted.policy)
+    gateway = Gateway(settings, router=Router(clock=lambda: TODAY))
+
+    async def explained() -> httpx.Response:
+        transport = httpx.ASGITransport(gateway.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1/v1") as client:
+            return await client.post("/routing/explain", json=openai_body(wanted))
+
+    with closing(asyncio.new_event_loop()) as loop:
+        answer = loop.run_until_complete(explained())
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def plain(data: Any) -> Any:
+    """Return data as it comes out of JSON."""
+    return json.loads(json.dumps(data))
+
+
 @pytest.fixture(scope="module")
 def router() -> Router:
     """The router of one adapter."""
@@ -282,6 +303,26 @@ def test_both_frameworks_get_the_same_decision(router: Router, seed: int) -> Non
     assert one.to_dict() == other.to_dict()
 
 
+@pytest.mark.parametrize("seed", range(REQUESTS), ids=lambda seed: f"request {seed}")
+def test_the_client_and_the_gateway_decide_as_frameworks_do(seed: int) -> None:
+    """The same request as the body of Chat Completions: the same facts, candidates, reasons and dollars."""
+    wanted = request(seed)
+    wanted.kwargs.pop("model", None)  # pins the model in a framework, and names the baseline in the SDK
+    made = {"router": Router(clock=lambda: TODAY), "policy": Policy(**wanted.policy), "api_key": "simulated"}
+    decisions = []
+    for way in (
+        lambda wanted: RoutedChatModel(**made).explain(langchain_messages(wanted), **wanted.kwargs).to_dict(),
+        by_client,
+        by_gateway,
+    ):
+        memo.shared.clear()
+        talks.shared.clear()
+        decisions.append(plain(way(wanted)))
+    framework, client, gateway = decisions
+    assert client == framework
+    assert gateway == framework
+
+
 def test_the_requests_are_worth_comparing(router: Router) -> None:
     """The two hundred requests reach many models, both endpoints and some that nothing fits."""
     kinds: set[str] = set()
@@ -305,15 +346,16 @@ QUESTION = TEXTS[0] * 400
 @pytest.mark.parametrize("policy", POLICIES[:3], ids=["default", "quality", "gpt-4o and 4.1"])
 @pytest.mark.parametrize("tools", [False, True], ids=["conversation", "loop of tool calls"])
 def test_the_next_turn_is_decided_alike(policy: dict[str, Any], tools: bool) -> None:
-    """After one real answer through each framework, the turn that follows is decided alike."""
+    """After one real answer in each of the four ways, the turn that follows is decided alike."""
     kwargs: dict[str, Any] = {"temperature": 0.1, **({"tools": [TOOL]} if tools else {})}
     decisions: list[Decision] = []
+    others: list[dict[str, Any]] = []
     with serve(at=TODAY) as sim:
         router = Router(clock=lambda: TODAY, observe=False)
         common = {"model": "gpt-4o", "router": router, "policy": Policy(**policy), "api_key": "simulated"}
         chain = RoutedChatModel(**common, base_url=sim.url)
         index = RoutedLLM(**common, api_base=sim.url)
-        for _ in range(2):
+        for _ in range(4):
             if tools:
                 sim.script(tool_calls=[("tide", {"place": "Hull"})])
             else:
@@ -330,9 +372,33 @@ def test_the_next_turn_is_decided_alike(policy: dict[str, Any], tools: bool) -> 
             told = {"tool_call_id": call.tool_call_id}
             next_too = ChatMessage(role="tool", content="high", additional_kwargs=told)
         decisions.append(index.explain([asked_too, answer, next_too], **kwargs))
+        given: dict[str, Any] = {"model": "gpt-4o", **kwargs}
+        with openai_routed.OpenAI(
+            api_key="simulated", base_url=sim.url, router=router, policy=policy
+        ) as client:
+            turns = second_turn(client, given, tools)
+            others.append(client.explain(messages=turns, **given).to_dict())
+        settings = Settings(upstream=sim.url, upstream_key="simulated", policy=policy)
+        with (
+            running(settings, router) as gateway,
+            openai.OpenAI(api_key="any", base_url=gateway.url) as outside,
+        ):
+            turns = second_turn(outside, given, tools)
+            others.append(gateway.post("/routing/explain", json={"messages": turns, **given}).json())
         assert sim.refused == []
     one, other = decisions
     assert one.facts.previous is not None
     assert one.facts.previous.in_tool_loop is tools
     assert one.facts.to_dict() == other.facts.to_dict()
     assert one.to_dict() == other.to_dict()
+    assert [plain(found) for found in others] == [plain(one.to_dict())] * 2
+
+
+def second_turn(client: Any, given: dict[str, Any], tools: bool) -> list[Any]:
+    """Ask the question through the SDK and return the messages of the turn after its answer."""
+    asked = {"role": "user", "content": QUESTION}
+    said = client.chat.completions.create(messages=[asked], **given).choices[0].message
+    then = {"role": "user", "content": "Sure?"}
+    if tools:
+        then = {"role": "tool", "content": "high", "tool_call_id": said.tool_calls[0].id}
+    return [asked, said.model_dump(exclude_none=True), then]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from yarl import URL
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["TimeoutException", "TransportError", "Upstream", "UpstreamReply"]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=10, sock_read=600)
+_LARGE: Final = 256 * 1024
 _KEPT: Final = frozenset(
     {"content-type", "accept", "openai-organization", "openai-project", "openai-beta", "idempotency-key"}
 )
@@ -75,7 +77,7 @@ class Upstream:
         return UpstreamReply(await self._request("POST", base + sent.path, kept, data))
 
     async def send_on(
-        self, method: str, path: str, headers: Mapping[str, str], data: Any
+        self, method: str, path: str, headers: Mapping[str, str], data: bytes | None
     ) -> aiohttp.ClientResponse:
         """Send a request that is not routed, as it came."""
         return await self._request(method, self.base_url + path, self._headers(headers), data)
@@ -85,13 +87,15 @@ class Upstream:
         return {**kept, "authorization": self.whose(headers), "user-agent": "routed-llm"}
 
     async def _request(
-        self, method: str, url: str, headers: Mapping[str, str], data: Any
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("the pool is not open")
+        # Written in parts, so that a body of megabytes does not hold the event loop up.
+        parts = io.BytesIO(data) if data is not None and len(data) > _LARGE else data
         with _told():
             return await self._session.request(
-                method, URL(url, encoded=True), headers=headers, data=data, allow_redirects=False
+                method, URL(url, encoded=True), headers=headers, data=parts, allow_redirects=False
             )
 
 
