@@ -28,7 +28,7 @@ in the function that it gives the runner; one that uses the SDK itself takes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from routed_llm.decision import Decision
     from routed_llm.exchange import Exchange
     from routed_llm.ledger.run import Answered, Run
-    from routed_llm.recovery import Attempts, ErrorFacts, Step
+    from routed_llm.recovery import Attempt, Attempts, ErrorFacts, Step
     from routed_llm.usage import Usage
 
 __all__ = [
@@ -231,8 +231,15 @@ class Driven:
     deadline: float | None = None
     clock: Callable[[], float] = time.monotonic
     sent: bool = field(default=False, init=False)
+    record: Mapping[str, Any] | None = field(default=None, init=False)
+    """What was settled, once the answer is complete."""
     _failures: Attempts | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
+
+    @property
+    def failures(self) -> tuple[Attempt, ...]:
+        """The requests that have failed, oldest first."""
+        return () if self._failures is None else self._failures.failures
 
     @property
     def streams(self) -> bool:
@@ -289,9 +296,11 @@ class Driven:
         if self._failures is None:
             self.router.answered(self.decision, credential=self.credential)
             record["attempts"] = []
-            return record
-        self._failures.answered()
-        return self._failures.record(record)
+        else:
+            self._failures.answered()
+            record = self._failures.record(record)
+        self.record = record
+        return record
 
     def _offer(self, run: Run, text: str) -> None:
         """Let a shadow that samples send the request again, once this answer is complete."""
@@ -308,6 +317,15 @@ def flow(call: Driven) -> Flow:
     Raises:
         Exception: the call's first error, when nothing that may be done would help.
     """
+    return _watched(call, _flow(call))
+
+
+def _watched(call: Driven, way: Flow) -> Flow:
+    telemetry = call.router.telemetry
+    return way if telemetry is None else telemetry.watched(call, way)
+
+
+def _flow(call: Driven) -> Flow:
     call._since = call.clock()
     while True:
         run: Run | None = None
@@ -337,6 +355,10 @@ def stream_flow(call: Driven) -> Flow:
         Exception: the call's first error, when nothing that may be done would help; once tokens have been
             passed on, whatever ends the stream.
     """
+    return _watched(call, _stream_flow(call))
+
+
+def _stream_flow(call: Driven) -> Flow:
     call._since = call.clock()
     while True:
         attempt = _Attempt()

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from routed_llm.recovery import Attempts, CooldownStore, Credential, Limits
     from routed_llm.request import Request
     from routed_llm.rollout.trial import Trials
+    from routed_llm.telemetry import Telemetry
 
 __all__ = ["Answered", "Router", "Run"]
 
@@ -86,6 +87,8 @@ class Router:
             chose, after the answer and apart from it.
         keep: texts for the log: ``answers`` (both of a sampled call), ``prompts`` (these, too), or none.
         observed: an earlier decision log, whose answers say what routed models write.
+        telemetry: whether calls are recorded by OpenTelemetry, or a :class:`routed_llm.telemetry.Telemetry`;
+            when left out, whether ``ROUTED_OTEL`` is set.
 
     Raises:
         PolicyError: for a mode, share, sample or file that cannot be used.
@@ -111,6 +114,7 @@ class Router:
         sample: float | None = None,
         keep: str | None = None,
         observed: str | os.PathLike[str] | None = None,
+        telemetry: Telemetry | bool | None = None,
     ) -> None:
         self.policy = Policy() if policy is None else policy
         self._clock = _now if clock is None else clock
@@ -120,6 +124,7 @@ class Router:
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
         self._gone, self._whole, self._endpoints = Gone(), Gone(), Gone()
         self._credentials = credentials
+        self.telemetry = _telemetry(os.environ.get("ROUTED_OTEL") if telemetry is None else telemetry)
         self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
         self._told: dict[int, _Told] = {}
         stage = {"mode": mode, "pin": pin, "share": share, "key": key, "log": log}
@@ -671,6 +676,14 @@ def _options(options: CallOptions | None, given: Circumstances) -> CallOptions:
 
 
 _PLAIN = CallOptions()
+
+
+def _telemetry(given: Telemetry | str | bool | None) -> Telemetry | None:
+    if given in (None, False, "", "0"):
+        return None
+    from routed_llm.telemetry import Telemetry  # what few use is imported for them
+
+    return given if isinstance(given, Telemetry) else Telemetry()
 
 
 def _cooldowns_of(ledger: Any) -> CooldownStore:
