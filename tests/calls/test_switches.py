@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from routed_llm import CatalogError, PolicyError, Request, RequestBuilder, Router
+from routed_llm import Catalog, CatalogError, PolicyError, Request, RequestBuilder, Router, events
 from routed_llm.calls import router as routers
 from routed_llm.calls import switches
 
@@ -247,6 +247,51 @@ def test_a_model_is_added_and_taken_back(tmp_path: Path, monkeypatch: pytest.Mon
     run = router.begin(decision)
     assert router.credential_of(decision, "https://api.openai.com/v1") is None
     run.cancel()
+
+
+RELATIVES: list[Any] = [
+    pytest.param("gpt-7=gpt-5.4", {"gpt-7"}, id="one"),
+    pytest.param(" gpt-7 = gpt-5.4, gpt-7-mini=gpt-5.4-mini,", {"gpt-7", "gpt-7-mini"}, id="several"),
+    pytest.param("gpt-5.4-mini=gpt-5.4", set(), id="the catalog has it"),
+    pytest.param("", set(), id="none"),
+]
+
+
+@pytest.mark.parametrize(("given", "added"), RELATIVES)
+def test_a_model_by_its_relative(
+    given: str, added: set[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model of tomorrow can be named, as a baseline or in a pin, with the facts of what it is like."""
+    monkeypatch.setenv("ROUTED_MODELS", given)
+    events.forget()
+    router = Router(clock=lambda: DAY)
+    assert {model.id for model in router.catalog} - {model.id for model in Catalog.load()} == added
+    said = [one.data["model"] for one in caplog.records if getattr(one, "event", "") == "relative"]
+    assert set(said) == added
+    if added:
+        monkeypatch.setenv("ROUTED_PIN", "gpt-7@low")
+        decision = Router(clock=lambda: DAY).decide(request())
+        assert decision.call is not None
+        assert (decision.model, decision.call.model, decision.effort) == ("gpt-7", "gpt-7", "low")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param(
+            "gpt-7",
+            "ROUTED_MODELS has 'gpt-7'. Give a new model and what it is like, such as 'gpt-7=gpt-5.6-luna'.",
+            id="alone",
+        ),
+        pytest.param("gpt-7=gpt-99", None, id="an unknown relative"),
+    ],
+)
+def test_wrong_relatives(given: str, message: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be read is an error at the start."""
+    monkeypatch.setenv("ROUTED_MODELS", given)
+    with pytest.raises((PolicyError, CatalogError)) as caught:
+        Router()
+    assert message is None or str(caught.value) == message
 
 
 def test_32_callers_while_everything_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@
 ``ROUTED_PIN``        the configuration that serves whatever it can, such as ``gpt-5.4-mini@low``
 ``ROUTED_POLICY``     a TOML file of Policy keywords, and of the switches in a table ``[switches]``
 ``ROUTED_CATALOG``    a folder (or file) of models, laid over the catalog's
+``ROUTED_MODELS``     models that the catalog does not have, and what each is like: ``gpt-7=gpt-5.6-luna``
 ``ROUTED_SHARE`` ...  the other keywords of a rollout; see :func:`routed_llm.rollout.stage.stage_from`
 ====================  ===================================================================================
 
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.errors import CatalogError, PolicyError
-from routed_llm.events import INFO, WARNING, emit
+from routed_llm.events import INFO, WARNING, emit, emit_once
 from routed_llm.policy import EFFORTS, Policy, read_toml
 from routed_llm.rollout.stage import Stage, stage_from
 
@@ -36,8 +37,20 @@ EVERY: Final = 0.5
 file that is being written nor the first of two variables is taken for the whole."""
 
 _PREFIX: Final = "ROUTED_"
-_NAMES: Final = ("MODE", "PIN", "SHARE", "KEY", "LOG", "SAMPLE", "KEEP", "OBSERVED", "POLICY", "CATALOG")
-_SWITCHES: Final = frozenset(name.lower() for name in _NAMES if name not in ("POLICY", "CATALOG"))
+_NAMES: Final = (
+    "MODE",
+    "PIN",
+    "SHARE",
+    "KEY",
+    "LOG",
+    "SAMPLE",
+    "KEEP",
+    "OBSERVED",
+    "MODELS",
+    "POLICY",
+    "CATALOG",
+)
+_SWITCHES: Final = frozenset(name.lower() for name in _NAMES if name not in ("MODELS", "POLICY", "CATALOG"))
 
 _Seen = tuple[Any, ...]
 
@@ -139,6 +152,7 @@ class Switches:
         named = {f"{_PREFIX}{name.upper()}": str(value) for name, value in switches.items()}
         folder = self._environment.get(f"{_PREFIX}CATALOG")
         catalog = self._base.with_models(folder) if folder else self._base
+        catalog = _with_relatives(catalog, self._environment.get(f"{_PREFIX}MODELS"))
         if lost := [model.id for model in self._base if model.id not in catalog]:
             raise CatalogError(
                 f"{folder} lacks {', '.join(lost)}. Give models that ended a date of shutdown."
@@ -173,6 +187,24 @@ class Switches:
         except PolicyError as error:
             raise PolicyError(f"{path}: {error}", key=error.key, path=path) from error
         return data, switches
+
+
+def _with_relatives(catalog: Catalog, given: str | None) -> Catalog:
+    """Add models that are taken to be like others, until the catalog has facts of their own."""
+    entries: dict[str, dict[str, Any]] = {}
+    for pair in filter(str.strip, (given or "").split(",")):
+        name, _, like = (part.strip() for part in pair.partition("="))
+        if not name or not like:
+            raise PolicyError(
+                f"{_PREFIX}MODELS has {pair.strip()!r}. Give a new model and what it is like, such as "
+                "'gpt-7=gpt-5.6-luna'.",
+                key="models",
+            )
+        if name not in catalog:  # a later release knows it, and better
+            entries[name] = {"base": catalog.get(like).id}
+            text = "{model} is not in the catalog: limits, prices and quality of {like} are taken for its own"
+            emit_once(WARNING, "relative", text, name, like, loud=True, model=name, like=like)
+    return catalog.with_models(entries)
 
 
 def _check_pin(catalog: Catalog, name: str, effort: str | None) -> None:
