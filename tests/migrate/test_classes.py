@@ -31,7 +31,7 @@ PYTHON = [
     ),
     (
         "report",
-        "set_default_openai_client",
+        "a client needs its key at once",
         "from agents import Agent\nAgent(name='x', model='gpt-4o')",
     ),
     ("report", "gateway (`routed serve`)", "from crewai import LLM\nLLM(model='gpt-4o')"),

@@ -80,6 +80,12 @@ VALUES = {
     "a table made by dict()": "c = dict(model='gpt-4o')\nChatOpenAI(model=c['model'])\n",
     "what a function returns": "def name():\n    return 'gpt-4o'\nChatOpenAI(model=name())\n",
     "two names at once": "a, b = 'gpt-4o', 0\nChatOpenAI(model=a)\n",
+    "one of two things that a function returns": (
+        "def both():\n    return 0, 'gpt-4o'\nn, m = both()\nChatOpenAI(model=m)\n"
+    ),
+    "a choice of a form": (
+        "import streamlit as st\nm = st.selectbox('Model', ['gpt-4o'])\nChatOpenAI(model=m)\n"
+    ),
     "a walrus": "ChatOpenAI(model=(m := 'gpt-4o'))\n",
 }
 
@@ -132,6 +138,92 @@ def test_what_is_not_certain_is_reported(program: str, why: str, tmp_path: Path)
     found = tree(tmp_path, {"a.py": LC + program})
     assert not found.changes
     assert found.occurrences[0].why.endswith(why)
+
+
+USED = {
+    "a constant": (
+        "import litellm\nM = 'openai/gpt-4o'\nlitellm.completion(model=M)\n",
+        "constant that reaches line 3: it is the model of litellm.completion(), which has no routed counterpart. "
+        "openai before the name means OpenAI itself, where it stops, too. "
+        "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays.",
+    ),
+    "a field": (
+        "import dspy\nclass A:\n    m = 'gpt-4o'\n    def f(self):\n        dspy.LM(model=self.m)\n",
+        "field that reaches line 5: it is the model of dspy.LM(), which has no routed counterpart. "
+        "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays.",
+    ),
+    "part of a text": (
+        "import crewai\nM = 'gpt-4o'\ncrewai.LLM(model=f'openai/{M}')\n",
+        "constant that reaches line 3: it is the model of crewai.LLM(), which has no routed counterpart. "
+        "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays.",
+    ),
+    "a default of a method": (
+        "class A:\n    def f(self, model='gpt-4o'):\n        self.client.chat.completions.create(model=model)\n",
+        "default argument that reaches line 3: self.client.chat.completions.create() calls OpenAI's SDK itself. "
+        "Ask Router().decide(read_openai(body)) what to send, or name a model that stays.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("program", "why"), USED.values(), ids=USED)
+def test_a_value_is_followed_to_what_cannot_be_rewritten(program: str, why: str, tmp_path: Path) -> None:
+    """The report says where a value is used, and what to do there."""
+    found = tree(tmp_path, {"a.py": program})
+    assert [(str(item.kind), item.why) for item in found.occurrences] == [("report", why)]
+    assert not found.changes
+
+
+def test_a_value_is_followed_into_a_file_that_names_no_model(tmp_path: Path) -> None:
+    """What is handed to a function of another file is followed there."""
+    files = {
+        "b.py": "import litellm\ndef ask(model):\n    litellm.completion(model=model)\n",
+        "a.py": "from b import ask\nask(model='gpt-4o')\n",
+    }
+    assert [item.why for item in tree(tmp_path, files).occurrences] == [
+        "it reaches litellm.completion() at b.py:3, which is not rewritten: it is the model of "
+        "litellm.completion(), which has no routed counterpart. "
+        "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays."
+    ]
+
+
+COUNTED = {
+    "tokens": "import tiktoken\ndef f(m='gpt-4o'):\n    tiktoken.encoding_for_model(m)\n",
+    "looked up in a list": "M = ['gpt-4o']\ndef f(m):\n    return m in M\n",
+    "looked up in a set": "M = frozenset({'gpt-4o'})\ndef f(m):\n    return m not in M\n",
+    "a row of prices": "P = ((('gpt-4o',), 2.5, 10.0),)\n",
+}
+
+
+@pytest.mark.parametrize("program", COUNTED.values(), ids=COUNTED)
+def test_what_calls_no_model_is_kept(program: str, tmp_path: Path) -> None:
+    """A name that only counts, or is only looked up, is no choice."""
+    assert [str(item.kind) for item in tree(tmp_path, {"a.py": program}).occurrences] == ["keep"]
+
+
+LISTS = {
+    "looked up only": ("def f(m):\n    return m in OLD\n", "keep"),
+    "offered, too": ("def f(m):\n    show(OLD)\n    return m in OLD\n", "report"),
+}
+
+
+@pytest.mark.parametrize(("program", "kind"), LISTS.values(), ids=LISTS)
+def test_a_list_that_another_module_looks_things_up_in(program: str, kind: str, tmp_path: Path) -> None:
+    """A list is no choice where another module only compares with it."""
+    files = {"lists.py": "OLD = ['gpt-4o']\n", "a.py": "from lists import OLD  # gpt-4o\n" + program}
+    found = tree(tmp_path, files)
+    assert [str(item.kind) for item in found.occurrences if item.path == "lists.py"] == [kind]
+
+
+def test_a_value_that_is_handed_to_a_function_of_the_tree_says_to_which(tmp_path: Path) -> None:
+    """A function of the tree that no constructor is behind is named as what it is."""
+    files = {
+        "b.py": "def ask(model):\n    print(model)\n",
+        "a.py": "from b import ask\nask(model='gpt-4o')\n",
+    }
+    assert [item.why for item in tree(tmp_path, files).occurrences] == [
+        "it is handed to ask() of b.py, which hands it to no constructor known here. "
+        "Look at what is done with it there."
+    ]
 
 
 CIRCLES = {

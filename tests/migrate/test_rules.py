@@ -109,7 +109,10 @@ RM001 = {
         "try:\n    from langchain_routed import RoutedChatModel\nexcept ImportError:\n"
         "    from langchain_community.chat_models import ChatOpenAI\nllm = RoutedChatModel(model='gpt-4o')\n",
     ),
-    "everything is imported": ("from langchain_openai import *\nllm = ChatOpenAI(model='gpt-4o')\n", None),
+    "everything is imported": (
+        "from langchain_openai import *\nllm = ChatOpenAI(model='gpt-4o')\n",
+        "from langchain_openai import *\n" + LC_NEW + "llm = RoutedChatModel(model='gpt-4o')\n",
+    ),
     "an import beside other code": (
         "from langchain_openai import ChatOpenAI; import os\nllm = ChatOpenAI(model='gpt-4o')\n",
         None,
@@ -282,6 +285,29 @@ RM008 = {
         "from openai import AsyncOpenAI as Client\nc = Client()\nasync def f():\n    await c" + ASK,
         "from openai_routed import AsyncOpenAI as Client\nc = Client()\nasync def f():\n    await c" + ASK,
     ),
+    "a name of it": (
+        "from openai import AsyncClient\nc = AsyncClient()\nasync def f():\n    await c" + ASK,
+        "from openai import AsyncClient\nimport openai_routed\nc = openai_routed.AsyncOpenAI()\n"
+        "async def f():\n    await c" + ASK,
+    ),
+    "everything is imported": (
+        "from openai import *\nc = OpenAI()\nc" + ASK,
+        "from openai import *\n" + SDK_NEW + "c = OpenAI()\nc" + ASK,
+    ),
+    "keywords of a dictionary": (
+        SDK
+        + "kw = {'model': 'gpt-4o', 'n': 1}\nc = OpenAI()\nc.chat.completions.create(messages=[], **kw)\n",
+        SDK_NEW
+        + "kw = {'model': 'gpt-4o', 'n': 1}\nc = OpenAI()\nc.chat.completions.create(messages=[], **kw)\n",
+    ),
+    "the SDK's own address, spelled out": (
+        "import os\n" + SDK + "u = os.getenv('OPENAI_BASE_URL', '').strip() or 'https://api.openai.com/v1'\n"
+        "c = OpenAI(base_url=u)\nc" + ASK,
+        "import os\n"
+        + SDK_NEW
+        + "u = os.getenv('OPENAI_BASE_URL', '').strip() or 'https://api.openai.com/v1'\n"
+        "c = OpenAI(base_url=u)\nc" + ASK,
+    ),
     "errors stay": (
         "from openai import OpenAI, RateLimitError\nc = OpenAI()\nc" + ASK,
         "from openai import RateLimitError\n" + SDK_NEW + "c = OpenAI()\nc" + ASK,
@@ -347,6 +373,8 @@ RM008 = {
 }
 AGNO = "from agno.models.openai import OpenAIChat\n"
 PYDANTIC = "from pydantic_ai.models.openai import OpenAIChatModel\n"
+AGENTS = "from agents import Agent, set_default_openai_api, set_default_openai_client\n"
+AGENTS_NEW = "import openai_routed\nimport agents\n"
 RM009 = {
     "agno": (
         AGNO + "def f(key):\n    return OpenAIChat(id='gpt-4o', api_key=key)\n",
@@ -366,6 +394,28 @@ RM009 = {
         + "import openai_routed\nimport pydantic_ai.providers.openai\ndef f():\n    return OpenAIChatModel('gpt-4o', "
         + "provider=pydantic_ai.providers.openai.OpenAIProvider(openai_client=openai_routed.AsyncOpenAI()))\n",
     ),
+    "OpenAI's agents": (
+        AGENTS + "def f():\n    return Agent(name='a', model='gpt-4o')\n",
+        AGENTS
+        + AGENTS_NEW
+        + "def f():\n    return Agent(name='a', model=agents.OpenAIResponsesModel("
+        + "'gpt-4o', openai_client=openai_routed.AsyncOpenAI()))\n",
+    ),
+    "OpenAI's agents by a constant, on Chat Completions": (
+        AGENTS
+        + "import os\nos.environ['OPENAI_API_KEY']\nset_default_openai_api('chat_completions')\nM = 'gpt-4o'\n"
+        + "a = Agent(name='a', model=M)\n",
+        AGENTS
+        + AGENTS_NEW
+        + "import os\nos.environ['OPENAI_API_KEY']\nset_default_openai_api('chat_completions')\nM = 'gpt-4o'\n"
+        + "a = Agent(name='a', model=agents.OpenAIChatCompletionsModel("
+        + "M, openai_client=openai_routed.AsyncOpenAI()))\n",
+    ),
+    "OpenAI's agents with a client that is set": (
+        AGENTS + "def f(c):\n    set_default_openai_client(c)\n    return Agent(name='a', model='gpt-4o')\n",
+        None,
+    ),
+    "OpenAI's agents when the module is imported": (AGENTS + "a = Agent(name='a', model='gpt-4o')\n", None),
     "when the module is imported": (AGNO + "m = OpenAIChat(id='gpt-4o')\n", None),
     "another server": (AGNO + "def f():\n    return OpenAIChat(id='gpt-4o', base_url='http://x')\n", None),
     "a client of its own": (AGNO + "def f(c):\n    return OpenAIChat(id='gpt-4o', client=c)\n", None),

@@ -36,6 +36,8 @@ _OWN = (
     (r"'[^']*'|\"[^\"]*\"", "'...'"),
     (r"[\w.\[\]]*[\w\])]\(\)", "...()"),
     (r"\b(?:at|reaches) \S+ at (?:\S+:)?(?:cell \d+, )?line \d+", "reaches a constructor"),
+    (r"\breaches (?:cell \d+, )?line \d+", "reaches a call"),
+    (r"\bhanded to \S+ of \S+,", "handed to a function,"),
     (r"\bis assigned to [\w.\[\]]+", "is assigned to a name"),
     (r"\bdefault of [\w.]+,", "default of a parameter,"),
     (r"\b(?:ft:)?(?:gpt|o\d)[\w.:-]*\b", "..."),

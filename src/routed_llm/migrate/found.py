@@ -116,12 +116,12 @@ class Handed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A constructor that takes a retiring id.
+    """A constructor, or another call, that takes a retiring id.
 
     Attributes:
         path: the file.
         line: the line, from 1.
-        rule: the rule that rewrites it.
+        rule: the rule that knows it, or empty.
         name: what is called, as it is written.
         becomes: the class that it becomes.
         model: the id it is given first.
@@ -212,6 +212,7 @@ class FileFindings:
         needs: the distributions that the edits need.
         uninstalled: what a notebook that installs nothing needs besides.
         problem: why the file could be searched as text only, or None.
+        compared: lists of other modules in which something is looked up here, and no more.
         baselines: names of other modules, parameters, and environment variables as ``$NAME``, from which a
             routed constructor takes its baseline already.
     """
@@ -230,6 +231,7 @@ class FileFindings:
     uninstalled: tuple[str, ...] = ()
     problem: str | None = None
     baselines: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
 
     def with_occurrences(self, occurrences: tuple[Occurrence, ...]) -> FileFindings:
         """Return the same findings with other occurrences."""

@@ -18,6 +18,8 @@ from routed_llm.migrate.scan import Scanner
 __all__ = ["Link", "link"]
 
 _BASELINE = "it is the baseline of a routed model"
+_COMPARED = "it is compared with something"
+_LOOK = "Look at what is done with it there."
 _Place = tuple[str, int]
 
 
@@ -74,7 +76,8 @@ class _Linker:
         self.scanner = Scanner(shared(options.before), options)
         self.said: dict[str, _Said] = {}
         self.reached: dict[_Place, list[Site]] = {}
-        self.settled: set[_Place] = set()
+        self.passed: dict[_Place, str] = {}
+        self.settled: dict[_Place, str] = {}
 
     def run(self) -> Link:
         self._imported()
@@ -86,8 +89,13 @@ class _Linker:
                 self._reach(again, said)
         notes = self._keep()
         self._variables()
-        for path, offset in self.settled - set(self.reached):
-            self.files[path] = _changed(self.files[path], offset, Kind.KEEP, _BASELINE, None)
+        for (path, offset), why in self.settled.items():
+            if (path, offset) not in self.reached:
+                self.files[path] = _changed(self.files[path], offset, Kind.KEEP, why, None)
+        for (path, offset), function in self.passed.items():
+            if (path, offset) not in self.reached and (path, offset) not in self.settled:
+                why = f"it is handed to {function}, which hands it to no constructor known here. {_LOOK}"
+                self.files[path] = _changed(self.files[path], offset, Kind.REPORT, why, None)
         for (path, offset), sites in self.reached.items():
             self.files[path] = _traced(self.files[path], offset, sites)
         return Link(list(self.files.values()), notes)
@@ -137,19 +145,24 @@ class _Linker:
                     self._outside(file.path, item.callee, place)
                     continue
                 other, name = place
-                if other == file.path or not name or (other not in self.files):
+                if other == file.path or not name:
                     continue
                 key, said = f"{name}:{item.key}", self._of(other)
                 said.given.setdefault(key, []).append(item.literal[0])
                 said.places.setdefault(key, []).append((file.path, item.literal[1]))
+                self.passed[file.path, item.literal[1]] = f"{name}() of {other}"
 
     def _of(self, path: str) -> _Said:
         return self.said.setdefault(path, _Said())
 
     def _reach(self, again: FileFindings, said: _Said) -> None:
-        for name in again.baselines:
-            self.settled.update(said.places.get(name, ()))
+        for name in (*again.compared, *again.baselines):
+            why = _COMPARED if name in again.compared else _BASELINE
+            self.settled.update(dict.fromkeys(said.places.get(name, ()), why))
         for site in again.sites:
+            # What a function of the tree is given is followed into that function.
+            if not site.rule and not isinstance(self.modules.resolve(site.path, site.name[:-2]), str):
+                continue
             for name in site.takes:
                 for place in said.places.get(name, ()):
                     self.reached.setdefault(place, []).append(site)
@@ -215,7 +228,7 @@ class _Linker:
                 if item.setting in read and item.kind is Kind.REPORT:
                     self.reached.setdefault((item.path, item.offset), []).append(read[item.setting])
                 elif item.setting in routed and item.kind is Kind.REPORT:
-                    self.settled.add((item.path, item.offset))
+                    self.settled[item.path, item.offset] = _BASELINE
 
 
 def _uses(text: str, names: set[str]) -> Iterator[str]:

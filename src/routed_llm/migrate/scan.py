@@ -21,7 +21,7 @@ from routed_llm.migrate.modules import imports_of
 from routed_llm.migrate.notebook import Notebook
 from routed_llm.migrate.python.contexts import of_word
 from routed_llm.migrate.python.origins import Known
-from routed_llm.migrate.python.reading import PythonFindings, read
+from routed_llm.migrate.python.reading import SETTERS, PythonFindings, read
 from routed_llm.migrate.views import Plain, View, parses
 
 __all__ = ["Scanner", "applied", "is_test"]
@@ -29,9 +29,7 @@ __all__ = ["Scanner", "applied", "is_test"]
 _TEST_FOLDERS = frozenset({"tests", "test", "testing", "testdata", "fixtures", "cassettes", "__tests__"})
 _PYTHON = frozenset({".py", ".pyi", ".pyw"})
 _MARKDOWN = frozenset({".md", ".mdx", ".markdown"})
-_SETTERS = re.compile(
-    rb"OpenAI(?:\b|Responses|MultiModal|Chat|Model)|RoutedChatModel|RoutedLLM|init_chat_model|create_\w{0,20}(?:agent|judge|extractor|memory|optimizer)|Middleware\b|openai_routed"
-)
+_SETTERS = re.compile(SETTERS.pattern.encode())
 _JOINED = re.compile(rb"[\"'][ \t]*[\"']")
 """Where a literal is written in pieces."""
 _NOTHING = Known()
@@ -245,6 +243,7 @@ class Scanner:
             needs=tuple(sorted(found.needs)),
             uninstalled=uninstalled,
             baselines=tuple(dict.fromkeys(found.baselines)),
+            compared=tuple(dict.fromkeys(found.compared)),
         )
 
     def _held(self, text: str, path: str, spans: list[tuple[int, int]], why: str) -> FileFindings:

@@ -10,11 +10,17 @@ import libcst as cst
 from libcst.metadata import Assignment, ImportAssignment
 
 from routed_llm.migrate.python.objects import Objects
-from routed_llm.migrate.python.tree import Tree, dotted, targets
+from routed_llm.migrate.python.tree import Tree, dotted, keywords, named_arguments, targets
 
 __all__ = ["CLIENTS", "Clients"]
 
-CLIENTS: Final = frozenset({"OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI"})
+CLIENTS: Final = {
+    **{name: name for name in ("OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI")},
+    "Client": "OpenAI",
+    "AsyncClient": "AsyncOpenAI",
+}
+"""The SDK's names of its clients, to the classes that they are."""
+
 _PLACES: Final = frozenset(
     {
         *(f"openai.{name}" for name in CLIENTS),
@@ -61,7 +67,7 @@ class Clients:
     """
 
     def __init__(self, tree: Tree) -> None:
-        self._tree, self._objects = tree, Objects(tree)
+        self._tree, self._objects = tree, Objects.of(tree)
 
     @classmethod
     def of(cls, tree: Tree) -> Clients:
@@ -85,7 +91,7 @@ class Clients:
         here: dict[cst.Call, list[cst.BaseExpression]] = {}
         elsewhere: list[tuple[str, cst.BaseExpression]] = []
         for call in self._tree.nodes.calls:
-            for client, model in _asked(call):
+            for client, model in self._asked(call):
                 for maker in self._makers(client, _DEEP):
                     if isinstance(maker, str):
                         elsewhere.append((maker, model))
@@ -169,25 +175,22 @@ class Clients:
         else:
             yield from self._objects.values_of(node, name)
 
-
-def _asked(call: cst.Call) -> Iterator[tuple[cst.BaseExpression, cst.BaseExpression]]:
-    """Give the client and the model of a call: one of the SDK, or of what takes a client beside a model."""
-    given = {item.keyword.value: item.value for item in call.args if item.keyword is not None}
-    name = dotted(call.func)
-    suffix = next((suffix for suffix in _CALLS if name.endswith(suffix)), None)
-    model = given.get("model")
-    if suffix is not None and model is not None:
-        client: cst.BaseExpression = call.func
-        for _ in range(suffix.count(".")):
-            client = client.value if isinstance(client, cst.Attribute) else client
-        yield client, model
-        return
-    first = (
-        call.args[0].value if call.args and call.args[0].keyword is None and not call.args[0].star else None
-    )
-    model = model or given.get("id") or given.get("model_name") or first
-    provider = given.get("provider")  # Pydantic AI's, which takes the client
-    if isinstance(provider, cst.Call):
-        given.update((item.keyword.value, item.value) for item in provider.args if item.keyword is not None)
-    if model is not None:
-        yield from ((given[keyword], model) for keyword in _TAKERS if keyword in given)
+    def _asked(self, call: cst.Call) -> Iterator[tuple[cst.BaseExpression, cst.BaseExpression]]:
+        """Give client and model of a call: of the SDK, or of what takes a client beside a model's name."""
+        given = named_arguments(call)
+        name = dotted(call.func)
+        suffix = next((suffix for suffix in _CALLS if name.endswith(suffix)), None)
+        if suffix is not None:
+            client: cst.BaseExpression = call.func
+            for _ in range(suffix.count(".")):
+                client = client.value if isinstance(client, cst.Attribute) else client
+            models = keywords(call, "model")
+            for item in call.args if not models else ():
+                models += self._objects.entries_of(item.value, "model") if item.star == "**" else ()
+            yield from ((client, model) for model in models)
+            return
+        first = [item.value for item in call.args[:1] if item.keyword is None and not item.star]
+        models = [*keywords(call, "model", "id", "model_name"), *first]
+        provider = given.get("provider")  # Pydantic AI's, which takes the client
+        given.update(named_arguments(provider) if isinstance(provider, cst.Call) else {})
+        yield from ((given[keyword], models[0]) for keyword in _TAKERS if models and keyword in given)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import libcst as cst
 
 from routed_llm.migrate.found import Kind
 from routed_llm.migrate.ids import Hit
-from routed_llm.migrate.python.tree import Tree, dotted, text_of
+from routed_llm.migrate.python.tree import Tree, dotted, named_arguments, targets, text_of
 
-__all__ = ["by_use", "of_string", "of_word", "short"]
+__all__ = ["by_use", "models_given", "of_call", "of_string", "of_word", "short"]
 
 Verdict = tuple[Kind, str]
 
@@ -28,6 +29,7 @@ _SPEAKS = re.compile(
 _MODEL_KEY = re.compile(
     r"(^|[_\-.])(model|models|llm|engine|deployment|model_?name|model_?id|id)($|[_\-.])", re.IGNORECASE
 )
+_MODEL_KEYWORD = re.compile(r"^(\w+_)?(model|llm|engine|deployment)(_?(name|id))?$")
 _COUNTS = re.compile(r"(encoding_for_model|num_tokens|get_encoding|Tokenizer|tokenizer|count_tokens)")
 
 _GATEWAY = "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays."
@@ -168,20 +170,52 @@ def _argument(tree: Tree, outer: cst.Arg, hit: Hit) -> Verdict | None:
     if not isinstance(call, cst.Call):
         return None
     name = dotted(call.func)
+    if name.endswith((".startswith", ".endswith", ".replace", ".count", ".index", ".find")):
+        return Kind.KEEP, "it is compared with something"
+    if _SPEAKS.search(name) and (outer.keyword is None or outer.keyword.value in ("help", "text")):
+        return Kind.KEEP, f"{name}() shows it to a reader"
+    return of_call(tree, call, outer.keyword.value if outer.keyword is not None else "argument", hit)
+
+
+def models_given(tree: Tree, call: cst.Call) -> Iterator[tuple[str, cst.BaseExpression]]:
+    """Give what a call of another module's function is given as a model, with the keyword."""
+    if isinstance(call.func, cst.Name) and not tree.names(call.func) and call.func.value != "dict":
+        return
+    if (
+        dotted(call.func).startswith(("self.", "cls.", "super()"))
+        and _RAW_CHAT.search(dotted(call.func)) is None
+    ):
+        return
+    if any(name.startswith(".") for name in tree.names(call.func)):
+        return
+    if _COUNTS.search(dotted(call.func)):
+        yield from (("argument", item.value) for item in call.args[:1] if text_of(item.value) is None)
+    for name, value in named_arguments(call).items():
+        if _MODEL_KEYWORD.search(name) and text_of(value) is None:
+            yield name, value
+
+
+def of_call(tree: Tree, call: cst.Call, what: str, hit: Hit) -> Verdict:
+    """Classify what a call that no rule knows is given.
+
+    Args:
+        tree: the module.
+        call: the call.
+        what: the keyword.
+        hit: the id.
+    """
+    name = dotted(call.func)
     known = next(iter(sorted(tree.names(call.func))), name)
     if hit.vendor and _elsewhere(tree, call):
         return _gateways(hit, "that server")
-    if name.endswith((".startswith", ".endswith", ".replace", ".count", ".index", ".find")):
-        return Kind.KEEP, "it is compared with something"
     if _COUNTS.search(name):
         return Kind.KEEP, f"{name}() counts tokens by it and calls no model"
     if _RAW_CHAT.search(name) or _RAW_RESPONSES.search(name):
         return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. {RESPONSES_ADVICE}."
     if _RAW_OTHER.search(name):
         return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. Name a model that stays."
-    if _SPEAKS.search(name) and (outer.keyword is None or outer.keyword.value in ("help", "text")):
-        return Kind.KEEP, f"{name}() shows it to a reader"
-    what = outer.keyword.value if outer.keyword is not None else "argument"
+    if name == "dict":
+        return Kind.REPORT, f"it is the value of {what!r} in a dictionary. Look at what reads it."
     if name.split(".")[-1] in _SETTINGS:
         return (
             Kind.REPORT,
@@ -218,9 +252,19 @@ def _collection(tree: Tree, outer: cst.List | cst.Set | cst.Tuple) -> Verdict | 
     up = tree.parent(outer)
     if isinstance(up, (cst.ComparisonTarget, cst.Comparison)):
         return Kind.KEEP, "it is compared with something"
+    row = tree.parent(up) if isinstance(up, cst.Element) else None
+    if isinstance(row, (cst.Tuple, cst.List)) and len(row.elements) > 1:
+        beside = [item.value for item in row.elements if item is not up]
+        if all(isinstance(item, (cst.Integer, cst.Float)) for item in beside):
+            return Kind.KEEP, "it names a row of a table, such as one of prices or limits"
     holder = tree.around(outer, cst.Subscript)
     if holder is not None and dotted(holder.value).split(".")[-1] == "Literal":
         return Kind.KEEP, "it is one of the values that a type allows"
+    while isinstance(up, (cst.Arg, cst.Call)):  # frozenset({...})
+        up = tree.parent(up)
+    names = [dotted(target) for target in targets(up)] if isinstance(up, (cst.Assign, cst.AnnAssign)) else []
+    if names and set(names) <= tree.tables:
+        return Kind.KEEP, "it is compared with something"
     return (
         Kind.REPORT,
         "it is one of a list of models. Take it out when it stops, or offer a routed model in its place.",

@@ -11,7 +11,7 @@ from routed_llm.migrate.found import Handed, Literal
 from routed_llm.migrate.python.clients import Clients
 from routed_llm.migrate.python.objects import Objects
 from routed_llm.migrate.python.origins import Known, trace
-from routed_llm.migrate.python.tree import Tree, dotted, targets, text_of
+from routed_llm.migrate.python.tree import Tree, dotted, named_arguments, targets, text_of
 
 __all__ = ["asked_elsewhere", "exports", "handed"]
 
@@ -29,6 +29,12 @@ def exports(tree: Tree, retires: Retires, places: Sequence[int]) -> dict[str, li
     """
     found: dict[str, list[Literal]] = {}
     for name, value in _offered(tree):
+        items = (
+            list(Objects.of(tree).listed(value)) if isinstance(value, (cst.List, cst.Tuple, cst.Set)) else []
+        )
+        if items and _holds(tree, value, places):
+            listed = [literal for item in items for literal in _literals(tree, item) if retires(literal[0])]
+            found.setdefault(f"{name}[]", []).extend(listed)
         if not _holds(tree, value, places) and dotted(value) not in found:
             continue
         literals = [(item.value, item.offset) for item in trace(tree, value, _NOTHING).origins]
@@ -72,11 +78,9 @@ def _parts(
     if isinstance(value, cst.Call) and dotted(value.func) in classes:
         for field, values in tree.fields_of(classes[dotted(value.func)]).items():
             yield from ((f"{name}.{field}", item) for item in values)
-        yield from (
-            (f"{name}.{item.keyword.value}", item.value) for item in value.args if item.keyword is not None
-        )
+        yield from ((f"{name}.{key}", item) for key, item in named_arguments(value).items())
     for key, item in (
-        (Objects(tree).mapping(value) or {}).items() if isinstance(value, (cst.Dict, cst.Call)) else ()
+        (Objects.of(tree).mapping(value) or {}).items() if isinstance(value, (cst.Dict, cst.Call)) else ()
     ):
         yield f"{name}[{key}]", item
 

@@ -26,8 +26,6 @@ def collision(tree: Tree, anchor: cst.BaseExpression, new: NewName) -> str | Non
         return "it is not called by an imported name. Rewrite it by hand."
     imports = _imports(tree, root)
     others = [item for item in tree.assignments(root) if not isinstance(item, ImportAssignment)]
-    if not imports and not others:
-        return "it comes from an import of *. Import it by name."
     if not imports or not all(_is_none(tree, item) for item in others):
         return "its name is also bound to something that is not an import. Rewrite it by hand."
     for statement in imports:
@@ -127,6 +125,7 @@ def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]
         root = _root(call.func)
         statements = _imports(tree, root) if root is not None else []
         alone = isinstance(call.func, cst.Name) and root is not None and root.value not in left
+        alone = alone and any(name.endswith(f".{new.name}") for name in tree.names(call.func))
         if alone and root is not None and all(isinstance(item, cst.ImportFrom) for item in statements):
             for statement in statements:
                 moved.setdefault(statement, set()).add(root.value)
@@ -151,15 +150,18 @@ def _move(tree: Tree, statement: _Statement, names: set[str], module: str) -> li
     """Import some of the names of a statement from another module."""
     assert isinstance(statement, cst.ImportFrom)  # noqa: S101 - rebind() has asked
     assert statement.module is not None  # noqa: S101 - a relative import has no client
+    star = isinstance(statement.names, cst.ImportStar)
     aliases = [] if isinstance(statement.names, cst.ImportStar) else list(statement.names)
     going = [alias for alias in aliases if _bound(alias) in names]
-    if len(going) == len(aliases):
+    if not star and len(going) == len(aliases):
         return [Edit(*tree.span(statement.module), module)]
     start, end = tree.span(statement)
     indent = tree.text[tree.text.rfind("\n", 0, start) + 1 : start]
     place = _line_end(tree.text, end)
     sources = ", ".join(
-        tree.source(_core(alias)) if alias.asname is None else _written(tree, alias) for alias in going
+        sorted(names)
+        if star
+        else (tree.source(_core(item)) if item.asname is None else _written(tree, item) for item in going)
     )
     line = f"{_newline(tree, place)}{indent}from {module} import {sources}"
     return [*_remove(tree, aliases, going), Edit(place, place, line)]
@@ -195,9 +197,16 @@ def _root(node: cst.BaseExpression) -> cst.Name | None:
 
 
 def _imports(tree: Tree, root: cst.Name) -> list[_Statement]:
+    """Return the imports of a name; where none binds it, the last one of ``*``."""
+    bound = tree.assignments(root)
+    if not bound:
+        stars: list[_Statement] = [
+            item for item in tree.nodes.imports if isinstance(item.names, cst.ImportStar)
+        ]
+        return stars[-1:]
     return [
         item.node
-        for item in tree.assignments(root)
+        for item in bound
         if isinstance(item, ImportAssignment) and isinstance(item.node, (cst.Import, cst.ImportFrom))
     ]
 
@@ -215,7 +224,7 @@ def _bound(alias: cst.ImportAlias) -> str:
 
 
 def _unused(tree: Tree, statement: _Statement, name: str, gone: set[cst.CSTNode]) -> bool:
-    if name in tree.exported:
+    if name in tree.exported or isinstance(statement.names, cst.ImportStar):
         return False
     scope = tree.scope(statement)
     for item in scope[name] if scope is not None else ():
@@ -236,14 +245,13 @@ def _has(tree: Tree, block: int, new: NewName) -> bool:
 
 
 def _change(tree: Tree, statement: _Statement, gone: set[str], fresh: list[NewName]) -> list[Edit]:
-    assert not isinstance(statement.names, cst.ImportStar)  # noqa: S101 - collision() has refused it
-    aliases = list(statement.names)
+    aliases = [] if isinstance(statement.names, cst.ImportStar) else list(statement.names)
     start, end = tree.span(statement)
     lines = [f"from {new.module} import {new.name}" for new in fresh]
     indent = tree.text[tree.text.rfind("\n", 0, start) + 1 : start]
     newline = _newline(tree, end)
     leaving = [alias for alias in aliases if _bound(alias) in gone]
-    if len(leaving) == len(aliases):
+    if aliases and len(leaving) == len(aliases):
         if lines:
             return [Edit(start, end, (newline + indent).join(lines))]
         return [_whole_line(tree, start, end)]

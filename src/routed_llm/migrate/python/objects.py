@@ -9,7 +9,7 @@ from functools import cached_property
 import libcst as cst
 from libcst.metadata import Assignment, ImportAssignment
 
-from routed_llm.migrate.python.tree import Tree, dotted, text_of
+from routed_llm.migrate.python.tree import Tree, dotted, keywords, named_arguments, text_of
 
 __all__ = ["Fields", "Objects"]
 
@@ -44,6 +44,14 @@ class Objects:
         self._tree = tree
         self._asked: set[cst.Name] = set()
 
+    @classmethod
+    def of(cls, tree: Tree) -> Objects:
+        """Return the objects of a module, with what has been worked out about them."""
+        found = tree.notes.get("objects")
+        if not isinstance(found, Objects):
+            found = tree.notes["objects"] = cls(tree)
+        return found
+
     # Assignments
 
     def is_loop(self, node: cst.CSTNode) -> bool:
@@ -56,9 +64,19 @@ class Objects:
         if loop is not None:
             yield from self._looped(loop, name)
             return
-        value = _value_of(self._tree, node)
-        if value is not None:
-            yield value
+        yield from self._at(*_value_of(self._tree, node))
+
+    def _at(
+        self, value: cst.BaseExpression | None, place: int | None, depth: int = _DEEP
+    ) -> Iterator[cst.BaseExpression]:
+        """Give a value, or its element at a place: of a tuple, or of one that a function returns."""
+        if place is None:
+            yield from [value] if value is not None else []
+        elif isinstance(value, (cst.Tuple, cst.List)):
+            yield from [value.elements[place].value] if place < len(value.elements) else []
+        elif isinstance(value, cst.Call) and depth:
+            for returned in self.returned(value):
+                yield from self._at(returned, place, depth - 1)
 
     def _loop(self, node: cst.CSTNode) -> cst.For | cst.CompFor | None:
         holder: cst.CSTNode | None = node
@@ -85,18 +103,16 @@ class Objects:
             return
         if last == "enumerate" and isinstance(over, cst.Call) and over.args and place != 0:
             over, place = over.args[0].value, None
-        for item in self._listed(over):
-            if place is None:
-                yield item
-            elif isinstance(item, (cst.Tuple, cst.List)) and place < len(item.elements):
-                yield item.elements[place].value
+        for item in self.listed(over):
+            yield from self._at(item, place)
 
-    def _listed(self, node: cst.BaseExpression, depth: int = _DEEP) -> Iterator[cst.BaseExpression]:
+    def listed(self, node: cst.BaseExpression, depth: int = _DEEP) -> Iterator[cst.BaseExpression]:
+        """Give the items of a list, a tuple or a set; of a dictionary its keys."""
         if isinstance(node, (cst.List, cst.Tuple, cst.Set)):
             yield from (item.value for item in node.elements if isinstance(item, cst.Element))
         elif isinstance(node, cst.Name) and depth:
             for value in self._bound(node):
-                yield from self._listed(value, depth - 1)
+                yield from self.listed(value, depth - 1)
             for table in self._tables(node, 1):
                 yield from (item.key for item in table)
 
@@ -128,8 +144,12 @@ class Objects:
         if holder is None:
             return
         for table in self._tables(holder, _DEEP):
-            named = [item.value for item in table if text_of(item.key) == key]
-            yield from named if key is not None else (item.value for item in table)
+            yield from (item.value for item in table if key in (None, text_of(item.key)))
+
+    def entries_of(self, node: cst.BaseExpression, key: str) -> Iterator[cst.BaseExpression]:
+        """Give what a dictionary may have under a key, whatever else is added to it later."""
+        for table in self._tables(node, _DEEP):
+            yield from (item.value for item in table if text_of(item.key) == key)
 
     def wanted_entries(self, node: cst.Subscript | cst.Call) -> Iterator[str]:
         """Give the dotted names of other modules' tables with the key, as ``config.MODELS[fast]``."""
@@ -176,11 +196,8 @@ class Objects:
             inner = [item for value in spread for table in self._tables(value, depth - 1) for item in table]
             yield [item for item in node.elements if isinstance(item, cst.DictElement)] + inner
         elif isinstance(node, cst.Call) and dotted(node.func) == "dict":
-            yield [
-                cst.DictElement(cst.SimpleString(repr(item.keyword.value)), item.value)
-                for item in node.args
-                if item.keyword is not None
-            ]
+            given = named_arguments(node).items()
+            yield [cst.DictElement(cst.SimpleString(repr(name)), value) for name, value in given]
         else:
             for value in self._held_by(node, depth):
                 yield from self._tables(value, depth - 1)
@@ -222,9 +239,7 @@ class Objects:
         values = list(self._tree.fields_of(kind).get(name, ()))
         init = self._tree.method(kind, "__init__")
         for call in self._tree.calls_of.get(kind.name.value, ()) if init is None else ():
-            values += [
-                item.value for item in call.args if item.keyword is not None and item.keyword.value == name
-            ]
+            values += keywords(call, name)
         for base in kind.bases:
             for parent in self._kinds(base.value, depth - 1):
                 if isinstance(parent, cst.ClassDef) and parent is not kind:
@@ -358,8 +373,7 @@ class Objects:
         found: dict[str, list[cst.BaseExpression]] = {}
         for call in self._tree.nodes.calls:
             if dotted(call.func).split(".")[-1] == "add_argument":
-                default = _keyword(call, "default")
-                if default is not None:
+                for default in keywords(call, "default"):
                     found.setdefault(_destination(call), []).append(default)
         return found
 
@@ -373,13 +387,12 @@ class Objects:
                 "argument",
             ):
                 continue
-            default = _keyword(call, "default")
-            if default is not None and _destination(call) == parameter.name.value:
-                yield default
+            if _destination(call) == parameter.name.value:
+                yield from keywords(call, "default")
 
 
-def _value_of(tree: Tree, node: cst.CSTNode) -> cst.BaseExpression | None:
-    """Return what an assignment to a name gives it, or None."""
+def _value_of(tree: Tree, node: cst.CSTNode) -> tuple[cst.BaseExpression | None, int | None]:
+    """Return what an assignment gives the names before it, and the place of a name among several."""
     holder = tree.parent(node) if isinstance(node, cst.Name) else node
     place = None
     if isinstance(holder, cst.Element) and isinstance(node, cst.Name):
@@ -387,14 +400,7 @@ def _value_of(tree: Tree, node: cst.CSTNode) -> cst.BaseExpression | None:
         place = list(row.elements).index(holder) if isinstance(row, (cst.Tuple, cst.List)) else None
         holder = tree.parent(row) if row is not None else None
     outer = tree.parent(holder) if isinstance(holder, cst.AssignTarget) else holder
-    if not isinstance(outer, (cst.Assign, cst.AnnAssign, cst.NamedExpr)) or outer.value is None:
-        return None
-    if place is None:
-        return outer.value
-    same = isinstance(outer.value, (cst.Tuple, cst.List)) and place < len(outer.value.elements)
-    return (
-        outer.value.elements[place].value if same and isinstance(outer.value, (cst.Tuple, cst.List)) else None
-    )
+    return (outer.value if isinstance(outer, (cst.Assign, cst.AnnAssign, cst.NamedExpr)) else None), place
 
 
 def _looked_up(node: cst.Subscript | cst.Call) -> tuple[cst.BaseExpression | None, str | None]:
@@ -421,16 +427,9 @@ def _named_types(node: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
                 yield from _named_types(item.slice.value)
 
 
-def _keyword(call: cst.Call, name: str) -> cst.BaseExpression | None:
-    return next(
-        (item.value for item in call.args if item.keyword is not None and item.keyword.value == name), None
-    )
-
-
 def _destination(call: cst.Call) -> str:
     """Return the name under which a program finds an option's value."""
-    named = _keyword(call, "dest")
-    if named is not None:
+    for named in keywords(call, "dest"):
         return text_of(named) or ""
     flags = [text_of(item.value) or "" for item in call.args if item.keyword is None]
     plain = [flag for flag in flags if not flag.startswith("-")]

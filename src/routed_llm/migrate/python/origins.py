@@ -10,11 +10,14 @@ from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
 
 from routed_llm.migrate.found import Origin
 from routed_llm.migrate.python.objects import Objects
-from routed_llm.migrate.python.tree import Tree, dotted, text_of
+from routed_llm.migrate.python.tree import Tree, dotted, keywords, text_of
 
 __all__ = ["Known", "Sources", "trace"]
 
 _DEPTH = 12
+_CHOICES = ("selectbox", "radio", "select_slider", "pills", "segmented_control")
+"""What a form of Streamlit calls a choice among options."""
+
 _ENVIRONMENT = ("os.getenv", "os.environ.get", "environ.get", "getenv", "decouple.config")
 
 
@@ -81,7 +84,7 @@ def trace(tree: Tree, node: cst.BaseExpression, known: Known, *more: cst.BaseExp
 class _Walk:
     def __init__(self, tree: Tree, found: Sources, known: Known) -> None:
         self.tree, self.found, self.known = tree, found, known
-        self.objects = Objects(tree)
+        self.objects = Objects.of(tree)
         self.seen: set[cst.CSTNode] = set()
 
     def follow(self, node: cst.BaseExpression, how: str, depth: int) -> None:
@@ -111,8 +114,9 @@ class _Walk:
         elif isinstance(node, cst.Subscript):
             self._entries(node, depth)
         else:
-            if isinstance(node, (cst.FormattedString, cst.ConcatenatedString, cst.BinaryOperation)):
+            for part in _parts(node):
                 self.found.built = self.found.built or self.tree.source(node)
+                self.follow(part, how, depth - 1)
             self._give_up(node)
 
     def _give_up(self, node: cst.BaseExpression) -> None:
@@ -245,6 +249,9 @@ class _Walk:
             self.follow(node.func.value, "variable", depth - 1)
         elif last in ("str", "cast") and node.args:
             self.follow(node.args[-1].value, "variable", depth - 1)
+        elif last in _CHOICES and len(node.args) > 1:
+            for value in self.objects.listed([*keywords(node, "options"), node.args[1].value][0]):
+                self.follow(value, "choice of a form", depth - 1)
         else:
             self._returned(node, depth)
 
@@ -283,3 +290,12 @@ def _alternatives(node: cst.BooleanOperation | cst.IfExp | cst.NamedExpr) -> tup
     if isinstance(node, cst.BooleanOperation):
         return node.left, node.right
     return (node.body, node.orelse) if isinstance(node, cst.IfExp) else (node.value,)
+
+
+def _parts(node: cst.BaseExpression) -> list[cst.BaseExpression]:
+    """Return what a text is put together from."""
+    if isinstance(node, cst.FormattedString):
+        return [part.expression for part in node.parts if isinstance(part, cst.FormattedStringExpression)]
+    if isinstance(node, (cst.ConcatenatedString, cst.BinaryOperation)):
+        return [node.left, node.right]
+    return []

@@ -18,11 +18,11 @@ from routed_llm.migrate.python.clients import Clients
 from routed_llm.migrate.python.exports import asked_elsewhere, exports, handed
 from routed_llm.migrate.python.imports import Wanted, collision, import_modules, rebind, tidy
 from routed_llm.migrate.python.origins import Known, Sources, trace
-from routed_llm.migrate.python.tree import Tree, text_of
+from routed_llm.migrate.python.tree import Tree, dotted, text_of
 from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX, OPENAI, RULES, NewName, Swap
 from routed_llm.migrate.rules.base import arguments
 
-__all__ = ["Judged", "PythonFindings", "read"]
+__all__ = ["SETTERS", "Judged", "PythonFindings", "read"]
 
 Effect = Callable[[Site], Mapping[str, Any]]
 """Works out what routing does at a site; ``unfit`` says why nothing can serve it."""
@@ -38,8 +38,10 @@ _ROUTED = frozenset(
         "routed_llm.policy.Policy",
     }
 )
-_SETTERS = re.compile(
-    r"OpenAI(?:\b|Responses|MultiModal|Chat|Model)|init_chat_model|create_\w|Middleware\b|LLMTool|Routed|routed_"
+SETTERS = re.compile(
+    r"(?:from|import) (?:openai|agents)\b|OpenAI(?:\b|Responses|MultiModal|Chat|Model)|init_chat_model|"
+    r"create_\w{0,30}(?:agent|judge|extractor|manager|optimizer|searcher|supervisor)\b|Middleware\b|LLMTool|"
+    r"Routed|routed_"
 )
 """What a text must name for anything in it to be rewritten or to be routed already."""
 
@@ -78,6 +80,7 @@ class PythonFindings:
         drops: imported names that the edits take out.
         needs: the distributions that the edits need.
         baselines: where routed constructors take their baseline from, as FileFindings has it.
+        compared: lists of other modules in which something is looked up, and no more.
     """
 
     judged: list[Judged] = field(default_factory=list)
@@ -89,6 +92,7 @@ class PythonFindings:
     drops: list[str] = field(default_factory=list)
     needs: set[str] = field(default_factory=set)
     baselines: list[str] = field(default_factory=list)
+    compared: list[str] = field(default_factory=list)
 
 
 def read(
@@ -142,17 +146,19 @@ class _Reader:
 
     def run(self) -> PythonFindings:
         # Where no rule can apply, the scopes that they ask for are not worth their time.
-        wanted = _SETTERS.search(self.tree.text) or self.known
+        wanted = SETTERS.search(self.tree.text) or self.known
         nodes: list[cst.Call | cst.ClassDef] = [*self.tree.nodes.calls, *self.tree.nodes.classes]
         matched: set[cst.CSTNode] = set()
         for node in nodes if wanted else ():
-            self._routed(node)
+            if self._routed(node):
+                matched.add(node)
             for rule in RULES:
                 swap = rule.match(self.tree, node)
                 if swap is not None:
                     matched.add(node)
                     self._swap(swap)
                     break
+        self._follow(matched)
         self.found.edits.extend(rebind(self.tree, self.rebound))
         # What `openai_routed.OpenAI` needs for one reason is not imported for another again.
         known = {edit.new.strip() for edit in self.found.edits}
@@ -166,6 +172,9 @@ class _Reader:
             self.found.hands = handed(self.tree, self._is_retiring, matched, places, self.found.exports)
             self.found.hands += asked_elsewhere(self.tree, self._is_retiring)
         self.found.imports = _imports(self.tree)
+        lists = [item.comparator for item in self.tree.nodes.compared] if self.known.values else []
+        used = [node for node in lists if isinstance(node, cst.Name) and node.value in self.tree.tables]
+        self.found.compared = [f"{name}[]" for node in used for name in self.tree.names(node)]
         self._judge()
         self.found.edits.sort(key=lambda edit: (edit.start, edit.end))
         return self.found
@@ -173,10 +182,10 @@ class _Reader:
     def _is_retiring(self, value: str) -> bool:
         return self._id(value) is not None
 
-    def _routed(self, node: cst.Call | cst.ClassDef) -> None:
-        """Note the ids that routed constructors take: their baseline, which may well have retired."""
+    def _routed(self, node: cst.Call | cst.ClassDef) -> bool:
+        """Note the ids that a routed constructor takes: its baseline, which may well have retired."""
         if not isinstance(node, cst.Call) or not self.tree.names(node.func) & _ROUTED:
-            return
+            return False
         given, _ = arguments(self.tree, node, ("model",))
         models = [item.value for name, item in given.items() if name in _BASELINES]
         if self.tree.names(node.func) & _CLIENTS:
@@ -188,6 +197,7 @@ class _Reader:
             self.found.baselines += [f"${name}" for name in sources.environment]
             for origin in sources.origins:
                 self._mark(origin.offset, Kind.KEEP, "it is the baseline of a routed model", None)
+        return True
 
     def _swap(self, swap: Swap) -> None:
         sources = self._sources(swap)
@@ -215,6 +225,40 @@ class _Reader:
         self._classify(swap, sources, site, kept=kept)
         if why is None:
             self._edit(swap, sources)
+
+    def _follow(self, matched: set[cst.CSTNode]) -> None:
+        """Follow what calls that no rule knows are given, where there is a literal that may reach them."""
+        if not self.known and all(self.tree.span(node)[0] in self.by_offset for node in self._strings()):
+            return
+        for call in self.tree.nodes.calls:
+            for what, value in contexts.models_given(self.tree, call) if call not in matched else ():
+                sources = trace(self.tree, value, self.known)
+                for origin in sources.origins:
+                    hit = next((item for item in self.ids.find(origin.value)), None)
+                    if hit is not None and hit.word == origin.value and contexts.of_word(hit) is None:
+                        self._used(call, what, sources, origin, hit)
+
+    def _used(self, call: cst.Call, what: str, sources: Sources, origin: Origin, hit: Hit) -> None:
+        start, end = self.tree.span(call)
+        name = next(iter(sorted(self.tree.names(call.func))), dotted(call.func))
+        kind, why = contexts.of_call(self.tree, call, what, hit)
+        if self.tree.kept(start, end):
+            kind, why = Kind.KEEP, "a comment says `routed: keep`"
+        if origin.offset >= 0:
+            self._mark(origin.offset, kind, f"{origin.how} that reaches {self.where(start)}: {why}", None)
+        elif kind is Kind.REPORT:
+            self.found.sites.append(
+                Site(
+                    path=self.path,
+                    line=self.tree.line(start),
+                    rule="",
+                    name=f"{name}()",
+                    becomes="",
+                    model=hit.model,
+                    takes=tuple(dict.fromkeys((*sources.wants, *sources.asks))),
+                    blocked=why,
+                )
+            )
 
     def _sources(self, swap: Swap) -> Sources:
         sources = Sources() if swap.model is None else trace(self.tree, swap.model, self.known, *swap.more)

@@ -62,6 +62,7 @@ class Tree:
         self.nodes = Nodes()
         self.parents: dict[cst.CSTNode, cst.CSTNode] = {}
         _walk(self.module, self.nodes, self.parents)
+        self.nodes.imports.sort(key=self.span)
 
     @cached_property
     def scopes(self) -> Mapping[cst.CSTNode, Scope | None]:
@@ -137,13 +138,16 @@ class Tree:
             names = {item.name for item in found if item.source is not QualifiedNameSource.LOCAL}
         elif self.stars and isinstance(node, cst.Name) and not self.assignments(node):
             names = {f"{star}{'' if star.endswith('.') else '.'}{name}" for star in self.stars}
+            # The last one that is known to have the name gives it.
+            last = f"{self.stars[-1]}{'' if self.stars[-1].endswith('.') else '.'}{name}"
+            names = {last} if last in self.same else names
         else:
             return frozenset()
         return frozenset(self.same.get(item, item) for item in names)
 
     @cached_property
     def stars(self) -> tuple[str, ...]:
-        """The modules of which everything is imported."""
+        """The modules of which everything is imported, in order."""
         return tuple(
             "." * len(item.relative) + (dotted(item.module) if item.module is not None else "")
             for item in self.nodes.imports
@@ -164,6 +168,25 @@ class Tree:
         first = self.text.rfind("\n", 0, start) + 1
         last = self.text.find("\n", end)
         return _KEEP.search(self.text, first, len(self.text) if last < 0 else last) is not None
+
+    @cached_property
+    def tables(self) -> frozenset[str]:
+        """Names that this module uses to look something up in (``x in NAMES``), and for nothing else."""
+        found: dict[str, set[cst.CSTNode]] = {}
+        for target in self.nodes.compared:
+            if isinstance(target.comparator, cst.Name):
+                found.setdefault(target.comparator.value, set()).add(target.comparator)
+        return frozenset(
+            name
+            for name, nodes in found.items()
+            if all(
+                access.node in nodes
+                for node in nodes
+                if isinstance(node, cst.Name)
+                for item in self.assignments(node)
+                for access in item.references
+            )
+        )
 
     @cached_property
     def exported(self) -> frozenset[str]:
@@ -264,6 +287,7 @@ class Nodes:
         self.assigned: list[cst.Assign | cst.AnnAssign] = []
         self.returns: list[cst.Return] = []
         self.stored: set[str] = set()
+        self.compared: list[cst.ComparisonTarget] = []
 
 
 _LAYOUT = re.compile(
@@ -297,6 +321,8 @@ def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNo
             nodes.stored.add(dotted(node.target.value))  # type: ignore[attr-defined]
         elif kind is cst.Return:
             nodes.returns.append(node)  # type: ignore[arg-type]
+        elif kind is cst.ComparisonTarget and isinstance(node.operator, (cst.In, cst.NotIn)):  # type: ignore[attr-defined]
+            nodes.compared.append(node)  # type: ignore[arg-type]
         elif kind is cst.ConcatenatedString:
             nodes.joined.append(node)  # type: ignore[arg-type]
         for name in names:
@@ -358,6 +384,17 @@ def dotted(node: cst.CSTNode) -> str:
     if isinstance(node, cst.Subscript):
         return f"{dotted(node.value)}[]"
     return ""
+
+
+def named_arguments(call: cst.Call) -> dict[str, cst.BaseExpression]:
+    """Return what a call passes by keywords."""
+    return {item.keyword.value: item.value for item in call.args if item.keyword is not None}
+
+
+def keywords(call: cst.Call, *names: str) -> list[cst.BaseExpression]:
+    """Return what a call passes under some keywords, in their order."""
+    given = named_arguments(call)
+    return [given[name] for name in names if name in given]
 
 
 def targets(node: cst.Assign | cst.AnnAssign) -> list[cst.BaseExpression]:

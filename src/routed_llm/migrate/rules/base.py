@@ -183,7 +183,7 @@ def arguments(tree: Tree, call: cst.Call, positional: Iterable[str] = ()) -> tup
 
 def _spread(tree: Tree, item: cst.Arg, found: dict[str, cst.Arg]) -> bool:
     """Read ``**{...}``, ``**dict(...)`` and ``**kwargs`` where one dictionary is assigned to it."""
-    entries = Objects(tree).mapping(item.value)
+    entries = Objects.of(tree).mapping(item.value)
     if entries is None:
         return False
     found.update({key: cst.Arg(value=value) for key, value in entries.items()})
@@ -199,9 +199,10 @@ def literals(tree: Tree, items: Mapping[str, cst.Arg]) -> dict[str, Any]:
         except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
             values[name] = UNKNOWN
         if name in _ELSEWHERE and values[name] == UNKNOWN:
-            variable = trace(tree, item.value, Known())
-            own = [item for item in variable.environment if item in _OWN] if not variable.origins else []
-            values[name] = own[0] if own and len(own) == len(variable.environment) else UNKNOWN
+            found = trace(tree, item.value, Known())
+            own = not found.built and all(_is_own(origin.value) for origin in found.origins)
+            if own and found.environment and set(found.environment) <= set(_OWN):
+                values[name] = found.environment[0]
     return values
 
 
@@ -211,11 +212,15 @@ _OWN = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 _ELSEWHERE = ("base_url", "openai_api_base", "api_base", "azure_endpoint")
 
 
+def _is_own(address: str) -> bool:
+    return not address or "api.openai.com" in address
+
+
 def elsewhere(values: Mapping[str, Any]) -> str | None:
     """Say why a call goes to another server than OpenAI's, or None when it does not."""
     for name in _ELSEWHERE:
         value = values.get(name)
-        if value is None or (isinstance(value, str) and ("api.openai.com" in value or value in _OWN)):
+        if value is None or (isinstance(value, str) and (_is_own(value) or value in _OWN)):
             continue
         return (
             f"{name} sends it to another server, which may not have the other models. "

@@ -24,7 +24,7 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     models = clients.models_of(node)
     given, starred = arguments(tree, node)
     values = literals(tree, given)
-    kind = name.rpartition(".")[2]
+    kind = CLIENTS[name.rpartition(".")[2]]
     return Swap(
         rule="RM008",
         node=node,

@@ -1,4 +1,4 @@
-"""RM009: a model class of agno or Pydantic AI is handed a client of ``openai_routed``."""
+"""RM009: models of agno, Pydantic AI and OpenAI's agents are handed a client of ``openai_routed``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ _AGNO: Final = frozenset(
 _PYDANTIC: Final = frozenset(
     f"pydantic_ai.models.openai.{name}" for name in ("OpenAIModel", "OpenAIChatModel", "OpenAIResponsesModel")
 )
+_AGENTS: Final = frozenset({"agents.Agent", "agents.RunConfig", "agents.agent.Agent", "agents.run.RunConfig"})
+"""What takes a model's name and asks it with a client that the SDK makes when it is run."""
+
 _OF_THE_CLIENT: Final = (
     "api_key",
     "organization",
@@ -37,6 +40,8 @@ _OWN: Final = frozenset(
 def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     """Recognise the making of a model that makes a client of its own."""
     names = tree.names(node.func) if isinstance(node, cst.Call) else frozenset()
+    if isinstance(node, cst.Call) and names & _AGENTS:
+        return _named(tree, node)
     if not isinstance(node, cst.Call) or not names & (_AGNO | _PYDANTIC):
         return None
     agno = bool(names & _AGNO)
@@ -56,6 +61,33 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
         modules=("openai_routed",) if agno else ("openai_routed", "pydantic_ai.providers.openai"),
         lenient=True,
         blocked=_blocked(tree, node, given, starred=starred) or elsewhere(values),
+    )
+
+
+def _named(tree: Tree, node: cst.Call) -> Swap | None:
+    """Put a model with a client in the place of a name."""
+    given, _ = arguments(tree, node)
+    model = given.get("model")
+    if model is None or model not in node.args:
+        return None
+    chat = "set_default_openai_api" in tree.text and "chat_completions" in tree.text
+    kind = "OpenAIChatCompletionsModel" if chat else "OpenAIResponsesModel"
+    start, end = tree.span(model.value)
+    other = any(f"set_default_openai_{what}(" in tree.text for what in ("client", "key"))
+    return Swap(
+        rule="RM009",
+        node=node,
+        name=dotted(node.func),
+        new=OPENAI["AsyncOpenAI"],
+        model=model.value,
+        edits=[
+            Edit(start, start, f"agents.{kind}("),
+            Edit(end, end, ", openai_client=openai_routed.AsyncOpenAI())"),
+        ],
+        modules=("openai_routed", "agents"),
+        blocked="its client is set elsewhere in this file. Make that one openai_routed.AsyncOpenAI()."
+        if other
+        else _blocked(tree, node, given, starred=False),
     )
 
 
@@ -82,9 +114,14 @@ def _blocked(tree: Tree, node: cst.Call, given: dict[str, cst.Arg], *, starred: 
     if not knows:
         return (
             "it is made when the module is imported, and a client needs its key at once. "
-            "Hand it client=openai_routed.OpenAI() where the key is known."
+            "Hand it a client of openai_routed where the key is known."
         )
     return None
 
 
-RULE = Rule("RM009", "models of agno and Pydantic AI get a client of openai_routed", match, _AGNO | _PYDANTIC)
+RULE = Rule(
+    "RM009",
+    "models of agno, Pydantic AI and OpenAI's agents get a client of openai_routed",
+    match,
+    _AGNO | _PYDANTIC | _AGENTS,
+)
