@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
@@ -20,7 +20,7 @@ from weakref import WeakSet
 if TYPE_CHECKING:
     from routed_llm.ledger.run import Run
 
-__all__ = ["close_with_loop", "opened", "to_its_end"]
+__all__ = ["close_with_loop", "opened", "to_its_end", "when_loop_ends"]
 
 T = TypeVar("T")
 
@@ -62,6 +62,7 @@ class _Closer:
 
     def __init__(self) -> None:
         self.open: WeakSet[Any] = WeakSet()
+        self.ends: list[Callable[[], Awaitable[object]]] = []
         self._end = self._wait()
         # A loop closes the asynchronous generators that were begun in it before it ends itself.
         with suppress(StopIteration):
@@ -74,9 +75,9 @@ class _Closer:
         finally:
             with _LOCK:
                 _CLOSERS.pop(loop, None)
-            for one in list(self.open):
+            for end in (*self.ends, *[one.aclose for one in list(self.open)]):
                 with suppress(Exception):  # it is gone, and that is what was wanted
-                    await one.aclose()
+                    await end()
 
 
 _LOCK: Final = threading.Lock()
@@ -85,6 +86,15 @@ _CLOSERS: Final[dict[asyncio.AbstractEventLoop, _Closer]] = {}
 
 def close_with_loop(opened: Any) -> None:
     """Let something be closed, by its ``aclose()``, when the running event loop ends; it is held weakly."""
+    _closer().open.add(opened)
+
+
+def when_loop_ends(do: Callable[[], Awaitable[object]]) -> None:
+    """Let a function be called and awaited when the running event loop ends."""
+    _closer().ends.append(do)
+
+
+def _closer() -> _Closer:
     loop = asyncio.get_running_loop()
     closer = _CLOSERS.get(loop)
     if closer is None:
@@ -94,4 +104,4 @@ def close_with_loop(opened: Any) -> None:
             for over in [one for one in _CLOSERS if one.is_closed()]:
                 del _CLOSERS[over]
             _CLOSERS[loop] = closer
-    closer.open.add(opened)
+    return closer

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 import pytest
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.routed import RoutedLLM, record_routing
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from routed_llm import Budget, PolicyError, Router
+from routed_llm import Budget, MemoryLedger, PolicyError, Router
 from routed_llm.request.wire import ITEMS
 
 RESPONSES = {"models": ["gpt-5.6-luna"], "at_least": None, "effort": "low"}
@@ -152,4 +153,58 @@ def test_event_loops_that_end_leave_nothing_behind(make) -> None:
     llm = make(policy=CHAT)
     for _ in range(5):
         ask(llm, "achat")
-    assert (llm._clients._async, llm._clients._keepers, llm._clients._ready) == ({}, {}, {})
+    assert (llm._clients._async, llm._clients._ready) == ({}, {})
+
+
+def test_what_is_left_out_of_a_message_is_on_record(make) -> None:
+    """No endpoint takes back an image that a model has made; the record says so, streamed or not."""
+    image = ImageBlock(image=b"\x89PNG", image_mimetype="image/png")
+    drawn = ChatMessage(role="assistant", blocks=[TextBlock(text="Here."), image])
+    for way in WAYS:
+        answer = ask(make(policy=CHAT), way, [ChatMessage(role="user", content="Draw."), drawn, *HELLO])
+        assert answer.additional_kwargs["routing"]["changes"][-1] == {
+            "parameter": "messages[1].blocks[1]",
+            "action": "dropped",
+            "before": None,
+            "after": None,
+            "why": "no endpoint takes back what a model has made",
+        }
+
+
+def test_a_dict_keeps_the_budget(sim, tmp_path: Path) -> None:
+    """What limits the calls of an LLM is in its dict, or is wanted again by name."""
+    there = {"api_base": sim.url, "policy": CHAT, "budget": Budget(per_day="1")}
+    kept = RoutedLLM(api_key="k", ledger=str(tmp_path / "b.db"), **there)
+    written = json.loads(json.dumps(kept.to_dict()))
+    again = RoutedLLM.from_dict(written, api_key="k")
+    assert (again.budget, again.policy, again.ledger.path) == (kept.budget, kept.policy, kept.ledger.path)
+    again.chat(HELLO)
+    assert [entry.outcome for entry in kept.ledger.entries()] == ["answered"]
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"budget": Budget(per_day="1")}, "ledger"),
+        ({"router": Router(budgets=Budget(per_day="1"))}, "router"),
+    ],
+    ids=["a book in memory", "a router with a budget"],
+)
+def test_a_dict_that_would_lose_a_limit_is_not_read(sim, given, missing) -> None:
+    """The sentence says what to give again; with it the LLM is made."""
+    written = RoutedLLM(api_base=sim.url, api_key="k", **given).to_dict()
+    with pytest.raises(PolicyError) as caught:
+        RoutedLLM.from_dict(dict(written), api_key="k")
+    assert str(caught.value) == (
+        f"{missing} has no form in a dict, and without it calls would not be limited as they were. "
+        f"Give it again: from_dict(data, {missing}=...)."
+    )
+    found = {"router": Router(), "ledger": MemoryLedger()}[missing]
+    assert RoutedLLM.from_dict(dict(written), api_key="k", **{missing: found}).model == "gpt-4o"
+
+
+def test_a_router_that_cannot_travel_says_what_to_give_in_its_place(sim) -> None:
+    """A router holds locks and functions of its process."""
+    llm = RoutedLLM(api_base=sim.url, api_key="k", router=Router(clock=lambda: None))
+    with pytest.raises(PolicyError, match=r"^router cannot travel with a pickle \(.*\)\. Give the LLM what"):
+        pickle.dumps(llm)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.calls.driver import Reader, Reading
 from routed_llm.cut import AnswerCutter
+from routed_llm.decision import Change
 from routed_llm.errors import ProviderError, UnreadableAnswer
 from routed_llm.facts import Previous
 from routed_llm.ledger.run import Answered
@@ -61,6 +62,7 @@ class Wired:
         remember: takes the answer's message and who gave it, once it is complete.
         defaults: whose defaults hold for what is left out; see :func:`routed_llm.request.wire.request_body`.
         stream_usage: whether streams are asked for their usage.
+        left_out: what the adapter itself left out of the request, by its place, with the reason.
         routing: the record: one dictionary for the whole call, whoever answers it.
     """
 
@@ -72,8 +74,10 @@ class Wired:
     remember: Callable[[Mapping[str, Any], Previous, str | None], object] | None = None
     defaults: str | None = None
     stream_usage: bool = True
+    left_out: Mapping[str, str] = field(default_factory=dict)
     routing: dict[str, Any] = field(default_factory=dict)
     _decision: Decision | None = field(default=None, init=False)
+    _lost: dict[str, Any] = field(default_factory=dict, init=False)
 
     def prepare(self, decision: Decision) -> Prepared:
         """Return the body for a decision; see :class:`routed_llm.calls.driver.Seam`."""
@@ -86,12 +90,14 @@ class Wired:
         known = decision.model in self.catalog
         rules = self.catalog.get(decision.model).parameters.get(call.endpoint, {}) if known else {}
         rule = rules.get(ENCRYPTED)
+        self._lost = {}
         body = request_body(
             self.asked,
             decision,
             defaults=self.defaults,
             encrypted=rule is None or rule.accept != "no",
             stream_usage=self.stream_usage,
+            left_out=self._lost,
         )
         return Prepared(call.endpoint, body, decision)
 
@@ -190,7 +196,7 @@ class Wired:
 
     def complete(self, answer: Mapping[str, Any], record: dict[str, Any]) -> Any:
         """Fill the record in and note who answered."""
-        self.routing.update(record)
+        self._record(record)
         choices = answer.get("choices")
         if choices:
             usage = _usage(answer.get("usage"), None)
@@ -199,9 +205,18 @@ class Wired:
 
     def last(self, reader: Any, held: list[Any], record: dict[str, Any]) -> Iterable[Any]:
         """Fill the record in, note who answered, and pass on what was held back."""
-        self.routing.update(record)
+        self._record(record)
         self._remember(reader.message, reader.usage, reader.id)
         return held
+
+    def _record(self, record: dict[str, Any]) -> None:
+        """Fill the record in: its changes are the decision's, and what writing the request left out."""
+        if self.left_out or self._lost:
+            title = "Responses" if self._call.endpoint == RESPONSES else "Chat Completions"
+            why = {**self.left_out, **dict.fromkeys(self._lost, f"{title} has no place for it")}
+            lost = [Change(at, "dropped", self._lost.get(at), None, why[at]).to_dict() for at in why]
+            record["changes"] = [*record["changes"], *lost]
+        self.routing.update(record)
 
     def _remember(self, message: Mapping[str, Any], usage: Usage | None, identity: str | None) -> None:
         decision = self._decision
@@ -218,7 +233,7 @@ class Wired:
     def opened(self, decision: Decision) -> None:
         """Begin the record, which tells who is asked until it tells who answered."""
         self.routing.clear()
-        self.routing.update(decision.record())
+        self._record(decision.record())
         if self.announce is not None:
             self.announce(decision, self.routing)
 

@@ -72,6 +72,7 @@ def request_body(
     defaults: str | None = None,
     encrypted: bool = False,
     stream_usage: bool = True,
+    left_out: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the body to send for a decided call.
 
@@ -86,6 +87,7 @@ def request_body(
         defaults: whose defaults hold for what is left out; when None, those of the endpoint of that form.
         encrypted: whether the chosen model gives and takes encrypted reasoning.
         stream_usage: whether a stream is asked for its usage, without which its cost is not known.
+        left_out: takes what the endpoint has no form for and is a matter of taste, by its place.
 
     Raises:
         RequestError: when something has no form on the endpoint; then the Decision did not know of it.
@@ -102,7 +104,7 @@ def request_body(
         lenient = (defaults or form) == CHAT_COMPLETIONS
         own = own or partial(same_model, call.model)
         replay = Replay(own=own, stateless=call.stateless, stored=bool(sent.get("store", not lenient)))
-        sent = translated(sent, call.endpoint, replay=replay, lenient=lenient)
+        sent = translated(sent, call.endpoint, replay=replay, lenient=lenient, left_out=left_out)
     elif form == CHAT_COMPLETIONS:
         sent = _as_chat(sent)
     else:
@@ -165,7 +167,12 @@ def _lost(name: str, value: Any, endpoint: str) -> bool:
 
 
 def translated(
-    values: Mapping[str, Any], endpoint: str, *, replay: Replay, lenient: bool = True
+    values: Mapping[str, Any],
+    endpoint: str,
+    *,
+    replay: Replay,
+    lenient: bool = True,
+    left_out: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return a body's fields in the other endpoint's form.
 
@@ -174,11 +181,12 @@ def translated(
         endpoint: the one that will.
         replay: what of earlier answers may be sent back.
         lenient: whether Chat Completions' defaults hold for what is left out: not strict, not stored.
+        left_out: takes what is lost that is a matter of taste, by its place.
 
     Raises:
         RequestError: when something has no form there.
     """
-    carrier = Carrier(endpoint)
+    carrier = Carrier(endpoint, {} if left_out is None else left_out)
     sent = carrier.carry("body", values, "")
     if endpoint == ON_RESPONSES:
         return {**sent, **_for_responses(values, carrier, replay, lenient=lenient)}

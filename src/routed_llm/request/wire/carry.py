@@ -23,11 +23,11 @@ class Carrier:
 
     Attributes:
         to: the endpoint that will serve the call.
-        left_out: what was lost that is a matter of taste, as dotted places; the caller's to record.
+        left_out: what was lost that is a matter of taste, by dotted places; the caller's to record.
     """
 
     to: str
-    left_out: list[str] = field(default_factory=list)
+    left_out: dict[str, Any] = field(default_factory=dict)
 
     @property
     def table(self) -> Table:
@@ -50,6 +50,9 @@ class Carrier:
         rows = self.table.get(place)
         if rows is None:
             raise self.stays(where, value.get("type") or value.get("role"))
+        if (kind := rows.get("type")) is not None and kind.fate is Fate.SOFT:
+            self.left_out[where] = value.get("type")
+            return {}
         carried: dict[str, Any] = {}
         prefix = f"{where}." if where else ""
         for name, item in value.items():
@@ -62,7 +65,7 @@ class Carrier:
             elif fate is Fate.BOUND and not is_default(name, item):
                 raise self.stays(f"{prefix}{name}", item)
             elif fate is Fate.SOFT and not is_default(name, item):
-                self.left_out.append(f"{prefix}{name}")
+                self.left_out[f"{prefix}{name}"] = item
         return carried
 
     def stays(self, where: str, value: Any) -> RequestError:

@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -27,7 +28,7 @@ from llama_index.core.llms.loading import RECOGNIZED_LLMS
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.routed.clients import failure
 from llama_index.llms.routed.exact import acounted, counted
-from llama_index.llms.routed.messages import chat_messages, parameters
+from llama_index.llms.routed.messages import chat_messages, left_out, parameters
 from llama_index.llms.routed.own import OwnRouter, shared_router
 from llama_index.llms.routed.served import Route, Served, announcing
 from llama_index.llms.routed.upstream import CarefulOpenAI
@@ -68,12 +69,18 @@ _WAYS_OUT = (
     "Give the LLM what the router holds in its place: policy=, catalog=, budget= and ledger=.",
 )
 _LIMITS = frozenset({"policy", "router", "catalog", "budget", "ledger", "on_budget"})
+_NOT_WRITTEN = "not_written"
 
 
 def _policy_from(given: Any) -> Any:
     if isinstance(given, Mapping):
         return Policy(**given)
     return Policy.from_toml(Path(given)) if isinstance(given, (str, os.PathLike)) else given
+
+
+def _written(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords as JSON-able data: amounts of money are strings there."""
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in plain.items()}
 
 
 class RoutedLLM(CarefulOpenAI):
@@ -192,11 +199,7 @@ class RoutedLLM(CarefulOpenAI):
 
     @field_serializer("policy")
     def _write_policy(self, policy: Policy | None) -> dict[str, Any] | None:
-        if policy is None:
-            return None
-        plain = policy.to_dict()
-        cap = plain["max_cost_per_call"]
-        return {**plain, "max_cost_per_call": None if cap is None else str(cap)}
+        return None if policy is None else _written(policy.to_dict())
 
     @classmethod
     @override
@@ -295,7 +298,7 @@ class RoutedLLM(CarefulOpenAI):
         if around["policy"].exact_within:
             exact = partial(counted, client, asked)
         decision = router.decide(request, exact=exact, **around)
-        return self._served(asked, request, decision, around, client)
+        return self._served(messages, asked, request, decision, around, client)
 
     async def _aroute(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
@@ -306,10 +309,11 @@ class RoutedLLM(CarefulOpenAI):
         if around["policy"].exact_within:
             exact = partial(acounted, client, asked)
         decision = await router.adecide(request, exact=exact, **around)
-        return self._served(asked, request, decision, around, client)
+        return self._served(messages, asked, request, decision, around, client)
 
     def _served(
         self,
+        messages: Sequence[ChatMessage],
         asked: dict[str, Any],
         request: Request,
         decision: Decision,
@@ -325,6 +329,7 @@ class RoutedLLM(CarefulOpenAI):
             announce=announcing(served, self._window_of),
             remember=partial(self._remember, asked["messages"]),
             stream_usage=self.stream_usage,
+            left_out=left_out(messages),
         )
 
         def attempts(decided: Decision, since: float) -> Attempts:
@@ -394,7 +399,42 @@ class RoutedLLM(CarefulOpenAI):
             return self.context_window
         return self._own.window(self._router(), self._policy(), parameters(self, {}), self.context_window)
 
-    # ----- copies and pickles keep what limits a call
+    # ----- copies, pickles and dicts keep what limits a call
+
+    @override
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the fields as JSON-able data; what has no such form is named, and wanted again."""
+        written, file = super().to_dict(**kwargs), getattr(self.ledger, "path", None)
+        if self.budget:
+            written["budget"] = [_written(budget.to_dict()) for budget in self.budget]
+        if file is not None:
+            written["ledger"] = str(file.absolute())
+        router = self._router()
+        limits = router.keeps_books or (self.policy is None and router.policy != _DEFAULT_POLICY)
+        others = set() if limits and not self._keeps_books else {"router"}
+        held = [name for name in _LIMITS - others if getattr(self, name) is not None]
+        if self.budget and self._keeps_books:
+            held.append("ledger")
+        missing = sorted({name for name in held if name not in written})
+        return {**written, _NOT_WRITTEN: missing} if missing else written
+
+    @classmethod
+    @override
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """Return the LLM that :meth:`to_dict` wrote.
+
+        Raises:
+            PolicyError: when something that limits its calls could not be written, and is not given again.
+        """
+        given = {**data, **kwargs}
+        for name in given.pop(_NOT_WRITTEN, ()):
+            if name not in kwargs:
+                raise PolicyError(
+                    f"{name} has no form in a dict, and without it calls would not be limited as they were. "
+                    f"Give it again: from_dict(data, {name}=...).",
+                    key=name,
+                )
+        return super().from_dict(given)
 
     @override
     def __getstate__(self) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
+from functools import partial
 from threading import RLock
 from typing import Any, Final, NamedTuple, cast, get_type_hints
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 
 from routed_llm import Credential, UnreadableAnswer, guard_client
 from routed_llm.calls.wired import Prepared
+from routed_llm.offloop import when_loop_ends
 from routed_llm.request.wire import OPTIONS
 
 __all__ = ["NO_KEY", "Clients", "Told", "asend", "failure", "plain", "send", "unpacked"]
@@ -48,7 +50,6 @@ class Clients:
         self._lock = RLock()
         self._sync: tuple[Hashable, SyncOpenAI] | None = None
         self._async: dict[int, tuple[Hashable, AsyncOpenAI]] = {}
-        self._keepers: dict[int, AsyncGenerator[None, None]] = {}
         self._ready: dict[Hashable, _Ready] = {}
 
     def __reduce__(self) -> tuple[type[Clients], tuple[()]]:
@@ -66,26 +67,20 @@ class Clients:
         loop = id(asyncio.get_running_loop())
         with self._lock:
             found = self._async.get(loop)
+            if found is None:
+                when_loop_ends(partial(self._ended, loop))
             if found is None or found[0] != made_from:
                 found = self._async[loop] = (made_from, make())
-                if loop not in self._keepers:
-                    self._keepers[loop] = keeper = self._until_the_end(loop)
-                    _begin(keeper)
             return found[1]
 
-    async def _until_the_end(self, loop: int) -> AsyncGenerator[None, None]:
-        """Wait for the end of a loop, which closes the asynchronous generators that were begun in it."""
-        try:
-            yield
-        finally:
-            with self._lock:
-                found = self._async.pop(loop, None)
-                self._keepers.pop(loop, None)
-                gone = [key for key, ready in self._ready.items() if found and ready.like is found[1]]
-                others = [self._ready.pop(key).client for key in gone]
-            for client in (*others, *([found[1]] if found else ())):
-                if isinstance(client, AsyncOpenAI):
-                    await client.close()
+    async def _ended(self, loop: int) -> None:
+        """Close the client of an event loop, and those of other addresses that were made like it."""
+        with self._lock:
+            _, own = self._async.pop(loop)
+            gone = [key for key, ready in self._ready.items() if ready.like is own]
+            others = [self._ready.pop(key).client for key in gone]
+        for client in (*others, own):
+            await client.close()
 
     def once(self, client: Any, base_url: str | None, credential: Credential | None) -> Any:
         """Return a client that sends each request once: retrying is for recovery.
@@ -107,14 +102,6 @@ class Clients:
                 while len(self._ready) > _KEPT:
                     del self._ready[next(iter(self._ready))]
             return ready.client
-
-
-def _begin(keeper: AsyncGenerator[None, None]) -> None:
-    """Run an asynchronous generator to its first ``yield``, before which it waits for nothing."""
-    try:
-        keeper.__anext__().send(None)
-    except StopIteration:
-        return
 
 
 def _once(client: Any, base_url: str | None, credential: Credential | None) -> Any:

@@ -22,7 +22,7 @@ from llama_index.llms.openai import OpenAI
 from routed_llm import RequestError
 from routed_llm.request.wire import ITEMS
 
-__all__ = ["chat_messages", "parameters"]
+__all__ = ["chat_messages", "left_out", "parameters"]
 
 _MEDIA: Final = (ImageBlock, AudioBlock, DocumentBlock)
 _ANSWERS: Final = frozenset({MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL})
@@ -65,6 +65,17 @@ def chat_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     left out of its message: no endpoint takes them there.
     """
     return [_message(message) for message in messages]
+
+
+def left_out(messages: Sequence[ChatMessage]) -> dict[str, str]:
+    """Return what :func:`chat_messages` leaves out, by its place, with the reason."""
+    return {
+        f"messages[{at}].blocks[{place}]": "no endpoint takes back what a model has made"
+        for at, message in enumerate(messages)
+        if message.role in _ANSWERS
+        for place, block in enumerate(message.blocks)
+        if isinstance(block, _MEDIA)
+    }
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
 
-from llama_index.llms.routed.window import largest, workhorse
+from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 
 from routed_llm import Catalog, Policy, Router, fingerprint
+from routed_llm.calls.window import largest, workhorse
 
 __all__ = ["OwnRouter"]
 
@@ -86,7 +87,7 @@ class OwnRouter:
         if known is not None and known[0] == key:
             return known[1]
         work_out = largest if wanted == "largest" else workhorse
-        value = work_out(router, policy, dict(given))
+        value = work_out(router, policy, dict(given), DEFAULT_NUM_OUTPUTS)
         with self._lock:
             self._window = (key, value)
         return value

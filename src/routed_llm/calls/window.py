@@ -1,4 +1,4 @@
-"""How much text LlamaIndex is told that it may pack into one prompt.
+"""How much text a framework that packs prompts is told that it may pack into one.
 
 A larger window does not mean fewer dollars: packing fills whatever is advertised, and a full prompt that
 only a dearer model can take, or that crosses the length above which a model charges more for the whole
@@ -12,9 +12,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
-
-from routed_llm import Decision, Policy, Request, Router, TokenCount, read_openai
+from routed_llm.calls.router import Router
+from routed_llm.decision import Decision
+from routed_llm.facts import TokenCount
+from routed_llm.policy import Policy
+from routed_llm.request import Request, read_openai
 from routed_llm.request.wire import parameters
 
 __all__ = ["largest", "workhorse"]
@@ -33,13 +35,14 @@ _DEARER: Final = Decimal("1.25")
 """One prompt may cost this many times what two of half its length do; the answers' share varies."""
 
 
-def workhorse(router: Router, policy: Policy, given: dict[str, Any]) -> int:
+def workhorse(router: Router, policy: Policy, given: dict[str, Any], output: int) -> int:
     """Return the window up to which the baseline and the cheapest model both take a prompt.
 
     Args:
         router: the router that decides calls.
         policy: what the user wants; its baseline is the model the program was written for.
         given: the parameters that every call has, the output cap among them.
+        output: tokens that the framework itself takes off for the answer of a call without a cap.
     """
     # What answers turn out to cost changes from call to call; a window must not follow it.
     day = router.explain(_request(given), policy=policy).at
@@ -55,18 +58,18 @@ def workhorse(router: Router, policy: Policy, given: dict[str, Any]) -> int:
     own = _explainer(router, policy.replace(models=(policy.baseline,), exclude=(), at_least=None), given)
     baseline = _search(lambda tokens: own(tokens).model is not None)
     # A baseline that can no longer be called says nothing about the prompts the others should get.
-    return _advertised(min(cheapest, baseline) if baseline else cheapest, given)
+    return _advertised(min(cheapest, baseline) if baseline else cheapest, given, output)
 
 
-def largest(router: Router, policy: Policy, given: dict[str, Any]) -> int:
-    """Return the window of the longest prompt that any model in the pool takes."""
+def largest(router: Router, policy: Policy, given: dict[str, Any], output: int) -> int:
+    """Return the window of the longest prompt that any model in the pool takes; see :func:`workhorse`."""
     explain = _explainer(router, policy, given)
-    return _advertised(_search(lambda tokens: explain(tokens).model is not None), given)
+    return _advertised(_search(lambda tokens: explain(tokens).model is not None), given, output)
 
 
-def _advertised(room: int, given: dict[str, Any]) -> int:
-    """Add to the input what LlamaIndex itself takes off for the output, and round down."""
-    output = given.get("max_tokens") or DEFAULT_NUM_OUTPUTS
+def _advertised(room: int, given: dict[str, Any], output: int) -> int:
+    """Add to the input what the framework itself takes off for the output, and round down."""
+    output = given.get("max_tokens") or output
     return max(room + int(output) - _MARGIN, 0) // _STEP * _STEP
 
 
