@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from routed_llm.calls.driver import Flow
     from routed_llm.exchange import Exchange
 
-__all__ = ["arun", "arun_stream", "run", "run_stream"]
+__all__ = ["arun", "arun_stream", "run", "run_stream", "when_loop_ends"]
 
 
 def run(flow: Flow, send: Callable[[Any], Any]) -> Any:
@@ -166,3 +166,10 @@ async def _aclose(source: Any) -> None:
     if close is not None:
         with suppress(Exception):
             await close()
+
+
+def when_loop_ends(do: Callable[[], Awaitable[object]]) -> None:
+    """Let a function be called and awaited when the running event loop ends: clients belong to their loop."""
+    from routed_llm import offloop
+
+    offloop.when_loop_ends(do)

@@ -15,8 +15,8 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 from pydantic import BaseModel
 
 from routed_llm import Credential, UnreadableAnswer, guard_client
+from routed_llm.calls.runners import when_loop_ends
 from routed_llm.calls.wired import Prepared
-from routed_llm.offloop import when_loop_ends
 from routed_llm.request.wire import OPTIONS
 
 __all__ = ["NO_KEY", "Clients", "Told", "asend", "failure", "plain", "send", "unpacked"]
