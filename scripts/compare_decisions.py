@@ -197,7 +197,8 @@ def _answers(table: Any, what: dict[str, Any]) -> tuple[list[Any], list[int]]:
     if "allowance" in around:
         around["allowance"] = Allowance(**around["allowance"])
     if "seen" in around:
-        around["observed"] = Observed(outputs={facts.kind: Seen(**around.pop("seen"))})
+        seen = {name: value for name, value in around.pop("seen").items() if name in Seen._fields}
+        around["observed"] = Observed(outputs={facts.kind: Seen(**seen)})
     asked = (facts.with_tokens(TokenCount.of(tokens.likely)), facts, facts)
     lines = [_line(table.select(one, **around)) for one in asked]
     try:

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from routed_llm.ledger import Ledger
     from routed_llm.recovery import Attempts, CooldownStore, Credential, Limits
     from routed_llm.request import Request
+    from routed_llm.request.beginnings import Kept
+    from routed_llm.request.talks import Talk
     from routed_llm.rollout.trial import Trials
     from routed_llm.telemetry import Telemetry
 
@@ -346,8 +348,7 @@ class Router:
         given = [seconds for seconds in (total, deadline) if seconds is not None]
         until = (monotonic() if since is None else since) + min(given) if given else None
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
-        told = self._told.get(id(decision.facts))
-        on_reported = None if told is None or told.facts() is not decision.facts else told.listener
+        on_reported = self._listener(decision)
         run = Run(*parts, on_reported=on_reported)
         if (trials := self._live.trials) is not None:
             from routed_llm.rollout.watched import Watched
@@ -587,10 +588,7 @@ class Router:
 
     def _kept(self, decision: Decision, request: Request, options: CallOptions) -> Decision:
         """Remember what is about to be sent, for requests that begin so, and who is told of its size."""
-        chosen, listener = decision.chosen, None
-        if chosen is not None and request.talk is not None:
-            frames = tokens_for(decision.facts, self.model(chosen.model), chosen.endpoint)
-            listener = request.talk.listen(decision.facts, frames.likely)
+        chosen, kept = decision.chosen, None
         if self._observer is not None and chosen is not None and is_long(request):
             model = self.model(chosen.model)
             bypassed = "prompt_cache_options" in [it.parameter for it in decision.changes]
@@ -603,12 +601,26 @@ class Router:
                     options.credential,
                     is_written=not bypassed,
                 )
-                listener = both(listener, kept.listen())
         if decision.changes:
             _say_changes(decision)
-        if listener is not None:
-            remember(self._told, id(decision.facts), _Told(weakref.ref(decision.facts), listener))
+        if chosen is not None and (kept is not None or request.talk is not None):
+            talk = None if request.talk is None else weakref.ref(request.talk)
+            told = _Told(weakref.ref(decision.facts), talk, None if kept is None else weakref.ref(kept))
+            remember(self._told, id(decision.facts), told)
         return decision
+
+    def _listener(self, decision: Decision) -> Callable[[int], object] | None:
+        """Return what is told the input tokens that the provider reports for a request, or None."""
+        told, chosen = self._told.get(id(decision.facts)), decision.chosen
+        if told is None or chosen is None or told.facts() is not decision.facts:
+            return None
+        talk = None if told.talk is None else told.talk()
+        kept = None if told.kept is None else told.kept()
+        listener = None
+        if talk is not None:
+            frames = tokens_for(decision.facts, self.model(chosen.model), chosen.endpoint)
+            listener = talk.listen(decision.facts, frames.likely)
+        return listener if kept is None else both(listener, kept.listen())
 
 
 class _Live:
@@ -665,7 +677,8 @@ class _Told(NamedTuple):
     """Who is told the input tokens that the provider reports for a request; it keeps no text alive."""
 
     facts: weakref.ref[RequestFacts]
-    listener: Callable[[int], object]
+    talk: weakref.ref[Talk] | None
+    kept: weakref.ref[Kept] | None
 
 
 def _options(options: CallOptions | None, given: Circumstances) -> CallOptions:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.objectives import COST
-from routed_llm.decide.weigh import beside, conversation_cost, row_cost, row_wait
+from routed_llm.decide.weigh import beside, conversation_cost, output_tokens, row_cost, row_wait
 
 if TYPE_CHECKING:
+    from routed_llm.decide.constraints import Constraint
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.shape import Row
+    from routed_llm.decide.weigh import Load
 
-__all__ = ["Choice", "choose"]
+__all__ = ["Choice", "choose", "is_chosen_throughout"]
 
 Choice: TypeAlias = "tuple[Row | None, str]"
 """A row, or None when nothing fits, and what settled it."""
@@ -59,6 +61,64 @@ def _cheapest_admitted(inputs: DecisionInputs, text_tokens: int) -> Row | None:
         else:
             best, least = row, cost
     return best
+
+
+def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, low: int, high: int) -> bool:
+    """Say whether a configuration is sure to be chosen at every text token count from ``low`` to ``high``.
+
+    It is if it is admitted, and nothing that is admitted costs less, wherever one of these may change. Where
+    it says no, the counts between have to be asked one by one.
+    """
+    amounts, rows = inputs.load, pareto_front(inputs)
+    mine = next((row for row in rows if row.name == name), None)
+    if mine is None or not (amounts.listed and inputs.is_ordinary and mine.rates) or mine.surcharge:
+        return False
+    for constraint in inputs.constraints:
+        if not all(_answers(constraint, mine, inputs, low, high)):
+            return False
+    shift, most, written = beside(amounts, mine)[0], mine.dearest, output_tokens(mine, amounts)
+    fixed = most[0] * shift + most[1] * written
+    for row in rows:
+        if row is mine or not row.rates:
+            continue
+        away, least = beside(amounts, row)[0], row.least
+        # Where each token costs no less, and what does not depend on them costs more, no count need be asked.
+        if least[0] >= most[0] and least[0] * away + least[1] * output_tokens(row, amounts) > fixed:
+            continue
+        ends = {*_kinks(row, away, low, high), *_kinks(mine, shift, low, high)}
+        if all(_money(mine, amounts, shift + at) < _money(row, amounts, away + at) for at in ends):
+            continue
+        # What costs less somewhere is to be ruled out everywhere.
+        if all(any(_answers(constraint, row, inputs, low, high)) for constraint in inputs.constraints):
+            return False
+    return True
+
+
+def _answers(constraint: Constraint, row: Row, inputs: DecisionInputs, low: int, high: int) -> Iterator[bool]:
+    """Give a constraint's answers at the ends of the spans in which each holds throughout."""
+    shift, more = beside(inputs.load, row)
+    off = shift + more if constraint.of_most else shift
+    ends = _within([mark - off for mark in constraint.breakpoints(row, inputs)], low, high)
+    if constraint.follows_cost:
+        ends |= _kinks(row, shift, low, high)
+    return (constraint.admits(row, inputs, shift + at) for at in ends)
+
+
+def _money(row: Row, amounts: Load, tokens: int) -> tuple[int, int]:
+    return row_cost(row, amounts, tokens) or 0, row.order
+
+
+def _kinks(row: Row, shift: int, low: int, high: int) -> set[int]:
+    """Return the ends of the spans in which a row's cost is a straight line."""
+    return _within([edge - shift for edge, _, _ in row.rates[:-1]], low, high)
+
+
+def _within(marks: list[float], low: int, high: int) -> set[int]:
+    ends = {low, high}
+    for mark in marks:
+        if low <= mark < high:
+            ends.update((int(mark), int(mark) + 1))
+    return ends
 
 
 def _cheapest(able: list[Row], inputs: DecisionInputs, tokens: int) -> Row:

@@ -50,11 +50,14 @@ class Constraint:
             on the tokens only as far as they may be more than the bound of long requests.
         follows_cost: whether it is a limit on the expected cost: where a configuration passes it is no
             breakpoint, since up to there it is chosen by its cost.
+        of_most: whether its breakpoints are counts of the most tokens that there may be, where a model's rule
+            is not sure of its count; :meth:`admits` is given the likely ones.
     """
 
     wordings: ClassVar[Mapping[str, Wording]] = {}
     is_kept: ClassVar[bool] = False
     follows_cost: ClassVar[bool] = False
+    of_most: ClassVar[bool] = False
 
     def applies(self, inputs: DecisionInputs) -> bool:
         """Say whether it can rule anything out here; it is not asked further where it cannot."""
@@ -118,7 +121,7 @@ class Available(Constraint):
     }
 
     def applies(self, inputs: DecisionInputs) -> bool:
-        return bool(inputs.unavailable)
+        return bool(inputs.context.unavailable)
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
         return row.at.model.id not in inputs.unavailable
@@ -153,6 +156,7 @@ class Limits(Constraint):
         ),
     }
     is_kept = True
+    of_most = True
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
         return tokens <= most_input(row, inputs.load)
@@ -171,8 +175,8 @@ class Limits(Constraint):
             yield self.because("window", model=model, tokens=tokens, about=about, output=output, limit=window)
 
     def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterator[int]:
-        limits, off = row.at.model.limits, beside(inputs.load, row)[1]
-        yield from (limits.max_input - off, limits.context_window - output_kept(row, inputs.load) - off)
+        limits = row.at.model.limits
+        yield from (limits.max_input, limits.context_window - output_kept(row, inputs.load))
 
     def pruning(self, inputs: DecisionInputs) -> Hashable:
         return ()
@@ -278,7 +282,8 @@ class WithinBudget(Constraint):
     follows_cost = True
 
     def applies(self, inputs: DecisionInputs) -> bool:
-        return inputs.allowance is not None and inputs.allowance.remaining is not None
+        allowance = inputs.context.allowance
+        return allowance is not None and allowance.remaining is not None
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
         need = self._need(row, inputs, tokens)

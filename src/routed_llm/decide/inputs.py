@@ -45,6 +45,7 @@ class DecisionInputs:
         is_ordinary: whether nothing but cost orders the configurations.
         is_kept: whether no constraint here is of this call alone.
         front: the configurations that need a look, once that has been worked out.
+        sides: the inputs with the configurations of long requests and of short ones, likewise.
     """
 
     facts: RequestFacts
@@ -62,6 +63,7 @@ class DecisionInputs:
     is_ordinary: bool = field(init=False)
     is_kept: bool = field(init=False)
     front: tuple[Row, ...] | None = field(default=None, init=False)
+    sides: dict[bool, DecisionInputs] = field(default_factory=dict, init=False)
     _slow: frozenset[int] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +77,7 @@ class DecisionInputs:
     def under(self, constraints: Iterable[Constraint]) -> DecisionInputs:
         """Put in those of the constraints that can rule anything out here."""
         self.constraints, self.front = tuple([one for one in constraints if one.applies(self)]), None
+        self.sides = {}
         self.is_kept = not [one for one in self.constraints if not one.is_kept]
         return self
 

@@ -93,7 +93,7 @@ class PiecewiseChoice:
             if at not in self._choices:
                 self._choices[at] = self._of(at)
             here = self._choices[at]
-            if here is None or (found is not None and name_of(here) != name_of(found)):
+            if here is None or (found and here[0] is not found[0] and name_of(here) != name_of(found)):
                 return None
             found = here
         return found

@@ -53,6 +53,8 @@ class Row:
         best_recall: input tokens to the recall of its model at the best effort, by the hardest test.
         rates: what a token of input and one of output cost, in picodollars, up to a number of input tokens,
             where nothing is cached and what is written to a cache is charged; empty without prices.
+        least: the least of those rates, of input and of output; zeros without prices.
+        dearest: the highest ones.
         figures: what the prices and amounts above follow from.
     """
 
@@ -75,6 +77,8 @@ class Row:
     pace: Pace
     best_recall: Mapping[int, float]
     rates: tuple[tuple[float, int, int], ...]
+    least: tuple[int, int]
+    dearest: tuple[int, int]
     figures: tuple[str, str | None, str, int]
 
 
@@ -88,6 +92,7 @@ class ShapeCache:
         calls: what is sent, with its changes, by row, endpoint and whether it goes past the cache, where a
             request has no values of its own.
         evidence: what is published of a row, and the dimensions for which nothing is.
+        marks: token counts beyond which a cost or an answer changes, by what has a say in that.
         rejected: for each model of which no configuration can serve, the sentence that says why.
         slow: the rows that take too much longer than the baseline, by the amounts that this depends on.
     """
@@ -96,6 +101,7 @@ class ShapeCache:
     cheaper: dict[Any, dict[int, dict[int, Row]]] = field(default_factory=dict)
     calls: dict[tuple[int, str, bool], tuple[Call, tuple[Change, ...]]] = field(default_factory=dict)
     evidence: dict[int, tuple[tuple[Evidence, ...], tuple[str, ...]]] = field(default_factory=dict)
+    marks: dict[Any, Any] = field(default_factory=dict)
     rejected: dict[str, str] | None = None
     slow: dict[Any, tuple[Any, Any, frozenset[int]]] = field(default_factory=dict)
 
@@ -340,6 +346,7 @@ def _row(
     }
     written = writes(model, effort)
     write_from = model.cache.min_prefix if model.cache is not None else 0
+    rates = _rates(short, long, above, write_from)
     return Row(
         at=Configuration(model, effort, next(iter(fits))),
         name=(model.id, effort),
@@ -359,7 +366,15 @@ def _row(
         tier=tier,
         pace=pace_of(model.speed, tier),
         best_recall=_best_recall(model),
-        rates=_rates(short, long, above, write_from),
+        rates=rates,
+        least=(
+            min([rate for _, rate, _ in rates], default=0),
+            min([rate for _, _, rate in rates], default=0),
+        ),
+        dearest=(
+            max([rate for _, rate, _ in rates], default=0),
+            max([rate for _, _, rate in rates], default=0),
+        ),
         figures=(model.id, effort, tier, room),
     )
 

@@ -9,15 +9,15 @@ an exact count could not change it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide import constraints
-from routed_llm.decide.choice import Choice, choose
+from routed_llm.decide.choice import Choice, choose, is_chosen_throughout
 from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.objectives import COST
@@ -28,7 +28,7 @@ from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, demanded, dimens
 from routed_llm.decide.rules import Reference, Setting
 from routed_llm.decide.shape import Row, Shape, build_shape, relaxations
 from routed_llm.decide.speed import pace_of, patient
-from routed_llm.decide.weigh import endpoint_for, likely_tokens, load
+from routed_llm.decide.weigh import Load, beside, endpoint_for, frames_of, likely_tokens, load
 from routed_llm.parameters import NEUTRAL
 from routed_llm.pricing import writes
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from routed_llm.usage import Observed
 
 __all__ = ["Table", "prepare", "select"]
+
+Marks: TypeAlias = "tuple[tuple[Row, set[int], set[int]], ...]"
 
 _ENDPOINTS = ("chat_completions", "responses", "realtime")
 
@@ -123,7 +125,6 @@ class Table:
         self._choices: dict[Any, PiecewiseChoice] = {}
         # Of conversations, which grow, so that they would push out what lasts.
         self._talks: dict[Any, PiecewiseChoice] = {}
-        self._kept_breakpoints: dict[Any, list[int]] = {}
         self._compared: dict[Any, bool] = {}
         self._watched = _value_sensitive(catalog)
         self._endpoints = {name: catalog.endpoint(name) for name in _ENDPOINTS}
@@ -310,8 +311,9 @@ class Table:
         shift = inputs.tokens(row, 0)
         counts = {low + shift, high + shift}
         for constraint in own if low != high else ():
+            more = beside(inputs.load, row)[1] if constraint.of_most else 0
             for mark in constraint.breakpoints(row, inputs):
-                counts.update(at for at in (mark, mark + 1) if low + shift < at < high + shift)
+                counts.update(at - more for at in (mark, mark + 1) if low + shift < at - more < high + shift)
         able = all(one.admits(row, inputs, tokens) for one in own for tokens in counts)
         return found if able else None
 
@@ -319,45 +321,37 @@ class Table:
         """Say whether the choice is the same wherever between its bounds the true count lies."""
         low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
         choose_at, mine = self._chooser(inputs), name_of((row, ""))
-        marks: Sequence[int] = ()
-        if not inputs.facts.framed.varies or self._may_turn(inputs):
-            marks = self._breakpoints(inputs)
+        if row is not None and inputs.facts.previous is None and self._is_throughout(row, inputs):
+            return True
+        marks = self._breakpoints(inputs)
         inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
         points = {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}
         return all(name_of(choose_at(point)) == mine for point in points)
 
-    def _may_turn(self, inputs: DecisionInputs) -> bool:
-        """Say whether a breakpoint that holds before a conversation may lie between the bounds within it."""
-        facts = inputs.facts
-        first = facts.framed.without_talk
-        ends = {row.at.model.framing.get(end) for row in inputs.shape.rows for end in row.fits}
-        framings = [framing for framing in ends if framing is not None]
-        shifts = [framing.beside(facts.framed) - framing.beside(first) for framing in framings]
-        offs = [framing.off(facts.framed)[1] for framing in framings]
-        bare = facts.with_tokens(facts.tokens, first)
-        load = inputs.load._replace(facts=bare, beside={})
-        marks = self._breakpoints(replace(inputs, facts=bare, load=load))
-        low = facts.tokens.low + min(shifts, default=0)
-        high = facts.tokens.high + max(shifts, default=0) + max(offs, default=0)
-        return bisect_left(marks, low) < bisect_left(marks, high)
+    def _is_throughout(self, row: Row, inputs: DecisionInputs) -> bool:
+        low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
+        edge = LONG_CONTEXT_FROM
+        spans = ((False, low, min(high, edge)), (True, max(low, edge + 1), high))
+        return all(
+            is_chosen_throughout(row.name, self._side(inputs, long), first, last)
+            for long, first, last in spans
+            if first <= last
+        )
 
     def _chooser(self, inputs: DecisionInputs) -> Callable[[int], Choice]:
         """Return what chooses at a text token count, on either side of the bound of long requests."""
-        sides: dict[bool, DecisionInputs] = {}
+        return lambda tokens: choose(self._side(inputs, tokens > LONG_CONTEXT_FROM), tokens)
 
-        def chosen(tokens: int) -> Choice:
-            long = tokens > LONG_CONTEXT_FROM
-            side = sides.get(long)
-            if side is None:
-                kind = self._kind(inputs.facts, long, inputs.relaxation)
-                side = sides[long] = inputs if kind.shape is inputs.shape else self._moved(inputs, kind)
-            return choose(side, tokens)
-
-        return chosen
-
-    def _moved(self, inputs: DecisionInputs, kind: Kind) -> DecisionInputs:
-        """Return the inputs with the configurations of another kind."""
-        return self._inputs(inputs.facts, kind, inputs.context).under(inputs.constraints)
+    def _side(self, inputs: DecisionInputs, long: bool) -> DecisionInputs:
+        """Return the inputs with the configurations of long requests, or with those of short ones."""
+        side = inputs.sides.get(long)
+        if side is None:
+            kind = self._kind(inputs.facts, long, inputs.relaxation)
+            side = inputs
+            if kind.shape is not inputs.shape:
+                side = self._inputs(inputs.facts, kind, inputs.context).under(inputs.constraints)
+            inputs.sides[long] = side
+        return side
 
     def _breakpoints(self, inputs: DecisionInputs, *, far: bool | None = None) -> list[int]:
         """List the text token counts beyond which a cost or an answer changes, in ascending order.
@@ -366,40 +360,21 @@ class Table:
             inputs: the request.
             far: whether those of long requests are wanted, too; as the request's own size says when left out.
         """
-        facts, load = inputs.facts, inputs.load
+        facts, shared = inputs.facts, inputs.load.shared
         far = facts.tokens.high > LONG_CONTEXT_FROM if far is None else far
         firm = tuple([constraint for constraint in inputs.constraints if constraint.is_kept])
-        key: tuple[Any, ...] = (facts.shape, self._values(facts), facts.cap, inputs.relaxation, far, firm)
-        key += (
-            load.reserve,
-            facts.framed,
-            (facts.images, facts.audio_seconds, facts.pdf_pages) if load.media else None,
-        )
-        kept = self._kept_breakpoints.get(key)
-        if kept is None:
-            bare = facts if facts.previous is None else replace(facts, previous=None)
-            found = {LONG_CONTEXT_FROM}
-            for side in self._sides(inputs, far):
-                alike = replace(side, facts=bare, load=side.load._replace(facts=bare, beside={}, shared=None))
-                found |= _marks(alike, firm, kept=True)
-            kept = sorted([mark for mark in found if mark >= 0])
-            remember(self._kept_breakpoints, key, kept)
         own = [constraint for constraint in inputs.constraints if not constraint.is_kept]
-        if not own and load.shared is None and facts.previous is None and inputs.objective.is_steady:
-            return kept
-        found = {*kept}
-        for side in self._sides(inputs, far):
-            found |= _marks(side, own, kept=False)
+        alone = own or shared is not None or facts.previous is not None or not inputs.objective.is_steady
+        found = {LONG_CONTEXT_FROM}
+        for long in (False, True) if far else (False,):
+            side = self._side(inputs, long)
+            found |= _in_text(_kept_marks(side, firm), _without_previous(side).load)
+            if alone:
+                found |= _in_text(_marks(side, own, kept=False), side.load)
             if facts.previous is not None:
                 # It may go on at the endpoint where it was, and count otherwise there.
-                found |= _marks(side, firm, kept=True, of=facts.previous.model)
+                found |= _in_text(_marks(side, firm, kept=True, of=facts.previous.model), side.load)
         return sorted([mark for mark in found if mark >= 0])
-
-    def _sides(self, inputs: DecisionInputs, far: bool) -> Iterator[DecisionInputs]:
-        """Give the inputs with the configurations of short requests, and where wanted of long ones."""
-        for long in (False, True) if far else (False,):
-            kind = self._kind(inputs.facts, long, inputs.relaxation)
-            yield inputs if kind.shape is inputs.shape else self._moved(inputs, kind)
 
     def _inputs(
         self,
@@ -489,20 +464,54 @@ class Table:
         return {model.id: _as_named(name, model) or model.sent_as}
 
 
+def _kept_marks(side: DecisionInputs, firm: tuple[Constraint, ...]) -> Marks:
+    """Return the counts beyond which what is kept changes, worked out once for such requests."""
+    load = side.load
+    kept, key = side.shape.kept.marks, (firm, load.visible, load.reserve, load.media)
+    found = kept.get(key)
+    if found is None:
+        alike = _without_previous(side)
+        found = _marks(replace(alike, load=alike.load._replace(shared=None)), firm, kept=True)
+        remember(kept, key, found)
+    return found
+
+
+def _without_previous(side: DecisionInputs) -> DecisionInputs:
+    facts = side.facts
+    if facts.previous is None:
+        return side
+    bare = replace(facts, previous=None)
+    return replace(side, facts=bare, load=side.load._replace(facts=bare, beside={}))
+
+
 def _marks(
     side: DecisionInputs, constraints: Iterable[Constraint], *, kept: bool, of: str | None = None
-) -> set[int]:
-    """List the text token counts beyond which an answer, or a cost that is kept or is not, changes."""
-    found: set[int] = set()
+) -> Marks:
+    """Return the input token counts beyond which an answer, or a cost that is kept or is not, changes.
+
+    They stand beside a row of those whose frames count alike: the counts, and those of the most tokens that
+    there may be.
+    """
+    found: dict[Any, tuple[Row, set[int], set[int]]] = {}
     for row in side.shape.rows:
         if of is not None and row.at.model.id != of:
             continue
-        marks = [mark for one in constraints for mark in one.breakpoints(row, side)]
+        _, sure, most = found.setdefault(frames_of(side.load, row), (row, set(), set()))
+        for constraint in constraints:
+            (most if constraint.of_most else sure).update(constraint.breakpoints(row, side))
         for objective in {COST, side.objective}:
             if objective.is_kept(row, side) is kept:
-                marks.extend(objective.breakpoints(row, side))
-        shift = side.tokens(row, 0)
-        found.update([mark - shift for mark in marks])
+                sure.update(objective.breakpoints(row, side))
+    return tuple(found.values())
+
+
+def _in_text(marks: Marks, load: Load) -> set[int]:
+    """Return counts of input tokens as text token counts."""
+    found: set[int] = set()
+    for row, sure, most in marks:
+        shift, more = beside(load, row)
+        found.update([mark - shift for mark in sure])
+        found.update([mark - shift - more for mark in most])
     return found
 
 

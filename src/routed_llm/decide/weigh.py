@@ -149,17 +149,21 @@ def beside(load: Load, row: Row) -> tuple[int, int]:
     known = load.beside.get(row.order)
     if known is not None:
         return known
-    model, endpoint = row.at.model, row.at.endpoint
-    if load.facts.previous is not None:
-        endpoint = endpoint_for(row, load.facts)
-    # What stands around texts is the same for all models of a kind.
-    key = (model.id, endpoint) if load.media else model.framing.get(endpoint)
+    model, endpoint = row.at.model, endpoint_for(row, load.facts)
+    key = frames_of(load, row)
     found = load.beside.get(key)
     if found is None:
         count = tokens_for(load.facts, model, endpoint)
         found = load.beside[key] = (count.likely, count.high - count.likely)
     load.beside[row.order] = found
     return found
+
+
+def frames_of(load: Load, row: Row) -> Any:
+    """Return what is the same for configurations that count as much beside texts."""
+    model, endpoint = row.at.model, endpoint_for(row, load.facts)
+    # What stands around texts is the same for all models of a kind.
+    return (model.id, endpoint) if load.media else model.framing.get(endpoint)
 
 
 def growth(one: Row, other: Row, facts: RequestFacts) -> float:

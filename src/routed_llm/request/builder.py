@@ -19,7 +19,7 @@ from routed_llm.request.settings import Settings
 from routed_llm.request.talks import MESSAGE, SHORTEST, Talk, copy_of, shared, size_of
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.tokens.counting import Counting
-from routed_llm.tokens.text import estimates_of
+from routed_llm.tokens.text import bounds_of, estimates_of
 
 __all__ = ["Request", "RequestBuilder"]
 
@@ -444,10 +444,10 @@ class RequestBuilder(Settings):
 
 
 def _bound(texts: Sequence[str], fixed: int) -> TokenCount:
-    low, middle, high = estimates_of(texts)
-    if high > _LARGE:
+    if sum(map(len, texts)) > _LARGE // 4 and bounds_of(texts)[1] > _LARGE:
         # So much may have to be counted, and may have been: a look costs less than a second decision.
         counting = Counting(texts, known=fixed)
         counting.recall()
         return TokenCount(counting.low, counting.likely, counting.high)
+    low, middle, high = estimates_of(texts)
     return TokenCount(low + fixed, middle + fixed, high + fixed)

@@ -92,8 +92,10 @@ def estimates_of(texts: Sequence[str]) -> tuple[int, int, int]:
     if len(texts) == 1:  # as in most requests
         fewest, most = bounds(texts[0])
         return fewest, min(max(likely(texts[0]), fewest), most), most
+    if not texts:
+        return 0, 0, 0
     lengths = [*map(len, texts)]
-    if max(lengths, default=0) < _PROBED and all(map(str.isascii, texts)):
+    if max(lengths) < _PROBED and all(map(str.isascii, texts)):
         fewest = sum([-(-length // LONGEST) for length in lengths])
         return fewest, sum([-(-length // _BYTES_PER_TOKEN) for length in lengths]), sum(lengths)
     fewest, most = bounds_of(texts)
