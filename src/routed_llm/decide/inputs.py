@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from routed_llm.decide.objectives import COST, COST_AND_TIME, OBJECTIVES, Objective
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.speed import medians
-from routed_llm.decide.weigh import Load, beside, likely_tokens, row_cost, row_wait
+from routed_llm.decide.weigh import Load, beside, likely_tokens, row_cost, row_wait, waits_longer
 from routed_llm.policy import ALLOWANCE
 
 if TYPE_CHECKING:
@@ -185,10 +185,8 @@ class DecisionInputs:
         if times is None:
             return frozenset()
         most, mine = max(usual * times, usual + ALLOWANCE), self.setting.incumbent
-        rows, load = self.shape.rows, self.load
-        return frozenset(
-            [row.order for row in rows if row_wait(row, load, 0) > most and row.at.model.id != mine]
-        )
+        late = [row for row in self.shape.rows if waits_longer(row, self.load, most)]
+        return frozenset([row.order for row in late if row.at.model.id != mine])
 
     def money(self, row: Row, text_tokens: int) -> tuple[bool, int, int]:
         """Return what puts configurations in order of cost, those of unknown price last."""

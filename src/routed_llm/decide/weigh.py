@@ -511,3 +511,16 @@ def row_wait(row: Row, load: Load, tokens: int) -> float:
     # As `speed.medians` has it, without a call for each configuration.
     first = pace.start + pace.per_input * fresh + thought / pace.per_second
     return first if load.facts.stream else first + (whole - thought) / pace.per_second
+
+
+def waits_longer(row: Row, load: Load, most: float) -> bool:
+    """Say whether a caller waits longer than so many seconds for a configuration to think and write.
+
+    Nearly always what is expected says so before it is made whole tokens.
+    """
+    seen = load.outputs is not None and row.name in load.outputs
+    if not (seen or load.paces or load.facts.stream) and load.visible is None:
+        tokens, pace = load.expected * row.ratio + load.thought * row.reasoning, row.pace
+        if pace.start + (tokens + 1) / pace.per_second <= most:
+            return False
+    return row_wait(row, load, 0) > most
