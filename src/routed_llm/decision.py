@@ -57,6 +57,10 @@ class Explanation(Protocol):
         """How long the answer is expected to take; None when nothing fits."""
 
     @property
+    def worst_cost(self) -> int | None:
+        """The most picodollars that the call can cost, or None when nothing fits or no price is known."""
+
+    @property
     def replacement(self) -> Mapping[str, Any] | None:
         """What the provider names in the baseline's place, what that would cost and why it is not used."""
 
@@ -72,6 +76,7 @@ class Told:
         seconds: how long the answer is expected to take; None when nothing fits.
         replacement: what the provider names in the baseline's place, what that would cost and why it is not
             used; or None.
+        worst_cost: the most picodollars that the call can cost, or None.
     """
 
     why: str = ""
@@ -79,6 +84,7 @@ class Told:
     candidates: tuple[Candidate, ...] = ()
     seconds: Seconds | None = None
     replacement: Mapping[str, Any] | None = None
+    worst_cost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +330,7 @@ class Decision(_Made):
             candidates=told.candidates,
             seconds=told.seconds,
             replacement=told.replacement,
+            worst_cost=told.worst_cost,
         )
         return (_decision, (whole,))
 
@@ -376,6 +383,16 @@ class Decision(_Made):
         """How long the answer is expected to take; None when nothing fits."""
         return self.explanation.seconds
 
+    @property
+    def worst_cost(self) -> Decimal | None:
+        """The most US dollars that the call can cost, or None when nothing fits or no price is known.
+
+        Nothing of the input is cached then, all of it is written, and the output goes up to its cap, or
+        without one to the limit of the model.
+        """
+        worst = self.explanation.worst_cost
+        return None if worst is None else Decimal(worst) / PICO
+
     def reasons_against(self, model: str) -> tuple[Reason, ...]:
         """Return the Reasons against a model, those of its best configuration first."""
         return tuple(r for c in self.candidates if c.model == model for r in c.reasons)
@@ -395,6 +412,7 @@ class Decision(_Made):
         The record has no prompt text. ``version`` changes when a key changes its meaning.
         """
         chosen, (rejected, dearer), seconds = self.chosen, self.explanation.others, self.seconds
+        worst = self.explanation.worst_cost
         record: dict[str, Any] = {
             "version": RECORD_VERSION,
             "model": chosen.model if chosen else None,
@@ -402,6 +420,7 @@ class Decision(_Made):
             "endpoint": chosen.endpoint if chosen else None,
             "why": self.why,
             "estimated_cost": None if chosen is None or chosen.cost is None else format_dollars(chosen.cost),
+            "worst_cost": None if worst is None else format_dollars(worst),
             "input_tokens": chosen.input_tokens if chosen else None,
             "output_tokens": chosen.output_tokens if chosen else None,
             "seconds": None if seconds is None else seconds.to_dict(),

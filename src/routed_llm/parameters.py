@@ -226,18 +226,35 @@ def ends_at(facts: RequestFacts, sent: int | None) -> int | None:
 
 
 def cap_changes(
-    facts: RequestFacts, name: str, sent: int | None, max_output: int, *, room: int = 0
+    facts: RequestFacts,
+    name: str,
+    sent: int | None,
+    max_output: int,
+    *,
+    room: int = 0,
+    paid_for: int | None = None,
 ) -> tuple[Change, ...]:
-    """List the Changes that sending a cap of ``sent`` under ``name`` makes."""
-    if facts.cap is None or sent is None:
+    """List the Changes that sending a cap of ``sent`` under ``name`` makes.
+
+    Args:
+        facts: the request.
+        name: what the endpoint calls a cap.
+        sent: the cap, or None.
+        max_output: the model's own limit.
+        room: tokens to leave for reasoning above the caller's cap.
+        paid_for: tokens that a hard cap on the bill pays for, or None.
+    """
+    if sent is None:
         return ()
     changes = []
     if name != facts.cap_name:
         changes.append(
             Change(facts.cap_name, "renamed", facts.cap_name, name, "the endpoint takes it by this name")
         )
-    if sent < facts.cap:
-        why = f"the model writes at most {max_output:,} tokens"
+    if facts.cap is None:
+        changes.append(Change(facts.cap_name, "added", None, sent, _PAID_FOR))
+    elif sent < facts.cap:
+        why = _PAID_FOR if sent == paid_for else f"the model writes at most {max_output:,} tokens"
         changes.append(Change(facts.cap_name, "clamped", facts.cap, sent, why))
     elif sent > facts.cap:
         why = "reasoning counts against the cap" if room else "the endpoint takes no less"
@@ -250,4 +267,5 @@ def cap_changes(
     return tuple(changes)
 
 
+_PAID_FOR = "more would be billed above max_cost_per_call"
 _NOTHING = Fit((), frozenset(), (), 0)

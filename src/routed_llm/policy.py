@@ -48,6 +48,7 @@ DIMENSIONS_BY_TASK: Final[Mapping[str, tuple[str, ...]]] = {
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "optimize": ("cost", "quality", "latency"),
     "evidence": ("inferred", "measured"),
+    "cost_cap": ("expected", "hard"),
     "on_unsupported": ("drop", "avoid", "raise"),
     "surface": ("chat", "realtime"),
     "service_tier": ("standard", "flex", "priority", "batch", "ultrafast", "background_2h", "background_8h"),
@@ -75,6 +76,9 @@ class Policy:
         evidence: ``inferred`` also admits overall comparisons that are inferred; ``measured`` does not.
         incumbent: a model to stay with for as long as it can serve, or None.
         max_cost_per_call: US dollars that one call may be expected to cost, or None.
+        cost_cap: ``expected``, or ``hard``: then no answer is billed above ``max_cost_per_call``. The output
+            cap that is sent sees to it, and what would have no room under it for what it usually says and
+            thinks is not chosen.
         min_recall: least published long-context recall in percent at the request's length, or None.
         task: what calls are for (``coding``, ``reasoning``, ``tool_use``, ...), or None.
         effort: the one reasoning effort to use, or None to let it be chosen.
@@ -115,6 +119,7 @@ class Policy:
     evidence: str
     incumbent: str | None
     max_cost_per_call: Decimal | None
+    cost_cap: str
     min_recall: float | None
     task: str | None
     effort: str | None
@@ -146,6 +151,7 @@ class Policy:
         evidence: str = "inferred",
         incumbent: str | None = None,
         max_cost_per_call: Decimal | float | str | None = None,
+        cost_cap: str = "expected",
         min_recall: float | None = None,
         task: str | None = None,
         effort: str | None = None,
@@ -182,6 +188,7 @@ class Policy:
             "evidence": _choice("evidence", evidence),
             "incumbent": None if incumbent is None else _name("incumbent", incumbent),
             "max_cost_per_call": _dollars("max_cost_per_call", max_cost_per_call),
+            "cost_cap": _choice("cost_cap", cost_cap),
             "min_recall": _number("min_recall", min_recall, 0, 100),
             "task": None if task is None else _choice("task", task),
             "effort": None if effort is None else _choice("effort", effort),
@@ -203,6 +210,11 @@ class Policy:
         if values["models"] == ():
             raise PolicyError(
                 "models is empty, so no model may be used. Leave it out or name some.", key="models"
+            )
+        if values["cost_cap"] == "hard" and values["max_cost_per_call"] is None:
+            raise PolicyError(
+                "cost_cap='hard' has no amount to hold to. Give max_cost_per_call, in US dollars.",
+                key="cost_cap",
             )
         for name, value in values.items():
             object.__setattr__(self, name, value)

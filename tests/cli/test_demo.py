@@ -84,6 +84,7 @@ def check_routed(case: Case, routed: dict[str, Any]) -> None:
     assert sum(costs) == Decimal(routed["billed"])
     if case.policy is not None and case.policy.max_cost_per_call is not None:
         assert Decimal(routed["estimated"]) <= case.policy.max_cost_per_call
+        assert Decimal(routed["billed"]) <= case.policy.max_cost_per_call
     if len(case.turns) > 1:
         # One model, and the later turns are read partly from its prompt cache.
         assert len(set(routed["served"])) == 1

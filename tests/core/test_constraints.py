@@ -185,24 +185,27 @@ def test_every_constraint_that_refuses_says_why() -> None:
     for constraint in constraints.CONSTRAINTS:
         assert constraint.wordings
         assert type(constraint).__doc__
-    decision = select(
-        facts(900_000, cap=200_000, images=[(9_000, 9_000, "original")]),
-        policy=Policy(
-            models="*",
-            at_least=None,
-            min_recall=50,
-            max_cost_per_call="0.000001",
-            max_first_token=0,
-            max_seconds=0,
-            service_tier="priority",
-        ),
-        catalog=CATALOG,
-        at=date(2026, 12, 1),
-        allowance=Allowance(remaining=0),
-        unavailable={USUAL: "it is down"},
-    )
-    assert decision.chosen is None
-    found = {reason.code for candidate in decision.candidates for reason in candidate.reasons}
+    found = set()
+    for cost_cap in ("expected", "hard"):
+        decision = select(
+            facts(900_000, cap=200_000, images=[(9_000, 9_000, "original")]),
+            policy=Policy(
+                models="*",
+                at_least=None,
+                min_recall=50,
+                max_cost_per_call="0.000001",
+                cost_cap=cost_cap,
+                max_first_token=0,
+                max_seconds=0,
+                service_tier="priority",
+            ),
+            catalog=CATALOG,
+            at=date(2026, 12, 1),
+            allowance=Allowance(remaining=0),
+            unavailable={USUAL: "it is down"},
+        )
+        assert decision.chosen is None
+        found |= {reason.code for candidate in decision.candidates for reason in candidate.reasons}
     # What is left out has no price, or a recall at that length, in no other case than another one's; and
     # where nothing serves a request, the defaults are lifted.
     wanted = {code for constraint in constraints.CONSTRAINTS for code in constraint.wordings}

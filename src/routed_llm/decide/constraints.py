@@ -17,13 +17,16 @@ from routed_llm.decide.piecewise import BEYOND
 from routed_llm.decide.quality import LEAST_RECALL, LONG_CONTEXT_FROM, LONG_CONTEXT_TO
 from routed_llm.decide.speed import about
 from routed_llm.decide.weigh import (
+    affordable_output,
     beside,
     cost_breakpoints,
+    endpoint_for,
     growth,
     most_input,
     output_kept,
     recall_of,
     row_seconds,
+    usual_output,
     worst_cost,
 )
 from routed_llm.decision import format_dollars
@@ -245,7 +248,7 @@ class CostCap(Constraint):
     follows_cost = True
 
     def applies(self, inputs: DecisionInputs) -> bool:
-        return inputs.setting.cost_cap is not None
+        return inputs.setting.cost_cap is not None and inputs.load.hard is None
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
         cost, most = inputs.cost(row, tokens), inputs.setting.cost_cap
@@ -266,6 +269,51 @@ class CostCap(Constraint):
 
     def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
         return True  # it costs no more
+
+
+class HardCostCap(Constraint):
+    """A hard cap must pay for the input and for what is usually said and thought; the output cap obeys it."""
+
+    wordings: ClassVar[Mapping[str, Wording]] = {
+        "hard_cap": Wording(
+            "{model}{at_effort} usually needs up to {usual:,} output tokens, and ${cap} pays for {paid:,} "
+            "beside {tokens:,} input tokens",
+            "Raise max_cost_per_call, or shorten the request.",
+            for_named=True,
+        ),
+        "no_price": _NO_PRICE,
+    }
+
+    def applies(self, inputs: DecisionInputs) -> bool:
+        return inputs.load.hard is not None
+
+    def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        paid = affordable_output(row, inputs.load, tokens)
+        return paid is not None and paid >= self._usual(row, inputs, tokens)
+
+    def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
+        paid, model = affordable_output(row, inputs.load, tokens), row.at.model.id
+        if paid is None:
+            yield self.because("no_price", model=model)
+            return
+        yield self.because(
+            "hard_cap",
+            model=model,
+            at_effort=row.at.at_effort,
+            usual=self._usual(row, inputs, tokens),
+            cap=format_dollars(inputs.load.hard or 0),
+            paid=max(paid, 0),
+            tokens=tokens,
+        )
+
+    def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        limits, off = row.at.model.limits, beside(inputs.load, row)[1]
+        kinks = {row.above - off} if row.above else set()
+        return crossings(self, row, inputs, {*kinks, limits.context_window - limits.max_output - off})
+
+    def _usual(self, row: Row, inputs: DecisionInputs, tokens: int) -> int:
+        least = inputs.setting.endpoints[endpoint_for(row, inputs.facts)].min_output
+        return max(usual_output(row, inputs.load, tokens), least)
 
 
 class WithinBudget(Constraint):
@@ -582,6 +630,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
     Limits(),
     Recall(),
     CostCap(),
+    HardCostCap(),
     WithinBudget(),
     ImagePatches(),
     LongRecall(),

@@ -15,6 +15,7 @@ from routed_llm.decide.quality import LONG_CONTEXT_TO
 from routed_llm.decide.shape import bare_row
 from routed_llm.decide.speed import about
 from routed_llm.decide.weigh import (
+    affordable_output,
     cached_tokens,
     cap_of,
     cold_cost,
@@ -114,6 +115,14 @@ class Explained:
         return None if row is None else row_seconds(row, inputs.load, inputs.tokens(row, inputs.likely))
 
     @property
+    def worst_cost(self) -> int | None:
+        """The most picodollars that the call can cost, or None when nothing fits or no price is known."""
+        row, inputs = self._picked.row, self._inputs
+        if row is None:
+            return None
+        return worst_cost(row, inputs.load, inputs.tokens(row, inputs.facts.tokens.high))
+
+    @property
     def replacement(self) -> dict[str, Any] | None:
         """What the provider names in the baseline's place, what that would cost and why it is not used."""
         return _replacement(self._picked, self._inputs)
@@ -205,7 +214,7 @@ def _call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, tuple
     """Say what to send, and what of it differs from what was asked."""
     facts, allowance = inputs.facts, inputs.allowance
     keyed = allowance is not None and allowance.conversation is not None
-    if facts.cap is not None or facts.parameters or keyed:
+    if facts.cap is not None or facts.parameters or keyed or inputs.load.hard is not None:
         return _make_call(row, picked, inputs)
     # Without values of its own a request is sent what every request of its shape is sent.
     calls, key = inputs.shape.kept.calls, (row.order, picked.endpoint, _goes_past(row, inputs))
@@ -220,14 +229,16 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
     fit = row.fits[picked.endpoint]
     changes = _effort_change(row, inputs)
     cap = None
-    if facts.cap is not None:
+    if facts.cap is not None or inputs.load.hard is not None:
         # The upper bound, so that a cap with room for reasoning never reaches beyond the window.
         most = cap_of(row, inputs.load, inputs.tokens(row, facts.tokens.high))
         rule = model.parameters.get(picked.endpoint, {}).get(facts.cap_name)
         place = inputs.setting.endpoints[picked.endpoint]
         name = (rule.rename if rule is not None else None) or place.names.get(facts.cap_name, facts.cap_name)
         cap = None if most is None else max(most, place.min_output)
-        changes += cap_changes(facts, name, cap, model.limits.max_output, room=row.room)
+        changes += cap_changes(
+            facts, name, cap, model.limits.max_output, room=row.room, paid_for=_paid_for(row, inputs)
+        )
     if fit.changes:
         # How parameters fit is known for a whole shape; the values are this request's own.
         changes += tuple(
@@ -281,6 +292,13 @@ def _cache_changes(row: Row, inputs: DecisionInputs) -> Iterator[Change]:
         yield Change("prompt_cache_options", "added", None, {"mode": "explicit"}, _BYPASS)
     elif inputs.allowance is not None and keyed and inputs.tokens(row, inputs.likely) >= terms.min_prefix:
         yield Change("prompt_cache_key", "added", None, inputs.allowance.cache_key, _CACHE_KEY)
+
+
+def _paid_for(row: Row, inputs: DecisionInputs) -> int | None:
+    """Return the output tokens of each answer that a hard cap on the bill pays for, or None without one."""
+    if inputs.load.hard is None:
+        return None
+    return affordable_output(row, inputs.load, inputs.tokens(row, inputs.facts.tokens.high))
 
 
 _NOTHING_QUICKER = "nothing quicker can serve this call"

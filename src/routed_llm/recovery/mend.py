@@ -151,6 +151,8 @@ def _raise(
     raised = any(change.action == "raised" and error.text in change.why for change in decision.changes)
     if call.cap is None or raised:
         return None
+    if decision.policy is not None and decision.policy.cost_cap == "hard":
+        return None  # a bill for each request, and the cap of the first was all that it paid for
     cap = call.cap * _RAISE if writes is None else min(call.cap * _RAISE, writes)
     if cap <= call.cap:
         return None

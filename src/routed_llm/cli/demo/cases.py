@@ -134,7 +134,7 @@ CASES: tuple[Case, ...] = (
     Case(
         title="best quality, at most 5 cents",
         turns=(partial(log, 8_000, _HOTTEST),),
-        policy=Policy(optimize="quality", max_cost_per_call="0.05"),
+        policy=Policy(optimize="quality", max_cost_per_call="0.05", cost_cap="hard"),
     ),
     Case(
         title="gpt-5.5 named for the call, temperature 0.2",
