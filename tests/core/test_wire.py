@@ -389,6 +389,24 @@ def test_a_doubled_call_and_a_doubled_id_are_sent_once() -> None:
     assert sent({"input": doubled}, RESPONSES)["input"] == [REASONING, SAID, *CALLS, *OUTPUTS]
 
 
+def test_calls_whose_ids_come_again_are_told_apart() -> None:
+    """Chat pairs a call with the outputs behind it, Responses by id: a later turn's calls get ids of their own."""
+
+    def turn(*ids: str) -> list[dict[str, Any]]:
+        call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+        return [
+            {"role": "assistant", "content": None, "tool_calls": [{"id": one, **call} for one in ids]},
+            *[{"role": "tool", "tool_call_id": one, "content": "x"} for one in ids],
+        ]
+
+    messages = [*HELLO, *turn("c1", "c2"), *turn("c1"), *turn("c1_2", "c1"), *turn("d")]
+    items = sent({"messages": messages}, RESPONSES)["input"]
+    made = [item["call_id"] for item in items if item["type"] == "function_call"]
+    assert made == ["c1", "c2", "c1_2", "c1_2_2", "c1_3", "d"]
+    assert [item["call_id"] for item in items if item["type"] == "function_call_output"] == made
+    assert sent({"messages": messages}, CHAT)["messages"] == messages
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [("gpt-5.4", "gpt-5.4-2026-03-05", True), ("gpt-5.4", "gpt-5.4-mini", False), ("gpt-4o", "gpt-4o", True)],

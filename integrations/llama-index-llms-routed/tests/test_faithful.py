@@ -208,3 +208,25 @@ def test_a_router_that_cannot_travel_says_what_to_give_in_its_place(sim) -> None
     llm = RoutedLLM(api_base=sim.url, api_key="k", router=Router(clock=lambda: None))
     with pytest.raises(PolicyError, match=r"^router cannot travel with a pickle \(.*\)\. Give the LLM what"):
         pickle.dumps(llm)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("policy", [CHAT, RESPONSES], ids=["chat", "responses"])
+def test_who_spoke_stays_known(make, sim, way, policy) -> None:
+    """A speaker's name is sent as OpenAI's own client sends it, or stands before what was said."""
+    said = ChatMessage(role="user", content="hi", additional_kwargs={"name": "alice"})
+    ask(make(policy=policy), way, [said], tools=[SPEC])
+    body = sim.journal[-1].body
+    if policy is CHAT:
+        assert body["messages"][0] == {"role": "user", "content": "hi", "name": "alice"}
+    else:
+        assert "alice: hi" in json.dumps(body["input"][0])
+
+
+def test_a_policy_may_be_assigned_later(make, sim) -> None:
+    """In the words that the constructor takes; a copy may have another."""
+    llm = make()
+    llm.policy = {"models": ["gpt-4.1"]}
+    llm.chat(HELLO)
+    llm.model_copy(update={"policy": {"models": ["gpt-4o"], "at_least": None}}).chat(HELLO)
+    assert [entry.model for entry in sim.journal] == ["gpt-4.1", "gpt-4o"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 from routed_llm.request.wire.carry import Carrier, objects
@@ -34,6 +35,8 @@ MARK: Final = "prompt_cache_breakpoint"
 
 _CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 _OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+_LONGEST_ID: Final = 64
+"""Characters of a call's id that the provider takes."""
 _SNAPSHOT: Final = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
@@ -130,7 +133,7 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
     Raises:
         RequestError: when one has no form there.
     """
-    given = objects(messages, "messages")
+    given = _told_apart(objects(messages, "messages"))
     # The one assistant of a conversation is known; a model would take to writing its own name.
     several = len({message.get("name") for message in given if message.get("role") == "assistant"}) > 1
     items: list[dict[str, Any]] = []
@@ -138,6 +141,44 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
         said = message if several or message.get("role") != "assistant" else _nameless(message)
         items.extend(_items_of(said, f"messages[{index}]", carrier, replay))
     return tidied(items)
+
+
+def _told_apart(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return messages in which no call has the id of a call of an earlier turn.
+
+    Chat Completions pairs a call with the outputs right behind it, so that ids may come again (counters
+    of other providers, histories put together); Responses pairs them by id over the whole input.
+    """
+    turns = [_call_ids(message) for message in messages]
+    if sum(map(len, turns)) == len(set().union(*turns)):
+        return messages
+    used: set[Any] = set()
+    names: dict[Any, Any] = {}
+    found: list[Mapping[str, Any]] = []
+    for message, ids in zip(messages, turns, strict=True):
+        if ids:
+            names = {identity: _another(identity, used) for identity in ids}
+            used.update(names.values())
+            if any(old != new for old, new in names.items()):
+                # Its items have the ids of the turn that it repeats; so the message speaks for itself.
+                calls = [{**call, "id": names[call.get("id")]} for call in message["tool_calls"]]
+                message = {key: value for key, value in message.items() if key != ITEMS}
+                message["tool_calls"] = calls
+        elif message.get("tool_call_id") in names:
+            message = {**message, "tool_call_id": names[message["tool_call_id"]]}
+        found.append(message)
+    return found
+
+
+def _call_ids(message: Mapping[str, Any]) -> set[Any]:
+    calls = message.get("tool_calls")
+    return {call.get("id") for call in objects(calls, "tool_calls")} if calls else set()
+
+
+def _another(identity: Any, used: set[Any]) -> Any:
+    """Return an id, or one like it that is not used."""
+    like = (f"{str(identity)[: _LONGEST_ID - 6]}_{number}" for number in count(2))
+    return identity if identity not in used else next(name for name in like if name not in used)
 
 
 def _nameless(message: Mapping[str, Any]) -> Mapping[str, Any]:

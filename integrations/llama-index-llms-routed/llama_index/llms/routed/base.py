@@ -8,7 +8,6 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from llama_index.core.base.llms.types import (
@@ -29,7 +28,7 @@ from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.routed.clients import failure
 from llama_index.llms.routed.exact import acounted, counted
 from llama_index.llms.routed.messages import chat_messages, left_out, parameters
-from llama_index.llms.routed.own import OwnRouter, shared_router
+from llama_index.llms.routed.own import OwnRouter, policy_from, shared_router
 from llama_index.llms.routed.served import Route, Served, announcing
 from llama_index.llms.routed.upstream import CarefulOpenAI
 from typing_extensions import override
@@ -70,12 +69,6 @@ _WAYS_OUT = (
 )
 _LIMITS = frozenset({"policy", "router", "catalog", "budget", "ledger", "on_budget"})
 _NOT_WRITTEN = "not_written"
-
-
-def _policy_from(given: Any) -> Any:
-    if isinstance(given, Mapping):
-        return Policy(**given)
-    return Policy.from_toml(Path(given)) if isinstance(given, (str, os.PathLike)) else given
 
 
 def _written(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +151,7 @@ class RoutedLLM(CarefulOpenAI):
         stream_usage: bool = True,
         **kwargs: Any,
     ) -> None:
-        wanted, own = _policy_from(policy), False
+        wanted, own = policy_from(policy), False
         if not (budget is None and ledger is None and on_budget is None):
             # Calls with the same key fail together, whoever pays for them.
             cooldowns = shared_router(catalog).cooldowns
@@ -195,7 +188,7 @@ class RoutedLLM(CarefulOpenAI):
     @field_validator("policy", mode="before")
     @classmethod
     def _read_policy(cls, value: Any) -> Any:
-        return _policy_from(value)
+        return policy_from(value)
 
     @field_serializer("policy")
     def _write_policy(self, policy: Policy | None) -> dict[str, Any] | None:

@@ -102,6 +102,8 @@ def _message(message: ChatMessage) -> dict[str, Any]:
         made[ITEMS] = extra[ITEMS]
     if answer and extra.get("function_call") and not calls:
         made["function_call"] = extra["function_call"]
+    if extra.get("name"):
+        made["name"] = extra["name"]
     identity = extra.get("tool_call_id", extra.get("call_id"))
     return made if identity is None else {**made, "tool_call_id": identity}
 
