@@ -1,260 +1,57 @@
 """Compare what we say with what OpenAI answered: python scripts/recordings.py [SOURCE ...].
 
-A maintainer's command. A SOURCE is a file of exchanges (JSON lines, also gzipped, with `Exchange`'s keys) or
-git repository that has been cloned, whose test suite recorded exchanges with api.openai.com; without one the
-repositories of `PINNED` are fetched, at the commits given there, into --keep (a folder outside this
+A maintainer's command. A SOURCE is what `scripts/recorded.py` reads: a file of exchanges, a folder of
+cassettes or a git repository whose test suite recorded exchanges with api.openai.com. Without one the
+repositories named in it are fetched, at the commits given there, into --keep (a folder outside this
 repository). Nothing that is read ends up in git: only figures, and cases in words of our own, go into tests.
 
 Prints four tables: input tokens as we count them beside LangChain's and LiteLLM's counters, where these are
 installed; what the router and the simulator refuse of what was accepted, and answer where it was refused; the
 keys and events that the simulator lacks or makes up; output, reasoning and time by model. Requests that share
-model, tools and schema weigh one together. --judge names repositories on which nothing was fitted, so that
-their figures are given apart.
+model, tools and schema weigh one together. Repositories on which nothing was fitted are given apart: the
+`JUDGES` of `scripts/recorded.py`, or those of --judge.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import contextlib
 import dataclasses
 import gzip
 import json
 import logging
 import re
 import statistics
-import subprocess
-import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import yaml
+import tiktoken
+from recorded import CHAT, JUDGES, RESPONSES, Exchange, exchanges, fetched, sound
 
 from routed_llm import Catalog, NoModelFits, RequestError, RoutedError, Router, read_openai
 from routed_llm.media import tokens_for
 from routed_llm.request.counts import counting_of
-from routed_llm.simulator import serve
+from routed_llm.simulator import Simulator, serve
 from routed_llm.simulator.models import names
 from routed_llm.simulator.responses_request import seal
+from routed_llm.tokens.vocabulary import o200k_encoding
 
-PINNED = {
-    "pydantic/pydantic-ai": "4fda38988f2939fa6ea9cdefcf120693e10ef491",
-    "braintrustdata/braintrust-sdk-python": "a7053505083fb7b7ae6ed1c10a4141a0d8673cc4",
-    "elastic/elastic-otel-python-instrumentations": "935ab4fafc7182be2e00e70f0f9881f8ec84085a",
-    "alexrudall/ruby-openai": "62938e02bb83e9f243ad2447805bc461d5d126fe",
-    "simonw/llm-openai-plugin": "4f1787d1c81523ceae1dd2b34075fa9632502795",
-}
-CASSETTES = re.compile(
-    r"(cassette|_vcr|vcr_|httprr|recording|fixtures).*\.(ya?ml|json)(\.gz)?$|cassettes?/[^.]+$", re.I
-)
-CHAT, RESPONSES = "chat/completions", "responses"
+# Others' counters ask for the vocabulary by name, and would fetch it.
+tiktoken.registry.ENCODINGS["o200k_base"] = o200k_encoding()
 ENDPOINTS = {CHAT: "chat_completions", RESPONSES: "responses"}
 OLDER = ("gpt-3.5", "gpt-4-", "gpt-4.5", "o1", "o3", "o4", "computer")
+MASKED = "REDACTED"
+ANSWERED = {"message", "reasoning", "function_call", "custom_tool_call"}
 KEY = {"authorization": "Bearer key"}
 NEW = date(2026, 1, 1)
 FROM = date(2025, 5, 1)
 """Before, Responses added a tool of its own (some 215 tokens) and was not settled yet."""
 
-
-@dataclasses.dataclass(kw_only=True)
-class Exchange:
-    """One recorded exchange; `events` are those of a stream."""
-
-    repo: str
-    file: str
-    endpoint: str
-    status: int
-    request: dict[str, Any]
-    response: dict[str, Any] | None = None
-    events: list[Any] | None = None
-    day: str | None = None
-    model: str | None = None
-    usage: dict[str, Any] | None = None
-    processing_ms: float | None = None
-
-    @property
-    def asked(self) -> str:
-        """The model that was named."""
-        return str(self.request.get("model") or "")
-
-    @property
-    def input_tokens(self) -> int:
-        """What was billed as input."""
-        usage = self.usage or {}
-        return int(usage.get("prompt_tokens", usage.get("input_tokens", 0)) or 0)
-
-    @property
-    def weight_key(self) -> str:
-        """Equal for requests that teach the same of tools and schemas."""
-        form = self.request.get("response_format") or (self.request.get("text") or {}).get("format")
-        return json.dumps([self.asked, self.request.get("tools"), form], sort_keys=True, default=str)
-
-
-# Reading.
-
-
-def exchanges(source: Path) -> Iterator[Exchange]:
-    """Read a file of exchanges or a cloned repository."""
-    if source.is_file():
-        opens = gzip.open if source.suffix == ".gz" else Path.open
-        names = {field.name for field in dataclasses.fields(Exchange)}
-        with opens(source, "rt") as lines:
-            for line in lines:
-                row = json.loads(line)
-                if not row.get("azure") and row.get("sub", "").rstrip("?") in ("", f"/{row['endpoint']}"):
-                    yield Exchange(**{key: value for key, value in row.items() if key in names})
-        return
-    name = "/".join(source.resolve().parts[-2:]).replace("+", "/").removesuffix("/repo")
-    for path, data in _tracked(source):
-        yield from _cassette(name, path, data)
-
-
-def _tracked(repository: Path) -> Iterator[tuple[str, bytes]]:
-    git = ["git", "-C", str(repository)]
-    listed = subprocess.run([*git, "ls-tree", "-r", "--name-only", "HEAD"], capture_output=True, check=True)
-    for path in listed.stdout.decode().splitlines():
-        if CASSETTES.search(path):
-            shown = subprocess.run([*git, "show", f"HEAD:{path}"], capture_output=True, check=False)
-            if shown.returncode == 0:
-                yield path, shown.stdout
-
-
-def _cassette(repo: str, path: str, data: bytes) -> Iterator[Exchange]:
-    if path.endswith(".gz"):
-        with contextlib.suppress(OSError, zlib.error):
-            data = gzip.decompress(data)
-    if b"api.openai.com" not in data:
-        return
-    try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        parsed = json.loads(data) if path.endswith(".json") else yaml.load(data, Loader=loader)
-    except (ValueError, yaml.YAMLError):
-        return
-    rows = parsed.get("interactions") or parsed.get("http_interactions") if isinstance(parsed, dict) else None
-    for row in rows or ():
-        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
-            found = _interaction(repo, path, row)
-            if found is not None:
-                yield found
-
-
-def _interaction(repo: str, path: str, row: dict[str, Any]) -> Exchange | None:
-    asked, answered = row["request"], row["response"]
-    match = re.fullmatch(
-        r"https://api\.openai\.com(?::443)?/v1/(chat/completions|responses)\??",
-        asked.get("uri") or asked.get("url"),
-    )
-    if match is None or str(asked.get("method", "POST")).upper() != "POST":
-        return None
-    headers = {
-        str(k).lower(): v[0] if isinstance(v, list) else v for k, v in (answered.get("headers") or {}).items()
-    }
-    body = _text(answered, headers)
-    status = answered["status"]
-    events = None
-    if "text/event-stream" in str(headers.get("content-type", "")) or body.lstrip().startswith(
-        ("data:", "event:")
-    ):
-        events = [
-            json.loads(line[5:])
-            for line in body.splitlines()
-            if line.startswith("data:") and "[DONE]" not in line
-        ]
-        response = _whole(events)
-    else:
-        response = json.loads(body)
-    model = (response or {}).get("model")
-    day = re.search(r"(\d{1,2}) (\w{3}) (\d{4})", str(headers.get("date", "")))
-    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-    return Exchange(
-        repo=repo,
-        file=path,
-        endpoint=match[1],
-        status=int(status["code"] if isinstance(status, dict) else status),
-        request=json.loads(_text(asked, {})),
-        response=response,
-        events=events,
-        day=f"{day[3]}-{months.index(day[2]) + 1:02}-{int(day[1]):02}" if day else None,
-        model=model,
-        usage=(response or {}).get("usage"),
-        processing_ms=float(headers["openai-processing-ms"]) if "openai-processing-ms" in headers else None,
-    )
-
-
-def _text(side: Mapping[str, Any], headers: Mapping[str, Any]) -> str:
-    body = side.get("body", side.get("parsed_body", side.get("content", "")))
-    if isinstance(body, dict):
-        if "base64_string" in body:
-            body = base64.b64decode(body["base64_string"])
-        elif "string" in body:
-            body = body["string"]
-        else:
-            return json.dumps(body)
-    if "parsed_body" in side:
-        return json.dumps(side["parsed_body"])
-    if isinstance(body, bytes):
-        if body[:2] == b"\x1f\x8b" or headers.get("content-encoding") == "gzip":
-            with contextlib.suppress(OSError, zlib.error):
-                body = gzip.decompress(body)
-        body = body.decode("utf-8", "replace")
-    return str(body or "")
-
-
-def _whole(events: list[Any]) -> dict[str, Any] | None:
-    """Return the response that a stream ends with; of Chat Completions its model and usage."""
-    for event in reversed(events):
-        if isinstance(event, dict) and isinstance(event.get("response"), dict):
-            return dict(event["response"])
-    chunks = [event for event in events if isinstance(event, dict)]
-    usage = next((chunk["usage"] for chunk in reversed(chunks) if chunk.get("usage")), None)
-    return {"model": chunks[0].get("model"), "usage": usage} if chunks else None
-
-
-def fetched(keep: Path) -> list[Path]:
-    """Fetch the pinned commits, those that are not there yet."""
-    found = []
-    for name, commit in PINNED.items():
-        folder = keep / name.replace("/", "+")
-        if not folder.exists():
-            subprocess.run(["git", "init", "-q", str(folder)], check=True)
-            git = ["git", "-C", str(folder)]
-            subprocess.run(
-                [*git, "fetch", "-q", "--depth=1", f"https://github.com/{name}", commit], check=True
-            )
-            subprocess.run([*git, "update-ref", "HEAD", "FETCH_HEAD"], check=True)
-        found.append(folder)
-    return found
-
-
-def sound(rows: Iterable[Exchange]) -> list[Exchange]:
-    """Drop what is there twice, what its authors edited and what speaks of another provider.
-
-    Edited are recordings older than the model that answers, and those that bill no input.
-    """
-    seen: set[str] = set()
-    kept = []
-    for row in rows:
-        key = json.dumps(
-            [row.endpoint, row.status, row.request, row.input_tokens], sort_keys=True, default=str
-        )
-        dated = re.search(r"(\d{4}-\d{2}-\d{2})$", row.model or "")
-        early = bool(row.day and dated and row.day < dated[1]) or _not_yet(row)
-        foreign = not re.match(r"(gpt|o\d|chatgpt|computer-use)", row.model or row.asked or "gpt")
-        if key in seen or early or foreign or not isinstance(row.request, dict):
-            continue
-        seen.add(key)
-        kept.append(row)
-    return kept
-
-
-def _not_yet(row: Exchange) -> bool:
-    """Say whether the model that was named was not released when the exchange is dated."""
-    released = CATALOG.get(row.asked).lifecycle.released if row.asked in CATALOG else None
-    return bool(row.day and released and row.day < released.isoformat())
+PAGES = date(2026, 3, 1)
+"""Before, Chat Completions billed a page of a PDF some 780 tokens less."""
 
 
 # Counts.
@@ -262,53 +59,60 @@ def _not_yet(row: Exchange) -> bool:
 CATALOG = Catalog.load()
 
 
+def released(name: str) -> date | None:
+    """Say when a model came out, where that is known."""
+    return CATALOG.get(name).lifecycle.released if name in CATALOG else None
+
+
+_STORED = (
+    *("previous_response_id", "conversation", "prompt", "prediction", "web_search_options"),
+    *("context_management", "audio"),
+)
+_KNOWN = {"message", "function_call", "function_call_output", "reasoning"}
+
+
 def kinds_of(row: Exchange) -> str:
     """Say what is hardest to count in a request."""
     body = row.request
     items = body.get("messages") or body.get("input") or []
     items = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-    parts = [
+    types = {item.get("type", "message") for item in items}
+    hosted = {tool.get("type") for tool in body.get("tools") or ()} - {"function"}
+    by_id = any(item.get("type") == "reasoning" and not item.get("encrypted_content") for item in items)
+    stored = any(body.get(key) for key in _STORED) or (body.get("reasoning") or {}).get("mode")
+    if hosted or types - _KNOWN or stored or by_id or "search" in row.asked:
+        return "hosted or stored"
+    if "reasoning" in types:
+        return "reasoning items"
+    media = _media(row, items)
+    if media:
+        return media
+    if types & {"function_call"} or any(item.get("tool_calls") for item in items):
+        return "tool history"
+    form = (body.get("response_format") or (body.get("text") or {}).get("format") or {}).get("type")
+    if form == "json_schema":
+        return "schema"
+    return "tools" if body.get("tools") or body.get("functions") else "text"
+
+
+def _media(row: Exchange, items: list[dict[str, Any]]) -> str:
+    parts = {
         part.get("type", "")
         for item in items
         for held in (item.get("content"), item.get("output"))
         if isinstance(held, list)
         for part in held
         if isinstance(part, dict)
-    ]
-    types = {item.get("type", "message") for item in items}
-    tools = {tool.get("type") for tool in body.get("tools") or ()}
-    form = (body.get("response_format") or (body.get("text") or {}).get("format") or {}).get("type")
-    known = {"message", "function_call", "function_call_output", "reasoning"}
-    stored = {"previous_response_id", "conversation", "prompt", "prediction", "web_search_options"}
-    if (
-        tools - {"function"}
-        or types - known
-        or stored & {key for key in body if body[key]}
-        or body.get("audio")
-    ):
-        return "hosted or stored"
-    if (body.get("reasoning") or {}).get("mode"):
-        return "hosted or stored"
-    if "reasoning" in types:
-        return "reasoning items"
-    if {"file", "input_file"} & {*parts}:
-        return "files"
-    if {"image_url", "input_image"} & {*parts}:
-        given = json.dumps(items)
-        return (
-            "images"
-            if '"data:image' in given and "http" not in re.sub(r"data:image[^\"]*", "", given)
-            else "images by URL"
-        )
-    if {"input_audio"} & {*parts}:
-        return "audio"
-    if types & {"function_call"} or any(item.get("tool_calls") for item in items):
-        return "tool history"
-    if form == "json_schema":
-        return "schema"
-    if tools or body.get("functions"):
-        return "tools"
-    return "text"
+    }
+    given = json.dumps(items)
+    if {"file", "input_file"} & parts:
+        if re.search(r'"(file_id|file_url)": "', given):
+            return "files by reference"
+        return "files" if row.endpoint == RESPONSES or (row.day or "9") >= PAGES.isoformat() else "files then"
+    if {"image_url", "input_image"} & parts:
+        inline = '"data:image' in given and "http" not in re.sub(r"data:image[^\"]*", "", given)
+        return "images" if inline else "images by URL"
+    return "audio" if {"input_audio"} & parts else ""
 
 
 def series(row: Exchange) -> str:
@@ -358,7 +162,9 @@ def langchain(row: Exchange) -> int | None:
         return None
     try:
         llm = ChatOpenAI(model=row.model or row.asked, api_key="none")
-        return llm.get_num_tokens_from_messages(convert_to_messages(row.request["messages"]))
+        return llm.get_num_tokens_from_messages(
+            convert_to_messages(row.request["messages"]), tools=row.request.get("tools")
+        )
     except Exception:  # noqa: BLE001 - what it cannot count it does not count
         return None
 
@@ -381,31 +187,77 @@ def litellm(row: Exchange) -> int | None:
         return None
 
 
+def simulated(rows: list[Exchange]) -> list[int | None]:
+    """Count with the simulator: the usage that it reports; None for what it refuses."""
+    found: list[int | None] = []
+    with serve() as server, httpx2.Client(base_url=server.url, timeout=30) as client:
+        for row in rows:
+            server.at = _day(row)
+            body = {key: item for key, item in _sealed(row).items() if not key.startswith("stream")}
+            usage = client.post(f"/{row.endpoint}", json=body, headers=KEY).json().get("usage") or {}
+            found.append(usage.get("prompt_tokens", usage.get("input_tokens")))
+    return found
+
+
+def counted(rows: list[Exchange]) -> list[Exchange]:
+    """Return the exchanges whose input counts: answered, with a usage, by models of ours."""
+    asked = [row for row in rows if row.status == 200 and row.input_tokens and series(row) != "other"]
+    return [row for row in asked if row.endpoint == CHAT or (row.day or "9") >= FROM.isoformat()]
+
+
 def counts(rows: list[Exchange], judges: set[str]) -> None:
     """Print how far counts are from what was billed."""
-    table: dict[tuple[str, ...], list[tuple[float, int, Count | None, int | None, int | None]]] = defaultdict(
-        list
-    )
-    asked = [row for row in rows if row.status == 200 and row.input_tokens and series(row) != "other"]
-    asked = [row for row in asked if row.endpoint == CHAT or (row.day or "9") >= FROM.isoformat()]
+    table: dict[tuple[str, ...], list[Any]] = defaultdict(list)
+    asked = counted(rows)
     shares = Counter(row.weight_key for row in asked)
-    for row in asked:
+    for row, theirs in zip(asked, simulated(asked), strict=True):
         group = "judged" if row.repo in judges else "fitted"
-        entry = (1 / shares[row.weight_key], row.input_tokens, ours(row), langchain(row), litellm(row))
+        weight = 1 / shares[row.weight_key]
+        entry = (weight, row.input_tokens, ours(row), theirs, langchain(row), litellm(row))
         for key in ((group, series(row), row.endpoint, kinds_of(row)), (group, "all", "", "")):
             table[key].append(entry)
     _heading("Input tokens: exact %, within 2 %, bias in tokens (mean) and %, bounds hold %")
-    print(f"{'':64}{'n':>5} {'w':>5}  ours{'':32}  langchain (n)      litellm (n)")
+    print(f"{'':64}{'n':>5} {'w':>5}  ours{'':38}  simulator (n)       langchain (n)       litellm (n)")
     for key in sorted(table):
         found = table[key]
-        mine = [(w, billed, count) for w, billed, count, _, _ in found if count is not None]
+        mine = [(w, billed, count) for w, billed, count, *_ in found if count is not None]
         text = _scores([(w, billed, count.likely) for w, billed, count in mine])
         held = sum(w * (count.low <= billed <= count.high) for w, billed, count in mine)
         weight = sum(w for w, _, _ in mine) or 1
         others = "".join(
-            f"  {_short([(e[0], e[1], e[at]) for e in found if e[at] is not None])}" for at in (3, 4)
+            f"  {_short([(e[0], e[1], e[at]) for e in found if e[at] is not None])}" for at in (3, 4, 5)
         )
         print(f"{'  '.join(key):64}{len(found):5} {weight:5.0f}  {text} {100 * held / weight:6.1f}{others}")
+
+
+def candidates(rows: list[Exchange], judges: set[str]) -> None:
+    """Print how far `Candidate.input_tokens`, by which money is reckoned, is from what was billed."""
+    table: dict[tuple[str, str], list[tuple[float, int, int]]] = defaultdict(list)
+    asked = counted(rows)
+    shares = Counter(row.weight_key for row in asked)
+    for row in asked:
+        kind, tokens = kinds_of(row), _candidate(row)
+        if tokens is None:
+            continue
+        group = "judged" if row.repo in judges else "fitted"
+        for key in (kind, *(["all but hosted, stored, by reference"] if kind in OURS else [])):
+            table[group, key].append((1 / shares[row.weight_key], row.input_tokens, tokens))
+    _heading("Candidate.input_tokens: exact %, within 2 %, bias (mean, in tokens and %), median error %")
+    for (group, kind), found in sorted(table.items()):
+        print(f"{group}  {kind:40}{len(found):5}  {_scores(found)}")
+
+
+OURS = ("text", "tools", "tool history", "schema", "images", "files", "audio", "reasoning items")
+
+
+def _candidate(row: Exchange) -> int | None:
+    """Return the input tokens of the configuration that served a request, as a decision has them."""
+    try:
+        request = read_openai(row.request, pin=True, endpoint=ENDPOINTS[row.endpoint])
+        decision = Router(clock=lambda: _day(row), policy=None).explain(request)
+    except (RequestError, NoModelFits, RoutedError):
+        return None
+    return None if decision.chosen is None else decision.chosen.input_tokens
 
 
 def _scores(rows: list[tuple[float, int, int]]) -> str:
@@ -437,7 +289,11 @@ def rules(rows: list[Exchange]) -> None:
     answered: Counter[str] = Counter()
     accepted = 0
     with serve() as server, httpx2.Client(base_url=server.url, timeout=30) as client:
+        file = ""
         for row in rows:
+            if row.file != file and MASKED in json.dumps(row.response):
+                server.reset()  # the same masks stand for other ids in another file
+            file = row.file
             # Older models, and keys, are not simulated.
             if row.status == 401 or row.asked == "gpt-4" or row.asked.startswith(OLDER):
                 continue
@@ -446,6 +302,7 @@ def rules(rows: list[Exchange]) -> None:
             error = {} if answer.status_code == 200 else answer.json().get("error") or {}
             if row.status == 200:
                 accepted += 1
+                _remember(server, row)
                 if answer.status_code != 200:
                     refused[f"{answer.status_code} {error.get('message', '')[:120]}"] += 1
                 why = _feasible(row, day)
@@ -467,6 +324,16 @@ def rules(rows: list[Exchange]) -> None:
             print(f"  {count:4} {text}")
 
 
+def _remember(server: Simulator, row: Exchange) -> None:
+    """Tell the simulator what was stored then, so that later requests can refer to it."""
+    found, given = row.response or {}, row.request.get("input") or []
+    if row.endpoint != RESPONSES or not found.get("id") or row.request.get("store") is False:
+        return
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    answered = [item for item in found.get("output") or () if item.get("id")]
+    server.remember({**found, "output": answered}, [{"type": "message", **item} for item in items])
+
+
 def _sealed(row: Exchange) -> dict[str, Any]:
     """Return the request with encrypted reasoning that the simulator can open, in place of the provider's."""
     items = row.request.get("input")
@@ -474,7 +341,7 @@ def _sealed(row: Exchange) -> dict[str, Any]:
         return row.request
     model = names()[row.asked][0]
     sealed = [
-        {**item, "encrypted_content": seal(model, str(item.get("id")))}
+        {**item, "encrypted_content": seal(model, str(item.get("id")), thought_of(item))}
         if isinstance(item, dict) and item.get("type") == "reasoning" and item.get("encrypted_content")
         else item
         for item in items
@@ -482,11 +349,17 @@ def _sealed(row: Exchange) -> dict[str, Any]:
     return {**row.request, "input": sealed}
 
 
+def thought_of(item: Mapping[str, Any]) -> int:
+    """Say how many tokens of reasoning an item holds, by the length of its encrypted form."""
+    return max(3 * len(item["encrypted_content"]) // 20 - 120, 24)
+
+
 def _day(row: Exchange) -> date:
     if row.day:
         return date.fromisoformat(row.day)
     dated = re.search(r"(\d{4}-\d{2}-\d{2})$", row.model or "")
-    return date.fromisoformat(dated[1]) + timedelta(days=30) if dated else date(2026, 6, 1)
+    out = released(row.asked) or (date.fromisoformat(dated[1]) if dated else None)
+    return max(out + timedelta(days=30), date(2026, 6, 1)) if out else date(2026, 6, 1)
 
 
 def _feasible(row: Exchange, day: date) -> str:
@@ -508,9 +381,13 @@ def shapes(rows: list[Exchange]) -> None:
     """Print the keys and events of 2026 that the simulator lacks or makes up."""
     real: dict[str, Counter[str]] = defaultdict(Counter)
     mine: dict[str, Counter[str]] = defaultdict(Counter)
+    hosted = 0
     with serve() as server, httpx2.Client(base_url=server.url, timeout=30) as client:
         for row in rows:
             if row.status != 200 or _day(row) < NEW or series(row) == "other":
+                continue
+            if _has_hosted(row):
+                hosted += 1
                 continue
             server.at = _day(row)
             answer = client.post(f"/{row.endpoint}", json=_sealed(row), headers=KEY)
@@ -521,6 +398,7 @@ def shapes(rows: list[Exchange]) -> None:
                     place[kind].update(_keys(body))
                     place[kind][""] += 1
     _heading("Shapes of 2026")
+    print(f"without what hosted tools found, which the simulator does not run: {hosted} exchanges")
     for kind in sorted(real.keys() | mine.keys()):
         lost = {key: count for key, count in real[kind].items() if key not in mine[kind]}
         made = {key: count for key, count in mine[kind].items() if key not in real[kind]}
@@ -530,6 +408,16 @@ def shapes(rows: list[Exchange]) -> None:
             often = sorted(lost.items(), key=lambda item: -item[1])[:30]
             print(f"  lacks: {', '.join(f'{key} {count}' for key, count in often) or '-'}")
             print(f"  makes up: {', '.join(sorted(made)[:30]) or '-'}")
+
+
+def _has_hosted(row: Exchange) -> bool:
+    """Say whether an answer holds what a hosted tool did, or functions that were not offered at first."""
+    answer = row.response or {}
+    events = [event for event in row.events or () if isinstance(event, dict)]
+    items = [*(answer.get("output") or ()), *(event.get("item") or {} for event in events)]
+    found = {item.get("type", "message") for item in items} - ANSWERED
+    said = [answer, *(event.get("response") or {} for event in events)]
+    return bool(found or any(tool.get("tools") for one in said for tool in one.get("tools") or ()))
 
 
 def _bodies(found: Any, endpoint: str) -> Iterator[tuple[str, Any]]:
@@ -625,20 +513,27 @@ def main() -> None:
     """Read, clean and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("sources", nargs="*", type=Path)
-    parser.add_argument("--judge", nargs="*", default=[], help="repositories whose figures are given apart")
+    parser.add_argument(
+        "--judge", nargs="*", default=[*JUDGES, "langchain-ai/langchain"], help="repositories given apart"
+    )
     parser.add_argument("--keep", type=Path, default=Path.home() / ".cache" / "routed-llm-recordings")
-    parser.add_argument("--only", choices=["counts", *TABLES], help="one table")
+    parser.add_argument("--save", type=Path, help="write the sound exchanges to a file (JSON lines, gzipped)")
+    parser.add_argument("--only", choices=["counts", "candidates", *TABLES], help="one table")
     parser.add_argument("--off", type=int, help="show the requests that are off by more tokens")
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)
     sources = args.sources or fetched(args.keep)
-    rows = sound(row for source in sources for row in exchanges(source))
+    rows = sound((row for source in sources for row in exchanges(source)), released)
+    if args.save is not None:
+        with gzip.open(args.save, "wt") as file:
+            file.writelines(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows)
     print(f"{len(rows)} sound exchanges of {dict(Counter(row.repo for row in rows))}")
     if args.off is not None:
         off(rows, args.off)
         return
-    if args.only in (None, "counts"):
-        counts(rows, set(args.judge))
+    for name, apart in (("counts", counts), ("candidates", candidates)):
+        if args.only in (None, name):
+            apart(rows, set(args.judge))
     for name, table in TABLES.items():
         if args.only in (None, name):
             table(rows)

@@ -38,6 +38,13 @@ class Framed(NamedTuple):
         files: files given inline whose text is counted.
         thought: tokens of reasoning handed back for the turn that goes on, as their length tells.
         unsure: tokens that may come on top at most, of what cannot be read here.
+        turns: turns that make several calls at once.
+        named: tokens, about, of the names of the functions that these turns call.
+        kept: calls that stand alone in their turn and that the provider keeps, by their ids.
+        recalled: tokens of reasoning handed back of turns that have ended, as their length tells.
+        forced: tokens, about, of the name of the one function that has to be called; 0 where none has to.
+        only: the same of the one function that is offered, where a call is required and none is named.
+        shape: tokens, about, of the name of the JSON schema; 0 without one.
     """
 
     replies: int = 0
@@ -52,20 +59,43 @@ class Framed(NamedTuple):
     files: int = 0
     thought: int = 0
     unsure: int = 0
+    turns: int = 0
+    named: int = 0
+    kept: int = 0
+    recalled: int = 0
+    forced: int = 0
+    only: int = 0
+    shape: int = 0
 
     @property
     def varies(self) -> bool:
         """Whether the request has something that grows with its conversation."""
-        return bool(self.assistants or self.calls or self.files or self.thought or self.unsure)
+        return bool(
+            self.assistants or self.calls or self.files or self.thought or self.unsure or self.recalled
+        )
 
     @property
     def without_talk(self) -> Framed:
         """The same without what grows with the conversation."""
-        return self._replace(assistants=0, calls=0, parallel=0, spoken=0, files=0, thought=0, unsure=0)
+        return self._replace(
+            assistants=0,
+            calls=0,
+            parallel=0,
+            spoken=0,
+            files=0,
+            thought=0,
+            unsure=0,
+            turns=0,
+            named=0,
+            kept=0,
+            recalled=0,
+        )
 
 
 _FILE: Final = 64
 """Tokens that the text of a file may be off either way, a page of a PDF apart."""
+_NAME: Final = 2
+"""Tokens that a name may be off either way, one in fifty more than one (217 recorded names)."""
 
 PLAIN: Final = Framed()
 
@@ -79,16 +109,26 @@ class Framing:
         assistant: each message of the assistant, beside `MESSAGE`.
         call: each call of a function with its result, beside the messages, the function's name (twice),
             the arguments and the result.
-        parallel: each call that stands beside another one in the same turn.
+        turn: each turn that makes several calls at once.
+        parallel: each further call of such a turn.
+        once: 1 where such turns name each function once only, else 0.
+        kept: each call of its own that the provider keeps.
         spoken: each turn that says something and calls a function, too.
         tools: once where functions are offered, beside their text.
         tools_system: the same where there is a system message, too.
         schemas: once where there is a JSON schema, beside its text.
         schemas_system: the same where there is a system message, too.
+        shape: each answer that follows the schema, the one asked for included, beside the schema's name;
+            0 where answers do not name it.
+        both: once where there are functions and a JSON schema; it may be less than none.
+        both_system: the same where there is a system message, too.
+        forced: once where one function has to be called, beside its name; 0 where it is not named again.
+        only: 1 where a call that is required of the one function that is offered counts as forced, else 0.
         single: once where functions are to be called one at a time.
         file: each file, beside its text.
         page: each page of a PDF, beside its text.
-        thought: 1 where reasoning that is handed back counts, else 0.
+        thought: 1 where reasoning counts that is handed back for the turn that goes on, else 0.
+        recalled: 1 where reasoning of turns that have ended counts, too, else 0.
         hosted: name of a hosted tool to what its description costs, whether it is used or not.
         off_tools: how many tokens less, and more, a list of functions may count than said here.
         off_tool: the same, for each function in it.
@@ -96,19 +136,28 @@ class Framing:
         off_schemas: the same, for a schema.
     """
 
-    opening: int = 3
+    opening: int = 0
     assistant: int = 0
-    call: int = 5
-    parallel: int = 14
-    spoken: int = 1
-    tools: int = 9
-    tools_system: int = 5
-    schemas: int = 14
-    schemas_system: int = 10
+    call: int = 0
+    turn: int = 0
+    parallel: int = 0
+    once: int = 0
+    kept: int = 0
+    spoken: int = 0
+    tools: int = 0
+    tools_system: int = 0
+    schemas: int = 0
+    schemas_system: int = 0
+    shape: int = 0
+    both: int = 0
+    both_system: int = 0
+    forced: int = 0
+    only: int = 0
     single: int = 0
-    file: int = 16
-    page: int = 980
+    file: int = 0
+    page: int = 0
     thought: int = 0
+    recalled: int = 0
     hosted: Mapping[str, int] = field(default_factory=dict)
     off_tools: tuple[int, int] = (0, 0)
     off_tool: tuple[int, int] = (0, 0)
@@ -118,24 +167,38 @@ class Framing:
     @lru_cache(maxsize=1024)  # noqa: B019 - there are some ten framings, which live as long as the catalog
     def is_within(self, other: Framing) -> bool:
         """Say whether nothing costs more here, or is less sure, than there."""
-        return all(getattr(self, name) <= getattr(other, name) for name in _COUNTED) and all(
-            getattr(self, name)[1] <= getattr(other, name)[1] for name in _UNSURE
+        return (
+            self.once >= other.once
+            and all(getattr(self, name) <= getattr(other, name) for name in _COUNTED)
+            and all(getattr(self, name)[1] <= getattr(other, name)[1] for name in _UNSURE)
         )
 
     def of(self, framed: Framed) -> int:
         """Return the tokens of all frames but those of the messages, as well as they are known."""
-        replies, assistants, calls, parallel, spoken, tools, system, schemas, single, files, thought, _ = (
-            framed
-        )
+        # Parts of the tuple: to take all of it apart takes longer than to reckon with it.
+        replies, assistants, calls, parallel, spoken, tools, system, schemas = framed[:8]
         total = self.opening * replies + self.assistant * assistants
         if calls:
-            total += self.call * calls + self.parallel * parallel + self.spoken * spoken
+            total += self.call * calls + self.spoken * spoken + self.kept * framed.kept
+            if parallel:
+                total += self.turn * framed.turns + self.parallel * parallel - self.once * framed.named
         if tools:
             total += self.tools_system if system else self.tools
+            if self.forced:
+                named = framed.forced or self.only * framed.only
+                total += self.forced + named if named else 0
         if schemas:
             total += self.schemas_system if system else self.schemas
-        if single or files or thought:
-            total += self.single * single + self.file * files + self.thought * thought
+            if self.shape:
+                # Turns that call functions follow no schema.
+                answers = replies + max(assistants - calls + parallel, 0)
+                total += (self.shape + framed.shape) * answers
+            if tools:
+                total += self.both_system if system else self.both
+        single, files, thought = framed[8:11]
+        if single or files or thought or framed.recalled:
+            total += self.single * single + self.file * files
+            total += self.thought * thought + self.recalled * framed.recalled
         return total
 
     def beside(self, framed: Framed) -> int:
@@ -144,26 +207,48 @@ class Framing:
 
     def off(self, framed: Framed) -> tuple[int, int]:
         """Return by how many tokens the true count may be less, and more, than what is known."""
-        _, _, calls, _, _, tools, _, schemas, _, files, thought, unsure = framed
+        _, assistants, calls, _, _, tools, _, schemas, _, files, thought, unsure = framed[:12]
         less = more = 0
+        thought = self.thought * thought + self.recalled * framed.recalled
         if files or thought or unsure:
             # The provider reads a file in its own way; how much was thought is told by its length only.
-            less += _FILE * files + self.thought * thought
-            more += _FILE * files + self.thought * (thought // 2 + 64) + unsure
+            less += _FILE * files + thought
+            more += _FILE * files + (thought // 2 + 64 if thought else 0) + unsure
         if tools:
             less += self.off_tools[0] + self.off_tool[0] * tools
             more += self.off_tools[1] + self.off_tool[1] * tools
+            if self.forced and (framed.forced or framed.only):
+                less, more = less + _NAME, more + _NAME
         if calls:
             less += self.off_call[0] * calls
             more += self.off_call[1] * calls
         if schemas:
             less += self.off_schemas[0]
             more += self.off_schemas[1]
+            if self.shape:
+                less, more = less + _NAME * assistants, more + _NAME * assistants
         return less, more
 
 
 _UNSURE: Final = tuple(name for name in Framing.__slots__ if name.startswith("off_"))
-_COUNTED: Final = tuple(name for name in Framing.__slots__ if name not in (*_UNSURE, "hosted"))
+_COUNTED: Final = tuple(name for name in Framing.__slots__ if name not in (*_UNSURE, "hosted", "once"))
 
-REFERENCE: Final = Framing()
+REFERENCE: Final = Framing(
+    opening=3,
+    call=5,
+    turn=21,
+    parallel=1,
+    once=1,
+    spoken=1,
+    tools=9,
+    tools_system=5,
+    schemas=10,
+    schemas_system=6,
+    shape=2,
+    both=-7,
+    both_system=-3,
+    forced=7,
+    file=16,
+    page=980,
+)
 """The frames of gpt-4o on Chat Completions, by which `RequestFacts.tokens` is counted."""

@@ -58,6 +58,8 @@ TURN = [{"role": "assistant", "content": None, "tool_calls": [CALL]}]
 TURN += [{"role": "tool", "tool_call_id": "c1", "content": "noon"}]
 PAIR = [{"role": "assistant", "content": None, "tool_calls": [CALL, {**CALL, "id": "c2"}]}]
 PAIR += [{"role": "tool", "tool_call_id": key, "content": "noon"} for key in ("c1", "c2")]
+MANY = [{"role": "assistant", "content": None, "tool_calls": [{**CALL, "id": f"c{n}"} for n in range(4)]}]
+MANY += [{"role": "tool", "tool_call_id": f"c{n}", "content": "noon"} for n in range(4)]
 ITEMS = [{"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"}]
 ITEMS += [{"type": "function_call_output", "call_id": "c1", "output": "noon"}]
 SCHEMA = {"type": "object", "properties": {"degrees": {"type": "integer"}}, "required": ["degrees"]}
@@ -109,7 +111,14 @@ FRAMES = {
     "a call, gpt-4o on Responses": ([ASK, *TURN], [], "gpt-4o", RESPONSES, 12 + TEXTS + 11),
     "a call, gpt-5.4 on Chat Completions": ([ASK, *TURN], [], "gpt-5.4", CHAT, 11 + TEXTS + 19),
     "a call, gpt-5.4 on Responses": ([ASK, *TURN], [], "gpt-5.4", RESPONSES, 11 + TEXTS + 20),
-    "two calls in a turn": ([ASK, *PAIR], [], "gpt-4o", CHAT, 12 + 2 * TEXTS + 36),
+    "two calls in a turn, gpt-5.4 on Responses": (
+        [ASK, *PAIR],
+        [],
+        "gpt-5.4",
+        RESPONSES,
+        11 + 2 * TEXTS + 50,
+    ),
+    "four calls in a turn": ([ASK, *MANY], [], "gpt-5.4", RESPONSES, 11 + 4 * TEXTS + 78),
 }
 
 
@@ -125,12 +134,104 @@ def test_tools(
     assert found.low < found.likely < found.high
 
 
+def made(name: str, arguments: str, number: int) -> dict[str, Any]:
+    """Return a call in the form of Chat Completions."""
+    return {"type": "function", "id": f"c{number}", "function": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        pytest.param([("now", "{}"), ("now", "{}")], id="nothing given"),
+        pytest.param([("temperature", '{"city":"Oslo"}'), ("now", "{}")], id="one of them with a city"),
+        pytest.param([("look_up_city", '{"name":"Oslo","near":"Rome"}')] * 3, id="three"),
+    ],
+)
+def test_calls_side_by_side(calls: list[tuple[str, str]]) -> None:
+    """On Chat Completions gpt-4o is shown one call that makes the others, and 24 tokens more."""
+    uses = ",".join(f'{{"recipient_name":"functions.{name}","parameters":{given}}}' for name, given in calls)
+    turn: list[Any] = [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [made(*call, number) for number, call in enumerate(calls)],
+        }
+    ]
+    turn += [{"role": "tool", "tool_call_id": f"c{n}", "content": "noon"} for n in range(len(calls))]
+    found = counted({"messages": [ASK, *turn]}, "gpt-4o", CHAT)
+    real = 12 + 24 + tokens_of(f'{{"tool_uses":[{uses}]}}') + len(calls) * tokens_of("noon")
+    assert abs(found.likely - real) <= len(calls)
+    assert found.low <= real <= found.high
+
+
+FORCED = {"type": "function", "name": "temperature"}
+CHOICES = {
+    "named, gpt-4o on Chat Completions": ({"tool_choice": FORCED}, "gpt-4o", CHAT, 7 + 2),
+    "named, gpt-4o on Responses": ({"tool_choice": FORCED}, "gpt-4o", RESPONSES, 7 + 2),
+    "named, gpt-5.4 on Responses": ({"tool_choice": FORCED}, "gpt-5.4", RESPONSES, 0),
+    "one required, gpt-4o on Chat Completions": ({"tool_choice": "required"}, "gpt-4o", CHAT, 0),
+    "one required, gpt-4o on Responses": ({"tool_choice": "required"}, "gpt-4o", RESPONSES, 7 + 2),
+    "one required of two": ({"tool_choice": "required", "tools": [TEMPERATURE, NOW]}, "gpt-4o", RESPONSES, 0),
+    "left open": ({"tool_choice": "auto"}, "gpt-4o", RESPONSES, 0),
+}
+
+
+@pytest.mark.parametrize(("asked", "model", "endpoint", "more"), CHOICES.values(), ids=CHOICES.keys())
+def test_a_function_that_has_to_be_called(
+    asked: dict[str, Any], model: str, endpoint: str, more: int
+) -> None:
+    """The reply of gpt-4o is begun with the function that has to be called: its name and 7 tokens."""
+    body = {"input": [ASK], "tools": [TEMPERATURE], **asked}
+    free = {**body, "tool_choice": "auto"}
+    assert counted(body, model, endpoint).likely - counted(free, model, endpoint).likely == more
+
+
+FORM = {"type": "json_schema", "name": "heat", "schema": SCHEMA}
+SHAPES = {
+    "a schema": ([ASK], [], 12 + SHOWN + 10 + 2 + 1),
+    "behind a system message": ([SYSTEM, ASK], [], 19 + SHOWN + 6 + 2 + 1),
+    "with an answer before": ([ASK, ANSWER, ASK], [], 27 + SHOWN + 10 + 2 * (2 + 1)),
+    "with functions": ([ASK], [NOW], 12 + SHOWN + 10 + 2 + 1 + ONE + 9 - 7),
+}
+
+
+@pytest.mark.parametrize(("messages", "tools", "tokens"), SHAPES.values(), ids=SHAPES.keys())
+def test_answers_in_a_shape(messages: list[Any], tools: list[dict[str, Any]], tokens: int) -> None:
+    """On Chat Completions each answer names its schema; functions and a schema share what opens them."""
+    body = {"messages": messages, "tools": [*map(chat, tools)], "response_format": FORM}
+    assert counted(body, "gpt-4o", CHAT).likely == tokens
+
+
+KEEPING = {
+    "a stored call": ({}, 2),
+    "not stored": ({"store": False}, 0),
+    "beside another one": ({"input": [ASK, *[{**item, "id": "fc_1"} for item in ITEMS[:1]], *ITEMS]}, 0),
+}
+
+
+@pytest.mark.parametrize(("asked", "more"), KEEPING.values(), ids=KEEPING.keys())
+def test_a_call_that_is_stored(asked: dict[str, Any], more: int) -> None:
+    """A call given with its id is shown as it was made, which costs gpt-4o 0 or 3 tokens on Responses."""
+    body = {"input": [ASK, {**ITEMS[0], "id": "fc_1"}, ITEMS[1]], **asked}
+    items = [{key: item for key, item in row.items() if key != "id"} for row in body["input"]]
+    found = counted(body, "gpt-4o", RESPONSES).likely
+    assert found - counted({"input": items}, "gpt-4o", RESPONSES).likely == more
+
+
+def test_a_name_is_not_said_beside_a_call() -> None:
+    """Who calls may have a name; the turn says nothing for that."""
+    named = [{**TURN[0], "name": "Ada"}, TURN[1]]
+    for model, endpoint in (("gpt-4o", CHAT), ("gpt-5.4", CHAT)):
+        found = counted({"messages": [ASK, *named]}, model, endpoint).likely
+        assert found == counted({"messages": [ASK, *TURN]}, model, endpoint).likely + 1
+
+
 @pytest.mark.parametrize(
     ("model", "endpoint", "tokens"),
     [
         pytest.param("gpt-4o", RESPONSES, 12 + SHOWN + 7, id="gpt-4o"),
         pytest.param("gpt-5.4", RESPONSES, 11 + SHOWN + 6, id="gpt-5.4"),
-        pytest.param("gpt-5.4", CHAT, 11 + SHOWN + 14, id="gpt-5.4 on Chat Completions"),
+        pytest.param("gpt-5.4", CHAT, 11 + SHOWN + 8 + 2 + 1, id="gpt-5.4 on Chat Completions"),
     ],
 )
 def test_schemas(model: str, endpoint: str, tokens: int) -> None:
@@ -233,17 +334,23 @@ def test_functions_count_as_tools_do() -> None:
 THOUGHT = {"type": "reasoning", "id": "r1", "summary": [], "encrypted_content": "x" * 2_800}
 
 
-@pytest.mark.parametrize(
-    ("items", "tokens"),
-    [
-        pytest.param([ASK, THOUGHT, *ITEMS], 300, id="for the turn that goes on"),
-        pytest.param([ASK, THOUGHT, *ITEMS, ASK], 0, id="for an earlier turn"),
-    ],
-)
-def test_reasoning_handed_back(items: list[Any], tokens: int) -> None:
-    """Reasoning counts by the length of its encrypted form, as long as its turn goes on."""
+NOW_ON, EARLIER = [ASK, THOUGHT, *ITEMS], [ASK, THOUGHT, *ITEMS, ASK]
+REASONED = {
+    "for the turn that goes on": (NOW_ON, "gpt-5", None, 300),
+    "for an earlier turn": (EARLIER, "gpt-5", None, 0),
+    "for an earlier turn, gpt-5.6": (EARLIER, "gpt-5.6-luna", None, 300),
+    "for an earlier turn, asked for": (EARLIER, "gpt-5.4", "all_turns", 300),
+    "for an earlier turn, not wanted": (EARLIER, "gpt-5.6-luna", "current_turn", 0),
+    "for turns that do not reason": (NOW_ON, "gpt-4o", None, 0),
+}
+
+
+@pytest.mark.parametrize(("items", "model", "context", "tokens"), REASONED.values(), ids=REASONED.keys())
+def test_reasoning_handed_back(items: list[Any], model: str, context: str | None, tokens: int) -> None:
+    """Reasoning counts by the length of its encrypted form: of its turn, and from gpt-5.6 on of all turns."""
     without = [item for item in items if item is not THOUGHT]
-    found = [counted({"input": held}, "gpt-5", RESPONSES) for held in (items, without)]
+    asked = {"reasoning": {"context": context}} if context else {}
+    found = [counted({"input": held, **asked}, model, RESPONSES) for held in (items, without)]
     assert found[0].likely - found[1].likely == tokens
     assert found[0].low <= found[1].high + tokens <= found[0].high + tokens
 
@@ -301,14 +408,14 @@ OFFICE = {
 def test_office_files_count_by_their_text(data: bytes, text: str) -> None:
     """Of a file in Office's formats the text counts; limits leave room for more."""
     found = counted(document("a.bin", OFFICE_TYPE, data), "gpt-5.4", RESPONSES)
-    assert found.likely == 6 + 16 + tokens_of(text)
+    assert found.likely == 6 + 12 + tokens_of(text)
     assert found.high >= len(data)
 
 
 def test_any_other_file_is_guessed() -> None:
     """A file of which nothing can be read counts an eighth of its bytes for money, and all for limits."""
     found = counted(document("a.bin", "application/octet-stream", bytes(800)), "gpt-5.4", RESPONSES)
-    assert found.likely == 6 + 16 + 100
+    assert found.likely == 6 + 12 + 100
     assert found.high >= 800
 
 
@@ -316,4 +423,4 @@ def test_an_archive_that_is_no_document_is_not_unpacked() -> None:
     """An archive of other things is any other file."""
     data = office(readme="hello")
     found = counted(document("a.zip", "application/zip", data), "gpt-5.4", RESPONSES)
-    assert found.likely == 6 + 16 + len(data) // 8
+    assert found.likely == 6 + 12 + len(data) // 8

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routed_llm.tokens.tools import ToolLists, call_texts, namespace, schema_texts
+from routed_llm.tokens.tools import ToolLists, call_texts, name_tokens, namespace, schema_texts
 
 
 def function(parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -90,6 +90,10 @@ RENDERED = {
         of({"days": {"type": "integer", "default": 3}}),
         ["type get_weather = (_: {", "days?: number, // default: 3", "}) => any;"],
     ),
+    "a default of nothing, and limits": (
+        of({"days": {"type": "integer", "default": None, "minimum": 1, "maximum": 9, "format": "int32"}}),
+        ["type get_weather = (_: {", "days?: number, // default: null, minimum: 1, maximum: 9", "}) => any;"],
+    ),
     "arrays and alternatives": (
         of({"a": {"type": "array", "items": TEXT}, "b": {"anyOf": [TEXT, {"type": "null"}]}}),
         ["type get_weather = (_: { a?: string[], b?: string | null }) => any;"],
@@ -128,6 +132,21 @@ RENDERED = {
 def test_a_function_as_the_model_is_shown_it(parameters: dict[str, Any] | None, lines: list[str]) -> None:
     """A function stands in a TypeScript namespace, its description above it."""
     assert namespace([function(parameters)]) == shown("// Get the weather.", *lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [
+        pytest.param("get_current_weather", 3, id="words"),
+        pytest.param("GetHTTPStatus2", 4, id="capitals and a digit"),
+        pytest.param("", 1, id="none"),
+        pytest.param("__internal__", 4, id="underscores"),
+        pytest.param("internationalization", 3, id="a long word"),
+    ],
+)
+def test_tokens_of_a_name(name: str, tokens: int) -> None:
+    """A name is about as many tokens as it has words of seven letters."""
+    assert name_tokens(name) == tokens
 
 
 def test_forms_of_both_endpoints() -> None:

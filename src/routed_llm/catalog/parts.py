@@ -216,6 +216,7 @@ class DetailEntry(Entry):
     patches: Tokens | None = None
 
 
+Less = Annotated[int, Field(le=0)]
 Off = Annotated[list[Count], Field(min_length=2, max_length=2)]
 
 
@@ -225,16 +226,25 @@ class FramingEntry(Entry):
     opening: Count
     assistant: Count = 0
     call: Count
+    turn: Count = 0
     parallel: Count = 0
+    once: Literal[0, 1] = 0
+    kept: Count = 0
     spoken: Count
     tools: Count
     tools_system: Count
     schemas: Count
     schemas_system: Count
+    shape: Count = 0
+    both: Less = 0
+    both_system: Less = 0
+    forced: Count = 0
+    only: Literal[0, 1] = 0
     single: Count = 0
     file: Count
     page: Count
     thought: Literal[0, 1] = 0
+    recalled: Literal[0, 1] = 0
     hosted: dict[Name, Count] = {}
     off_tools: Off
     off_tool: Off

@@ -6,7 +6,7 @@ OpenAI's words. The builder never keeps a framework's object and never fetches a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -68,6 +68,11 @@ class RequestBuilder(Settings):
     _files = 0
     _unsure = 0
     _calling = False
+    _turns = 0
+    _named = 0
+    _kept = 0
+    _recalled = 0
+    _last: tuple[int, int] | None = None
     _begin = 0
     _images: tuple[ImageFacts, ...] = ()
     _audio_seconds = 0.0
@@ -109,6 +114,11 @@ class RequestBuilder(Settings):
             self._system,
             self._calling,
             self._thought,
+            self._turns,
+            self._named,
+            self._kept,
+            self._recalled,
+            self._last,
         ) = talk.framed
         self._role = talk.role
         self._opening = talk.opening
@@ -135,7 +145,7 @@ class RequestBuilder(Settings):
         self._fixed += FRAME * len(texts)
         self._assistants += roles.count("assistant")
         if "user" in roles:
-            self._thought = 0
+            self._recalled, self._thought = self._recalled + self._thought, 0
         if "system" in roles or "developer" in roles:
             self._system = 1
         return self
@@ -173,6 +183,11 @@ class RequestBuilder(Settings):
                 self._system,
                 self._calling,
                 self._thought,
+                self._turns,
+                self._named,
+                self._kept,
+                self._recalled,
+                self._last,
             ),
             role=self._role,
             opening=self._opening,
@@ -189,15 +204,16 @@ class RequestBuilder(Settings):
         if name is not None:
             check(f"{self._where()} name", name, str, "a string")
         self._fixed += FRAME
-        self._begin = len(self._texts)
         if role == "assistant":
             self._assistants += 1
         elif role in ("system", "developer"):
             self._system = 1
         elif role == "user":
-            self._thought = 0  # what was thought for an earlier turn is shown to no model
+            # What was thought for an earlier turn is shown to few models.
+            self._recalled, self._thought = self._recalled + self._thought, 0
         if name:
             self._texts.append(name)
+        self._begin = len(self._texts)
         return self
 
     def text(self, text: str) -> Self:
@@ -310,15 +326,31 @@ class RequestBuilder(Settings):
         self._kind("video")
         return self
 
-    def tool_call(self, name: str, arguments: Any) -> Self:
-        """Add a tool call that the model made in an earlier turn."""
+    def tool_call(self, name: str, arguments: Any, *, kept: bool = False) -> Self:
+        """Add a tool call that the model made in an earlier turn.
+
+        Args:
+            name: the function's name.
+            arguments: as JSON, or as the object that it stands for.
+            kept: whether the provider keeps the call, and is given its id.
+        """
         with as_json("a tool call's arguments"):
             texts = tool_rules.call_texts(name, arguments)
         self._calls += 1
+        # Empty arguments and what closes them behind are fewer tokens together.
+        words = tool_rules.name_tokens(name) - (2 if texts[-1] == "{}" else 0)
         if self._calling:
+            if self._last is not None:  # the second of its turn: the first is none of its own any more
+                self._turns += 1
+                self._named += self._last[0]
+                self._kept -= self._last[1]
+                self._last = None
             self._parallel += 1
-        elif len(self._texts) > self._begin:
-            self._spoken += 1
+            self._named += words
+        else:
+            self._spoken += len(self._texts) > self._begin
+            self._last = (words, int(kept))
+            self._kept += kept
         self._texts.extend(filter(None, texts))
         self._calling = True
         return self
@@ -363,6 +395,14 @@ class RequestBuilder(Settings):
         """
         if not self._messages:
             raise RequestError("The request has no messages. Send at least one message.", where="messages")
+        thought, recalled = self._thought, self._recalled
+        if recalled:
+            reasoning = self._parameters.get("reasoning")
+            context = reasoning.get("context") if isinstance(reasoning, Mapping) else None
+            if context == "all_turns":
+                thought, recalled = thought + recalled, 0
+            elif context == "current_turn":
+                recalled = 0
         framed = Framed(  # in its order: by name takes twice as long
             1,
             self._assistants,
@@ -374,8 +414,15 @@ class RequestBuilder(Settings):
             self._schemas,
             int(bool(self._tools) and self._parameters.get("parallel_tool_calls") is False),
             self._files,
-            self._thought,
+            thought,
             self._unsure,
+            self._turns,
+            self._named,
+            self._kept,
+            recalled,
+            self._forced,
+            self._only,
+            self._shape,
         )
         fixed = self._fixed + REFERENCE.of(framed)
         tokens = self._bounds(fixed)

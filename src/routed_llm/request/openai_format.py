@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from routed_llm.errors import RequestError
@@ -159,17 +160,19 @@ def _responses_input(builder: RequestBuilder, payload: Mapping[str, Any]) -> Non
             builder.message("system").text(instructions)
         builder.message("user").text(payload["input"])
         return
-    _told(builder, payload["input"], "input", _item, instructions)
+    read = partial(_item, kept=payload.get("store") is not False)
+    _told(builder, payload["input"], "input", read, instructions)
 
 
-def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:
+def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str, *, kept: bool = False) -> None:
     kind = item.get("type", "message")
     if kind == "message":
         _message(builder, item, where)
     elif kind in ("function_call", "custom_tool_call"):
         if not builder.is_calling:  # calls of one turn stand in one message on the other endpoint
             builder.message("assistant")
-        builder.tool_call(str(item.get("name", "")), item.get("arguments", item.get("input", "")))
+        arguments = item.get("arguments", item.get("input", ""))
+        builder.tool_call(str(item.get("name", "")), arguments, kept=kept and bool(item.get("id")))
     elif kind in ("function_call_output", "custom_tool_call_output"):
         builder.message("tool").tool_result()
         _content(builder, item.get("output"), f"{where}.output")

@@ -27,6 +27,9 @@ class Settings:
 
     _fixed = 0
     _schemas = 0
+    _shape = 0
+    _forced = 0
+    _sole = 0
     _functions = 0
     _role: str | None = None
     _opening: int | None = None
@@ -73,6 +76,7 @@ class Settings:
             with as_json("tools"):
                 self._texts.append(tool_rules.shared.text(functions))
             self._tools += len(functions)
+            self._sole = tool_rules.sole_name(functions) if self._tools == 1 else 0
         return self
 
     def _hosted(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -84,6 +88,11 @@ class Settings:
             else:
                 self._builtin |= {_builtin_name(kind)}
         return functions
+
+    @property
+    def _only(self) -> int:
+        """Tokens of the name of the one function that is offered, where one has to be called."""
+        return self._sole if self._sole and self._values.get("tool_choice") == "required" else 0
 
     def previous(self, previous: Previous | None) -> Self:
         """Note who answered the turn before."""
@@ -188,6 +197,7 @@ class Settings:
             with as_json("response_format"):
                 self._texts.extend(tool_rules.schema_texts(value))
             self._schemas = 1
+            self._shape = tool_rules.name_tokens(tool_rules.schema_name(value))
 
     def _set_functions(self, value: Any) -> None:
         """Count functions in the form that came before tools; they are sent as they are."""
@@ -204,6 +214,8 @@ class Settings:
     def _set_tool_choice(self, value: Any) -> None:
         kind = value if isinstance(value, str) else "named"
         self._values["tool_choice"] = kind if kind in ("none", "auto", "required") else "named"
+        if isinstance(value, Mapping):
+            self._forced = tool_rules.sole_name([value])
 
     def _set_stream(self, value: Any) -> None:
         self._values["stream"] = bool(value)

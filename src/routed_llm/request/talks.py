@@ -52,7 +52,9 @@ class Talk:
         fixed: tokens known without counting.
         framed: messages of the assistant, calls, those beside another one, turns that say
             something beside them, whether there is a system message
-            whether the last thing told was a call, and tokens of reasoning since the last user message.
+            whether the last thing told was a call, tokens of reasoning since the last user message,
+            turns of several calls, tokens of the names in them, calls that the provider keeps, tokens
+            of earlier reasoning, and what the one call so far of the turn that goes on counts for.
         role: the role of the last message.
         opening: how many texts open the conversation, or None while it has no user message that ended.
         tokens: bounds of the texts' tokens together, or their count. Replaced, never changed, as more
@@ -68,7 +70,7 @@ class Talk:
         texts: tuple[str, ...],
         *,
         fixed: int,
-        framed: tuple[int, int, int, int, int, bool, int] = (0, 0, 0, 0, 0, False, 0),
+        framed: tuple[Any, ...] = (0, 0, 0, 0, 0, False, 0, 0, 0, 0, 0, None),
         role: str | None,
         opening: int | None,
         tokens: TokenCount,

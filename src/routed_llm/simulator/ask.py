@@ -42,13 +42,14 @@ class Call:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One message; `answers` is the id of the call that a tool message answers."""
+    """One message; `answers` is the id of the call that a tool message answers, `kept` that it is stored."""
 
     role: str
     parts: tuple[Part, ...] = ()
     name: str = ""
     calls: tuple[Call, ...] = ()
     answers: str = ""
+    kept: bool = False
 
     @property
     def text(self) -> str:
@@ -79,6 +80,8 @@ class Ask:
         cached: whether the prompt cache is used.
         functions: whether the tools came in the form before tools, and a call goes back in it.
         obfuscated: whether the events of a stream are padded, as they are unless that is switched off.
+        moderation: the model that moderates what is said, or an empty string.
+        thought: tokens of earlier reasoning that the model is shown.
         audio: the audio format asked for, or an empty string.
         media: size and tokens of images, audio and files by kind, for usage and billing.
     """
@@ -99,6 +102,8 @@ class Ask:
     schema_name: str = ""
     logprobs: bool = False
     top_logprobs: int = 0
+    moderation: str = ""
+    thought: int = 0
     audio: str = ""
     prediction: str = ""
     tier: str = "auto"

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from routed_llm.simulator import moderation
 from routed_llm.simulator.answer import Answer, seconds_of
 from routed_llm.simulator.ask import Ask, Call
 from routed_llm.simulator.billing import Used
@@ -65,6 +66,8 @@ def whole(envelope: Envelope, ask: Ask, answers: list[Answer], used: Used) -> di
     body = envelope.base("chat.completion")
     body["choices"] = [_choice(envelope, ask, i, answer) for i, answer in enumerate(answers)]
     body["usage"] = usage(used)
+    if ask.moderation:
+        body["moderation"] = moderation.results(ask.moderation, "chat")
     return body
 
 
@@ -124,6 +127,14 @@ def chunks(
             yield chunk(i, delta, probs=probs)
         old = ask.functions and answer.finish == "tool_calls"
         yield chunk(i, {}, "function_call" if old else answer.finish)
+    if ask.moderation:
+        said = {
+            **base,
+            "choices": [],
+            "moderation": moderation.results(ask.moderation, "chat"),
+            "usage": None,
+        }
+        yield {**said, "obfuscation": obfuscation(said)} if ask.obfuscated else said
     if include_usage:
         found = usage(used)
         del found["prompt_tokens_details"]["cache_write_tokens"]  # in no recorded stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from routed_llm.simulator import media
+from routed_llm.simulator import media, moderation
 from routed_llm.simulator.ask import Ask, Call, Part, Turn
 from routed_llm.simulator.checks import check_known, check_type, kind_of, required
 from routed_llm.simulator.failures import failure, listed
@@ -150,6 +150,7 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str) -> Ask:
         schema_name=name,
         logprobs=bool(body.get("logprobs")),
         top_logprobs=body.get("top_logprobs", 0),
+        moderation=moderation.asked(body),
         audio=audio,
         prediction=prediction,
         tier=body.get("service_tier", "auto"),

@@ -74,10 +74,10 @@ def kind_of(value: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """Return a number or a boolean as error bodies write it."""
+    """Return a number or a boolean as error bodies write it: as it was sent."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value)
 
 
 def required(body: dict[str, Any], param: str, path: str = "") -> Any:

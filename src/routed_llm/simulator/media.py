@@ -136,7 +136,7 @@ def file_part(model: SimulatedModel, endpoint: str, block: dict[str, Any], where
 def _pdf(model: SimulatedModel, endpoint: str, data: bytes | None, detail: str, where: str) -> Part:
     rule = load("tokens")["files"]
     pages, text = _read_pdf(data, rule)
-    tokens = text + rule["around"]
+    tokens = text + rule["around"][endpoint]
     if model.image_rule is not None:
         tokens += pages * rule["page"][endpoint]
     return Part(kind="file", where=where, data=data, mime="application/pdf", detail=detail, tokens=tokens)

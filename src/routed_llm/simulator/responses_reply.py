@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+from routed_llm.simulator import moderation
 from routed_llm.simulator.answer import Answer
 from routed_llm.simulator.ask import Ask, Call
 from routed_llm.simulator.billing import Used
 from routed_llm.simulator.frozen import load
 from routed_llm.simulator.logprobs import logprobs, obfuscation
 from routed_llm.simulator.models import SimulatedModel
-from routed_llm.simulator.responses_request import seal
+from routed_llm.simulator.responses_request import conversation_of, seal
 from routed_llm.simulator.tokens import pieces_of
 
 _SUMMARY = "Weighing what is asked against what is given, then choosing the plainest answer."
@@ -48,6 +49,13 @@ def whole(
     response["incomplete_details"] = {"reason": "max_output_tokens"} if cut else None
     response["completed_at"] = None if cut else created
     response["output"] = _output(response_id, model, body, ask, answer)
+    if body.get("prompt_cache_options"):
+        response["prompt_cache_options"] = body["prompt_cache_options"]
+    if ask.moderation:
+        response["moderation"] = moderation.results(ask.moderation, "responses")
+    conversation = conversation_of(body)
+    if conversation:
+        response["conversation"] = {"id": conversation}
     phase = load("shapes")["phase"]
     if today >= phase["since"] and model.family in phase["families"]:
         for item in response["output"]:
@@ -111,23 +119,47 @@ def _add_news(response: dict[str, Any], model: SimulatedModel, ask: Ask, today: 
     for name in ("frequency_penalty", "presence_penalty", "billing", "moderation", "tool_usage"):
         if there(name) and not (ask.stream and rows[name].get("whole_only")):
             response[name] = copy.deepcopy(rows[name].get("value"))
+    programs = rows["access_programs"]
+    if there("access_programs") and model.family in programs["families"]:
+        response.setdefault("access_programs", dict(programs["value"]))
     reasoning = response["reasoning"]
     if there("reasoning.context"):
         seen = "all_turns" if model.family in rows["reasoning.context"]["all_turns"] else "current_turn"
         reasoning["context"] = (reasoning.get("context") or seen) if model.reasons else None
     if there("reasoning.mode") and model.reasons:
         reasoning["mode"] = reasoning.get("mode") or rows["reasoning.mode"]["value"]
-    for tool in response["tools"]:
-        if tool.get("type") == "function" and there("tools.output_schema"):
-            tool.setdefault("output_schema", None)
+    _add_to_tools(response["tools"], today, schemas=there("tools.output_schema"))
     form = response["text"]["format"]
     if form.get("type") == "json_schema" and there("text.format.description"):
         response["text"]["format"] = {"description": None, **form}
 
 
+def _add_to_tools(tools: list[dict[str, Any]], today: date, *, schemas: bool) -> None:
+    for tool in tools:
+        _echo(tool, today)
+        for one in (tool, *(tool.get("tools") or ())) if schemas else ():
+            if one.get("type") == "function":
+                one.setdefault("output_schema", None)
+
+
+def _echo(tool: dict[str, Any], today: date) -> None:
+    """Add what is said of a hosted tool where the request does not say it, and drop what is not shown."""
+    for rule in load("shapes")["hosted"].get(tool.get("type"), ()):
+        if rule.get("dropped"):
+            tool.pop(rule["key"], None)
+        elif rule.get("since", today) <= today < rule.get("until", date.max):
+            value = copy.deepcopy(rule.get("value"))
+            if isinstance(value, dict):
+                value |= dict.fromkeys(rule.get("nulls", ()))
+            if tool.get(rule["key"]) is None:
+                tool[rule["key"]] = value
+
+
 def _shown_tool(row: dict[str, Any]) -> dict[str, Any]:
+    if row.get("type") == "namespace":
+        return {**row, "tools": [_shown_tool(one) for one in row.get("tools") or ()]}
     if row.get("type") != "function":
-        return row
+        return dict(row)
     strict = row.get("strict")
     return {"description": None, "parameters": None, **row, "strict": True if strict is None else strict}
 
@@ -139,7 +171,7 @@ def _output(
     status = "incomplete" if answer.finish == "length" else "completed"
     items: list[dict[str, Any]] = []
     if answer.reasoning or (model.reasons and ask.effort != "none"):
-        items.append(_reasoning_item(f"rs_{stem}", model, body))
+        items.append(_reasoning_item(f"rs_{stem}", model, body, answer.reasoning))
     items += [_call_item(f"{stem}{i:02d}", call, status) for i, call in enumerate(answer.calls)]
     if answer.refusal:
         items.append(_message(stem, status, {"type": "refusal", "refusal": answer.refusal}))
@@ -154,7 +186,7 @@ def _message(stem: str, status: str, block: dict[str, Any]) -> dict[str, Any]:
     return {"id": f"msg_{stem}", "type": "message", "status": status, "role": "assistant", "content": [block]}
 
 
-def _reasoning_item(item_id: str, model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
+def _reasoning_item(item_id: str, model: SimulatedModel, body: dict[str, Any], tokens: int) -> dict[str, Any]:
     asked = (body.get("reasoning") or {}).get("summary") or (body.get("reasoning") or {}).get(
         "generate_summary"
     )
@@ -162,7 +194,7 @@ def _reasoning_item(item_id: str, model: SimulatedModel, body: dict[str, Any]) -
     if asked:
         item["summary"] = [{"type": "summary_text", "text": _SUMMARY}]
     if "reasoning.encrypted_content" in (body.get("include") or ()):
-        item["encrypted_content"] = seal(model.name, item_id)
+        item["encrypted_content"] = seal(model.name, item_id, tokens)
     return item
 
 
@@ -184,8 +216,9 @@ def events(response: dict[str, Any], *, obfuscated: bool = True) -> Iterator[dic
 
 def opening(response: dict[str, Any]) -> dict[str, Any]:
     """Return the response as it stands before anything was said."""
-    return {**response, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None,
-            "completed_at": None}  # fmt: skip
+    begun = {**response, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None,
+             "completed_at": None}  # fmt: skip
+    return {**begun, "moderation": None} if "moderation" in begun else begun
 
 
 def _events(response: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from routed_llm.simulator import media
+from routed_llm.simulator import media, moderation
 from routed_llm.simulator.ask import Ask, Call, Part, Turn
 from routed_llm.simulator.checks import check_known, check_type, kind_of, required
 from routed_llm.simulator.failures import failure, listed
@@ -18,6 +18,7 @@ from routed_llm.simulator.toolbox import read_choice, read_format, read_tools
 
 Item = dict[str, Any]
 _MESSAGE_KEYS = ["type", "role", "content", "id", "status", "phase", "name"]
+_SEAL = "gAAAAAB"
 _CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 
 
@@ -26,6 +27,9 @@ class Kept(Protocol):
 
     def items_of(self, response_id: str) -> list[Item] | None:
         """Return everything said up to and including a stored response, or None."""
+
+    def conversation(self, conversation: str) -> list[Item] | None:
+        """Return everything said in a conversation, or None."""
 
     def item(self, item_id: str) -> Item | None:
         """Return a stored item, or None."""
@@ -44,9 +48,13 @@ def read_items(body: Mapping[str, Any], kept: Kept) -> list[Item]:
     if isinstance(given, str):
         given = [{"type": "message", "role": "user", "content": given}]
     check_type("input", given, ["array"])
-    if "conversation" in body:
-        raise failure("conversation", id=body["conversation"])
     earlier: list[Item] = []
+    conversation = conversation_of(body)
+    if conversation:
+        known = kept.conversation(conversation)
+        if known is None:
+            raise failure("conversation", id=conversation)
+        earlier = known
     if body.get("previous_response_id"):
         found = kept.items_of(body["previous_response_id"])
         if found is None:
@@ -58,6 +66,12 @@ def read_items(body: Mapping[str, Any], kept: Kept) -> list[Item]:
     _check_once(items)
     _check_calls(items)
     return items
+
+
+def conversation_of(body: Mapping[str, Any]) -> str:
+    """Return the id of the conversation that a request goes on with, or nothing."""
+    given = body.get("conversation") or ""
+    return str(given.get("id") or "") if isinstance(given, Mapping) else str(given)
 
 
 def _item(i: int, row: Any, kept: Kept) -> Item:
@@ -79,7 +93,8 @@ def _item(i: int, row: Any, kept: Kept) -> Item:
         _check_content(where, role, required(row, "content", f"{where}."))
     else:
         _check_item(kind, row, where)
-    return {**row, "type": kind, "where": where}
+    stored = bool(row.get("id")) and kept.item(str(row["id"])) is not None
+    return {**row, "type": kind, "where": where, **({"stored": True} if stored else {})}
 
 
 def _check_item(kind: str, row: Item, where: str) -> None:
@@ -140,20 +155,23 @@ def _check_once(items: list[Item]) -> None:
             seen.add((key, value))
 
 
-def _check_followed(items: list[Item]) -> None:
-    """Refuse reasoning that nothing of the same turn comes after."""
+def _check_followed(items: list[Item], *, stored: bool) -> None:
+    """Refuse reasoning that nothing of its turn comes after; a stored one also before a new message."""
     alone: Item | None = None
     for row in [*items, {"type": "message", "role": "user"}]:
         kind = row["type"]
         if kind == "reasoning":
             alone = alone or row
             continue
-        if alone is not None and (kind in _CALLS.values() or row.get("role", "assistant") != "assistant"):
+        ended = kind in _CALLS.values() or row.get("role", "assistant") != "assistant"
+        # A call is known by its call id.
+        other = kind == "message" and stored and alone is not None and alone.get("id") and not row.get("id")
+        if alone is not None and (ended or other):
             raise failure("reasoning_alone", id=alone.get("id"))
         alone = None
 
 
-def check_reasoning(items: list[Item], model: SimulatedModel, kept: Kept) -> None:
+def check_reasoning(items: list[Item], model: SimulatedModel, kept: Kept, *, stored: bool) -> None:
     """Refuse reasoning that this model cannot take up: none of its own, unstored, left out, or too late."""
     given: set[str] = set()
     for row in items:
@@ -164,7 +182,7 @@ def check_reasoning(items: list[Item], model: SimulatedModel, kept: Kept) -> Non
             needed = kept.reasoning_of(str(row["id"]))
             if needed is not None and needed not in given and row["type"] in ("function_call", "message"):
                 raise failure("reasoning_missing", id=row["id"], reasoning=needed, kind=row["type"])
-    _check_followed(items)
+    _check_followed(items, stored=stored)
 
 
 def _check_reasoning_item(row: Item, model: SimulatedModel, kept: Kept) -> None:
@@ -172,23 +190,39 @@ def _check_reasoning_item(row: Item, model: SimulatedModel, kept: Kept) -> None:
         raise failure("reasoning_to_plain_model")
     sealed = row.get("encrypted_content")
     if sealed:
-        if unseal(str(sealed)) != model.name:
+        opened = unseal(str(sealed))
+        if opened is None or opened[0] != model.name:
             raise failure("encrypted_content", excerpt=f"{str(sealed)[:4]}...{str(sealed)[-4:]}")
     elif row.get("id") and kept.item(str(row["id"])) is None:
         raise failure("item_not_stored", id=row["id"])
 
 
-def seal(model: str, item_id: str) -> str:
-    """Return encrypted reasoning that only the same model takes back."""
-    return "gAAAAAB" + base64.urlsafe_b64encode(json.dumps([model, item_id]).encode()).decode()
+def seal(model: str, item_id: str, tokens: int = 0) -> str:
+    """Return encrypted reasoning that only the same model takes back, as long as so many tokens make it."""
+    rule = load("tokens")["sealed"]
+    text = json.dumps([model, item_id, tokens])
+    length = int((tokens + rule["less"]) / rule["tokens_per_character"]) * 3 // 4
+    return _SEAL + base64.urlsafe_b64encode(text.ljust(length).encode()).decode()
 
 
-def unseal(text: str) -> str | None:
-    """Return the model that encrypted reasoning belongs to, or None when it is not ours."""
+def unseal(text: str) -> tuple[str, int] | None:
+    """Return the model that encrypted reasoning belongs to and its tokens, or None when it is not ours."""
     try:
-        return str(json.loads(base64.urlsafe_b64decode(text.removeprefix("gAAAAAB")))[0])
-    except (ValueError, IndexError, TypeError):
+        model, _, tokens = json.loads(base64.urlsafe_b64decode(text.removeprefix(_SEAL)))
+    except (ValueError, TypeError):
         return None
+    return str(model), int(tokens)
+
+
+def _thought(body: dict[str, Any], model: SimulatedModel, items: list[Item]) -> int:
+    """Count the reasoning that the model is shown: of the turn that goes on, or of all of them."""
+    rows = load("shapes")["reasoning.context"]
+    asked = (body.get("reasoning") or {}).get("context")
+    every = asked == "all_turns" or (asked != "current_turn" and model.family in rows["all_turns"])
+    begun = max((i for i, row in enumerate(items) if row.get("role") == "user"), default=-1)
+    shown = items if every else items[begun + 1 :]
+    found = [unseal(str(row.get("encrypted_content") or "")) for row in shown if row["type"] == "reasoning"]
+    return sum(one[1] for one in found if one is not None)
 
 
 def read(body: dict[str, Any], model: SimulatedModel, effort: str, items: list[Item]) -> Ask:
@@ -221,6 +255,8 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str, items: list[I
         schema_name=name,
         logprobs="message.output_text.logprobs" in (body.get("include") or ()),
         top_logprobs=body.get("top_logprobs", 0),
+        moderation=moderation.asked(body),
+        thought=_thought(body, model, items),
         tier=body.get("service_tier", "auto"),
         window=body.get("background_options", {}).get("completion_window", "")
         if body.get("background")
@@ -241,20 +277,20 @@ def _turn(model: SimulatedModel, i: int, row: Item) -> Turn | None:
         custom = kind == "custom_tool_call"
         arguments = str(row.get("input" if custom else "arguments") or "")
         call = Call(id=row["call_id"], name=row["name"], arguments=arguments, custom=custom)
-        return Turn(role="assistant", calls=(call,))
+        return Turn(role="assistant", calls=(call,), kept=bool(row.get("stored")))
     if kind in _CALLS.values():
-        return Turn(role="tool", parts=_parts(model, i, row["output"]), answers=row["call_id"])
+        return Turn(role="tool", parts=_parts(model, i, row["output"], "output"), answers=row["call_id"])
     return None
 
 
-def _parts(model: SimulatedModel, i: int, content: Any) -> tuple[Part, ...]:
+def _parts(model: SimulatedModel, i: int, content: Any, key: str = "content") -> tuple[Part, ...]:
     if isinstance(content, str):
-        return (Part(kind="text", where=f"input[{i}].content", text=content),)
-    return tuple(_part(model, i, j, block) for j, block in enumerate(content))
+        return (Part(kind="text", where=f"input[{i}].{key}", text=content),)
+    return tuple(_part(model, i, j, block, key) for j, block in enumerate(content))
 
 
-def _part(model: SimulatedModel, i: int, j: int, block: dict[str, Any]) -> Part:
-    where = f"input[{i}].content[{j}]"
+def _part(model: SimulatedModel, i: int, j: int, block: dict[str, Any], key: str) -> Part:
+    where = f"input[{i}].{key}[{j}]"
     check_breakpoint(model, block, where)
     kind = block.get("type")
     if kind == "input_image":

@@ -63,6 +63,7 @@ class Service(State):
             "/v1/chat/completions": self._chat,
             "/v1/responses": self._responses,
             "/v1/responses/input_tokens": self._input_tokens,
+            "/v1/conversations": self._conversation,
         }
         if path in posts and method == "POST":
             try:
@@ -81,6 +82,14 @@ class Service(State):
         if path in posts or path == "/v1/models":
             raise failure("wrong_method", method=method, path=path)
         raise failure("unknown_url", method=method, path=path)
+
+    def _conversation(self, raw: Any, _: dict[str, str], book: Entry) -> Reply:
+        """Begin a conversation, which later requests go on with."""
+        given = raw.get("items") or []
+        name = self.store.begin(responses_request.read_items({"input": given}, self.store) if given else [])
+        book.response_id = name
+        made = {"id": name, "object": "conversation", "created_at": self.seconds()}
+        return Reply(body={**made, "metadata": raw.get("metadata") or {}})
 
     def _stored(self, method: str, response_id: str) -> Reply:
         found = self.store.response(response_id)
@@ -151,7 +160,8 @@ class Service(State):
         rules.check_effort(model, body["model"], "responses", given)
         effort = rules.effort_in_force(model, given)
         rules.check_parameters(model, "responses", body, raw, effort)
-        responses_request.check_reasoning(items, model, self.store)
+        stored = body.get("store") is not False
+        responses_request.check_reasoning(items, model, self.store, stored=stored)
         ask = responses_request.read(body, model, effort, items)
         ids = prompt_ids(model, ask)
         if body.get("truncation") == "auto":

@@ -75,8 +75,9 @@ class _Shape:
         rows = []
         for name, given in row["properties"].items():
             inner, _ = self._target(given if isinstance(given, dict) else {}, seen)
-            value = inner.get("default")
-            note = "" if value is None else f"default: {value if isinstance(value, str) else _json(value)}"
+            notes = [] if "default" not in inner else [f"default: {_bare(inner['default'])}"]
+            notes += [f"{key}: {_json(inner[key])}" for key in ("minimum", "maximum") if key in inner]
+            note = ", ".join(notes)
             label = name if name in must else f"{name}?"
             rows.append((self._said(inner), f"{label}: {self._kind(given, seen)}", note))
         if above or any(said or note for said, _, note in rows):
@@ -125,6 +126,10 @@ class _Shape:
             at = at.get(step) if isinstance(at, dict) else None
         beside = {key: value for key, value in row.items() if key != "$ref"}
         return {**(at or {}), **beside}, (*seen, path)
+
+
+def _bare(value: Any) -> str:
+    return value if isinstance(value, str) else _json(value)
 
 
 def _json(value: Any) -> str:

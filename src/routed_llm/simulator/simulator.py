@@ -69,6 +69,10 @@ class Simulator:
         """Set a model's tokens and requests per minute; None lifts a limit."""
         self._service.limits.set(model, tpm=tpm, rpm=rpm)
 
+    def remember(self, response: dict[str, Any], items: list[dict[str, Any]]) -> None:
+        """Store a response, and its conversation, as if it had been given here to these items."""
+        self._service.store.keep(response, items)
+
     def reset(self) -> None:
         """Forget journal, faults, limits, prompt cache, stored responses and scripts; the date stays."""
         self._service.reset()

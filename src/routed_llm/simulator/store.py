@@ -1,4 +1,4 @@
-"""Responses that were stored, for `previous_response_id`, item references and retrieval."""
+"""Responses and conversations that were stored, to go on from, refer to and retrieve."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ _MOST = 2_000
 
 
 class Store:
-    """Stored responses of this process; the oldest are forgotten first."""
+    """Stored responses and conversations of this process; the oldest are forgotten first."""
 
     def __init__(self) -> None:
         self._responses: dict[str, tuple[dict[str, Any], list[Item], list[Item]]] = {}
         self._items: dict[str, Item] = {}
         self._reasoning: dict[str, str] = {}
+        self._conversations: dict[str, list[Item]] = {}
         self._lock = threading.Lock()
 
     def keep(self, response: dict[str, Any], items: list[Item]) -> None:
         """Store a response with everything that was said before it."""
         output: list[Item] = response["output"]
         thought = next((row["id"] for row in output if row["type"] == "reasoning"), None)
+        conversation = (response.get("conversation") or {}).get("id")
         with self._lock:
+            if conversation:
+                self._converse(conversation, [*items, *output])
             self._responses[response["id"]] = (response, items, output)
             for row in output:
                 self._items[row["id"]] = row
@@ -36,6 +40,19 @@ class Store:
         with self._lock:
             found = self._responses.get(response_id)
         return [*found[1], *found[2]] if found else None
+
+    def begin(self, items: list[Item], conversation: str = "") -> str:
+        """Begin a conversation and return its id."""
+        with self._lock:
+            conversation = conversation or f"conv_{len(self._conversations):048d}"
+            self._converse(conversation, items)
+        return conversation
+
+    def conversation(self, conversation: str) -> list[Item] | None:
+        """Return everything said in a conversation, or None when it was never begun."""
+        with self._lock:
+            found = self._conversations.get(conversation)
+        return None if found is None else [*found]
 
     def response(self, response_id: str) -> dict[str, Any] | None:
         """Return a stored response, or None."""
@@ -64,6 +81,13 @@ class Store:
             self._responses.clear()
             self._items.clear()
             self._reasoning.clear()
+            self._conversations.clear()
+
+    def _converse(self, conversation: str, items: list[Item]) -> None:
+        self._conversations.pop(conversation, None)
+        self._conversations[conversation] = items
+        while len(self._conversations) > _MOST:
+            del self._conversations[next(iter(self._conversations))]
 
     def _forget(self, response_id: str) -> bool:
         found = self._responses.pop(response_id, None)

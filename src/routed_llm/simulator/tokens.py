@@ -12,7 +12,7 @@ from routed_llm.simulator.shown import functions, output_schema
 from routed_llm.tokens.vocabulary import o200k_encoding
 
 if TYPE_CHECKING:
-    from routed_llm.simulator.ask import Ask, Turn
+    from routed_llm.simulator.ask import Ask, Call, Tool, Turn
     from routed_llm.simulator.models import SimulatedModel
 
 _PIECE = 60_000  # characters; tiktoken's regular expression overflows on whitespace runs of about a million
@@ -69,34 +69,75 @@ def prompt_ids(model: SimulatedModel, ask: Ask) -> list[int]:
     if offered:
         alone = 0 if ask.parallel else frame.get("single", 0)
         ids += [-4] * (frame["tools"][where] + alone) + encode(functions(offered))
+    label: list[int] = []
     if ask.schema is not None:
         text = json.dumps(output_schema(ask.schema), ensure_ascii=False, separators=(",", ":"))
-        ids += [-5] * frame["schema"][where] + encode(text) + encode(ask.schema_name)
-    before = False
-    for turn in ask.turns:
-        ids += _turn_ids(turn, frame, beside=before)
-        before = bool(turn.calls)
-    return ids + [-3] * frame["reply"]
+        opening = frame["schema"][where] - (frame["schema_and_tools"][where] if offered else 0)
+        ids += [-5] * max(opening, 0) + encode(text) + encode(ask.schema_name)
+        if "label" in frame:
+            label = [-6] * frame["label"] + encode(ask.schema_name)
+    for turns in _grouped(ask.turns):
+        ids += _turn_ids(turns, frame, label)
+    forced = _forced(ask, offered, frame)
+    return ids + [-7] * ask.thought + [-3] * frame["reply"] + label + forced
 
 
-def _turn_ids(turn: Turn, frame: dict[str, Any], *, beside: bool) -> list[int]:
+def _grouped(turns: tuple[Turn, ...]) -> list[tuple[Turn, ...]]:
+    """Return turns, calls beside each other (as items of Responses are) in one group."""
+    groups: list[tuple[Turn, ...]] = []
+    for turn in turns:
+        if turn.calls and groups and groups[-1][-1].calls:
+            groups[-1] = (*groups[-1], turn)
+        else:
+            groups.append((turn,))
+    return groups
+
+
+def _forced(ask: Ask, offered: list[Tool], frame: dict[str, Any]) -> list[int]:
+    """Return what a reply is begun with when one function has to be called."""
+    names = ask.allowed or (tuple(tool.name for tool in offered) if frame.get("sole") else ())
+    if ask.choice != "required" or len(names) != 1 or "forced" not in frame:
+        return []
+    return [-8] * frame["forced"] + encode(names[0])
+
+
+def _turn_ids(turns: tuple[Turn, ...], frame: dict[str, Any], label: list[int]) -> list[int]:
     """Return the tokens of one message, its frame and media included (as repeated marks)."""
     ids: list[int] = []
-    if turn.calls:
+    turn = turns[0]
+    calls = [call for one in turns for call in one.calls]
+    if calls:
         ids += [-1] * (frame["said"] if turn.parts else 0)
     elif turn.role != "tool":
         ids += encode(turn.role) + [-1] * (
             frame["message"] - 1 + frame["assistant"] * (turn.role == "assistant")
         )
-    if turn.name:
-        ids += encode(turn.name)
-    for part in turn.parts:
-        if part.text and part.kind in ("text", "refusal"):
-            ids += encode(part.text)
-        elif part.tokens:
-            ids += [hash((part.kind, part.mime, part.data, part.text))] * part.tokens
-    for number, call in enumerate(turn.calls):
-        ids += [-2] * (frame["call"] + (frame["pair"] if number or beside else 0))
+        ids += label if turn.role == "assistant" else []
+    for one in turns:
+        if one.name:
+            ids += encode(one.name)
+        for part in one.parts:
+            if part.text and part.kind in ("text", "refusal"):
+                ids += encode(part.text)
+            elif part.tokens:
+                ids += [hash((part.kind, part.mime, part.data, part.text))] * part.tokens
+    return ids + _call_ids(calls, frame, kept=turn.kept)
+
+
+def _call_ids(calls: list[Call], frame: dict[str, Any], *, kept: bool) -> list[int]:
+    """Return the tokens of the calls of one turn and of what stands around their results."""
+    if not calls:
+        return []
+    several = frame["several"]
+    if len(calls) > 1 and "wrapper" in several:
+        uses = ",".join(
+            f'{{"recipient_name":"functions.{call.name}","parameters":{_tight(call.arguments)}}}'
+            for call in calls
+        )
+        return [-2] * several["wrapper"] + encode(f'{{"tool_uses":[{uses}]}}')
+    around = several["turn"] + several["each"] * len(calls) if len(calls) > 1 else frame["call"]
+    ids = [-2] * (around + (frame.get("kept", 0) if kept and len(calls) == 1 else 0))
+    for call in calls:
         ids += encode(call.name) * 2 + encode(_tight(call.arguments))
     return ids
 

