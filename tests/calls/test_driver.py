@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date
 from typing import Any
@@ -340,6 +341,49 @@ def test_a_stream_that_is_dropped_leaves_nothing_behind() -> None:
     del stream
     assert world.booked == [("unknown", True)]
     assert (world.provider.closed, world.held) == (1, 0)
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+@pytest.mark.parametrize("first", ["flow", "runner"])
+def test_a_stream_in_a_cycle_is_booked_whatever_is_collected_first(way: str, first: str) -> None:
+    """The collector ends all generators of a cycle, in an order of its own."""
+    world = World(chunks("Lima", " Quito"))
+    flown = stream_flow(world.driven(stream=True))
+
+    def end() -> None:
+        if first == "flow":
+            flown.close()
+
+    async def leave() -> None:
+        stream: Any = arun_stream(flown, world.provider.asend, world.provider.aopen)
+        await anext(stream)
+        end()
+        await stream.aclose()
+
+    if way == "astream":
+        waited(leave())
+    else:
+        stream: Any = run_stream(flown, world.provider.send, world.provider.open)
+        next(stream)
+        end()
+        stream.close()
+    assert world.booked == [("unknown", True)]
+    assert (world.provider.closed, world.held) == (1, 0)
+
+
+def test_a_call_whose_coroutine_is_dropped_is_booked() -> None:
+    """A loop that ends drops its tasks: nothing can be awaited then."""
+    world = World(answer())
+
+    @types.coroutine
+    def hang(prepared: Any) -> Any:
+        yield
+
+    call = arun(flow(world.driven()), hang)
+    call.send(None)
+    call.close()
+    assert world.booked == [("unknown", True)]
+    assert world.held == 0
 
 
 def test_an_asynchronous_stream_may_be_closed_by_another_task() -> None:

@@ -50,6 +50,7 @@ __all__ = [
     "Driven",
     "Effect",
     "Give",
+    "GivenUp",
     "Keep",
     "Reader",
     "Reading",
@@ -59,6 +60,10 @@ __all__ = [
     "flow",
     "stream_flow",
 ]
+
+
+class GivenUp(GeneratorExit):
+    """The reader of a stream left; a plain ``GeneratorExit`` says that the flow itself is ended."""
 
 
 class Send(NamedTuple):
@@ -336,9 +341,9 @@ def _flow(call: Driven) -> Flow:
             reading = call.seam.read((yield call._send(prepared, run)))
         except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
             step = yield call._failed(error, run)
-        except BaseException:
+        except BaseException as error:
             if run is not None:
-                yield call._abandoned(run)
+                yield from _kept(call._abandoned(run), error)
             raise
         else:
             settled = yield call._keep(partial(run.settle, reading.usage, served=reading.served))
@@ -367,14 +372,24 @@ def _stream_flow(call: Driven) -> Flow:
         except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
             yield CLOSE
             step = yield call._failed(error, attempt.run, attempt.reader, started=attempt.passed)
-        except BaseException:
-            yield CLOSE
+        except BaseException as error:
+            if type(error) is not GeneratorExit:
+                yield CLOSE
             if attempt.run is not None:
-                yield call._abandoned(attempt.run, attempt.reader)
+                yield from _kept(call._abandoned(attempt.run, attempt.reader), error)
             raise
         else:
             return
         yield from _moved(call, step)
+
+
+def _kept(books: Keep, error: BaseException) -> Flow:
+    """Have the books of a call closed that nobody waits for."""
+    if type(error) is GeneratorExit:
+        # The flow itself is ended, where it must not yield: collected in a cycle, before what drives it.
+        books.work()
+    else:
+        yield books
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from routed_llm.calls.driver import CLOSE, END, NEXT, Give, Keep, Send, Wait
+from routed_llm.calls.driver import CLOSE, END, NEXT, Give, GivenUp, Keep, Send, Wait
 
 if TYPE_CHECKING:
     from routed_llm.calls.driver import Flow
@@ -47,30 +47,40 @@ def run_stream(flow: Flow, send: Callable[[Any], Any], open: Callable[[Any], Any
     source: Any = None
     opening: Exchange | None = None  # until the first piece: some streams are only sent for when that is read
     with suppress(StopIteration):
-        effect = next(flow)
-        while True:
-            value: Any = None
-            try:
-                if effect is NEXT and opening is not None:
-                    with opening.current():
-                        opening, value = None, next(source, END)
-                elif effect is NEXT:
-                    value = next(source, END)
-                elif isinstance(effect, Give):
-                    yield effect.item
-                elif effect is CLOSE:
-                    _close(source)
-                elif isinstance(effect, Send) and effect.stream:
-                    opening = effect.exchange
-                    with opening.current():
-                        source = iter(opened := open(effect.prepared))
-                    source = opened if hasattr(opened, "__next__") else source
+        try:
+            effect = next(flow)
+            while True:
+                value: Any = None
+                try:
+                    if effect is NEXT and opening is not None:
+                        with opening.current():
+                            opening, value = None, next(source, END)
+                    elif effect is NEXT:
+                        value = next(source, END)
+                    elif isinstance(effect, Give):
+                        yield effect.item
+                    elif effect is CLOSE:
+                        _close(source)
+                        source = None
+                    elif isinstance(effect, Send) and effect.stream:
+                        opening = effect.exchange
+                        with opening.current():
+                            source = iter(opened := open(effect.prepared))
+                        source = opened if hasattr(opened, "__next__") else source
+                    else:
+                        value = _do(effect, send)
+                except BaseException as error:  # noqa: BLE001 - the flow raises what is not for it
+                    effect = flow.throw(_said(error, effect))
                 else:
-                    value = _do(effect, send)
-            except BaseException as error:  # noqa: BLE001 - the flow raises what is not for it
-                effect = flow.throw(error)
-            else:
-                effect = flow.send(value)
+                    effect = flow.send(value)
+        except GivenUp:
+            _close(source)  # a flow that was collected before this has not asked for it
+            raise
+
+
+def _said(error: BaseException, effect: Any) -> BaseException:
+    """Return what a flow is thrown; where its reader leaves, it may still yield what is to be done."""
+    return GivenUp() if isinstance(error, GeneratorExit) and isinstance(effect, Give) else error
 
 
 def _do(effect: Any, send: Callable[[Any], Any]) -> Any:
@@ -112,33 +122,36 @@ async def arun_stream(
     """Do what :func:`run_stream` does, without holding the event loop."""
     source: Any = None
     opening: Exchange | None = None
-    try:
-        effect = next(flow)
-        while True:
-            value: Any = None
-            try:
-                if effect is NEXT and opening is not None:
-                    with opening.current():
-                        opening, value = None, await anext(source, END)
-                elif effect is NEXT:
-                    value = await anext(source, END)
-                elif isinstance(effect, Give):
-                    yield effect.item
-                elif effect is CLOSE:
-                    await _aclose(source)
-                elif isinstance(effect, Send) and effect.stream:
-                    opening = effect.exchange
-                    with opening.current():
-                        opened = await open(effect.prepared)
-                    source = opened if hasattr(opened, "__anext__") else aiter(opened)
+    with suppress(StopIteration):
+        try:
+            effect = next(flow)
+            while True:
+                value: Any = None
+                try:
+                    if effect is NEXT and opening is not None:
+                        with opening.current():
+                            opening, value = None, await anext(source, END)
+                    elif effect is NEXT:
+                        value = await anext(source, END)
+                    elif isinstance(effect, Give):
+                        yield effect.item
+                    elif effect is CLOSE:
+                        await _aclose(source)
+                        source = None
+                    elif isinstance(effect, Send) and effect.stream:
+                        opening = effect.exchange
+                        with opening.current():
+                            opened = await open(effect.prepared)
+                        source = opened if hasattr(opened, "__anext__") else aiter(opened)
+                    else:
+                        value = await _ado(effect, send)
+                except BaseException as error:  # noqa: BLE001 - the flow raises what is not for it
+                    effect = flow.throw(_said(error, effect))
                 else:
-                    value = await _ado(effect, send)
-            except BaseException as error:  # noqa: BLE001 - the flow raises what is not for it
-                effect = flow.throw(error)
-            else:
-                effect = flow.send(value)
-    except StopIteration:
-        return
+                    effect = flow.send(value)
+        except GivenUp:
+            await _aclose(source)
+            raise
 
 
 async def _ado(effect: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
