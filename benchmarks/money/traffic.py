@@ -42,6 +42,7 @@ class Spent(NamedTuple):
         switches: calls that went to another model than the one that they go on from.
         bypassed: calls that went past the cache.
         estimated: picodollars that were expected.
+        within: share of the calls after the first hundred that cost no more than their p50, p90 and p95.
     """
 
     pico: int
@@ -49,6 +50,11 @@ class Spent(NamedTuple):
     switches: int
     bypassed: int
     estimated: int
+    within: tuple[float, ...]
+
+
+LEARNT = 100
+"""Calls that count as history."""
 
 
 def routed(calls: Sequence[Call], world: World, policy: Policy, *, aware: bool) -> Spent:
@@ -56,6 +62,7 @@ def routed(calls: Sequence[Call], world: World, policy: Policy, *, aware: bool) 
     router = Router(policy=policy, clock=lambda: world.day, observe=aware)
     caches, answered = Caches(), dict[int, Previous]()
     total = unserved = switches = bypassed = estimated = 0
+    within = [0, 0, 0]
     for call in calls:
         last = None if call.before is None else answered.get(call.before)
         with mock.patch("routed_llm.calls.router.monotonic", lambda call=call: call.at):
@@ -72,14 +79,19 @@ def routed(calls: Sequence[Call], world: World, policy: Policy, *, aware: bool) 
                 caches.store(choice.model, call)
             used = world.usage(choice, call, cached)
             router.begin(decision).settle(used)
-        total += cost_pico(used, choice.model, world.day) or 0
+        spent = cost_pico(used, choice.model, world.day) or 0
+        total += spent
+        if call.number >= LEARNT and decision.cost_range is not None:
+            for place, most in enumerate(decision.cost_range.values()):
+                within[place] += spent <= most * PICO
         estimated += decision.chosen.cost or 0
         bypassed += past
         switches += last is not None and last.model != choice.model.id
         answered[call.number] = Previous(
             model=choice.model.id, effort=choice.effort, prefix_tokens=used.input_tokens
         )
-    return Spent(total, unserved, switches, bypassed, estimated)
+    later = max(len(calls) - LEARNT, 1)
+    return Spent(total, unserved, switches, bypassed, estimated, tuple([count / later for count in within]))
 
 
 def _now(last: Previous | None, calls: Sequence[Call], call: Call) -> Previous | None:
@@ -133,6 +145,7 @@ def report(path: Path, calls: Sequence[Call], world: World, policy: Policy) -> N
         spent = routed(calls, world, policy, aware=aware)
         more = f"{spent.switches} switches, {spent.bypassed} past the cache, estimates "
         more += f"{100 * (spent.estimated / max(spent.pico, 1) - 1):+.1f}%"
+        more += ", within p50/p90/p95 " + "/".join(f"{100 * share:.1f}" for share in spent.within)
         line(name, spent.pico, more + (f", {spent.unserved} unserved" if spent.unserved else ""))
     for name in MODELS:
         model = CATALOG.get(name)
@@ -155,7 +168,7 @@ def estimates(path: Path, calls: Sequence[Call]) -> None:
     strange = {call.model for call in calls if call.paid} - {call.model for call in known}
     day = DAYS[0]
     errors: dict[str, list[float]] = defaultdict(list)
-    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * 6)
     seen: dict[str, Call] = {}
     routers: dict[str, Router] = {}
     for call in known:
@@ -180,6 +193,9 @@ def estimates(path: Path, calls: Sequence[Call]) -> None:
             Usage(input_tokens=call.tokens, output_tokens=call.output, cached_tokens=max(cached, 0))
         )
         estimated = (decision.chosen.cost or 0) / PICO
+        if len(errors[model.id]) >= LEARNT and decision.cost_range is not None:
+            for place, most in enumerate(decision.cost_range.values()):
+                sums[model.id][3 + place] += call.paid <= most
         errors[model.id].append(abs(estimated / call.paid - 1))
         sums[model.id][0] += estimated
         sums[model.id][1] += call.paid
@@ -187,11 +203,14 @@ def estimates(path: Path, calls: Sequence[Call]) -> None:
     print(f"\n{path.name}: estimated before the call against dollars reported after it")
     if strange:
         print(f"  not in the catalog, left out: {', '.join(sorted(strange))}")
-    for name, (estimated, paid, cold_sum) in sums.items():
-        found = sorted(errors[name])
+    for name, (estimated, paid, cold_sum, *within) in sums.items():
+        found, later = errors[name], max(len(errors[name]) - LEARNT, 1)
+        medians = [100 * statistics.median(some or [0]) for some in (found[:LEARNT], found[LEARNT:])]
+        shares = "/".join(f"{100 * count / later:.1f}" for count in within)
         print(
             f"  {name:10} {len(found):5} calls  estimated {estimated:7.3f}  reported {paid:7.3f}  "
-            f"({100 * (estimated / paid - 1):+.1f}%)  median error {100 * statistics.median(found):.1f}%  "
+            f"({100 * (estimated / paid - 1):+.1f}%)  median error {medians[0]:.1f}% "
+            f"then {medians[1]:.1f}%  within p50/p90/p95 {shares}%  "
             f"without caches {cold_sum:7.3f} ({cold_sum / paid:.1f} times)"
         )
 

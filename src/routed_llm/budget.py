@@ -71,6 +71,7 @@ class Allowance:
         pressure: 0.0 (plenty left) to 1.0 (nothing left): how far low budgets press on the choice.
         floor: the quality floor that a low budget sets in place of the policy's, or None.
         worst_case: whether the worst case must fit instead of the expected cost.
+        p95: whether what nineteen of twenty such calls cost at most must.
         accounts: the accounts that the call draws on.
         tags: the scope tags of the call.
         conversation: the caller's key of the conversation, or None.
@@ -83,6 +84,7 @@ class Allowance:
     pressure: float = 0.0
     floor: str | None = None
     worst_case: bool = False
+    p95: bool = False
     accounts: tuple[Account, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
     conversation: str | None = None
@@ -121,7 +123,9 @@ class Budget:
         downshift_below: share left (0.2 = a fifth) below which the choice moves towards cost.
         downshift_to: the quality floor (a model id) while less than that is left, or None to keep the
             policy's floor. A floor is only ever lowered by what is written here.
-        worst_case: True admits and reserves calls by the most they can cost, not the expected cost.
+        reserve: by what calls are admitted, and what is held while they run: ``expected`` (the mean), ``p95``
+            (what nineteen of twenty such calls cost at most) or ``worst`` (the most that they can cost).
+        worst_case: True is another way to say ``reserve="worst"``.
         notify_at: spent shares of a limit at which the router's ``on_budget`` is called.
     """
 
@@ -135,6 +139,7 @@ class Budget:
     hard: bool
     downshift_below: float
     downshift_to: str | None
+    reserve: str
     worst_case: bool
     notify_at: tuple[float, ...]
 
@@ -151,6 +156,7 @@ class Budget:
         hard: bool = True,
         downshift_below: float = 0.2,
         downshift_to: str | None = None,
+        reserve: str = "expected",
         worst_case: bool = False,
         notify_at: Iterable[float] = (0.8, 1.0),
         **unknown: Any,
@@ -174,7 +180,8 @@ class Budget:
             "hard": _flag("hard", hard),
             "downshift_below": _share("downshift_below", downshift_below),
             "downshift_to": downshift_to,
-            "worst_case": _flag("worst_case", worst_case),
+            "reserve": "worst" if _flag("worst_case", worst_case) else _reserve(reserve),
+            "worst_case": worst_case or reserve == "worst",
             "notify_at": tuple(_share("notify_at", share) for share in notify_at),
         }
         if all(values[name] is None for name in ("per_call", *PERIODS)):
@@ -352,6 +359,17 @@ def _share(key: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise PolicyError(f"{key} holds {value!r}. Give a share from 0 to 1, such as 0.2.", key=key)
     return float(value)
+
+
+def _reserve(value: Any) -> str:
+    if value in _RESERVES:
+        return str(value)
+    raise PolicyError(
+        f"reserve={value!r} is none of {', '.join(_RESERVES)}. Use one of these.", key="reserve"
+    )
+
+
+_RESERVES: Final = ("expected", "p95", "worst")
 
 
 def _flag(key: str, value: Any) -> bool:

@@ -61,6 +61,10 @@ class Explanation(Protocol):
         """The most picodollars that the call can cost, or None when nothing fits or no price is known."""
 
     @property
+    def cost_range(self) -> Mapping[str, int] | None:
+        """Picodollars by ``p50``, ``p90`` and ``p95``, or None when nothing fits or no price is known."""
+
+    @property
     def replacement(self) -> Mapping[str, Any] | None:
         """What the provider names in the baseline's place, what that would cost and why it is not used."""
 
@@ -77,6 +81,7 @@ class Told:
         replacement: what the provider names in the baseline's place, what that would cost and why it is not
             used; or None.
         worst_cost: the most picodollars that the call can cost, or None.
+        cost_range: picodollars by ``p50``, ``p90`` and ``p95``, or None.
     """
 
     why: str = ""
@@ -85,6 +90,7 @@ class Told:
     seconds: Seconds | None = None
     replacement: Mapping[str, Any] | None = None
     worst_cost: int | None = None
+    cost_range: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +337,7 @@ class Decision(_Made):
             seconds=told.seconds,
             replacement=told.replacement,
             worst_cost=told.worst_cost,
+            cost_range=told.cost_range,
         )
         return (_decision, (whole,))
 
@@ -393,6 +400,17 @@ class Decision(_Made):
         worst = self.explanation.worst_cost
         return None if worst is None else Decimal(worst) / PICO
 
+    @property
+    def cost_range(self) -> dict[str, Decimal] | None:
+        """US dollars that half of such calls, nine of ten and nineteen of twenty are expected to stay within.
+
+        By ``p50``, ``p90`` and ``p95``; None when nothing fits or no price is known. From what calls of the
+        kind were billed for each dollar that was expected of them, or before that is known from how long
+        published answers were.
+        """
+        found = self.explanation.cost_range
+        return None if found is None else {name: Decimal(pico) / PICO for name, pico in found.items()}
+
     def reasons_against(self, model: str) -> tuple[Reason, ...]:
         """Return the Reasons against a model, those of its best configuration first."""
         return tuple(r for c in self.candidates if c.model == model for r in c.reasons)
@@ -412,7 +430,7 @@ class Decision(_Made):
         The record has no prompt text. ``version`` changes when a key changes its meaning.
         """
         chosen, (rejected, dearer), seconds = self.chosen, self.explanation.others, self.seconds
-        worst = self.explanation.worst_cost
+        worst, ranged = self.explanation.worst_cost, self.explanation.cost_range or {}
         record: dict[str, Any] = {
             "version": RECORD_VERSION,
             "model": chosen.model if chosen else None,
@@ -420,6 +438,7 @@ class Decision(_Made):
             "endpoint": chosen.endpoint if chosen else None,
             "why": self.why,
             "estimated_cost": None if chosen is None or chosen.cost is None else format_dollars(chosen.cost),
+            "cost_range": {name: format_dollars(pico) for name, pico in ranged.items()} or None,
             "worst_cost": None if worst is None else format_dollars(worst),
             "input_tokens": chosen.input_tokens if chosen else None,
             "output_tokens": chosen.output_tokens if chosen else None,

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from routed_llm.decide.speed import Pace
     from routed_llm.facts import RequestFacts
 
-__all__ = ["Observed", "Returns", "Seen", "Timing", "Usage", "believable"]
+__all__ = ["QUANTILES", "Observed", "Returns", "Seen", "Spread", "Timing", "Usage", "believable"]
+
+QUANTILES: Final = (0.5, 0.9, 0.95)
+"""The parts of calls whose bills a range gives."""
 
 
 class Timing(NamedTuple):
@@ -144,6 +147,14 @@ class Seen(NamedTuple):
     thought: float = 1.0
 
 
+class Spread(NamedTuple):
+    """What half of the calls, nine of ten and nineteen of twenty cost at most, for each dollar expected."""
+
+    p50: float
+    p90: float
+    p95: float
+
+
 class Returns(NamedTuple):
     """Share of calls (0 to 1) from which another one goes on while a cache may hold them; None while unknown.
 
@@ -173,6 +184,7 @@ class Observed:
         warm: tokens by model that the request at hand begins with and that were sent to it before, in place
             of what is ``shared`` by requests of its kind; None where nobody looked.
         paces: (model, service tier) to how quick it has been.
+        spreads: (model, effort) and kind of request to how far bills lay from what was expected.
         returns: purpose of a request (:attr:`RequestFacts.purpose`) to how often conversations go on.
     """
 
@@ -182,6 +194,14 @@ class Observed:
     warm: Mapping[str, int] | None = None
     paces: Mapping[tuple[str, str], Pace] = field(default_factory=dict)
     returns: Mapping[Any, Returns] = field(default_factory=dict)
+    spreads: Mapping[Any, Spread] = field(default_factory=dict)
+
+    def spread(self, name: tuple[str, str | None], facts: RequestFacts) -> Spread | None:
+        """Find how far bills of a configuration lay from what was expected of requests like this one."""
+        spreads = self.spreads
+        if not spreads:
+            return None
+        return next((spreads[key] for key in spread_names(name, facts) if key in spreads), None)
 
     def of(self, facts: RequestFacts) -> Seen | None:
         """Find what was seen for requests like this one, or failing that for its wider kind."""
@@ -190,3 +210,9 @@ class Observed:
             return None
         kind = facts.kind
         return outputs.get(kind) or outputs.get(kind[0])
+
+
+def spread_names(name: tuple[str, str | None], facts: RequestFacts) -> tuple[Any, ...]:
+    """Name what a call's bill speaks of: its kind, all sizes of it, and whatever its model is asked."""
+    later = facts.previous is not None
+    return ((name, facts.kind), (name, facts.kind[0], later), (name[0], later))

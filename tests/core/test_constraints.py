@@ -89,6 +89,7 @@ def chosen(asked: RequestFacts, at: date = TODAY, **around: Any) -> str | None:
 AROUND: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a text": ({}, {}),
     "a budget": ({}, {"allowance": Allowance(remaining=10**12)}),
+    "a budget for nineteen of twenty": ({}, {"allowance": Allowance(remaining=10**12, p95=True)}),
     "a budget for the worst case": ({}, {"allowance": Allowance(remaining=10**12, worst_case=True)}),
     "a failing model": ({}, {"unavailable": {"gpt-4.1-mini": "it is down"}}),
     "tools and a cap": ({"tools": 2, "cap": 100}, {}),

@@ -43,6 +43,7 @@ def circumstances(draw: Any) -> dict[str, Any]:
             remaining=draw(st.sampled_from([None, 0, PICO // 10_000, PICO // 100, PICO])),
             pressure=draw(st.sampled_from([0.0, 0.0, 0.4])),
             worst_case=draw(st.integers(0, 3)) == 0,
+            p95=draw(st.integers(0, 3)) == 0,
         )
     if draw(st.booleans()):
         names = draw(st.lists(st.sampled_from(MODELS), min_size=1, max_size=2, unique=True))

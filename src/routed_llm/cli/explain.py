@@ -165,7 +165,10 @@ def _ask(asked: argparse.Namespace, body: Mapping[str, Any]) -> int:
             print(f"{model}: {why}")
     else:
         effort = f"@{told['effort']}" if told["effort"] else ""
-        print(f"chosen {told['model']}{effort} on {told['endpoint']}, ${told['estimated_cost']} expected")
+        most = f", ${told['cost_range']['p95']} in nineteen of twenty" if told.get("cost_range") else ""
+        print(
+            f"chosen {told['model']}{effort} on {told['endpoint']}, ${told['estimated_cost']} expected{most}"
+        )
         print(f"why {told['why']}")
         instead = told.get("replacement")
         if instead is not None and instead["why_not"] is not None:

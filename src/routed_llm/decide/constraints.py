@@ -25,9 +25,9 @@ from routed_llm.decide.weigh import (
     most_input,
     output_kept,
     recall_of,
+    reserved,
     row_seconds,
     usual_output,
-    worst_cost,
 )
 from routed_llm.decision import format_dollars
 from routed_llm.media import MAX_PATCHES, over_limit
@@ -317,7 +317,7 @@ class HardCostCap(Constraint):
 
 
 class WithinBudget(Constraint):
-    """A hard budget must have room for the expected (or worst) cost, and the cost be known for that."""
+    """A hard budget must have room for the expected (p95, worst) cost, and the cost be known for that."""
 
     wordings: ClassVar[Mapping[str, Wording]] = {
         "budget": Wording(
@@ -352,6 +352,8 @@ class WithinBudget(Constraint):
         )
 
     def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        if inputs.load.p95 and not inputs.load.worst:
+            return crossings(self, row, inputs, cost_breakpoints(row, inputs.load))
         if not inputs.load.worst:
             return ()
         # What a call can cost at worst is not what it is chosen by. That turns where the price does, and
@@ -361,17 +363,14 @@ class WithinBudget(Constraint):
         return crossings(self, row, inputs, {row.above, limits.context_window - most})
 
     def pruning(self, inputs: DecisionInputs) -> Hashable | None:
-        return None if inputs.load.worst else ()
+        return None if inputs.load.worst or inputs.load.p95 else ()
 
     def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
         return True  # it costs no more
 
     def _need(self, row: Row, inputs: DecisionInputs, tokens: int) -> int | None:
         cost = inputs.cost(row, tokens)
-        if cost is None or not inputs.load.worst:
-            return cost
-        worst = worst_cost(row, inputs.load, tokens)
-        return cost if worst is None else worst
+        return None if cost is None else reserved(row, inputs.load, tokens, tokens, cost)
 
 
 class ImagePatches(Constraint):

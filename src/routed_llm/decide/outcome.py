@@ -23,7 +23,9 @@ from routed_llm.decide.weigh import (
     goes_past_cache,
     output_tokens,
     recall_of,
+    reserved,
     row_seconds,
+    spread_of,
     steerable,
     worst_cost,
 )
@@ -123,6 +125,18 @@ class Explained:
         return worst_cost(row, inputs.load, inputs.tokens(row, inputs.facts.tokens.high))
 
     @property
+    def cost_range(self) -> dict[str, int] | None:
+        """Picodollars by ``p50``, ``p90`` and ``p95``, or None when nothing fits or no price is known."""
+        row, inputs = self._picked.row, self._inputs
+        if row is None:
+            return None
+        tokens = inputs.tokens(row, inputs.likely)
+        cost, spread = inputs.cost(row, tokens), spread_of(row, inputs.load, tokens)
+        if cost is None or spread is None:
+            return None
+        return {name: int(cost * times) for name, times in spread._asdict().items()}
+
+    @property
     def replacement(self) -> dict[str, Any] | None:
         """What the provider names in the baseline's place, what that would cost and why it is not used."""
         return _replacement(self._picked, self._inputs)
@@ -164,10 +178,10 @@ def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
 def _reserve(row: Row, inputs: DecisionInputs) -> int | None:
     """Say what to hold while the call runs: what it is expected to cost, or where asked the most it can."""
     expected = inputs.text_cost(row, inputs.likely)
-    if not inputs.load.worst:
-        return expected
-    worst = worst_cost(row, inputs.load, inputs.tokens(row, inputs.facts.tokens.high))
-    return expected if worst is None else worst
+    if expected is None:
+        return None
+    tokens, most = inputs.tokens(row, inputs.likely), inputs.tokens(row, inputs.facts.tokens.high)
+    return reserved(row, inputs.load, tokens, most, expected)
 
 
 def _switch(picked: Picked, inputs: DecisionInputs) -> Switch | None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from routed_llm.decide.speed import expected_seconds
 from routed_llm.media import tokens_for
 from routed_llm.parameters import output_cap
-from routed_llm.pricing import expected_output, thought_for
+from routed_llm.pricing import ANSWER_SPREAD, STEP_SPREAD, expected_output, thought_for
 from routed_llm.tokens.audio import input_tokens as audio_tokens
-from routed_llm.usage import Returns
+from routed_llm.usage import Returns, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,6 +55,7 @@ class Load(NamedTuple):
         bypasses: whether a request may be sent past the cache: it is known how often it is read, and the
             caller does not steer it.
         worst: whether the worst case is asked for, too.
+        p95: whether what nineteen of twenty such calls cost at most is asked for, too.
         hard: picodollars that the bill must not exceed, or None.
         outputs: output tokens observed for this kind of request, by model and effort, or None when no
             two configurations have been observed.
@@ -79,6 +80,7 @@ class Load(NamedTuple):
     reuse_later: float | None = None
     bypasses: bool = True
     worst: bool = False
+    p95: bool = False
     hard: int | None = None
     outputs: Mapping[tuple[str, str | None], float] | None = None
     shared: Mapping[str, int] | None = None
@@ -98,6 +100,7 @@ def load(
     observed: Observed | None = None,
     *,
     worst: bool = False,
+    p95: bool = False,
 ) -> Load:
     """Work out what all configurations share."""
     visible = None if facts.cap is None else min(facts.cap, widest) if widest else facts.cap
@@ -126,6 +129,7 @@ def load(
         reuse_later=later,
         bypasses=bypasses,
         worst=worst,
+        p95=p95,
         hard=policy.max_cost_pico if policy.cost_cap == "hard" else None,
         outputs=None if seen is None else seen.tokens,
         shared=shared,
@@ -464,6 +468,39 @@ def _worst_input(price: Price, load: Load, tokens: int) -> int:
     if load.facts.audio_seconds and price.audio_input is not None:
         total += audio_tokens(load.facts.audio_seconds) * max(price.audio_input - rate, 0)
     return total
+
+
+def spread_of(row: Row, load: Load, tokens: int) -> Spread | None:
+    """Say how far the bill of a configuration may lie from what is expected; None without a price.
+
+    What was seen of such calls, or else what published answers were, for each token that was expected.
+    """
+    seen = None if load.observed is None else load.observed.spread(row.name, load.facts)
+    if seen is not None:
+        return seen
+    cost, price = row_cost(row, load, tokens), price_of(row, tokens)
+    if not cost or price is None:
+        return None
+    part = min(output_tokens(row, load) * price.output / cost, 1.0)
+    written = STEP_SPREAD if load.facts.tools else ANSWER_SPREAD
+    return Spread(*[1 - part + part * times for times in written])
+
+
+def reserved(row: Row, load: Load, tokens: int, most: int, cost: int) -> int:
+    """Picodollars by which a call is admitted and which are held while it runs: the most that is asked for.
+
+    Args:
+        row: the configuration.
+        load: the request's amounts.
+        tokens: input tokens, as well as they are known.
+        most: the most that they may be.
+        cost: what is expected.
+    """
+    if load.worst:
+        worst = worst_cost(row, load, most)
+        return cost if worst is None else worst
+    spread = spread_of(row, load, tokens) if load.p95 else None
+    return cost if spread is None else max(int(cost * spread.p95), cost)
 
 
 def conversation_cost(row: Row, load: Load, text_tokens: int) -> int | None:

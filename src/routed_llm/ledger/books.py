@@ -97,8 +97,8 @@ class Books:
         values: dict[str, Any] = {}
         least: int | None = None
         for budget in self.budgets + scope.budgets:
-            if budget.worst_case and budget.hard:
-                values["worst_case"] = True
+            if budget.hard and budget.reserve != "expected":
+                values["worst_case" if budget.reserve == "worst" else "p95"] = True
             if budget.per_call is None:
                 continue
             name = budget.scope_of(dict(scope.tags))

@@ -40,9 +40,10 @@ def would_fit(
         decision: what was decided.
         remaining: picodollars left.
         admitted: whether it was decided with just that much left. Otherwise, where a budget has to cover the
-            worst case, it is not known what would fit.
+            worst case or nineteen of twenty, it is not known what would fit.
     """
-    if decision.allowance is not None and decision.allowance.worst_case and not admitted:
+    allowance = decision.allowance
+    if allowance is not None and (allowance.worst_case or allowance.p95) and not admitted:
         return ()
     able = [candidate for candidate in decision.candidates if _able(candidate)]
     able.sort(key=lambda candidate: candidate.cost or 0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from routed_llm.decide.weigh import choices_of
 from routed_llm.ledger.returns import ReturnLearner
 from routed_llm.ledger.speeds import SpeedLearner
+from routed_llm.ledger.spreads import SpreadLearner
 from routed_llm.pricing import (
     DEFAULT_OUTPUT_TOKENS,
     STEP_OUTPUT_TOKENS,
@@ -19,13 +20,13 @@ from routed_llm.pricing import (
     thought_for,
     writes,
 )
-from routed_llm.usage import Observed, Seen, Usage
+from routed_llm.usage import Observed, Seen, Usage, spread_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from routed_llm.catalog import Catalog, Model
-    from routed_llm.decision import Decision
+    from routed_llm.decision import Candidate, Decision
     from routed_llm.facts import Previous, RequestFacts
     from routed_llm.ledger.book import Entry
     from routed_llm.usage import Timing
@@ -175,6 +176,7 @@ class Observer:
         self.value = Observed()
         self._speeds = SpeedLearner()
         self._returns = ReturnLearner()
+        self._spreads = SpreadLearner()
         self._clock = clock
         self.begins = True
         self._kinds: dict[Any, _Kind] = {}
@@ -191,6 +193,7 @@ class Observer:
         *,
         base: int | None,
         timing: Timing | None = None,
+        paid: int | None = None,
     ) -> None:
         """Take in one finished call.
 
@@ -200,6 +203,7 @@ class Observer:
             usage: what the provider reported.
             base: output tokens that the policy expects of gpt-4o, or None.
             timing: how long it took; None where nobody measured it.
+            paid: picodollars that it cost; None where that is not known.
         """
         chosen, facts = decision.chosen, decision.facts
         if chosen is None or not usage.output_tokens:
@@ -210,6 +214,7 @@ class Observer:
         with self._lock:
             if timing is not None:
                 self._time(decision, model, usage, timing)
+            self._spread(chosen, facts, paid)
             pending = self._pending.get(key)
             if pending is None or pending.model is not model:
                 pending = self._wait(key, _Pending(model, chosen.effort))
@@ -341,6 +346,14 @@ class Observer:
         if self.value.thought is None or _thinks_anew(self.value.thought, now):
             self.value = replace(self.value, thought=now)
         return prior
+
+    def _spread(self, chosen: Candidate, facts: RequestFacts, paid: int | None) -> None:
+        """Take in how far a bill lay from what was expected."""
+        if not paid or not chosen.cost:
+            return
+        names = spread_names((chosen.model, chosen.effort), facts)
+        if self._spreads.learn(names, paid, chosen.cost):
+            self.value = replace(self.value, spreads=self._spreads.value)
 
     def _returned(self, facts: RequestFacts, model: Model, usage: Usage) -> None:
         """Take in whether a call goes on from another, which a cache may still hold."""

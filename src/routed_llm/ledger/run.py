@@ -153,7 +153,8 @@ class Run:
         if self._observer is not None and usage is not None and self.decision.chosen is not None:
             model = self._catalog.get(self.decision.chosen.model)
             base = self._policy.output_tokens
-            self._observer.learn(self.decision, model, usage, base=base, timing=self.exchange.timing)
+            timing = self.exchange.timing
+            self._observer.learn(self.decision, model, usage, base=base, timing=timing, paid=cost)
         if usage is not None and self._on_reported is not None:
             self._on_reported(usage.input_tokens)
         return record
