@@ -2,7 +2,7 @@
 
 The tests come with the source distribution of the installed version, which is downloaded into a folder of
 its own and never kept. What needs OpenAI's mock server is left out. A test that passes with the first and
-fails with the second is lost; with the record of routing left out of answers none may be.
+fails with the second is lost, and must have its reason below.
 
 Usage: python scripts/sdk_tests.py [--folder FOLDER]
 """
@@ -26,6 +26,12 @@ TESTS = (
 )
 WITH_RECORD = "test_completions::test_parse_", "test_completions::test_async_parse_"
 """Tests that compare a whole answer with a snapshot, and find ``routing`` in it when it is left on."""
+
+EXPLAINED = {
+    "test_parse_as_does_not_send_a_top_level_schema": "it names no model: routing does, and the body has it",
+    "test_visible_format_updates": "it asks with no input, which is refused before it is sent",
+}
+"""Part of a test's name to the reason why it is lost."""
 
 HELPERS = (
     "inline-snapshot",
@@ -74,7 +80,9 @@ def run(source: Path, swap: str, record: str = "on") -> dict[str, str]:
     found = [test for test in TESTS if (source / test).exists()]
     with report.with_suffix(".log").open("w") as log:
         command = [sys.executable, "-m", "pytest", *found, *options, "--junitxml", str(report)]
-        subprocess.run(command, cwd=source, env=environment, stdout=log, stderr=log, check=False, timeout=900)
+        subprocess.run(
+            command, cwd=source, env=environment, stdout=log, stderr=log, check=False, timeout=3600
+        )
     outcomes = {}
     for case in ElementTree.parse(report).iter("testcase"):
         kinds = {child.tag for child in case} & {"failure", "error", "skipped"}
@@ -98,11 +106,10 @@ def main() -> int:
             routed = run(source, "routed", record)
             held = [name for name, outcome in plain.items() if outcome == "passed"]
             missed = [name for name in held if routed.get(name) != "passed"]
-            told = [name for name in missed if record == "on" and any(part in name for part in WITH_RECORD)]
+            reasons = (*EXPLAINED, *(WITH_RECORD if record == "on" else ()))
+            told = [name for name in missed if any(part in name for part in reasons)]
             passed = list(routed.values()).count("passed")
-            print(
-                f"routed, record {record}: {passed} pass, {len(missed)} are lost, {len(told)} to the record"
-            )
+            print(f"routed, record {record}: {passed} pass, {len(missed)} are lost, {len(told)} explained")
             lost += [name for name in missed if name not in told]
     for name in lost:
         print(f"  {name}")
