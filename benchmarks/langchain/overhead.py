@@ -64,12 +64,14 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = 65_536  # headers and body in one packet: two would wait for each other's acknowledgement
     disable_nagle_algorithm = True
     whole, streamed = json.dumps(ANSWER).encode(), events()
+    takes = 0.0
 
     def do_POST(self) -> None:
         """Read the request and answer it."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         stream = b'"stream":true' in body[-300:] or b'"stream":true' in body[:300]
         answer = self.streamed if stream else self.whole
+        time.sleep(self.takes)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream" if stream else "application/json")
         self.send_header("Content-Length", str(len(answer)))
@@ -81,8 +83,9 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def serve() -> None:
+def serve(takes: float) -> None:
     """Serve on a free port of 127.0.0.1, print it, and go on until the parent closes the pipe."""
+    Handler.takes = takes
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     running.daemon_threads = True
     threading.Thread(target=running.serve_forever, daemon=True).start()
@@ -92,9 +95,9 @@ def serve() -> None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Run the server in a process of its own and give the base URL."""
-    command = [sys.executable, __file__, "--serve"]
+def server(takes: float = 0.0) -> Iterator[str]:
+    """Run the server, which takes so many seconds to answer, in a process of its own; give the base URL."""
+    command = [sys.executable, __file__, "--serve", str(takes)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdin is not None
         assert running.stdout is not None
@@ -242,10 +245,10 @@ def main() -> None:
     """Print all figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=500, help="pairs of calls with the short prompt")
-    parser.add_argument("--serve", action="store_true", help="be the server")
+    parser.add_argument("--serve", type=float, metavar="SECONDS", help="be the server")
     chosen = parser.parse_args()
-    if chosen.serve:
-        serve()
+    if chosen.serve is not None:
+        serve(chosen.serve)
         return
     print(f"{'case':46} {'ratio':>6} {'of CPU':>6} {'ChatOpenAI':>11} {'added':>9}")
     with server() as url:

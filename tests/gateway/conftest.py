@@ -18,6 +18,7 @@ import uvicorn
 from routed_llm import Router
 from routed_llm.gateway import KeyStore, Settings
 from routed_llm.gateway.app import Gateway
+from routed_llm.gateway.protocol import Protocol
 from routed_llm.simulator import Simulator, serve
 
 TODAY = date(2026, 11, 22)
@@ -56,7 +57,8 @@ def running(settings: Settings, router: Router | None = None) -> Iterator[Runnin
     """Run a gateway in a thread."""
     gateway = Gateway(settings, router=router)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(gateway.app, log_level="warning", timeout_graceful_shutdown=2)
+        http = type("Quick", (Protocol,), {"patience": settings.patience})
+        config = uvicorn.Config(gateway.app, http=http, log_level="warning", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

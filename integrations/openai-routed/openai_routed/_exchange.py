@@ -24,7 +24,6 @@ __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 
 ENDPOINTS: Final[Mapping[str, str]] = {"/chat/completions": "chat_completions", "/responses": "responses"}
 _DEPLOYMENT: Final = re.compile(r"/deployments/[^/]+$")
-_OURS: Final = frozenset({b"content-length"})
 _COUNT: Final = "x-stainless-retry-count"
 
 
@@ -65,25 +64,27 @@ def called(
 def _outgoing(request: Any, sent: Outgoing) -> Any:
     """Return the ``httpx.Request`` of one attempt: as the caller's, but for its address and its body."""
     library = _library(request)
-    url = _address(request.url, sent.path, sent.model, sent.base_url)
     count = request.headers.get(_COUNT)  # None, or another number, where the caller says so
     if sent.attempt and count == str(sent.attempt - 1):
         request.headers[_COUNT] = str(sent.attempt)
-    headers = [(name.lower(), value) for name, value in request.headers.raw if name.lower() not in _OURS]
-    if sent.credential is not None:
-        headers = [(name.encode(), value.encode()) for name, value in sent.credential.on_the_wire().items()]
-    elif sent.base_url is not None:
-        headers = [item for item in headers if item[0] != b"host"]
+    headers = request.headers.copy() if sent.credential is None else sent.credential.on_the_wire()
+    url = request.url
+    if sent.base_url is not None:
+        url = type(url)(sent.base_url.rstrip("/") + sent.path)
+        headers["host"] = url.netloc.decode()
+    elif "/deployments/" in url.path or not url.path.endswith(sent.path):
+        url = _address(url, sent.path, sent.model)
     content = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode()
-    extensions = request.extensions
-    return library.Request(request.method, url, headers=headers, content=content, extensions=extensions)
+    headers["content-length"] = str(len(content))
+    stream, extensions = library.ByteStream(content), request.extensions
+    made = library.Request(request.method, url, headers=headers, stream=stream, extensions=extensions)
+    made.read()
+    return made
 
 
 @lru_cache(maxsize=256)
-def _address(url: Any, path: str, model: str, base_url: str | None) -> Any:
+def _address(url: Any, path: str, model: str) -> Any:
     """Return where an endpoint stands, from where the one that was called does."""
-    if base_url is not None:
-        return type(url)(base_url.rstrip("/") + path)
     base = next(url.path.removesuffix(end) for end in ENDPOINTS if url.path.endswith(end))
     # On Azure the path names the deployment, and Responses has none.
     named = f"/deployments/{model}" if path.startswith("/chat") else ""

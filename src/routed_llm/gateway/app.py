@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,7 +27,7 @@ from routed_llm.calls.router import Router
 from routed_llm.errors import RoutedError
 from routed_llm.gateway.keys import Key, KeyStore
 from routed_llm.gateway.metrics import Metrics
-from routed_llm.gateway.upstream import Upstream
+from routed_llm.gateway.upstream import TransportError, Upstream
 from routed_llm.ledger import open_ledger
 from routed_llm.policy import Policy
 from routed_llm.recovery import fingerprint
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make_app"]
 
+_LOG: Final = logging.getLogger("uvicorn.error")
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _ADMIN: Final = ("/organization", "/projects")
 """What an API key of the operator may open and no key of the gateway does."""
@@ -101,6 +105,7 @@ class Gateway:
                 Route("/{path:path}", self._guarded(self._unknown, opened=True), methods=every),
             ],
             lifespan=self._lifespan,
+            exception_handlers={HTTPException: _refused_by_route, Exception: _failed},
         )
 
     @asynccontextmanager
@@ -190,8 +195,11 @@ class Gateway:
             await JSONResponse(problem(error).body, problem(error).status)(scope, receive, send)
         except (ClientLeft, ClientDisconnect):
             left = True
-        except Exception as error:  # noqa: BLE001 - the provider could not be reached
+        except TransportError as error:
             await refusal(_unreachable(error))(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - ours: its place is in the log, and the client gets an answer
+            _LOG.exception("A call failed")
+            await refusal(_own_failure(error))(scope, receive, send)
         finally:
             self._metrics.ended(left=left)
 
@@ -219,7 +227,7 @@ class Gateway:
             raise Refusal(415, "The body is not application/json. Send it with that Content-Type.")
         data = await self._read(request)
         try:
-            body = json.loads(data)
+            body = json.loads(data, parse_constant=_no_number, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             raise Refusal(
                 400, f"We could not parse the JSON body of your request: {error}. Send a JSON object."
@@ -331,7 +339,7 @@ class Gateway:
         data = await self._read(request) if request.method not in ("GET", "HEAD", "DELETE") else None
         try:
             answer = await self._upstream.send_on(request.method, path, request.headers, data)
-        except Exception as error:
+        except TransportError as error:
             raise _unreachable(error) from error
         return Passed(answer, self.settings.patience)
 
@@ -366,6 +374,10 @@ class Passed(Response):
             for name, value in self._answer.headers.items()
             if name.lower() not in skipped
         ]
+        with suppress(ClientLeft):
+            await _while_there(receive, self._parts(raw, send))
+
+    async def _parts(self, raw: list[tuple[bytes, bytes]], send: Send) -> None:
         try:
             await send({"type": "http.response.start", "status": self._answer.status, "headers": raw})
             async for data in self._answer.content.iter_any():
@@ -374,6 +386,25 @@ class Passed(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             self._answer.close()
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _no_number(text)
+
+
+def _refused_by_route(request: Request, error: Exception) -> JSONResponse:
+    status = getattr(error, "status_code", 500)
+    said = f"{request.method} {request.url.path} is not served: {getattr(error, 'detail', error)}."
+    return refusal(Refusal(status, said, code="unknown_url"))
+
+
+def _failed(_: Request, error: Exception) -> JSONResponse:
+    return refusal(_own_failure(error))
 
 
 def refusal(error: Refusal) -> JSONResponse:
@@ -391,6 +422,11 @@ def _unreachable(error: Exception) -> Refusal:
     return Refusal(
         502, f"The provider broke off: {error}. Try again.", code="unreachable", kind="server_error"
     )
+
+
+def _own_failure(error: Exception) -> Refusal:
+    said = f"The gateway failed: {type(error).__name__}. Its log says where."
+    return Refusal(500, said, code="gateway_failed", kind="server_error")
 
 
 def _is_local(origin: str) -> bool:

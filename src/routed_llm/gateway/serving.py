@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from routed_llm.gateway.app import make_app
+from routed_llm.gateway.protocol import Protocol
 from routed_llm.gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def serve(settings: Settings) -> None:
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
+        "http": Protocol,
         "timeout_graceful_shutdown": int(settings.grace),
         "access_log": False,
         "log_level": "warning",

@@ -81,13 +81,24 @@ def merge(
         tags = tuple(sorted({**dict(base.tags), **tags_from(scope)}.items()))
     if conversation is None:
         conversation = base.conversation
-    elif not isinstance(conversation, str):
+    elif conversation != "" and not _is_text(conversation):
         raise PolicyError(
             f"conversation={conversation!r} is not a text. Give the key under which your program keeps the "
             "conversation, as a string.",
             key="conversation",
         )
     return Scope(tags, conversation, base.budgets + budgets_from(budget))
+
+
+def _is_text(value: Any) -> bool:
+    """Say whether a value is a text that every ledger can keep: lone surrogates are none."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def tags_from(scope: Any) -> dict[str, str]:
@@ -103,7 +114,7 @@ def tags_from(scope: Any) -> dict[str, str]:
     else:
         items = [("", "")]
     for name, value in items:
-        if not isinstance(name, str) or not name or not isinstance(value, str) or not value:
+        if not (_is_text(name) and _is_text(value)):
             raise PolicyError(
                 f"scope={scope!r} does not say whom the call is for. Give tags such as "
                 "{'team': 'search', 'user': 'ann'} or 'team=search,user=ann'.",
