@@ -283,6 +283,7 @@ def main() -> int:
     parser.add_argument("other", type=Path, help="the other tree's folder")
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--most", type=int, default=4, help="kinds of requests to print of each class")
     parser.add_argument("--show", type=int, default=0, help="examples to print of each class")
     parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -308,10 +309,16 @@ def main() -> int:
         print("a tree did not answer")
         return 1
     print(f"{same:,} of {compared:,} decisions are equal")
-    for name, examples in sorted(found.items(), key=lambda pair: -len(pair[1])):
-        print(f"{len(examples):>7,}  {name}")
-        for example in examples[: options.show]:
-            print(f"  {example}")
+    kinds: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for name, examples in found.items():
+        kind, _, holds = name.rpartition(": ")
+        kinds[kind][holds] = examples
+    for kind, of_it in sorted(kinds.items(), key=lambda pair: -sum(map(len, pair[1].values()))):
+        print(f"{sum(map(len, of_it.values())):>7,}  {kind}")
+        for holds, examples in sorted(of_it.items(), key=lambda pair: -len(pair[1]))[: options.most]:
+            print(f"{len(examples):>15,}  {holds}")
+            for example in examples[: options.show]:
+                print(f"  {example}")
     return 0
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from routed_llm.facts import ImageFacts, TokenCount
+from routed_llm.facts import TokenCount
 from routed_llm.framing import REFERENCE
 from routed_llm.tokens.audio import input_tokens as audio_tokens
 from routed_llm.tokens.images import (
     MAX_PATCHES,
-    ImageRule,
     TileRule,
     image_rule,
     image_tokens,
@@ -19,13 +18,13 @@ from routed_llm.tokens.images import (
 )
 
 if TYPE_CHECKING:
-    from routed_llm.catalog.model import ImageRuleSpec, Model
-    from routed_llm.facts import RequestFacts
+    from routed_llm.catalog.model import Model
+    from routed_llm.facts import ImageFacts, RequestFacts
     from routed_llm.framing import Framed, Framing
 
-__all__ = ["MAX_PATCHES", "PAGE", "image_count", "media_tokens", "over_limit", "tokens_for"]
+__all__ = ["MAX_PATCHES", "over_limit", "tokens_for"]
 
-PAGE = ImageFacts(1700, 2200, "high")
+_PAGE = (1700, 2200, "high")
 """A document page as an image: US letter at 200 dpi. The provider does not publish the size it renders
 at; it says that a page counts as an image, at detail high from gpt-5.6 on (File inputs guide, 2026-07)."""
 
@@ -72,7 +71,9 @@ def tokens_for(facts: RequestFacts, model: Model, endpoint: str) -> TokenCount:
         page = REFERENCE.page if framing is None else framing.page
         likely += page * facts.pdf_pages
         less += page * facts.pdf_pages
-        more += (max(image_count(model, (PAGE,)), _MOST_PAGE) - page) * facts.pdf_pages
+        rule = None if model.image is None else _rule(model.image)
+        whole = 0 if rule is None else image_tokens(rule, *_PAGE)
+        more += (max(whole, _MOST_PAGE) - page) * facts.pdf_pages
     return TokenCount(likely - less, likely, likely + more)
 
 
@@ -99,27 +100,6 @@ def _images(model: Model, images: tuple[ImageFacts, ...]) -> TokenCount:
     return TokenCount(low, likely, high)
 
 
-def media_tokens(facts: RequestFacts, model: Model) -> int:
-    """Count images, audio and document pages by a model's own rules, in tokens."""
-    total = image_count(model, facts.images) if facts.images else 0
-    if facts.audio_seconds:
-        total += audio_tokens(facts.audio_seconds)
-    if facts.pdf_pages and "image" in model.inputs:
-        total += facts.pdf_pages * image_count(model, (PAGE,))
-    return total
-
-
-def image_count(model: Model, images: tuple[ImageFacts, ...]) -> int:
-    """Count images by a model's own rule, in tokens; one of unknown size at the rule's worst case."""
-    return 0 if model.image is None else _count(model.image, images)
-
-
-@lru_cache(maxsize=4096)
-def _count(spec: ImageRuleSpec, images: tuple[ImageFacts, ...]) -> int:
-    rule = _rule(spec)
-    return 0 if rule is None else sum(_one(rule, image) for image in images)
-
-
 def over_limit(model: Model, image: ImageFacts) -> bool:
     """Say whether an image has more patches than the model accepts."""
     rule = None if model.image is None else _rule(model.image)
@@ -128,28 +108,4 @@ def over_limit(model: Model, image: ImageFacts) -> bool:
     return is_over_limit(rule, image.width, image.height, image.detail)
 
 
-def _one(rule: ImageRule, image: ImageFacts) -> int:
-    if image.width is None or image.height is None:
-        return worst_case(rule, image.detail)
-    return image_tokens(rule, image.width, image.height, image.detail)
-
-
-@lru_cache(maxsize=256)
-def _rule(spec: ImageRuleSpec) -> ImageRule | None:
-    details = tuple(sorted(spec.details.items()))
-    return _built(spec.kind, spec.base, spec.per_tile, spec.multiplier, details)
-
-
-@lru_cache(maxsize=256)
-def _built(
-    kind: str,
-    base: int,
-    per_tile: int,
-    multiplier: float,
-    details: tuple[tuple[str, tuple[int, int | None]], ...],
-) -> ImageRule | None:
-    from routed_llm.catalog.model import ImageRuleSpec
-
-    return image_rule(
-        ImageRuleSpec(kind=kind, base=base, per_tile=per_tile, multiplier=multiplier, details=dict(details))
-    )
+_rule = lru_cache(maxsize=256)(image_rule)

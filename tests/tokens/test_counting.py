@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 from typing import TYPE_CHECKING
@@ -11,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routed_llm.tokens import text as text_module
-from routed_llm.tokens.counting import INLINE, Counting, count_until
+from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.memo import Memo, Partial
 from routed_llm.tokens.split import PART
 from routed_llm.tokens.text import TiktokenCounter
@@ -130,7 +128,7 @@ def test_bounds_always_hold(sizes: list[int], thresholds: list[int], known: int,
     kinds = [PROSE, "字を書く。", "\U0001f600 ", "aGVsbG8", " \n\t", "<|endoftext|>"]
     texts = [rng.choice(kinds) * (size // 3) for size in sizes]
     memo = Memo()
-    low, high = count_until(texts, known=known, thresholds=thresholds, memo=memo)
+    low, high = Counting(texts, known=known, memo=memo).settle(thresholds)
     tokens = truth(texts) + known
     assert low <= tokens <= high
     assert not any(low <= threshold < high for threshold in thresholds)
@@ -212,63 +210,6 @@ def test_text_without_safe_places_is_counted_whole(spy: Spy) -> None:
     text = "aGVsbG8=" * 30_000
     assert Counting([text], memo=Memo(), counter=spy).exact() == truth([text])
     assert [len(call[0]) for call in spy.calls] == [len(text)]
-
-
-async def test_async_counts_much_in_a_thread(spy: Spy) -> None:
-    """A large count leaves the event loop free: another task runs meanwhile."""
-    ticks: list[int] = []
-
-    async def tick() -> None:
-        while True:
-            ticks.append(1)
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(tick())
-    texts = [PROSE * 5_000]
-    counting = Counting(texts, memo=Memo(), counter=spy)
-    low, high = await counting.settle_async([truth(texts)])
-    task.cancel()
-    assert low <= truth(texts) <= high
-    assert spy.threads
-    assert threading.main_thread() not in spy.threads
-    assert ticks
-
-
-async def test_async_exact_in_a_thread(spy: Spy) -> None:
-    """Counting everything runs in a thread, too."""
-    texts = [PROSE * 2_000]
-    assert await Counting(texts, memo=Memo(), counter=spy).exact_async() == truth(texts)
-    assert threading.main_thread() not in spy.threads
-
-
-async def test_async_counts_little_at_once(spy: Spy) -> None:
-    """A small count is done where it is asked for: a thread would cost more."""
-    text = PROSE * 10
-    assert len(text) < INLINE
-    assert await Counting([text], memo=Memo(), counter=spy).settle_async([truth([text])])
-    assert await Counting([text + "x"], memo=Memo(), counter=spy).exact_async() == truth([text + "x"])
-    assert set(spy.threads) == {threading.main_thread()}
-
-
-async def test_async_loads_the_vocabulary_in_a_thread(monkeypatch: pytest.MonkeyPatch, spy: Spy) -> None:
-    """While no vocabulary is loaded, even a small count leaves the event loop."""
-    chosen: list[threading.Thread] = []
-
-    def choose() -> TiktokenCounter:
-        chosen.append(threading.current_thread())
-        return spy
-
-    monkeypatch.setattr(text_module, "_default", None)
-    monkeypatch.setattr("routed_llm.tokens.counting.default_counter", choose)
-    assert await Counting(["hello world"], memo=Memo()).exact_async() == 2
-    assert chosen != [threading.main_thread()]
-
-
-async def test_async_settled_needs_nothing(spy: Spy) -> None:
-    """What is settled by the bounds is answered at once."""
-    assert await Counting(["abc"], memo=Memo(), counter=spy).settle_async([10]) == (1, 3)
-    assert await Counting([], memo=Memo(), counter=spy).exact_async() == 0
-    assert spy.calls == []
 
 
 def test_threads_share_a_memo() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -23,12 +22,10 @@ from routed_llm.catalog.model import (
     Speed,
     Verdict,
 )
-from routed_llm.catalog.vocabulary import PLAIN
+from routed_llm.catalog.vocabulary import PLAIN, parse_evidence
 from routed_llm.framing import Framing
 
 __all__ = ["build", "fine_tune", "snapshot"]
-
-_EVIDENCE = re.compile(r"(\(\+\)|[+=-]) (.+?)(?:: (-?[\d.]+) against (-?[\d.]+))?")
 
 
 def build(data: Mapping[str, Any]) -> Model:
@@ -220,16 +217,8 @@ def _pairs(rule: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 @lru_cache(maxsize=1024)
 def _measure(text: str) -> Measure:
-    match = _EVIDENCE.fullmatch(text)
-    if match is None:  # never after validation
-        raise ValueError(text)
-    sign, name, value, reference = match.groups()
-    return Measure(
-        name=name,
-        sign=sign,
-        value=None if value is None else float(value),
-        reference=None if reference is None else float(reference),
-    )
+    sign, name, value, reference = parse_evidence(text)
+    return Measure(name=name, sign=sign, value=value, reference=reference)
 
 
 @lru_cache(maxsize=2048)

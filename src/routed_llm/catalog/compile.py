@@ -24,11 +24,10 @@ from routed_llm.catalog.entry import (
     ModelEntry,
     QualityOrderEntry,
 )
-from routed_llm.catalog.parts import parse_evidence
 from routed_llm.catalog.resolve import Context, Spec, resolve
 from routed_llm.catalog.sources import COMPILED, ROOT, digest, made_from, read_toml
 from routed_llm.catalog.validate import validate
-from routed_llm.catalog.vocabulary import PLAIN, did_you_mean, problem
+from routed_llm.catalog.vocabulary import PLAIN, did_you_mean, parse_evidence, problem
 
 __all__ = ["compile_catalog", "load_context", "load_spec", "write_compiled"]
 

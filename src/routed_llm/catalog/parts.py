@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import re
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from routed_llm.catalog.vocabulary import EFFORTS, PLAIN, SIGNS, verdict_of
+from routed_llm.catalog.vocabulary import EFFORTS, PLAIN, parse_evidence, verdict_of
 
 __all__ = [
     "Accept",
@@ -38,7 +37,6 @@ __all__ = [
     "Structured",
     "Tokens",
     "VerdictEntry",
-    "parse_evidence",
 ]
 
 Endpoint = Literal["chat_completions", "responses", "realtime"]
@@ -59,9 +57,6 @@ Dimension = Literal[
 Tokens = Annotated[int, Field(ge=1, le=10**9)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Name = Annotated[str, Field(min_length=1)]
-
-_EVIDENCE = re.compile(r"^(\(\+\)|[+=-]) (.+?)(?:: (-?[\d.]+) against (-?[\d.]+))?$")
-
 
 _MOST_DOLLARS = 1_000_000
 
@@ -86,18 +81,6 @@ def _picodollars(value: Any) -> int:
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{amount:f} is finer than a millionth of a dollar; round it to six decimals")
     return int(scaled)
-
-
-def parse_evidence(text: str) -> tuple[str, str, float | None, float | None]:
-    """Split ``"+ GPQA Diamond (Epoch): 66.9 against 49.2"`` into sign, measure, value and reference."""
-    match = _EVIDENCE.match(text)
-    if match is None:
-        raise ValueError(
-            f'{text!r} is not evidence; write "<sign> <measure>" or "<sign> <measure>: <value> against '
-            f'<reference>" with a sign of {", ".join(SIGNS)}'
-        )
-    sign, name, value, reference = match.groups()
-    return sign, name, float(value) if value else None, float(reference) if reference else None
 
 
 def _rule(value: Any) -> Any:

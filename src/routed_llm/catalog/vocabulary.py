@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from routed_llm.errors import CatalogError
@@ -19,6 +20,7 @@ __all__ = [
     "TIERS",
     "VERDICTS",
     "did_you_mean",
+    "parse_evidence",
     "problem",
     "verdict_of",
 ]
@@ -71,6 +73,21 @@ def verdict_of(signs: Iterable[str]) -> str:
     if "+" in found:
         return "above"
     return "above (inferred)" if found == {"(+)"} else "tie"
+
+
+_EVIDENCE = re.compile(r"(\(\+\)|[+=-]) (.+?)(?:: (-?[\d.]+) against (-?[\d.]+))?")
+
+
+def parse_evidence(text: str) -> tuple[str, str, float | None, float | None]:
+    """Split ``"+ GPQA Diamond (Epoch): 66.9 against 49.2"`` into sign, measure, value and reference."""
+    match = _EVIDENCE.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f'{text!r} is not evidence; write "<sign> <measure>" or "<sign> <measure>: <value> against '
+            f'<reference>" with a sign of {", ".join(SIGNS)}'
+        )
+    sign, name, value, reference = match.groups()
+    return sign, name, float(value) if value else None, float(reference) if reference else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

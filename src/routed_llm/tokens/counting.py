@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from routed_llm.tokens import memo as memos
 from routed_llm.tokens.memo import Memo, Partial
 from routed_llm.tokens.split import PART, next_cut
-from routed_llm.tokens.text import bounds, bounds_of, default_counter, is_warm, likely, utf8_length
+from routed_llm.tokens.text import bounds, bounds_of, default_counter, likely, utf8_length
 from routed_llm.tokens.vocabulary import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from routed_llm.tokens.text import TextCounter
-
-INLINE: Final = 32_768
-"""Characters still uncounted up to which `Counting.settle_async` counts on the event loop (about 1 ms)."""
 
 
 class Counting:
@@ -140,35 +137,12 @@ class Counting:
             self._count(self._next())
         return self.low, self.high
 
-    async def settle_async(self, thresholds: Sequence[int]) -> tuple[int, int]:
-        """Settle as `settle` does, in a thread when there is enough to count to be felt by other tasks."""
-        if self.is_settled(thresholds):
-            return self.low, self.high
-        if self._is_quick():
-            return self.settle(thresholds)
-        import asyncio  # heavy, and loaded already wherever this runs
-
-        return await asyncio.to_thread(self.settle, thresholds)
-
     def exact(self) -> int:
         """Count everything that is not counted yet and return the number of tokens."""
         self.recall()
         while self._texts:
             self._count(self._next())
         return self.low
-
-    async def exact_async(self) -> int:
-        """Count everything, in a thread when there is enough to count to be felt by other tasks."""
-        if self._is_quick():
-            return self.exact()
-        import asyncio
-
-        return await asyncio.to_thread(self.exact)
-
-    def _is_quick(self) -> bool:
-        self.recall()
-        uncounted = self.uncounted
-        return not uncounted or (uncounted <= INLINE and (self._counter is not None or is_warm()))
 
     def _tighten(self, thresholds: Sequence[int]) -> None:
         """Replace the bound of 4 bytes a character by the true length, largest gap first."""
@@ -221,18 +195,6 @@ class Counting:
         self.high += tokens + new.left - old.left
         self._known[index] = new
         self._memo.put(text, new)
-
-
-def count_until(
-    texts: Sequence[str],
-    *,
-    known: int = 0,
-    thresholds: Sequence[int] = (),
-    memo: Memo | None = None,
-    counter: TextCounter | None = None,
-) -> tuple[int, int]:
-    """Return bounds of the tokens of texts, narrow enough that no threshold lies between them."""
-    return Counting(texts, known=known, memo=memo, counter=counter).settle(thresholds)
 
 
 def _fewest(text: str, known: Partial) -> int:

@@ -98,15 +98,6 @@ def read_pdf(data: bytes, *, seconds: float = MAX_SECONDS) -> PdfFacts:
     )
 
 
-def page_count(data: bytes) -> int:
-    """Return the number of pages of a PDF without extracting text.
-
-    Raises:
-        RequestError: As `read_pdf`.
-    """
-    return _pages(_open(data))[0]
-
-
 def _open(data: bytes) -> PdfReader:
     if len(data) > MAX_BYTES:
         raise RequestError(
