@@ -269,11 +269,11 @@ def _holds(what: dict[str, Any]) -> Iterator[str]:
         yield "observed"
 
 
-def ask(folder: Path, count: int, seed: int, compiled: Path) -> subprocess.Popen[str]:
+def ask(folder: Path, options: argparse.Namespace, compiled: Path) -> subprocess.Popen[str]:
     """Start a tree's answers."""
     paths = {**os.environ, "PYTHONPATH": str(folder / "src")}
     command = [sys.executable, __file__, str(folder), "--answer", str(compiled)]
-    command += ["--count", str(count), "--seed", str(seed)]
+    command += ["--count", str(options.count), "--seed", str(options.seed)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=paths)
 
 
@@ -293,19 +293,18 @@ def main() -> int:
     compiled = options.other / "src" / "routed_llm" / "catalog" / "compiled.json"
     load = [sys.executable, "-c", "import routed_llm; routed_llm.Catalog.load()"]  # which makes it
     subprocess.run(load, check=True, env={**os.environ, "PYTHONPATH": str(options.other / "src")})
-    runs = [ask(folder, options.count, options.seed, compiled) for folder in (HERE, options.other)]
     asked = {number: (policy, day, what) for number, policy, day, what in cases(options.count, options.seed)}
     found: dict[str, list[str]] = defaultdict(list)
     compared = same = 0
-    assert runs[0].stdout is not None and runs[1].stdout is not None  # noqa: PT018 - asked for above
-    for one, two in zip(runs[0].stdout, runs[1].stdout, strict=True):
-        (number, *mine), (_, *other) = json.loads(one), json.loads(two)
-        policy, day, what = asked[number]
-        named = classes(mine, other, what)
-        compared, same = compared + 1, same + (not named)
-        for name in named:
-            found[name].append(f"{number} {day} {POLICIES[policy]} {what}\n    {mine}\n    {other}")
-    if any(run.wait() for run in runs) or compared != options.count:
+    with ask(HERE, options, compiled) as now, ask(options.other, options, compiled) as then:
+        for one, two in zip(now.stdout or (), then.stdout or (), strict=True):
+            (number, *mine), (_, *other) = json.loads(one), json.loads(two)
+            policy, day, what = asked[number]
+            named = classes(mine, other, what)
+            compared, same = compared + 1, same + (not named)
+            for name in named:
+                found[name].append(f"{number} {day} {POLICIES[policy]} {what}\n    {mine}\n    {other}")
+    if now.returncode or then.returncode or compared != options.count:
         print("a tree did not answer")
         return 1
     print(f"{same:,} of {compared:,} decisions are equal")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from routed_llm.errors import PolicyError
@@ -159,7 +159,7 @@ class Budget:
         reserve: str = "expected",
         worst_case: bool = False,
         notify_at: Iterable[float] = (0.8, 1.0),
-        **unknown: Any,
+        **unknown: object,
     ) -> None:
         """Check the keywords and make the budget.
 
@@ -169,7 +169,7 @@ class Budget:
         """
         if unknown:
             raise _unknown_key(next(iter(unknown)))
-        values: dict[str, Any] = {
+        values: dict[str, object] = {
             "per_call": _dollars("per_call", per_call),
             "per_conversation": _dollars("per_conversation", per_conversation),
             "per_hour": _dollars("per_hour", per_hour),
@@ -199,7 +199,7 @@ class Budget:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the keywords that make an equal budget."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
@@ -253,7 +253,7 @@ class Budget:
         return tuple(found)
 
 
-def budgets_from(value: Any) -> tuple[Budget, ...]:
+def budgets_from(value: object) -> tuple[Budget, ...]:
     """Read what a caller may give for budgets: one or several, each a Budget or a dict of its keywords.
 
     Raises:
@@ -270,7 +270,7 @@ def budgets_from(value: Any) -> tuple[Budget, ...]:
     return tuple(_budget(item) for item in value)
 
 
-def _budget(value: Any) -> Budget:
+def _budget(value: object) -> Budget:
     if isinstance(value, Budget):
         return value
     if isinstance(value, Mapping):
@@ -278,7 +278,7 @@ def _budget(value: Any) -> Budget:
     raise _no_budget(value)
 
 
-def _no_budget(value: Any) -> PolicyError:
+def _no_budget(value: object) -> PolicyError:
     return PolicyError(
         f"budget holds {value!r}. Give a Budget, such as Budget(per_day=5), a dict of its keywords, or "
         "several of them.",
@@ -318,7 +318,7 @@ def _window(
     return f"/{moment.strftime(_WINDOWS[period])}", end, end
 
 
-def _scope(value: Any) -> str:
+def _scope(value: object) -> str:
     items = value.items() if isinstance(value, Mapping) else _split(value)
     parts = {}
     for name, wanted in items:
@@ -331,7 +331,7 @@ def _scope(value: Any) -> str:
     return ",".join(f"{name}={wanted}" if wanted else name for name, wanted in sorted(parts.items()))
 
 
-def _split(value: Any) -> list[tuple[Any, Any]]:
+def _split(value: object) -> list[tuple[object, object]]:
     if value == "":
         return []
     if not isinstance(value, str):
@@ -339,7 +339,7 @@ def _split(value: Any) -> list[tuple[Any, Any]]:
     return [(name, wanted) for name, _, wanted in (part.partition("=") for part in value.split(","))]
 
 
-def _dollars(key: str, value: Any) -> Decimal | None:
+def _dollars(key: str, value: object) -> Decimal | None:
     if value is None:
         return None
     try:
@@ -355,13 +355,13 @@ _MOST: Final = 9_000_000
 """A 64-bit integer holds some nine million dollars in picodollars."""
 
 
-def _share(key: str, value: Any) -> float:
+def _share(key: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise PolicyError(f"{key} holds {value!r}. Give a share from 0 to 1, such as 0.2.", key=key)
     return float(value)
 
 
-def _reserve(value: Any) -> str:
+def _reserve(value: object) -> str:
     if value in _RESERVES:
         return str(value)
     raise PolicyError(
@@ -372,7 +372,7 @@ def _reserve(value: Any) -> str:
 _RESERVES: Final = ("expected", "p95", "worst")
 
 
-def _flag(key: str, value: Any) -> bool:
+def _flag(key: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise PolicyError(f"{key}={value!r} is neither true nor false. Give one of the two.", key=key)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from routed_llm.budget import PICO, Allowance
 from routed_llm.facts import RequestFacts, jsonable
 from routed_llm.reasons import Reason
+from routed_llm.record import ChangeRecord, Record, SwitchRecord
 
 if TYPE_CHECKING:
     from routed_llm.decide.speed import Seconds
@@ -127,7 +128,7 @@ class Change:
             return f"{self.parameter} sent as {self.after}: {self.why}"
         return f"{self.parameter} {self.action} from {self.before!r} to {self.after!r}: {self.why}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ChangeRecord:
         """Return the change as JSON-able data."""
         return {
             "parameter": self.parameter,
@@ -159,7 +160,7 @@ class Switch:
     saving: int | None
     horizon: float
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SwitchRecord:
         """Return the switch as JSON-able data; money is a decimal string of US dollars."""
         return {
             "previous": self.previous,
@@ -424,14 +425,14 @@ class Decision(_Made):
         """
         return self.explanation.replacement
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Return the short JSON-able record that adapters attach to a response.
 
         The record has no prompt text. ``version`` changes when a key changes its meaning.
         """
         chosen, (rejected, dearer), seconds = self.chosen, self.explanation.others, self.seconds
         worst, ranged = self.explanation.worst_cost, self.explanation.cost_range or {}
-        record: dict[str, Any] = {
+        record: Record = {
             "version": RECORD_VERSION,
             "model": chosen.model if chosen else None,
             "effort": chosen.effort if chosen else None,

@@ -233,7 +233,7 @@ class Wired:
     def opened(self, decision: Decision) -> None:
         """Begin the record, which tells who is asked until it tells who answered."""
         self.routing.clear()
-        self._record(decision.record())
+        self._record({**decision.record()})
         if self.announce is not None:
             self.announce(decision, self.routing)
 

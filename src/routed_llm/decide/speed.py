@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from routed_llm.catalog.model import Speed
+    from routed_llm.record import SecondsRecord
 
 __all__ = ["PATIENT", "Pace", "Seconds", "about", "expected_seconds", "medians", "pace_of", "patient"]
 
@@ -87,7 +88,7 @@ class Seconds(NamedTuple):
     whole_p90: float
     source: str
 
-    def to_dict(self) -> dict[str, float | str]:
+    def to_dict(self) -> SecondsRecord:
         """Return it as JSON-able data, in hundredths of a second."""
         return {
             "first": round(self.first, 2),

@@ -5,7 +5,7 @@ After any number of concurrent calls, what is spent in a hard account is at most
 ``Budget(worst_case=True)`` no call costs more than its reservation, so that difference is zero.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_id
 from routed_llm.ledger.memory import MemoryLedger
@@ -43,7 +43,7 @@ def open_ledger(where: str) -> Ledger:
     return SQLiteLedger(where)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # The stores are imported when they are used: importing routed_llm must stay quick.
     if name == "SQLiteLedger":
         from routed_llm.ledger.sqlite import SQLiteLedger

@@ -97,16 +97,16 @@ class Entry(NamedTuple):
     tags: Mapping[str, str] = MappingProxyType({})
     conversation: str | None = None
     outcome: str = "answered"
-    kind: tuple[Any, ...] | None = None
+    kind: tuple[object, ...] | None = None
 
     @property
     def dollars(self) -> Decimal | None:
         """The cost in US dollars, or None when it is not known."""
         return None if self.cost is None else Decimal(self.cost) / PICO
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the entry as JSON-able data; money stays in integer picodollars."""
-        row: dict[str, Any] = {"v": _ENTRY_VERSION, **self._asdict()}
+        row: dict[str, object] = {"v": _ENTRY_VERSION, **self._asdict()}
         row["at"] = self.at.isoformat()
         row["tags"] = dict(self.tags)
         row["kind"] = None if self.kind is None else _plain(self.kind)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
+    from routed_llm.record import RemainingRecord
     from routed_llm.usage import Usage
 
 __all__ = ["Books", "BudgetEvent"]
@@ -149,7 +150,7 @@ class Books:
         served: str | None,
         at: datetime,
         outcome: str = "answered",
-    ) -> list[dict[str, Any]]:
+    ) -> list[RemainingRecord]:
         """Write the entry, and return what is left in each account, as the record shows it."""
         chosen, allowance = decision.chosen, decision.allowance
         entry = Entry(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from routed_llm.decision import format_dollars
 from routed_llm.errors import PolicyError
@@ -70,7 +70,7 @@ class Spending:
             self.cached_tokens += entry.usage.cached_tokens
             self.output_tokens += entry.usage.output_tokens
 
-    def to_dict(self, by: Sequence[str]) -> dict[str, Any]:
+    def to_dict(self, by: Sequence[str]) -> dict[str, object]:
         """Return the row as JSON-able data; money is a decimal string of US dollars."""
         return {
             **dict(zip(by, self.group, strict=True)),

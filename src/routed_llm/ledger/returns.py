@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from routed_llm.usage import Returns
 
@@ -54,7 +54,7 @@ class _Share:
 class _Call:
     __slots__ = ("at", "followed", "is_later", "purpose", "waits")
 
-    def __init__(self, at: int, purpose: Any, *, is_later: bool) -> None:
+    def __init__(self, at: int, purpose: object, *, is_later: bool) -> None:
         self.at = at
         self.purpose = purpose
         self.is_later = is_later
@@ -78,8 +78,8 @@ class ReturnLearner:
     """
 
     def __init__(self) -> None:
-        self.value: Mapping[Any, Returns] = {}
-        self._purposes: dict[Any, _Purpose] = {}
+        self.value: Mapping[object, Returns] = {}
+        self._purposes: dict[object, _Purpose] = {}
         self._latest: dict[tuple[str, int], _Call] = {}
         self._waiting: deque[_Call] = deque()
         self._calls = 0
@@ -87,7 +87,7 @@ class ReturnLearner:
 
     def learn(
         self,
-        purpose: Any,
+        purpose: object,
         model: str,
         tokens: int,
         previous: tuple[str, int] | None,
@@ -127,7 +127,7 @@ class ReturnLearner:
             moved = self._publish(done.purpose, kept) or moved
         return moved
 
-    def _follow(self, purpose: Any, previous: tuple[str, int]) -> bool:
+    def _follow(self, purpose: object, previous: tuple[str, int]) -> bool:
         """Count a call as one that another went on from, and say whether shares have changed."""
         found = self._latest.get(previous)
         if found is None:
@@ -147,7 +147,7 @@ class ReturnLearner:
         (kept.later if found.is_later else kept.first).followed += 1
         return self._publish(found.purpose, kept)
 
-    def _of(self, purpose: Any) -> _Purpose:
+    def _of(self, purpose: object) -> _Purpose:
         kept = self._purposes.get(purpose)
         if kept is None:
             if len(self._purposes) >= _PURPOSES:
@@ -155,7 +155,7 @@ class ReturnLearner:
             kept = self._purposes[purpose] = _Purpose(_Share(), _Share())
         return kept
 
-    def _publish(self, purpose: Any, kept: _Purpose) -> bool:
+    def _publish(self, purpose: object, kept: _Purpose) -> bool:
         now = Returns(kept.first.value, kept.later.value)
         before = self.value.get(purpose)
         if before is not None and all(

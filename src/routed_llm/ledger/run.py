@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
 from routed_llm.exchange import Exchange
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from routed_llm.ledger.books import Books
     from routed_llm.ledger.observer import Observer
     from routed_llm.policy import Policy
+    from routed_llm.record import Record
 
 __all__ = ["UNKNOWN", "Answered", "Run", "Send", "as_moment"]
 
@@ -114,7 +115,7 @@ class Run:
             if self._observer is not None and self._observer.begins:
                 self._observer.recall(self._books.recent, self._catalog)
 
-    def settle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
+    def settle(self, usage: Usage | None, *, served: str | None = None) -> Record:
         """Book what the call used and return the record to attach to the answer.
 
         Without a usage or a price the cost is not known; then what was reserved is charged to the
@@ -235,7 +236,7 @@ class Run:
         if self._observer is not None and waited is not None and chosen is not None:
             self._observer.late(self.decision, self._catalog.get(chosen.model), waited)
 
-    async def asettle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
+    async def asettle(self, usage: Usage | None, *, served: str | None = None) -> Record:
         """Do what :meth:`settle` does, leaving the event loop free while a ledger works."""
         if self._hold is None or not self._books.ledger.blocks:
             return self.settle(usage, served=served)
@@ -279,5 +280,5 @@ class Run:
         return self._catalog.get(served)
 
 
-def _counts(usage: Usage) -> dict[str, Any]:
+def _counts(usage: Usage) -> dict[str, int | str]:
     return {name: value for name in _COUNTED if (value := getattr(usage, name))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from routed_llm.budget import budgets_from
 from routed_llm.errors import PolicyError
@@ -90,7 +90,7 @@ def merge(
     return Scope(tags, conversation, base.budgets + budgets_from(budget))
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     """Say whether a value is a text that every ledger can keep: lone surrogates are none."""
     if not isinstance(value, str) or not value:
         return False
@@ -101,7 +101,7 @@ def _is_text(value: Any) -> bool:
     return True
 
 
-def tags_from(scope: Any) -> dict[str, str]:
+def tags_from(scope: object) -> dict[str, str]:
     """Read tags: a mapping, or a text such as ``team=search,user=ann``.
 
     Raises:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from routed_llm.budget import Account
 from routed_llm.errors import LedgerError
@@ -73,7 +72,7 @@ class SQLiteLedger:
         with self._reading():
             pass
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # A copy in another process opens the same book.
         return (_again, (str(self.path.absolute()), self._power_safe, self._wait, self._keep.days))
 

@@ -10,6 +10,7 @@ from routed_llm.rollout.second import SECONDS, log
 
 if TYPE_CHECKING:
     from routed_llm.ledger.run import Send
+    from routed_llm.record import Record
     from routed_llm.rollout.trial import Trial, Trials
     from routed_llm.usage import Usage
 
@@ -30,7 +31,7 @@ class Watched(Run):
         self._parts = arguments[:5]
         self._entry: dict[str, Any] | None = None
 
-    def settle(self, usage: Usage | None, *, served: str | None = None) -> dict[str, Any]:
+    def settle(self, usage: Usage | None, *, served: str | None = None) -> Record:
         """Settle as a Run does; the record says in ``trial`` what the other one would have done."""
         record = super().settle(usage, served=served)
         if self._entry is None:
