@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gzip
+import itertools
 import json
 import logging
 import re
@@ -32,12 +33,15 @@ import tiktoken
 from recorded import CHAT, JUDGES, RESPONSES, Exchange, exchanges, fetched, sound
 
 from routed_llm import Catalog, NoModelFits, RequestError, RoutedError, Router, read_openai
+from routed_llm.decide.speed import Seconds, expected_seconds, pace_of
+from routed_llm.facts import TokenCount
 from routed_llm.media import tokens_for
 from routed_llm.request.counts import counting_of
 from routed_llm.simulator import Simulator, serve
 from routed_llm.simulator.models import names
 from routed_llm.simulator.responses_request import seal
 from routed_llm.tokens.vocabulary import o200k_encoding
+from routed_llm.usage import Usage
 
 # Others' counters ask for the vocabulary by name, and would fetch it.
 tiktoken.registry.ENCODINGS["o200k_base"] = o200k_encoding()
@@ -232,28 +236,36 @@ def counts(rows: list[Exchange], judges: set[str]) -> None:
 
 def candidates(rows: list[Exchange], judges: set[str]) -> None:
     """Print how far `Candidate.input_tokens`, by which money is reckoned, is from what was billed."""
-    table: dict[tuple[str, str], list[tuple[float, int, int]]] = defaultdict(list)
+    table: dict[tuple[str, str, str], list[tuple[float, int, int]]] = defaultdict(list)
     asked = counted(rows)
     shares = Counter(row.weight_key for row in asked)
-    for row in asked:
-        kind, tokens = kinds_of(row), _candidate(row)
+    for row, exact in itertools.product(asked, (False, True)):
+        kind, tokens = kinds_of(row), _candidate(row, exact=exact)
         if tokens is None:
             continue
-        group = "judged" if row.repo in judges else "fitted"
+        group = "judged" if row.repo in judges else "fitted", "counted" if exact else "estimated"
         for key in (kind, *(["all but hosted, stored, by reference"] if kind in OURS else [])):
-            table[group, key].append((1 / shares[row.weight_key], row.input_tokens, tokens))
+            table[*group, key].append((1 / shares[row.weight_key], row.input_tokens, tokens))
     _heading("Candidate.input_tokens: exact %, within 2 %, bias (mean, in tokens and %), median error %")
-    for (group, kind), found in sorted(table.items()):
-        print(f"{group}  {kind:40}{len(found):5}  {_scores(found)}")
+    for (group, way, kind), found in sorted(table.items()):
+        print(f"{group}  {way:10}  {kind:40}{len(found):5}  {_scores(found)}")
 
 
 OURS = ("text", "tools", "tool history", "schema", "images", "files", "audio", "reasoning items")
 
 
-def _candidate(row: Exchange) -> int | None:
-    """Return the input tokens of the configuration that served a request, as a decision has them."""
+def _candidate(row: Exchange, *, exact: bool) -> int | None:
+    """Return the input tokens of the configuration that served a request, as a decision has them.
+
+    Args:
+        row: the exchange.
+        exact: whether the texts are counted before; else they are only as far as the choice depends on it.
+    """
     try:
         request = read_openai(row.request, pin=True, endpoint=ENDPOINTS[row.endpoint])
+        if exact:
+            facts = request.facts.with_tokens(TokenCount.of(counting_of(request).exact()))
+            request = dataclasses.replace(request, facts=facts)
         decision = Router(clock=lambda: _day(row), policy=None).explain(request)
     except (RequestError, NoModelFits, RoutedError):
         return None
@@ -458,7 +470,7 @@ def _keys(body: Any, path: str = "") -> set[str]:
 def output(rows: list[Exchange]) -> None:
     """Print output, reasoning and time by model."""
     table: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
-    times: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    times: dict[str, list[tuple[int, float, Seconds | None]]] = defaultdict(list)
     for row in rows:
         usage = row.usage or {}
         out = usage.get("completion_tokens", usage.get("output_tokens"))
@@ -474,7 +486,7 @@ def output(rows: list[Exchange]) -> None:
         kind = "tools" if row.request.get("tools") else "schema" if kinds_of(row) == "schema" else "plain"
         table[name, effort, kind].append((out, details.get("reasoning_tokens") or 0))
         if row.processing_ms and not row.request.get("stream"):
-            times[name].append((out, row.processing_ms))
+            times[name].append((out, row.processing_ms, _expected(name, row)))
     _heading("Output: median and mean of tokens, median of reasoning, share of none, multiples of 64")
     for key, found in sorted(table.items()):
         if len(found) >= 5:
@@ -485,14 +497,39 @@ def output(rows: list[Exchange]) -> None:
             amounts = statistics.median(outs), statistics.mean(outs), statistics.median(thought)
             shown = "".join(f"{amount:8.0f}" for amount in amounts)
             print(f"  {'  '.join(key):34}{len(found):5}{shown}{none:5.0f} % {steps}")
-    _heading("Time: ms = a + b * output tokens, whole answers, from the provider's header")
-    for name, pairs in sorted(times.items()):
-        if len(pairs) >= 10 and len({out for out, _ in pairs}) > 2:
-            a, b = _line(pairs)
-            taken = sorted(ms for _, ms in pairs)
-            middle, late = statistics.median(taken), taken[int(0.9 * len(taken))]
-            line = f"a {a:7.0f}  b {b:6.1f}  median {middle:7.0f}  p90 {late:7.0f}"
-            print(f"  {name:24}{len(pairs):5}  {line}")
+    _heading("Time: ms = a + b * output tokens, whole answers, from the provider's header; the bundled prior")
+    for name, taken in sorted(times.items()):
+        if len(taken) >= 10 and len({out for out, *_ in taken}) > 2:
+            a, b = _line([(out, ms) for out, ms, _ in taken])
+            all_ms = sorted(ms for _, ms, _ in taken)
+            middle, late = statistics.median(all_ms), all_ms[int(0.9 * len(all_ms))]
+            line = f"a {a:6.0f} b {b:5.1f} median {middle:6.0f} p90 {late:6.0f}"
+            print(f"  {name:16}{len(taken):5}  {line}{_prior(name, taken)}")
+
+
+def _expected(name: str, row: Exchange) -> Seconds | None:
+    """Say how long an answer of so many tokens was expected to take, by what is bundled of the model."""
+    speed = CATALOG.get(name).speed if name in CATALOG else None
+    if speed is None:
+        return None
+    usage = Usage.from_openai(row.usage or {})
+    said = usage.output_tokens - usage.reasoning_tokens
+    return expected_seconds(
+        pace_of(speed), usage.input_tokens - usage.cached_tokens, usage.reasoning_tokens, said
+    )
+
+
+def _prior(name: str, taken: list[tuple[int, float, Seconds | None]]) -> str:
+    """Say how the bundled prior predicts these answers."""
+    pairs = [(ms / 1000, seconds) for _, ms, seconds in taken if seconds is not None]
+    if not pairs:
+        return "  no prior"
+    speed = CATALOG.get(name).speed
+    ratio = statistics.median(seconds.whole / took for took, seconds in pairs)
+    near = 100 * sum(0.5 <= seconds.whole / took <= 2 for took, seconds in pairs) / len(pairs)
+    held = 100 * sum(took <= seconds.whole_p90 for took, seconds in pairs) / len(pairs)
+    prior = f"a {1000 * speed.start:5.0f} b {1000 / speed.per_second:5.1f}" if speed else ""
+    return f"   prior {prior} predicted/real {ratio:4.2f} within x2 {near:3.0f} % p90 holds {held:3.0f} %"
 
 
 def _line(pairs: list[tuple[int, float]]) -> tuple[float, float]:
