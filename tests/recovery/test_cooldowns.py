@@ -80,3 +80,11 @@ def test_a_fingerprint_tells_no_key() -> None:
     )
     assert "secret" not in one
     assert re.fullmatch("[0-9a-f]{16}", one)
+
+
+def test_half_open_after_the_providers_own_time() -> None:
+    """When that time is over, a single failure takes the model out again."""
+    cooldowns = Cooldowns()
+    assert cooldowns.failed("a", "why", now=0.0, seconds=5) == 5
+    assert cooldowns.cooling(6.0) == {}
+    assert cooldowns.failed("a", "why", now=6.0) == 2

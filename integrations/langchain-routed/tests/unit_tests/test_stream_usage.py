@@ -102,10 +102,10 @@ def streamed(llm: Any, **kwargs: Any) -> AIMessageChunk:
 def streamed_twice(llm: Any, *, asynchronous: bool) -> list[AIMessageChunk]:
     """Stream two answers, one after the other."""
     if not asynchronous:
-        return [streamed(llm), streamed(llm)]
+        return [streamed(llm, stop=["END"]), streamed(llm, stop=["END"])]
 
     async def gather() -> list[AIMessageChunk]:
-        return [merged([chunk async for chunk in llm.astream("Hi")]) for _ in range(2)]
+        return [merged([chunk async for chunk in llm.astream("Hi", stop=["END"])]) for _ in range(2)]
 
     return asyncio.run(gather())
 
@@ -122,7 +122,7 @@ def test_a_server_is_asked_once(make, sim, refusal: tuple[int, dict[str, Any]], 
         assert LEFT_OUT in routing(answer)["changes"]
         assert routing(answer)["attempts"] == []
     assert ways.refused == 1
-    assert len(sim.journal) == 2
+    assert [entry.body["stop"] for entry in sim.journal] == [["END"], ["END"]]
 
 
 def test_chatopenai_streams_there_too(sim) -> None:
