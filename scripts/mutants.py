@@ -5,8 +5,8 @@ tests that have to fail. Everything happens in a temporary copy::
 
     python -m scripts.mutants                # --only WORD of a name, --check to find stale ones
 
-A mutant is ``killed`` when one of its tests fails, ``survived`` when none does, ``stale`` when its old text is
-not in the file exactly once. Tests are run unchanged first: what fails by itself kills nothing.
+A mutant is ``killed`` when one of its tests fails, ``survived`` when none does, ``stale`` when its old text
+is not in the file exactly once. Tests are run unchanged first: what fails by itself kills nothing.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from langchain_routed._reading import (
     tell_messages,
     tell_parameters,
     to_send,
-    web_search,
     with_extra,
 )
 from routed_llm import (
@@ -44,6 +43,7 @@ from routed_llm import (
     budgets_from,
     fingerprint,
 )
+from routed_llm.calls.search import with_search
 
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
@@ -249,30 +249,15 @@ class Desk:
         quiet = quiet and all(isinstance(value, (str, int, float)) for value in parameters.values())
         parameters = with_extra(parameters)
         if call.get("model") is None:
-            self._keep_search(parameters)
+            # A program counts on the search of a baseline that searches the web at every call.
+            router = self.router
+            asked = with_search(parameters, self.owner.model_name, router.catalog, router.now())
+            parameters = dict(asked)
         items = self._asks(parameters)
         found = parameters, items, self._endpoint(parameters, items=items)
         if quiet:
             self._quiet = fields, found
         return found
-
-    def _keep_search(self, parameters: dict[str, Any]) -> None:
-        """Ask for the search that a program counts on whose baseline searches the web at every call."""
-        try:
-            baseline = self.router.catalog.get(self.owner.model_name)
-        except CatalogError:
-            return  # the decision says so
-        if "web_search_options" not in baseline.builtin_tools:
-            return
-        if baseline.alive(self.router._clock()):
-            parameters.setdefault("web_search_options", {})
-            return
-        tool = web_search(parameters.pop("web_search_options", None))
-        tools = parameters.get("tools") or ()
-        if not any(
-            str(item.get("type")).startswith("web_search") for item in tools if isinstance(item, Mapping)
-        ):
-            parameters["tools"] = [*tools, tool]
 
     def _whose_calls(self) -> dict[str, Any]:
         """Say whose calls these are; a factory's models have clients and keys of their own."""

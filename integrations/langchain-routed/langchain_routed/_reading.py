@@ -38,7 +38,6 @@ __all__ = [
     "tell_messages",
     "tell_parameters",
     "to_send",
-    "web_search",
     "with_extra",
 ]
 
@@ -263,15 +262,6 @@ def _lenient(given: Any, kind: str) -> Any:
         return given if given.get("strict") is not None else {**given, "strict": False}
     said = inner.get("strict") if inner.get("strict") is not None else given.get("strict")
     return given if said is not None else {**given, kind: {**inner, "strict": False}}
-
-
-def web_search(options: Any) -> dict[str, Any]:
-    """Return the hosted tool of Responses that searches as ``web_search_options`` say."""
-    given = dict(options) if isinstance(options, Mapping) else {}
-    place = given.get("user_location")
-    if isinstance(place, Mapping) and isinstance(place.get("approximate"), Mapping):
-        given["user_location"] = {"type": "approximate", **place["approximate"]}
-    return {"type": "web_search", **given}
 
 
 def _leave_out(sent: dict[str, Any], call: Call) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import pickle
 from contextvars import copy_context
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,21 @@ def test_a_policy_may_be_assigned_later(make, sim) -> None:
     llm.chat(HELLO)
     llm.model_copy(update={"policy": {"models": ["gpt-4o"], "at_least": None}}).chat(HELLO)
     assert [entry.model for entry in sim.journal] == ["gpt-4.1", "gpt-4o"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("given", [{}, {"web_search_options": {"search_context_size": "low"}}])
+def test_a_baseline_that_searches_is_replaced_by_one_that_does(make, sim, way, given) -> None:
+    """Once it is shut down, others search with the hosted tool."""
+    sim.at = date(2027, 1, 15)
+    llm = make(model="gpt-4o-search-preview", router=Router(clock=lambda: date(2027, 1, 15)))
+    ask(llm, way, [ChatMessage(role="user", content="News?")], **given)
+    options = given.get("web_search_options", {})
+    assert sim.journal[-1].body["tools"] == [{"type": "web_search", **options}]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_text_alone_is_what_every_model_writes(make, sim, way) -> None:
+    """modalities=["text"] is refused by models that know no other."""
+    assert ask(make(modalities=["text"], policy=RESPONSES), way, [ChatMessage(role="user", content="Hi")])
+    assert (sim.refused, sim.journal[-1].body.get("modalities")) == ([], None)

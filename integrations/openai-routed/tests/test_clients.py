@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from datetime import date
 from typing import Any
 
 try:
@@ -492,3 +493,20 @@ def test_pickling_and_copying_do_what_the_sdks_client_does(settings: dict[str, A
     for made in (OpenAI(**settings), openai.OpenAI(api_key="k")):
         with pytest.raises(TypeError):
             pickle.dumps(made)
+
+
+@pytest.mark.parametrize("given", [{}, {"web_search_options": {}}], ids=["by its name", "by its options"])
+def test_a_model_that_searches_is_replaced_by_one_that_does(
+    sim: Simulator, settings: dict[str, Any], given: dict[str, Any]
+) -> None:
+    """Once it is shut down, others search with the hosted tool."""
+    later = date(2027, 1, 15)
+    sim.at = later
+    try:
+        with OpenAI(**{**settings, "router": Router(clock=lambda: later)}) as client:
+            asked = [{"role": "user", "content": "News?"}]
+            client.chat.completions.create(model="gpt-4o-search-preview", messages=asked, **given)
+    finally:
+        sim.at = date(2026, 11, 22)
+    assert sim.journal[-1].body["tools"] == [{"type": "web_search"}]
+    assert sim.refused == []

@@ -193,7 +193,7 @@ class EndpointCall:
 
     def __init__(self, endpoints: Endpoints, called: Called) -> None:
         self.since = time.monotonic()
-        body = called.body
+        body = endpoints.searching(called)
         self._memory, self._router = endpoints.memory, endpoints.router
         self._asked, self._form = body, called.endpoint
         turns = body.get("messages", body.get("input"))

@@ -21,6 +21,7 @@ from routed_llm.calls.endpoint_call import ANY, Called, EndpointCall, FailedRepl
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Router
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
+from routed_llm.calls.search import with_search
 from routed_llm.calls.sse import Event, EventReader
 from routed_llm.catalog import Catalog
 from routed_llm.errors import RoutedError
@@ -147,6 +148,13 @@ class Endpoints:
         model = called.body.get("model")
         known = not isinstance(model, str) or model == ANY or model in self.router.catalog
         return known or self.router.keeps_books or bool(self.options.budgets) or called.routing is not None
+
+    def searching(self, called: Called) -> Mapping[str, Any]:
+        """Return a call's body, asking for the search of a model that searches at every call."""
+        body, model = called.body, called.body.get("model")
+        if "messages" not in body or not isinstance(model, str) or model == ANY:
+            return body
+        return with_search(body, model, self.router.catalog, self.options.at or self.router.now())
 
     def explain(self, body: Mapping[str, Any], *, routing: Any = None) -> Decision:
         """Return the Decision for a body without sending anything; its ``chosen`` is None if nothing fits.

@@ -328,6 +328,10 @@ class Router:
         """
         return AnswerCutter(stops, most=most, encoding=o200k_encoding)
 
+    def now(self) -> date:
+        """Return the moment that decisions are made for, where a call names none."""
+        return self._clock()
+
     def token_ids(self, text: str) -> list[int]:
         """Return the o200k_base ids of a text; what looks like a special token counts as ordinary text."""
         return o200k_encoding().encode_ordinary(text)

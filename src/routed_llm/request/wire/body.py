@@ -31,6 +31,8 @@ OPTIONS: Final = frozenset({"extra_headers", "extra_query", "timeout"})
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _DECIDED: Final = frozenset({*_CAPS, "model", "reasoning_effort", "stream", "stream_options", "include"})
 _LOGPROBS: Final = "message.output_text.logprobs"
+_REFUSED_BY_SOME: Final = frozenset({"modalities"})
+"""Parameters that models without them refuse at their default, too."""
 _NESTED: Final = ("function", "custom")
 
 _COUNTED: Final = frozenset({
@@ -162,8 +164,9 @@ def count_body(asked: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def _lost(name: str, value: Any, endpoint: str) -> bool:
-    """Say whether a value asks for what happens anyway, by a name that the endpoint does not have."""
-    return endpoint == ON_RESPONSES and name in CHAT["body"] and is_default(name, value)
+    """Say whether a value asks for what happens anyway, by a name that is not known there."""
+    unknown = name in CHAT["body"] if endpoint == ON_RESPONSES else name in _REFUSED_BY_SOME
+    return unknown and is_default(name, value)
 
 
 def translated(

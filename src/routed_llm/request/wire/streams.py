@@ -228,7 +228,9 @@ class ChunkStream:
     ) -> dict[str, Any]:
         if not self._role:
             self._role = True
-            delta = {"role": "assistant", **delta}
+            # Where it refuses or speaks, Chat Completions begins with an empty content.
+            empty = {"content": ""} if "refusal" in delta else {}
+            delta = {"role": "assistant", **empty, **delta}
         found = {"content": list(logprobs), "refusal": None} if logprobs else None
         return {
             "id": self.id,

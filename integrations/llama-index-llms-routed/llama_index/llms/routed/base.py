@@ -52,6 +52,7 @@ from routed_llm import (
 )
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.driver import Driven
+from routed_llm.calls.search import with_search
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.request.wire import OPTIONS
 from routed_llm.request.wire import parameters as wire_parameters
@@ -354,7 +355,10 @@ class RoutedLLM(CarefulOpenAI):
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
     ) -> dict[str, Any]:
         """Return a request in the form of Chat Completions."""
-        asked = {"messages": chat_messages(messages), **parameters(self, kwargs)}
+        asked: dict[str, Any] = {"messages": chat_messages(messages), **parameters(self, kwargs)}
+        if kwargs.get("model") is None:
+            router = self._router()
+            asked = dict(with_search(asked, self.model, router.catalog, router.now()))
         return {**asked, "stream": True} if stream else asked
 
     def _read(self, asked: Mapping[str, Any]) -> Request:
