@@ -11,7 +11,7 @@ from core_support import CATALOG, codes, decide, facts
 from routed_llm import Catalog, TokenCount
 from routed_llm.budget import PICO
 from routed_llm.decide.weigh import choices_of, likely_tokens
-from routed_llm.media import PAGE, image_count, media_tokens, tokens_for
+from routed_llm.media import tokens_for
 from routed_llm.usage import Seen
 
 GPT_4O = {"models": ["gpt-4o"], "at_least": None}
@@ -36,12 +36,9 @@ def test_a_density_leaves_the_bounds(density: float, tokens: int) -> None:
 def test_pages_count_as_images() -> None:
     """Beside its text every page of a document is an image, for limits and for money."""
     model = CATALOG.get("gpt-4o")
-    page = image_count(model, (PAGE,))
-    assert page > 0
-    assert media_tokens(facts(pdf_pages=3), model) == 3 * page
     none, three = (tokens_for(facts(pdf_pages=pages), model, "chat_completions") for pages in (0, 3))
     assert three.likely > none.likely
-    assert three.high - none.high >= 3 * page
+    assert three.high - none.high == 3 * 1_100  # more than any page on record
 
 
 @pytest.mark.parametrize(("least", "chosen"), [(31.9, "gpt-4o"), (32.0, None)])
