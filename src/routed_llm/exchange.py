@@ -28,7 +28,7 @@ from typing import Any, Final
 from routed_llm.errors import RedirectRefused, UnreadableAnswer
 from routed_llm.usage import Timing, believable
 
-__all__ = ["Exchange", "check_answer", "check_event", "guard_client"]
+__all__ = ["Exchange", "check_answer", "check_event", "guard_client", "note_headers"]
 
 _MOST_HOPS: Final = 5
 _SHOWN: Final = 80
@@ -51,6 +51,7 @@ class Exchange:
         traced: whether the client tells what it does on its connections.
         sent: whether bytes of a request went out, as far as the client tells.
         answered: whether the head of an answer came.
+        headers: those of the answer, once its head has come; None before.
         hops: redirects that were followed.
         false_usage: whether the usage of the answer could not be, or was missing where it must not be.
         began: when the request was handed to the client, by the clock; None before.
@@ -65,6 +66,7 @@ class Exchange:
         "deadline",
         "false_usage",
         "first",
+        "headers",
         "hops",
         "sent",
         "traced",
@@ -77,6 +79,7 @@ class Exchange:
         self.traced = False
         self.sent = False
         self.answered = False
+        self.headers: Mapping[str, str] | None = None
         self.hops = 0
         self.false_usage = False
         self.began: float | None = None
@@ -122,6 +125,13 @@ class Exchange:
         self.traced = True
         if event.endswith(_WENT_OUT):
             self.sent = True
+
+
+def note_headers(headers: Mapping[str, str]) -> None:
+    """Note the headers of an answer that came past the hooks, with names in lower case."""
+    exchange = _CURRENT.get()
+    if exchange is not None:
+        exchange.headers = headers
 
 
 def guard_client(client: Any) -> None:
@@ -350,7 +360,7 @@ def _ended(exchange: Exchange) -> None:
 
 def _is_refused(response: Any, exchange: Exchange) -> bool:
     """Note that an answer came, and say whether it is a redirect, which may not lead to another host."""
-    exchange.answered = True
+    exchange.answered, exchange.headers = True, response.headers
     if not response.has_redirect_location:
         return False
     here = response.request.url

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 import pytest
 
 from routed_llm import Budget, IncompleteStream, Limits, MemoryLedger, Policy, Router, read_openai
-from routed_llm.calls.driver import CLOSE, END, NEXT, Driven, Keep, flow, stream_flow
+from routed_llm.calls import router as routers
+from routed_llm.calls.driver import CLOSE, END, NEXT, Driven, Keep, Send, Wait, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.errors import BudgetExceeded, ProviderError
+from routed_llm.exchange import note_headers
 from routed_llm.request.wire import ITEMS
 
 AT = date(2026, 11, 22)
@@ -520,3 +523,70 @@ def test_a_sampled_second_request_goes_another_way() -> None:
     world.whole()
     second = world.seam.second(world.driven().decision)
     assert (second.text, second.served, second.usage and second.usage.input_tokens) == ("Oslo", "gpt-4o", 12)
+
+
+class Limited(Provider):
+    """A provider whose answers say what is left of a rate limit."""
+
+    def __init__(self, *outcomes: Any, remaining: int) -> None:
+        super().__init__(*outcomes)
+        self.remaining = remaining
+
+    def send(self, prepared: Prepared) -> Any:
+        """Answer the next request."""
+        left = {"limit": "30000", "remaining": str(self.remaining), "reset": "1m0s"}
+        note_headers({f"x-ratelimit-{name}-tokens": value for name, value in left.items()})
+        return super().send(prepared)
+
+
+LIMITED: list[Any] = [
+    # what the first answer says is left, whether the second call stays, and whether it waits
+    pytest.param(30_000, True, False, id="room"),
+    pytest.param(0, True, True, id="room soon"),
+    pytest.param(0, False, False, id="room much later"),
+]
+
+
+@pytest.mark.parametrize(("remaining", "stays", "waits"), LIMITED)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_rate_limit_is_heard_before_it_refuses(
+    remaining: int, stays: bool, waits: bool, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call goes where there is room now, or waits for it where that is quick; nothing is refused."""
+    now = 0.0
+    monkeypatch.setattr(routers, "monotonic", lambda: now)
+    long = {**ASKED, "max_tokens": 20_000 if not stays else 50}
+    made = [chunks("Lima"), chunks("Lima")] if stream else [answer(), answer()]
+    world = World(asked=long)
+    world.provider = Limited(*made, remaining=remaining)
+    effects: list[Any] = []
+
+    def call() -> None:
+        driven = world.driven(stream=stream)
+        way = stream_flow(driven) if stream else flow(driven)
+        pieces: Iterator[Any] = iter(())
+        came: Any = None
+        with suppress(StopIteration):
+            effect = next(way)
+            while True:
+                effects.append(effect)
+                if isinstance(effect, Keep):
+                    came = effect.work()
+                elif isinstance(effect, Send):
+                    with effect.exchange.current():
+                        came = (
+                            world.provider.open(effect.prepared)
+                            if stream
+                            else world.provider.send(effect.prepared)
+                        )
+                    pieces = iter(came) if stream else pieces
+                else:
+                    came = next(pieces, END) if effect is NEXT else None
+                effect = way.send(came)
+
+    call()
+    effects.clear()
+    call()
+    first, second = (prepared.decision.model for prepared in world.provider.asked)
+    assert (first == second) == stays
+    assert [0 < one.seconds <= 0.5 for one in effects if isinstance(one, Wait)] == [True] * waits

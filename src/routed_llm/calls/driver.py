@@ -263,7 +263,13 @@ class Driven:
 
     def _begin(self) -> Keep:
         self.sent = False
-        begin = partial(self.router.begin, self.decision, since=self._since, deadline=self.deadline)
+        begin = partial(
+            self.router.begin,
+            self.decision,
+            since=self._since,
+            deadline=self.deadline,
+            credential=self.credential,
+        )
         return Keep(begin, self.router.ledger.blocks, opens=True)
 
     def _keep(self, work: Callable[[], Any]) -> Keep:
@@ -274,6 +280,8 @@ class Driven:
     ) -> Keep:
         if self._failures is None:
             self._failures = self.attempts(self.decision, self._since)
+        if run is not None:
+            self._heard(run)
         facts = self.seam.facts(error)
         usage, served = (None, None) if reader is None else (reader.usage, reader.served)
         return self._keep(
@@ -295,6 +303,12 @@ class Driven:
         if reader is None:
             return self._keep(run.abandon)
         return self._keep(partial(run.abandon, reader.usage, served=reader.served))
+
+    def _heard(self, run: Run) -> None:
+        """Take to the router what the head of an answer says of the rate limits."""
+        headers, run.exchange.headers = run.exchange.headers, None
+        if headers is not None:
+            self.router.heard(self.decision, run, headers, credential=self.credential)
 
     def _answered(self, record: dict[str, Any]) -> dict[str, Any]:
         """Note an answer, and return the record with what was tried before."""
@@ -337,8 +351,12 @@ def _flow(call: Driven) -> Flow:
         try:
             prepared = call.seam.prepare(call.decision)
             run = yield call._begin()
+            if run.pause:
+                yield Wait(run.pause)
             call.seam.opened(call.decision)
-            reading = call.seam.read((yield call._send(prepared, run)))
+            answer = yield call._send(prepared, run)
+            call._heard(run)
+            reading = call.seam.read(answer)
         except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
             step = yield call._failed(error, run)
         except BaseException as error:
@@ -412,6 +430,8 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
     prepared = call.seam.prepare(call.decision)
     reader = attempt.reader = call.seam.reader()
     run = attempt.run = yield call._begin()
+    if run.pause:
+        yield Wait(run.pause)
     call.seam.opened(call.decision)
     answer = yield call._send(prepared, run, stream=call.streams)
     whole = None if call.streams else iter([*call.seam.pieces(answer)])
@@ -420,6 +440,7 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
         piece = (yield NEXT) if whole is None else next(whole, END)
         if piece is END:
             break
+        call._heard(run)
         held.extend(reader.feed(piece))
         if reader.begun or reader.done:
             ready, held, attempt.passed = held, [], True

@@ -25,6 +25,7 @@ from routed_llm.calls.search import with_search
 from routed_llm.calls.sse import Event, EventReader
 from routed_llm.catalog import Catalog
 from routed_llm.errors import RoutedError
+from routed_llm.exchange import note_headers
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing, Served
@@ -243,7 +244,7 @@ def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing)
     reply = send(sent)
     if reply.status_code >= 300:
         _checked(call, reply, reply.read())
-    call.headers = _plain(reply)
+    _note(call, reply)
     return _Events(reply)
 
 
@@ -253,7 +254,7 @@ async def _aopen(
     reply = await send(sent)
     if reply.status_code >= 300:
         _checked(call, reply, await reply.aread())
-    call.headers = _plain(reply)
+    _note(call, reply)
     return _AsyncEvents(reply)
 
 
@@ -263,10 +264,17 @@ def _checked(call: EndpointCall, reply: Head, data: bytes) -> bytes:
     Raises:
         FailedReply: when its status says that it is no answer.
     """
-    call.headers = headers = _plain(reply)
+    headers = _note(call, reply)
     if reply.status_code >= 300:
         raise FailedReply(reply.status_code, headers, data)
     return data
+
+
+def _note(call: EndpointCall, reply: Head) -> dict[str, str]:
+    """Note the headers of a response for the caller, and what they say of rate limits for the router."""
+    call.headers = _plain(reply)
+    note_headers(call.headers)
+    return call.headers
 
 
 def _plain(reply: Head) -> dict[str, str]:

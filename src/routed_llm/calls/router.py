@@ -35,7 +35,7 @@ from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.media import tokens_for
 from routed_llm.policy import ENDPOINTS, Policy
-from routed_llm.recovery import Addresses, Cooldowns, Gone
+from routed_llm.recovery import Addresses, Cooldowns, Gone, RateLimits
 from routed_llm.request import RequestBuilder
 from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.tokens.counting import Counting
@@ -125,6 +125,7 @@ class Router:
         self._beginnings = Beginnings()
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
         self._gone, self._whole, self._endpoints = Gone(), Gone(), Gone()
+        self.rate_limits = RateLimits()
         self._credentials = credentials
         self.telemetry = _telemetry(os.environ.get("ROUTED_OTEL") if telemetry is None else telemetry)
         self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
@@ -336,7 +337,14 @@ class Router:
         """Return the o200k_base ids of a text; what looks like a special token counts as ordinary text."""
         return o200k_encoding().encode_ordinary(text)
 
-    def begin(self, decision: Decision, *, since: float | None = None, deadline: float | None = None) -> Run:
+    def begin(
+        self,
+        decision: Decision,
+        *,
+        since: float | None = None,
+        deadline: float | None = None,
+        credential: str = "",
+    ) -> Run:
         """Open the books for a call that is about to be sent; see :class:`Run`.
 
         Args:
@@ -344,6 +352,7 @@ class Router:
                 many seconds of the whole call are over, however slowly it drips.
             since: when the call began, by :func:`time.monotonic`; now, when left out.
             deadline: the call's own deadline in seconds, which ends it in the same way.
+            credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`).
 
         Raises:
             BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
@@ -359,7 +368,27 @@ class Router:
 
             run = Watched(trials, *parts, on_reported=on_reported)
         run.open()
+        if decision.model is not None:
+            whose = self.addresses.whose(decision.model, credential)
+            tokens, now = _counts_for(decision.facts), monotonic()
+            run.mark, wait = self.rate_limits.take(decision.model, tokens, now, credential=whose)
+            run.pause = min(wait, _LONGEST_PAUSE)
         return run
+
+    def heard(
+        self, decision: Decision, run: Run, headers: Mapping[str, str], *, credential: str = ""
+    ) -> None:
+        """Note what the head of an answer says of the rate limits, for the choices that follow.
+
+        Args:
+            decision: what was sent.
+            run: what :meth:`begin` returned for it.
+            headers: of the answer.
+            credential: as given to :meth:`begin`.
+        """
+        if decision.model is not None and run.mark is not None:
+            whose = self.addresses.whose(decision.model, credential)
+            self.rate_limits.note(decision.model, headers, run.mark, monotonic(), credential=whose)
 
     async def abegin(
         self, decision: Decision, *, since: float | None = None, deadline: float | None = None
@@ -541,6 +570,10 @@ class Router:
         lacking = self.addresses.lacking(options.own) if options.own is not None else {}
         firm = {**gone, **lacking, **(avoid or {})} if avoid or lacking else gone
         cooling = self._found(self.cooldowns.cooling, now, options.credential)
+        if self.rate_limits.known:
+            room = partial(self.rate_limits.full, _counts_for(request.facts))
+            if full := self._found(room, now, options.credential):
+                cooling = {**cooling, **full}
         if request.facts.stream and (whole := self._found(self._whole.found, now, options.credential)):
             cooling = {**cooling, **whole}
         away = {**cooling, **firm} if cooling else firm
@@ -625,6 +658,19 @@ class Router:
             frames = tokens_for(decision.facts, self.model(chosen.model), chosen.endpoint)
             listener = talk.listen(decision.facts, frames.likely)
         return listener if kept is None else both(listener, kept.listen())
+
+
+_LONGEST_PAUSE: Final = 5.0
+"""Seconds that are waited at most for a rate limit to have room; then the provider is asked all the same."""
+
+
+def _counts_for(facts: RequestFacts) -> int:
+    """Return the tokens that a request counts for in rate limits at most: its input and its cap.
+
+    https://platform.openai.com/docs/guides/rate-limits (2026-11) speaks of the larger of the two; the sum
+    walks into no limit either way, and the next answer says what was counted (unverified).
+    """
+    return facts.tokens.likely + (facts.cap or 0)
 
 
 class _Live:

@@ -61,6 +61,8 @@ class Run:
 
     Attributes:
         decision: what was decided.
+        mark: what had been sent to its model by then, for its rate limits; None where nobody asked.
+        pause: seconds to wait before it is sent, for its rate limit to have room.
         exchange: what is known of it on the wire; send within ``with run.exchange.current():``.
     """
 
@@ -78,6 +80,8 @@ class Run:
         "_policy",
         "decision",
         "exchange",
+        "mark",
+        "pause",
     )
 
     def __init__(
@@ -102,6 +106,8 @@ class Run:
         self._hold: Hold | None = None
         self._done = False
         self._on_reported = on_reported
+        self.mark: Any = None
+        self.pause = 0.0
         self.decision = decision
 
     def open(self) -> None:

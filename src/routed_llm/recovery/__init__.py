@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.recovery.addresses import Addresses, Credential, origin_of
 from routed_llm.recovery.cooldowns import Cooldowns, CooldownStore, Gone, fingerprint
+from routed_llm.recovery.ratelimits import RateLimits
 
 if TYPE_CHECKING:
     from routed_llm.recovery.attempts import Attempts
@@ -32,6 +33,7 @@ __all__ = [
     "FleetCooldowns",
     "Gone",
     "Limits",
+    "RateLimits",
     "Step",
     "classify_error",
     "fingerprint",

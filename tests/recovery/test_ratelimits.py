@@ -1,0 +1,175 @@
+"""What answers say of rate limits: reckoned forward, and obeyed before a request is refused."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import pytest
+
+from routed_llm import Policy, Request, RequestBuilder, Router, Usage
+from routed_llm.calls import router as routers
+from routed_llm.recovery import RateLimits
+from routed_llm.recovery.ratelimits import PATIENCE, Mark
+from routed_llm.simulator.failures import ApiFailure
+from routed_llm.simulator.limits import RateLimits as Provider
+
+DAY = date(2026, 11, 29)
+
+
+def headers(
+    unit: str = "tokens", *, limit: Any = 30_000, remaining: Any = 30_000, reset: str = "0s"
+) -> dict[str, str]:
+    """Return what an answer says of one limit."""
+    return {
+        f"x-ratelimit-limit-{unit}": str(limit),
+        f"x-ratelimit-remaining-{unit}": str(remaining),
+        f"x-ratelimit-reset-{unit}": reset,
+    }
+
+
+ROOM: list[Any] = [
+    # what the answer said at 0 s, the moment, what is asked, whether there is room
+    pytest.param(headers(remaining=1000, reset="58s"), 0.0, 1000, True, id="just room"),
+    pytest.param(headers(remaining=1000, reset="58s"), 0.0, 1001, False, id="one over"),
+    pytest.param(headers(remaining=1000, reset="58s"), 0.1, 1050, True, id="refilled evenly"),
+    pytest.param(headers(remaining=0, reset="1m0s"), 59.9, 30_000, False, id="nearly full"),
+    pytest.param(headers(remaining=0, reset="1m0s"), 60.0, 30_000, True, id="full"),
+    pytest.param(headers(remaining=0, reset="1m0s"), 0.0, 90_000, False, id="more than it holds waits"),
+    pytest.param(headers(remaining=0, reset="1m0s"), 60.0, 90_000, True, id="... until it is full"),
+    pytest.param(headers("requests", limit=3, remaining=0, reset="1m0s"), 19.0, 1, False, id="requests"),
+    pytest.param(
+        headers("requests", limit=3, remaining=0, reset="1m0s"), 20.1, 1, True, id="requests refilled"
+    ),
+    pytest.param(
+        headers("requests", limit=14_400, remaining=0, reset="24h0m0s"), 100.0, 1, True, id="a day's"
+    ),
+    pytest.param(headers(remaining="many"), 0.0, 10**9, True, id="no number"),
+    pytest.param(headers(remaining=-5, reset="60s"), 0.0, 1, False, id="below nothing"),
+    pytest.param(headers(limit=0, remaining=0), 0.0, 1, True, id="no limit at all"),
+    pytest.param(headers(limit="nan", remaining=0), 0.0, 1, True, id="not a number"),
+    pytest.param(headers(limit=10, remaining=20), 0.0, 10**9, True, id="more than the limit"),
+    pytest.param(headers(remaining=0, reset="9999h"), 599.0, 1, True, id="a reset nobody believes"),
+    pytest.param(headers(remaining=0, reset="soon"), 0.0, 1, False, id="a reset that is no time"),
+    pytest.param(headers(remaining=0, reset="soon"), 0.1, 50, True, id="... is a minute"),
+    pytest.param({}, 0.0, 10**9, True, id="no headers"),
+    pytest.param({"x-ratelimit-remaining-tokens": "0"}, 0.0, 1, True, id="no limit named"),
+]
+
+
+@pytest.mark.parametrize(("said", "now", "asked", "room"), ROOM)
+def test_room(said: Mapping[str, str], now: float, asked: int, room: bool) -> None:
+    """What is left is reckoned from what was said and the time since."""
+    limits = RateLimits()
+    mark, _ = limits.take("gpt-4o", 10, 0.0)
+    limits.note("gpt-4o", said, mark, 0.0)
+    assert not limits.full(asked, now, credential="another")
+    assert (limits.take("gpt-4o", asked, now)[1] == 0) == room
+
+
+def test_what_was_sent_since_counts() -> None:
+    """An answer speaks of the moment of its request: what was sent later is gone, too."""
+    limits = RateLimits()
+    first, _ = limits.take("gpt-4o", 100, 0.0)
+    limits.take("gpt-4o", 700, 0.1)
+    limits.note("gpt-4o", headers(remaining=1000, reset="58s"), first, 0.2)
+    assert limits.take("gpt-4o", 300, 0.2)[1] == 0
+    assert limits.take("gpt-4o", 500, 0.2)[1] == pytest.approx(1.0)
+    assert limits.take("gpt-4o", 500, 0.2)[1] == pytest.approx(2.0), "one after the other"
+
+
+PATIENT: list[Any] = [
+    pytest.param(250, False, id="room in half a second"),
+    pytest.param(251, True, id="room a little later"),
+]
+
+
+@pytest.mark.parametrize(("asked", "left_alone"), PATIENT)
+def test_a_short_wait_is_better_than_another_model(asked: int, left_alone: bool) -> None:
+    """A model that has room within half a second stays in the choice."""
+    limits = RateLimits()
+    limits.note("gpt-4o", headers(remaining=0, reset="1m0s"), limits.take("gpt-4o", 1, 0.0)[0], 0.0)
+    assert bool(limits.full(asked, 0.0)) == left_alone
+
+
+def test_an_answer_that_comes_late_says_nothing_new() -> None:
+    """Answers come in any order; the latest request's counts."""
+    limits = RateLimits()
+    first, second = limits.take("gpt-4o", 10, 0.0)[0], limits.take("gpt-4o", 10, 0.0)[0]
+    limits.note("gpt-4o", headers(remaining=5, reset="59s"), second, 1.0)
+    limits.note("gpt-4o", headers(remaining=30_000), first, 1.1)
+    assert limits.full(500, 1.1)
+    assert (first, second) == (Mark(1, 10), Mark(2, 20))
+
+
+def test_the_reason_says_when() -> None:
+    """A model without room is named with the wait."""
+    limits = RateLimits()
+    limits.note("gpt-4o", headers(remaining=0, reset="1m0s"), limits.take("gpt-4o", 1, 0.0)[0], 0.0)
+    assert limits.full(1500, 0.0) == {"gpt-4o": "its rate limit has room for this again in 3.0 s"}
+
+
+def request(words: int) -> Request:
+    """Return a request of so many words."""
+    builder = RequestBuilder()
+    builder.message("user").text("word " * words)
+    return builder.set("max_tokens", 100).build()
+
+
+class Fleet:
+    """Calls through a router to a provider with rate limits, on simulated time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, obeys: bool, **limits: int) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(routers, "monotonic", lambda: self.now)
+        policy = Policy(models=["gpt-5.4-mini", "gpt-5.4", "gpt-4.1"], at_least=None)
+        self.router = Router(clock=lambda: DAY, policy=policy, observe=False)
+        if not obeys:
+            monkeypatch.setattr(self.router.rate_limits, "note", lambda *_, **__: None)
+        self.provider = Provider(lambda: self.now)
+        for model in policy.models or ():
+            self.provider.set(model, tpm=limits["tpm"], rpm=limits["rpm"])
+        self.served: Counter[str] = Counter()
+        self.refused, self.waited = 0, 0.0
+
+    def run(self, calls: int, every: float) -> None:
+        """Make calls at even intervals; each is answered after two seconds."""
+        chance = random.Random(7)
+        answers: list[tuple[float, int, Any]] = []
+        for number in range(calls):
+            at = number * every
+            while answers and answers[0][0] <= at:
+                self.now, _, (decision, run, said) = heapq.heappop(answers)
+                self.router.heard(decision, run, said)
+                run.settle(Usage(input_tokens=10, output_tokens=10))
+            self.now = at
+            words = chance.randint(10, 2000)
+            decision = self.router.decide(request(words))
+            run = self.router.begin(decision)
+            self.now += run.pause
+            self.waited = max(self.waited, run.pause)
+            model = str(decision.model)
+            try:
+                said = self.provider.spend(model, words + 107)
+            except ApiFailure as error:
+                self.refused += 1
+                said = error.headers
+            else:
+                self.served[model] += 1
+            heapq.heappush(answers, (at + 2.0, number, (decision, run, said)))
+
+
+def test_calls_spread_before_they_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 calls under limits: none is refused, where some 500 are when nobody listens."""
+    fleet = Fleet(monkeypatch, obeys=True, tpm=200_000, rpm=500)
+    fleet.run(2_000, every=0.13)
+    blind = Fleet(monkeypatch, obeys=False, tpm=200_000, rpm=500)
+    blind.run(2_000, every=0.13)
+    assert fleet.refused == 0
+    assert fleet.waited <= PATIENCE
+    assert len(fleet.served) == 3
+    assert blind.refused > 400
