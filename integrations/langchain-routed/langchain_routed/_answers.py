@@ -149,7 +149,7 @@ class StreamReader:
         self._held: ChatGenerationChunk | None = None
         self._items: dict[Any, dict[str, Any]] = {}
         self._texts: dict[Any, list[str]] = {}
-        self._tool_calls = False
+        self._calls: dict[Any, int] = {}
         self._empty: str | list[Any] = "" if plain else []
         self.usage: Usage | None = None
         self.served: str | None = None
@@ -202,8 +202,13 @@ class StreamReader:
         if not isinstance(message, AIMessageChunk) or isinstance(message.content, str):
             return chunk
         text = [self._gather(block) for block in message.content if isinstance(block, dict)]
-        self._tool_calls = self._tool_calls or bool(message.tool_call_chunks)
         update: dict[str, Any] = {"content": "".join(text)}
+        if message.tool_call_chunks:
+            # Responses counts all items, Chat Completions the calls.
+            update["tool_call_chunks"] = [
+                {**call, "index": self._calls.setdefault(call["index"], len(self._calls))}
+                for call in message.tool_call_chunks
+            ]
         refused = [
             b["refusal"] for b in message.content if isinstance(b, dict) and b.get("type") == "refusal"
         ]
@@ -211,7 +216,7 @@ class StreamReader:
             update["additional_kwargs"] = {**message.additional_kwargs, "refusal": "".join(refused)}
         if message.response_metadata.get("status"):
             reason = _finish_reason(message)
-            reason = "tool_calls" if reason == "stop" and self._tool_calls else reason
+            reason = "tool_calls" if reason == "stop" and self._calls else reason
             update["response_metadata"] = {**message.response_metadata, "finish_reason": reason}
         return ChatGenerationChunk(
             message=message.model_copy(update=update), generation_info=chunk.generation_info

@@ -13,9 +13,10 @@ from langchain_openai.chat_models.base import (
     OpenAIContextOverflowError,
     OpenAIInvalidRequestError,
     OpenAIModelNotFoundError,
+    OpenAIRateLimitError,
 )
 
-from routed_llm import CatalogError, NoModelFits, RequestError, RoutedError
+from routed_llm import BudgetExceeded, CatalogError, NoModelFits, RequestError, RoutedError
 
 if TYPE_CHECKING:
     import openai
@@ -62,6 +63,13 @@ class BrokenRequest(RequestError, OpenAIInvalidRequestError):
         _take_over(self, error, url, param=error.where)
 
 
+class NoBudgetLeft(BudgetExceeded, OpenAIRateLimitError):
+    """A budget cannot pay for the call, as an account's limit could not."""
+
+    def __init__(self, error: BudgetExceeded, url: str) -> None:
+        _take_over(self, error, url, code="budget_exceeded", kind="insufficient_quota", status=429)
+
+
 def as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
     """Return the error to raise: besides ours, one of LangChain's and the SDK's where they have one.
 
@@ -79,6 +87,8 @@ def as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
         reasons = ([reason.code for reason in one.reasons] for one in error.decision.candidates)
         long = any(codes and _SIZE.issuperset(codes) for codes in reasons)
         return NoModelFitsContext(error, url) if long else NoModelFitsRequest(error, url)
+    if isinstance(error, BudgetExceeded):
+        return NoBudgetLeft(error, url)
     return BrokenRequest(error, url) if isinstance(error, RequestError) else error
 
 
@@ -116,12 +126,13 @@ def _take_over(
     *,
     param: str | None = None,
     code: str | None = None,
+    kind: str = "invalid_request_error",
     status: int = 400,
 ) -> None:
     # The SDK's constructors each want a response and hand on a message only, which ours don't agree with.
     message = str(error)
     Exception.__init__(new, message)
-    body = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    body = {"message": message, "type": kind, "param": param, "code": code}
     request = httpx.Request("POST", url)
     given: dict[str, Any] = {
         **vars(error),

@@ -11,9 +11,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, FunctionMessage, ToolMessage
 
 from langchain_routed._blocks import BREAKPOINT, MEDIA, TEXTS, Media, as_media, block_text, breakpoint_of
+from routed_llm.request.wire import ids_apart, spoken
 
 __all__ = ["ITEMS", "ROUTING", "fit", "origin", "pack", "unpack", "unwrapped"]
 
@@ -70,22 +71,81 @@ def fit(
     on_responses = endpoint == "responses"
     if after is not None:
         messages = _since(messages, after)
+    if on_responses:
+        messages = _told_apart(messages)
+    several = on_responses and len({m.name for m in messages if isinstance(m, AIMessage)}) > 1
+    sent: set[Any] = set()
     fitted: list[BaseMessage] = []
     for message in messages:
         if unmarked and not isinstance(message.content, str):
             message = _without_marks(message)
         if isinstance(message, AIMessage):
+            items = _item_ids(message) if on_responses else frozenset()
             same = (
                 not stateless
+                and sent.isdisjoint(items)
                 and _is_its_own(message, model, known)
                 and not (store is False and _lacks_reasoning(message))
             )
-            fitted.append(_fit_answer(message, same=same, on_responses=on_responses))
-        elif isinstance(message.content, str):
-            fitted.append(message)
+            sent |= items
+            message = _fit_answer(message, same=same, on_responses=on_responses)
+            # The one assistant of a conversation is known, and so is who made items.
+            speaks = several and not (same and items)
         else:
-            fitted.append(_fit_blocks(message, on_responses=on_responses))
+            if not isinstance(message.content, str):
+                message = _fit_blocks(message, on_responses=on_responses)
+            speaks = on_responses and not isinstance(message, (ToolMessage, FunctionMessage))
+        fitted.append(_named(message) if speaks and message.name else message)
     return fitted
+
+
+def _named(message: BaseMessage) -> BaseMessage:
+    return message.model_copy(update={"content": spoken(message.content, message.name, "text")})
+
+
+def _item_ids(message: AIMessage) -> frozenset[Any]:
+    """Return the ids of the Responses items that an answer is made of; none may be sent twice."""
+    items = [*message.additional_kwargs.get(ITEMS, ()), message.additional_kwargs.get("reasoning")]
+    if not isinstance(message.content, str):
+        items.extend(message.content)
+    return frozenset(item["id"] for item in items if isinstance(item, Mapping) and item.get("id"))
+
+
+def _told_apart(messages: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
+    """Return messages in which no call has the id of a call of an earlier turn."""
+    renamed = ids_apart([_call_ids(message) for message in messages])
+    if renamed is None:
+        return messages
+    return [_renamed(message, names) for message, names in zip(messages, renamed, strict=True)]
+
+
+def _call_ids(message: BaseMessage) -> frozenset[Any]:
+    if not isinstance(message, AIMessage):
+        return frozenset()
+    return frozenset(call["id"] for call in (*message.tool_calls, *message.invalid_tool_calls))
+
+
+def _renamed(message: BaseMessage, names: Mapping[Any, Any]) -> BaseMessage:
+    if isinstance(message, ToolMessage):
+        return message.model_copy(
+            update={"tool_call_id": names.get(message.tool_call_id, message.tool_call_id)}
+        )
+    if not isinstance(message, AIMessage) or all(names[old] == old for old in _call_ids(message)):
+        return message
+    # Its items have the ids of the turn that it repeats; so the message speaks for itself.
+    calls = {
+        key: [{**call, "id": names[call["id"]]} for call in getattr(message, key)]
+        for key in ("tool_calls", "invalid_tool_calls")
+    }
+    extra = {k: v for k, v in message.additional_kwargs.items() if k not in (ITEMS, "tool_calls", *_V03)}
+    content = message.content
+    if not isinstance(content, str):
+        content = [block for block in content if not isinstance(block, Mapping) or not _is_call(block)]
+    return message.model_copy(update={**calls, "additional_kwargs": extra, "content": content})
+
+
+def _is_call(block: Mapping[str, Any]) -> bool:
+    return block.get("type") in ("tool_call", "function_call", "custom_tool_call", "tool_use")
 
 
 def _since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMessage]:

@@ -100,7 +100,13 @@ async def test_the_run_begins_and_fails(make, sim, way: str) -> None:
             {"status_code": 400, "code": None, "param": "message 1 (user)"},
             id="broken",
         ),
-        pytest.param({"budget": {"total": "0.0000001"}}, "Hi", (BudgetExceeded,), {}, id="no money"),
+        pytest.param(
+            {"budget": {"total": "0.0000001"}},
+            "Hi",
+            (BudgetExceeded, openai.RateLimitError),
+            {},
+            id="no money",
+        ),
         pytest.param({"policy": {"models": ["gpt-9*"]}}, "Hi", (PolicyError,), {}, id="a wrong policy"),
     ],
 )

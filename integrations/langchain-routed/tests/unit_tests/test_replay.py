@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 
 from .helpers import merged
@@ -163,3 +163,104 @@ async def test_what_a_named_response_holds_is_not_sent_again(make, sim, how: str
     await ask(llm, history, how, previous_response_id=first.response_metadata["id"])
     assert sim.refused == []
     assert shape(sim.journal[-1]) == ["user"]
+
+
+def said(body: dict[str, Any]) -> list[str]:
+    """The texts of a request on Responses, in order."""
+    found = []
+    for item in body["input"]:
+        content = item.get("content", item.get("output", item.get("arguments")))
+        found.append(content if isinstance(content, str) else content[0]["text"])
+    return found
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(
+    ("history", "sent"),
+    [
+        pytest.param([HumanMessage("hi", name="ann")], ["ann: hi"], id="one speaker"),
+        pytest.param([HumanMessage([{"type": "text", "text": "hi"}], name="ann")], ["ann: hi"], id="blocks"),
+        pytest.param(["be kind", HumanMessage("hi", name="bo")], ["be kind", "bo: hi"], id="one of them"),
+        pytest.param(
+            [SystemMessage("be kind", name="chair"), HumanMessage("hi")],
+            ["chair: be kind", "hi"],
+            id="system",
+        ),
+        pytest.param(
+            [HumanMessage("hi"), AIMessage("yes", name="bot"), HumanMessage("so")],
+            ["hi", "yes", "so"],
+            id="the only assistant",
+        ),
+        pytest.param(
+            [HumanMessage("hi"), AIMessage("yes", name="a"), AIMessage("no", name="b"), HumanMessage("so")],
+            ["hi", "a: yes", "b: no", "so"],
+            id="two assistants",
+        ),
+        pytest.param(
+            [
+                HumanMessage("hi"),
+                AIMessage("", tool_calls=[{"name": "add", "args": {}, "id": "c"}]),
+                ToolMessage("2", tool_call_id="c", name="add"),
+            ],
+            ["hi", "{}", "2"],
+            id="a tool's name is no speaker",
+        ),
+    ],
+)
+async def test_who_spoke_stays_known(make, sim, how: str, history: list[Any], sent: list[str]) -> None:
+    """Messages of Responses have no name."""
+    llm = make(policy={**REASONS, "endpoints": ["responses"]}).bind_tools([add])
+    before = [message.model_copy(deep=True) for message in history if not isinstance(message, str)]
+    await ask(llm, history, how)
+    assert said(sim.journal[-1].body) == sent
+    assert [message for message in history if not isinstance(message, str)] == before
+
+
+def turn(identity: str, result: str) -> list[Any]:
+    call = {"name": "add", "args": {"a": 1, "b": 1}, "id": identity}
+    return [HumanMessage("add"), AIMessage("", tool_calls=[call]), ToolMessage(result, tool_call_id=identity)]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("ids", [["c0", "c0"], ["c0", "c1", "c0"], ["c0", "c0_2", "c0"]], ids="-".join)
+async def test_calls_of_other_turns_with_the_same_id(make, sim, how: str, ids: list[str]) -> None:
+    """Chat Completions takes them; on Responses each output still belongs to its own call."""
+    history = [message for n, identity in enumerate(ids) for message in turn(identity, str(n))]
+    await ask(make(policy={**REASONS, "endpoints": ["responses"]}).bind_tools([add]), history, how)
+    assert sim.refused == []
+    items = [item for item in sim.journal[-1].body["input"] if "call_id" in item]
+    assert [call["call_id"] for call in items[::2]] == [output["call_id"] for output in items[1::2]]
+    assert [output["output"] for output in items[1::2]] == [str(n) for n in range(len(ids))]
+    assert calls_once(sim.journal[-1].body)
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("calls", [True, False], ids=["calls", "text"])
+async def test_a_turn_that_comes_twice(make, sim, how: str, form: str, calls: bool) -> None:
+    """Histories are forked and put together again; no item may be sent twice."""
+    llm = make(policy=REASONS, **FORMS[form]).bind_tools([add])
+    wanted = {"tool_calls": [("add", {"a": 1, "b": 1})]} if calls else {"text": "Two."}
+    sim.script(**wanted, reasoning_tokens=64)
+    answer = await ask(llm, [HumanMessage("add")], how)
+    once = [HumanMessage("add"), answer]
+    once += [ToolMessage("2", tool_call_id=call["id"]) for call in answer.tool_calls]
+    await ask(llm, [*once, *once, HumanMessage("and?")], how)
+    assert sim.refused == []
+    kinds = ["call", "output"] if calls else ["assistant"]
+    if sim.journal[-1].path.endswith("/responses"):
+        assert shape(sim.journal[-1]) == ["user", "reasoning", *kinds, "user", *kinds, "user"]
+
+
+@pytest.mark.parametrize("how", ["stream", "astream"])
+@pytest.mark.parametrize("effort", ["none", "high"])
+async def test_streamed_calls_are_counted_from_nought(make, sim, how: str, effort: str) -> None:
+    """As on Chat Completions, where reasoning is no item."""
+    policy = {**REASONS, "endpoints": ["responses"], "effort": effort}
+    llm = make(policy=policy).bind_tools([add])
+    tokens = {} if effort == "none" else {"reasoning_tokens": 64}
+    sim.script(tool_calls=[("add", {"a": 1, "b": 1}), ("add", {"a": 2, "b": 2})], **tokens)
+    chunks = list(llm.stream("add")) if how == "stream" else [chunk async for chunk in llm.astream("add")]
+    indices = [call["index"] for chunk in chunks for call in chunk.tool_call_chunks]
+    assert sorted(set(indices)) == [0, 1]
+    assert [call["args"] for call in merged(chunks).tool_calls] == [{"a": 1, "b": 1}, {"a": 2, "b": 2}]

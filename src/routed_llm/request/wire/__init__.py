@@ -8,6 +8,7 @@
 :class:`EventStream`                      Chat Completions' chunks as Responses' events
 :func:`failure_of`                        the error that a reply or an event reports in its body
 :func:`count_body`                        the body for OpenAI's counting endpoint
+:func:`ids_apart`, :func:`spoken`         repeated ids of calls, and names: Responses takes neither
 :func:`parameters`                        every field of a body, ``extra_body`` read as what it adds
 ========================================  =============================================================
 
@@ -19,7 +20,7 @@ from routed_llm.fields import CHAT, RESPONSES, SOFT, Fate, Row, row_of, rules_ou
 from routed_llm.request.wire.answers import chat_completion, chat_usage, failure_of, response, response_usage
 from routed_llm.request.wire.body import OPTIONS, count_body, form_of, parameters, request_body
 from routed_llm.request.wire.streams import ChunkStream, EventStream, says_something
-from routed_llm.request.wire.turns import ITEMS, same_model
+from routed_llm.request.wire.turns import ITEMS, ids_apart, same_model, spoken
 
 __all__ = [
     "CHAT",
@@ -36,6 +37,7 @@ __all__ = [
     "count_body",
     "failure_of",
     "form_of",
+    "ids_apart",
     "parameters",
     "request_body",
     "response",
@@ -44,4 +46,5 @@ __all__ = [
     "rules_out",
     "same_model",
     "says_something",
+    "spoken",
 ]

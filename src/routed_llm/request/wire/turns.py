@@ -9,7 +9,7 @@ message says, and only to the model that made them; otherwise the message speaks
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
@@ -21,8 +21,10 @@ __all__ = [
     "MARK",
     "Replay",
     "chat_messages",
+    "ids_apart",
     "response_items",
     "same_model",
+    "spoken",
     "tidied",
     "unmarked",
     "without_items",
@@ -144,29 +146,46 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
 
 
 def _told_apart(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return messages in which no call has the id of a call of an earlier turn.
-
-    Chat Completions pairs a call with the outputs right behind it, so that ids may come again (counters
-    of other providers, histories put together); Responses pairs them by id over the whole input.
-    """
-    turns = [_call_ids(message) for message in messages]
-    if sum(map(len, turns)) == len(set().union(*turns)):
+    """Return messages in which no call has the id of a call of an earlier turn."""
+    renamed = ids_apart([_call_ids(message) for message in messages])
+    if renamed is None:
         return messages
-    used: set[Any] = set()
-    names: dict[Any, Any] = {}
     found: list[Mapping[str, Any]] = []
-    for message, ids in zip(messages, turns, strict=True):
-        if ids:
-            names = {identity: _another(identity, used) for identity in ids}
-            used.update(names.values())
-            if any(old != new for old, new in names.items()):
-                # Its items have the ids of the turn that it repeats; so the message speaks for itself.
-                calls = [{**call, "id": names[call.get("id")]} for call in message["tool_calls"]]
-                message = {key: value for key, value in message.items() if key != ITEMS}
-                message["tool_calls"] = calls
+    for message, names in zip(messages, renamed, strict=True):
+        if message.get("tool_calls") and any(old != new for old, new in names.items()):
+            # Its items have the ids of the turn that it repeats; so the message speaks for itself.
+            calls = [{**call, "id": names[call.get("id")]} for call in message["tool_calls"]]
+            message = {key: value for key, value in message.items() if key != ITEMS}
+            message["tool_calls"] = calls
         elif message.get("tool_call_id") in names:
             message = {**message, "tool_call_id": names[message["tool_call_id"]]}
         found.append(message)
+    return found
+
+
+def ids_apart(turns: Sequence[Set[Any]]) -> list[Mapping[Any, Any]] | None:
+    """Tell calls apart that have the id of a call of an earlier turn.
+
+    Chat Completions pairs a call with the outputs right behind it, so that ids may come again (counters
+    of other providers, histories put together); Responses pairs them by id over the whole input.
+
+    Args:
+        turns: for each message the ids of its calls.
+
+    Returns:
+        for each message the id to send for each id of the last calls before its end; None when no id comes
+        again.
+    """
+    if sum(map(len, turns)) == len(set().union(*turns)):
+        return None
+    used: set[Any] = set()
+    names: dict[Any, Any] = {}
+    found: list[Mapping[Any, Any]] = []
+    for ids in turns:
+        if ids:
+            names = {identity: _another(identity, used) for identity in ids}
+            used.update(names.values())
+        found.append(names)
     return found
 
 
@@ -204,7 +223,7 @@ def _items_of(
         parts = [*_listed(parts, "output_text"), {"type": "refusal", "refusal": message["refusal"]}]
     calls = message.get("tool_calls") or ()
     if parts or message.get("name") or not calls:
-        said = _spoken(parts, message.get("name"), _TEXTS.get(role, "input_text"))
+        said = spoken(parts, message.get("name"), _TEXTS.get(role, "input_text"))
         yield {"type": "message", **carried, "content": said}
     for index, call in enumerate(objects(calls, f"{where}.tool_calls")):
         yield _call_item(call, f"{where}.tool_calls[{index}]", carrier)
@@ -219,8 +238,14 @@ def _listed(parts: Any, kind: str) -> list[dict[str, Any]]:
     return list(parts)
 
 
-def _spoken(parts: Any, name: Any, kind: str) -> Any:
-    """Say who speaks: Responses' messages have no name."""
+def spoken(parts: Any, name: Any, kind: str) -> Any:
+    """Say who speaks: Responses' messages have no name.
+
+    Args:
+        parts: a message's content: a string or a list of parts.
+        name: who speaks, or None.
+        kind: the type of its parts that are text.
+    """
     if not name:
         return parts
     if isinstance(parts, str):
