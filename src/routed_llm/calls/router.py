@@ -247,7 +247,7 @@ class Router:
             decision = self._recounts.decide(decision, request, evaluation.near(request), exact)
         if live.trials is not None:
             decision = _turn(live.trials, decision, request, evaluation, options)
-        return self._kept(evaluation.checked(decision), request, options)
+        return self._kept(evaluation.checked(decision), request, options, evaluation.catalog)
 
     def explain(
         self, request: Request, options: CallOptions | None = None, **given: Unpack[Circumstances]
@@ -299,7 +299,7 @@ class Router:
 
             # A long text may have to be counted for the baseline, too.
             decision = await asyncio.to_thread(_turn, live.trials, decision, request, evaluation, options)
-        return self._kept(evaluation.checked(decision), request, options)
+        return self._kept(evaluation.checked(decision), request, options, evaluation.catalog)
 
     def rechoose(
         self,
@@ -623,11 +623,11 @@ class Router:
         context = evaluation.context._replace(observed=replace(observed, warm=warm, returns=returns))
         return evaluation._replace(context=context)
 
-    def _kept(self, decision: Decision, request: Request, options: CallOptions) -> Decision:
+    def _kept(self, decision: Decision, request: Request, options: CallOptions, catalog: Catalog) -> Decision:
         """Remember what is about to be sent, for requests that begin so, and who is told of its size."""
         chosen, kept = decision.chosen, None
         if self._observer is not None and chosen is not None and is_long(request):
-            model = self.model(chosen.model)
+            model = catalog.get(chosen.model)
             bypassed = "prompt_cache_options" in [it.parameter for it in decision.changes]
             if model.cache is not None:
                 kept = self._beginnings.keep(
