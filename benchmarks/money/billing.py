@@ -57,9 +57,17 @@ class World:
     day: date
     words: str = "same"
 
-    def usage(self, choice: Choice, call: Call, cached: int, written: int | None = None) -> Usage:
-        """Say what a provider would report; without ``written`` all that is not read is written."""
+    def usage(
+        self, choice: Choice, call: Call, cached: int, written: int | None = None, *, most: int | None = None
+    ) -> Usage:
+        """Say what a provider would report; without ``written`` all that is not read is written.
+
+        ``most`` is an output cap: what is thought counts first.
+        """
         said, thought = self.output(choice, call)
+        if most is not None:
+            thought = min(thought, most)
+            said = min(said, most - thought)
         terms = choice.model.cache
         keeps = terms is not None and call.tokens >= terms.min_prefix and not choice.bypass
         fresh = call.tokens - cached if keeps else 0

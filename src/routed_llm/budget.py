@@ -26,6 +26,12 @@ every price and every sum is exact."""
 PERIODS: Final = ("per_conversation", "per_hour", "per_day", "per_month", "total")
 """The limits of a Budget that a ledger keeps an account for; ``per_call`` needs none."""
 
+_AHEAD: Final = 0.1
+"""Share of a paced limit that may be spent before its time: a morning is busier than a night."""
+
+_A_LITTLE: Final = 0.01
+"""Share of a window after which a paced budget that is used up by now is worth another try."""
+
 _CONVERSATION_KEPT: Final = timedelta(days=30)
 _WINDOWS: Final = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
 
@@ -45,6 +51,7 @@ class Account:
         low: share of the limit below which the choice moves towards cost.
         low_floor: the quality floor while the budget is low, or None for the policy's own.
         notify_at: spent shares of the limit that raise an event when they are passed.
+        begins_at: since when the window is paced; None where it is not.
     """
 
     key: str
@@ -57,6 +64,22 @@ class Account:
     low: float = 0.0
     low_floor: str | None = None
     notify_at: tuple[float, ...] = ()
+    begins_at: datetime | None = None
+
+    def paced(self, rest: int, at: datetime) -> tuple[int, int, datetime | None]:
+        """Return what is left to spend by now, what might have been spent by now, and when there is more.
+
+        Args:
+            rest: picodollars left of the limit.
+            at: the moment; aware.
+        """
+        if self.begins_at is None or self.resets_at is None:
+            return rest, self.limit, self.resets_at
+        window = self.resets_at - self.begins_at
+        until_now = int(self.limit * min(max((at - self.begins_at) / window, 0.0) + _AHEAD, 1.0))
+        spent = (self.limit - rest) / self.limit if self.limit else 1.0
+        more = max(at, self.begins_at + window * (spent - _AHEAD)) + window * _A_LITTLE
+        return rest - (self.limit - until_now), until_now, min(more, self.resets_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +143,17 @@ class Budget:
             tagged so, ``"team"`` every team on its own. Several tags are joined by commas. A call
             without such a tag does not fall under the budget.
         hard: True refuses what does not fit; False only moves the choice towards cost.
-        downshift_below: share left (0.2 = a fifth) below which the choice moves towards cost.
+        downshift_below: share left (0.2 = a fifth) below which the choice moves towards cost, and calls
+            without an output cap get one: the less is left, the nearer to what nine of ten answers need.
         downshift_to: the quality floor (a model id) while less than that is left, or None to keep the
             policy's floor. A floor is only ever lowered by what is written here.
         reserve: by what calls are admitted, and what is held while they run: ``expected`` (the mean), ``p95``
             (what nineteen of twenty such calls cost at most) or ``worst`` (the most that they can cost).
         worst_case: True is another way to say ``reserve="worst"``.
-        notify_at: spent shares of a limit at which the router's ``on_budget`` is called.
+        notify_at: spent shares of a limit, what is held for calls under way included, at which the router's
+            ``on_budget`` is called.
+        pace: True spends the limits of hours, days and months evenly: by a tenth more than the part of the
+            window that is over, and no more.
     """
 
     per_call: Decimal | None
@@ -142,6 +169,7 @@ class Budget:
     reserve: str
     worst_case: bool
     notify_at: tuple[float, ...]
+    pace: bool
 
     def __init__(
         self,
@@ -159,6 +187,7 @@ class Budget:
         reserve: str = "expected",
         worst_case: bool = False,
         notify_at: Iterable[float] = (0.8, 1.0),
+        pace: bool = False,
         **unknown: object,
     ) -> None:
         """Check the keywords and make the budget.
@@ -183,6 +212,7 @@ class Budget:
             "reserve": "worst" if _flag("worst_case", worst_case) else _reserve(reserve),
             "worst_case": worst_case or reserve == "worst",
             "notify_at": tuple(_share("notify_at", share) for share in notify_at),
+            "pace": _flag("pace", pace),
         }
         if all(values[name] is None for name in ("per_call", *PERIODS)):
             raise PolicyError(
@@ -236,6 +266,7 @@ class Budget:
             if amount is None or (period == "conversation" and conversation is None):
                 continue
             window, until, resets = _window(period, conversation, at)
+            begins = _begin(period, at) if self.pace and resets is not None else None
             found.append(
                 Account(
                     key=f"{scope or 'all'}/{period}{window}",
@@ -248,6 +279,7 @@ class Budget:
                     low=self.downshift_below,
                     low_floor=self.downshift_to,
                     notify_at=self.notify_at,
+                    begins_at=begins,
                 )
             )
         return tuple(found)
@@ -316,6 +348,12 @@ def _window(
         first = hour.replace(day=1, hour=0)
         end = (first + timedelta(days=32)).replace(day=1)
     return f"/{moment.strftime(_WINDOWS[period])}", end, end
+
+
+def _begin(period: str, at: datetime) -> datetime:
+    """Return when the window of an hour, a day or a month began."""
+    hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return {"hour": hour, "day": hour.replace(hour=0)}.get(period, hour.replace(day=1, hour=0))
 
 
 def _scope(value: object) -> str:

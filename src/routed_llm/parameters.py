@@ -232,7 +232,7 @@ def cap_changes(
     max_output: int,
     *,
     room: int = 0,
-    paid_for: int | None = None,
+    limited: str | None = None,
 ) -> tuple[Change, ...]:
     """List the Changes that sending a cap of ``sent`` under ``name`` makes.
 
@@ -242,7 +242,7 @@ def cap_changes(
         sent: the cap, or None.
         max_output: the model's own limit.
         room: tokens to leave for reasoning above the caller's cap.
-        paid_for: tokens that a hard cap on the bill pays for, or None.
+        limited: why money sets the cap, or None where it does not.
     """
     if sent is None:
         return ()
@@ -252,9 +252,9 @@ def cap_changes(
             Change(facts.cap_name, "renamed", facts.cap_name, name, "the endpoint takes it by this name")
         )
     if facts.cap is None:
-        changes.append(Change(facts.cap_name, "added", None, sent, _PAID_FOR))
+        changes.append(Change(facts.cap_name, "added", None, sent, limited or ""))
     elif sent < facts.cap:
-        why = _PAID_FOR if sent == paid_for else f"the model writes at most {max_output:,} tokens"
+        why = limited or f"the model writes at most {max_output:,} tokens"
         changes.append(Change(facts.cap_name, "clamped", facts.cap, sent, why))
     elif sent > facts.cap:
         why = "reasoning counts against the cap" if room else "the endpoint takes no less"
@@ -267,5 +267,4 @@ def cap_changes(
     return tuple(changes)
 
 
-_PAID_FOR = "more would be billed above max_cost_per_call"
 _NOTHING = Fit((), frozenset(), (), 0)

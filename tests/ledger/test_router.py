@@ -20,7 +20,10 @@ from routed_llm import (
     MemoryLedger,
     NoModelFits,
     Policy,
+    Request,
+    RequestFacts,
     Router,
+    TokenCount,
     Usage,
     scoped,
 )
@@ -290,11 +293,66 @@ def test_events(clock: Clock) -> None:
     router = routed(clock, Budget(per_day="0.001", notify_at=(0.2, 0.5, 1)), on_budget=on_budget)
     for _ in range(2):
         spent(router, router.decide(REQUEST))
-    assert [(event.share, event.spent, event.limit) for event in told] == [
-        (0.2, Decimal("0.0002422"), Decimal("0.001"))
-    ]
+    # What is held counts: the second call held what took it over a half.
+    assert [event.share for event in told] == [0.2, 0.5]
     spent(router, router.decide(REQUEST), Usage(input_tokens=11, output_tokens=4_000))
     assert [event.share for event in told] == [0.2, 0.5, 1]
+    with pytest.raises(BudgetExceeded):
+        router.decide(REQUEST)
+    assert [event.refused for event in told] == [False, False, False, True]
+    assert told[-1].share == float(told[-1].spent / told[-1].limit) > 1
+
+
+@pytest.mark.parametrize(
+    ("spent_share", "policy", "asked", "cap"),
+    [
+        (0.5, {}, {}, None),
+        (0.9, {}, {}, 1_371),
+        (1.0, {}, {}, 485),
+        (1.0, {}, {"cap": 2_000}, 6_096),
+        (1.0, {}, {"structured": "json_object"}, None),
+        (1.0, {"optimize": "quality"}, {}, 485),
+    ],
+    ids=["plenty left", "half of what is low", "nothing left", "the caller's own", "a form", "quality"],
+)
+def test_a_low_budget_caps_answers(
+    clock: Clock, spent_share: float, policy: dict[str, Any], asked: dict[str, Any], cap: int | None
+) -> None:
+    """Where the caller sets no cap, answers get one that tightens to what nine of ten of them need."""
+    budget, book = Budget(per_day=10, hard=False), MemoryLedger()
+    book.reserve("x", int(spent_share * 10 * 10**12), budget.accounts({}, None, NOON), at=NOON)
+    facts = RequestFacts(tokens=TokenCount.of(11), **asked)
+    router = routed(clock, budget, ledger=book, policy=Policy(**policy))
+    decision = router.decide(Request(facts=facts, texts=(), fixed=11))
+    assert decision.call is not None
+    assert decision.call.cap == cap
+    added = [
+        change.text
+        for change in decision.changes
+        if change.action == "added" and "tokens" in change.parameter
+    ]
+    assert added == ([] if cap in (None, 6_096) else [f"max_tokens={cap} added: a budget runs low"])
+
+
+@pytest.mark.parametrize(
+    ("hours", "spent_share", "refused"),
+    [(1, 0.1, False), (1, 0.15, True), (12, 0.15, False), (12, 0.61, True), (23.9, 0.99, False)],
+)
+def test_a_paced_budget_is_spent_evenly(
+    clock: Clock, hours: float, spent_share: float, refused: bool
+) -> None:
+    """By a tenth more than the part of the day that is over may be spent, and no more."""
+    budget, book = Budget(per_day=10, pace=True), MemoryLedger()
+    at = NOON.replace(hour=0) + timedelta(hours=hours)
+    book.reserve("x", int(spent_share * 10 * 10**12), budget.accounts({}, None, at), at=at)
+    router = routed(clock, budget, ledger=book)
+    if refused:
+        with pytest.raises(BudgetExceeded) as caught:
+            router.decide(REQUEST, at=at)
+        assert caught.value.resets_at is not None
+        assert at < caught.value.resets_at < at + timedelta(hours=1)
+    else:
+        assert router.decide(REQUEST, at=at).chosen is not None
 
 
 def test_scopes_nest(clock: Clock) -> None:

@@ -26,7 +26,7 @@ from routed_llm.cut import AnswerCutter
 from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.table import Table, prepare
-from routed_llm.errors import PolicyError
+from routed_llm.errors import BudgetExceeded, PolicyError
 from routed_llm.events import INFO, WARNING, emit_once
 from routed_llm.ledger import open_ledger
 from routed_llm.ledger.books import Books, BudgetEvent
@@ -247,7 +247,7 @@ class Router:
             decision = self._recounts.decide(decision, request, evaluation.near(request), exact)
         if live.trials is not None:
             decision = _turn(live.trials, decision, request, evaluation, options)
-        return self._kept(evaluation.checked(decision), request, options, evaluation.catalog)
+        return self._kept(self._checked(evaluation, decision, options), request, options, evaluation.catalog)
 
     def explain(
         self, request: Request, options: CallOptions | None = None, **given: Unpack[Circumstances]
@@ -299,7 +299,7 @@ class Router:
 
             # A long text may have to be counted for the baseline, too.
             decision = await asyncio.to_thread(_turn, live.trials, decision, request, evaluation, options)
-        return self._kept(evaluation.checked(decision), request, options, evaluation.catalog)
+        return self._kept(self._checked(evaluation, decision, options), request, options, evaluation.catalog)
 
     def rechoose(
         self,
@@ -622,6 +622,18 @@ class Router:
         returns = {} if again else observed.returns
         context = evaluation.context._replace(observed=replace(observed, warm=warm, returns=returns))
         return evaluation._replace(context=context)
+
+    def _checked(self, evaluation: Evaluation, decision: Decision, options: CallOptions) -> Decision:
+        """Return a Decision that chose, or let it be known that a budget refused the call."""
+        try:
+            return evaluation.checked(decision)
+        except BudgetExceeded as error:
+            allowance = evaluation.context.allowance
+            accounts = () if allowance is None else allowance.accounts
+            self._books.refused(
+                error, accounts, as_moment(self._clock() if options.at is None else options.at)
+            )
+            raise
 
     def _kept(self, decision: Decision, request: Request, options: CallOptions, catalog: Catalog) -> Decision:
         """Remember what is about to be sent, for requests that begin so, and who is told of its size."""

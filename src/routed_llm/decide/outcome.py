@@ -228,7 +228,7 @@ def _call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, tuple
     """Say what to send, and what of it differs from what was asked."""
     facts, allowance = inputs.facts, inputs.allowance
     keyed = allowance is not None and allowance.conversation is not None
-    if facts.cap is not None or facts.parameters or keyed or inputs.load.hard is not None:
+    if facts.cap is not None or facts.parameters or keyed or _limits_output(inputs):
         return _make_call(row, picked, inputs)
     # Without values of its own a request is sent what every request of its shape is sent.
     calls, key = inputs.shape.kept.calls, (row.order, picked.endpoint, _goes_past(row, inputs))
@@ -243,7 +243,7 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
     fit = row.fits[picked.endpoint]
     changes = _effort_change(row, inputs)
     cap = None
-    if facts.cap is not None or inputs.load.hard is not None:
+    if facts.cap is not None or _limits_output(inputs):
         # The upper bound, so that a cap with room for reasoning never reaches beyond the window.
         most = cap_of(row, inputs.load, inputs.tokens(row, facts.tokens.high))
         rule = model.parameters.get(picked.endpoint, {}).get(facts.cap_name)
@@ -251,7 +251,7 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
         name = (rule.rename if rule is not None else None) or place.names.get(facts.cap_name, facts.cap_name)
         cap = None if most is None else max(most, place.min_output)
         changes += cap_changes(
-            facts, name, cap, model.limits.max_output, room=row.room, paid_for=_paid_for(row, inputs)
+            facts, name, cap, model.limits.max_output, room=row.room, limited=_limited(row, cap, inputs)
         )
     if fit.changes:
         # How parameters fit is known for a whole shape; the values are this request's own.
@@ -308,13 +308,22 @@ def _cache_changes(row: Row, inputs: DecisionInputs) -> Iterator[Change]:
         yield Change("prompt_cache_key", "added", None, inputs.allowance.cache_key, _CACHE_KEY)
 
 
-def _paid_for(row: Row, inputs: DecisionInputs) -> int | None:
-    """Return the output tokens of each answer that a hard cap on the bill pays for, or None without one."""
-    if inputs.load.hard is None:
-        return None
-    return affordable_output(row, inputs.load, inputs.tokens(row, inputs.facts.tokens.high))
+def _limits_output(inputs: DecisionInputs) -> bool:
+    """Say whether money may set an output cap."""
+    return inputs.load.hard is not None or inputs.load.pressure > 0
 
 
+def _limited(row: Row, cap: int | None, inputs: DecisionInputs) -> str | None:
+    """Say for the sake of which money an output cap is what it is, or None."""
+    load = inputs.load
+    tokens = inputs.tokens(row, inputs.facts.tokens.high)
+    if load.hard is not None and cap == affordable_output(row, load, tokens):
+        return _PAID_FOR
+    return _RUNS_LOW if load.pressure else None
+
+
+_PAID_FOR = "more would be billed above max_cost_per_call"
+_RUNS_LOW = "a budget runs low"
 _NOTHING_QUICKER = "nothing quicker can serve this call"
 _BYPASS = "nothing will read what this call would pay to write to the prompt cache (unverified)"
 _CACHE_KEY = "the calls of one conversation then reach the cache that holds its prefix"

@@ -385,7 +385,16 @@ class Table:
         allowance = context.allowance
         worst = allowance is not None and allowance.worst_case
         p95 = allowance is not None and allowance.p95
-        amounts = load(facts, self.policy, kind.shape.widest, context.observed, worst=worst, p95=p95)
+        pressure = 0.0 if allowance is None else allowance.pressure
+        amounts = load(
+            facts,
+            self.policy,
+            kind.shape.widest,
+            context.observed,
+            worst=worst,
+            p95=p95,
+            pressure=pressure,
+        )
         return DecisionInputs(
             facts=facts,
             shape=kind.shape,
@@ -519,7 +528,10 @@ def _in_text(marks: Marks, load: Load) -> set[int]:
 def _is_steady(inputs: DecisionInputs) -> bool:
     """Whether the choice is the cheapest, by what is the same for all such requests."""
     plain = inputs.load.plain and inputs.is_ordinary
-    return plain and (inputs.allowance is None or not (inputs.allowance.worst_case or inputs.allowance.p95))
+    return plain and (
+        inputs.allowance is None
+        or not (inputs.allowance.worst_case or inputs.allowance.p95 or inputs.load.pressure)
+    )
 
 
 def _are_exact(inputs: DecisionInputs) -> bool:

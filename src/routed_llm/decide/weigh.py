@@ -57,6 +57,7 @@ class Load(NamedTuple):
         worst: whether the worst case is asked for, too.
         p95: whether what nineteen of twenty such calls cost at most is asked for, too.
         hard: picodollars that the bill must not exceed, or None.
+        pressure: how far budgets that run low press on output caps, from 0 (not at all) to 1.
         outputs: output tokens observed for this kind of request, by model and effort, or None when no
             two configurations have been observed.
         shared: tokens by model that such requests were seen to read from its cache, or None.
@@ -82,6 +83,7 @@ class Load(NamedTuple):
     worst: bool = False
     p95: bool = False
     hard: int | None = None
+    pressure: float = 0.0
     outputs: Mapping[tuple[str, str | None], float] | None = None
     shared: Mapping[str, int] | None = None
     observed: Observed | None = None
@@ -101,6 +103,7 @@ def load(
     *,
     worst: bool = False,
     p95: bool = False,
+    pressure: float = 0.0,
 ) -> Load:
     """Work out what all configurations share."""
     visible = None if facts.cap is None else min(facts.cap, widest) if widest else facts.cap
@@ -130,6 +133,7 @@ def load(
         bypasses=bypasses,
         worst=worst,
         p95=p95,
+        pressure=pressure,
         hard=policy.max_cost_pico if policy.cost_cap == "hard" else None,
         outputs=None if seen is None else seen.tokens,
         shared=shared,
@@ -240,6 +244,9 @@ def cap_of(row: Row, load: Load, tokens: int) -> int | None:
     limits = row.at.model.limits
     room = limits.context_window - tokens - beside(load, row)[1]
     cap = output_cap(load.visible, row.room, limits.max_output, room)
+    if load.pressure and load.visible is None and load.facts.structured is None:
+        # An answer in a form, and one whose length the caller has set, is not cut shorter.
+        cap = min(tight_output(row, load), limits.max_output)
     if load.hard is None:
         return cap
     paid_for = affordable_output(row, load, tokens)
@@ -264,9 +271,21 @@ def affordable_output(row: Row, load: Load, tokens: int) -> int | None:
 
 def usual_output(row: Row, load: Load, tokens: int) -> int:
     """Output tokens of an answer that there must be room for under a hard cap on the bill."""
-    usual = int(output_tokens(row, load) / load.choices * _USUAL) + 1
+    usual = _usual(row, load)
     cap = cap_of(row, load._replace(hard=None), tokens)
     return usual if cap is None else min(usual, cap)
+
+
+def tight_output(row: Row, load: Load) -> int:
+    """Output tokens that an answer gets while a budget runs low: from eight times to what is usual."""
+    return int(_usual(row, load) * _LOOSE ** (1 - load.pressure))
+
+
+_LOOSE = 8
+
+
+def _usual(row: Row, load: Load) -> int:
+    return int(output_tokens(row, load) / load.choices * _USUAL) + 1
 
 
 _USUAL = 1.6

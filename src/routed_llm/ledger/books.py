@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from routed_llm.budget import PICO, Account, Allowance, Budget
+from routed_llm.decide.piecewise import remember
 from routed_llm.decide.weigh import choices_of
 from routed_llm.decision import format_dollars
 from routed_llm.errors import LedgerError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import logging
 
     from routed_llm.decision import Decision
+    from routed_llm.errors import BudgetExceeded
     from routed_llm.facts import RequestFacts
     from routed_llm.record import RemainingRecord
     from routed_llm.usage import Usage
@@ -44,15 +46,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetEvent:
-    """A budget has passed one of its ``notify_at`` shares.
+    """A budget has passed one of its ``notify_at`` shares, or refused a call.
 
     Attributes:
         scope: whose budget, such as ``team=search``; empty for everybody's.
         period: ``conversation``, ``hour``, ``day``, ``month`` or ``total``.
-        share: the share that was passed, such as 0.8.
-        spent: US dollars spent in the period.
+        share: the share that was passed, such as 0.8; of a refused call the share that is spent.
+        spent: US dollars spent in the period, what is held for calls under way included.
         limit: US dollars that may be spent in it.
         resets_at: when it is refilled, or None if never.
+        refused: whether a call was refused for it.
     """
 
     scope: str
@@ -61,6 +64,7 @@ class BudgetEvent:
     spent: Decimal
     limit: Decimal
     resets_at: datetime | None
+    refused: bool = False
 
 
 class Books:
@@ -86,6 +90,7 @@ class Books:
         self._unwritten: list[tuple[Hold, Entry]] = []
         self._lock = threading.Lock()
         self._kept: dict[Any, tuple[Account, ...]] = {}
+        self._noticed: dict[tuple[str, float], None] = {}
 
     def allowance(self, scope: Scope, at: datetime) -> Allowance:
         """Work out what all budgets leave for a call.
@@ -107,13 +112,12 @@ class Books:
             if name is not None and (least is None or amount < least):
                 least = amount
                 values.update(remaining=amount, scope=name, period="call", resets_at=None)
-        for account, rest in zip(accounts, left, strict=True):
+        for account, whole in zip(accounts, left, strict=True):
+            rest, limit, resets_at = account.paced(whole, at)
             if account.hard and (least is None or rest < least):
                 least = rest
-                values.update(
-                    remaining=rest, scope=account.scope, period=account.period, resets_at=account.resets_at
-                )
-            pressure = _pressure(account, rest)
+                values.update(remaining=rest, scope=account.scope, period=account.period, resets_at=resets_at)
+            pressure = _pressure(account, rest, limit)
             if pressure > values.get("pressure", 0.0):
                 values.update(pressure=pressure, floor=account.low_floor or values.get("floor"))
         return Allowance(accounts=accounts, tags=scope.tags, conversation=scope.conversation, **values)
@@ -130,8 +134,12 @@ class Books:
         self._catch_up()
         found = self._held(decision.reserve or 0, accounts, at)
         if isinstance(found, Hold):
+            if self.on_budget is not None and found.amount and accounts:
+                for account, rest in zip(accounts, self._remaining(accounts, at), strict=True):
+                    taken = account.limit - rest
+                    self._notify(account, taken - found.amount, taken)
             return found
-        raise out_of_money(
+        error = out_of_money(
             decision,
             scope=found.account.scope,
             period=found.account.period,
@@ -139,6 +147,28 @@ class Books:
             asked=decision.reserve or 0,
             remaining=found.remaining,
         )
+        self.refused(error, accounts, at)
+        raise error
+
+    def refused(self, error: BudgetExceeded, accounts: tuple[Account, ...], at: datetime) -> None:
+        """Let it be known that a call was refused."""
+        if self.on_budget is None:
+            return
+        mine = tuple(one for one in accounts if (one.scope, one.period) == (error.scope, error.period))[:1]
+        limit, spent = error.remaining, Decimal(0)
+        for account, rest in zip(mine, self._remaining(mine, at) if mine else (), strict=True):
+            limit, spent = Decimal(account.limit) / PICO, Decimal(account.limit - rest) / PICO
+        share = float(spent / limit) if limit else 1.0
+        event = BudgetEvent(
+            scope=error.scope,
+            period=error.period,
+            share=share,
+            spent=spent,
+            limit=limit,
+            resets_at=error.resets_at,
+            refused=True,
+        )
+        self._report(event)
 
     def settle(
         self,
@@ -298,9 +328,11 @@ class Books:
         return found
 
     def _notify(self, account: Account, before: int, now: int) -> None:
+        """Let it be known, once, that shares are passed: by what is held, or by what was spent at last."""
         for share in account.notify_at:
-            mark = account.limit * share
-            if before < mark <= now:
+            mark, passed = account.limit * share, (account.key, share)
+            if before < mark <= now and passed not in self._noticed:
+                remember(self._noticed, passed, None)
                 event = BudgetEvent(
                     scope=account.scope,
                     period=account.period,
@@ -312,19 +344,22 @@ class Books:
                 emit(
                     WARNING,
                     "budget",
-                    "{spent} of $ {limit} of the budget {scope} ({period}) are spent: {percent}",
+                    "{spent} of $ {limit} of the budget {scope} ({period}) are spent or held: {percent}",
                     scope=event.scope,
                     period=event.period,
                     spent=format_dollars(now),
                     limit=format_dollars(account.limit),
                     percent=f"{share:.0%}",
                 )
-                if self.on_budget is None:
-                    continue
-                try:
-                    self.on_budget(event)
-                except Exception:  # noqa: BLE001 - the answer is there and paid for; it must not be lost
-                    _logger().exception("on_budget failed for %s", event)
+                self._report(event)
+
+    def _report(self, event: BudgetEvent) -> None:
+        if self.on_budget is None:
+            return
+        try:
+            self.on_budget(event)
+        except Exception:  # noqa: BLE001 - the answer is there and paid for; it must not be lost
+            _logger().exception("on_budget failed for %s", event)
 
 
 def _logger() -> logging.Logger:
@@ -337,8 +372,8 @@ def _kind_of(facts: RequestFacts) -> tuple[Any, ...] | None:
     return None if facts.parameters and choices_of(facts) > 1 else facts.kind
 
 
-def _pressure(account: Account, rest: int) -> float:
+def _pressure(account: Account, rest: int, limit: int) -> float:
     if not account.low:
         return 0.0
-    share = rest / account.limit if account.limit else 0.0
+    share = rest / limit if limit else 0.0
     return 0.0 if share >= account.low else 1.0 - max(share, 0.0) / account.low
