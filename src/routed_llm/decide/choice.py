@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.constraints import Constraint
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.shape import Row
-    from routed_llm.decide.weigh import Load
+    from routed_llm.decide.weigh import Workload
 
 __all__ = ["Choice", "choose", "is_chosen_throughout"]
 
@@ -104,7 +104,7 @@ def _answers(constraint: Constraint, row: Row, inputs: DecisionInputs, low: int,
     return (constraint.admits(row, inputs, shift + at) for at in ends)
 
 
-def _money(row: Row, amounts: Load, tokens: int) -> tuple[int, int]:
+def _money(row: Row, amounts: Workload, tokens: int) -> tuple[int, int]:
     return row_cost(row, amounts, tokens) or 0, row.order
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from routed_llm.decide.objectives import COST, COST_AND_TIME, OBJECTIVES, Objective
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.speed import medians
-from routed_llm.decide.weigh import Load, beside, likely_tokens, row_cost, row_wait, waits_longer
+from routed_llm.decide.weigh import Workload, beside, likely_tokens, row_cost, row_wait, waits_longer
 from routed_llm.policy import ALLOWANCE
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class DecisionInputs:
     facts: RequestFacts
     shape: Shape
     setting: Setting
-    load: Load
+    load: Workload
     likely: int
     context: EvaluationContext
     pinned: bool

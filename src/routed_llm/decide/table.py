@@ -28,7 +28,7 @@ from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, demanded, dimens
 from routed_llm.decide.rules import Reference, Setting
 from routed_llm.decide.shape import Row, Shape, build_shape, relaxations
 from routed_llm.decide.speed import pace_of, patient
-from routed_llm.decide.weigh import Load, beside, endpoint_for, frames_of, likely_tokens, load
+from routed_llm.decide.weigh import Workload, beside, endpoint_for, frames_of, likely_tokens
 from routed_llm.parameters import NEUTRAL
 from routed_llm.pricing import writes
 
@@ -515,7 +515,7 @@ def _marks(
     return tuple(found.values())
 
 
-def _in_text(marks: Marks, load: Load) -> set[int]:
+def _in_text(marks: Marks, load: Workload) -> set[int]:
     """Return counts of input tokens as text token counts."""
     found: set[int] = set()
     for row, sure, most in marks:

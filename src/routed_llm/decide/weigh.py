@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from routed_llm.policy import Policy
     from routed_llm.usage import Observed, Seen
 
-__all__ = ["DEFAULT_RESERVE", "Load", "load"]
+__all__ = ["DEFAULT_RESERVE", "Workload", "workload"]
 
 DEFAULT_RESERVE = 4_096
 """Output tokens kept free in a shared window when the caller sets no cap: what gpt-4o wrote at most
@@ -32,7 +32,7 @@ MOST_CHOICES = 128
 """The largest ``n`` that Chat Completions takes (openai-python 3.54.0, completion_create_params.py)."""
 
 
-class Load(NamedTuple):
+class Workload(NamedTuple):
     """The amounts in a request that are the same for every configuration, whatever its tokens.
 
     Attributes:
@@ -95,7 +95,7 @@ class Load(NamedTuple):
     seen: Seen | None = None
 
 
-def load(
+def workload(
     facts: RequestFacts,
     policy: Policy,
     widest: int,
@@ -104,7 +104,7 @@ def load(
     worst: bool = False,
     p95: bool = False,
     pressure: float = 0.0,
-) -> Load:
+) -> Workload:
     """Work out what all configurations share."""
     visible = None if facts.cap is None else min(facts.cap, widest) if widest else facts.cap
     media = bool(facts.images or facts.audio_seconds or facts.pdf_pages)
@@ -118,7 +118,7 @@ def load(
     shared = shared_by(seen, observed)
     (reuse, later), horizon = _goes_on(facts, policy.horizon, observed)
     bypasses = reuse is not None and not (facts.parameters and facts.cache_steered)
-    return Load(
+    return Workload(
         facts=facts,
         expected=expected,
         natural=natural,
@@ -155,7 +155,7 @@ def endpoint_for(row: Row, facts: RequestFacts) -> str:
     return row.at.endpoint
 
 
-def beside(load: Load, row: Row) -> tuple[int, int]:
+def beside(load: Workload, row: Row) -> tuple[int, int]:
     """Tokens beside those of the texts by a model's own rules, and how many more there may be at most."""
     known = load.beside.get(row.order)
     if known is not None:
@@ -170,7 +170,7 @@ def beside(load: Load, row: Row) -> tuple[int, int]:
     return found
 
 
-def frames_of(load: Load, row: Row) -> Any:
+def frames_of(load: Workload, row: Row) -> Any:
     """Return what is the same for configurations that count as much beside texts."""
     model, endpoint = row.at.model, endpoint_for(row, load.facts)
     # What stands around texts is the same for all models of a kind.
@@ -239,7 +239,7 @@ def choices_of(facts: RequestFacts) -> int:
     return asked if isinstance(asked, int) and 1 <= asked <= MOST_CHOICES else 1
 
 
-def cap_of(row: Row, load: Load, tokens: int) -> int | None:
+def cap_of(row: Row, load: Workload, tokens: int) -> int | None:
     """Say which output cap to send beside so many input tokens; None where the caller asked for none."""
     limits = row.at.model.limits
     room = limits.context_window - tokens - beside(load, row)[1]
@@ -255,7 +255,7 @@ def cap_of(row: Row, load: Load, tokens: int) -> int | None:
     return cap if paid_for is None else min(cap, paid_for)
 
 
-def affordable_output(row: Row, load: Load, tokens: int) -> int | None:
+def affordable_output(row: Row, load: Workload, tokens: int) -> int | None:
     """Output tokens of each answer that a hard cap on the bill pays for; None without a price or a cap.
 
     Negative where it does not even pay for the input, of which nothing is taken to be cached.
@@ -269,14 +269,14 @@ def affordable_output(row: Row, load: Load, tokens: int) -> int | None:
     return left // each if each else _MANY
 
 
-def usual_output(row: Row, load: Load, tokens: int) -> int:
+def usual_output(row: Row, load: Workload, tokens: int) -> int:
     """Output tokens of an answer that there must be room for under a hard cap on the bill."""
     usual = _usual(row, load)
     cap = cap_of(row, load._replace(hard=None), tokens)
     return usual if cap is None else min(usual, cap)
 
 
-def tight_output(row: Row, load: Load) -> int:
+def tight_output(row: Row, load: Workload) -> int:
     """Output tokens that an answer gets while a budget runs low: from eight times to what is usual."""
     return int(_usual(row, load) * _LOOSE ** (1 - load.pressure))
 
@@ -284,7 +284,7 @@ def tight_output(row: Row, load: Load) -> int:
 _LOOSE = 8
 
 
-def _usual(row: Row, load: Load) -> int:
+def _usual(row: Row, load: Workload) -> int:
     return int(output_tokens(row, load) / load.choices * _USUAL) + 1
 
 
@@ -293,18 +293,18 @@ _USUAL = 1.6
 nine of ten thought up to 1.59 times the mean (petergpt/bullshit-benchmark, collection of 2026-05-02)."""
 
 
-def output_kept(row: Row, load: Load) -> int:
+def output_kept(row: Row, load: Workload) -> int:
     """Output tokens that must fit into the window beside the input."""
     need, most = load.reserve if load.visible is None else load.visible, row.at.model.limits.max_output
     return need if need < most else most
 
 
-def text_cost(row: Row, load: Load, text_tokens: int) -> int | None:
+def text_cost(row: Row, load: Workload, text_tokens: int) -> int | None:
     """Expected picodollars of a configuration, given the text's token count."""
     return row_cost(row, load, text_tokens + beside(load, row)[0])
 
 
-def most_input(row: Row, load: Load) -> int:
+def most_input(row: Row, load: Workload) -> int:
     """The most input tokens that leave room for the output; -1 when the model never writes that much.
 
     Tokens as they are reckoned with: what may come on top of them is left free, too.
@@ -316,7 +316,7 @@ def most_input(row: Row, load: Load) -> int:
     return (room if room < limits.max_input else limits.max_input) - beside(load, row)[1]
 
 
-def cost_breakpoints(row: Row, load: Load) -> set[int]:
+def cost_breakpoints(row: Row, load: Workload) -> set[int]:
     """List the input token counts beyond which the cost of a configuration is another straight line."""
     found = {row.above} if row.above else set()
     if row.write_from:
@@ -334,7 +334,7 @@ def cost_breakpoints(row: Row, load: Load) -> set[int]:
     return found
 
 
-def _past_cache_from(row: Row, load: Load) -> Iterator[int]:
+def _past_cache_from(row: Row, load: Workload) -> Iterator[int]:
     """Give the input tokens up to which what is cached is worth what it costs to write the rest."""
     for price, most in ((row.short, row.above or _MANY), (row.long, _MANY)):
         if price is None or price.cache_write is None or not _can_bypass(row):
@@ -348,7 +348,7 @@ def _past_cache_from(row: Row, load: Load) -> Iterator[int]:
 _MANY = 10**9
 
 
-def output_tokens(row: Row, load: Load) -> int:
+def output_tokens(row: Row, load: Workload) -> int:
     """Expected output tokens of a configuration, reasoning and every choice included."""
     known = load.written.get(row.order)
     if known is None:
@@ -356,7 +356,7 @@ def output_tokens(row: Row, load: Load) -> int:
     return known
 
 
-def _output_tokens(row: Row, load: Load) -> int:
+def _output_tokens(row: Row, load: Workload) -> int:
     amount, thought = load.expected * row.ratio, load.thought * row.reasoning
     if load.visible is not None:
         # Room for reasoning is room for text, too, until it is cut here: that is billed.
@@ -375,7 +375,7 @@ def _output_tokens(row: Row, load: Load) -> int:
 _ALMOST_ONE = 1 - 1e-6
 
 
-def cached_tokens(row: Row, load: Load, tokens: int) -> int:
+def cached_tokens(row: Row, load: Workload, tokens: int) -> int:
     """Input tokens that the configuration's prompt cache is expected to hold."""
     terms, model = row.at.model.cache, row.at.model.id
     if terms is None or tokens < terms.min_prefix:
@@ -397,7 +397,7 @@ def cached_tokens(row: Row, load: Load, tokens: int) -> int:
     return max(usable if share >= 1.0 else int(usable * share), shared)
 
 
-def row_cost(row: Row, load: Load, tokens: int) -> int | None:
+def row_cost(row: Row, load: Workload, tokens: int) -> int | None:
     """Expected picodollars of a configuration, or None when no price is known."""
     output = load.written.get(row.order)
     if output is None:
@@ -411,7 +411,7 @@ def row_cost(row: Row, load: Load, tokens: int) -> int | None:
     return None
 
 
-def priced(row: Row, load: Load, tokens: int, cached: int, output: int) -> int | None:
+def priced(row: Row, load: Workload, tokens: int, cached: int, output: int) -> int | None:
     """Picodollars of so many tokens, or None when no price is known."""
     price = price_of(row, tokens)
     if price is None:
@@ -425,7 +425,7 @@ def price_of(row: Row, tokens: int) -> Price | None:
     return row.long if row.above and tokens > row.above else row.short
 
 
-def goes_past_cache(row: Row, load: Load, tokens: int, cached: int) -> bool:
+def goes_past_cache(row: Row, load: Workload, tokens: int, cached: int) -> bool:
     """Say whether the call is worth sending past the cache, which it then neither reads nor writes.
 
     What is written costs more than what is not, and saves where another call reads it: the write is an
@@ -439,7 +439,7 @@ def goes_past_cache(row: Row, load: Load, tokens: int, cached: int) -> bool:
     return (tokens - cached) * _lost(price, row, load) > cached * (price.input - _read_price(price))
 
 
-def _lost(price: Price, row: Row, load: Load) -> float:
+def _lost(price: Price, row: Row, load: Workload) -> float:
     """Say what a token loses that is written to a cache: negative where reads are expected to bring it back.
 
     The call that goes on from this one has to write what it does not find, unless it goes past the cache,
@@ -467,7 +467,7 @@ def _can_bypass(row: Row) -> bool:
     return terms is not None and terms.control == "prompt_cache_options" and steerable(row)
 
 
-def worst_cost(row: Row, load: Load, tokens: int) -> int | None:
+def worst_cost(row: Row, load: Workload, tokens: int) -> int | None:
     """The most picodollars that a call can cost: nothing cached, everything written, the cap used up."""
     cap = cap_of(row, load, tokens)
     tokens += beside(load, row)[1]
@@ -480,7 +480,7 @@ def worst_cost(row: Row, load: Load, tokens: int) -> int | None:
     return -(-total * (100 + row.surcharge) // 100)
 
 
-def _worst_input(price: Price, load: Load, tokens: int) -> int:
+def _worst_input(price: Price, load: Workload, tokens: int) -> int:
     """The most picodollars that so many input tokens can cost: nothing cached, everything written."""
     rate = max(price.input, price.cache_write or 0)
     total = tokens * rate
@@ -489,7 +489,7 @@ def _worst_input(price: Price, load: Load, tokens: int) -> int:
     return total
 
 
-def spread_of(row: Row, load: Load, tokens: int) -> Spread | None:
+def spread_of(row: Row, load: Workload, tokens: int) -> Spread | None:
     """Say how far the bill of a configuration may lie from what is expected; None without a price.
 
     What was seen of such calls, or else what published answers were, for each token that was expected.
@@ -505,7 +505,7 @@ def spread_of(row: Row, load: Load, tokens: int) -> Spread | None:
     return Spread(*[1 - part + part * times for times in written])
 
 
-def reserved(row: Row, load: Load, tokens: int, most: int, cost: int) -> int:
+def reserved(row: Row, load: Workload, tokens: int, most: int, cost: int) -> int:
     """Picodollars by which a call is admitted and which are held while it runs: the most that is asked for.
 
     Args:
@@ -522,7 +522,7 @@ def reserved(row: Row, load: Load, tokens: int, most: int, cost: int) -> int:
     return cost if spread is None else max(int(cost * spread.p95), cost)
 
 
-def conversation_cost(row: Row, load: Load, text_tokens: int) -> int | None:
+def conversation_cost(row: Row, load: Workload, text_tokens: int) -> int | None:
     """Expected picodollars of this call and of the further turns that are reckoned with.
 
     A further turn reads what this call sends from the cache, as long as the pauses stay as they are.
@@ -547,12 +547,12 @@ def conversation_cost(row: Row, load: Load, text_tokens: int) -> int | None:
     return now + int(load.horizon * later * previous.prefix_tokens / tokens)
 
 
-def cold_cost(row: Row, load: Load, tokens: int) -> int | None:
+def cold_cost(row: Row, load: Workload, tokens: int) -> int | None:
     """Expected picodollars of a configuration if its cache held nothing."""
     return priced(row, load, tokens, 0, output_tokens(row, load))
 
 
-def input_cost(price: Price, row: Row, load: Load, tokens: int, cached: int) -> int:
+def input_cost(price: Price, row: Row, load: Workload, tokens: int, cached: int) -> int:
     """Expected picodollars of the input, a data-residency surcharge left out."""
     rate = price.input
     if goes_past_cache(row, load, tokens, cached):
@@ -573,34 +573,34 @@ def recall_of(row: Row, tokens: int) -> float | None:
     return row.recall[min(bins)] if bins else None
 
 
-def words_and_thought(row: Row, load: Load) -> tuple[float, float]:
+def words_and_thought(row: Row, load: Workload) -> tuple[float, float]:
     """Return the tokens that are expected to be said and those to be thought, of one choice."""
     whole = output_tokens(row, load) / load.choices
     thought = min(load.thought * row.reasoning, whole)
     return whole - thought, thought
 
 
-def pace_at(row: Row, load: Load) -> Pace:
+def pace_at(row: Row, load: Workload) -> Pace:
     """Return how quick a configuration has been seen to be, or else is published to be."""
     if not load.paces:
         return row.pace
     return load.paces.get((row.at.model.id, row.tier), row.pace)
 
 
-def uncached_tokens(row: Row, load: Load, tokens: int) -> int:
+def uncached_tokens(row: Row, load: Workload, tokens: int) -> int:
     """Return the input tokens that no cache is expected to hold."""
     if load.plain and load.shared is None:
         return tokens
     return tokens - cached_tokens(row, load, tokens)
 
 
-def row_seconds(row: Row, load: Load, tokens: int) -> Seconds:
+def row_seconds(row: Row, load: Workload, tokens: int) -> Seconds:
     """Predict how long a configuration takes for so many input tokens."""
     said, thought = words_and_thought(row, load)
     return expected_seconds(pace_at(row, load), uncached_tokens(row, load, tokens), thought, said)
 
 
-def row_wait(row: Row, load: Load, tokens: int) -> float:
+def row_wait(row: Row, load: Workload, tokens: int) -> float:
     """Return the seconds that a caller waits, in the median: for a stream's first token, else for the end."""
     whole, thought = output_tokens(row, load) / load.choices, load.thought * row.reasoning
     thought = thought if thought < whole else whole
@@ -610,7 +610,7 @@ def row_wait(row: Row, load: Load, tokens: int) -> float:
     return first if load.facts.stream else first + (whole - thought) / pace.per_second
 
 
-def waits_longer(row: Row, load: Load, most: float) -> bool:
+def waits_longer(row: Row, load: Workload, most: float) -> bool:
     """Say whether a caller waits longer than so many seconds for a configuration to think and write.
 
     Nearly always what is expected says so before it is made whole tokens.
