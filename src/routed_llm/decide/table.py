@@ -28,7 +28,7 @@ from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, demanded, dimens
 from routed_llm.decide.rules import Reference, Setting
 from routed_llm.decide.shape import Row, Shape, build_shape, relaxations
 from routed_llm.decide.speed import pace_of, patient
-from routed_llm.decide.weigh import Workload, beside, endpoint_for, frames_of, likely_tokens
+from routed_llm.decide.weigh import Workload, beside, endpoint_for, frames_of, likely_tokens, workload
 from routed_llm.parameters import NEUTRAL
 from routed_llm.pricing import writes
 
@@ -386,7 +386,7 @@ class Table:
         worst = allowance is not None and allowance.worst_case
         p95 = allowance is not None and allowance.p95
         pressure = 0.0 if allowance is None else allowance.pressure
-        amounts = load(
+        amounts = workload(
             facts,
             self.policy,
             kind.shape.widest,
