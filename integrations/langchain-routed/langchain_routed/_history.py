@@ -191,6 +191,8 @@ def _fit_answer(message: AIMessage, *, same: bool, on_responses: bool) -> AIMess
         old = any(key in kept for key in _V03)  # langchain-openai puts that form in order itself
         if isinstance(content, list) and not old:
             content = _followed(content, calls=bool(message.tool_calls or message.invalid_tool_calls))
+        if old and kept.get("refusal") and not message.tool_calls:
+            kept.pop("reasoning", None)
         content = content if old else _with_refusal(content, kept, on_responses=True)
         return message.model_copy(update={"content": content, "additional_kwargs": kept})
     content, kept = message.content, {k: v for k, v in extra.items() if k != ITEMS}
@@ -228,13 +230,22 @@ def unwrapped(block: Any) -> Any:
 
 
 def _followed(content: list[Any], *, calls: bool) -> list[Any]:
-    """Leave out reasoning that nothing follows, as of an answer that was cut: it is refused."""
-    end = len(content)
-    while end and not calls and isinstance(content[end - 1], Mapping):
-        if content[end - 1].get("type") != "reasoning":
-            break
-        end -= 1
-    return content[:end]
+    """Leave out reasoning that nothing follows, as of an answer that was cut, or a text that has no id.
+
+    Either is refused. Where a refusal was streamed, langchain-openai keeps no id.
+    """
+    kept: list[Any] = []
+    open_reasoning: list[Any] = []
+    for block in content:
+        kind = block.get("type") if isinstance(block, Mapping) else "text"
+        if kind == "reasoning":
+            open_reasoning.append(block)
+            continue
+        if kind not in (*_CHAT_ANSWER, *TEXTS) or (isinstance(block, Mapping) and block.get("id")):
+            kept.extend(open_reasoning)
+        open_reasoning = []
+        kept.append(block)
+    return [*kept, *open_reasoning] if calls else kept
 
 
 def _signed(message: AIMessage) -> bool:
