@@ -188,6 +188,27 @@ def test_cache_reads_correct_the_expectation(read: int, cached: int) -> None:
     assert decision.chosen.cached_tokens == pytest.approx(cached, abs=600)
 
 
+def test_each_conversation_reads_as_it_has_read() -> None:
+    """Where one conversation finds all of its prefix in the cache and another nothing, each expects so."""
+    router = Router(policy=Policy(models="gpt-4.1", at_least=None), clock=lambda: DAY)
+    expected_in: dict[int, int] = {}
+    for turn in range(12):
+        for conversation, share in ((0, 1.0), (1, 0.0)):
+            tokens = 20_000 + 1_280 * turn + conversation
+            before = tokens - 1_280
+            previous = Previous(model="gpt-4.1", prefix_tokens=before) if turn else None
+            request = Request(
+                facts=RequestFacts(tokens=TokenCount.of(tokens), previous=previous), texts=(), fixed=tokens
+            )
+            decision = router.decide(request)
+            assert decision.chosen is not None
+            expected_in[conversation] = decision.chosen.cached_tokens
+            read = int(before * share) // 128 * 128 if turn else 0
+            router.begin(decision).settle(Usage(input_tokens=tokens, cached_tokens=read, output_tokens=50))
+    assert expected_in[0] > 0.85 * 32_000
+    assert expected_in[1] < 0.2 * 32_000
+
+
 def test_shared_beginnings_are_learned() -> None:
     """Instructions and tools that all first calls have in common are expected in the cache."""
     router = Router(clock=lambda: DAY)

@@ -611,7 +611,13 @@ class Router:
 
     def _warm(self, evaluation: Evaluation, request: Request, options: CallOptions) -> Evaluation:
         """Put in what models' caches may hold of a request that does not say itself what it goes on from."""
-        observed = evaluation.context.observed
+        observed, previous = evaluation.context.observed, request.facts.previous
+        if observed is not None and previous is not None and self._observer is not None:
+            share = self._observer.reads_in(previous)
+            if share is None or share == observed.reads.get(previous.model, 1.0):
+                return evaluation
+            observed = replace(observed, reads={**observed.reads, previous.model: share})
+            return evaluation._replace(context=evaluation.context._replace(observed=observed))
         if observed is None or not is_long(request):
             return evaluation
         warm, again = self._beginnings.warm(request.texts, monotonic(), options.credential)

@@ -58,6 +58,9 @@ less than one token."""
 _SHARED = 512
 """Fewest tokens that calls are expected to find in a cache: where it keeps 1,024 or more, half of them do."""
 
+_CONVERSATION = 3.0
+"""Calls that what was seen of a model counts for against what was seen of the conversation itself."""
+
 _KINDS = 1024
 
 
@@ -182,6 +185,7 @@ class Observer:
         self._kinds: dict[Any, _Kind] = {}
         self._pending: dict[Any, _Pending] = {}
         self._reads: dict[str, _Mean] = {}
+        self._conversations: dict[tuple[str, int], tuple[float, int]] = {}
         self._thought: _Mean | None = None
         self._lock = threading.Lock()
 
@@ -231,7 +235,9 @@ class Observer:
             else:
                 held = _held(previous, model, usage)
                 if held:
-                    lessons.reads.append(min(usage.cached_tokens / held, 1.0))
+                    share = min(usage.cached_tokens / held, 1.0)
+                    lessons.reads.append(share)
+                    self._goes_on(previous, model, usage, share)
             density = _density(facts, usage)
             if density is not None:
                 lessons.density.append(density)
@@ -346,6 +352,24 @@ class Observer:
         if self.value.thought is None or _thinks_anew(self.value.thought, now):
             self.value = replace(self.value, thought=now)
         return prior
+
+    def _goes_on(self, previous: Previous, model: Model, usage: Usage, share: float) -> None:
+        """Take in how much of a conversation its cache held; the call that goes on from this finds it."""
+        total, calls = self._conversations.pop((previous.model, previous.prefix_tokens), (0.0, 0))
+        if len(self._conversations) >= _KINDS:
+            self._conversations.pop(next(iter(self._conversations)), None)
+        self._conversations[model.id, usage.input_tokens] = (total + share, calls + 1)
+
+    def reads_in(self, previous: Previous) -> float | None:
+        """Return the share of what a cache should hold of a conversation that it will, by what it has held.
+
+        None where nothing was seen of the conversation: then what was seen of the model holds.
+        """
+        found = self._conversations.get((previous.model, previous.prefix_tokens))
+        if found is None:
+            return None
+        of_model = self.value.reads.get(previous.model, 1.0)
+        return round((of_model * _CONVERSATION + found[0]) / (_CONVERSATION + found[1]), 3)
 
     def _spread(self, chosen: Candidate, facts: RequestFacts, paid: int | None) -> None:
         """Take in how far a bill lay from what was expected."""
