@@ -175,30 +175,47 @@ class Framing:
 
     def of(self, framed: Framed) -> int:
         """Return the tokens of all frames but those of the messages, as well as they are known."""
-        # Parts of the tuple: to take all of it apart takes longer than to reckon with it.
-        replies, assistants, calls, parallel, spoken, tools, system, schemas = framed[:8]
+        (
+            replies,
+            assistants,
+            calls,
+            parallel,
+            spoken,
+            tools,
+            system,
+            schemas,
+            single,
+            files,
+            thought,
+            _,
+            turns,
+            named,
+            kept,
+            recalled,
+            forced,
+            only,
+            shape,
+        ) = framed
         total = self.opening * replies + self.assistant * assistants
         if calls:
-            total += self.call * calls + self.spoken * spoken + self.kept * framed.kept
+            total += self.call * calls + self.spoken * spoken + self.kept * kept
             if parallel:
-                total += self.turn * framed.turns + self.parallel * parallel - self.once * framed.named
+                total += self.turn * turns + self.parallel * parallel - self.once * named
         if tools:
             total += self.tools_system if system else self.tools
-            if self.forced:
-                named = framed.forced or self.only * framed.only
-                total += self.forced + named if named else 0
+            if forced or only:
+                called = forced or self.only * only
+                total += self.forced + called if called and self.forced else 0
         if schemas:
             total += self.schemas_system if system else self.schemas
             if self.shape:
                 # Turns that call functions follow no schema.
-                answers = replies + max(assistants - calls + parallel, 0)
-                total += (self.shape + framed.shape) * answers
+                total += (self.shape + shape) * (replies + max(assistants - calls + parallel, 0))
             if tools:
                 total += self.both_system if system else self.both
-        single, files, thought = framed[8:11]
-        if single or files or thought or framed.recalled:
+        if single or files or thought or recalled:
             total += self.single * single + self.file * files
-            total += self.thought * thought + self.recalled * framed.recalled
+            total += self.thought * thought + self.recalled * recalled
         return total
 
     def beside(self, framed: Framed) -> int:

@@ -144,7 +144,7 @@ class RequestBuilder(Settings):
         self._messages += len(texts)
         self._fixed += FRAME * len(texts)
         self._assistants += roles.count("assistant")
-        if "user" in roles:
+        if self._thought and "user" in roles:
             self._recalled, self._thought = self._recalled + self._thought, 0
         if "system" in roles or "developer" in roles:
             self._system = 1
@@ -208,7 +208,7 @@ class RequestBuilder(Settings):
             self._assistants += 1
         elif role in ("system", "developer"):
             self._system = 1
-        elif role == "user":
+        elif self._thought and role == "user":
             # What was thought for an earlier turn is shown to few models.
             self._recalled, self._thought = self._recalled + self._thought, 0
         if name:
@@ -395,15 +395,8 @@ class RequestBuilder(Settings):
         """
         if not self._messages:
             raise RequestError("The request has no messages. Send at least one message.", where="messages")
-        thought, recalled = self._thought, self._recalled
-        if recalled:
-            reasoning = self._parameters.get("reasoning")
-            context = reasoning.get("context") if isinstance(reasoning, Mapping) else None
-            if context == "all_turns":
-                thought, recalled = thought + recalled, 0
-            elif context == "current_turn":
-                recalled = 0
-        framed = Framed(  # in its order: by name takes twice as long
+        thought, recalled = self._thinking() if self._recalled else (self._thought, 0)
+        counts = (  # in Framed's order: by name takes twice as long
             1,
             self._assistants,
             self._calls,
@@ -416,14 +409,12 @@ class RequestBuilder(Settings):
             self._files,
             thought,
             self._unsure,
-            self._turns,
-            self._named,
-            self._kept,
-            recalled,
-            self._forced,
-            self._only,
-            self._shape,
         )
+        if self._calls or self._schemas or recalled or "tool_choice" in self._values:
+            calls = (self._turns, self._named, self._kept)
+            framed = Framed(*counts, *calls, recalled, self._forced, self._only(), self._shape)
+        else:
+            framed = Framed(*counts)
         fixed = self._fixed + REFERENCE.of(framed)
         tokens = self._bounds(fixed)
         facts = self._alike(tokens, framed) or self._facts(tokens, framed)
@@ -435,6 +426,14 @@ class RequestBuilder(Settings):
             opening=self._opening or 0,
             talk=self._talk,
         )
+
+    def _thinking(self) -> tuple[int, int]:
+        """Return the reasoning of the turn that goes on and of earlier ones, by what is asked to be shown."""
+        reasoning = self._parameters.get("reasoning")
+        context = reasoning.get("context") if isinstance(reasoning, Mapping) else None
+        if context == "all_turns":
+            return self._thought + self._recalled, 0
+        return self._thought, 0 if context == "current_turn" else self._recalled
 
     def _alike(self, tokens: TokenCount, framed: Framed) -> RequestFacts | None:
         """Return the facts from those of another request of nothing but text that differs in no setting."""

@@ -29,7 +29,7 @@ class Settings:
     _schemas = 0
     _shape = 0
     _forced = 0
-    _sole = 0
+    _offered: Sequence[Mapping[str, Any]] = ()
     _functions = 0
     _role: str | None = None
     _opening: int | None = None
@@ -76,7 +76,7 @@ class Settings:
             with as_json("tools"):
                 self._texts.append(tool_rules.shared.text(functions))
             self._tools += len(functions)
-            self._sole = tool_rules.sole_name(functions) if self._tools == 1 else 0
+            self._offered = functions
         return self
 
     def _hosted(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -89,10 +89,11 @@ class Settings:
                 self._builtin |= {_builtin_name(kind)}
         return functions
 
-    @property
     def _only(self) -> int:
         """Tokens of the name of the one function that is offered, where one has to be called."""
-        return self._sole if self._sole and self._values.get("tool_choice") == "required" else 0
+        if self._tools != 1 or self._values.get("tool_choice") != "required":
+            return 0
+        return tool_rules.sole_name(self._offered)
 
     def previous(self, previous: Previous | None) -> Self:
         """Note who answered the turn before."""
