@@ -476,8 +476,10 @@ class RequestBuilder(Settings):
         talk = self._talk
         if talk is None:
             return _bound(self._texts, fixed)
-        rest = _bound(self._texts[len(talk.texts) :], fixed)
-        known = talk.tokens
+        known, new = talk.tokens, self._texts[len(talk.texts) :]
+        if not new:
+            return known + fixed
+        rest = _bound(new, fixed)
         return TokenCount(rest.low + known.low, rest.likely + known.likely, rest.high + known.high)
 
     def _kind(self, kind: str) -> None:
