@@ -46,7 +46,7 @@ from routed_llm.usage import Observed, Usage
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Called, Outgoing, Served
     from routed_llm.calls.endpoints import Endpoints
-    from routed_llm.recovery import Attempt, Attempts, ErrorFacts, Limits, Step, classify_error
+    from routed_llm.recovery import Attempt, Attempts, ErrorFacts, RetryLimits, Step, classify_error
 
 __version__ = "0.1.0"
 
@@ -80,7 +80,6 @@ __all__ = [
     "IncompleteStream",
     "Ledger",
     "LedgerError",
-    "Limits",
     "MemoryLedger",
     "Model",
     "NoModelFits",
@@ -96,6 +95,7 @@ __all__ = [
     "RequestBuilder",
     "RequestError",
     "RequestFacts",
+    "RetryLimits",
     "RoutedError",
     "Router",
     "Run",
@@ -121,7 +121,7 @@ __all__ = [
 
 _LATER: Final = {
     **dict.fromkeys(
-        ("Attempt", "Attempts", "ErrorFacts", "Limits", "Step", "classify_error"), "routed_llm.recovery"
+        ("Attempt", "Attempts", "ErrorFacts", "RetryLimits", "Step", "classify_error"), "routed_llm.recovery"
     ),
     **dict.fromkeys(("Called", "Outgoing", "Served"), "routed_llm.calls.endpoint_call"),
     "Endpoints": "routed_llm.calls.endpoints",

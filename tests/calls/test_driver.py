@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from routed_llm import Budget, IncompleteStream, Limits, MemoryLedger, Policy, Router, read_openai
+from routed_llm import Budget, IncompleteStream, MemoryLedger, Policy, RetryLimits, Router, read_openai
 from routed_llm.calls import router as routers
 from routed_llm.calls.driver import CLOSE, END, NEXT, Driven, Keep, Send, Wait, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
@@ -132,7 +132,7 @@ class World:
 
         def attempts(decision: Any, since: float) -> Any:
             return self.router.attempts(
-                request, decision, limits=Limits.from_retries(self.retries), since=since
+                request, decision, limits=RetryLimits.from_retries(self.retries), since=since
             )
 
         return Driven(self.router, decision, self.seam, attempts)

@@ -11,7 +11,17 @@ from collections.abc import Callable
 import pytest
 from recovery_support import AT, Clock, ProviderFailure, ask
 
-from routed_llm import Attempts, Budget, BudgetExceeded, Exchange, Limits, NoModelFits, Policy, Router, Usage
+from routed_llm import (
+    Attempts,
+    Budget,
+    BudgetExceeded,
+    Exchange,
+    NoModelFits,
+    Policy,
+    RetryLimits,
+    Router,
+    Usage,
+)
 from routed_llm.recovery import Action
 
 Start = Callable[..., Attempts]
@@ -179,7 +189,7 @@ def test_an_answer_forgets_the_strikes(start: Start, router: Router) -> None:
 
 def test_the_deadline_is_counted_from_the_first_request(start: Start, clock: Clock) -> None:
     """Time that requests take counts towards the deadline, waits or not."""
-    attempts = start(limits=Limits(deadline=30))
+    attempts = start(limits=RetryLimits(deadline=30))
     clock.now += 29
     assert attempts.failed(ProviderFailure("500")).error is None
     clock.now += 2

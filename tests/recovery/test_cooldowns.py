@@ -7,7 +7,7 @@ import re
 import pytest
 
 from routed_llm import Cooldowns, fingerprint
-from routed_llm.recovery import Gone
+from routed_llm.recovery import UnavailableModels
 
 
 def test_the_third_failure_in_a_row() -> None:
@@ -64,7 +64,7 @@ def test_credentials_are_apart() -> None:
 @pytest.mark.parametrize(("now", "left"), [(0.0, True), (3_599.9, True), (3_600.0, False)])
 def test_a_refused_model_is_tried_again_after_an_hour(now: float, left: bool) -> None:
     """What one credential was refused is out for it alone and for a while; what is marked, for all."""
-    gone = Gone()
+    gone = UnavailableModels()
     gone.refused("a", "no access", now=0.0, credential="one")
     gone.mark("b", "retired")
     assert gone.found(now, "one") == ({"a": "no access", "b": "retired"} if left else {"b": "retired"})

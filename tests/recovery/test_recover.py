@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recovery_support import ERRORS, ask, error
 
-from routed_llm import Attempt, Decision, Limits, Policy, PolicyError, Router
+from routed_llm import Attempt, Decision, Policy, PolicyError, RetryLimits, Router
 from routed_llm.recovery import Action, ErrorFacts, ErrorKind
 from routed_llm.recovery.recover import others, recover
 
@@ -83,7 +83,7 @@ def test_a_second_failure_of_the_same_kind_moves(decided: Decision) -> None:
 
 def test_waits_double_up_to_the_longest(decided: Decision) -> None:
     """Alone, the waits double, and chance only shortens them by up to a quarter."""
-    limits = Limits(attempts=99, deadline=1000)
+    limits = RetryLimits(attempts=99, deadline=1000)
     waits = [
         recover(decided, error("500"), [failed(decided)] * n, policy=POLICY, limits=limits, alone=True).delay
         for n in range(7)
@@ -98,13 +98,13 @@ def test_waits_double_up_to_the_longest(decided: Decision) -> None:
 @pytest.mark.parametrize(
     ("limits", "before", "now", "reason"),
     [
-        (Limits(attempts=1), 0, 0.0, "1 request may be sent for one call, and 1 failed"),
-        (Limits(), 2, 0.0, "3 requests may be sent for one call, and 3 failed"),
-        (Limits(deadline=5), 0, 6.25, "6.2 s have passed, and 5 s are the deadline"),
+        (RetryLimits(attempts=1), 0, 0.0, "1 request may be sent for one call, and 1 failed"),
+        (RetryLimits(), 2, 0.0, "3 requests may be sent for one call, and 3 failed"),
+        (RetryLimits(deadline=5), 0, 6.25, "6.2 s have passed, and 5 s are the deadline"),
     ],
     ids=["one", "three", "time"],
 )
-def test_limits(decided: Decision, limits: Limits, before: int, now: float, reason: str) -> None:
+def test_limits(decided: Decision, limits: RetryLimits, before: int, now: float, reason: str) -> None:
     """No more requests than allowed, and none after the deadline; the reason says so."""
     step = recover(decided, error("500"), [failed(decided)] * before, policy=POLICY, limits=limits, now=now)
     assert (step.action, step.reason) == (STOP, reason)
@@ -113,17 +113,17 @@ def test_limits(decided: Decision, limits: Limits, before: int, now: float, reas
 @pytest.mark.parametrize(
     ("limits", "name", "reason"),
     [
-        (Limits(deadline=0.4), "500", "{model}: the provider failed on it, no other model can serve the request, "
+        (RetryLimits(deadline=0.4), "500", "{model}: the provider failed on it, no other model can serve the request, "
          "and a wait of 0.5 s is past the deadline"),
-        (Limits(waits=False), "500", "{model}: the provider failed on it, no other model can serve the request, "
+        (RetryLimits(waits=False), "500", "{model}: the provider failed on it, no other model can serve the request, "
          "and the client behind it has retried already"),
-        (Limits(), "500 no retry", "{model}: the provider failed on it, no other model can serve the request, "
+        (RetryLimits(), "500 no retry", "{model}: the provider failed on it, no other model can serve the request, "
          "and the provider says not to retry"),
-        (Limits(), "context", "{model}: this request is longer than it takes, and no other model can serve the request"),
+        (RetryLimits(), "context", "{model}: this request is longer than it takes, and no other model can serve the request"),
     ],
     ids=["deadline", "waited already", "header", "length"],
 )  # fmt: skip
-def test_why_it_stops_alone(decided: Decision, limits: Limits, name: str, reason: str) -> None:
+def test_why_it_stops_alone(decided: Decision, limits: RetryLimits, name: str, reason: str) -> None:
     """A call with no other model says what kept it from waiting."""
     step = recover(decided, error(name), policy=POLICY, limits=limits, alone=True)
     assert (step.action, step.reason) == (STOP, reason.format(model=decided.model))
@@ -131,7 +131,7 @@ def test_why_it_stops_alone(decided: Decision, limits: Limits, name: str, reason
 
 def test_a_client_that_retries_itself_is_only_moved(decided: Decision) -> None:
     """Where the client behind it waits and retries, even a short wait moves the call."""
-    assert recover(decided, error("429 soon"), policy=POLICY, limits=Limits(waits=False)).action is MOVE
+    assert recover(decided, error("429 soon"), policy=POLICY, limits=RetryLimits(waits=False)).action is MOVE
 
 
 def test_too_long_goes_to_a_larger_model_only(router: Router, decided: Decision) -> None:
@@ -189,7 +189,7 @@ def test_no_sequence_of_failures_is_endless(
 ) -> None:
     """Whatever fails in whatever order: no request over the cap, no wait past the deadline, then an end."""
     decision, now, log = _DECIDED, 0.0, []
-    limits = Limits(attempts=attempts, deadline=deadline)
+    limits = RetryLimits(attempts=attempts, deadline=deadline)
     for count in range(1, 20):
         found = error(names[(count - 1) % len(names)])
         step = recover(decision, found, log, policy=POLICY, limits=limits, now=now, jitter=jitter)
@@ -216,11 +216,11 @@ _DECIDED = Router().decide(ask())
 def test_impossible_limits(values: dict[str, int], message: str) -> None:
     """Limits that cannot be are refused."""
     with pytest.raises(PolicyError) as info:
-        Limits(**values)  # type: ignore[arg-type]
+        RetryLimits(**values)  # type: ignore[arg-type]
     assert str(info.value) == message
 
 
 @pytest.mark.parametrize(("retries", "attempts"), [(None, 3), (0, 1), (2, 3), (5, 6), (-1, 1)])
 def test_the_sdks_own_setting_is_the_limit(retries: int | None, attempts: int) -> None:
     """``max_retries`` means here what it means to the SDK: requests besides the first."""
-    assert Limits.from_retries(retries).attempts == attempts
+    assert RetryLimits.from_retries(retries).attempts == attempts

@@ -19,7 +19,7 @@ from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import Ends, StreamCut, cut_result, whole_chunk
 from langchain_routed._errors import Written
 from langchain_routed._history import Known, fit
-from routed_llm import Answered, Decision, Limits, classify_error, short_record
+from routed_llm import Answered, Decision, RetryLimits, classify_error, short_record
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 
@@ -163,7 +163,7 @@ class RoutedCall:
             decision,
             policy=parsed.policy,
             # The models of a factory have clients of their own, which wait and retry by themselves.
-            limits=Limits.from_retries(desk.owner.max_retries, waits=desk.owner.factory is None),
+            limits=RetryLimits.from_retries(desk.owner.max_retries, waits=desk.owner.factory is None),
             choose=partial(desk.rechoose, parsed),
             credential=parsed.circumstances["credential"],
             deadline=parsed.circumstances.get("deadline"),

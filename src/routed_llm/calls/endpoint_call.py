@@ -16,7 +16,7 @@ from routed_llm.calls.sse import DONE, Event, written
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.errors import RequestError, RoutedError
 from routed_llm.ledger.run import Answered
-from routed_llm.recovery import Limits, classify_error
+from routed_llm.recovery import RetryLimits, classify_error
 from routed_llm.request import read_openai
 from routed_llm.request.wire import EventStream, failure_of, response
 
@@ -223,7 +223,7 @@ class EndpointCall:
         self.streams = bool(body.get("stream"))
         self.headers: Mapping[str, str] = {}
         self.again: Callable[[Outgoing], Any] | None = None
-        self._limits = Limits.from_retries(called.retries)
+        self._limits = RetryLimits.from_retries(called.retries)
         self._wired = Wired(
             asked=body, catalog=endpoints.router.catalog, fails=_in_the_answer, remember=self._remember
         )

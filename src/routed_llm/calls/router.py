@@ -35,7 +35,7 @@ from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.media import tokens_for
 from routed_llm.policy import ENDPOINTS, Policy
-from routed_llm.recovery import Addresses, Cooldowns, Gone, RateLimits
+from routed_llm.recovery import Addresses, Cooldowns, RateLimits, UnavailableModels
 from routed_llm.request import RequestBuilder
 from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.tokens.counting import Counting
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.ledger import Ledger
-    from routed_llm.recovery import Attempts, CooldownStore, Credential, Limits
+    from routed_llm.recovery import Attempts, CooldownStore, Credential, RetryLimits
     from routed_llm.request import Request
     from routed_llm.request.beginnings import Kept
     from routed_llm.request.talks import Talk
@@ -124,7 +124,11 @@ class Router:
         self._observer = Observer() if observe else None
         self._beginnings = Beginnings()
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
-        self._gone, self._whole, self._endpoints = Gone(), Gone(), Gone()
+        self._gone, self._whole, self._endpoints = (
+            UnavailableModels(),
+            UnavailableModels(),
+            UnavailableModels(),
+        )
         self.rate_limits = RateLimits()
         self._credentials = credentials
         self.telemetry = _telemetry(os.environ.get("ROUTED_OTEL") if telemetry is None else telemetry)
@@ -410,7 +414,7 @@ class Router:
         decision: Decision,
         options: CallOptions | None = None,
         *,
-        limits: Limits | None = None,
+        limits: RetryLimits | None = None,
         choose: Callable[[Mapping[str, str]], Decision | None] | None = None,
         since: float | None = None,
         **given: Unpack[Circumstances],
@@ -778,14 +782,14 @@ def _cooldowns_of(ledger: Any) -> CooldownStore:
     return FleetCooldowns(client, prefix=prefix)
 
 
-def _in_time(limits: Limits | None, *seconds: float | None) -> Limits | None:
+def _in_time(limits: RetryLimits | None, *seconds: float | None) -> RetryLimits | None:
     """Return limits under which no further request is sent once the call's own time is over."""
     given = [one for one in seconds if one is not None]
     if not given:
         return limits
-    from routed_llm.recovery import Limits  # only a failed call needs it
+    from routed_llm.recovery import RetryLimits  # only a failed call needs it
 
-    limits = Limits() if limits is None else limits
+    limits = RetryLimits() if limits is None else limits
     return replace(limits, deadline=min(limits.deadline, *given))
 
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.recovery.addresses import Addresses, Credential, origin_of
-from routed_llm.recovery.cooldowns import Cooldowns, CooldownStore, Gone, fingerprint
+from routed_llm.recovery.cooldowns import Cooldowns, CooldownStore, UnavailableModels, fingerprint
 from routed_llm.recovery.ratelimits import RateLimits
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from routed_llm.recovery.classify import classify_error
     from routed_llm.recovery.facts import ErrorFacts, ErrorKind
     from routed_llm.recovery.fleet import FleetCooldowns
-    from routed_llm.recovery.step import Action, Attempt, Limits, Step
+    from routed_llm.recovery.step import Action, Attempt, RetryLimits, Step
 
 __all__ = [
     "Action",
@@ -31,10 +31,10 @@ __all__ = [
     "ErrorFacts",
     "ErrorKind",
     "FleetCooldowns",
-    "Gone",
-    "Limits",
     "RateLimits",
+    "RetryLimits",
     "Step",
+    "UnavailableModels",
     "classify_error",
     "fingerprint",
     "origin_of",
@@ -47,7 +47,7 @@ _PLACES: Final = {
     "ErrorFacts": "facts",
     "ErrorKind": "facts",
     "FleetCooldowns": "fleet",
-    "Limits": "step",
+    "RetryLimits": "step",
     "Step": "step",
     "classify_error": "classify",
 }

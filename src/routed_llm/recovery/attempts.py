@@ -17,7 +17,7 @@ from routed_llm.recovery.classify import classify_error
 from routed_llm.recovery.cooldowns import CooldownStore
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 from routed_llm.recovery.recover import recover
-from routed_llm.recovery.step import Action, Attempt, Limits, Step
+from routed_llm.recovery.step import Action, Attempt, RetryLimits, Step
 
 if TYPE_CHECKING:
     from routed_llm.catalog import Catalog
@@ -123,7 +123,7 @@ class Attempts:
         policy: Policy,
         catalog: Catalog,
         cooldowns: CooldownStore,
-        limits: Limits | None = None,
+        limits: RetryLimits | None = None,
         on_dead: Callable[[str, str], None] | None = None,
         on_missing: Callable[[str, str], None] | None = None,
         on_whole: Callable[[str, str], None] | None = None,
@@ -135,7 +135,7 @@ class Attempts:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.decision = decision
-        self.limits = limits or Limits()
+        self.limits = limits or RetryLimits()
         self.failures: tuple[Attempt, ...] = ()
         self._choose = choose
         self._policy = policy

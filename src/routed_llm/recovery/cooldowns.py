@@ -1,6 +1,6 @@
 """Cooldowns: models that all callers of a process had better leave alone for a while.
 
-Gone: models that the provider does not have, or not for a key.
+UnavailableModels: models that the provider does not have, or not for a key.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, runtime_checkable
 
-__all__ = ["CooldownStore", "Cooldowns", "Gone", "fingerprint"]
+__all__ = ["CooldownStore", "Cooldowns", "UnavailableModels", "fingerprint"]
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 Key = tuple[str, str]
@@ -108,7 +108,7 @@ class Cooldowns:
             self._until[key] = (until, why)
 
 
-class Gone:
+class UnavailableModels:
     """Models that the provider does not have, or not for a credential. Safe to share between threads.
 
     Args:

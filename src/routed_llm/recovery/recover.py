@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from routed_llm.recovery.addresses import origin_of
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 from routed_llm.recovery.mend import mend, unstreamed
-from routed_llm.recovery.step import Action, Attempt, Limits, Step
+from routed_llm.recovery.step import Action, Attempt, RetryLimits, Step
 
 if TYPE_CHECKING:
     from routed_llm.decision import Decision
@@ -73,7 +73,7 @@ def recover(
     attempts: Sequence[Attempt] = (),
     *,
     policy: Policy,
-    limits: Limits | None = None,
+    limits: RetryLimits | None = None,
     now: float = 0.0,
     jitter: float = 0.0,
     room: Mapping[str, int] | None = None,
@@ -112,7 +112,7 @@ def recover(
         writes: the most output tokens of the model that failed.
         alone: whether no other model is to be had, whatever the Decision says.
     """
-    limits = limits or Limits()
+    limits = limits or RetryLimits()
     learned = _learned(decision, error)
     ending = _ending(decision, error, len(attempts) + 1, limits, now)
     if ending is not None:
@@ -164,7 +164,7 @@ def others(decision: Decision) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _ending(decision: Decision, error: ErrorFacts, made: int, limits: Limits, now: float) -> str | None:
+def _ending(decision: Decision, error: ErrorFacts, made: int, limits: RetryLimits, now: float) -> str | None:
     if error.kind is _K.FOREIGN:
         return "not an error of the provider"
     if error.started:
@@ -200,7 +200,7 @@ def _passing(
     decision: Decision,
     error: ErrorFacts,
     attempts: Sequence[Attempt],
-    limits: Limits,
+    limits: RetryLimits,
     now: float,
     jitter: float,
     avoid: Mapping[str, str],
@@ -226,7 +226,7 @@ def _passing(
     return replace(step, action=Action.STOP, delay=0.0, reason=f"{why}, and {blocked}{tail}")
 
 
-def _wait(error: ErrorFacts, before: int, limits: Limits, jitter: float) -> float:
+def _wait(error: ErrorFacts, before: int, limits: RetryLimits, jitter: float) -> float:
     if error.retry_after is not None:
         # Later than asked for, never sooner, or all callers come back at the same instant.
         return float(error.retry_after * (1 + 0.1 * jitter))

@@ -13,7 +13,7 @@ from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 if TYPE_CHECKING:
     from routed_llm.decision import Change, Decision
 
-__all__ = ["Action", "Attempt", "Limits", "Step"]
+__all__ = ["Action", "Attempt", "RetryLimits", "Step"]
 
 
 class Action(StrEnum):
@@ -30,7 +30,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RetryLimits:
     """How much may be tried for one call.
 
     Attributes:
@@ -61,7 +61,7 @@ class Limits:
                 )
 
     @classmethod
-    def from_retries(cls, retries: int | None, *, waits: bool = True) -> Limits:
+    def from_retries(cls, retries: int | None, *, waits: bool = True) -> RetryLimits:
         """Return the limits that an SDK's ``max_retries`` asks for; None leaves the default of both, 2."""
         return cls(waits=waits) if retries is None else cls(attempts=max(0, retries) + 1, waits=waits)
 

@@ -40,12 +40,12 @@ from routed_llm import (
     Catalog,
     Decision,
     Ledger,
-    Limits,
     MemoryLedger,
     Policy,
     PolicyError,
     Previous,
     Request,
+    RetryLimits,
     Router,
     budgets_from,
     read_openai,
@@ -327,7 +327,7 @@ class RoutedLLM(CarefulOpenAI):
         )
 
         def attempts(decided: Decision, since: float) -> Attempts:
-            limits = Limits.from_retries(self.max_retries)
+            limits = RetryLimits.from_retries(self.max_retries)
             return router.attempts(request, decided, limits=limits, since=since, **around)
 
         driven = Driven(router, decision, wired, attempts, around["credential"], around.get("deadline"))
