@@ -590,3 +590,16 @@ def test_a_rate_limit_is_heard_before_it_refuses(
     first, second = (prepared.decision.model for prepared in world.provider.asked)
     assert (first == second) == stays
     assert [0 < one.seconds <= 0.5 for one in effects if isinstance(one, Wait)] == [True] * waits
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_answer_is_reported_to_the_cool_downs(stream: bool) -> None:
+    """Failures that an answer lies between do not add up."""
+    world = World(chunks("Lima") if stream else answer())
+    model, cooldowns = str(world.driven().decision.model), world.router.cooldowns
+    assert [cooldowns.failed(model, "why", now=0.0) for _ in range(2)] == [0, 0]
+    if stream:
+        assert list(world.stream())
+    else:
+        assert world.whole()
+    assert cooldowns.failed(model, "why", now=1.0) == 0

@@ -13,6 +13,8 @@ DONE: Final = b"data: [DONE]\n\n"
 """How a stream of Chat Completions ends."""
 
 _END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_MARK: Final = b"\xef\xbb\xbf"
+"""A byte order mark, which a stream may begin with."""
 _LARGEST: Final = 64 * 1024 * 1024
 
 
@@ -76,9 +78,8 @@ def written(data: Mapping[str, Any], *, named: bool) -> bytes:
 
 
 def _event(raw: bytes) -> Event:
-    lines = [
-        line[5:].removeprefix(b" ") for line in raw.replace(b"\r", b"\n").split(b"\n") if line[:5] == b"data:"
-    ]
+    plain = raw.removeprefix(_MARK).replace(b"\r", b"\n")
+    lines = [line[5:].removeprefix(b" ") for line in plain.split(b"\n") if line[:5] == b"data:"]
     text = b"\n".join(lines).strip()
     if not text:
         return Event(raw, None)
