@@ -1,4 +1,4 @@
-"""Streams as servers write them that are not OpenAI: other line ends, comments, bytes in any pieces, no usage."""
+"""Streams as servers other than OpenAI write them: line ends, comments, bytes in any pieces, no usage."""
 
 from __future__ import annotations
 
