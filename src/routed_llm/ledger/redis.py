@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.budget import Account
 from routed_llm.errors import LedgerError, PolicyError
@@ -164,6 +164,10 @@ return found
 _SCRIPTS = {"reserve": _RESERVE, "settle": _SETTLE, "cancel": _CANCEL, "remaining": _REMAINING}
 
 
+_STUMBLES: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What its client and we stumble over in the replies of a server that is something else."""
+
+
 class RedisLedger:
     """Keeps the book in Redis (or Valkey) 6 or later, for many processes on many machines.
 
@@ -203,11 +207,12 @@ class RedisLedger:
         ]
         for account in accounts:
             arguments += [int(account.hard), *divmod(account.limit, _MICRO), _seconds(account, at)]
-        found = self._run("reserve", keys=self._keys(accounts), args=arguments)
-        if found[0] == 0:
-            return made
-        account = accounts[found[0] - 1]
-        return Shortage(account=account, remaining=account.limit - _joined(found[1], found[2]))
+        with self._told():
+            found = self._run("reserve", keys=self._keys(accounts), args=arguments)
+            if found[0] == 0:
+                return made
+            account = accounts[found[0] - 1]
+            return Shortage(account=account, remaining=account.limit - _joined(found[1], found[2]))
 
     def settle(self, hold: Hold, entry: Entry) -> tuple[int, ...]:
         """Charge an entry and release its hold; see :class:`Ledger`."""
@@ -216,8 +221,9 @@ class RedisLedger:
         keys = [f"{self._prefix}:settled:{entry.id}", self._day(day), *self._keys(hold.accounts)]
         arguments = [_member(hold), *divmod(entry.booked, _MICRO), line, _SETTLED_KEPT, self._keep]
         arguments += [_seconds(account, entry.at) for account in hold.accounts]
-        found = self._run("settle", keys=keys, args=arguments)
-        return tuple(_joined(found[i], found[i + 1]) for i in range(0, len(found), 2))
+        with self._told():
+            found = self._run("settle", keys=keys, args=arguments)
+            return tuple(_joined(found[i], found[i + 1]) for i in range(0, len(found), 2))
 
     def cancel(self, hold: Hold) -> None:
         """Release what was held; nothing is charged."""
@@ -228,10 +234,11 @@ class RedisLedger:
         """Return limit minus spent minus held for each account."""
         if not accounts:
             return ()
-        found = self._run("remaining", keys=self._keys(accounts), args=[at.timestamp()])
-        return tuple(
-            account.limit - _joined(found[2 * i], found[2 * i + 1]) for i, account in enumerate(accounts)
-        )
+        with self._told():
+            found = self._run("remaining", keys=self._keys(accounts), args=[at.timestamp()])
+            return tuple(
+                account.limit - _joined(found[2 * i], found[2 * i + 1]) for i, account in enumerate(accounts)
+            )
 
     def entries(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[Entry]:
         """Give the entries from ``since`` to before ``until``, by day, oldest first."""
@@ -284,9 +291,10 @@ class RedisLedger:
 
         try:
             yield
-        except RedisError as error:
+        except (RedisError, *_STUMBLES) as error:
             where = _place(self._client)
-            said = str(error).rstrip(".")
+            junk = isinstance(error, _STUMBLES)
+            said = "it does not answer as Redis does" if junk else str(error).rstrip(".")
             raise LedgerError(
                 f"The ledger on {where} cannot be used: {said}. See that the server runs and that this "
                 "process may reach it.",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routed_llm.budget import Account
-from routed_llm.errors import LedgerError
+from routed_llm.errors import LedgerError, PolicyError
 from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage, read_rows
 
 __all__ = ["SQLiteLedger"]
@@ -60,6 +60,8 @@ class SQLiteLedger:
     def __init__(
         self, path: str | Path, *, power_safe: bool = False, wait: float = 5.0, keep_days: int = 400
     ) -> None:
+        if "\0" in str(path):
+            raise PolicyError("A path has no NUL character in it. Give the path of a file.", key="ledger")
         self.path = Path(path)
         self._keep = timedelta(days=keep_days)
         self._file: tuple[int, int] | None = None
