@@ -382,3 +382,28 @@ def test_what_may_have_been_carried_out(status: int | None, error: dict[str, Any
     if status is not None:
         raised = openai.APIStatusError("no", response=httpx.Response(status, request=request), body=error)
     assert classify_error(raised).unsure == unsure
+
+
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        ("5", 5.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("nan", 0.0),
+        ("inf", 30 * 86_400),
+        ("1e400", 30 * 86_400),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 60.0),
+        ("Tue, 20 Oct 2026 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 9999 07:28:00 GMT", 30 * 86_400),
+        ("soon", None),
+        ("5, 6", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("name", ["retry-after", "Retry-After", "RETRY-AFTER"])
+def test_how_long_a_server_asks_to_wait(name: str, value: str, wait: float | None) -> None:
+    """In any writing; never less than nothing, nor longer than a month."""
+    headers = {name: value, "Date": "Wed, 21 Oct 2026 07:27:00 GMT"}
+    facts = classify_error({"error": {"message": "no"}, "status": 429, "headers": headers})
+    assert facts.retry_after == wait

@@ -153,6 +153,8 @@ _NOT_HERE: Final = frozenset({400, 401, 403, 404, 405, 410, 501})
 
 _OPENAI: Final = re.compile(r"https://(?:[a-z]+\.)?api\.openai\.com(?::443)?/")
 
+_LONGEST_WAIT: Final = 30 * 86_400.0
+"""Seconds: what asks for more, or for ever, is in records that have to be JSON."""
 _WAIT: Final = re.compile(r"try again in ((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)", re.IGNORECASE)
 _WAIT_SECONDS: Final = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) seconds?", re.IGNORECASE)
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.IGNORECASE)
@@ -293,7 +295,7 @@ def _facts(
         code=code,
         param=param,
         message=message,
-        retry_after=_retry_after(headers, message),
+        retry_after=None if (wait := _retry_after(headers, message)) is None else min(wait, _LONGEST_WAIT),
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "")),
         endpoint=endpoint,
         tokens=told_tokens(message) if kind is _K.CONTEXT else None,
