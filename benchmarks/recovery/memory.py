@@ -94,10 +94,10 @@ class Provider:
         }
 
 
-def conversations(count: int) -> list[str]:
+def conversations(count: int, held: int) -> list[str]:
     """Hold many distinct conversations of two turns."""
     budgets = [Budget(total=1_000_000), Budget(per_conversation="0.5")]
-    router = Router(clock=lambda: TODAY, ledger=MemoryLedger(), budgets=budgets)
+    router = Router(clock=lambda: TODAY, ledger=MemoryLedger(conversations=held), budgets=budgets)
     answers, provider = AnswerMemory(), Provider()
     policy = Policy(endpoints=["chat_completions"])
 
@@ -131,8 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--loops", type=int, default=1_000)
     parser.add_argument("--conversations", type=int, default=100_000)
+    parser.add_argument("--held", type=int, default=50_000, help="conversations that the ledger counts")
     chosen = parser.parse_args(arguments)
-    grown = loops(chosen.loops) + conversations(chosen.conversations)
+    grown = loops(chosen.loops) if chosen.loops else []
+    grown += conversations(chosen.conversations, chosen.held)
     print("; ".join(grown) or "nothing grows")
     return 1 if grown else 0
 

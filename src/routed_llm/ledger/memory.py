@@ -36,7 +36,7 @@ class MemoryLedger:
 
     blocks = False
 
-    def __init__(self, *, keep: int = 100_000, conversations: int = 50_000) -> None:
+    def __init__(self, *, keep: int = 10_000, conversations: int = 50_000) -> None:
         self._conversations: OrderedDict[str, None] = OrderedDict()
         self._most = conversations
         self._counters: dict[str, _Counter] = {}
