@@ -95,7 +95,7 @@ class Framed(NamedTuple):
 _FILE: Final = 64
 """Tokens that the text of a file may be off either way, a page of a PDF apart."""
 _NAME: Final = 2
-"""Tokens that a name may be off either way, one in fifty more than one (217 recorded names)."""
+"""Tokens that a name may be off either way, one in fifty more than one (232 recorded names)."""
 
 PLAIN: Final = Framed()
 

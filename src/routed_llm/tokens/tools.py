@@ -198,7 +198,7 @@ def _about(schema: Mapping[str, Any]) -> str:
 
 
 def _rest(schema: Mapping[str, Any]) -> str:
-    """Return what is written behind a member: its default (6 schemas on record) and its limits (1)."""
+    """Return what is written behind a member: its default (4 schemas on record) and its limits (1)."""
     limits = ((key, schema.get(key)) for key in ("minimum", "maximum"))
     notes = [f"{key}: {compact(value)}" for key, value in limits if isinstance(value, int | float)]
     if "default" in schema:
