@@ -20,7 +20,7 @@ from benchmarks.money.billing import CATALOG, Choice, World
 from benchmarks.money.traces import Call, arguments, read
 from benchmarks.money.traffic import request
 from routed_llm import Budget, BudgetExceeded, Router
-from routed_llm.ledger.books import BudgetEvent
+from routed_llm.ledger.accounting import BudgetEvent
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 HOUR = 3_600.0

@@ -35,7 +35,7 @@ from routed_llm.errors import (
 from routed_llm.exchange import Exchange, guard_client
 from routed_llm.facts import ImageFacts, Previous, RequestFacts, TokenCount
 from routed_llm.ledger import Entry, Ledger, MemoryLedger, open_ledger
-from routed_llm.ledger.books import BudgetEvent
+from routed_llm.ledger.accounting import BudgetEvent
 from routed_llm.ledger.scoped import scoped
 from routed_llm.policy import Policy
 from routed_llm.pricing import cost

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing, Served
     from routed_llm.decision import Decision
     from routed_llm.ledger import Ledger
-    from routed_llm.ledger.books import BudgetEvent
+    from routed_llm.ledger.accounting import BudgetEvent
     from routed_llm.policy import Policy
 
 __all__ = ["AsyncReply", "Endpoints", "Reply"]

@@ -29,7 +29,7 @@ from routed_llm.decide.table import Table, prepare
 from routed_llm.errors import BudgetExceeded, PolicyError
 from routed_llm.events import INFO, WARNING, emit_once
 from routed_llm.ledger import open_ledger
-from routed_llm.ledger.books import Books, BudgetEvent
+from routed_llm.ledger.accounting import Books, BudgetEvent
 from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge

@@ -7,7 +7,7 @@ After any number of concurrent calls, what is spent in a hard account is at most
 
 from typing import TYPE_CHECKING
 
-from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_id
+from routed_llm.ledger.base import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_id
 from routed_llm.ledger.memory import MemoryLedger
 
 if TYPE_CHECKING:

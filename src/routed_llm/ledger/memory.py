@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from routed_llm.budget import Account
-from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage
+from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage
 
 __all__ = ["MemoryLedger"]
 

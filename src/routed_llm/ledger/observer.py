@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from routed_llm.catalog import Catalog, Model
     from routed_llm.decision import Candidate, Decision
     from routed_llm.facts import Previous, RequestFacts
-    from routed_llm.ledger.book import Entry
+    from routed_llm.ledger.base import Entry
     from routed_llm.usage import Timing
 
 __all__ = ["Observer"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.budget import Account
 from routed_llm.errors import LedgerError, PolicyError
-from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage, read_rows
+from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage, read_rows
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -11,7 +11,7 @@ from routed_llm.decision import format_dollars
 from routed_llm.errors import PolicyError
 
 if TYPE_CHECKING:
-    from routed_llm.ledger.book import Entry
+    from routed_llm.ledger.base import Entry
 
 __all__ = ["GROUPS", "Spending", "spending"]
 

@@ -16,8 +16,8 @@ from routed_llm.usage import Usage
 if TYPE_CHECKING:
     from routed_llm.catalog import Catalog, Model
     from routed_llm.decision import Decision
-    from routed_llm.ledger.book import Hold
-    from routed_llm.ledger.books import Books
+    from routed_llm.ledger.accounting import Books
+    from routed_llm.ledger.base import Hold
     from routed_llm.ledger.observer import Observer
     from routed_llm.policy import Policy
     from routed_llm.record import Record

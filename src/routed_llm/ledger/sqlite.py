@@ -14,7 +14,7 @@ from pathlib import Path
 
 from routed_llm.budget import Account
 from routed_llm.errors import LedgerError, PolicyError
-from routed_llm.ledger.book import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage, read_rows
+from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage, read_rows
 
 __all__ = ["SQLiteLedger"]
 

@@ -19,7 +19,7 @@ from routed_llm.decide.weigh import choices_of
 from routed_llm.decision import format_dollars
 from routed_llm.errors import LedgerError
 from routed_llm.events import WARNING, emit
-from routed_llm.ledger.book import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_id
+from routed_llm.ledger.base import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_id
 from routed_llm.ledger.exceeded import out_of_money
 from routed_llm.ledger.memory import MemoryLedger
 from routed_llm.ledger.scoped import Scope
