@@ -157,6 +157,9 @@ class Clients:
             yield from (f"{name}()" for name in names if not returned)
 
     def _of_name(self, node: cst.Name, depth: int) -> Iterator[cst.Call | str]:
+        if self._tree.only_imported(node.value):
+            yield from self._tree.names(node)
+            return
         for item in self._tree.assignments(node):
             if isinstance(item, ImportAssignment):
                 yield from self._tree.names(node)

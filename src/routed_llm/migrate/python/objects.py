@@ -127,6 +127,8 @@ class Objects:
             self._asked.discard(node)
 
     def _bindings(self, node: cst.Name) -> Iterator[cst.BaseExpression]:
+        if self._tree.only_imported(node.value):
+            return
         for item in self._tree.assignments(node):
             if isinstance(item, Assignment) and not isinstance(item, ImportAssignment):
                 holder = self._tree.parent(item.node) if isinstance(item.node, cst.Name) else item.node
@@ -274,6 +276,9 @@ class Objects:
             if outer is not None:
                 yield outer
             return
+        if self._tree.only_imported(node.value):
+            yield from self._tree.names(node)
+            return
         for item in self._tree.assignments(node):
             if isinstance(item, ImportAssignment):
                 yield from sorted(self._tree.names(node))
@@ -317,6 +322,8 @@ class Objects:
     # Functions
 
     def _function(self, name: cst.Name) -> cst.FunctionDef | None:
+        if self._tree.only_imported(name.value):
+            return None
         found = [getattr(item, "node", None) for item in self._tree.assignments(name)]
         return found[0] if len(found) == 1 and isinstance(found[0], cst.FunctionDef) else None
 

@@ -125,6 +125,9 @@ class _Walk:
     def _name(self, node: cst.Name, depth: int) -> None:
         if node.value == "None":
             return
+        if self.tree.only_imported(node.value):
+            self._imported(node)
+            return
         assignments = self.tree.assignments(node)
         if not assignments:  # it comes from an import of *, if from anywhere
             wanted = [name for name in self.tree.names(node) if name in self.known.values]

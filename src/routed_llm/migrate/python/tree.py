@@ -130,8 +130,11 @@ class Tree:
         if not isinstance(node, (cst.Name, cst.Attribute)):
             return frozenset()
         name = dotted(node)
-        head = name.split(".")[0]
-        if head in self.imported:
+        head, _, rest = name.partition(".")
+        if self.only_imported(head):
+            # Most names need no scopes, which are slow to work out.
+            names = {f"{self._plain[head]}.{rest}".replace("()", "").removesuffix(".")}
+        elif head in self.imported:
             scope = self.scope(node)
             found = () if scope is None else scope.get_qualified_names_for(node)
             # A name that is bound in this module, too, is judged by its assignments.
@@ -145,6 +148,32 @@ class Tree:
             return frozenset()
         return frozenset(self.same.get(item, item) for item in names)
 
+    def only_imported(self, name: str) -> bool:
+        """Say whether imports bind a name to one thing, and nothing else binds it."""
+        return name in self._plain
+
+    @cached_property
+    def _plain(self) -> Mapping[str, str]:
+        """What the names are that imports bind to one thing each, and that nothing else binds."""
+        found: dict[str, set[str]] = {}
+        for item in self.nodes.imports:
+            module = ""
+            if isinstance(item, cst.ImportFrom):
+                module = "." * len(item.relative) + (dotted(item.module) if item.module is not None else "")
+                module += "" if module.endswith(".") else "."
+            for alias in () if isinstance(item.names, cst.ImportStar) else item.names:
+                name = dotted(alias.name)
+                if alias.asname is not None:
+                    found.setdefault(dotted(alias.asname.name), set()).add(module + name)
+                else:
+                    head = name.split(".")[0]
+                    found.setdefault(head, set()).add(module + head)
+        return {
+            name: next(iter(what))
+            for name, what in found.items()
+            if len(what) == 1 and name not in self.nodes.bound
+        }
+
     @cached_property
     def stars(self) -> tuple[str, ...]:
         """The modules of which everything is imported, in order."""
@@ -156,6 +185,8 @@ class Tree:
 
     def assignments(self, name: cst.Name) -> Sequence[BaseAssignment]:
         """Return where a name is given its values: the nearest scope that has any."""
+        if name.value not in self.nodes.bound and name.value not in self.imported:
+            return []
         scope: Scope | None = self.scope(name)
         return (
             []
@@ -288,12 +319,35 @@ class Nodes:
         self.returns: list[cst.Return] = []
         self.stored: set[str] = set()
         self.compared: list[cst.ComparisonTarget] = []
+        self.bound: set[str] = set()
 
 
 _LAYOUT = re.compile(
     r"whitespace|lpar|rpar|comma|semicolon|equal|dot$|operator|leading_lines|lines_after|trailing|header|footer|"
     r"lbracket|rbracket|lbrace|rbrace|colon|indent|newline|relative|asynchronous"
 )
+_BINDING: dict[type[cst.CSTNode], str] = {
+    **dict.fromkeys((cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.For, cst.CompFor), "target"),
+    **dict.fromkeys(
+        (cst.AsName, cst.FunctionDef, cst.ClassDef, cst.Param, cst.MatchAs, cst.MatchStar), "name"
+    ),
+    **dict.fromkeys((cst.NamedExpr, cst.Del), "target"),
+}
+"""What binds names besides imports, with the field that has them."""
+
+
+def _bound_by(node: cst.CSTNode) -> Iterator[str]:
+    waiting = [getattr(node, _BINDING[type(node)])]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, cst.Name):
+            yield part.value
+        elif isinstance(part, (cst.Tuple, cst.List)):
+            waiting += part.elements
+        elif isinstance(part, (cst.Element, cst.StarredElement)):
+            waiting.append(part.value)
+
+
 _parts: dict[type[cst.CSTNode], tuple[str, ...]] = {}
 
 
@@ -317,7 +371,9 @@ def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNo
             nodes.imports.append(node)  # type: ignore[arg-type]
         elif kind is cst.Assign or kind is cst.AnnAssign:
             nodes.assigned.append(node)  # type: ignore[arg-type]
-        elif kind is cst.AssignTarget and isinstance(node.target, cst.Subscript):  # type: ignore[attr-defined]
+        if kind in _BINDING and type(parents.get(node)) is not cst.ImportAlias:
+            nodes.bound.update(_bound_by(node))
+        if kind is cst.AssignTarget and isinstance(node.target, cst.Subscript):  # type: ignore[attr-defined]
             nodes.stored.add(dotted(node.target.value))  # type: ignore[attr-defined]
         elif kind is cst.Return:
             nodes.returns.append(node)  # type: ignore[arg-type]
