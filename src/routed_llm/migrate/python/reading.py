@@ -12,14 +12,13 @@ import libcst as cst
 
 from routed_llm.migrate.found import Edit, Handed, Kind, Literal, Options, Origin, Site
 from routed_llm.migrate.ids import Hit, RetiringIds
-from routed_llm.migrate.modules import imports_of
 from routed_llm.migrate.python import contexts
 from routed_llm.migrate.python.clients import Clients
 from routed_llm.migrate.python.exports import asked_elsewhere, exports, handed
 from routed_llm.migrate.python.imports import Wanted, collision, import_modules, rebind, tidy
 from routed_llm.migrate.python.origins import Known, Sources, trace
 from routed_llm.migrate.python.tree import Tree, dotted, text_of
-from routed_llm.migrate.rules import LANGCHAIN, LLAMA_INDEX, OPENAI, RULES, NewName, Swap
+from routed_llm.migrate.rules import CLASSES, LANGCHAIN, LLAMA_INDEX, OPENAI, RULES, NewName, Swap
 from routed_llm.migrate.rules.base import arguments
 
 __all__ = ["SETTERS", "Judged", "PythonFindings", "read"]
@@ -38,6 +37,7 @@ _ROUTED = frozenset(
         "routed_llm.policy.Policy",
     }
 )
+_RECOGNISED = CLASSES | _ROUTED
 SETTERS = re.compile(
     r"(?:from|import) (?:openai|agents)\b|OpenAI(?:\b|Responses|MultiModal|Chat|Model)|init_chat_model|"
     r"create_\w{0,30}(?:agent|judge|extractor|manager|optimizer|searcher|supervisor)\b|Middleware\b|LLMTool|"
@@ -150,6 +150,8 @@ class _Reader:
         nodes: list[cst.Call | cst.ClassDef] = [*self.tree.nodes.calls, *self.tree.nodes.classes]
         matched: set[cst.CSTNode] = set()
         for node in nodes if wanted else ():
+            if isinstance(node, cst.Call) and not self.tree.names(node.func) & _RECOGNISED:
+                continue
             if self._routed(node):
                 matched.add(node)
             for rule in RULES:
@@ -167,11 +169,11 @@ class _Reader:
         edits, self.found.drops = tidy(self.tree, self.wanted, self.swapped, self.known.kept)
         self.found.edits.extend(edits)
         if any(True for _ in self.ids.find(self.tree.text)):
-            places = sorted(self.tree.span(node)[0] for node in (*self._strings(), *self.tree.nodes.joined))
+            places = sorted(self.tree.span(node)[0] for node in (*self._strings, *self.tree.nodes.joined))
             self.found.exports = exports(self.tree, self._is_retiring, places)
             self.found.hands = handed(self.tree, self._is_retiring, matched, places, self.found.exports)
             self.found.hands += asked_elsewhere(self.tree, self._is_retiring)
-        self.found.imports = _imports(self.tree)
+        self.found.imports = self.tree.bindings
         lists = [item.comparator for item in self.tree.nodes.compared] if self.known.values else []
         used = [node for node in lists if isinstance(node, cst.Name) and node.value in self.tree.tables]
         self.found.compared = [f"{name}[]" for node in used for name in self.tree.names(node)]
@@ -228,7 +230,7 @@ class _Reader:
 
     def _follow(self, matched: set[cst.CSTNode]) -> None:
         """Follow what calls that no rule knows are given, where there is a literal that may reach them."""
-        if not self.known and all(self.tree.span(node)[0] in self.by_offset for node in self._strings()):
+        if not self.known and all(self.tree.span(node)[0] in self.by_offset for node in self._strings):
             return
         for call in self.tree.nodes.calls:
             for what, value in contexts.models_given(self.tree, call) if call not in matched else ():
@@ -436,9 +438,7 @@ class _Reader:
 
     def _judge(self) -> None:
         """Give every occurrence its class."""
-        strings = sorted(
-            ((*self.tree.span(node), node) for node in self._strings()), key=lambda item: item[0]
-        )
+        strings = sorted(((*self.tree.span(node), node) for node in self._strings), key=lambda item: item[0])
         self._judge_joined()
         place = 0
         for hit in self.ids.find(self.tree.text):
@@ -457,7 +457,9 @@ class _Reader:
             known = self.by_offset.get(start)
             self.found.judged.append(Judged(hit, *(known or contexts.by_use(self.tree, node, hit))))
 
+    @cached_property
     def _strings(self) -> list[cst.SimpleString | cst.FormattedStringText]:
+        """The strings in which an id may stand."""
         return [
             node for node in self.tree.nodes.strings if self.ids.within(node.value.encode(errors="replace"))
         ]
@@ -474,10 +476,3 @@ class _Reader:
         if kind is Kind.REPORT and self.tree.kept(hit.start, hit.end):
             return Judged(hit, Kind.KEEP, "a comment says `routed: keep`")
         return Judged(hit, kind, why)
-
-
-def _imports(tree: Tree) -> dict[str, str]:
-    try:
-        return imports_of(tree.text)
-    except ValueError:  # another version of Python reads it
-        return {}

@@ -156,6 +156,28 @@ class Tree:
     def _plain(self) -> Mapping[str, str]:
         """What the names are that imports bind to one thing each, and that nothing else binds."""
         found: dict[str, set[str]] = {}
+        for name, what in self._imported_as:
+            found.setdefault(name, set()).add(what)
+        return {
+            name: next(iter(what))
+            for name, what in found.items()
+            if len(what) == 1 and name not in self.nodes.bound
+        }
+
+    @cached_property
+    def bindings(self) -> dict[str, str]:
+        """The names that imports bind, to what they are, as ``modules.imports_of`` has them."""
+        found = {f"*{star}": f"{star}{'' if star.endswith('.') else '.'}*" for star in self.stars}
+        for item in self.nodes.imports:
+            if isinstance(item, cst.Import):
+                names = [dotted(alias.name) for alias in item.names if alias.asname is None]
+                found.update({name: name for name in names if "." in name})
+        return {**found, **dict(self._imported_as)}
+
+    @cached_property
+    def _imported_as(self) -> list[tuple[str, str]]:
+        """Each name that an import binds, with what it is."""
+        found = []
         for item in self.nodes.imports:
             module = ""
             if isinstance(item, cst.ImportFrom):
@@ -164,15 +186,10 @@ class Tree:
             for alias in () if isinstance(item.names, cst.ImportStar) else item.names:
                 name = dotted(alias.name)
                 if alias.asname is not None:
-                    found.setdefault(dotted(alias.asname.name), set()).add(module + name)
+                    found.append((dotted(alias.asname.name), module + name))
                 else:
-                    head = name.split(".")[0]
-                    found.setdefault(head, set()).add(module + head)
-        return {
-            name: next(iter(what))
-            for name, what in found.items()
-            if len(what) == 1 and name not in self.nodes.bound
-        }
+                    found.append((name.split(".")[0], module + name.split(".")[0]))
+        return found
 
     @cached_property
     def stars(self) -> tuple[str, ...]:

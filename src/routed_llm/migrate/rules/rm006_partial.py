@@ -37,4 +37,4 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     )
 
 
-RULE = Rule("RM006", "functools.partial of ChatOpenAI and OpenAI", match)
+RULE = Rule("RM006", "functools.partial of ChatOpenAI and OpenAI", match, frozenset({"functools.partial"}))
