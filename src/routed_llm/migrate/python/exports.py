@@ -99,11 +99,13 @@ def handed(
     """
     found = []
     for call in tree.nodes.calls:
-        values = [item for item in call.args if not item.star] if call not in besides else []
-        if not any(dotted(item.value) in held or _holds(tree, item.value, places) for item in values):
-            continue
-        for callee in sorted(tree.names(call.func)):
-            for place, item in enumerate(values):
+        values = [
+            (place, item)
+            for place, item in enumerate(call.args if call not in besides else ())
+            if not item.star and (dotted(item.value) in held or _holds(tree, item.value, places))
+        ]
+        for callee in sorted(tree.names(call.func)) if values else ():
+            for place, item in values:
                 key = item.keyword.value if item.keyword is not None else str(place)
                 for value, offset in _literals(tree, item.value):
                     if retires(value):
