@@ -315,15 +315,15 @@ class _Reader:
 
     def _uncertain(self, swap: Swap, sources: Sources) -> str | None:
         """Say what may reach the constructor that a routed one would not take."""
+        if sources.built is not None:  # what it is put together from are no ids
+            built = contexts.short(sources.built)
+            return f"the id is put together ({built}). Write the ids out, then run this again."
         names = [item.value.removeprefix("openai:") for item in sources.origins]
         strangers = [
             name for name in names if not self.ids.knows(name) and self.options.baseline(name) is None
         ]
         if strangers:
             return f"{strangers[0]!r} may reach it, too, and is no model of the catalog. Split the two."
-        if sources.built is not None:
-            built = contexts.short(sources.built)
-            return f"the id is put together ({built}). Write the ids out, then run this again."
         if sources.unknown is not None:
             other = contexts.short(sources.unknown)
             return f"its model may also come from {other}, which is not known here. Check it by hand."
