@@ -248,7 +248,7 @@ def leaving(sim: Simulator, folder: Path, calls: int) -> Outcome:
                 b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
             )
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(5 * TIMEOUT):
                 head = await reader.readuntil(b"\r\n\r\n")
                 await reader.readuntil(b'"content":"')
             found.seen[head.split(b" ")[1].decode() + ", left"] += 1
