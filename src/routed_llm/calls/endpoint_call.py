@@ -18,7 +18,7 @@ from routed_llm.errors import RequestError, RoutedError
 from routed_llm.ledger.run import Answered
 from routed_llm.recovery import RetryLimits, classify_error
 from routed_llm.request import read_openai
-from routed_llm.request.wire import EventStream, failure_of, response
+from routed_llm.request.wire import EventStream, count_body, failure_of, response
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoints import Endpoints
@@ -42,7 +42,8 @@ __all__ = [
 
 CHAT: Final = "chat_completions"
 RESPONSES: Final = "responses"
-_PATHS: Final = {CHAT: "/chat/completions", RESPONSES: "/responses"}
+COUNT: Final = "input_tokens"
+_PATHS: Final = {CHAT: "/chat/completions", RESPONSES: "/responses", COUNT: "/responses/input_tokens"}
 _JSON: Final = "application/json"
 _SSE: Final = "text/event-stream; charset=utf-8"
 _OF_THE_BODY: Final = frozenset(
@@ -79,7 +80,7 @@ class Outgoing:
     """One request to the provider.
 
     Attributes:
-        endpoint: ``chat_completions`` or ``responses``.
+        endpoint: ``chat_completions``, ``responses`` or ``input_tokens``, which counts for Responses.
         body: what is sent.
         base_url: where the model has an address of its own; None for the caller's.
         credential: what that address is called with; None for what the caller's is.
@@ -254,6 +255,11 @@ class EndpointCall:
             credential=self._router.credential_of(prepared.decision, self.around["own"]),
             attempt=attempt,
         )
+
+    def question(self, model: str) -> Outgoing:
+        """Return the request that asks the provider how many input tokens a model would count."""
+        body = count_body(self._asked, model)
+        return Outgoing(endpoint=COUNT, body=body, base_url=None, credential=None, attempt=0)
 
     def opened(self, decision: Decision) -> None:
         """Hear that a request is about to be sent."""

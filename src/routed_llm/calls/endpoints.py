@@ -8,12 +8,13 @@ two. The answer has the form of the endpoint that was called, whichever one serv
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.driver import flow, stream_flow
@@ -25,7 +26,7 @@ from routed_llm.calls.search import with_search
 from routed_llm.calls.sse import Event, EventReader
 from routed_llm.catalog import Catalog
 from routed_llm.errors import RoutedError
-from routed_llm.exchange import note_headers
+from routed_llm.exchange import Exchange, note_headers
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing, Served
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from routed_llm.policy import Policy
 
 __all__ = ["AsyncReply", "Endpoints", "Reply"]
+
+_SECONDS: Final = 5.0
+"""Longest wait for a count: a request is decided without it rather than late."""
 
 
 class Head(Protocol):
@@ -184,7 +188,8 @@ class Endpoints:
             call = EndpointCall(self, called)
             fetch, opened = partial(_fetch, call, send), partial(_open, call, send)
             call.again = fetch
-            driven = call.driven(self.router.decide(call.request, **call.around))
+            exact = partial(_counted, call, send)
+            driven = call.driven(self.router.decide(call.request, exact=exact, **call.around))
             try:
                 if not call.streams:
                     return cast("Served", run(flow(driven), fetch))
@@ -207,7 +212,8 @@ class Endpoints:
             call = EndpointCall(self, called)
             fetch, opened = partial(_afetch, call, send), partial(_aopen, call, send)
             call.again = partial(_in_loop, asyncio.get_running_loop(), fetch)
-            driven = call.driven(await self.router.adecide(call.request, **call.around))
+            exact = partial(_acounted, call, send)
+            driven = call.driven(await self.router.adecide(call.request, exact=exact, **call.around))
             try:
                 if not call.streams:
                     return cast("Served", await arun(flow(driven), fetch))
@@ -237,6 +243,21 @@ async def _afetch(
         return _checked(call, reply, await reply.aread())
     finally:
         await reply.aclose()
+
+
+def _counted(call: EndpointCall, send: Callable[[Outgoing], Reply], model: str) -> int:
+    """Ask the provider for a count, and wait no longer for it than a decision may."""
+    with Exchange(deadline=time.monotonic() + _SECONDS).current():
+        return _tokens(_fetch(call, send, call.question(model)))
+
+
+async def _acounted(call: EndpointCall, send: Callable[[Outgoing], Awaitable[AsyncReply]], model: str) -> int:
+    async with asyncio.timeout(_SECONDS):
+        return _tokens(await _afetch(call, send, call.question(model)))
+
+
+def _tokens(answer: bytes) -> int:
+    return int(json.loads(answer)["input_tokens"])
 
 
 def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> _Events:
