@@ -131,3 +131,27 @@ def test_nothing_that_a_request_says_is_lost_on_the_way(
         assert not missing, (missing, body, sent)
         assert form_of(sent) == endpoint or not body.get("input")
         assert ITEMS not in json.dumps(sent)
+
+
+@pytest.mark.parametrize("seed", range(0, 2_000, 200))
+def test_what_arrives_on_responses_means_the_same(seed: int) -> None:
+    """Turns keep their order, tools are as strict as they were asked to be, and what was not stored is not."""
+    lost = {name for fate in GONE for name in _names(CHAT, fate)} | _names(CHAT, Fate.BOUND)
+    strict = 0
+    for number in range(seed, seed + 200):
+        body = Maker(number, lost | {"body.include"}, {"input_audio"}).body(ChatParams)
+        body["messages"] = [one for one in body.get("messages") or () if one["role"] != "function"]
+        sent = translated(body, "responses", replay=REPLAY)
+        assert sent["store"] is bool(body.get("store")), body
+        said = [texts_in(message) for message in body["messages"]]
+        order = [
+            at for item in sent.get("input") or () for at, texts in enumerate(said) if texts & texts_in(item)
+        ]
+        assert order == sorted(order), (body, sent)
+        tools = [tool["function"] for tool in body.get("tools") or () if tool["type"] == "function"]
+        flat = [tool for tool in sent.get("tools") or () if tool["type"] == "function"]
+        assert [(one["name"], bool(one.get("strict"))) for one in tools] == [
+            (one["name"], one["strict"]) for one in flat
+        ]
+        strict += sum(one["strict"] for one in flat)
+    assert strict > 0  # some were

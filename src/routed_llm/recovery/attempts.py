@@ -95,7 +95,7 @@ class Attempts:
                 return answer, attempts.record(run.settle(usage))
 
     Only an ``Exception`` is anything to recover from: interrupts and cancellation pass on untouched, and the
-    adapter cancels the run.
+    adapter abandons the run.
 
     Args:
         decision: what is sent first.
