@@ -156,7 +156,7 @@ def _check_once(items: list[Item]) -> None:
 
 
 def _check_followed(items: list[Item], *, stored: bool) -> None:
-    """Refuse reasoning that nothing of its turn comes after; a stored one also before a new message."""
+    """Refuse reasoning that nothing of its turn comes after; a stored one also before a bare message."""
     alone: Item | None = None
     for row in [*items, {"type": "message", "role": "user"}]:
         kind = row["type"]
@@ -164,8 +164,9 @@ def _check_followed(items: list[Item], *, stored: bool) -> None:
             alone = alone or row
             continue
         ended = kind in _CALLS.values() or row.get("role", "assistant") != "assistant"
-        # A call is known by its call id.
-        other = kind == "message" and stored and alone is not None and alone.get("id") and not row.get("id")
+        # Recorded of a message in the short form, a role and a text: it is no item that was ever given out.
+        short = kind == "message" and isinstance(row.get("content"), str) and not row.get("id")
+        other = short and stored and alone is not None and alone.get("id")
         if alone is not None and (ended or other):
             raise failure("reasoning_alone", id=alone.get("id"))
         alone = None
