@@ -53,17 +53,19 @@ def replay(calls: Sequence[Call], budget: Budget | None, under_way: int) -> Resu
     now, events = [NOON], list[BudgetEvent]()
     router = Router(clock=lambda: now[0], budgets=budget, on_budget=events.append)
     world = World(NOON.date())
-    waiting: list[tuple[Any, Any]] = []
+    waiting: list[tuple[float, Any, Any]] = []
+    takes = under_way * HOUR / max(len(calls), 1)
     spent, refused, first, short = Decimal(0), 0, None, 0
 
     def settle() -> None:
         nonlocal spent
-        run, used = waiting.pop(0)
+        _, run, used = waiting.pop(0)
         spent += Decimal(run.settle(used)["cost"])
 
     for call in calls:
         now[0] = NOON + timedelta(seconds=call.at)
-        while len(waiting) >= under_way:
+        # Calls end in their time, whatever is refused meanwhile.
+        while waiting and (len(waiting) >= under_way or waiting[0][0] + takes <= call.at):
             settle()
         try:
             decision = router.decide(request(call, None))
@@ -81,7 +83,7 @@ def replay(calls: Sequence[Call], budget: Budget | None, under_way: int) -> Resu
         if cap is not None and used.output_tokens > cap:
             short += 1
             used = world.usage(choice, call, 0, most=cap)
-        waiting.append((run, used))
+        waiting.append((call.at, run, used))
     while waiting:
         settle()
     limit = Decimal(0) if budget is None else budget.per_hour or Decimal(0)
