@@ -311,9 +311,18 @@ def test_events(clock: Clock) -> None:
         (1.0, {}, {}, 485),
         (1.0, {}, {"cap": 2_000}, 6_096),
         (1.0, {}, {"structured": "json_object"}, None),
+        (1.0, {}, {"tools": 2}, None),
         (1.0, {"optimize": "quality"}, {}, 485),
     ],
-    ids=["plenty left", "half of what is low", "nothing left", "the caller's own", "a form", "quality"],
+    ids=[
+        "plenty left",
+        "half of what is low",
+        "nothing left",
+        "the caller's own",
+        "a form",
+        "tools",
+        "quality",
+    ],
 )
 def test_a_low_budget_caps_answers(
     clock: Clock, spent_share: float, policy: dict[str, Any], asked: dict[str, Any], cap: int | None

@@ -244,8 +244,8 @@ def cap_of(row: Row, load: Workload, tokens: int) -> int | None:
     limits = row.at.model.limits
     room = limits.context_window - tokens - beside(load, row)[1]
     cap = output_cap(load.visible, row.room, limits.max_output, room)
-    if load.pressure and load.visible is None and load.facts.structured is None:
-        # An answer in a form, and one whose length the caller has set, is not cut shorter.
+    if load.pressure and load.visible is None and not (load.facts.structured or load.facts.tools):
+        # An answer in a form, a call of a tool, and one whose length the caller has set is not cut shorter.
         cap = min(tight_output(row, load), limits.max_output)
     if load.hard is None:
         return cap
