@@ -258,12 +258,18 @@ def leaving(sim: Simulator, folder: Path, calls: int) -> Outcome:
             await asyncio.gather(*(one() for _ in range(calls)))
 
         asyncio.run(all_of_them())
+        until(lambda: running(url) == 0, 300)
         opened = open_ledger(ledger)
-        until(lambda: len(list(opened.entries())) == calls, 120)
+        found.note = f"{len(list(opened.entries()))} entries, none under way"
         opened.close()
-        page = httpx.get(f"{url.removesuffix('/v1')}/metrics").text
-        found.note = next(line for line in page.splitlines() if line.startswith("routed_running"))
     return closed(found, sim, ledger)
+
+
+def running(url: str) -> float:
+    """Return how many calls a gateway has under way."""
+    page = httpx.get(f"{url.removesuffix('/v1')}/metrics", timeout=TIMEOUT).text
+    line = next(line for line in page.splitlines() if line.startswith("routed_running"))
+    return float(line.rpartition(" ")[2])
 
 
 def closed(found: Outcome, sim: Simulator, ledger: str) -> Outcome:
