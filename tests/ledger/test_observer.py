@@ -209,6 +209,26 @@ def test_each_conversation_reads_as_it_has_read() -> None:
     assert expected_in[1] < 0.2 * 32_000
 
 
+@pytest.mark.parametrize(("waits", "warm"), [(10.0, 19_968), (400.0, 0)], ids=["still kept", "no longer"])
+def test_a_cache_that_was_left_may_still_be_warm(waits: float, warm: int) -> None:
+    """Where a conversation left a model for another one, the first one's cache holds it for a while."""
+    router, now = Router(policy=Policy(models="gpt-4*", at_least=None), clock=lambda: DAY), [0.0]
+    router._observer._clock = lambda: now[0]
+
+    def turn(model: str, tokens: int, previous: Previous | None) -> Previous:
+        asked = RequestFacts(tokens=TokenCount.of(tokens), previous=previous, model=model)
+        decision = router.decide(Request(facts=asked, texts=(), fixed=tokens))
+        router.begin(decision).settle(Usage(input_tokens=tokens, output_tokens=50))
+        return Previous(model=model, prefix_tokens=tokens)
+
+    there = turn("gpt-4o", 21_000, turn("gpt-4.1", 20_000, None))
+    now[0] = waits
+    back = RequestFacts(tokens=TokenCount.of(22_000), previous=there)
+    candidates = router.explain(Request(facts=back, texts=(), fixed=22_000)).candidates
+    found = {one.model: one.cached_tokens for one in candidates}
+    assert (found["gpt-4.1"], found["gpt-4o"] > 20_000, found["gpt-4o-mini"]) == (warm, True, 0)
+
+
 def test_shared_beginnings_are_learned() -> None:
     """Instructions and tools that all first calls have in common are expected in the cache."""
     router = Router(clock=lambda: DAY)

@@ -617,10 +617,11 @@ class Router:
         """Put in what models' caches may hold of a request that does not say itself what it goes on from."""
         observed, previous = evaluation.context.observed, request.facts.previous
         if observed is not None and previous is not None and self._observer is not None:
-            share = self._observer.reads_in(previous)
-            if share is None or share == observed.reads.get(previous.model, 1.0):
-                return evaluation
-            observed = replace(observed, reads={**observed.reads, previous.model: share})
+            share, warm = self._observer.reads_in(previous), self._observer.warm_in(previous)
+            if share is not None and share != observed.reads.get(previous.model, 1.0):
+                observed = replace(observed, reads={**observed.reads, previous.model: share})
+            if warm:
+                observed = replace(observed, warm=warm)
             return evaluation._replace(context=evaluation.context._replace(observed=observed))
         if observed is None or not is_long(request):
             return evaluation

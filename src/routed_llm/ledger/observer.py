@@ -186,6 +186,7 @@ class Observer:
         self._pending: dict[Any, _Pending] = {}
         self._reads: dict[str, _Mean] = {}
         self._conversations: dict[tuple[str, int], tuple[float, int]] = {}
+        self._held_by: dict[tuple[str, int], dict[str, tuple[int, float]]] = {}
         self._thought: _Mean | None = None
         self._lock = threading.Lock()
 
@@ -229,6 +230,7 @@ class Observer:
             if written.reasoning:
                 lessons.thought.append(thought / written.reasoning)
             self._returned(facts, model, usage)
+            self._keep_warm(decision, model, usage)
             if previous is None:
                 # Only a call without a previous one shows what all such requests have in common.
                 lessons.shared.append(usage.cached_tokens)
@@ -359,6 +361,29 @@ class Observer:
         if len(self._conversations) >= _KINDS:
             self._conversations.pop(next(iter(self._conversations)), None)
         self._conversations[model.id, usage.input_tokens] = (total + share, calls + 1)
+
+    def _keep_warm(self, decision: Decision, model: Model, usage: Usage) -> None:
+        """Note which caches hold how much of a conversation, and until when."""
+        previous, terms = decision.facts.previous, model.cache
+        last = None if previous is None else (previous.model, previous.prefix_tokens)
+        held = {} if last is None else self._held_by.pop(last, {})
+        past = any(change.parameter == "prompt_cache_options" for change in decision.changes)
+        if terms is not None and not past and usage.input_tokens >= terms.min_prefix:
+            tokens = usage.input_tokens // terms.step * terms.step
+            held = {**held, model.id: (tokens, self._clock() + terms.ttl)}
+        if len(self._held_by) >= _KINDS:
+            self._held_by.pop(next(iter(self._held_by)), None)
+        self._held_by[model.id, usage.input_tokens] = held
+
+    def warm_in(self, previous: Previous) -> dict[str, int]:
+        """Return the tokens of a conversation that caches of other models than the last may still hold."""
+        held = self._held_by.get((previous.model, previous.prefix_tokens))
+        if held is None or len(held) < 2:
+            return {}
+        now = self._clock()
+        return {
+            name: tokens for name, (tokens, until) in held.items() if name != previous.model and until > now
+        }
 
     def reads_in(self, previous: Previous) -> float | None:
         """Return the share of what a cache should hold of a conversation that it will, by what it has held.
