@@ -33,6 +33,7 @@ def sim(simulator: Simulator) -> Iterator[Simulator]:
     simulator.reset()
     yield simulator
     simulator.reset()
+    simulator.at = TODAY
 
 
 @pytest.fixture

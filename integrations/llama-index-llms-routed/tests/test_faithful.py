@@ -10,13 +10,23 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.routed import RoutedLLM, record_routing
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from routed_llm import Budget, MemoryLedger, PolicyError, Router
+from routed_llm import (
+    Budget,
+    BudgetExceeded,
+    CatalogError,
+    MemoryLedger,
+    NoModelFits,
+    PolicyError,
+    RequestError,
+    Router,
+)
 from routed_llm.request.wire import ITEMS
 
 RESPONSES = {"models": ["gpt-5.6-luna"], "at_least": None, "effort": "low"}
@@ -249,3 +259,59 @@ def test_text_alone_is_what_every_model_writes(make, sim, way) -> None:
     """modalities=["text"] is refused by models that know no other."""
     assert ask(make(modalities=["text"], policy=RESPONSES), way, [ChatMessage(role="user", content="Hi")])
     assert (sim.refused, sim.journal[-1].body.get("modalities")) == ([], None)
+
+
+BROKEN = [ChatMessage(role="user", blocks=[ImageBlock(url="data:image/png;base64,AAAA")])]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("given", "messages", "kinds", "code"),
+    [
+        pytest.param(
+            {"model": "gpt-4o-typo"},
+            HELLO,
+            (CatalogError, openai.NotFoundError),
+            "model_not_found",
+            id="unknown",
+        ),
+        pytest.param(
+            {"policy": {"models": ["gpt-4.1-nano"], "at_least": None}},
+            HELLO,
+            (NoModelFits, openai.NotFoundError),
+            "model_not_found",
+            id="gone",
+        ),
+        pytest.param(
+            {"policy": CHAT},
+            [ChatMessage("word " * 200_000)],
+            (NoModelFits, openai.BadRequestError),
+            "context_length_exceeded",
+            id="too long",
+        ),
+        pytest.param(
+            {"policy": CHAT, "additional_kwargs": {"service_tier": "flex"}},
+            HELLO,
+            (NoModelFits, openai.BadRequestError),
+            None,
+            id="nothing has it",
+        ),
+        pytest.param({}, BROKEN, (RequestError, openai.BadRequestError), None, id="broken"),
+        pytest.param(
+            {"budget": Budget(total="0.0000001")},
+            HELLO,
+            (BudgetExceeded, openai.RateLimitError),
+            "budget_exceeded",
+            id="no money",
+        ),
+    ],
+)
+def test_what_refuses_a_call_is_the_sdks_error_too(make, sim, way, given, messages, kinds, code) -> None:
+    """Handlers that were written for OpenAI's class catch it, and nothing is tried again."""
+    with pytest.raises(kinds[0]) as caught:
+        ask(make(**given), way, messages)
+    error: Any = caught.value
+    assert all(isinstance(error, kind) for kind in kinds)
+    assert (error.code, error.body["message"], error.message) == (code, str(error), str(error))
+    assert error.status_code == error.response.status_code
+    assert sim.journal == []

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-from routed_llm import RoutedError, Served
+from routed_llm import Served
+from routed_llm.calls.problems import both
 
 __all__ = ["told"]
 
@@ -20,24 +18,9 @@ def told(error: Exception, served: Served | None) -> Exception:
     if served is None:
         return error
     if served.error is not None:
-        return _both(served.error, error)
+        return both(served.error, error)
     if served.failure is not None:
         for note in getattr(served.failure, "__notes__", ()):
             error.add_note(note)
         error.attempts = getattr(served.failure, "attempts", ())  # type: ignore[attr-defined]
     return error
-
-
-def _both(ours: RoutedError, sdk: Exception) -> Exception:
-    # Neither constructor knows what the other one wants.
-    made: Any = _class((type(ours), type(sdk)))
-    error: Exception = made.__new__(made)
-    Exception.__init__(error, str(ours))
-    error.__dict__.update({**vars(sdk), **vars(ours), "message": str(ours)})
-    return error
-
-
-@cache
-def _class(both: tuple[type[Exception], ...]) -> type[Exception]:
-    ours = both[0]
-    return type(ours.__name__, both, {"__module__": ours.__module__, "__doc__": ours.__doc__})

@@ -312,6 +312,12 @@ def test_a_model_that_no_catalog_knows_is_called_as_it_is(settings: dict[str, An
             {"type": "invalid_request_error", "param": "messages[0].content[0]"},
         ),
         (
+            {"model": "gpt-4.1-nano", "extra_body": {"routing": {"models": ["gpt-4.1-nano"]}}},
+            NoModelFits,
+            openai.NotFoundError,
+            {"type": "invalid_request_error", "code": "model_not_found", "param": "model"},
+        ),
+        (
             {"extra_body": {"routing": {"optimise": "cost"}}},
             PolicyError,
             openai.BadRequestError,
@@ -330,7 +336,7 @@ def test_a_model_that_no_catalog_knows_is_called_as_it_is(settings: dict[str, An
             {"type": "insufficient_quota", "code": "budget_exceeded"},
         ),
     ],
-    ids=["no model", "too long", "broken", "wrong policy", "unknown model", "no money"],
+    ids=["no model", "too long", "broken", "gone", "wrong policy", "unknown model", "no money"],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_refusal_is_our_error_and_the_sdks(

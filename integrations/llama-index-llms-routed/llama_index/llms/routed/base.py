@@ -26,6 +26,7 @@ from llama_index.core.constants import DEFAULT_TEMPERATURE
 from llama_index.core.llms.loading import RECOGNIZED_LLMS
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.routed.clients import failure
+from llama_index.llms.routed.errors import as_openais
 from llama_index.llms.routed.exact import acounted, counted
 from llama_index.llms.routed.messages import chat_messages, left_out, parameters
 from llama_index.llms.routed.own import OwnRouter, policy_from, shared_router
@@ -46,6 +47,7 @@ from routed_llm import (
     Previous,
     Request,
     RetryLimits,
+    RoutedError,
     Router,
     budgets_from,
     read_openai,
@@ -286,23 +288,29 @@ class RoutedLLM(CarefulOpenAI):
     def _route(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> tuple[Served, dict[str, Any]]:
-        asked, around = self._asked(messages, kwargs, stream=stream), self._around(kwargs)
-        router, request, client = self._router(), self._read(asked), self._get_client()
-        exact: Any = None
-        if around["policy"].exact_within:
-            exact = partial(counted, client, asked)
-        decision = router.decide(request, exact=exact, **around)
+        try:
+            asked, around = self._asked(messages, kwargs, stream=stream), self._around(kwargs)
+            router, request, client = self._router(), self._read(asked), self._get_client()
+            exact: Any = None
+            if around["policy"].exact_within:
+                exact = partial(counted, client, asked)
+            decision = router.decide(request, exact=exact, **around)
+        except RoutedError as error:
+            raise as_openais(error, self.api_base) from None
         return self._served(messages, asked, request, decision, around, client)
 
     async def _aroute(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> tuple[Served, dict[str, Any]]:
-        asked, around = self._asked(messages, kwargs, stream=stream), self._around(kwargs)
-        router, request, client = self._router(), self._read(asked), self._get_aclient()
-        exact: Any = None
-        if around["policy"].exact_within:
-            exact = partial(acounted, client, asked)
-        decision = await router.adecide(request, exact=exact, **around)
+        try:
+            asked, around = self._asked(messages, kwargs, stream=stream), self._around(kwargs)
+            router, request, client = self._router(), self._read(asked), self._get_aclient()
+            exact: Any = None
+            if around["policy"].exact_within:
+                exact = partial(acounted, client, asked)
+            decision = await router.adecide(request, exact=exact, **around)
+        except RoutedError as error:
+            raise as_openais(error, self.api_base) from None
         return self._served(messages, asked, request, decision, around, client)
 
     def _served(

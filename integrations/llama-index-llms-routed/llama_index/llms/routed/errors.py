@@ -1,0 +1,36 @@
+"""Errors: what refuses a call before it is sent, as the errors that `OpenAI` raises for such a call.
+
+With `OpenAI` the server refuses it, and handlers catch the SDK's errors.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx
+import openai
+
+from routed_llm import RoutedError
+from routed_llm.calls.problems import both, problem
+
+__all__ = ["as_openais"]
+
+_BY_STATUS: Final[dict[int, type[openai.APIStatusError]]] = {
+    400: openai.BadRequestError,
+    404: openai.NotFoundError,
+    429: openai.RateLimitError,
+}
+
+
+def as_openais(error: RoutedError, base_url: str | None) -> Exception:
+    """Return the error to raise: besides ours, the SDK's for what the server would have said.
+
+    Args:
+        error: what refused a call before it was sent.
+        base_url: where it would have been sent.
+    """
+    said = problem(error)
+    request = httpx.Request("POST", base_url or "https://api.openai.com/v1")
+    response = httpx.Response(said.status, json=said.body, request=request)
+    kind = _BY_STATUS.get(said.status, openai.InternalServerError)
+    return both(error, kind(str(error), response=response, body=said.error))
