@@ -31,6 +31,8 @@ from routed_llm.usage import Timing, believable
 __all__ = ["Exchange", "check_answer", "check_event", "guard_client", "note_headers"]
 
 _MOST_HOPS: Final = 5
+_LONGEST: Final = 128 * 1024 * 1024
+"""Bytes of an answer: many times what the longest text, voice or picture takes."""
 _SHOWN: Final = 80
 _PATHS: Final = ("/chat/completions", "/responses")
 _CONNECTED: Final = ("connection.connect_tcp.complete", "connection.connect_unix_socket.complete")
@@ -333,7 +335,7 @@ def _after(response: Any) -> None:
             response.stream, response.request, exchange, checked=streams and _is_plain(response)
         )
     if not streams and _answers(response):
-        _replace(response, exchange, check_answer(response.read(), response.request.url.path))
+        _replace(response, exchange, check_answer(_read(response), response.request.url.path))
         _ended(exchange)
 
 
@@ -349,8 +351,33 @@ async def _aafter(response: Any) -> None:
             response.stream, response.request, exchange, checked=streams and _is_plain(response)
         )
     if not streams and _answers(response):
-        _replace(response, exchange, check_answer(await response.aread(), response.request.url.path))
+        _replace(response, exchange, check_answer(await _aread(response), response.request.url.path))
         _ended(exchange)
+
+
+def _read(response: Any) -> bytes:
+    """Read a whole answer, as far as one can be long: a few bytes may decompress to gigabytes."""
+    parts, size = [], 0
+    for part in response.iter_bytes():
+        parts.append(part)
+        size = _within(size + len(part))
+    response._content = b"".join(parts)
+    return bytes(response._content)
+
+
+async def _aread(response: Any) -> bytes:
+    parts, size = [], 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size = _within(size + len(part))
+    response._content = b"".join(parts)
+    return bytes(response._content)
+
+
+def _within(size: int) -> int:
+    if size > _LONGEST:
+        raise UnreadableAnswer(f"The answer is longer than {_LONGEST:,} bytes.")
+    return size
 
 
 def _ended(exchange: Exchange) -> None:

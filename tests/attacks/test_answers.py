@@ -10,7 +10,7 @@ import openai
 import pytest
 from attack_support import SAID, STREAMED, WAYS, booked_router, lying, says
 
-from routed_llm import ProviderError
+from routed_llm import ProviderError, exchange
 from routed_llm.simulator import Simulator
 
 CHAT = {"models": ["gpt-4o", "gpt-4.1"], "at_least": None}
@@ -155,6 +155,19 @@ def test_events_that_cannot_be_read(sim: Simulator, way: str, events: bytes) -> 
     make, call = WAYS[way]
     router = booked_router()
     with lying(sim.url, says(200, events, "text/event-stream")) as liar:
+        got = call(make(liar.url, router, policy=CHAT))
+    assert (got.text, len(liar.asked)) == (SAID, 2)
+    assert [entry.outcome for entry in router.ledger.entries()] == ["unknown", "answered"]
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "chat", "achat"])
+def test_few_bytes_that_become_many(sim: Simulator, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """An answer is not read beyond what one can be long; another model answers, and it is booked."""
+    monkeypatch.setattr(exchange, "_LONGEST", 1_000_000)
+    make, call = WAYS[way]
+    router = booked_router()
+    bomb = gzip.compress(json.dumps({**WHOLE, "filler": "x" * 20_000_000}).encode())
+    with lying(sim.url, says(200, bomb, content_encoding="gzip")) as liar:
         got = call(make(liar.url, router, policy=CHAT))
     assert (got.text, len(liar.asked)) == (SAID, 2)
     assert [entry.outcome for entry in router.ledger.entries()] == ["unknown", "answered"]
