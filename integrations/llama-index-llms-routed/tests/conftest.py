@@ -88,6 +88,9 @@ class _Noted:
         self.exchange = run.exchange
         entries.append(("begin", None))
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._run, name)
+
     def settle(self, usage: Any, *, served: str | None = None) -> dict[str, Any]:
         self._entries.append(("settle", usage))
         return self._run.settle(usage, served=served)
