@@ -25,6 +25,7 @@ from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.search import with_search
 from routed_llm.calls.sse import Event, EventReader
 from routed_llm.catalog import Catalog
+from routed_llm.catalog.ended import held_to
 from routed_llm.errors import RoutedError
 from routed_llm.exchange import Exchange, note_headers
 
@@ -152,6 +153,8 @@ class Endpoints:
         """
         model = called.body.get("model")
         known = not isinstance(model, str) or model == ANY or model in self.router.catalog
+        # A model that stopped long ago is still what a program was written for.
+        known = known or held_to(str(model)) is not None
         return known or self.router.keeps_books or bool(self.options.budgets) or called.routing is not None
 
     def searching(self, called: Called) -> Mapping[str, Any]:
