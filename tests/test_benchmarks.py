@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -107,3 +110,34 @@ def test_turns_of_a_trace(tmp_path: Path) -> None:
     ]
     (tmp_path / "trace.jsonl").write_text("\n".join(lines), encoding="utf-8")
     assert [call.before for call in read(tmp_path / "trace.jsonl")] == [None, None, 0, *[None] * 10]
+
+
+OF_OUR_OWN = ("routed_llm", "langchain_routed", "llama_index.llms.routed", "openai_routed")
+TOP = Path(__file__).parent.parent
+
+
+def borrowed(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the module and name of what a file imports of this project, inside functions, too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(OF_OUR_OWN):
+            for name in node.names:
+                yield node.module, name.name
+
+
+@pytest.mark.parametrize(
+    "path", sorted((TOP / "benchmarks").glob("**/*.py")), ids=lambda path: str(path.relative_to(TOP))
+)
+def test_what_a_benchmark_imports_is_there(path: Path) -> None:
+    """A benchmark that nobody runs every day would otherwise break unseen when a name moves."""
+    missing = []
+    for module, name in borrowed(path):
+        if importlib.util.find_spec(module.partition(".")[0]) is None:
+            continue  # an adapter that is not installed
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            missing.append(f"{module}: {error}")
+            continue
+        if not hasattr(found, name) and importlib.util.find_spec(f"{module}.{name}") is None:
+            missing.append(f"{module}.{name}")
+    assert missing == []

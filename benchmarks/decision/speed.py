@@ -208,11 +208,13 @@ def adapters(kinds: list[str]) -> dict[str, float]:
         ways["langchain_routed"] = lambda: desk.decide(desk.read(said, None, {}, stream=False))
     if importlib.util.find_spec("llama_index") and importlib.util.find_spec("llama_index.llms.routed"):
         from llama_index.core.base.llms.types import ChatMessage
-        from llama_index.llms.routed.reading import read_request
+        from llama_index.llms.routed.messages import chat_messages
 
         router = Router()
         spoken = [ChatMessage(message["content"], role=message["role"]) for message in talk]
-        ways["llama_index.llms.routed"] = lambda: router.decide(read_request(spoken, {}))
+        ways["llama_index.llms.routed"] = lambda: router.decide(
+            read_openai({"model": "auto", "messages": chat_messages(spoken)})
+        )
     found = {}
     for name, run in ways.items():
         times = [clock(run) for _ in range(200)]
