@@ -132,7 +132,8 @@ def _some(files: dict[str, list[Occurrence]]) -> str:
 
 def _files(found: Migration) -> list[str]:
     parts = ["<h2>File by file</h2>"]
-    for file in sorted(found.files, key=lambda item: _order(item.occurrences)):
+    named = [item for item in found.files if item.occurrences]  # others only take what these name
+    for file in sorted(named, key=lambda item: _order(item.occurrences)):
         count = Counter(item.kind for item in file.occurrences)
         what = ", ".join(f"{count[kind]} {kind}" for kind in _FIRST if count[kind])
         rows = list(_rows(file.occurrences))
