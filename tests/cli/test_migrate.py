@@ -151,6 +151,18 @@ def test_page_and_json(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "src=" not in text
 
 
+def test_page_of_a_file_that_names_no_model_itself(tmp_path: Path) -> None:
+    """A constructor whose model another file names is rewritten, and the page lists the file that names it."""
+    (tmp_path / "settings.py").write_text('MODEL = "gpt-4o"\n')
+    (tmp_path / "app.py").write_text(
+        "from langchain_openai import ChatOpenAI\nfrom settings import MODEL\nllm = ChatOpenAI(model=MODEL)\n"
+    )
+    page = tmp_path / "report.html"
+    assert main(["migrate", str(tmp_path), "--html", str(page), *DAY]) == 0
+    listed = page.read_text().partition("<h2>File by file</h2>")[2]
+    assert "settings.py" in listed
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
