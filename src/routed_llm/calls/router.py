@@ -36,6 +36,7 @@ from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.media import tokens_for
 from routed_llm.policy import ENDPOINTS, Policy
 from routed_llm.recovery import Addresses, Cooldowns, RateLimits, UnavailableModels
+from routed_llm.recovery.ratelimits import Mark
 from routed_llm.request import RequestBuilder
 from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.tokens.counting import Counting
@@ -392,7 +393,7 @@ class Router:
         """
         if decision.model is not None and run.mark is not None:
             whose = self.addresses.whose(decision.model, credential)
-            self.rate_limits.note(decision.model, headers, run.mark, monotonic(), credential=whose)
+            self.rate_limits.note(decision.model, headers, Mark(*run.mark), monotonic(), credential=whose)
 
     async def abegin(
         self, decision: Decision, *, since: float | None = None, deadline: float | None = None

@@ -344,8 +344,8 @@ class Books:
                 emit(
                     WARNING,
                     "budget",
-                    "{spent} of $ {limit} of the budget {scope} ({period}) are spent or held: {percent}",
-                    scope=event.scope,
+                    "the {period} budget of {scope} has passed {percent}: ${spent} of ${limit} spent or held",
+                    scope=event.scope or "everybody",
                     period=event.period,
                     spent=format_dollars(now),
                     limit=format_dollars(account.limit),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
 from routed_llm.exchange import Exchange
@@ -61,7 +61,7 @@ class Run:
 
     Attributes:
         decision: what was decided.
-        mark: what had been sent to its model by then, for its rate limits; None where nobody asked.
+        mark: the requests and tokens that had been sent to its model by then, or None where nobody asked.
         pause: seconds to wait before it is sent, for its rate limit to have room.
         exchange: what is known of it on the wire; send within ``with run.exchange.current():``.
     """
@@ -106,7 +106,7 @@ class Run:
         self._hold: Hold | None = None
         self._done = False
         self._on_reported = on_reported
-        self.mark: Any = None
+        self.mark: tuple[int, int] | None = None
         self.pause = 0.0
         self.decision = decision
 

@@ -368,7 +368,7 @@ _LINES: Final[Mapping[Action, tuple[int, str]]] = {
     Action.CHANGE: (INFO, "{model} refused the request with {error}; sent again to {next}, changed: {why}"),
     Action.MOVE: (
         WARNING,
-        "{model} failed with {error}; {next} takes over: {why} (expected $ {next_cost} instead of {cost})",
+        "{model} failed with {error}; {next} takes over: {why} (expected ${next_cost} instead of ${cost})",
     ),
     Action.STOP: (
         WARNING,
