@@ -93,7 +93,9 @@ def test_a_ledger_that_cannot_be_read_is_done_without(caplog: pytest.LogCaptureF
     router.begin(router.decide(ask())).cancel()
     router.begin(router.decide(ask())).cancel()
     assert expected(router.decide(ask())) == 303
-    assert caplog.messages == ["No such disk. Estimates begin without what was observed before."]
+    # A thread that an earlier test left talking to a false Redis may say something, too.
+    said = [line for line in caplog.messages if "Redis" not in line]
+    assert said == ["No such disk. Estimates begin without what was observed before."]
 
 
 def test_little_thought_at_one_effort_says_little_of_higher_ones() -> None:
