@@ -63,7 +63,7 @@ def cases(url: str, pairs: int) -> Iterator[tuple[str, Figures]]:
         for pool, policy in pools.items():
             makes = (openai.AsyncOpenAI, openai_routed.AsyncOpenAI)
             if not is_async:
-                makes = (openai.OpenAI, openai_routed.OpenAI)  # type: ignore[assignment]
+                makes = (openai.OpenAI, openai_routed.OpenAI)  # type: ignore[assignment] # twins
             routed: Any = makes[1](**settings, policy=policy, router=Router())
             chosen = routed.explain(model="gpt-4o", **CHAT).call
             same = {"model": chosen.model}

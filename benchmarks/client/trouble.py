@@ -153,8 +153,8 @@ def booked(ledger: str) -> float:
 
 def children(pid: int) -> list[int]:
     """Return the workers of a gateway."""
-    told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    names = {int(one): Path(f"/proc/{one}/cmdline").read_text() for one in told.split()}
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    names = {int(one): Path(f"/proc/{one}/cmdline").read_text() for one in listed.split()}
     return [one for one, command in names.items() if "spawn_main" in command]
 
 

@@ -5,7 +5,7 @@
 The first hour of a trace, or calls from all over it, is sent under a budget of half the bill: hard, soft and
 paced, with one and with fifty calls under way at once, by each way to reserve. Printed are the share of the
 budget that was spent, how many calls were refused and when the first was, and what whoever listens to the
-budget was told.
+budget was reported.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Result(NamedTuple):
         first: share of the hour that was over when the first was refused; None where none was.
         most: dollars by which the budget was exceeded.
         short: answers that were cut short by a cap.
-        events: what was told of the budget, refusals apart.
-        told: refusals that were told.
+        events: the shares that were reported as passed.
+        reported: refusals that were reported.
     """
 
     spent: Decimal
@@ -45,7 +45,7 @@ class Result(NamedTuple):
     most: Decimal
     short: int
     events: tuple[float, ...]
-    told: int
+    reported: int
 
 
 def replay(calls: Sequence[Call], budget: Budget | None, under_way: int) -> Result:
@@ -107,7 +107,7 @@ def main() -> None:
         whole = replay(calls, None, 1)
         half = (whole.spent / 2).quantize(Decimal("0.000001"))
         print(f"{path.stem}: {len(calls):,} calls cost ${whole.spent:.4f}; the budget is ${half}")
-        print(f"  {'':28}{'spent':>8}{'refused':>9}{'first at':>10}{'over by':>10}{'short':>7}  told")
+        print(f"  {'':28}{'spent':>8}{'refused':>9}{'first at':>10}{'over by':>10}{'short':>7}  reported")
         kinds: dict[str, dict[str, Any]] = {
             "hard": {},
             "soft": {"hard": False},
@@ -124,7 +124,8 @@ def main() -> None:
             over = f"${one.most:.5f}" if name != "soft" else "-"
             print(
                 f"  {label:28}{100 * one.spent / half:>7.1f}%{one.refused:>9}{first:>10}{over:>10}"
-                f"{one.short:>7}  {', '.join(f'{share:.0%}' for share in one.events)}; {one.told} refusals"
+                f"{one.short:>7}  {', '.join(f'{share:.0%}' for share in one.events)}; "
+                f"{one.reported} refusals"
             )
 
 

@@ -66,7 +66,7 @@ class Table:
             note(exchange, event)
             self._now.sent += exchange.sent and not before
 
-        MemoryLedger.settle, Exchange.note = counted, noted  # type: ignore[method-assign]
+        MemoryLedger.settle, Exchange.note = counted, noted  # type: ignore[method-assign] # counts
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Count a case."""
