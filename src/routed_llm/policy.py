@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from routed_llm.budget import PICO
 from routed_llm.errors import PolicyError
+from routed_llm.measures import Measured, read_measures
 
 __all__ = ["ALLOWANCE", "BASELINE", "DIMENSIONS_BY_TASK", "EFFORTS", "GRACE", "Policy"]
 
@@ -108,6 +109,8 @@ class Policy:
         endpoints: the endpoints that there are (``chat_completions``, ``responses``), for gateways that do
             not have both: a list for every address, or address to list, where an empty address is the
             caller's own. None when nothing is known; what an address refuses is learned in any case.
+        measures: what examples of the user's own say (:mod:`routed_llm.measures`): rows, or the paths of TOML
+            files or folders. For calls with a row's tag or task it outranks what is published.
     """
 
     models: tuple[str, ...] | None
@@ -137,6 +140,7 @@ class Policy:
     horizon: int
     exact_within: int
     endpoints: tuple[tuple[str, tuple[str, ...]], ...] | None
+    measures: tuple[Measured, ...]
 
     def __init__(
         self,
@@ -169,6 +173,7 @@ class Policy:
         horizon: int = 4,
         exact_within: int = 0,
         endpoints: str | Iterable[Any] | Mapping[str, str | Iterable[str]] | None = None,
+        measures: str | Path | Measured | Iterable[str | Path | Measured | Mapping[str, Any]] = (),
         **unknown: Any,
     ) -> None:
         """Check the keywords and make the policy.
@@ -206,6 +211,7 @@ class Policy:
             "horizon": _whole("horizon", horizon, 0),
             "exact_within": _whole("exact_within", exact_within, 0),
             "endpoints": _endpoints("endpoints", endpoints),
+            "measures": measures if measures == () else read_measures(measures),
         }
         if values["models"] == ():
             raise PolicyError(
@@ -255,6 +261,8 @@ class Policy:
         data = read_toml(path)
         data.pop("switches", None)
         try:
+            if "measures" in data:  # beside the file, wherever the program was started
+                data["measures"] = read_measures(data["measures"], folder=Path(path).parent)
             return cls(**data)
         except PolicyError as error:
             raise PolicyError(f"{path}: {error}", key=error.key, path=str(path)) from error

@@ -64,6 +64,10 @@ _WORDINGS: Mapping[str, Wording] = {
         "{model}{at_effort} is below {baseline} on {dimension} ({measures})",
         "Lower the floor with Policy(at_least=...), or widen the pool with Policy(models=...).",
     ),
+    "own_below": Wording(
+        "{model}{at_effort} is below {baseline} {said}",
+        "Compare again with `routed compare`, or take the row out of Policy(measures=...).",
+    ),
     "floor_unknown": Wording(
         "no published measure compares {model}{at_effort} with {baseline} on {dimension}",
         "Lower the floor with Policy(at_least=...), or use evidence='inferred'.",

@@ -115,6 +115,6 @@ class Evaluation(NamedTuple):
         around = self.context._replace(unavailable=self.firm)
         found: tuple[tuple[str, str | None, Decimal], ...] = ()
         for floor in dict.fromkeys((table.policy.at_least, None)):
-            other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at)
+            other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at, table.tags)
             found = found or would_fit(other.decide(facts, around), remaining, admitted=True)
         return found

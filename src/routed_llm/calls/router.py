@@ -25,7 +25,7 @@ from routed_llm.catalog import Catalog
 from routed_llm.cut import AnswerCutter
 from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.piecewise import remember
-from routed_llm.decide.table import Table, prepare
+from routed_llm.decide.table import Table, measured_tags, prepare
 from routed_llm.errors import BudgetExceeded, PolicyError
 from routed_llm.events import INFO, WARNING, emit_once
 from routed_llm.ledger import open_ledger
@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from routed_llm.telemetry import Telemetry
 
 __all__ = ["Answered", "Router", "Run"]
+
+
+_NO_TAGS: Final[frozenset[str]] = frozenset()
 
 
 def _now() -> date:
@@ -562,11 +565,13 @@ class Router:
         moment = self._clock() if options.at is None else options.at
         day = moment.date() if isinstance(moment, datetime) else moment
         policy = live.over(options.applied_to(self.policy))
-        allowance = None
+        allowance, tags = None, _NO_TAGS
         around = CURRENT.get()
         if self._books.always or around or options.tags or options.conversation or options.budgets:
             merged = merge(around, options.tags, options.conversation, options.budgets)
             allowance = self._books.allowance(merged, as_moment(moment))
+            if policy.measures:
+                tags = measured_tags(policy, [f"{name}={value}" for name, value in merged.tags])
             if allowance.floor is not None and policy.at_least is not None:
                 policy = policy.replace(at_least=allowance.floor)
         observed = None if self._observer is None else self._observer.value
@@ -585,7 +590,7 @@ class Router:
         if self._endpoints.knows:
             policy = self._narrowed(policy, now, options.credential)
         context = EvaluationContext(allowance, observed, away, options.deadline)
-        return Evaluation(live.setting.catalog, live.table(policy, day), context, firm)
+        return Evaluation(live.setting.catalog, live.table(policy, day, tags), context, firm)
 
     def _narrowed(self, policy: Policy, now: float, credential: str) -> Policy:
         """Leave endpoints out where an address was found not to have them."""
@@ -709,6 +714,7 @@ class _Live:
             self.trials = Trials(setting.stage, setting.catalog)
         self._laid: dict[int, tuple[Policy, Policy]] = {}
         self._prepared: tuple[Policy, date, Table] | None = None
+        self._tagged: dict[tuple[int, date, frozenset[str]], tuple[Policy, Table]] = {}
         self._announced: set[tuple[str, date]] = set()
 
     def over(self, policy: Policy) -> Policy:
@@ -722,8 +728,14 @@ class _Live:
             remember(self._laid, id(policy), found)
         return found[1]
 
-    def table(self, policy: Policy, day: date) -> Table:
-        """Return what a policy makes of the models on a day."""
+    def table(self, policy: Policy, day: date, tags: frozenset[str] = _NO_TAGS) -> Table:
+        """Return what a policy makes of the models on a day, for calls with tags that it has measures for."""
+        if tags:
+            found = self._tagged.get((id(policy), day, tags))
+            if found is None or found[0] is not policy:
+                found = (policy, prepare(self.setting.catalog, policy, day, tags))
+                remember(self._tagged, (id(policy), day, tags), found)
+            return found[1]
         kept = self._prepared
         if (policy.baseline, day) not in self._announced:
             self._announced.add((policy.baseline, day))

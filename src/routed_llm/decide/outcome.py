@@ -47,6 +47,9 @@ __all__ = ["Picked", "conclude"]
 
 _NO_EVIDENCE = ("unknown", "unproven")
 
+OWN = "own examples"
+"""What stands in the place of a dimension in Evidence from the user's own measures."""
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Picked:
@@ -220,6 +223,9 @@ def _published(row: Row, inputs: DecisionInputs) -> tuple[tuple[Evidence, ...], 
         asked = inputs.shape.dimensions + inputs.shape.guarded
         found = floor.evidence(row.at.model, row.at.effort, asked)
         known = tuple(item for item in found if item.verdict not in _NO_EVIDENCE)
+        own = inputs.setting.own.get((row.at.model.id, row.at.effort))
+        if own is not None:
+            known = (Evidence(OWN, own.verdict, (own.sentence,)), *known)
         kept[row.order] = known, tuple(item.dimension for item in found if item.verdict in _NO_EVIDENCE)
     return kept[row.order]
 
@@ -551,7 +557,11 @@ def _scores(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
     whom = f"{floor.stands_for} (by {inputs.baseline})" if floor.stands_for else inputs.baseline
     if row.at.model.id == inputs.baseline:
         return "the model that the program was written for" if not floor.stands_for else ""
-    known, unknown = _published(row, inputs)
+    own = inputs.setting.own.get((row.at.model.id, row.at.effort))
+    if own is not None and own.verdict == "proven":
+        return own.sentence
+    found, unknown = _published(row, inputs)
+    known = [item for item in found if item.dimension != OWN]
     good = [item for item in known if item.verdict not in ("below", "mixed")]
     measures = sum(len(item.measures) for item in good)
     text = f"scores at least as well as {whom} on {len(good)} of {len(known) + len(unknown)} areas"

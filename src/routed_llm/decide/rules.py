@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.quality import Floor
     from routed_llm.decide.speed import Pace
     from routed_llm.facts import RequestFacts
+    from routed_llm.measures import Measured
 
 __all__ = ["OF_EFFORT", "SHAPE_RULES", "Configuration", "Reference", "Setting"]
 
@@ -78,6 +79,7 @@ class Setting:
             (:class:`routed_llm.decide.shape.Relaxation`).
         reference: how long the baseline would take, or None where nobody asks.
         replacement: what the provider names in the baseline's place, or None.
+        own: what the user's own examples say of configurations, by model and effort.
         cost_cap: the most picodollars that the policy lets a call be expected to cost, or None.
     """
 
@@ -96,6 +98,7 @@ class Setting:
     reference: Reference | None = None
     replacement: Model | None = None
     compared: dict[Any, bool] = field(default_factory=dict, repr=False, compare=False)
+    own: Mapping[tuple[str, str | None], Measured] = field(default_factory=dict)
 
 
 ShapeRule = Callable[[Configuration, "RequestFacts", Setting], "Reason | None"]
@@ -238,11 +241,18 @@ def _is_next_to(effort: str | None, asked: str, offered: Sequence[str]) -> bool:
 def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
     """No published measure may put the configuration below the baseline where it matters here.
 
-    An incumbent is there by the user's own word, whatever is published about it.
+    What the user's own examples have settled is not asked of published ones. An incumbent is there by the
+    user's own word, whatever is published about it.
     """
     floor = setting.floor
     if floor is None or facts.model is not None or at.model.id == setting.incumbent:
         return None
+    own = setting.own.get((at.model.id, at.effort))
+    if own is not None and own.verdict != "open":
+        if own.verdict == "proven":
+            return None
+        data = {"model": at.model.id, "at_effort": at.at_effort, "baseline": own.baseline}
+        return Reason("own_below", {**data, "said": own.sentence})
     demanded = () if "evidence" in setting.lifted else setting.demanded
     return floor.refusal(at.model, at.effort, setting.dimensions, setting.guarded, demanded)
 

@@ -29,6 +29,7 @@ from routed_llm.decide.rules import Reference, Setting
 from routed_llm.decide.shape import Row, Shape, build_shape, relaxations
 from routed_llm.decide.speed import pace_of, patient
 from routed_llm.decide.weigh import Workload, beside, endpoint_for, frames_of, likely_tokens, workload
+from routed_llm.measures import latest
 from routed_llm.parameters import NEUTRAL
 from routed_llm.pricing import writes
 
@@ -38,14 +39,16 @@ if TYPE_CHECKING:
     from routed_llm.decide.constraints import Constraint
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
+    from routed_llm.measures import Measured
     from routed_llm.policy import Policy
     from routed_llm.usage import Observed
 
-__all__ = ["Table", "prepare", "select"]
+__all__ = ["Table", "measured_tags", "prepare", "select"]
 
 Marks: TypeAlias = "tuple[tuple[Row, set[int], set[int]], ...]"
 
 _ENDPOINTS = ("chat_completions", "responses", "realtime")
+_NO_TAGS: frozenset[str] = frozenset()
 
 
 def select(
@@ -58,6 +61,7 @@ def select(
     observed: Observed | None = None,
     unavailable: Mapping[str, str] = NOTHING,
     deadline: float | None = None,
+    tags: Iterable[str] = (),
 ) -> Decision:
     """Choose the model, effort and endpoint that serve a request.
 
@@ -70,6 +74,7 @@ def select(
         observed: what calls before this one have used, or None.
         unavailable: models that turned out not to answer, with the reason.
         deadline: seconds within which the whole answer is wanted, or None.
+        tags: the call's tags, as ``name=value``: what the policy's own measures may speak of.
 
     Returns:
         The Decision; its ``chosen`` is None when nothing fits.
@@ -79,17 +84,33 @@ def select(
         CatalogError: when the policy or the call names a model that the catalog does not know.
     """
     context = EvaluationContext(allowance, observed, unavailable, deadline)
-    return prepare(catalog, policy, _day(at)).decide(facts, context)
+    return prepare(catalog, policy, _day(at), measured_tags(policy, tags)).decide(facts, context)
 
 
-def prepare(catalog: Catalog, policy: Policy, at: date) -> Table:
-    """Make the table that :func:`select` works on; the same arguments give the same table."""
-    return _prepared(catalog, policy, at, constraints.CONSTRAINTS)
+def prepare(catalog: Catalog, policy: Policy, at: date, tags: frozenset[str] = _NO_TAGS) -> Table:
+    """Make the table that :func:`select` works on; the same arguments give the same table.
+
+    Args:
+        catalog: the models there are.
+        policy: what the user wants.
+        at: the day.
+        tags: those of the calls that the policy has measures of its own for: see :func:`measured_tags`.
+    """
+    return _prepared(catalog, policy, at, constraints.CONSTRAINTS, tags)
+
+
+def measured_tags(policy: Policy, tags: Iterable[str]) -> frozenset[str]:
+    """Return those of a call's tags (``name=value``) that the policy has measures of its own for."""
+    if not policy.measures:
+        return _NO_TAGS
+    return frozenset(row.tag for row in policy.measures if row.tag is not None).intersection(tags)
 
 
 @lru_cache(maxsize=64)
-def _prepared(catalog: Catalog, policy: Policy, at: date, asked: tuple[Constraint, ...]) -> Table:
-    return Table(catalog, policy, at, asked)
+def _prepared(
+    catalog: Catalog, policy: Policy, at: date, asked: tuple[Constraint, ...], tags: frozenset[str]
+) -> Table:
+    return Table(catalog, policy, at, asked, tags)
 
 
 def _day(at: date) -> date:
@@ -113,11 +134,17 @@ class Table:
     """The catalog as one policy sees it on one day. Safe to share between threads."""
 
     def __init__(
-        self, catalog: Catalog, policy: Policy, at: date, asked: tuple[Constraint, ...] | None = None
+        self,
+        catalog: Catalog,
+        policy: Policy,
+        at: date,
+        asked: tuple[Constraint, ...] | None = None,
+        tags: frozenset[str] = _NO_TAGS,
     ) -> None:
         self.catalog = catalog
         self.policy = policy
         self.at = at
+        self.tags = tags
         self.pool: Pool = make_pool(catalog, policy, at)
         self._constraints = constraints.CONSTRAINTS if asked is None else asked
         self._own = tuple([one for one in self._constraints if not one.is_kept])
@@ -442,10 +469,26 @@ class Table:
             replacement=None if pinned else self._replacement(),
             reference=self._reference(facts, tier, alone=pinned or len(models) == 1),
             compared=self._compared,
+            own={} if pinned or not self.policy.measures else self._own_measures(task, long=long),
         )
         ways = relaxations(facts, self.policy)[relaxation:]
         shape = build_shape(facts, models, setting, tier=tier, pinned=pinned, ways=ways)
         return Kind(shape, setting, pinned, relaxation)
+
+    def _own_measures(self, task: str | None, *, long: bool) -> dict[tuple[str, str | None], Measured]:
+        """Return what the user's own examples say of each configuration, for calls of this table."""
+        names = {self.pool.stands_for, self._floor.baseline.id} if self._floor is not None else set()
+        known = [
+            row
+            for row in self.policy.measures
+            if (self.catalog.get(row.baseline).id if row.baseline in self.catalog else row.baseline) in names
+        ]
+        least = LONG_CONTEXT_FROM if long else 0
+        found: dict[tuple[str, str | None], Measured] = {}
+        for row in latest(known, tags=self.tags, task=task, at=self.at, least=least).values():
+            model = self.catalog.get(row.model)
+            found[model.id, row.effort or model.default_effort] = row
+        return found
 
     def _replacement(self) -> Model | None:
         name = self.pool.baseline.lifecycle.replacement
