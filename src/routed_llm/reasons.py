@@ -64,7 +64,7 @@ _WORDINGS: Mapping[str, Wording] = {
         "{model}{at_effort} is below {baseline} on {dimension} ({measures})",
         "Lower the floor with Policy(at_least=...), or widen the pool with Policy(models=...).",
     ),
-    "own_below": Wording(
+    "floor_own": Wording(
         "{model}{at_effort} is below {baseline} {said}",
         "Compare again with `routed compare`, or take the row out of Policy(measures=...).",
     ),

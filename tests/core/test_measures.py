@@ -87,7 +87,7 @@ def test_what_was_refuted_is_ruled_out_with_its_numbers() -> None:
     )
     assert (before.model, before.effort) == ("gpt-5.6-luna", "low")
     assert (after.model, after.effort) != ("gpt-5.6-luna", "low")
-    said = [reason.text for reason in after.reasons_against("gpt-5.6-luna") if reason.code == "own_below"]
+    said = [reason.text for reason in after.reasons_against("gpt-5.6-luna") if reason.code == "floor_own"]
     assert said == ["gpt-5.6-luna at low is below gpt-4o on your own 200 examples: -5.0 points [-8.0, -2.1]"]
 
 

@@ -91,7 +91,7 @@ CASES: list[tuple[str, str, str, Any, dict[str, Any], date]] = [
     ("service_tier", "gpt-4o", "gpt-4o is not sold at the flex tier", facts(service_tier="flex"), FOUR, TODAY),
     ("floor_below", "gpt-5.6-luna", "gpt-5.6-luna at none is below gpt-4o on long context (- AA-LCR v4.3.2)",
      facts(), {}, TODAY),
-    ("own_below", "gpt-5.6-luna", "gpt-5.6-luna at low is below gpt-4o on your own 200 examples: -5.0 points [-8.0, -2.1]",
+    ("floor_own", "gpt-5.6-luna", "gpt-5.6-luna at low is below gpt-4o on your own 200 examples: -5.0 points [-8.0, -2.1]",
      facts(), {"task": "coding", "measures": [{"task": "coding", "configuration": "gpt-5.6-luna@low", "baseline": "gpt-4o", "n": 200, "difference": -5.0, "interval": [-8.0, -2.1], "margin": 2, "judge": "exact", "date": TODAY}]}, TODAY),
     ("floor_unknown", "gpt-5.1-codex", "no published measure compares gpt-5.1-codex at low with gpt-4o on overall",
      facts(), {"models": ["gpt-5.1-codex", "gpt-4o"]}, REVIEW),

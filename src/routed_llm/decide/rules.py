@@ -252,7 +252,7 @@ def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> R
         if own.verdict == "proven":
             return None
         data = {"model": at.model.id, "at_effort": at.at_effort, "baseline": own.baseline}
-        return Reason("own_below", {**data, "said": own.sentence})
+        return Reason("floor_own", {**data, "said": own.sentence})
     demanded = () if "evidence" in setting.lifted else setting.demanded
     return floor.refusal(at.model, at.effort, setting.dimensions, setting.guarded, demanded)
 
