@@ -88,6 +88,9 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("a PDF that cannot be read here", pdf_file(b"%PDF-1.7 cut off"), {"unknown_files": 1, "pdf_pages": 0,
      "inputs": frozenset({"text", "pdf"}),
      "estimates": ("a PDF could not be read here, so it is of unknown size and is not in the count",)}),
+    ("a PDF that cannot be read but has marks of pages", pdf_file(b"%PDF-1.7 /Type /Pages /Type /Page /Type/Page x"),
+     {"unknown_files": 0, "pdf_pages": 2,
+      "estimates": ("a PDF could not be read here; the pages marked in it (2) count as full",)}),
     ("a PDF behind what is no part of it", pdf_file(b"x" * 1019 + b"%PDF-"), {"unknown_files": 1}),
     ("a PDF without its header", pdf_file(b"foo"), {"unknown_files": 1, "inputs": frozenset({"text", "pdf"}),
      "estimates": ("a PDF could not be read here, so it is of unknown size and is not in the count",)}),
@@ -102,6 +105,23 @@ def test_facts_of_requests(payload: dict[str, Any], found: dict[str, Any]) -> No
     """Each part of a body gives its facts, in either endpoint's words."""
     asked = read(payload)
     assert {name: getattr(asked, name) for name in found} == found
+
+
+JOINED = [
+    ("texts beside each other are one text", [{"type": "text", "text": "So."}, {"type": "text", "text": "Please"}], ("So.Please",)),
+    ("nothing between them", [{"type": "text", "text": "a"}, {"type": "text", "text": ""}, {"type": "text", "text": "b"}], ("ab",)),
+    ("an image between them", [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": png(3, 2)}},
+                               {"type": "text", "text": "b"}], ("a", "b")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "texts"), [row[1:] for row in JOINED], ids=[row[0] for row in JOINED])
+def test_texts_of_a_message(content: list[dict[str, Any]], texts: tuple[str, ...]) -> None:
+    """Text parts that follow each other are counted as one; messages, and a name, stand for themselves."""
+    found = read_openai(
+        {"messages": [{"role": "user", "name": "n", "content": content}, {"role": "user", "content": "c"}]}
+    )
+    assert found.texts == ("n", *texts, "c")
 
 
 def test_pins() -> None:
@@ -119,8 +139,6 @@ COUNTS: list[tuple[str, dict[str, Any], int]] = [
     ("one message", {"messages": [{"role": "user", "content": "hello world"}]}, 2 + 4 + 3),
     ("two messages and a name", {"messages": [{"role": "system", "content": "a"}, {"role": "user", "name": "bob",
      "content": "b"}]}, 1 + 4 + 1 + 4 + 1 + 3),
-    ("text of parts", {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"},
-     {"type": "text", "text": "b"}]}]}, 1 + 1 + 4 + 3),
     ("a refusal", {"messages": [{"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}]}, 1 + 4 + 3),
     ("an input and instructions", {"input": "a", "instructions": "b"}, 1 + 4 + 1 + 4 + 3),
     ("nothing said", {"messages": [{"role": "assistant", "content": None}]}, 4 + 3),

@@ -113,6 +113,16 @@ def test_frames_of_messages(client: openai.OpenAI) -> None:
     assert later.prompt_tokens == 3 + 1 + 1 + 2
 
 
+def test_texts_beside_each_other(client: openai.OpenAI) -> None:
+    """Text blocks of a message were billed as one text: of the full stop and what follows it, one token less."""
+    sentences = ["You are brief.", "Please say yes."]
+    blocks: Any = [{"type": "text", "text": text} for text in sentences]
+    usage = client.chat.completions.create(model="gpt-4o", messages=user(blocks)).usage
+    assert usage
+    assert usage.prompt_tokens == 3 + 1 + tokens.count("".join(sentences)) + 3
+    assert tokens.count("".join(sentences)) == sum(map(tokens.count, sentences)) - 1
+
+
 def test_image_and_audio_in_usage(client: openai.OpenAI) -> None:
     """Images are counted by the model's rule and audio by its length, never as text."""
     url = "data:image/png;base64," + base64.b64encode(png(1024, 1024)).decode()

@@ -18,7 +18,7 @@ from routed_llm.errors import RequestError
 from routed_llm.tokens.audio import audio_seconds as seconds_of
 from routed_llm.tokens.images import data_url_size
 from routed_llm.tokens.images import image_size as size_of
-from routed_llm.tokens.pdf import UnreadablePdf, read_pdf
+from routed_llm.tokens.pdf import FULL_PAGE, UnreadablePdf, read_pdf
 
 __all__ = ["Document", "audio_seconds", "document", "image_size"]
 
@@ -27,6 +27,7 @@ _ZIP = b"PK\x03\x04"
 _OFFICE = re.compile(
     r"word/document\.xml|xl/sharedStrings\.xml|xl/worksheets/sheet\d+\.xml|ppt/slides/slide\d+\.xml"
 )
+_PAGE = re.compile(rb"/Type\s*/Page\b")
 _SAID = re.compile(r"<(?:w:|a:)?(?:t|v)(?: [^>]*)?>([^<]+)<")
 _OFFICE_BYTES = 20_000_000
 """Of a file's parts together, unpacked: an archive may hold a thousand times its size."""
@@ -146,6 +147,10 @@ def _pdf(content: bytes) -> Document:
     except UnreadablePdf:
         if not content:
             raise
+        pages = len(_PAGE.findall(content))
+        if pages:
+            why = f"a PDF could not be read here; the pages marked in it ({pages:,}) count as full"
+            return Document(kind="pdf", pages=pages, unread=pages * FULL_PAGE, estimates=(why,), data=content)
         why = "a PDF could not be read here, so it is of unknown size and is not in the count"
         return Document(kind="pdf", unknown=True, estimates=(why,), data=content)
     note = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -116,11 +117,18 @@ def _turn_ids(turns: tuple[Turn, ...], frame: dict[str, Any], label: list[int]) 
     for one in turns:
         if one.name:
             ids += encode(one.name)
-        for part in one.parts:
-            if part.text and part.kind in ("text", "refusal"):
-                ids += encode(part.text)
-            elif part.tokens:
-                ids += [hash((part.kind, part.mime, part.data, part.text))] * part.tokens
+        # Text blocks beside each other were billed as one text.
+        for is_text, parts in itertools.groupby(
+            one.parts, key=lambda part: part.kind == "text" and not part.mime
+        ):
+            if is_text:
+                ids += encode("".join(part.text for part in parts))
+                continue
+            for part in parts:
+                if part.text and part.kind in ("text", "refusal"):
+                    ids += encode(part.text)
+                elif part.tokens:
+                    ids += [hash((part.kind, part.mime, part.data, part.text))] * part.tokens
     return ids + _call_ids(calls, frame, kept=turn.kept)
 
 

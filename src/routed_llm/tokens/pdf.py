@@ -33,7 +33,7 @@ MAX_CONTENT: Final = 4 * 1024 * 1024
 
 _MOST_PAGES: Final = 10_000_000
 _DEEPEST: Final = 60
-_FULL_PAGE: Final = 3_000
+FULL_PAGE: Final = 3_000
 """Tokens of a page that is printed closely."""
 
 _SHOWS: Final = (b"Tj", b"TJ")
@@ -182,12 +182,12 @@ def _read(page: PageObject, end: float) -> _Page:
     try:
         text = _in_time(page.extract_text, end)
     except TimeoutError:
-        return _Page(most=max(size, _FULL_PAGE), failed=True)
+        return _Page(most=max(size, FULL_PAGE), failed=True)
     except Exception:  # noqa: BLE001 - pypdf raises whatever a broken font or stream leads to
         return _Page(most=size, failed=True)
     if not text and any(shows in content for shows in _SHOWS):
         # There is text that is not read here; the provider's reader may be able to.
-        return _Page(most=min(size, _FULL_PAGE), failed=True)
+        return _Page(most=min(size, FULL_PAGE), failed=True)
     return _Page(text=text)
 
 
