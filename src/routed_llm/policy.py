@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
@@ -91,6 +92,9 @@ class Policy:
             can serve it.
         max_first_token: seconds within which nine of ten streamed answers are expected to begin, or None.
         max_seconds: seconds within which nine of ten answers are expected to be complete, or None.
+        deadline: seconds within which a whole answer is wanted, or the moment (an aware datetime) by which
+            it is; then each call is sent at whichever service tier costs the least and is expected to be in
+            time. None for none.
         slower_than_baseline: times the baseline's expected time that an answer may take where cost is
             what is optimised, or None for any; up to :data:`ALLOWANCE` seconds more are allowed in any
             case. Not asked where nobody waits (batch, flex, background), nor where nothing else fits.
@@ -131,6 +135,7 @@ class Policy:
     grace: int | None
     max_first_token: float | None
     max_seconds: float | None
+    deadline: float | datetime | None
     slower_than_baseline: float | None
     second_worth: Decimal
     surface: str
@@ -164,6 +169,7 @@ class Policy:
         grace: int | None = None,
         max_first_token: float | None = None,
         max_seconds: float | None = None,
+        deadline: float | datetime | None = None,
         slower_than_baseline: float | None = 3.0,
         second_worth: Decimal | float | str = 0,
         surface: str = "chat",
@@ -202,6 +208,7 @@ class Policy:
             "grace": _whole("grace", grace, 0),
             "max_first_token": _number("max_first_token", max_first_token, 0, MOST_SECONDS),
             "max_seconds": _number("max_seconds", max_seconds, 0, MOST_SECONDS),
+            "deadline": read_deadline(deadline),
             "slower_than_baseline": _number("slower_than_baseline", slower_than_baseline, 1, 1_000_000),
             "second_worth": _dollars("second_worth", second_worth) or Decimal(0),
             "surface": _choice("surface", surface),
@@ -266,6 +273,23 @@ class Policy:
             return cls(**data)
         except PolicyError as error:
             raise PolicyError(f"{path}: {error}", key=error.key, path=str(path)) from error
+
+
+def read_deadline(value: Any) -> float | datetime | None:
+    """Check what a deadline was set to.
+
+    Args:
+        value: seconds, an aware datetime, or None.
+
+    Raises:
+        PolicyError: when it is no time to answer in.
+    """
+    if value is None or (isinstance(value, datetime) and value.tzinfo is not None):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        return value
+    hint = "Give a number of seconds above 0, or an aware datetime."
+    raise PolicyError(f"deadline={value!r} is no time to answer in. {hint}", key="deadline")
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

@@ -204,6 +204,7 @@ def test_every_constraint_that_refuses_says_why() -> None:
             at=date(2026, 12, 1),
             allowance=Allowance(remaining=0),
             unavailable={USUAL: "it is down"},
+            deadline=0.001,
         )
         assert decision.chosen is None
         found |= {reason.code for candidate in decision.candidates for reason in candidate.reasons}

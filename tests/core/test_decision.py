@@ -97,8 +97,14 @@ def test_options_are_one_value(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"deadline": 0}, "deadline=0 is no time to answer in. Give a number of seconds above 0."),
-        ({"deadline": "3"}, "deadline='3' is no time to answer in. Give a number of seconds above 0."),
+        (
+            {"deadline": 0},
+            "deadline=0 is no time to answer in. Give a number of seconds above 0, or an aware datetime.",
+        ),
+        (
+            {"deadline": "3"},
+            "deadline='3' is no time to answer in. Give a number of seconds above 0, or an aware datetime.",
+        ),
         (
             {"conversation": 3},
             "conversation=3 is not a text. Give the key under which your program keeps the conversation, as "

@@ -36,6 +36,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 from routed_llm.errors import IncompleteStream
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from routed_llm.calls.router import Router
     from routed_llm.decision import Decision
     from routed_llm.exchange import Exchange
@@ -224,7 +226,7 @@ class Driven:
         seam: how the call is made and read.
         attempts: begins to keep the failures of the call, which began at that time of the clock.
         credential: whose key and address it is sent with.
-        deadline: seconds within which the whole answer is wanted, or None.
+        deadline: seconds within which the whole answer is wanted, the moment by which it is, or None.
         clock: seconds of a clock that only moves forward.
     """
 
@@ -233,7 +235,7 @@ class Driven:
     seam: Seam
     attempts: Callable[[Decision, float], Attempts]
     credential: str = ""
-    deadline: float | None = None
+    deadline: float | datetime | None = None
     clock: Callable[[], float] = time.monotonic
     sent: bool = field(default=False, init=False)
     record: Mapping[str, Any] | None = field(default=None, init=False)

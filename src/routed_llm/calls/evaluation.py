@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from routed_llm.calls.recount import Near
 from routed_llm.decide.refusal import no_fit_message
+from routed_llm.decide.speed import WINDOWS
 from routed_llm.decide.table import prepare
+from routed_llm.decision import Change
 from routed_llm.errors import NoModelFits
 from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
 from routed_llm.request.counts import bounded_by, counting_of, note
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
 
     from routed_llm.catalog import Catalog
@@ -37,15 +39,21 @@ class Evaluation(NamedTuple):
         table: what the policy makes of them on the day.
         context: what holds at the moment; models that cool down for a while are unavailable.
         firm: models to leave alone even when nothing else is left, with the reason.
+        tiers: the service tiers, besides the table's, at which the call may be sent, where it has a deadline.
+        at_tier: makes the table of a service tier.
     """
 
     catalog: Catalog
     table: Table
     context: EvaluationContext
     firm: Mapping[str, str]
+    tiers: tuple[str, ...] = ()
+    at_tier: Callable[[str], Table] | None = None
 
     def explain(self, request: Request) -> Decision:
         """Choose; the Decision's ``chosen`` is None when nothing fits."""
+        if self.context.deadline is not None and self.at_tier is not None:
+            return self._in_time(request, self.context.deadline, self.at_tier)
         decision = self.at_bounds(request.facts) or self.counted(request)
         return self.or_cooling(decision, request)
 
@@ -54,6 +62,34 @@ class Evaluation(NamedTuple):
         if decision.chosen is not None or self.context.unavailable is self.firm:
             return decision
         return self._replace(context=self.context._replace(unavailable=self.firm)).explain(request)
+
+    def _in_time(self, request: Request, deadline: float, at_tier: Callable[[str], Table]) -> Decision:
+        """Choose the service tier, too: whatever costs least of what is expected to be in time.
+
+        Where nothing is, the quickest at the usual tier is taken, if it is in time more often than not.
+        """
+        plain = self._replace(tiers=(), at_tier=None)
+        first = best = plain.explain(request)
+        for tier in self.tiers:
+            window = WINDOWS.get(tier)
+            # What promises a window is cheaper; the others are quicker, and cost more.
+            if best.chosen is not None if window is None else window > deadline:
+                continue
+            other = plain._replace(table=at_tier(tier)).explain(request)
+            if _costs_less(other, best):
+                best = _sent_at(other, tier)
+        if best.chosen is not None or not _is_late(first):
+            return best
+        late = plain._replace(
+            table=prepare(
+                self.catalog, self.table.policy.replace(optimize="latency"), self.table.at, self.table.tags
+            ),
+            context=self.context._replace(deadline=None),
+        ).explain(request)
+        if late.seconds is None or late.seconds.whole > deadline:
+            return first
+        why = f"nothing is sure to be in time; half of these answers take up to {late.seconds.whole:.1f} s"
+        return replace(late, changes=(*late.changes, Change("deadline", "relaxed", deadline, None, why)))
 
     def at_bounds(self, facts: RequestFacts) -> Decision | None:
         """Choose by the bounds of the token count alone; None when they do not settle it."""
@@ -118,3 +154,27 @@ class Evaluation(NamedTuple):
             other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at, table.tags)
             found = found or would_fit(other.decide(facts, around), remaining, admitted=True)
         return found
+
+
+def _costs_less(one: Decision, other: Decision) -> bool:
+    """Say whether a choice is expected to cost less than another; one of unknown price does not."""
+    mine, theirs = one.dollars, other.dollars
+    return mine is not None and (theirs is None or mine < theirs)
+
+
+def _is_late(decision: Decision) -> bool:
+    """Say whether it is the deadline that rules anything out."""
+    return any(reason.code == "deadline" for one in decision.candidates for reason in one.reasons)
+
+
+def _sent_at(decision: Decision, tier: str) -> Decision:
+    """Return a decision whose request names its service tier, where a request can."""
+    call = decision.call
+    if call is None or (tier in WINDOWS and tier != "flex"):
+        return decision  # a batch and a background window are another way to send it
+    why = "it costs least of what is expected to be in time"
+    return replace(
+        decision,
+        call=replace(call, parameters={**call.parameters, "service_tier": tier}),
+        changes=(*decision.changes, Change("service_tier", "added", None, tier, why)),
+    )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from routed_llm.budget import budgets_from
 from routed_llm.errors import PolicyError
 from routed_llm.ledger.scoped import tags_from
-from routed_llm.policy import Policy
+from routed_llm.policy import Policy, read_deadline
 
 if TYPE_CHECKING:
     from routed_llm.budget import Budget
 
 __all__ = ["CallOptions", "Circumstances"]
+
+
+TIERS: Final = ("flex", "priority", "ultrafast")
+"""The service tiers, besides the standard one, at which a call is answered on the spot."""
 
 
 class Circumstances(TypedDict, total=False):
@@ -29,11 +33,14 @@ class Circumstances(TypedDict, total=False):
         conversation: the caller's key of the conversation: for budgets per conversation and so that its calls
             reach the same prompt cache.
         budget: budgets for this call, besides the router's own.
-        deadline: seconds within which the whole answer is wanted.
+        deadline: seconds within which the whole answer is wanted, or the moment (an aware datetime) by which
+            it is, over the policy's.
         credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`): models may
             fail for one and not for another.
         own: the address that the caller's client calls: models at another are out unless there is a key for
             it. When left out, the caller sees to that.
+        tiers: the service tiers that a call with a deadline may be sent at besides its policy's;
+            :data:`TIERS` when left out.
     """
 
     policy: Policy | None
@@ -41,9 +48,10 @@ class Circumstances(TypedDict, total=False):
     scope: Mapping[str, str] | str | None
     conversation: str | None
     budget: Budget | Iterable[Budget] | None
-    deadline: float | None
+    deadline: float | datetime | None
     credential: str
     own: str | None
+    tiers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +65,10 @@ class CallOptions:
         conversation: the caller's key of the conversation, or None.
         budgets: budgets for it, besides those that hold anyhow.
         at: the moment (or day) to decide for, or None for the clock's.
-        deadline: seconds within which the whole answer is wanted, or None.
+        deadline: seconds within which the whole answer is wanted, the moment by which it is, or None.
         credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`).
         own: the address that the caller's client calls, or None.
+        tiers: the service tiers that it may be sent at, where it has a deadline, besides its policy's.
     """
 
     policy: Policy | None = None
@@ -68,16 +77,13 @@ class CallOptions:
     conversation: str | None = None
     budgets: tuple[Budget, ...] = ()
     at: date | None = None
-    deadline: float | None = None
+    deadline: float | datetime | None = None
     credential: str = ""
     own: str | None = None
+    tiers: tuple[str, ...] = TIERS
 
     def __post_init__(self) -> None:
-        if self.deadline is not None and not _is_positive(self.deadline):
-            raise PolicyError(
-                f"deadline={self.deadline!r} is no time to answer in. Give a number of seconds above 0.",
-                key="deadline",
-            )
+        read_deadline(self.deadline)
 
     @classmethod
     def of(cls, **given: Unpack[Circumstances]) -> CallOptions:
@@ -96,6 +102,7 @@ class CallOptions:
             deadline=given.get("deadline"),
             credential=given.get("credential", ""),
             own=given.get("own"),
+            tiers=given.get("tiers", TIERS),
         )
 
     @classmethod
@@ -137,6 +144,7 @@ class CallOptions:
             deadline=other.deadline if self.deadline is None else self.deadline,
             credential=self.credential or other.credential,
             own=other.own if self.own is None else self.own,
+            tiers=other.tiers if self.tiers is TIERS else self.tiers,
         )
 
     def applied_to(self, policy: Policy) -> Policy:
@@ -166,10 +174,6 @@ class CallOptions:
         if budgets or self.budgets:
             found["budget"] = budgets + self.budgets
         return found
-
-
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 _NOTHING: Final = CallOptions()

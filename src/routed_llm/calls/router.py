@@ -294,11 +294,11 @@ class Router:
         else:
             evaluation = self._evaluation(live, options, request)
         evaluation = self._warm(evaluation, request, options)
-        decision = evaluation.at_bounds(request.facts)
+        decision = None if evaluation.at_tier else evaluation.at_bounds(request.facts)
         if decision is None:
             import asyncio  # heavy, and loaded already wherever this runs
 
-            decision = await asyncio.to_thread(evaluation.counted, request)
+            decision = await asyncio.to_thread(evaluation.explain, request)
         decision = evaluation.or_cooling(decision, request)
         if exact is not None and evaluation.table.policy.exact_within:
             decision = await self._recounts.adecide(decision, request, evaluation.near(request), exact)
@@ -350,7 +350,7 @@ class Router:
         decision: Decision,
         *,
         since: float | None = None,
-        deadline: float | None = None,
+        deadline: float | datetime | None = None,
         credential: str = "",
     ) -> Run:
         """Open the books for a call that is about to be sent; see :class:`Run`.
@@ -359,14 +359,15 @@ class Router:
             decision: what was decided. With ``Policy(max_seconds=...)`` no more of an answer is read when so
                 many seconds of the whole call are over, however slowly it drips.
             since: when the call began, by :func:`time.monotonic`; now, when left out.
-            deadline: the call's own deadline in seconds, which ends it in the same way.
+            deadline: the call's own deadline, in seconds or as a moment, which ends it in the same way.
             credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`).
 
         Raises:
             BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
         """
-        total = None if decision.policy is None else decision.policy.max_seconds
-        given = [seconds for seconds in (total, deadline) if seconds is not None]
+        policy = self.policy if decision.policy is None else decision.policy
+        left = _seconds_left(deadline or policy.deadline, self._clock())
+        given = [seconds for seconds in (policy.max_seconds, left) if seconds is not None]
         until = (monotonic() if since is None else since) + min(given) if given else None
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
         on_reported = self._listener(decision)
@@ -399,7 +400,7 @@ class Router:
             self.rate_limits.note(decision.model, headers, Mark(*run.mark), monotonic(), credential=whose)
 
     async def abegin(
-        self, decision: Decision, *, since: float | None = None, deadline: float | None = None
+        self, decision: Decision, *, since: float | None = None, deadline: float | datetime | None = None
     ) -> Run:
         """Do what :meth:`begin` does, leaving the event loop free while a ledger on disk or network works.
 
@@ -435,6 +436,7 @@ class Router:
             given: the options by keywords, as given to :meth:`decide`.
         """
         said = _options(options, given)
+        left = _seconds_left(said.deadline or self.policy_for(said).deadline, self._clock())
 
         def again(avoid: Mapping[str, str]) -> Decision | None:
             return self.rechoose(request, avoid, said)
@@ -447,7 +449,7 @@ class Router:
             policy=self.policy_for(said),
             catalog=self.catalog,
             cooldowns=self.cooldowns,
-            limits=_in_time(limits, self.policy_for(said).max_seconds, said.deadline),
+            limits=_in_time(limits, self.policy_for(said).max_seconds, left),
             on_dead=partial(self.mark_unavailable, credential=said.credential),
             on_missing=partial(self._missing_endpoint, said.credential),
             on_whole=partial(self._not_streamed, said.credential),
@@ -565,6 +567,12 @@ class Router:
         moment = self._clock() if options.at is None else options.at
         day = moment.date() if isinstance(moment, datetime) else moment
         policy = live.over(options.applied_to(self.policy))
+        deadline = _seconds_left(options.deadline or policy.deadline, moment)
+        tiers: tuple[str, ...] = ()
+        if deadline is not None:
+            policy = live.varied(policy, slower_than_baseline=None)  # how long may be waited is said
+            if policy.service_tier == request.facts.service_tier == "standard":
+                tiers = options.tiers
         allowance, tags = None, _NO_TAGS
         around = CURRENT.get()
         if self._books.always or around or options.tags or options.conversation or options.budgets:
@@ -589,8 +597,15 @@ class Router:
         away = {**cooling, **firm} if cooling else firm
         if self._endpoints.knows:
             policy = self._narrowed(policy, now, options.credential)
-        context = EvaluationContext(allowance, observed, away, options.deadline)
-        return Evaluation(live.setting.catalog, live.table(policy, day, tags), context, firm)
+        context = EvaluationContext(allowance, observed, away, deadline)
+        at_tier = None if deadline is None else partial(self._at_tier, live, policy, day, tags)
+        table = live.table(policy, day, tags)
+        return Evaluation(live.setting.catalog, table, context, firm, tiers, at_tier)
+
+    @staticmethod
+    def _at_tier(live: _Live, policy: Policy, day: date, tags: frozenset[str], tier: str) -> Table:
+        """Return what a policy makes of the models at another service tier than its own."""
+        return prepare(live.setting.catalog, live.varied(policy, service_tier=tier), day, tags)
 
     def _narrowed(self, policy: Policy, now: float, credential: str) -> Policy:
         """Leave endpoints out where an address was found not to have them."""
@@ -713,6 +728,7 @@ class _Live:
 
             self.trials = Trials(setting.stage, setting.catalog)
         self._laid: dict[int, tuple[Policy, Policy]] = {}
+        self._varied: dict[Any, tuple[Policy, Policy]] = {}
         self._prepared: tuple[Policy, date, Table] | None = None
         self._tagged: dict[tuple[int, date, frozenset[str]], tuple[Policy, Table]] = {}
         self._announced: set[tuple[str, date]] = set()
@@ -726,6 +742,15 @@ class _Live:
         if found is None or found[0] is not policy:
             found = (policy, policy.replace(**self.setting.policy))
             remember(self._laid, id(policy), found)
+        return found[1]
+
+    def varied(self, policy: Policy, **changes: Any) -> Policy:
+        """Return a policy with some keywords changed, the same one each time."""
+        key = (id(policy), *changes.items())
+        found = self._varied.get(key)
+        if found is None or found[0] is not policy:
+            found = (policy, policy.replace(**changes))
+            remember(self._varied, key, found)
         return found[1]
 
     def table(self, policy: Policy, day: date, tags: frozenset[str] = _NO_TAGS) -> Table:
@@ -765,6 +790,13 @@ class _Told(NamedTuple):
     facts: weakref.ref[RequestFacts]
     talk: weakref.ref[Talk] | None
     kept: weakref.ref[Kept] | None
+
+
+def _seconds_left(deadline: float | datetime | None, moment: date) -> float | None:
+    """Return the seconds until a deadline, however it was said; none are left after it."""
+    if not isinstance(deadline, datetime):
+        return deadline
+    return max((deadline - as_moment(moment)).total_seconds(), 0.0)
 
 
 def _options(options: CallOptions | None, given: Circumstances) -> CallOptions:

@@ -578,7 +578,7 @@ class NotSlower(Constraint):
 
 
 class WithinSeconds(Constraint):
-    """Nine of ten answers must be expected to begin, or to end, within what the policy allows."""
+    """Nine of ten answers must be expected to begin, or to end, within what policy and deadline allow."""
 
     wordings: ClassVar[Mapping[str, Wording]] = {
         "max_first_token": Wording(
@@ -591,10 +591,18 @@ class WithinSeconds(Constraint):
             "Raise max_seconds, or lower the output cap.",
             for_named=True,
         ),
+        "deadline": Wording(
+            "{model}{at_effort} is expected to end nine of ten answers within {seconds}, and the deadline is "
+            "in {most:g} s",
+            "Set a later deadline, or lower the output cap.",
+            for_named=True,
+        ),
     }
 
     def applies(self, inputs: DecisionInputs) -> bool:
         policy = inputs.setting.policy
+        if inputs.context.deadline is not None:
+            return True
         return policy.max_first_token is not None or policy.max_seconds is not None
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
@@ -620,6 +628,7 @@ class WithinSeconds(Constraint):
         asked = (
             ("max_first_token", seconds.first_p90, policy.max_first_token),
             ("max_seconds", seconds.whole_p90, policy.max_seconds),
+            ("deadline", seconds.whole_p90, inputs.context.deadline),
         )
         return [(code, found, most) for code, found, most in asked if most is not None and found > most]
 

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from routed_llm.catalog.model import Speed
     from routed_llm.record import SecondsRecord
 
-__all__ = ["PATIENT", "Pace", "Seconds", "about", "expected_seconds", "medians", "pace_of", "patient"]
+__all__ = [
+    "PATIENT",
+    "WINDOWS",
+    "Pace",
+    "Seconds",
+    "about",
+    "expected_seconds",
+    "medians",
+    "pace_of",
+    "patient",
+]
 
 UNKNOWN_START = 1.0
 UNKNOWN_PER_INPUT = 30e-6
@@ -45,7 +55,16 @@ _TIERS: Mapping[str, tuple[float, float]] = {
 2026-11), of which an ordinary call is expected to see a part; ultrafast: "up to 8x" (guides/ultrafast-mode);
 flex: slower, by how much is not published."""
 
-PATIENT = frozenset({"batch", "flex", "background_2h", "background_8h"})
+WINDOWS: Mapping[str, int] = {
+    "flex": 900,
+    "background_2h": 7_200,
+    "background_8h": 28_800,
+    "batch": 86_400,
+}
+"""Tier to the seconds within which an answer is to be expected. Batch: its one completion window; background:
+the windows of guides/background (2026-11); flex: the timeout in the example of guides/flex-processing."""
+
+PATIENT = frozenset(WINDOWS)
 """Tiers at which nobody waits for an answer."""
 
 _P90 = 1.2815515655446004
@@ -145,7 +164,9 @@ def expected_seconds(pace: Pace, uncached: int, thinking: float, said: float) ->
 
 
 def about(seconds: float) -> str:
-    """Write a time as a colleague says it: ``0.7 s``, ``24 s``, ``3 min``."""
+    """Write a time as a colleague says it: ``0.7 s``, ``24 s``, ``3 min``, ``8 h``."""
+    if seconds >= 7_200:
+        return f"{seconds / 3_600:.0f} h"
     if seconds >= 100:
         return f"{seconds / 60:.0f} min"
     return f"{seconds:.0f} s" if seconds >= 3 else f"{max(seconds, 0.1):.1f} s"

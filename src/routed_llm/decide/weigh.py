@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.decide.speed import expected_seconds
+from routed_llm.decide.speed import WINDOWS, expected_seconds
 from routed_llm.media import tokens_for
 from routed_llm.parameters import output_cap
 from routed_llm.pricing import ANSWER_SPREAD, STEP_SPREAD, expected_output, thought_for
@@ -597,7 +597,12 @@ def uncached_tokens(row: Row, load: Workload, tokens: int) -> int:
 def row_seconds(row: Row, load: Workload, tokens: int) -> Seconds:
     """Predict how long a configuration takes for so many input tokens."""
     said, thought = words_and_thought(row, load)
-    return expected_seconds(pace_at(row, load), uncached_tokens(row, load, tokens), thought, said)
+    pace = pace_at(row, load)
+    found = expected_seconds(pace, uncached_tokens(row, load, tokens), thought, said)
+    window = 0 if pace.calls else WINDOWS.get(row.tier, 0)
+    if window:  # what is promised there is a window, however quick the model itself is
+        return found._replace(first_p90=max(window, found.first_p90), whole_p90=max(window, found.whole_p90))
+    return found
 
 
 def row_wait(row: Row, load: Workload, tokens: int) -> float:
