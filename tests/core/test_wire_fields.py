@@ -11,7 +11,7 @@ import pytest
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase as ChatParams
 from openai.types.responses import InputTokenCountParams
 from openai.types.responses.response_create_params import ResponseCreateParamsBase as ResponsesParams
-from wire_examples import Maker, fields_of, kinds_of, members, texts_in
+from wire_examples import Maker, places, texts_in
 
 from routed_llm.fields import CHAT, RESPONSES, SOFT, STAYS, Fate, Table
 from routed_llm.request.wire import form_of
@@ -30,27 +30,6 @@ OURS = {
     "item.custom_tool_call_output": {"name", "namespace", "status"},
 }
 """Fields with a row that are no part of the SDK's types of requests, and often sent."""
-
-
-def places(table: Table, place: str, kind: Any, seen: dict[str, set[str]]) -> None:
-    """Collect the SDK's fields at every place of a table that is reached from one."""
-    here = seen.setdefault(place, set())
-    for name, hint in fields_of(kind).items():
-        here.add(name)
-        row = table.get(place, {}).get(name)
-        if row is None or not row.of:
-            continue
-        for member in members(hint):
-            kinds = kinds_of(member)
-            inner = [f"{row.of}.{one}" for one in kinds if f"{row.of}.{one}" in table]
-            unknown = [
-                one for one in kinds if f"{row.of}.{one}" not in table and one not in STAYS.get(row.of, ())
-            ]
-            for found in inner or ([row.of] if row.of in table else []):
-                if not fields_of(member).keys() <= seen.get(found, set()):
-                    places(table, found, member, seen)
-            if unknown and row.of not in table:
-                seen.setdefault(f"{row.of}.{unknown[0]}", set()).update(fields_of(member))
 
 
 @pytest.mark.parametrize(("table", "kind"), BODIES)

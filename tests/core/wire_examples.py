@@ -8,7 +8,9 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-__all__ = ["Maker", "fields_of", "kinds_of", "members", "texts_in"]
+from routed_llm.fields import STAYS, Table
+
+__all__ = ["Maker", "fields_in", "places", "texts_in"]
 
 
 def fields_of(kind: Any) -> dict[str, Any]:
@@ -46,6 +48,40 @@ def kinds_of(kind: Any) -> list[str]:
         if literal:
             return [str(value) for value in get_args(literal[0])]
     return []
+
+
+def places(table: Table, place: str, kind: Any, seen: dict[str, set[str]]) -> None:
+    """Collect the SDK's fields at every place of a table that is reached from one."""
+    here = seen.setdefault(place, set())
+    for name, hint in fields_of(kind).items():
+        here.add(name)
+        row = table.get(place, {}).get(name)
+        if row is None or not row.of:
+            continue
+        for member in members(hint):
+            kinds = kinds_of(member)
+            inner = [f"{row.of}.{one}" for one in kinds if f"{row.of}.{one}" in table]
+            unknown = [
+                one for one in kinds if f"{row.of}.{one}" not in table and one not in STAYS.get(row.of, ())
+            ]
+            for found in inner or ([row.of] if row.of in table else []):
+                if not fields_of(member).keys() <= seen.get(found, set()):
+                    places(table, found, member, seen)
+            if unknown and row.of not in table:
+                seen.setdefault(f"{row.of}.{unknown[0]}", set()).update(fields_of(member))
+
+
+def fields_in(table: Table, value: Mapping[str, Any], place: str = "body") -> set[str]:
+    """Return the fields that a request sets, as ``place.field``."""
+    found = set()
+    for name, item in value.items():
+        found.add(f"{place}.{name}")
+        row = table.get(place, {}).get(name)
+        for inner in item if isinstance(item, list) else [item]:
+            if row is not None and row.of and isinstance(inner, Mapping):
+                kind = f"{row.of}.{inner.get('type', inner.get('role'))}"
+                found |= fields_in(table, inner, kind if kind in table else row.of)
+    return found
 
 
 def texts_in(value: Any) -> set[str]:
