@@ -10,41 +10,31 @@ A value of None means that the source says there is none; a field it is silent o
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import runpy
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
-from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from routed_llm.catalog import Catalog, Model
+from routed_llm.catalog import Catalog, others
+from routed_llm.catalog.others import COLUMNS, Facts, pico, unknown
 
-__all__ = ["AT", "READERS", "Facts", "from_catalog", "from_litellm_file", "installed"]
+__all__ = ["AT", "READERS", "from_catalog", "installed"]
 
 ROOT = Path(__file__).parent.parent
 AT = date(2026, 11, 29)
 """The day for which prices are compared."""
-LONG = 272_001
-TIERS = ("standard", "batch", "flex", "priority", "ultrafast")
-COLUMNS = ("input", "output", "cached_input", "cache_write")
 ENDPOINTS = {"chat": "chat_completions"}
 """Names of the simulator that differ from the catalog's."""
-Facts = dict[tuple[str, str], Any]
 
 
 def from_catalog(catalog: Catalog) -> Facts:
     """Say what the catalog says, under the field names of the readers."""
-    facts: Facts = {}
+    facts = others.from_catalog(catalog, AT)
     for model in catalog:
-        for key in ("context_window", "max_input", "max_output"):
-            facts[model.id, f"limits.{key}"] = getattr(model.limits, key)
-        facts[model.id, "lifecycle.released"] = model.lifecycle.released
-        facts[model.id, "lifecycle.shutdown"] = model.lifecycle.shutdown
-        facts[model.id, "lifecycle.replacement"] = model.lifecycle.replacement
         facts[model.id, "streaming"] = model.streaming
         facts[model.id, "structured.json_schema"] = "json_schema" in model.structured
         for kind in ("image", "audio", "pdf"):
@@ -52,7 +42,6 @@ def from_catalog(catalog: Catalog) -> Facts:
         facts[model.id, "efforts"] = max(model.efforts.values(), key=len, default=())
         facts[model.id, "endpoints"] = tuple(sorted(model.endpoints))
         facts[model.id, "image"] = None if model.image is None else model.image.name
-        facts.update(((model.id, field), amount) for field, amount in _catalog_prices(model))
         for endpoint, rules in model.parameters.items():
             for name, rule in rules.items():
                 only = "" if rule.only is None else f" only {', '.join(map(str, rule.only))}"
@@ -60,17 +49,6 @@ def from_catalog(catalog: Catalog) -> Facts:
         for endpoint, accept in model.tools.items():
             facts[model.id, f"tools.{endpoint}"] = accept
     return facts
-
-
-def _catalog_prices(model: Model) -> Iterator[tuple[str, int | None]]:
-    for tier in TIERS:
-        short = model.price(AT, tier=tier)
-        if short is None:
-            continue
-        long = model.price(AT, tier=tier, input_tokens=LONG)
-        for length, row in (("short", short), ("long", long if long != short else None)):
-            for column in COLUMNS if row is not None else ():
-                yield f"prices.{tier}.{length}.{column}", getattr(row, column)
 
 
 def from_simulator(_: Catalog) -> Facts:
@@ -100,7 +78,7 @@ def from_simulator(_: Catalog) -> Facts:
 
 def _simulator_prices(name: str, entry: Mapping[str, Any]) -> Facts:
     return {
-        (name, f"prices.{tier}.{length}.{column}"): _pico(row[column]) if column in row else None
+        (name, f"prices.{tier}.{length}.{column}"): pico(row[column]) if column in row else None
         for tier, lengths in entry.get("prices", {}).items()
         for length, row in lengths.items()
         for column in COLUMNS
@@ -193,18 +171,7 @@ def _days(days: Mapping[str, date], catalog: Catalog) -> Facts:
 
 
 def _sdk_ids(text: str, catalog: Catalog) -> Facts:
-    return _unknown(re.findall(r'^    "([^"]+)",$', text, flags=re.MULTILINE), catalog)
-
-
-def _unknown(names: Iterable[str], catalog: Catalog) -> Facts:
-    """Name the ids that neither the catalog nor its list of ended models has."""
-    return {(name, "listed"): True for name in names if name not in catalog and name not in _ended()}
-
-
-def _ended() -> frozenset[str]:
-    path = ROOT / "src" / "routed_llm" / "catalog" / "ended.toml"
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    return frozenset(name for row in table["ended"] for name in row["ids"])
+    return unknown(re.findall(r'^    "([^"]+)",$', text, flags=re.MULTILINE), catalog)
 
 
 def from_langchain(catalog: Catalog) -> Facts | None:
@@ -232,112 +199,13 @@ def from_langchain(catalog: Catalog) -> Facts | None:
     return facts
 
 
-def from_genai_prices(catalog: Catalog) -> Facts | None:
-    """Read genai-prices: its prices by tier and length, and its context windows."""
-    if importlib.util.find_spec("genai_prices") is None:
-        return None
-    from genai_prices.data_snapshot import get_snapshot
-
-    (provider,) = (found for found in get_snapshot().providers if found.id == "openai")
-    facts: Facts = {}
-    for model in catalog:
-        entry = next((found for found in provider.models if found.is_match(model.id)), None)
-        if entry is None:
-            continue  # a model that they do not have yet: nothing is said of it
-        if entry.context_window is not None:
-            facts[model.id, "limits.context_window"] = entry.context_window
-        facts.update(((model.id, field), amount) for field, amount in _genai_rows(entry))
-    return facts
-
-
-def _genai_rows(entry: Any) -> Iterator[tuple[str, int | None]]:
-    rows = entry.prices if isinstance(entry.prices, list) else None
-    standard = entry.prices
-    if rows is not None:
-        standard = [row for row in rows if row.constraint is None or row.constraint.start_date <= AT][
-            -1
-        ].prices
-    tiers = {"standard": standard}
-    for variant in entry.price_variants or ():
-        when = {**variant.when}
-        tier = "batch" if when.get("processing") == "batch" else when.get("service_tier")
-        if tier in ("batch", "flex", "priority") and len(when) == 1:
-            tiers[tier] = variant.prices
-    names = {"input": "input_mtok", "output": "output_mtok", "cached_input": "cache_read_mtok",
-             "cache_write": "cache_write_mtok"}  # fmt: skip
-    for tier, prices in tiers.items():
-        for column, key in names.items():
-            amount = getattr(prices, key, None)
-            inherited = getattr(standard, key, None) if amount is None and tier != "standard" else None
-            amount = amount if amount is not None else inherited
-            steps = getattr(amount, "tiers", ())
-            yield f"prices.{tier}.short.{column}", _pico(getattr(amount, "base", amount))
-            if steps:
-                yield f"prices.{tier}.long.{column}", _pico(steps[0].price)
-
-
-def from_litellm(catalog: Catalog) -> Facts | None:
-    """Read litellm's bundled map, without importing litellm."""
-    found = importlib.util.find_spec("litellm")
-    if found is None or found.origin is None:
-        return None
-    return from_litellm_file(
-        Path(found.origin).parent / "model_prices_and_context_window_backup.json", catalog
-    )
-
-
-def from_litellm_file(path: Path, catalog: Catalog) -> Facts:
-    """Read a copy of litellm's map."""
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    facts = _unknown((name for name, row in rows.items() if _serves_chat(name, row)), catalog)
-    for model in catalog:
-        row = rows.get(model.id)
-        if row is None:
-            continue
-        for key, field in (("max_input_tokens", "max_input"), ("max_output_tokens", "max_output")):
-            if key in row:
-                facts[model.id, f"limits.{field}"] = row[key]
-        if row.get("deprecation_date"):
-            facts[model.id, "lifecycle.shutdown"] = date.fromisoformat(row["deprecation_date"])
-        if row.get("successor_model"):
-            facts[model.id, "lifecycle.replacement"] = row["successor_model"]
-        facts.update(((model.id, field), amount) for field, amount in _litellm_prices(row))
-    return facts
-
-
-def _litellm_prices(row: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    names = {
-        "input": "input_cost_per_token",
-        "output": "output_cost_per_token",
-        "cached_input": "cache_read_input_token_cost",
-        "cache_write": "cache_creation_input_token_cost",
-    }
-    marks = {"standard": "", "batch": "_batches", "flex": "_flex", "priority": "_priority",
-             "ultrafast": "_ultrafast"}  # fmt: skip
-    for tier, mark in marks.items():
-        for column, name in names.items():
-            for length, step in (("short", ""), ("long", "_above_272k_tokens")):
-                amount = row.get(f"{name}{step}{mark}")
-                if amount is not None:
-                    yield f"prices.{tier}.{length}.{column}", round(Decimal(str(amount)) * 10**12)
-
-
-def _serves_chat(name: str, row: Mapping[str, Any]) -> bool:
-    own = row.get("litellm_provider") == "openai" and row.get("mode") in ("chat", "responses")
-    return own and not name.startswith("ft:") and "/" not in name
-
-
-def _pico(amount: Any) -> int | None:
-    return None if amount is None else int(Decimal(str(amount)) * 1_000_000)
-
-
 READERS: dict[str, tuple[str | None, Callable[[Catalog], Facts | None]]] = {
     "simulator": (None, from_simulator),
     "openai": ("openai", from_sdk),
     "openai 3.54.0": (None, from_chat_model_data),
     "langchain-openai": ("langchain-openai", from_langchain),
-    "genai-prices": ("genai-prices", from_genai_prices),
-    "litellm": ("litellm", from_litellm),
+    "genai-prices": ("genai-prices", lambda catalog: others.from_genai_prices(catalog, AT)),
+    "litellm": ("litellm", lambda catalog: others.from_litellm(catalog)),
 }
 """Source to the distribution it reads (None: files of this repository) and its reader."""
 

@@ -2,7 +2,7 @@
 
 Run ``python scripts/refresh_catalog.py``. It prints, field by field, what the installed openai,
 langchain-openai, genai-prices and litellm say today that neither the catalog nor
-``scripts/data/disagreements.toml`` knows, models that they list and the catalog lacks, facts that were not
+the catalog's ``disagreements.toml`` knows, models that they list and the catalog lacks, facts that were not
 verified for a while, and models past or near their shutdown. Options:
 
 ``--litellm FILE``
@@ -25,10 +25,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from catalog_sources import READERS, Facts, from_litellm_file, installed
-from disagreements import compare, explanations, report
+from catalog_sources import READERS, installed
+from disagreements import compare
 
 from routed_llm.catalog import Catalog, Model
+from routed_llm.catalog.others import Facts, explanations, from_litellm_file, report
 
 __all__ = ["ageing", "ending", "main", "read_page"]
 

@@ -48,15 +48,15 @@ def copy_of_the_catalog(folder: Path) -> Path:
 def test_a_changed_price_needs_no_other_file(tmp_path: Path) -> None:
     """What was compiled is made anew, without a word, when a TOML file says something else."""
     root = copy_of_the_catalog(tmp_path)
-    before = Catalog(module._read_packaged(root))
+    before = Catalog(module.read_root(root))
     assert before == CATALOG
     path = root / "models" / "gpt-4o.toml"
     path.write_text(path.read_text().replace('input = "2.50"', 'input = "2.00"'))
-    after = Catalog(module._read_packaged(root))
+    after = Catalog(module.read_root(root))
     assert after.get("gpt-4o").prices[0].input == 2_000_000
     assert after != CATALOG
     kept = (root / "compiled.json").stat().st_mtime_ns
-    assert Catalog(module._read_packaged(root)) == after
+    assert Catalog(module.read_root(root)) == after
     assert (root / "compiled.json").stat().st_mtime_ns == kept, "what fits is read, not made again"
 
 
@@ -65,8 +65,8 @@ def test_a_damaged_compiled_file_is_made_anew(tmp_path: Path, kept: str) -> None
     """A file that was cut, or is something else, is no error."""
     root = copy_of_the_catalog(tmp_path)
     (root / "compiled.json").write_text(kept)
-    assert Catalog(module._read_packaged(root)) == CATALOG
-    assert Catalog(module._read_packaged(root)) == CATALOG
+    assert Catalog(module.read_root(root)) == CATALOG
+    assert Catalog(module.read_root(root)) == CATALOG
 
 
 def test_an_installation_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_an_installation_that_cannot_be_written(tmp_path: Path, monkeypatch: pyt
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    assert Catalog(module._read_packaged(root)) == CATALOG
+    assert Catalog(module.read_root(root)) == CATALOG
     assert sorted(path.name for path in root.glob("compiled*")) == []
 
 
@@ -329,7 +329,7 @@ def test_copies_and_pickles() -> None:
 
 def test_threads_share_one_model() -> None:
     """Threads that ask for a model at once all get the same object."""
-    catalog = Catalog(module._read_packaged(ROOT))
+    catalog = Catalog(module.read_root(ROOT))
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: catalog.get("gpt-5.6-luna"), range(200)))
     assert len({id(model) for model in found}) == 1

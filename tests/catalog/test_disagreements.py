@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from routed_llm.catalog import Catalog
+from routed_llm.catalog import Catalog, others
 from routed_llm.simulator.models import names
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -34,9 +34,9 @@ def test_the_simulator_knows_every_model() -> None:
 
 
 def test_every_difference_is_explained(scripts: ModuleType) -> None:
-    """A new difference fails here until scripts/data/disagreements.toml says why the catalog is right."""
+    """A new difference fails here until disagreements.toml says why the catalog is right."""
     differences, read = scripts.gather(CATALOG)
-    found = scripts.report(differences, scripts.explanations(), read)
+    found = others.report(differences, others.explanations(), read)
     assert {"simulator", "openai 3.54.0"} <= read
     assert [str(row) for row in found.unexplained] == []
     assert list(found.stale) == []
@@ -82,8 +82,8 @@ def test_the_report(
     stale: list[str],
 ) -> None:
     """An explanation covers exactly what it names; whatever it names too much is stale."""
-    reason = scripts.Explanation("genai-prices", models, fields, theirs, "because")
-    found = scripts.report([scripts.Difference(*DIFFERENCE)], [reason], {"genai-prices"})
+    reason = others.Explanation("genai-prices", models, fields, theirs, "because")
+    found = others.report([others.Difference(*DIFFERENCE)], [reason], {"genai-prices"})
     assert len(found.unexplained) == unexplained
     assert len(found.stale) == len(stale)
     for line, start in zip(found.stale, stale, strict=True):
@@ -92,8 +92,8 @@ def test_the_report(
 
 def test_reasons_for_a_source_that_is_not_there(scripts: ModuleType) -> None:
     """Without litellm installed, what is said of litellm is not stale."""
-    reason = scripts.Explanation("litellm", ("gpt-4o",), ("efforts",), ("x",), "because")
-    assert scripts.report([], [reason], {"simulator"}).stale == ()
+    reason = others.Explanation("litellm", ("gpt-4o",), ("efforts",), ("x",), "because")
+    assert others.report([], [reason], {"simulator"}).stale == ()
 
 
 def test_shutdown_days_of_an_sdk_docstring(scripts: ModuleType) -> None:

@@ -154,7 +154,7 @@ class Endpoints:
         model = called.body.get("model")
         known = not isinstance(model, str) or model == ANY or model in self.router.catalog
         # A model that stopped long ago is still what a program was written for.
-        known = known or held_to(str(model)) is not None
+        known = known or held_to(str(model), self.router.catalog.root) is not None
         return known or self.router.keeps_books or bool(self.options.budgets) or called.routing is not None
 
     def searching(self, called: Called) -> Mapping[str, Any]:

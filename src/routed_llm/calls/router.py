@@ -46,6 +46,7 @@ from routed_llm.tokens.vocabulary import o200k_encoding
 if TYPE_CHECKING:
     from routed_llm.budget import Budget
     from routed_llm.calls.recount import AskAsync, AskExact
+    from routed_llm.calls.refresh import Refresh
     from routed_llm.catalog import Model
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
@@ -93,6 +94,8 @@ class Router:
             chose, after the answer and apart from it.
         keep: texts for the log: ``answers`` (both of a sampled call), ``prompts`` (these, too), or none.
         observed: an earlier decision log, whose answers say what routed models write.
+        refresh: a folder (or a :class:`routed_llm.calls.refresh.Refresh`) in which the account's own models
+            and prices of today are kept, and read once a day; ``ROUTED_REFRESH`` wins; never, when left out.
         telemetry: whether calls are recorded by OpenTelemetry, or a :class:`routed_llm.telemetry.Telemetry`;
             when left out, whether ``ROUTED_OTEL`` is set.
 
@@ -120,6 +123,7 @@ class Router:
         sample: float | None = None,
         keep: str | None = None,
         observed: str | os.PathLike[str] | None = None,
+        refresh: Refresh | str | os.PathLike[str] | None = None,
         telemetry: Telemetry | bool | None = None,
     ) -> None:
         self.policy = Policy() if policy is None else policy
@@ -140,7 +144,10 @@ class Router:
         self._told: dict[int, _Told] = {}
         stage = {"mode": mode, "pin": pin, "share": share, "key": key, "log": log}
         stage |= {"sample": sample, "keep": keep, "observed": observed}
-        self._switches = Switches(Catalog.load() if catalog is None else catalog, stage, self._decides_under)
+        self._base = Catalog.load() if catalog is None else catalog
+        self._refresh = _refresher(os.environ.get("ROUTED_REFRESH") or refresh)
+        records = None if self._refresh is None else self._refresh.folder
+        self._switches = Switches(self._base, stage, self._decides_under, records)
         self._take_up(self._switches.setting, self._switches.setting.catalog)
 
     def _take_up(self, setting: Setting, before: Catalog) -> None:
@@ -180,8 +187,11 @@ class Router:
     def _holding(self) -> _Live:
         """Return what holds for one call, and first take up what was changed from outside."""
         now = monotonic()
-        if now >= self._switches.due and (new := self._switches.changed(now)) is not None:
-            self._take_up(new, self.catalog)
+        if now >= self._switches.due:
+            if self._refresh is not None:
+                self._refresh.ensure(self._base)
+            if (new := self._switches.changed(now)) is not None:
+                self._take_up(new, self.catalog)
         return self._live
 
     @classmethod
@@ -815,6 +825,14 @@ def _telemetry(given: Telemetry | str | bool | None) -> Telemetry | None:
     from routed_llm.telemetry import Telemetry  # what few use is imported for them
 
     return given if isinstance(given, Telemetry) else Telemetry()
+
+
+def _refresher(given: Refresh | str | os.PathLike[str] | None) -> Refresh | None:
+    if given is None:
+        return None
+    from routed_llm.calls.refresh import Refresh  # what few use is imported for them
+
+    return given if isinstance(given, Refresh) else Refresh(given)
 
 
 def _cooldowns_of(ledger: Any) -> CooldownStore:

@@ -4,7 +4,8 @@
 ``ROUTED_MODE``       who answers: :data:`routed_llm.rollout.stage.MODES`
 ``ROUTED_PIN``        the configuration that serves whatever it can, such as ``gpt-5.4-mini@low``
 ``ROUTED_POLICY``     a TOML file of Policy keywords, and of the switches in a table ``[switches]``
-``ROUTED_CATALOG``    a folder (or file) of models, laid over the catalog's
+``ROUTED_CATALOG``    a folder (or file) of models, laid over the catalog's, or several in their order;
+                      ``packaged`` for the catalog that came with routed-llm, though a newer one is there
 ``ROUTED_MODELS``     models that the catalog does not have, and what each is like: ``gpt-7=gpt-5.6-luna``
 ``ROUTED_SHARE`` ...  the other keywords of a rollout; see :func:`routed_llm.rollout.stage.stage_from`
 ====================  ===================================================================================
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from routed_llm.catalog.records import CURRENT, PACKAGED, current, is_folder
 from routed_llm.errors import CatalogError, PolicyError
 from routed_llm.events import INFO, WARNING, emit, emit_once
 from routed_llm.policy import EFFORTS, Policy, read_toml
@@ -77,6 +79,7 @@ class Switches:
         catalog: the models that a folder is laid over.
         given: the keywords of :func:`routed_llm.rollout.stage.stage_from` that the code gives.
         check: raises where calls could not be decided under a setting.
+        records: a folder of records, laid over the catalog before all else, or None.
         environment: the variables; those of the process when left out.
 
     Raises:
@@ -89,9 +92,10 @@ class Switches:
         catalog: Catalog,
         given: Mapping[str, Any],
         check: Callable[[Setting], object],
+        records: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._base = catalog
+        self._base, self._records = catalog, records
         self._given = dict(given)
         self._check = check
         self._environment = os.environ if environment is None else environment
@@ -145,24 +149,38 @@ class Switches:
         """Return what tells whether anything has changed: variables, and the files' times and sizes."""
         get = self._environment.get
         values = tuple(get(_PREFIX + name) for name in _NAMES)
-        return (*values, *_stamps(values[-2]), *_stamps(values[-1]))
+        paths = (values[-2], *self._layers())
+        return (*values, *(stamp for path in paths for stamp in _stamps(path)))
+
+    def _layers(self) -> list[str]:
+        """Return the folders and files that are laid over the catalog, in their order."""
+        given = (self._environment.get(f"{_PREFIX}CATALOG") or "").split(os.pathsep)
+        return [path for path in (self._records or "", *given) if path]
 
     def _read(self) -> Setting:
         policy, switches = self._policy(self._environment.get(f"{_PREFIX}POLICY"))
         named = {f"{_PREFIX}{name.upper()}": str(value) for name, value in switches.items()}
-        folder = self._environment.get(f"{_PREFIX}CATALOG")
-        catalog = self._base.with_models(folder) if folder else self._base
+        catalog = self._laid_over()
         catalog = _with_relatives(catalog, self._environment.get(f"{_PREFIX}MODELS"))
-        if lost := [model.id for model in self._base if model.id not in catalog]:
-            raise CatalogError(
-                f"{folder} lacks {', '.join(lost)}. Give models that ended a date of shutdown."
-            )
         stage = stage_from({**named, **self._variables()}, **self._given)
         if stage.pin is not None:
             _check_pin(catalog, *stage.pin)
         setting = Setting(stage=stage, policy=policy, catalog=catalog)
         self._check(setting)
         return setting
+
+    def _laid_over(self) -> Catalog:
+        layers = self._layers()
+        catalog = self._base
+        if any(path == PACKAGED or _current(path) == PACKAGED for path in layers):
+            from routed_llm.catalog import Catalog
+
+            # A catalog that the code gives is its own: only what is installed is gone back from.
+            catalog = Catalog.packaged() if catalog == Catalog.load() else catalog
+        for path in layers:
+            if path != PACKAGED and (path != self._records or is_folder(path)):
+                catalog = catalog.with_models(path)
+        return catalog
 
     def _variables(self) -> dict[str, str]:
         found = ((f"{_PREFIX}{name}", self._environment.get(f"{_PREFIX}{name}")) for name in _NAMES)
@@ -187,6 +205,10 @@ class Switches:
         except PolicyError as error:
             raise PolicyError(f"{path}: {error}", key=error.key, path=path) from error
         return data, switches
+
+
+def _current(path: str) -> str | None:
+    return current(path).name if is_folder(path) else None
 
 
 def _with_relatives(catalog: Catalog, given: str | None) -> Catalog:
@@ -221,7 +243,7 @@ def _stamps(path: str | None) -> Iterator[tuple[str, int, int]]:
         return
     try:
         with os.scandir(path) as entries:
-            files = sorted(Path(entry) for entry in entries if entry.name.endswith(".toml"))
+            files = sorted(Path(entry) for entry in entries if _counts(entry.name))
     except NotADirectoryError:
         files = [Path(path)]
     except OSError:
@@ -230,6 +252,10 @@ def _stamps(path: str | None) -> Iterator[tuple[str, int, int]]:
         with suppress(OSError):
             found = file.stat()
             yield str(file), found.st_mtime_ns, found.st_size
+
+
+def _counts(name: str) -> bool:
+    return name.endswith(".toml") or name == CURRENT
 
 
 def _differences(before: Setting, after: Setting) -> Iterator[tuple[str, str, str]]:

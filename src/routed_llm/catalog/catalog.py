@@ -25,6 +25,7 @@ __all__ = ["Catalog"]
 _DATED = re.compile(r"(?P<base>.+)-\d{4}-\d{2}-\d{2}")
 _lock = threading.Lock()
 _packaged: Catalog | None = None
+_loaded: Catalog | None = None
 
 
 class Catalog:
@@ -35,13 +36,19 @@ class Catalog:
     Attributes:
         version: sixteen hexadecimal digits; equal versions mean equal catalogs.
         margins: measure to the difference that counts, negative where lower is better.
+        day: the last day on which one of its facts was compared with the source.
+        root: the folder of the files that it begins with: the package's, or those of routed-llm-catalog.
     """
 
-    __slots__ = ("_built", "_data", "_endpoints", "_names", "_specs", "margins", "version")
+    __slots__ = ("_built", "_data", "_endpoints", "_names", "_specs", "day", "margins", "root", "version")
 
-    def __init__(self, data: Mapping[str, Any], *, specs: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], *, specs: Mapping[str, Any] | None = None, root: Path = ROOT
+    ) -> None:
         """Take resolved data; use :meth:`load` instead."""
         self._data = data
+        self.root = root
+        self.day = date.fromisoformat(data["day"])
         self._specs = dict(specs or {})
         self._built: dict[str, Model] = {}
         self.version: str = data["digest"][:16]
@@ -57,7 +64,27 @@ class Catalog:
 
     @classmethod
     def load(cls) -> Catalog:
-        """Give the packaged catalog; it is read once a process.
+        """Give the catalog that is installed: the package's, or a newer one of routed-llm-catalog.
+
+        It is read once a process. A routed-llm-catalog that this version cannot read is left, with a warning.
+
+        Raises:
+            CatalogError: when the package's own files are damaged.
+        """
+        global _loaded
+        if _loaded is None:
+            packaged = cls.packaged()
+            with _lock:
+                if _loaded is None:
+                    from routed_llm.catalog.installed import newer_than
+
+                    found = newer_than(packaged.day)
+                    _loaded = packaged if found is None else cls(found[1], root=found[0])
+        return _loaded
+
+    @classmethod
+    def packaged(cls) -> Catalog:
+        """Give the catalog that came with this version of routed-llm, whatever else is installed.
 
         Raises:
             CatalogError: when the package's own files are damaged.
@@ -66,8 +93,20 @@ class Catalog:
         if _packaged is None:
             with _lock:
                 if _packaged is None:
-                    _packaged = cls(_read_packaged(ROOT))
+                    _packaged = cls(read_root(ROOT))
         return _packaged
+
+    @classmethod
+    def from_folder(cls, root: str | Path) -> Catalog:
+        """Read a whole catalog, such as the folder of an unpacked routed-llm-catalog.
+
+        Args:
+            root: a folder with ``models/``, ``families/``, ``endpoints/`` and the files beside them.
+
+        Raises:
+            CatalogError: for the first file that is wrong.
+        """
+        return cls(read_root(Path(root)), root=Path(root))
 
     def get(self, name: str) -> Model:
         """Find a model by id, alias, snapshot, dated id or fine-tune id (``ft:<model>:<org>:...``).
@@ -126,7 +165,8 @@ class Catalog:
         """Make a catalog with more models, or with other facts about some.
 
         Args:
-            models: a folder of TOML files or one such file; or ``{id: entry}``; or entries with an ``id``.
+            models: a folder of TOML files or one such file; a folder of records, of which the current one
+                counts; or ``{id: entry}``; or entries with an ``id``.
                 An entry has the keys of a packaged model's file. One with ``base`` takes over the facts of
                 that model; one whose ``id`` the catalog has lays its keys over that model's; any other is a
                 model of its own, of the family ``compatible`` unless it names another.
@@ -141,10 +181,10 @@ class Catalog:
         entries = read_entries(models)
         if not entries:
             return self
-        data, specs = extend(self._data, self._specs, entries)
+        data, specs = extend(self._data, self._specs, entries, self.root)
         total = hashlib.blake2b(digest_size=16)
         total.update(json.dumps([self._data["digest"], data["models"]], sort_keys=True).encode())
-        return Catalog({**data, "digest": total.hexdigest()}, specs=specs)
+        return Catalog({**data, "digest": total.hexdigest()}, specs=specs, root=self.root)
 
     def with_deployments(self, deployments: Mapping[str, str]) -> tuple[Catalog, list[str]]:
         """Make a catalog in which models are called by the names under which they are deployed, as on Azure.
@@ -211,7 +251,7 @@ class Catalog:
         return f"Catalog({len(self)} models, version {self.version})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (self._data, self._specs))
+        return (_restore, (self._data, self._specs, self.root))
 
     def __copy__(self) -> Catalog:
         return self
@@ -247,19 +287,21 @@ def _retired(catalog: Catalog, name: str) -> Model | None:
     from routed_llm.catalog.ended import ended  # only what the catalog does not know needs it
 
     dated = _DATED.fullmatch(name.lower())
-    known = ended()
+    known = ended(catalog.root)
     gone = known.get(name.lower()) or (known.get(dated["base"]) if dated is not None else None)
     if gone is None or gone.replacement not in catalog:
         return None
     return retired(catalog.get(gone.replacement), name.lower(), gone.shutdown)
 
 
-def _restore(data: Mapping[str, Any], specs: Mapping[str, Any]) -> Catalog:
-    packaged = Catalog.load()
-    return packaged if packaged._data["digest"] == data["digest"] else Catalog(data, specs=specs)
+def _restore(data: Mapping[str, Any], specs: Mapping[str, Any], root: Path) -> Catalog:
+    loaded = Catalog.load()
+    if loaded._data["digest"] == data["digest"]:
+        return loaded
+    return Catalog(data, specs=specs, root=root if root.is_dir() else ROOT)
 
 
-def _read_packaged(root: Path) -> Mapping[str, Any]:
+def read_root(root: Path) -> Mapping[str, Any]:
     """Read ``compiled.json`` if it fits the files it was made from; else make it anew."""
     try:
         kept = json.loads((root / COMPILED).read_bytes())

@@ -25,7 +25,7 @@ from routed_llm.catalog.entry import (
     QualityOrderEntry,
 )
 from routed_llm.catalog.resolve import Context, Spec, resolve
-from routed_llm.catalog.sources import COMPILED, ROOT, digest, made_from, read_toml
+from routed_llm.catalog.sources import COMPILED, ROOT, digest, made_from, newest, read_toml
 from routed_llm.catalog.validate import validate
 from routed_llm.catalog.vocabulary import PLAIN, did_you_mean, parse_evidence, problem
 
@@ -53,6 +53,7 @@ def compile_catalog(root: Path = ROOT) -> dict[str, Any]:
     _check_ranks(context.ranks, models)
     return {
         "digest": digest(root),
+        "day": newest(root).isoformat(),
         "reference": REFERENCE,
         "endpoints": {
             name: {k: v for k, v in spec.items() if k != "parameters"}

@@ -8,6 +8,7 @@ from typing import Any
 
 from routed_llm.catalog.compile import load_context, load_spec, to_spec
 from routed_llm.catalog.entry import ModelEntry
+from routed_llm.catalog.records import NONE, PACKAGED, current, is_folder, read
 from routed_llm.catalog.resolve import Spec, inherit, overlay, resolve
 from routed_llm.catalog.sources import ROOT, read_toml
 from routed_llm.catalog.vocabulary import did_you_mean, problem
@@ -27,6 +28,13 @@ def read_entries(
     """
     if isinstance(models, (str, Path)):
         path = Path(models)
+        if is_folder(path):
+            name = current(path).name
+            models = {} if name in (NONE, PACKAGED) else read(path, name)["entries"]
+            return [
+                (f"{path / name}.json", to_spec(ModelEntry, {"id": id, **entry}, f"{path / name}.json"))
+                for id, entry in models.items()
+            ]
         if not path.exists():
             raise problem(str(path), None, "there is no such file or folder. Check the path.")
         paths = sorted(path.glob("*.toml")) if path.is_dir() else [path]
@@ -49,7 +57,7 @@ def read_entries(
 
 
 def extend(
-    data: Mapping[str, Any], specs: Mapping[str, Spec], entries: list[Named]
+    data: Mapping[str, Any], specs: Mapping[str, Spec], entries: list[Named], root: Path = ROOT
 ) -> tuple[dict[str, Any], dict[str, Spec]]:
     """Lay entries over a catalog's resolved data.
 
@@ -57,6 +65,7 @@ def extend(
         data: the catalog's resolved data.
         specs: the unresolved specs of models that earlier calls added or changed.
         entries: what :func:`read_entries` gave.
+        root: the folder of the catalog's files.
 
     Returns:
         The new data and specs.
@@ -64,16 +73,16 @@ def extend(
     Raises:
         CatalogError: when a base is unknown, a name is taken or the parts contradict each other.
     """
-    context = load_context()
+    context = load_context(root)
     models, own = dict(data["models"]), dict(specs)
     for path, entry in entries:
         name, base = entry["id"], entry.get("base")
         where = path if path is not None else f"models[{name!r}]"
         if base is not None and base != name:
-            spec = inherit(_spec_of(base, models, own, where), entry)
+            spec = inherit(_spec_of(base, models, own, where, root), entry)
         elif name in models:
             spec = overlay(
-                _spec_of(name, models, own, where), {k: v for k, v in entry.items() if k != "base"}
+                _spec_of(name, models, own, where, root), {k: v for k, v in entry.items() if k != "base"}
             )
         else:
             spec = dict(entry)
@@ -83,11 +92,11 @@ def extend(
     return {**data, "models": models}, own
 
 
-def _spec_of(name: str, models: Mapping[str, Spec], own: Mapping[str, Spec], path: str) -> Spec:
+def _spec_of(name: str, models: Mapping[str, Spec], own: Mapping[str, Spec], path: str, root: Path) -> Spec:
     if name in own:
         return own[name]
-    if (ROOT / "models" / f"{name}.toml").is_file() and name in models:
-        return load_spec(name)
+    if (root / "models" / f"{name}.toml").is_file() and name in models:
+        return load_spec(name, root)
     raise problem(path, "base", f"no model is called {name!r}. {did_you_mean(name, models)}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 from routed_llm.catalog.sources import ROOT, read_toml
@@ -26,10 +27,10 @@ class Ended(NamedTuple):
     held_to: str | None = None
 
 
-@lru_cache(maxsize=1)
-def ended() -> dict[str, Ended]:
-    """Return what is known of each such id."""
-    rows = read_toml(ROOT / "ended.toml")["ended"]
+@lru_cache(maxsize=4)
+def ended(root: Path = ROOT) -> dict[str, Ended]:
+    """Return what is known of each such id by the files of a catalog."""
+    rows = read_toml(root / "ended.toml")["ended"]
     return {
         name: Ended(row["shutdown"], row["replacement"], row.get("held_to"))
         for row in rows
@@ -37,7 +38,7 @@ def ended() -> dict[str, Ended]:
     }
 
 
-def held_to(name: str) -> str | None:
+def held_to(name: str, root: Path = ROOT) -> str | None:
     """Return the model that a program written for an id from before the catalog is held to, or None."""
-    found = ended().get(name.lower().rsplit("/", 1)[-1])
+    found = ended(root).get(name.lower().rsplit("/", 1)[-1])
     return None if found is None else found.held_to

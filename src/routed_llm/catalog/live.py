@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from routed_llm.catalog.catalog import Catalog
     from routed_llm.catalog.model import Model, Price
 
-__all__ = ["PriceDifference", "differences", "live_rows"]
+__all__ = ["PriceDifference", "differences", "live_rows", "newer_prices"]
 
 _COLUMNS: Final[Mapping[str, str]] = {
     "input": "input_mtok",
@@ -102,13 +102,18 @@ def _tier_differences(
                 )
 
 
-def live_rows(catalog: Catalog, at: date) -> dict[str, dict[str, Any]]:
+def live_rows(catalog: Catalog, at: date, snapshot: Any = None) -> dict[str, dict[str, Any]]:
     """Return catalog entries that lay genai-prices' rows of a day over the catalog's own.
+
+    Args:
+        catalog: the models, with what was billed before that day.
+        at: the day.
+        snapshot: one of genai-prices' data snapshots; what it goes by in this process when left out.
 
     Raises:
         CatalogError: when genai-prices is not installed.
     """
-    provider = _provider()
+    provider = _provider(snapshot)
     found: dict[str, dict[str, Any]] = {}
     for model in catalog:
         entry = None if model.base is not None else _entry(provider, model)
@@ -118,6 +123,46 @@ def live_rows(catalog: Catalog, at: date) -> dict[str, dict[str, Any]]:
             kept = [*_older(model, at), *rows, *_flattened(model, rows, at)]
             found[model.id] = {"prices": {"source": source, "rows": kept}}
     return found
+
+
+def newer_prices(catalog: Catalog, at: date, snapshot: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield the models whose prices changed, each with its prices from a day on and a sentence.
+
+    Where ``disagreements.toml`` says why the catalog does not go by genai-prices, it does not.
+
+    Args:
+        catalog: the models, with their prices so far.
+        at: the day.
+        snapshot: a data snapshot of genai-prices that is newer than the catalog.
+    """
+    from routed_llm.catalog import others
+
+    theirs = others.from_genai_prices(catalog, at, snapshot) or {}
+    prices = {key: value for key, value in theirs.items() if key[1].startswith("prices.")}
+    found = others.compare("genai-prices", prices, others.from_catalog(catalog, at))
+    report = others.report(found, others.explanations(catalog.root), {"genai-prices"})
+    changed: dict[str, list[str]] = {}
+    for one in report.unexplained:
+        changed.setdefault(one.model, []).append(one.field.removeprefix("prices."))
+    kept = {(one.model, one.field): one.ours for one, _ in report.explained}
+    rows = live_rows(catalog, at, snapshot) if changed else {}
+    for id, fields in changed.items():
+        new = rows[id]["prices"]
+        for row in new["rows"]:
+            if row["since"] == at:
+                _keep(row, id, kept)
+        sentence = f"{id} has other prices from {at} on: {', '.join(sorted(fields))}"
+        yield id, {**new, "verified": at}, sentence
+
+
+def _keep(row: dict[str, Any], id: str, kept: Mapping[tuple[str, str], str]) -> None:
+    """Put the catalog's own amounts back into a row where its reasons say so."""
+    for column in _COLUMNS:
+        ours = kept.get((id, f"prices.{row['tier']}.{'long' if row['above'] else 'short'}.{column}"))
+        if ours is not None:
+            row.pop(column, None)
+            if ours.isdigit():
+                row[column] = str(Decimal(ours) / _MEGA)
 
 
 def _flattened(model: Model, rows: list[dict[str, Any]], at: date) -> Iterator[dict[str, Any]]:
@@ -185,7 +230,7 @@ def _entry(provider: Any, model: Model) -> Any:
     return next((found for found in provider.models if found.is_match(model.sent_as)), None)
 
 
-def _provider() -> Any:
+def _provider(snapshot: Any = None) -> Any:
     try:
         from genai_prices.data_snapshot import get_snapshot
     except ImportError as error:
@@ -193,7 +238,7 @@ def _provider() -> Any:
             "Live prices need the package genai-prices. "
             "Install it with pip install 'routed-llm[live-prices]'."
         ) from error
-    return next(found for found in get_snapshot().providers if found.id == "openai")
+    return next(found for found in (snapshot or get_snapshot()).providers if found.id == "openai")
 
 
 def _dollars(row: Price | None, column: str) -> Decimal | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from routed_llm.catalog.vocabulary import problem
 
-__all__ = ["COMPILED", "ROOT", "digest", "files", "made_from", "read_toml"]
+__all__ = ["COMPILED", "ROOT", "SCHEMA", "digest", "files", "made_from", "newest", "read_toml"]
+
+SCHEMA: Final = 1
+"""What the files' keys mean. It grows when an older routed-llm would misread newer files."""
 
 ROOT = Path(__file__).parent
 COMPILED = "compiled.json"
@@ -24,6 +29,21 @@ def files(root: Path = ROOT) -> list[str]:
 def digest(root: Path = ROOT) -> str:
     """Sum up every name and byte of the catalog's files; equal digests mean equal catalogs."""
     return _sum_of(root, files(root))
+
+
+def newest(root: Path = ROOT) -> date:
+    """Return the last day on which any fact was compared with its source: what a catalog is dated by."""
+    return max(day for name in files(root) for day in _verified(read_toml(root / name, name)))
+
+
+def _verified(value: Any) -> Iterator[date]:
+    if isinstance(value, dict):
+        if type(value.get("verified")) is date:
+            yield value["verified"]
+        value = value.values()
+    if not isinstance(value, (str, bytes)) and hasattr(value, "__iter__"):
+        for item in value:
+            yield from _verified(item)
 
 
 def made_from(root: Path = ROOT) -> list[str]:

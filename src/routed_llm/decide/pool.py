@@ -60,7 +60,7 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         CatalogError: when the policy names a model that the catalog does not know.
     """
     entries = sorted(catalog, key=lambda model: _standing(model, at), reverse=True)
-    legacy = None if policy.baseline in catalog else held_to(policy.baseline)
+    legacy = None if policy.baseline in catalog else held_to(policy.baseline, catalog.root)
     baseline = catalog.get(policy.baseline if legacy is None else legacy)
     floor = None
     if policy.at_least is not None:

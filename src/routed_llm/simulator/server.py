@@ -12,6 +12,8 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -151,6 +153,7 @@ class Handler(BaseHTTPRequestHandler):
             "openai-processing-ms": str(max(1, round((time.perf_counter() - started) * 1000))),
             "openai-version": "2020-10-01",
             "openai-organization": "org-simulated",
+            "date": _moment(self.server.service.today),
             **reply.headers,
         }
         if length is None:
@@ -220,6 +223,11 @@ class Handler(BaseHTTPRequestHandler):
         if data:
             self.wfile.write(data)
             self.wfile.flush()
+
+
+def _moment(day: date) -> str:
+    """Write the time of day now, on the simulated day."""
+    return format_datetime(datetime.combine(day, datetime.now(UTC).timetz()), usegmt=True)
 
 
 def _chunk(data: bytes) -> bytes:
