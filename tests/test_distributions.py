@@ -1,4 +1,4 @@
-"""The four distributions are released together and say the same of themselves."""
+"""The distributions are released together and say the same of themselves; the data has a date of its own."""
 
 from __future__ import annotations
 
@@ -32,18 +32,25 @@ def requirements(project: dict[str, Any]) -> set[str]:
     return {normal(re.split(r"[\[<>=;~! ]", line)[0]) for line in wanted}
 
 
-def test_there_are_four() -> None:
-    """The core and one distribution for each framework."""
-    assert set(PROJECTS) == {"routed-llm", "langchain-routed", "llama-index-llms-routed", "openai-routed"}
+DATA = "routed-llm-catalog"
+
+
+def test_there_are_five() -> None:
+    """The core, one distribution for each framework, and the catalog as data."""
+    frameworks = {"langchain-routed", "llama-index-llms-routed", "openai-routed"}
+    assert set(PROJECTS) == {"routed-llm", DATA, *frameworks}
 
 
 @pytest.mark.parametrize("project", PROJECTS.values(), ids=PROJECTS.keys())
 def test_a_distribution_agrees_with_the_core(project: dict[str, Any]) -> None:
-    """One version, one lowest Python, one licence."""
+    """One version, one lowest Python, one licence; the data has its day as version, and needs nothing."""
     core = PROJECTS["routed-llm"]
-    for key in ("version", "requires-python", "license"):
+    for key in ("requires-python", "license"):
         assert project[key] == core[key]
-    assert project["version"] == routed_llm.__version__
+    if project["name"] == DATA:
+        assert (project["dynamic"], project["dependencies"]) == (["version"], [])
+    else:
+        assert project["version"] == core["version"] == routed_llm.__version__
 
 
 @pytest.mark.parametrize("project", PROJECTS.values(), ids=PROJECTS.keys())

@@ -333,6 +333,7 @@ def listing(base_url: str | None, api_key: str | Callable[[], str] | None, momen
         with build_opener(_NoRedirect).open(asked, timeout=20) as answer:
             return _listing(answer, url, moment)
     except HTTPError as error:
+        error.close()
         raise RoutedError(
             f"{url} answered {error.code} {error.reason}. Check the address and the key."
         ) from None

@@ -155,6 +155,11 @@ class Catalog:
         return self._endpoints[name]
 
     @property
+    def resolved(self) -> Mapping[str, Mapping[str, Any]]:
+        """Each model's facts as plain data, with what its family and base give."""
+        return FrozenDict(self._data["models"])
+
+    @property
     def reference(self) -> Model:
         """The model with which all verdicts compare."""
         return self._model(self._data["reference"])

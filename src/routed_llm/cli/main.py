@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, text, arguments in (
         ("models", "list the models, their limits, prices and shutdown dates", _models),
+        ("catalog", "how old the facts are, what changes, what others say, and the way back", _catalog),
         ("explain", "say which model would serve a request in a file, and why", _explain),
         ("simulate", "run a simulated OpenAI API on this machine", _simulate),
         ("migrate", "find what names a model that stops, and rewrite it", migrate.arguments),
@@ -104,6 +105,12 @@ def _models(parser: argparse.ArgumentParser) -> None:
     _at(parser)
     _json(parser)
     parser.add_argument("--all", action="store_true", help="also list retired and unreleased models")
+
+
+def _catalog(parser: argparse.ArgumentParser) -> None:
+    from routed_llm.cli.catalog import arguments
+
+    arguments(parser)
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:

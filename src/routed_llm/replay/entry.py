@@ -69,6 +69,9 @@ class LogEntry(BaseModel):
     key: str | None = None
     tags: dict[str, str] = {}
     changes: tuple[tuple[str, str], ...] = ()
+    at: str | None = None
+    facts: dict[str, Any] | None = None
+    policy: dict[str, Any] = {}
     baseline: Side | None = None
     routed: Side | None = None
 

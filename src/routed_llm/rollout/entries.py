@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.decision import Candidate, Decision, format_dollars
+from routed_llm.facts import jsonable
+from routed_llm.policy import Policy
 from routed_llm.pricing import cost_pico, thought_for, writes
 from routed_llm.rollout.outputs import Outputs, configuration, kind_of
 from routed_llm.usage import Usage
@@ -55,6 +57,7 @@ class Entries:
             "cost": done.get("cost"),
             "usage": done.get("usage"),
             **({"took": done["took"]} if "took" in done else {}),
+            **_again(decision if trial is None else trial.routed),
             **_chosen(decision),
         }
         if trial is None:
@@ -179,6 +182,41 @@ class Entries:
             having = [model for model in self._catalog if (effort or "") in model.output_ratio]
             self._efforts[effort] = list({writes(model, effort) for model in having})
         return self._efforts[effort]
+
+
+_WORDS: Final = frozenset({
+    "include", "modalities", "prompt_cache_retention", "reasoning", "reasoning_effort", "service_tier",
+    "truncation", "verbosity",
+})  # fmt: skip
+"""Parameters whose values are words of the API's own; those of others may be the caller's."""
+
+
+def _again(decision: Decision) -> dict[str, Any]:
+    """Return what a decision can be made of again, with a caller's own words left out."""
+    facts = decision.facts.to_dict()
+    for name, value in facts.get("parameters", {}).items():
+        if name not in _WORDS:
+            facts["parameters"][name] = _without_text(value)
+    return {"catalog": decision.catalog_version, "facts": facts, "policy": _said(decision.policy)}
+
+
+def _without_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return ""
+    if isinstance(value, dict):
+        return {name: _without_text(item) for name, item in value.items()} if len(value) <= 1 else {}
+    return [_without_text(item) for item in value] if isinstance(value, list) else value
+
+
+def _said(policy: Policy | None) -> dict[str, Any]:
+    """Return the keywords of a policy that are not the usual ones."""
+    if policy is None:
+        return {}
+    usual = _USUAL.to_dict()
+    return {name: jsonable(value) for name, value in policy.to_dict().items() if value != usual[name]}
+
+
+_USUAL: Final = Policy()
 
 
 def _cache_written(model: Model, fresh: int, at: date) -> int:
