@@ -30,6 +30,7 @@ from routed_llm.errors import BudgetExceeded, PolicyError
 from routed_llm.events import INFO, WARNING, emit_once
 from routed_llm.ledger import open_ledger
 from routed_llm.ledger.accounting import Books, BudgetEvent
+from routed_llm.ledger.base import Entry
 from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from routed_llm.request.talks import Talk
     from routed_llm.rollout.trial import Trials
     from routed_llm.telemetry import Telemetry
+    from routed_llm.usage import Usage
 
 __all__ = ["Answered", "Router", "Run"]
 
@@ -422,6 +424,62 @@ class Router:
         from routed_llm.offloop import opened  # asyncio is heavy, and loaded already where this runs
 
         return await opened(partial(self.begin, decision, since=since, deadline=deadline))
+
+    def left(self, *, at: date | None = None) -> int | None:
+        """Return the picodollars that the tightest hard budget leaves; None without one.
+
+        Args:
+            at: the moment; the clock's when left out.
+
+        Raises:
+            LedgerError: when the ledger cannot be used.
+        """
+        moment = as_moment(self._clock() if at is None else at)
+        return self._books.allowance(merge(CURRENT.get(), None, None, None), moment).remaining
+
+    def book(
+        self,
+        id: str,
+        model: str,
+        *,
+        effort: str | None = None,
+        endpoint: str | None = None,
+        usage: Usage | None = None,
+        cost: int | None = None,
+        estimated: int | None = None,
+        served: str | None = None,
+    ) -> None:
+        """Book a request that was answered elsewhere, such as in a batch; under one id it is booked once.
+
+        Args:
+            id: of its entry.
+            model: catalog id of the model that was chosen.
+            effort: the reasoning effort that was sent.
+            endpoint: where it was answered.
+            usage: what the provider reported.
+            cost: picodollars, or None when that is not known; then what was estimated is charged.
+            estimated: picodollars that it was expected to cost.
+            served: the model id that the answer names.
+
+        Raises:
+            LedgerError: when the ledger cannot be used; nothing was booked.
+        """
+        if not self._books.always:
+            return
+        entry = Entry(
+            id=id,
+            at=as_moment(self._clock()),
+            model=model,
+            effort=effort,
+            endpoint=endpoint,
+            served=served,
+            tier=None if usage is None else usage.service_tier,
+            usage=usage,
+            cost=cost,
+            booked=(estimated or 0) if cost is None else cost,
+            estimated=estimated,
+        )
+        self._books.add(entry, merge(CURRENT.get(), None, None, None))
 
     def attempts(
         self,

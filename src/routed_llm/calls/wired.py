@@ -130,9 +130,7 @@ class Wired:
         if not completion.get("choices"):
             raise UnreadableAnswer("The answer has no choices.")
         usage = _usage(completion.get("usage"), completion.get("service_tier"))
-        if self._cutter() is not None:
-            choices = [self._cut(choice) for choice in completion.get("choices") or ()]
-            completion = {**completion, "choices": choices}
+        completion = cut_answer(completion, self._cutter)
         message = completion["choices"][0].get("message") or {}
         text = str(message.get("content") or message.get("refusal") or "")
         return Reading(completion, usage, completion.get("model"), text)
@@ -154,16 +152,6 @@ class Wired:
             raise self.fails(failure)
         message = failure.get("message") or "The provider failed and gave no reason."
         raise ProviderError(f"{message} Try again.")
-
-    def _cut(self, choice: Mapping[str, Any]) -> dict[str, Any]:
-        cutter, message = self._cutter(), dict(choice.get("message") or {})
-        kept = "" if cutter is None else cutter.cut(str(message.get("content") or ""))
-        if cutter is None or not cutter.found:
-            return dict(choice)
-        before = _calls_before(message, len(kept))
-        bare = {key: value for key, value in message.items() if key not in ("tool_calls", ITEMS)}
-        calls = {"tool_calls": before} if before else {}
-        return {**choice, "message": {**bare, "content": kept, **calls}, "finish_reason": cutter.why}
 
     def reader(self) -> Reader:
         """Return what reads a stream of what was prepared."""
@@ -255,6 +243,30 @@ class Wired:
             prepared.body.pop(name, None)  # nobody reads along
         read = apart.read(self.send(prepared))
         return Answered(read.usage, read.served, read.text)
+
+
+def cut_answer(completion: Mapping[str, Any], cutter: Callable[[], AnswerCutter | None]) -> Mapping[str, Any]:
+    """Return a Chat Completion whose texts end where they were asked to.
+
+    Args:
+        completion: the answer.
+        cutter: makes what ends the text of one choice; None where nothing does.
+    """
+    if cutter() is None:
+        return completion
+    choices = [_cut(choice, cutter()) for choice in completion.get("choices") or ()]
+    return {**completion, "choices": choices}
+
+
+def _cut(choice: Mapping[str, Any], cutter: AnswerCutter | None) -> dict[str, Any]:
+    message = dict(choice.get("message") or {})
+    kept = "" if cutter is None else cutter.cut(str(message.get("content") or ""))
+    if cutter is None or not cutter.found:
+        return dict(choice)
+    before = _calls_before(message, len(kept))
+    bare = {key: value for key, value in message.items() if key not in ("tool_calls", ITEMS)}
+    calls = {"tool_calls": before} if before else {}
+    return {**choice, "message": {**bare, "content": kept, **calls}, "finish_reason": cutter.why}
 
 
 def _calls_before(message: Mapping[str, Any], length: int) -> list[Any]:

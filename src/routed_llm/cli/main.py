@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         ("spend", "say what has been spent, by scope, model, day", _spend),
         ("serve", "serve OpenAI's endpoints, routed, to programs in any language", _serve),
         ("keys", "manage the keys of `routed serve`", _keys),
+        ("batch", "send a file of requests that may wait, each at the least price in time", _batch),
     ):
         arguments(
             commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.", epilog=_EPILOG)
@@ -154,6 +155,12 @@ def _serve(parser: argparse.ArgumentParser) -> None:
 
 def _keys(parser: argparse.ArgumentParser) -> None:
     from routed_llm.cli.keys import arguments
+
+    arguments(parser)
+
+
+def _batch(parser: argparse.ArgumentParser) -> None:
+    from routed_llm.cli.batch import arguments
 
     arguments(parser)
 

@@ -216,6 +216,18 @@ class Books:
             for account, now in zip(hold.accounts, spent, strict=True)
         ]
 
+    def add(self, entry: Entry, scope: Scope) -> None:
+        """Write an entry of a request for which nothing was held; under one id once.
+
+        Raises:
+            LedgerError: when the ledger cannot be used.
+        """
+        entry = entry._replace(tags=dict(scope.tags), conversation=scope.conversation)
+        hold = Hold(id=entry.id, amount=0, accounts=self._accounts(scope, entry.at), expires=entry.at)
+        spent = self._use(partial(self.ledger.settle, hold, entry))
+        for account, now in zip(hold.accounts, spent, strict=True):
+            self._notify(account, now - entry.booked, now)
+
     def _use(self, do: Callable[[], T]) -> T:
         """Do something with the ledger; one that was slow to fail is left alone for a while.
 

@@ -108,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         started = time.perf_counter()
-        path = urlsplit(self.path).path
+        path, query = urlsplit(self.path).path, urlsplit(self.path).query
         content = self.rfile.read(min(int(self.headers.get("content-length") or 0), _LARGEST))
         service = self.server.service
         if path.startswith("/_control/"):
@@ -119,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
         kept = {key: sent[key] for key in KEPT_HEADERS if key in sent}
         book = service.journal.open(self.command, path, self.number, kept)
         try:
-            reply = service.handle(self.command, path, sent, content, book)
+            reply = service.handle(self.command, path, sent, content, book, query=query)
         except Exception:  # noqa: BLE001  a defect of the simulator must not look like a broken connection
             book.status, book.by = 500, "defect"
             traceback.print_exc()

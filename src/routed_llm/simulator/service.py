@@ -6,11 +6,13 @@ Order of checks: key, form, model, endpoint, parameters, modality, output cap, c
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from routed_llm.simulator import chat_request, responses_request, rules
+from routed_llm.simulator.batches import answered
 from routed_llm.simulator.checks import check_known, clean_body
 from routed_llm.simulator.failures import ApiFailure, failure
 from routed_llm.simulator.faults import COUNTING, REFUSALS, UNREADABLE, Fault, parse, refusal
@@ -32,7 +34,9 @@ _BAD_GATEWAY = (
 class Service(State):
     """Answers API requests; what it remembers is its `State`."""
 
-    def handle(self, method: str, path: str, sent: dict[str, str], content: bytes, book: Entry) -> Reply:
+    def handle(
+        self, method: str, path: str, sent: dict[str, str], content: bytes, book: Entry, *, query: str = ""
+    ) -> Reply:
         """Return the reply to one API request.
 
         Args:
@@ -41,10 +45,14 @@ class Service(State):
             sent: request headers, names in lower case.
             content: the request's bytes.
             book: the journal entry to fill.
+            query: of the URL.
         """
         try:
             self._check_key(sent)
-            reply = self._route(method, path, sent, content, book)
+            if path.startswith(("/v1/files", "/v1/batches")):
+                reply = self._batched(method, path, query, sent, content)
+            else:
+                reply = self._route(method, path, sent, content, book)
         except ApiFailure as error:
             reply = _refused(error, book, {})
         book.status = reply.status
@@ -82,6 +90,36 @@ class Service(State):
         if path in posts or path == "/v1/models":
             raise failure("wrong_method", method=method, path=path)
         raise failure("unknown_url", method=method, path=path)
+
+    def _batched(self, method: str, path: str, query: str, sent: dict[str, str], content: bytes) -> Reply:
+        body = self.batches.route(method, path, query, sent, content, self._line)
+        if isinstance(body, bytes):
+            kind = {"content-type": "application/octet-stream"}
+            return Reply(body=body.decode(), html=True, headers=kind)
+        return Reply(body=body)
+
+    def _line(self, endpoint: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer one request of a batch, at the price of batches and beside the rate limits."""
+        book = self.journal.open("POST", endpoint, 0, {})
+        book.body = body
+
+        def serve(book: Entry) -> Reply:
+            with _reading():
+                chat = endpoint == "/v1/chat/completions"
+                request = (
+                    self._read_chat(body, book) if chat else self._read_response(body, "responses", book)
+                )
+            if not chat:
+                rules.check_cap(request.model, "responses", request.ask.cap)
+                rules.check_context(request.model, "responses", len(request.ids), request.ask.cap)
+            if "batch" not in request.model.prices:
+                raise failure("batch_model", model=body.get("model"))
+            ask = dataclasses.replace(request.ask, tier="batch")
+            reply = serve_request(self, dataclasses.replace(request, ask=ask), book)
+            reply.body["service_tier"] = "default"  # which is what results of batches say
+            return reply
+
+        return answered(serve, book)
 
     def _conversation(self, raw: Any, _: dict[str, str], book: Entry) -> Reply:
         """Begin a conversation, which later requests go on with."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from routed_llm.simulator.answer import Script
+from routed_llm.simulator.batches import Batches
 from routed_llm.simulator.faults import Fault, FaultPlan, parse
 from routed_llm.simulator.journal import Entry
 from routed_llm.simulator.server import Server
@@ -64,6 +65,15 @@ class Simulator:
         """Queue what a later request gets for an answer; see `Script` for the fields."""
         calls = tuple((name, arguments) for name, arguments in fields.pop("tool_calls", ()))
         self._service.add_script(Script(text=text, tool_calls=calls, **fields))
+
+    @property
+    def batches(self) -> Batches:
+        """Its files and batches, and how they fare."""
+        return self._service.batches
+
+    def advance(self, seconds: int) -> None:
+        """Let simulated time pass, for batches."""
+        self._service.passed += seconds
 
     def limit(self, model: str, *, tpm: int | None = None, rpm: int | None = None) -> None:
         """Set a model's tokens and requests per minute; None lifts a limit."""

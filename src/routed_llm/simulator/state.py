@@ -9,6 +9,7 @@ from datetime import time as clock_time
 from typing import Any
 
 from routed_llm.simulator.answer import Script
+from routed_llm.simulator.batches import Batches
 from routed_llm.simulator.faults import FaultPlan
 from routed_llm.simulator.journal import Journal
 from routed_llm.simulator.limits import RateLimits
@@ -35,6 +36,9 @@ class State:
         self.limits = RateLimits()
         self.prefixes = PrefixMemory()
         self.store = Store()
+        self.passed = 0
+        """Seconds of simulated time that were let pass (:meth:`Simulator.advance`)."""
+        self.batches = Batches(self.seconds)
         self._scripts: list[list[Any]] = []
         self._lock = threading.Lock()
 
@@ -46,8 +50,8 @@ class State:
     def seconds(self) -> int:
         """Return the simulated time as seconds since 1970: noon of a set date, else the clock's."""
         if self.at is None:
-            return int(time.time())
-        return int(datetime.combine(self.at, clock_time(12), UTC).timestamp())
+            return int(time.time()) + self.passed
+        return int(datetime.combine(self.at, clock_time(12), UTC).timestamp()) + self.passed
 
     def add_script(self, script: Script) -> None:
         """Queue what a later request gets for an answer."""
@@ -71,11 +75,12 @@ class State:
         return None
 
     def reset(self) -> None:
-        """Forget journal, faults, limits, prompt cache, stored responses and scripts; the date stays."""
+        """Forget journal, faults, limits, caches, stored responses, batches and scripts; the date stays."""
         self.journal.clear()
         self.faults.clear()
         self.limits.clear()
         self.prefixes.clear()
         self.store.clear()
+        self.batches.clear()
         with self._lock:
             self._scripts.clear()
