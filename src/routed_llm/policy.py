@@ -13,7 +13,7 @@ from routed_llm.budget import PICO
 from routed_llm.errors import PolicyError
 from routed_llm.measures import Measured, read_measures
 
-__all__ = ["ALLOWANCE", "BASELINE", "DIMENSIONS_BY_TASK", "EFFORTS", "GRACE", "Policy"]
+__all__ = ["ALLOWANCE", "BASELINE", "DIMENSIONS_BY_TASK", "EFFORTS", "GRACE", "PROFILES", "Policy"]
 
 BASELINE: Final = "baseline"
 """Value of ``at_least`` that means the baseline model itself."""
@@ -26,6 +26,9 @@ ALLOWANCE: Final = 2.0
 that hardly anybody notices."""
 
 MOST_SECONDS: Final = 86_400
+
+PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {"zero-retention": {"store": False}}
+"""Ready policies. ``zero-retention``: what a request can do of it; the account has to be approved besides."""
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Reasoning efforts from least to most."""
@@ -101,6 +104,9 @@ class Policy:
         second_worth: US dollars that a second of waiting counts for where cost is what is optimised.
         surface: ``chat``, or ``realtime`` to ask which realtime model to open a session with.
         service_tier: the tier that prices are taken from unless the request names one.
+        store: False where nothing may be kept with the provider beyond the answer: every call says so, what
+            cannot do without (background responses, conversations, batches) is refused. None leaves it to
+            each call.
         regional: True when calls go to a data-residency endpoint, which costs more on some models.
         switch_saving: share of the staying cost (0.1 = 10%) that a switch in mid-conversation must save.
         horizon: further turns that a conversation is expected to have at most, over which a switch must
@@ -140,6 +146,7 @@ class Policy:
     second_worth: Decimal
     surface: str
     service_tier: str
+    store: bool | None
     regional: bool
     switch_saving: float
     horizon: int
@@ -174,6 +181,7 @@ class Policy:
         second_worth: Decimal | float | str = 0,
         surface: str = "chat",
         service_tier: str = "standard",
+        store: bool | None = None,
         regional: bool = False,
         switch_saving: float = 0.1,
         horizon: int = 4,
@@ -213,6 +221,7 @@ class Policy:
             "second_worth": _dollars("second_worth", second_worth) or Decimal(0),
             "surface": _choice("surface", surface),
             "service_tier": _choice("service_tier", service_tier),
+            "store": _store(store),
             "regional": _flag("regional", regional),
             "switch_saving": _number("switch_saving", switch_saving, 0, 1),
             "horizon": _whole("horizon", horizon, 0),
@@ -253,6 +262,21 @@ class Policy:
     def second_pico(self) -> int:
         """What a second of waiting counts for, in picodollars."""
         return int(self.second_worth * PICO)
+
+    @classmethod
+    def profile(cls, name: str, **changes: Any) -> Policy:
+        """Make the policy of a ready profile, with keywords of one's own over it.
+
+        Args:
+            name: one of :data:`PROFILES`.
+            changes: keywords of the constructor.
+
+        Raises:
+            PolicyError: for an unknown name, or as the constructor does.
+        """
+        if name not in PROFILES:
+            raise PolicyError(f"{name!r} is no profile. Use one of {', '.join(PROFILES)}.", key="profile")
+        return cls(**{**PROFILES[name], **changes})
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Policy:
@@ -323,6 +347,16 @@ def _unknown_key(key: str) -> PolicyError:
     near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}?" if near else f"Valid ones are {', '.join(valid)}."
     return PolicyError(f"{key!r} is not a keyword of Policy. {hint}", key=key)
+
+
+def _store(value: Any) -> bool | None:
+    if value is None or value is False:
+        return value
+    raise PolicyError(
+        f"store={value!r} is no policy: False forbids storing, and a call that wants it says so itself. "
+        "Leave it out.",
+        key="store",
+    )
 
 
 def _choice(key: str, value: Any) -> str:

@@ -37,6 +37,10 @@ _WORDINGS: Mapping[str, Wording] = {
     "locked": Wording("the request refers to state stored by {locked_to}"),
     "endpoint": Wording("{model} is not offered on {endpoint}"),
     "endpoint_forced": Wording("{model} would be called on {endpoint}, and the call insists on {asked}"),
+    "stored": Wording(
+        "{what} is stored by the provider, and the policy's store=False forbids that",
+        "Leave it out, or decide this call by another policy.",
+    ),
     "no_endpoint": Wording(
         "{model} would be called on {endpoint}, which its address does not have",
         "Leave out what needs that endpoint, or say with Policy(endpoints=...) which there are.",

@@ -270,7 +270,7 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
     left_out = fit.dropped | IN_MESSAGES
     parameters = {key: thaw(value) for key, value in facts.parameters if key not in left_out}
     dropped = take_out(parameters, fit.dropped) if "include" in parameters else fit.dropped
-    for change in _cache_changes(row, inputs):
+    for change in (*_storing(row, picked, inputs), *_cache_changes(row, inputs)):
         parameters[change.parameter] = change.after
         changes += (change,)
     if facts.stream and not model.streaming:
@@ -289,6 +289,15 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
         requested_output=ends_at(facts, cap),
     )
     return call, changes
+
+
+def _storing(row: Row, picked: Picked, inputs: DecisionInputs) -> Iterator[Change]:
+    """Say that nothing is to be stored, where the policy wants that."""
+    asked = inputs.facts.parameter("store")
+    # Both endpoints of OpenAI know the parameter; of other servers only those for Responses are sure to.
+    known = picked.endpoint == "responses" or row.at.model.base_url is None
+    if inputs.setting.policy.store is False and asked is not False and (asked or known):
+        yield Change("store", "clamped" if asked else "added", asked, False, _NOT_STORED)
 
 
 def _goes_past(row: Row, inputs: DecisionInputs) -> bool:
@@ -332,6 +341,7 @@ _PAID_FOR = "more would be billed above max_cost_per_call"
 _RUNS_LOW = "a budget runs low"
 _NOTHING_QUICKER = "nothing quicker can serve this call"
 _BYPASS = "nothing will read what this call would pay to write to the prompt cache (unverified)"
+_NOT_STORED = "the policy's store=False lets nothing be kept"
 _CACHE_KEY = "the calls of one conversation then reach the cache that holds its prefix"
 
 

@@ -14,6 +14,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from routed_llm.catalog.model import WINDOWS
 from routed_llm.policy import EFFORTS, ENDPOINTS, Policy
 from routed_llm.reasons import Reason
 
@@ -269,9 +270,22 @@ def highest_effort(at: Configuration, facts: RequestFacts, setting: Setting) -> 
 _BEYOND = frozenset(EFFORTS[EFFORTS.index("high") + 1 :])
 
 
+def unstored(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
+    """Where nothing may be stored, what works by being stored cannot be had."""
+    if setting.policy.store is not False:
+        return None
+    tier = setting.policy.service_tier if facts.service_tier == "standard" else facts.service_tier
+    if facts.parameter("background") or tier in WINDOWS:
+        return Reason("stored", {"what": "a background response"})
+    if facts.parameter("conversation"):
+        return Reason("stored", {"what": "a conversation"})
+    return Reason("stored", {"what": "a batch's file"}) if tier == "batch" else None
+
+
 SHAPE_RULES: tuple[ShapeRule, ...] = (
     lifecycle,
     excluded,
+    unstored,
     locked,
     endpoint,
     endpoint_there,

@@ -134,7 +134,7 @@ def _surviving(values: Mapping[str, Any], call: Call) -> dict[str, Any]:
     added = {
         name: value
         for name, value in call.parameters.items()
-        if name == "include" or (name not in values and name not in derived)
+        if name in ("include", "store") or (name not in values and name not in derived)
     }
     return {**sent, **added}
 
