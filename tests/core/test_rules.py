@@ -48,6 +48,8 @@ CASES: list[tuple[str, str, str, Any, dict[str, Any], date]] = [
      facts(endpoint="chat_completions"), pool("gpt-5.2-pro", "gpt-4o"), TODAY),
     ("endpoint_forced", "gpt-audio-1.5", "gpt-audio-1.5 would be called on chat_completions, and the call insists on "
      "responses", facts(audio_seconds=3, endpoint="responses"), pool("gpt-audio-1.5", "gpt-audio"), TODAY),
+    ("stored", "gpt-4o", "a conversation is stored by the provider, and the policy's store=False forbids that",
+     facts(parameters={"conversation": "conv_1"}), pool("gpt-4o", store=False), TODAY),
     ("no_endpoint", "gpt-5.2-pro", "gpt-5.2-pro would be called on responses, which its address does not have",
      facts(), pool("gpt-5.2-pro", "gpt-4o", endpoints=["chat_completions"]), TODAY),
     ("input", "gpt-4o", "gpt-4o takes no audio input", facts(audio_seconds=3), {}, TODAY),
