@@ -120,11 +120,14 @@ def read_measures(given: Any, *, folder: Path | None = None) -> tuple[Measured, 
 
 
 def write_measure(path: Path, row: Measured) -> None:
-    """Append a row to a file, which is made with its folders when it is not there.
+    """Append a row to a file, unless it is there; the file is made with its folders where it is not.
 
     Raises:
+        PolicyError: when the file holds something else.
         OSError: when it cannot be written.
     """
+    if path.exists() and row in _file(path):
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     values = ((item.name, getattr(row, item.name)) for item in fields_of(row))
     lines = [f"{name} = {_toml(value)}\n" for name, value in values if value is not None]

@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         ("explain", "say which model would serve a request in a file, and why", _explain),
         ("simulate", "run a simulated OpenAI API on this machine", _simulate),
         ("migrate", "find what names a model that stops, and rewrite it", migrate.arguments),
+        ("compare", "send examples of yours to models and say who is as good", _compare),
         ("report", "add up a decision log: calls, models, dollars against the baseline", report.arguments),
         ("demo", "send every kind of request to a simulated OpenAI API, beside plain gpt-4o", _demo),
         ("spend", "say what has been spent, by scope, model, day", _spend),
@@ -163,6 +164,13 @@ def _batch(parser: argparse.ArgumentParser) -> None:
     from routed_llm.cli.batch import arguments
 
     arguments(parser)
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    from routed_llm.cli.compare import arguments
+
+    arguments(parser)
+    _at(parser)
 
 
 def _at(parser: argparse.ArgumentParser, text: str = "the day to decide for (default: today)") -> None:

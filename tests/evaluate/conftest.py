@@ -1,0 +1,8 @@
+"""Tests of comparing share their support module."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
