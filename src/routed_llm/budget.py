@@ -8,7 +8,7 @@ touches reaches ``select()`` as an Allowance, so that the choice stays a pure fu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -50,6 +50,7 @@ class Account:
         hard: whether the limit refuses calls.
         low: share of the limit below which the choice moves towards cost.
         low_floor: the quality floor while the budget is low, or None for the policy's own.
+        low_tier: the service tier that calls are sent at while the budget is low, or None.
         notify_at: spent shares of the limit that raise an event when they are passed.
         begins_at: since when the window is paced; None where it is not.
     """
@@ -63,6 +64,7 @@ class Account:
     hard: bool = True
     low: float = 0.0
     low_floor: str | None = None
+    low_tier: str | None = None
     notify_at: tuple[float, ...] = ()
     begins_at: datetime | None = None
 
@@ -77,9 +79,20 @@ class Account:
             return rest, self.limit, self.resets_at
         window = self.resets_at - self.begins_at
         until_now = int(self.limit * min(max((at - self.begins_at) / window, 0.0) + _AHEAD, 1.0))
-        spent = (self.limit - rest) / self.limit if self.limit else 1.0
-        more = max(at, self.begins_at + window * (spent - _AHEAD)) + window * _A_LITTLE
+        more = max(at, self.pays_from(rest, 0) or at) + window * _A_LITTLE
         return rest - (self.limit - until_now), until_now, min(more, self.resets_at)
+
+    def pays_from(self, rest: int, amount: int) -> datetime | None:
+        """Return from when on a paced budget pays for so many picodollars; None where it never does so.
+
+        Args:
+            rest: picodollars left of the limit.
+            amount: picodollars asked for.
+        """
+        if self.begins_at is None or self.resets_at is None or amount > rest or not self.limit:
+            return self.resets_at
+        share = (self.limit - rest + amount) / self.limit - _AHEAD
+        return self.begins_at + (self.resets_at - self.begins_at) * max(share, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +106,8 @@ class Allowance:
         resets_at: when that budget is refilled, or None.
         pressure: 0.0 (plenty left) to 1.0 (nothing left): how far low budgets press on the choice.
         floor: the quality floor that a low budget sets in place of the policy's, or None.
+        tier: the service tier that a low budget sends calls at where they may be, or None.
+        whole: picodollars that are left of a paced limit, more than is free by now; None where none is paced.
         worst_case: whether the worst case must fit instead of the expected cost.
         p95: whether what nineteen of twenty such calls cost at most must.
         accounts: the accounts that the call draws on.
@@ -106,6 +121,8 @@ class Allowance:
     resets_at: datetime | None = None
     pressure: float = 0.0
     floor: str | None = None
+    tier: str | None = None
+    whole: int | None = None
     worst_case: bool = False
     p95: bool = False
     accounts: tuple[Account, ...] = ()
@@ -142,11 +159,16 @@ class Budget:
         scope: whom it holds for. ``""`` is everybody together, ``"team=search"`` those calls that are
             tagged so, ``"team"`` every team on its own. Several tags are joined by commas. A call
             without such a tag does not fall under the budget.
-        hard: True refuses what does not fit; False only moves the choice towards cost.
+        hard: True refuses what does not fit; False refuses nothing: as it runs low it shortens answers, and
+            does what ``downshift_to``, ``downshift_tier`` and ``refuse_at`` allow, and may be exceeded.
         downshift_below: share left (0.2 = a fifth) below which the choice moves towards cost, and calls
             without an output cap get one: the less is left, the nearer to what nine of ten answers need.
         downshift_to: the quality floor (a model id) while less than that is left, or None to keep the
             policy's floor. A floor is only ever lowered by what is written here.
+        downshift_tier: the service tier (``flex``) at which calls are sent while less than that is left,
+            where the model is sold at it and the call names none itself; None to keep theirs.
+        refuse_at: share of its limits (1.5 = half as much again) from which a soft budget refuses, too; None
+            for never.
         reserve: by what calls are admitted, and what is held while they run: ``expected`` (the mean), ``p95``
             (what nineteen of twenty such calls cost at most) or ``worst`` (the most that they can cost).
         worst_case: True is another way to say ``reserve="worst"``.
@@ -166,6 +188,8 @@ class Budget:
     hard: bool
     downshift_below: float
     downshift_to: str | None
+    downshift_tier: str | None
+    refuse_at: float | None
     reserve: str
     worst_case: bool
     notify_at: tuple[float, ...]
@@ -184,6 +208,8 @@ class Budget:
         hard: bool = True,
         downshift_below: float = 0.2,
         downshift_to: str | None = None,
+        downshift_tier: str | None = None,
+        refuse_at: float | None = None,
         reserve: str = "expected",
         worst_case: bool = False,
         notify_at: Iterable[float] = (0.8, 1.0),
@@ -209,6 +235,8 @@ class Budget:
             "hard": _flag("hard", hard),
             "downshift_below": _share("downshift_below", downshift_below),
             "downshift_to": downshift_to,
+            "downshift_tier": _tier(downshift_tier),
+            "refuse_at": _refuse_at(refuse_at, hard=hard),
             "reserve": "worst" if _flag("worst_case", worst_case) else _reserve(reserve),
             "worst_case": worst_case or reserve == "worst",
             "notify_at": tuple(_share("notify_at", share) for share in notify_at),
@@ -278,10 +306,14 @@ class Budget:
                     hard=self.hard,
                     low=self.downshift_below,
                     low_floor=self.downshift_to,
+                    low_tier=self.downshift_tier,
                     notify_at=self.notify_at,
                     begins_at=begins,
                 )
             )
+            if self.refuse_at is not None:
+                most = replace(found[-1], limit=int(amount * PICO * Decimal(str(self.refuse_at))), hard=True)
+                found.append(replace(most, key=f"{most.key}/most", low=0.0, notify_at=()))
         return tuple(found)
 
 
@@ -397,6 +429,31 @@ def _share(key: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise PolicyError(f"{key} holds {value!r}. Give a share from 0 to 1, such as 0.2.", key=key)
     return float(value)
+
+
+def _tier(value: object) -> str | None:
+    if value is None or value == "flex":
+        return None if value is None else str(value)
+    raise PolicyError(
+        f"downshift_tier={value!r} is no cheaper tier that a call can wait for. Give 'flex', or None.",
+        key="downshift_tier",
+    )
+
+
+def _refuse_at(value: object, *, hard: bool) -> float | None:
+    if value is None:
+        return None
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hard or not known or not 1 <= float(str(value)) <= _MOST_TIMES:
+        raise PolicyError(
+            f"refuse_at={value!r} is no share of a soft budget's limit. Give a number from 1 to "
+            f"{_MOST_TIMES} together with hard=False.",
+            key="refuse_at",
+        )
+    return float(str(value))
+
+
+_MOST_TIMES: Final = 100
 
 
 def _reserve(value: object) -> str:

@@ -131,6 +131,8 @@ class RequestFacts:
         tool_inputs: kinds of input other than text that stand inside tool messages.
         tools: number of function or custom tools offered.
         builtin_tools: hosted tools asked for, such as ``web_search``.
+        setups: of hosted tools that cost more or less by how they are set up, the tool and that, such as
+            ``("code_interpreter", "4g")``.
         tool_choice: ``none``, ``auto``, ``required``, ``named`` or None when not given.
         structured: ``json_object``, ``json_schema`` or None.
         parameters: every other parameter given, by its Chat Completions name, frozen, sorted.
@@ -162,6 +164,7 @@ class RequestFacts:
     tool_inputs: frozenset[str] = frozenset()
     tools: int = 0
     builtin_tools: frozenset[str] = frozenset()
+    setups: tuple[tuple[str, str], ...] = ()
     tool_choice: str | None = None
     structured: str | None = None
     parameters: tuple[tuple[str, Any], ...] = ()
@@ -289,6 +292,8 @@ class RequestFacts:
         for name in ("inputs", "outputs", "tool_inputs", "builtin_tools", "emulates"):
             if name in values:
                 values[name] = frozenset(values[name])
+        if "setups" in values:
+            values["setups"] = tuple([(tool, setup) for tool, setup in values["setups"]])
         if "parameters" in values:
             values["parameters"] = freeze_parameters(values["parameters"])
         if values.get("previous"):

@@ -56,6 +56,7 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "cost_cap": ("expected", "hard"),
     "on_unsupported": ("drop", "avoid", "raise"),
     "surface": ("chat", "realtime"),
+    "prefer_tier": ("flex",),
     "service_tier": ("standard", "flex", "priority", "batch", "ultrafast", "background_2h", "background_8h"),
     "task": tuple(DIMENSIONS_BY_TASK),
     "effort": EFFORTS,
@@ -107,6 +108,9 @@ class Policy:
         store: False where nothing may be kept with the provider beyond the answer: every call says so, what
             cannot do without (background responses, conversations, batches) is refused. None leaves it to
             each call.
+        prefer_tier: the tier that calls are sent at unless the request names one, where the model is sold at
+            it: ``flex`` costs half, takes longer and may be refused while the provider is busy. Nothing is
+            then ruled out for being slower than the baseline. None sends none.
         regional: True when calls go to a data-residency endpoint, which costs more on some models.
         switch_saving: share of the staying cost (0.1 = 10%) that a switch in mid-conversation must save.
         horizon: further turns that a conversation is expected to have at most, over which a switch must
@@ -147,6 +151,7 @@ class Policy:
     surface: str
     service_tier: str
     store: bool | None
+    prefer_tier: str | None
     regional: bool
     switch_saving: float
     horizon: int
@@ -182,6 +187,7 @@ class Policy:
         surface: str = "chat",
         service_tier: str = "standard",
         store: bool | None = None,
+        prefer_tier: str | None = None,
         regional: bool = False,
         switch_saving: float = 0.1,
         horizon: int = 4,
@@ -222,6 +228,7 @@ class Policy:
             "surface": _choice("surface", surface),
             "service_tier": _choice("service_tier", service_tier),
             "store": _store(store),
+            "prefer_tier": None if prefer_tier is None else _choice("prefer_tier", prefer_tier),
             "regional": _flag("regional", regional),
             "switch_saving": _number("switch_saving", switch_saving, 0, 1),
             "horizon": _whole("horizon", horizon, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -10,7 +11,7 @@ from routed_llm.budget import PICO
 
 if TYPE_CHECKING:
     from routed_llm.catalog import Model
-    from routed_llm.catalog.model import Price
+    from routed_llm.catalog.model import Fee, Price
     from routed_llm.facts import RequestFacts
     from routed_llm.usage import Usage
 
@@ -19,10 +20,13 @@ __all__ = [
     "DEFAULT_OUTPUT_TOKENS",
     "STEP_OUTPUT_TOKENS",
     "STEP_SPREAD",
+    "Fees",
     "Writes",
     "cost",
     "cost_pico",
     "expected_output",
+    "hosted_fees",
+    "most_calls",
     "thought_for",
     "tier_of",
     "writes",
@@ -84,7 +88,64 @@ def cost_pico(usage: Usage, model: Model, at: date, *, regional: bool = False) -
     total = _input_cost(usage, row) + _output_cost(usage, row)
     if regional and model.regional_surcharge:
         total = -(-total * (100 + model.regional_surcharge) // 100)
+    for tool, setup, calls in usage.hosted:
+        fee = model.fee(tool, at)
+        if fee is not None:
+            total += calls * (fee.of(setup) + fee.block * row.input)
     return total
+
+
+class Fees(NamedTuple):
+    """Picodollars for the hosted tools of a request: prices of their calls, and of what these read.
+
+    Attributes:
+        mean: what is expected.
+        quantiles: what half of such requests, nine of ten and nineteen of twenty cost at most.
+        worst: the most that is reckoned with; searches may read more.
+    """
+
+    mean: int
+    quantiles: tuple[int, int, int]
+    worst: int
+
+
+def most_calls(facts: RequestFacts) -> int | None:
+    """Return the most calls of hosted tools that a request allows (``max_tool_calls``), or None."""
+    asked = facts.parameter("max_tool_calls")
+    return asked if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 0 else None
+
+
+def hosted_fees(fees: Mapping[str, Fee], facts: RequestFacts, price: Price, most: int | None = None) -> Fees:
+    """Say what the hosted tools that a request offers cost it beside its other tokens.
+
+    Args:
+        fees: hosted tool to what it costs.
+        facts: the request.
+        price: what the tokens cost that a call reads.
+        most: the most calls that are allowed, or None.
+    """
+    mean, worst, dearest, calls = 0.0, 0, 0, 0.0
+    quantiles = [0, 0, 0]
+    setups, forced = dict(facts.setups), facts.tool_choice in ("required", "named") and not facts.tools
+    for tool, fee in fees.items():
+        if facts.tool_choice == "none" and not fee.always:
+            continue
+        one = fee.of(setups.get(tool, "")) + (fee.block + fee.reads) * price.input
+        # What one container costs at worst grows with its memory as its price does.
+        each = max(fee.of(setups.get(tool, "")) * fee.most // (fee.each or 1), 0)
+        at_most = each + (fee.block + fee.reads_most) * max(price.input, price.cache_write or 0)
+        usual = max(fee.calls, 1.0) if forced else fee.calls
+        allowed = fee.most_calls if most is None or fee.always else most
+        calls += min(usual, allowed)
+        mean += min(usual, allowed) * one
+        for place, count in enumerate(fee.quantiles):
+            quantiles[place] += min(max(count, 1) if forced else count, allowed) * one
+        worst, dearest = worst + fee.most_calls * at_most, max(dearest, at_most)
+    if most is not None and calls > most:
+        # The calls that are allowed are shared by all tools.
+        mean *= most / calls
+    worst = worst if most is None or any(fee.always for fee in fees.values()) else most * dearest
+    return Fees(int(mean), (quantiles[0], quantiles[1], quantiles[2]), worst)
 
 
 def _input_cost(usage: Usage, row: Price) -> int:

@@ -93,7 +93,7 @@ class Record(TypedDict):
     counted: NotRequired[dict[str, object]]
     served: NotRequired[str | None]
     cost: NotRequired[str | None]
-    usage: NotRequired[dict[str, int | str] | None]
+    usage: NotRequired[dict[str, object] | None]
     took: NotRequired[dict[str, float]]
     settled_at: NotRequired[str]
     id: NotRequired[str | None]

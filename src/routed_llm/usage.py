@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from routed_llm.decide.speed import Pace
     from routed_llm.facts import RequestFacts
 
-__all__ = ["QUANTILES", "Observed", "Returns", "Seen", "Spread", "Timing", "Usage", "believable"]
+__all__ = [
+    "QUANTILES",
+    "Observed",
+    "Returns",
+    "Seen",
+    "Spread",
+    "Timing",
+    "Usage",
+    "believable",
+    "hosted_calls",
+    "hosted_name",
+    "setup_of",
+]
 
 QUANTILES: Final = (0.5, 0.9, 0.95)
 """The parts of calls whose bills a range gives."""
@@ -49,6 +61,8 @@ class Usage:
         audio_cached_tokens: the part of ``audio_input_tokens`` read from the cache.
         audio_output_tokens: the part of ``output_tokens`` that is audio.
         image_input_tokens: the part of ``input_tokens`` that is images, where a model prices it apart.
+        hosted: hosted tools that were called, with how they were set up, and how often; of containers, how
+            many sessions began.
         service_tier: the tier that the response names (``default``, ``flex``, ``priority``, ``batch``).
     """
 
@@ -61,15 +75,23 @@ class Usage:
     audio_cached_tokens: int = 0
     audio_output_tokens: int = 0
     image_input_tokens: int = 0
+    hosted: tuple[tuple[str, str, int], ...] = ()
     service_tier: str | None = None
 
     @classmethod
-    def from_openai(cls, usage: Mapping[str, Any], *, service_tier: str | None = None) -> Usage:
+    def from_openai(
+        cls,
+        usage: Mapping[str, Any],
+        *,
+        service_tier: str | None = None,
+        hosted: tuple[tuple[str, str, int], ...] = (),
+    ) -> Usage:
         """Read the ``usage`` object of Chat Completions or of Responses.
 
         Args:
             usage: the decoded JSON object; either endpoint's names are understood.
             service_tier: the response's own ``service_tier``, which decides the price row.
+            hosted: what :func:`hosted_calls` finds in a response of Responses.
         """
         into = _part(usage, "prompt_tokens_details", "input_tokens_details")
         out = _part(usage, "completion_tokens_details", "output_tokens_details")
@@ -83,8 +105,86 @@ class Usage:
             audio_cached_tokens=_count(_part(into, "cached_tokens_details").get("audio_tokens")),
             audio_output_tokens=_count(out.get("audio_tokens")),
             image_input_tokens=_count(into.get("image_tokens")),
+            hosted=hosted,
             service_tier=service_tier,
         )
+
+
+HOSTED: Final = (
+    "web_search_preview", "web_search", "file_search", "code_interpreter", "computer", "image_generation",
+    "mcp",
+)  # fmt: skip
+"""Hosted tools whose type may have a version behind it (``web_search_preview_2025_03_11``), longest first."""
+
+
+def hosted_name(kind: str) -> str:
+    """Return the name of a hosted tool without the version that its type may have."""
+    return next((stem for stem in HOSTED if kind.startswith(stem)), kind)
+
+
+def setup_of(tool: Mapping[str, Any], made: Mapping[str, Any] | None = None) -> str:
+    """Say how a hosted tool is set up, as far as its price depends on it; an empty string for the usual.
+
+    Args:
+        tool: the tool as it is offered.
+        made: what it has made, which says what ``auto`` came to.
+    """
+    place = _place(tool)
+    if place:
+        return "local" if place.get("type") == "local" else str(place.get("memory_limit") or "")
+    if tool.get("type") != "image_generation":
+        return ""
+    made = made or {}
+    known = [made.get(name) or tool.get(name) or "auto" for name in ("quality", "size")]
+    return " ".join([str(tool.get("model") or "gpt-image-1"), *map(str, known)])
+
+
+def hosted_calls(response: Mapping[str, Any]) -> tuple[tuple[str, str, int], ...]:
+    """Count what a response of Responses shows to have been called of hosted tools: (tool, set-up, calls).
+
+    Searches count, pages that a search opens do not; of a container each session counts once, and not at all
+    where the request names it.
+    """
+    offered: dict[str, Mapping[str, Any]] = {}
+    for tool in response.get("tools") or ():
+        if isinstance(tool, Mapping) and tool.get("type") not in _OWN:
+            offered.setdefault(_FAMILY.get(name := hosted_name(str(tool.get("type"))), name), tool)
+    if not offered:
+        return ()
+    found: dict[tuple[str, str], set[Any]] = {}
+    for at, item in enumerate(response.get("output") or ()):
+        tool = offered.get(str(item.get("type")).removesuffix("_call")) if isinstance(item, Mapping) else None
+        if tool is None or _is_free(item, tool):
+            continue
+        # All calls of a container are one session.
+        place = item.get("container_id") or _place(tool).get("type") or at
+        found.setdefault((hosted_name(str(tool.get("type"))), setup_of(tool, item)), set()).add(place)
+    searched = _count(_part(_part(response, "tool_usage"), "web_search").get("num_requests"))
+    return tuple(
+        [
+            (tool, setup, searched if searched and tool.startswith("web_search") else len(places))
+            for (tool, setup), places in found.items()
+        ]
+    )
+
+
+def _place(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the container of a tool that runs in one."""
+    place = tool.get("container") or tool.get("environment")
+    return place if isinstance(place, Mapping) else _NONE
+
+
+def _is_free(item: Mapping[str, Any], tool: Mapping[str, Any]) -> bool:
+    """Say whether an item is a step of a call and not one that is billed."""
+    action = item.get("action")
+    if isinstance(tool.get("container"), str):
+        return True  # it was made before, and is paid for
+    return isinstance(action, Mapping) and action.get("type") not in (None, "search", "exec")
+
+
+_OWN: Final = frozenset({"function", "custom", "namespace", None})
+_FAMILY: Final = {"web_search_preview": "web_search"}
+"""A tool whose items have the name of another one."""
 
 
 def believable(usage: Any) -> bool:

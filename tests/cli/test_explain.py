@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from routed_llm import Policy, Router, read_openai
+from routed_llm.cli.screen import money
 
 from .conftest import Routed
 
@@ -197,3 +198,18 @@ def test_a_bad_policy_gives_one_line(
     done = routed("explain", "-", "--policy", "policy.toml", stdin=encoded(SHORT))
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert done.err.startswith(f"routed explain: {error}")
+
+
+def test_the_table_gives_a_range_and_the_providers_own_word(routed: Routed) -> None:
+    """What such calls cost at most, in shares of them, and what the provider names in the baseline's place."""
+    done = routed("explain", "-", "--at", "2026-11-22", stdin=encoded({"model": "gpt-4o", "input": "Hello"}))
+    decision = Router().decide(read_openai({"input": "Hello"}), at=DAY)
+    lines = " ".join(done.out.split())
+    spread = decision.cost_range
+    assert spread is not None
+    assert (
+        f"range half of such calls cost at most {money(spread['p50'])}, nine of ten {money(spread['p90'])}, "
+        f"nineteen of twenty {money(spread['p95'])}, at worst {money(decision.worst_cost)}" in lines
+    )
+    assert "provider names gpt-6-luna@medium in place of the baseline, expected to cost $" in lines
+    assert "; not in the pool; nothing published on " in lines

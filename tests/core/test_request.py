@@ -67,7 +67,7 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("no tier in particular", {"service_tier": "auto"}, {"service_tier": "standard"}),
     ("web search on Chat Completions", {"web_search_options": {}}, {"builtin_tools": frozenset({"web_search_options"})}),
     ("hosted tools by their versions", {"tools": [{"type": "web_search_preview_2025_03_11"}, {"type": "mcp"},
-     {"type": "function", "function": {"name": "f"}}]}, {"builtin_tools": frozenset({"web_search", "mcp"}), "tools": 1}),
+     {"type": "function", "function": {"name": "f"}}]}, {"builtin_tools": frozenset({"web_search_preview", "mcp"}), "tools": 1}),
     ("tools in the form of Responses", {"tools": [{"type": "function", "name": "f", "parameters": {}}]}, {"tools": 1}),
     ("anything else", {"logit_bias": {"5": -1}, "user": "u"},
      {"parameters": (("logit_bias", ("{}", (("5", -1),))), ("user", "u"))}),

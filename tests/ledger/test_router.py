@@ -20,6 +20,7 @@ from routed_llm import (
     MemoryLedger,
     NoModelFits,
     Policy,
+    PolicyError,
     Request,
     RequestFacts,
     Router,
@@ -360,8 +361,76 @@ def test_a_paced_budget_is_spent_evenly(
             router.decide(REQUEST, at=at)
         assert caught.value.resets_at is not None
         assert at < caught.value.resets_at < at + timedelta(hours=1)
+        left = 10 * (1 - spent_share)
+        assert f"has $0 free by now of the ${left:g} that it has left and spends evenly" in str(caught.value)
+        # A moment later it would have been admitted: that is when the text says to come again.
+        assert f"Wait until {caught.value.resets_at.isoformat()}, when it pays for this call" in str(
+            caught.value
+        )
+        later = caught.value.resets_at + timedelta(seconds=1)
+        assert router.decide(REQUEST, at=later).chosen is not None
     else:
         assert router.decide(REQUEST, at=at).chosen is not None
+
+
+@pytest.mark.parametrize(
+    ("spent_share", "asked", "tier"),
+    [(0.5, {}, None), (0.9, {}, "flex"), (0.9, {"service_tier": "default"}, None)],
+    ids=["plenty left", "runs low", "the call names its own"],
+)
+def test_a_low_budget_sends_calls_at_a_cheaper_tier(
+    clock: Clock, spent_share: float, asked: dict[str, Any], tier: str | None
+) -> None:
+    """As far as the budget allows it and the model is sold at it; the estimate is that tier's."""
+    budget, book = Budget(per_day=10, downshift_tier="flex"), MemoryLedger()
+    book.reserve("x", int(spent_share * 10 * 10**12), budget.accounts({}, None, NOON), at=NOON)
+    usual = routed(clock).decide(ask(**asked, max_tokens=100))
+    decision = routed(clock, budget, ledger=book).decide(ask(**asked, max_tokens=100))
+    assert decision.call is not None
+    given = tier or asked.get("service_tier")
+    assert decision.call.parameters.get("service_tier") == given
+    assert decision.dollars is not None
+    assert usual.dollars is not None
+    if tier is None:
+        assert decision.dollars == usual.dollars
+        return
+    assert decision.dollars < usual.dollars
+    assert "service_tier=flex added: it costs less" in " ".join(one.text for one in decision.changes).replace(
+        "'", ""
+    )
+
+
+def test_a_soft_budget_refuses_where_it_is_said_to(clock: Clock) -> None:
+    """Half as much again, and no more; what was spent is booked once in each."""
+    budget, book = Budget(per_day=1, hard=False, refuse_at=1.5), MemoryLedger()
+    accounts = budget.accounts({}, None, NOON)
+    assert [(one.limit, one.hard) for one in accounts] == [(10**12, False), (1_500_000_000_000, True)]
+    router = routed(clock, budget, ledger=book)
+    book.reserve("x", 1_200_000_000_000, accounts, at=NOON)
+    run = router.begin(router.decide(REQUEST))
+    rows = run.settle(USED)["remaining"]
+    assert [row["limit"] for row in rows] == ["1", "1.5"]
+    book.reserve("y", 299_000_000_000, accounts, at=NOON)
+    with pytest.raises(BudgetExceeded, match=r"nothing was sent"):
+        router.decide(ask("word " * 40_000))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "text"),
+    [
+        ({"refuse_at": 1.5}, "refuse_at=1.5 is no share of a soft budget's limit. Give a number from 1 to "
+         "100 together with hard=False."),
+        ({"refuse_at": 0.5, "hard": False}, "refuse_at=0.5 is no share of a soft budget's limit. Give a "
+         "number from 1 to 100 together with hard=False."),
+        ({"downshift_tier": "batch"}, "downshift_tier='batch' is no cheaper tier that a call can wait for. "
+         "Give 'flex', or None."),
+    ],
+)  # fmt: skip
+def test_what_a_low_budget_may_do_is_checked(keywords: dict[str, Any], text: str) -> None:
+    """A value that cannot be is refused with what to give."""
+    with pytest.raises(PolicyError) as caught:
+        Budget(per_day=1, **keywords)
+    assert str(caught.value) == text
 
 
 def test_scopes_nest(clock: Clock) -> None:

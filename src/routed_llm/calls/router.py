@@ -650,6 +650,8 @@ class Router:
                 tags = measured_tags(policy, [f"{name}={value}" for name, value in merged.tags])
             if allowance.floor is not None and policy.at_least is not None:
                 policy = policy.replace(at_least=allowance.floor)
+            if allowance.tier is not None:
+                policy = policy.replace(prefer_tier=allowance.tier)
         observed = None if self._observer is None else self._observer.value
         now = monotonic()
         gone = self._found(self._gone.found, now, options.credential)

@@ -22,7 +22,7 @@ from routed_llm.request.wire import (
     request_body,
 )
 from routed_llm.tokens.vocabulary import o200k_encoding
-from routed_llm.usage import Usage
+from routed_llm.usage import Usage, hosted_calls
 
 if TYPE_CHECKING:
     from routed_llm.catalog import Catalog
@@ -129,7 +129,8 @@ class Wired:
             completion = chat_completion(answer)
         if not completion.get("choices"):
             raise UnreadableAnswer("The answer has no choices.")
-        usage = _usage(completion.get("usage"), completion.get("service_tier"))
+        hosted = hosted_calls(answer) if self._call.endpoint == RESPONSES else ()
+        usage = _usage(completion.get("usage"), completion.get("service_tier"), hosted)
         completion = cut_answer(completion, self._cutter)
         message = completion["choices"][0].get("message") or {}
         text = str(message.get("content") or message.get("refusal") or "")
@@ -298,7 +299,7 @@ class _WireReader:
 
     @property
     def usage(self) -> Usage | None:
-        return _usage(self._stream.usage, self._stream.service_tier)
+        return _usage(self._stream.usage, self._stream.service_tier, self._stream.hosted)
 
     @property
     def served(self) -> str | None:
@@ -378,5 +379,7 @@ class _WireReader:
         return {**chunk, "choices": choices}
 
 
-def _usage(told: Any, tier: str | None) -> Usage | None:
-    return Usage.from_openai(told, service_tier=tier) if isinstance(told, Mapping) and told else None
+def _usage(told: Any, tier: str | None, hosted: tuple[tuple[str, str, int], ...] = ()) -> Usage | None:
+    if not isinstance(told, Mapping) or not told:
+        return None
+    return Usage.from_openai(told, service_tier=tier, hosted=hosted)

@@ -11,6 +11,7 @@ from typing import Any
 from routed_llm.catalog.frozen import FrozenDict
 from routed_llm.catalog.model import (
     CacheTerms,
+    Fee,
     ImageRuleSpec,
     Lifecycle,
     Limits,
@@ -67,6 +68,7 @@ def build(data: Mapping[str, Any]) -> Model:
         endpoints=frozenset(data["endpoints"]),
         tools=FrozenDict(data["tools"]),
         builtin_tools=frozenset(data["builtin_tools"]),
+        fees=FrozenDict({tool: tuple([_fee(row) for row in rows]) for tool, rows in data["fees"].items()}),
         structured=frozenset(data["structured"]),
         streaming=data["streaming"],
         efforts=FrozenDict({name: tuple(efforts) for name, efforts in data["efforts"].items()}),
@@ -190,6 +192,11 @@ def _prices(table: Mapping[str, Any]) -> tuple[Price, ...]:
         )
         for row in table["rows"]
     )
+
+
+def _fee(row: Mapping[str, Any]) -> Fee:
+    made = {"since": _parse_day(row["since"]), "quantiles": tuple(row["quantiles"])}
+    return Fee(**{**row, **made, "by": FrozenDict(row.get("by", {}))})
 
 
 def _hashable(rule: Mapping[str, Any]) -> dict[str, Any]:

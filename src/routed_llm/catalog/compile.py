@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from routed_llm.catalog.entry import (
     EndpointEntry,
     FamilyEntry,
+    FeesEntry,
     FramingsEntry,
     ImagesEntry,
     MeasuresEntry,
@@ -97,6 +98,7 @@ def load_context(root: Path = ROOT) -> Context:
         endpoints=_folder(EndpointEntry, root, "endpoints"),
         families=_folder(FamilyEntry, root, "families"),
         framings=_read(FramingsEntry, root, "framing.toml")["rules"],
+        fees=_read(FeesEntry, root, "fees.toml")["tools"],
         images=_read(ImagesEntry, root, "images.toml")["rules"],
         ranks=ranks,
     )

@@ -21,6 +21,7 @@ from routed_llm.catalog.parts import (
     Effort,
     Endpoint,
     Entry,
+    FeeEntry,
     FramingEntry,
     ImageRuleEntry,
     Input,
@@ -44,6 +45,7 @@ from routed_llm.catalog.parts import (
 __all__ = [
     "EndpointEntry",
     "FamilyEntry",
+    "FeesEntry",
     "FramingsEntry",
     "ImagesEntry",
     "MeasuresEntry",
@@ -117,6 +119,12 @@ class ImagesEntry(Entry):
     source: str
     verified: datetime.date
     rules: dict[Name, ImageRuleEntry]
+
+
+class FeesEntry(Entry):
+    """The file of what hosted tools cost."""
+
+    tools: dict[Name, FeeEntry]
 
 
 class FramingsEntry(Entry):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CacheTerms",
+    "Fee",
     "ImageRuleSpec",
     "Lifecycle",
     "Limits",
@@ -99,6 +100,41 @@ class Price:
     source: str = ""
     verified: date | None = None
     unverified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """What a call of a hosted tool costs beside tokens, in picodollars, from a day on.
+
+    Attributes:
+        since: first day on which it holds.
+        each: for each call, or for each session of a container.
+        most: the most that one can cost, where a reply does not say how much it was.
+        by: what another set-up of the tool costs, such as ``4g`` of memory.
+        reads: input tokens that a call adds to the usage, on average.
+        reads_most: the most that were seen.
+        block: input tokens that a call is billed and that stand in no usage.
+        calls: calls that a request makes which offers the tool, on average.
+        quantiles: what half of such requests, nine of ten and nineteen of twenty make at most.
+        most_calls: what is reckoned with at worst.
+        always: whether every answer is one call.
+    """
+
+    since: date
+    each: int
+    most: int
+    by: Mapping[str, int] = field(default_factory=dict)
+    reads: int = 0
+    reads_most: int = 0
+    block: int = 0
+    calls: float = 1.0
+    quantiles: tuple[int, int, int] = (1, 1, 1)
+    most_calls: int = 1
+    always: bool = False
+
+    def of(self, setup: str) -> int:
+        """Return the price of one call, or of one session, with the tool set up so."""
+        return self.by.get(setup, self.each)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +292,7 @@ class Model:
         endpoints: ``chat_completions``, ``responses``, ``realtime``, in no order.
         tools: endpoint to ``yes``, ``no`` or ``effort_none``.
         builtin_tools: the hosted tools it offers on Responses.
+        fees: hosted tool to what it costs beside tokens, latest first; a tool that is not listed costs none.
         structured: ``json_object`` and ``json_schema``, those it offers.
         efforts: endpoint to the reasoning efforts it takes there; empty for a model that does not reason.
         default_effort: the effort the provider uses when none is sent, or None.
@@ -298,6 +335,7 @@ class Model:
     endpoints: frozenset[str] = frozenset({"chat_completions"})
     tools: Mapping[str, str] = field(default_factory=dict)
     builtin_tools: frozenset[str] = frozenset()
+    fees: Mapping[str, tuple[Fee, ...]] = field(default_factory=dict)
     structured: frozenset[str] = frozenset()
     streaming: bool = True
     efforts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -336,6 +374,10 @@ class Model:
         if life.released is not None and at < life.released:
             return False
         return life.shutdown is None or at < life.shutdown - timedelta(days=grace)
+
+    def fee(self, tool: str, at: date) -> Fee | None:
+        """Find what a hosted tool costs beside tokens on a day, or None where it costs nothing."""
+        return next((fee for fee in self.fees.get(tool, ()) if fee.since <= at), None)
 
     def price(self, at: date, *, tier: str = "standard", input_tokens: int = 0) -> Price | None:
         """Find the price row that holds for a request on a day, or None when there is none.

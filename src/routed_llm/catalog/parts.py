@@ -19,6 +19,7 @@ __all__ = [
     "Effort",
     "Endpoint",
     "Entry",
+    "FeeEntry",
     "FramingEntry",
     "ImageRuleEntry",
     "Input",
@@ -154,6 +155,42 @@ class PricesEntry(Entry):
                 raise ValueError(f"two {row.tier} rows since {row.since} above {row.above}; keep one of them")
             seen.add(key)
         return rows
+
+
+def _dollars(value: Any) -> int:
+    """Read US dollars as picodollars."""
+    return _picodollars(value) * 1_000_000
+
+
+Fee = Annotated[int, BeforeValidator(_dollars)]
+Amount = Annotated[float, Field(ge=0, strict=False)]
+
+
+class FeeRow(Entry):
+    """One dated price of a call of a hosted tool, in US dollars (held as picodollars)."""
+
+    since: datetime.date
+    each: Fee
+    most: Fee | None = None
+    by: dict[Name, Fee] = {}
+    models: list[Name] | None = None
+    reasons: bool | None = None
+    reads: Count = 0
+    reads_most: Count = 0
+    block: Count = 0
+
+
+class FeeEntry(Entry):
+    """What one hosted tool costs beside tokens, and how often it is called."""
+
+    calls: Amount
+    quantiles: Annotated[list[Count], Field(min_length=3, max_length=3)]
+    most: Count
+    always: bool = False
+    rows: list[FeeRow]
+    source: str
+    verified: datetime.date
+    unverified: str | None = None
 
 
 class RuleEntry(Entry):

@@ -34,6 +34,7 @@ class Context:
     families: Mapping[str, Spec]
     framings: Mapping[str, Mapping[str, Spec]]
     images: Mapping[str, Spec]
+    fees: Mapping[str, Spec] = field(default_factory=dict)
     ranks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
@@ -112,6 +113,7 @@ def resolve(spec: Mapping[str, Any], context: Context, path: str | None) -> Spec
         "endpoints": endpoints,
         "tools": {name: accept for name, accept in full.get("tools", {}).items() if name in endpoints},
         "builtin_tools": full.get("builtin_tools", []),
+        "fees": _fees(full, context),
         "structured": full.get("structured", []),
         "streaming": full.get("streaming", True),
         "efforts": _efforts(full, context),
@@ -156,6 +158,28 @@ def _ranks(full: Spec, context: Context) -> dict[str, int]:
     ranks = context.ranks.get(full["id"]) or context.ranks.get(full.get("base") or "", {})
     rows = full.get("efforts") or [PLAIN]
     return {row: rank for row, rank in ranks.items() if row in rows}
+
+
+def _fees(full: Spec, context: Context) -> dict[str, list[Spec]]:
+    """List what each hosted tool of a model costs, the latest row first."""
+    names, reasons = {full["id"], full.get("base")}, bool(full.get("efforts"))
+    found: dict[str, list[Spec]] = {}
+    for tool in full.get("builtin_tools", []):
+        fee = context.fees.get(tool)
+        if fee is None:
+            continue
+        rows: dict[str, Spec] = {}
+        for row in fee["rows"]:
+            if names & set(row.get("models") or names) and row.get("reasons") in (None, reasons):
+                rows.setdefault(row["since"], row)
+        known = {"calls": fee["calls"], "quantiles": fee["quantiles"], "most_calls": fee["most"],
+                 "always": fee.get("always", False)}  # fmt: skip
+        kept = ("since", "each", "by", "reads", "reads_most", "block")
+        found[tool] = [
+            {**known, **{key: row[key] for key in kept if key in row}, "most": row.get("most") or row["each"]}
+            for _, row in sorted(rows.items(), reverse=True)
+        ]
+    return found
 
 
 def _efforts(full: Spec, context: Context) -> dict[str, list[str]]:

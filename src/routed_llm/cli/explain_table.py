@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.cli.needs import required
@@ -58,6 +59,15 @@ def _lines(decision: Decision) -> Iterable[tuple[str, list[str]]]:
         sent = {"model": call.model, "effort": call.effort, "output cap": call.cap, "at": call.base_url}
         parts = [f"{name} {value}" for name, value in sent.items() if value is not None]
         yield "call", [", ".join([*parts, *sorted(call.parameters)])]
+    spread = decision.cost_range
+    if spread is not None:
+        shares = {"p50": "half of such calls cost at most", "p90": "nine of ten", "p95": "nineteen of twenty"}
+        parts = [f"{shares[share]} {money(dollars)}" for share, dollars in spread.items()]
+        worst = [] if decision.worst_cost is None else [f"at worst {money(decision.worst_cost)}"]
+        yield "range", [", ".join([*parts, *worst])]
+    replacement = decision.replacement
+    if replacement is not None:
+        yield "provider", [_replacement(replacement)]
     yield "why", [decision.why]
     yield "request", [_request(decision)]
     yield "changes", [change.text for change in decision.changes]
@@ -76,6 +86,14 @@ def _lines(decision: Decision) -> Iterable[tuple[str, list[str]]]:
         yield "no measure", [f"nothing is published on {names}"]
     yield "estimates", list(decision.facts.estimates)
     yield "day", [f"{decision.at}, catalog {decision.catalog_version}"]
+
+
+def _replacement(named: Mapping[str, Any]) -> str:
+    """Say what the provider names in the baseline's place, what it would cost and why it is not chosen."""
+    name = named["model"] if named["effort"] is None else f"{named['model']}@{named['effort']}"
+    cost = "" if named["cost"] is None else f", expected to cost {money(Decimal(named['cost']))}"
+    why = "" if named["why_not"] is None else f"; {named['why_not']}"
+    return f"names {name} in place of the baseline{cost}{why}"
 
 
 def _request(decision: Decision) -> str:

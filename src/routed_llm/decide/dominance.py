@@ -41,7 +41,8 @@ def _front(inputs: DecisionInputs) -> tuple[Row, ...]:
     observed = frozenset(load.outputs or ())
     warm = frozenset(load.shared or ())
     at = None if previous is None else previous.endpoint
-    key = (stays, at, observed, warm, load.media, is_framed(inputs.facts), tuple(pruning))
+    apart = load.media or bool(inputs.facts.builtin_tools)
+    key = (stays, at, observed, warm, apart, is_framed(inputs.facts), tuple(pruning))
     kept = shape.kept.fronts.get(key)
     if kept is None:
         kept = _left(inputs, stays, observed, warm)
@@ -56,9 +57,11 @@ def _left(
     warm: frozenset[str],
 ) -> tuple[Row, ...]:
     rows, cheaper, stateless = inputs.shape.rows, _cheaper_rows(inputs), inputs.facts.previous is None
-    # Each model counts images and pages in its own way. The model that answered before has a cache of its
-    # own, and the best of the others has to be among those that are left, too.
-    apart = {row.at.model.id for row in rows} if inputs.load.media else {*warm, stays[0]}
+    # Each model counts images and pages in its own way, and hosted tools may have other prices with it. The
+    # model that answered before has a cache of its own, and the best of the others has to be among those that
+    # are left, too.
+    own = inputs.load.media or inputs.facts.builtin_tools
+    apart = {row.at.model.id for row in rows} if own else {*warm, stays[0]}
 
     def beats(one: Row, other: Row) -> bool:
         mine, theirs = one.at.model, other.at.model

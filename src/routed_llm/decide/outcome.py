@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from routed_llm.catalog.frozen import FrozenDict
@@ -21,6 +22,7 @@ from routed_llm.decide.weigh import (
     cold_cost,
     conversation_cost,
     goes_past_cache,
+    hosted_calls_allowed,
     output_tokens,
     recall_of,
     reserved,
@@ -32,6 +34,7 @@ from routed_llm.decide.weigh import (
 from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
 from routed_llm.facts import thaw
 from routed_llm.parameters import IN_MESSAGES, cap_changes, ends_at, take_out
+from routed_llm.pricing import most_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -270,9 +273,13 @@ def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, 
     left_out = fit.dropped | IN_MESSAGES
     parameters = {key: thaw(value) for key, value in facts.parameters if key not in left_out}
     dropped = take_out(parameters, fit.dropped) if "include" in parameters else fit.dropped
-    for change in (*_storing(row, picked, inputs), *_cache_changes(row, inputs)):
+    added = (_storing(row, picked, inputs), _cache_changes(row, inputs), _fee_changes(row, picked, inputs))
+    for change in chain(*added):
         parameters[change.parameter] = change.after
         changes += (change,)
+    if row.tier == inputs.setting.prefer_tier:
+        parameters["service_tier"] = row.tier
+        changes += (Change("service_tier", "added", None, row.tier, _CHEAPER_TIER),)
     if facts.stream and not model.streaming:
         why = f"{model.id} cannot stream; the answer comes whole"
         changes += (Change("stream", "dropped", True, None, why),)
@@ -323,6 +330,15 @@ def _cache_changes(row: Row, inputs: DecisionInputs) -> Iterator[Change]:
         yield Change("prompt_cache_key", "added", None, inputs.allowance.cache_key, _CACHE_KEY)
 
 
+def _fee_changes(row: Row, picked: Picked, inputs: DecisionInputs) -> Iterator[Change]:
+    """Limit the calls of hosted tools to what a hard cap on the bill was reckoned with."""
+    if inputs.load.hard is None or not row.fees or most_calls(inputs.facts) is not None:
+        return
+    most = hosted_calls_allowed(row, inputs.load)
+    if most is not None and picked.endpoint == "responses":
+        yield Change("max_tool_calls", "added", None, most, _PAID_FOR)
+
+
 def _limits_output(inputs: DecisionInputs) -> bool:
     """Say whether money may set an output cap."""
     return inputs.load.hard is not None or inputs.load.pressure > 0
@@ -337,6 +353,7 @@ def _limited(row: Row, cap: int | None, inputs: DecisionInputs) -> str | None:
     return _RUNS_LOW if load.pressure else None
 
 
+_CHEAPER_TIER = "it costs less, and may take longer (prefer_tier, or a budget that runs low)"
 _PAID_FOR = "more would be billed above max_cost_per_call"
 _RUNS_LOW = "a budget runs low"
 _NOTHING_QUICKER = "nothing quicker can serve this call"
@@ -602,7 +619,8 @@ def _replacement(picked: Picked, inputs: DecisionInputs) -> dict[str, Any] | Non
     if picked.row is not None and picked.row.at.model.id == model.id:
         row, why = picked.row, None
     else:
-        row = bare_row(model, effort, inputs.setting, picked.row.tier if picked.row else "standard")
+        tier = picked.row.tier if picked.row else "standard"
+        row = bare_row(model, effort, inputs.setting, tier, inputs.facts.builtin_tools)
         why = _why_not(model, effort, inputs)
     cost = inputs.text_cost(row, picked.tokens)
     dollars = None if cost is None else format_dollars(cost)

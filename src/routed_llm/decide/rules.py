@@ -82,6 +82,7 @@ class Setting:
         replacement: what the provider names in the baseline's place, or None.
         own: what the user's own examples say of configurations, by model and effort.
         cost_cap: the most picodollars that the policy lets a call be expected to cost, or None.
+        prefer_tier: the tier that a model is called at where it is sold at it, or None.
     """
 
     policy: Policy
@@ -98,6 +99,7 @@ class Setting:
     lifted: frozenset[str] = frozenset()
     reference: Reference | None = None
     replacement: Model | None = None
+    prefer_tier: str | None = None
     compared: dict[Any, bool] = field(default_factory=dict, repr=False, compare=False)
     own: Mapping[tuple[str, str | None], Measured] = field(default_factory=dict)
 

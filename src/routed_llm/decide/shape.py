@@ -19,7 +19,7 @@ from routed_llm.policy import EFFORTS, GRACE
 from routed_llm.pricing import writes
 
 if TYPE_CHECKING:
-    from routed_llm.catalog.model import Model, Price
+    from routed_llm.catalog.model import Fee, Model, Price
     from routed_llm.decision import Call, Change, Evidence
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
@@ -56,6 +56,7 @@ class Row:
         least: the least of those rates, of input and of output; zeros without prices.
         dearest: the highest ones.
         figures: what the prices and amounts above follow from.
+        fees: what the hosted tools cost that such requests offer; tools without a price are left out.
     """
 
     at: Configuration
@@ -80,6 +81,7 @@ class Row:
     least: tuple[int, int]
     dearest: tuple[int, int]
     figures: tuple[str, str | None, str, int]
+    fees: Mapping[str, Fee]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -229,6 +231,8 @@ def _build(
     rejected: list[Candidate] = []
     asked = facts.effort or setting.policy.effort
     for model in models:
+        mine = setting.prefer_tier
+        mine = tier if mine is None or model.price(setting.at, tier=mine) is None else mine
         wanted = asked or (model.default_effort if pinned else None)
         of_model: dict[str, list[Reason | None]] = {}
         for effort in _efforts(model, pinned):
@@ -237,7 +241,9 @@ def _build(
                 # Who names the effort has a cap that counts its reasoning, as the endpoint does.
                 named = facts.cap is None or effort == facts.effort
                 room = 0 if named else model.reasoning_room.get(effort or "", 0)
-                rows.append(_row(model, effort, fits, setting, tier, wanted, len(rows), room))
+                rows.append(
+                    _row(model, effort, fits, setting, mine, wanted, len(rows), room, facts.builtin_tools)
+                )
             else:
                 first = next(iter(against))
                 rejected.append(
@@ -333,6 +339,7 @@ def _row(
     wanted: str | None,
     order: int,
     room: int,
+    hosted: frozenset[str],
 ) -> Row:
     short = model.price(setting.at, tier=tier)
     above = max(
@@ -376,7 +383,16 @@ def _row(
             max([rate for _, _, rate in rates], default=0),
         ),
         figures=(model.id, effort, tier, room),
+        fees=_fees(model, hosted, setting) if hosted else _NO_FEES,
     )
+
+
+_NO_FEES: Mapping[str, Fee] = {}
+
+
+def _fees(model: Model, hosted: frozenset[str], setting: Setting) -> Mapping[str, Fee]:
+    found = {tool: model.fee(tool, setting.at) for tool in sorted(hosted)}
+    return {tool: fee for tool, fee in found.items() if fee is not None}
 
 
 def _rates(
@@ -392,13 +408,13 @@ def _rates(
     return tuple(found)
 
 
-def bare_row(model: Model, effort: str | None, setting: Setting, tier: str) -> Row:
+def bare_row(model: Model, effort: str | None, setting: Setting, tier: str, hosted: frozenset[str]) -> Row:
     """Make the row of a configuration that nobody asked about, to say what it would cost."""
     endpoint = next(name for name in _PREFERENCE if name in model.endpoints)
     fits = {endpoint: Fit((), frozenset(), (), 0)}
     room = model.reasoning_room.get(effort or "", 0)
     # No row of the pool has this place, so that nothing kept by it is another one's.
-    return _row(model, effort, fits, setting, tier, None, _NO_PLACE, room)
+    return _row(model, effort, fits, setting, tier, None, _NO_PLACE, room, hosted)
 
 
 _NO_PLACE = -1

@@ -454,7 +454,9 @@ class Table:
         models = self.pool.models_for(facts) if facts.model is None else (self.catalog.get(facts.model),)
         task = facts.task or self.policy.task
         touched, guarded = dimensions(facts, task, long=long)
-        tier = facts.service_tier if facts.service_tier != "standard" else self.policy.service_tier
+        named = facts.service_tier != "standard"
+        tier = facts.service_tier if named else self.policy.service_tier
+        wanted = None if named or facts.parameter("service_tier") else self.policy.prefer_tier
         setting = Setting(
             policy=self.policy,
             at=self.at,
@@ -467,7 +469,8 @@ class Table:
             cost_cap=self.policy.max_cost_pico,
             demanded=demanded(task),
             replacement=None if pinned else self._replacement(),
-            reference=self._reference(facts, tier, alone=pinned or len(models) == 1),
+            reference=self._reference(facts, wanted or tier, alone=pinned or len(models) == 1),
+            prefer_tier=wanted,
             compared=self._compared,
             own={} if pinned or not self.policy.measures else self._own_measures(task, long=long),
         )

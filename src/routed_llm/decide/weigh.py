@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from routed_llm.decide.speed import WINDOWS, expected_seconds
 from routed_llm.media import tokens_for
 from routed_llm.parameters import output_cap
-from routed_llm.pricing import ANSWER_SPREAD, STEP_SPREAD, expected_output, thought_for
+from routed_llm.pricing import (
+    ANSWER_SPREAD,
+    STEP_SPREAD,
+    Fees,
+    expected_output,
+    hosted_fees,
+    most_calls,
+    thought_for,
+)
 from routed_llm.tokens.audio import input_tokens as audio_tokens
 from routed_llm.usage import Returns, Spread
 
@@ -43,7 +51,7 @@ class Workload(NamedTuple):
         horizon: further turns to expect.
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
         reserve: output tokens kept free when no cap is given.
-        plain: True when there is nothing but text to count and no conversation to weigh.
+        plain: True when there is nothing but text to count, and no hosted tool nor conversation to weigh.
         listed: whether moreover nothing is expected in a cache, and nothing goes past one, so that a cost
             follows from the price list alone (:attr:`Row.rates`).
         beside: what is counted beside the texts, by model and endpoint, as far as it has been worked out:
@@ -66,6 +74,7 @@ class Workload(NamedTuple):
         seen: what of it speaks of requests like this one, or None.
         media: whether there are images, audio or pages, which every model counts by its own rule.
         choices: answers asked for (``n``); each is billed.
+        fees: what hosted tools cost, by model and price, as far as it has been worked out.
     """
 
     facts: RequestFacts
@@ -77,6 +86,7 @@ class Workload(NamedTuple):
     listed: bool
     beside: dict[Any, tuple[int, int]]
     written: dict[int, int]
+    fees: dict[Any, Fees]
     reuse: float | None = None
     reuse_later: float | None = None
     bypasses: bool = True
@@ -108,7 +118,7 @@ def workload(
     """Work out what all configurations share."""
     visible = None if facts.cap is None else min(facts.cap, widest) if widest else facts.cap
     media = bool(facts.images or facts.audio_seconds or facts.pdf_pages)
-    plain = not (media or facts.previous)
+    plain = not (media or facts.previous or facts.builtin_tools)
     expected: float = expected_output(facts, policy.output_tokens)
     natural: float = expected_output(facts, policy.output_tokens, capped=False)
     seen = None if observed is None else observed.of(facts)
@@ -128,6 +138,7 @@ def workload(
         listed=plain and not bypasses and shared is None,
         beside={},
         written={},
+        fees={},
         reuse=reuse,
         reuse_later=later,
         bypasses=bypasses,
@@ -264,7 +275,8 @@ def affordable_output(row: Row, load: Workload, tokens: int) -> int | None:
     price = price_of(row, tokens)
     if price is None or load.hard is None:
         return None
-    left = load.hard * 100 // (100 + row.surcharge) - _worst_input(price, load, tokens)
+    left = load.hard - (fees_of(row, load, price).worst if row.fees else 0)
+    left = left * 100 // (100 + row.surcharge) - _worst_input(price, load, tokens)
     each = max(price.output, price.audio_output or 0) * load.choices
     return left // each if each else _MANY
 
@@ -417,7 +429,28 @@ def priced(row: Row, load: Workload, tokens: int, cached: int, output: int) -> i
     if price is None:
         return None
     total = input_cost(price, row, load, tokens, cached) + output * price.output
-    return total * (100 + row.surcharge) // 100 if row.surcharge else total
+    total = total * (100 + row.surcharge) // 100 if row.surcharge else total
+    return total + fees_of(row, load, price).mean if row.fees else total
+
+
+def fees_of(row: Row, load: Workload, price: Price) -> Fees:
+    """Say what the hosted tools cost that a request offers, with the tokens that they read."""
+    key = (row.at.model.id, price.input)
+    found = load.fees.get(key)
+    if found is None:
+        found = load.fees[key] = hosted_fees(row.fees, load.facts, price, hosted_calls_allowed(row, load))
+    return found
+
+
+def hosted_calls_allowed(row: Row, load: Workload) -> int | None:
+    """Return the most calls of hosted tools that are sent for: the caller's, or what a hard cap needs.
+
+    None without a limit, and where every answer is one call.
+    """
+    most = most_calls(load.facts)
+    if most is not None or load.hard is None or any(fee.always for fee in row.fees.values()):
+        return most
+    return max(sum(fee.quantiles[1] for fee in row.fees.values()), 1)
 
 
 def price_of(row: Row, tokens: int) -> Price | None:
@@ -477,7 +510,8 @@ def worst_cost(row: Row, load: Workload, tokens: int) -> int | None:
     most = min(limits.max_output, max(limits.context_window - tokens, 1)) if cap is None else cap
     most *= load.choices
     total = _worst_input(price, load, tokens) + most * max(price.output, price.audio_output or 0)
-    return -(-total * (100 + row.surcharge) // 100)
+    fees = fees_of(row, load, price).worst if row.fees else 0
+    return -(-total * (100 + row.surcharge) // 100) + fees
 
 
 def _worst_input(price: Price, load: Workload, tokens: int) -> int:
@@ -500,9 +534,14 @@ def spread_of(row: Row, load: Workload, tokens: int) -> Spread | None:
     cost, price = row_cost(row, load, tokens), price_of(row, tokens)
     if not cost or price is None:
         return None
-    part = min(output_tokens(row, load) * price.output / cost, 1.0)
     written = STEP_SPREAD if load.facts.tools else ANSWER_SPREAD
-    return Spread(*[1 - part + part * times for times in written])
+    part = min(output_tokens(row, load) * price.output / cost, 1.0)
+    if not row.fees:
+        return Spread(*[1 - part + part * times for times in written])
+    fees = fees_of(row, load, price)
+    rest = 1 - part - fees.mean / cost
+    paid = [most / cost for most in fees.quantiles]
+    return Spread(*[rest + part * times + more for times, more in zip(written, paid, strict=True)])
 
 
 def reserved(row: Row, load: Workload, tokens: int, most: int, cost: int) -> int:
@@ -541,6 +580,7 @@ def conversation_cost(row: Row, load: Workload, text_tokens: int) -> int | None:
     read = price.input if price.cached_input is None else price.cached_input
     later = kept * read + (tokens - kept) * price.input + output * price.output
     later = later * (100 + row.surcharge) // 100 if row.surcharge else later
+    later += fees_of(row, load, price).mean if row.fees else 0
     if previous is None or not 0 < previous.prefix_tokens < tokens:
         return now + int(load.horizon * later)
     # The less of this call stood in the one before, the less a further turn will take from this one.

@@ -116,10 +116,14 @@ class Books:
             rest, limit, resets_at = account.paced(whole, at)
             if account.hard and (least is None or rest < least):
                 least = rest
-                values.update(remaining=rest, scope=account.scope, period=account.period, resets_at=resets_at)
+                paced = None if account.begins_at is None else whole
+                values.update(remaining=rest, scope=account.scope, period=account.period)
+                values.update(resets_at=resets_at, whole=paced)
             pressure = _pressure(account, rest, limit)
             if pressure > values.get("pressure", 0.0):
-                values.update(pressure=pressure, floor=account.low_floor or values.get("floor"))
+                floor, tier = account.low_floor, account.low_tier
+                values.update(pressure=pressure, floor=floor or values.get("floor"))
+                values.update(tier=tier or values.get("tier"))
         return Allowance(accounts=accounts, tags=scope.tags, conversation=scope.conversation, **values)
 
     def reserve(self, decision: Decision, at: datetime) -> Hold:

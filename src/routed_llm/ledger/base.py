@@ -126,7 +126,8 @@ class Entry(NamedTuple):
         if values.get("usage") is not None:
             # A newer version may have written counts that this one does not know.
             known = {item.name for item in fields(Usage)}
-            values["usage"] = Usage(**{name: n for name, n in values["usage"].items() if name in known})
+            used = {name: n for name, n in values["usage"].items() if name in known}
+            values["usage"] = Usage(**{**used, "hosted": tuple(map(tuple, used.get("hosted", ())))})
         made = cls(**values)
         if not _sound(made):
             raise TypeError("a value of another kind")
@@ -138,7 +139,8 @@ def _sound(entry: Entry) -> bool:
     texts = (entry.effort, entry.endpoint, entry.served, entry.tier, entry.conversation)
     counts = (entry.cost, entry.booked, entry.estimated)
     used = [] if entry.usage is None else [getattr(entry.usage, item.name) for item in fields(Usage)]
-    tier = used.pop() if used else None  # the last one
+    tier = used.pop() if used else None  # the last two
+    hosted = used.pop() if used else ()
     return (
         isinstance(entry.id, str)
         and isinstance(entry.model, str)
@@ -147,6 +149,7 @@ def _sound(entry: Entry) -> bool:
         and all(one is None or isinstance(one, int) for one in counts)
         and all(isinstance(one, int) for one in used)
         and (tier is None or isinstance(tier, str))
+        and all(len(row) == 3 and [type(part) for part in row] == [str, str, int] for row in hosted)
         and isinstance(entry.tags, Mapping)
         and all(isinstance(one, str) for pair in entry.tags.items() for one in pair)
         and entry.at.tzinfo is not None

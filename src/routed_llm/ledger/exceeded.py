@@ -72,9 +72,9 @@ def out_of_money(
     found = would_fit(decision, remaining) if fits is None else fits
     whose = f"of {scope} " if scope else ""
     time = "in total" if period == "total" else f"per {period}"
-    left = format_dollars(max(remaining, 0))
+    has, pays_from = _left(decision, (scope, period), asked, remaining)
     said = [
-        f"The budget {whose}{time} has ${left} left, and this call is expected to cost at least "
+        f"The budget {whose}{time} has {has}, and this call is expected to cost at least "
         f"${format_dollars(asked)}; nothing was sent."
     ]
     if found:
@@ -84,7 +84,10 @@ def out_of_money(
         )
         said.append(f"What would fit, given up the model or the quality asked for: {names}.")
     raising = "raise the budget, shorten the request or lower its output cap"
-    if resets_at is not None:
+    if pays_from is not None:
+        resets_at = pays_from
+        said.append(f"Wait until {resets_at.isoformat()}, when it pays for this call, {raising}.")
+    elif resets_at is not None:
         said.append(f"Wait until {resets_at.isoformat()}, when it is refilled, {raising}.")
     else:
         said.append(f"{raising[0].upper()}{raising[1:]}.")
@@ -97,3 +100,16 @@ def out_of_money(
         resets_at=resets_at,
         fits=found,
     )
+
+
+def _left(
+    decision: Decision, whose: tuple[str, str], asked: int, remaining: int
+) -> tuple[str, datetime | None]:
+    """Say what a budget has left; of a paced one what is free by now, and from when on it pays for a call."""
+    allowance, left = decision.allowance, f"${format_dollars(max(remaining, 0))}"
+    if allowance is None or allowance.whole is None or (allowance.scope, allowance.period) != whose:
+        return f"{left} left", None
+    account = next(one for one in allowance.accounts if (one.scope, one.period) == whose and one.begins_at)
+    most = max(allowance.whole, 0)
+    pays_from = account.pays_from(most, asked) if asked <= most else None
+    return f"{left} free by now of the ${format_dollars(most)} that it has left and spends evenly", pays_from

@@ -261,6 +261,8 @@ class Observer:
         tier = facts.service_tier
         if tier == "standard" and policy is not None:
             tier = policy.service_tier
+        if any(change.parameter == "service_tier" for change in decision.changes) and decision.call:
+            tier = decision.call.parameters["service_tier"]
         if self._speeds.learn(model, tier, usage, timing, at=self._clock()):
             self.value = replace(self.value, paces=self._speeds.paces)
 
@@ -427,6 +429,8 @@ def _density(facts: RequestFacts, usage: Usage) -> float | None:
     """Say how many tokens a text had for each that was estimated; None where that cannot be told."""
     if facts.tokens.exact or facts.images or facts.audio_seconds or facts.pdf_pages or facts.unknown_files:
         return None
+    if facts.builtin_tools:
+        return None  # what they read counts as input, too
     return usage.input_tokens / max(facts.tokens.likely, 1) if usage.input_tokens else None
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
 from routed_llm.exchange import Exchange
@@ -138,7 +138,7 @@ class Run:
             None where none is kept) and ``remaining``: what is left in each budget that the call drew on.
         """
         record = self.decision.record()
-        usage = None if self.exchange.false_usage else usage
+        usage = None if self.exchange.false_usage or usage is None else self._with_hosted(usage)
         cost = None if usage is None else self._cost(usage, served)
         record["served"] = served
         record["cost"] = None if cost is None else format_dollars(cost)
@@ -277,6 +277,15 @@ class Run:
         model = self._served(self._catalog.get(chosen.model), served)
         return cost_pico(usage, model, self.decision.at, regional=self._policy.regional)
 
+    def _with_hosted(self, usage: Usage) -> Usage:
+        """Add the hosted tools of which every answer is one call, so that no reply shows it."""
+        chosen, tools = self.decision.chosen, self.decision.facts.builtin_tools
+        if chosen is None or not tools:
+            return usage
+        model, at = self._catalog.get(chosen.model), self.decision.at
+        always = [(tool, "", 1) for tool in sorted(tools) if (fee := model.fee(tool, at)) and fee.always]
+        return replace(usage, hosted=(*usage.hosted, *always)) if always else usage
+
     def _served(self, chosen: Model, served: str | None) -> Model:
         """Return the model whose prices hold: the one that answered, where the provider's own list has it."""
         if served is None or chosen.base is not None or chosen.base_url is not None:
@@ -286,5 +295,6 @@ class Run:
         return self._catalog.get(served)
 
 
-def _counts(usage: Usage) -> dict[str, int | str]:
-    return {name: value for name in _COUNTED if (value := getattr(usage, name))}
+def _counts(usage: Usage) -> dict[str, Any]:
+    counts = {name: value for name in _COUNTED if (value := getattr(usage, name))}
+    return counts if not usage.hosted else {**counts, "hosted": [list(row) for row in usage.hosted]}

@@ -476,6 +476,7 @@ class RequestBuilder(Settings):
             tool_inputs=self._tool_inputs,
             tools=self._tools,
             builtin_tools=self._builtin,
+            setups=self._setups,
             parameters=parameters,
             estimates=tuple(dict.fromkeys(self._estimates)),
             **self._values,

@@ -11,6 +11,7 @@ from routed_llm.parameters import INCLUDED
 from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
 from routed_llm.request.checks import as_json, check, short
 from routed_llm.tokens import tools as tool_rules
+from routed_llm.usage import hosted_name, setup_of
 
 __all__ = ["Settings"]
 
@@ -36,6 +37,7 @@ class Settings:
     _outputs: frozenset[str] = frozenset({"text"})
     _tools = 0
     _builtin: frozenset[str] = frozenset()
+    _setups: tuple[tuple[str, str], ...] = ()
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -86,7 +88,11 @@ class Settings:
             if kind in _FUNCTION_TOOLS:
                 functions.append(definition)
             else:
-                self._builtin |= {_builtin_name(kind)}
+                name = hosted_name(kind)
+                self._builtin |= {name}
+                setup = setup_of(definition)
+                if setup:
+                    self._setups = (*self._setups, (name, setup))
         return functions
 
     def _only(self) -> int:
@@ -260,11 +266,3 @@ _SPECIAL: Mapping[str, Callable[[Settings, Any], object]] = {
     "web_search_options": Settings._set_web_search,
     "model": Settings.pin,
 }
-
-
-def _builtin_name(kind: str) -> str:
-    # Hosted tools carry their version in their type: web_search_preview_2025_03_11, computer_use_preview.
-    for stem in ("web_search", "file_search", "code_interpreter", "computer", "image_generation", "mcp"):
-        if kind.startswith(stem):
-            return stem
-    return kind

@@ -12,11 +12,13 @@ from routed_llm.simulator.answer import Answer
 from routed_llm.simulator.ask import Ask, Call
 from routed_llm.simulator.billing import Used
 from routed_llm.simulator.frozen import load
+from routed_llm.simulator.hosted import Ran
 from routed_llm.simulator.logprobs import logprobs, obfuscation
 from routed_llm.simulator.models import SimulatedModel
 from routed_llm.simulator.responses_request import conversation_of, seal
 from routed_llm.simulator.tokens import pieces_of
 
+_NOTHING = Ran()
 _SUMMARY = "Weighing what is asked against what is given, then choosing the plainest answer."
 
 
@@ -40,6 +42,7 @@ def whole(
     answer: Answer,
     used: Used,
     today: date,
+    ran: Ran = _NOTHING,
 ) -> dict[str, Any]:
     """Return the finished response."""
     cut = answer.finish == "length"
@@ -48,7 +51,11 @@ def whole(
     response["status"] = "incomplete" if cut else "completed"
     response["incomplete_details"] = {"reason": "max_output_tokens"} if cut else None
     response["completed_at"] = None if cut else created
-    response["output"] = _output(response_id, model, body, ask, answer)
+    output = _output(response_id, model, body, ask, answer)
+    thinking = [item for item in output if item["type"] == "reasoning"]
+    response["output"] = [*thinking, *map(dict, ran.items), *output[len(thinking) :]]
+    if ran.searches and "tool_usage" in response:
+        response["tool_usage"]["web_search"]["num_requests"] = ran.searches
     if body.get("prompt_cache_options"):
         response["prompt_cache_options"] = body["prompt_cache_options"]
     if ask.moderation:
@@ -247,8 +254,11 @@ def _item_events(index: int, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for piece in pieces_of(item["input"]):
             yield {"type": "response.custom_tool_call_input.delta", **at, "delta": piece}
         yield {"type": "response.custom_tool_call_input.done", **at, "input": item["input"]}
-    else:
+    elif kind == "message":
         yield from _content_events({**at, "content_index": 0}, item["content"][0])
+    else:
+        yield {"type": f"response.{kind}.in_progress", **at}
+        yield {"type": f"response.{kind}.completed", **at}
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 

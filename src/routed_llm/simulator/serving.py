@@ -15,6 +15,7 @@ from routed_llm.simulator.billing import Used, billed, tier_for
 from routed_llm.simulator.failures import ApiFailure
 from routed_llm.simulator.faults import Fault
 from routed_llm.simulator.frozen import load
+from routed_llm.simulator.hosted import Ran, run
 from routed_llm.simulator.journal import Entry
 from routed_llm.simulator.latency import taken
 from routed_llm.simulator.models import SimulatedModel
@@ -54,14 +55,15 @@ class Accepted:
 
 def serve_request(state: State, request: Accepted, book: Entry) -> Reply:
     """Return the reply to an accepted request; usage and dollars go into its journal entry."""
-    answers = _answers(state, request)
-    used = _usage(state, request, answers)
-    book.served, book.used, book.dollars = request.model.served, used, billed(request.model, used)
+    answers, ran = _answers(state, request)
+    used = _usage(state, request, answers, ran)
+    book.served, book.used = request.model.served, used
+    book.dollars = billed(request.model, used) + ran.dollars
     stem = hashlib.sha256(f"{state.seed}|{book.number}".encode()).hexdigest()
     if request.ask.endpoint == "chat":
         reply = _chat(state, request, answers, used, book, f"chatcmpl-{stem[:29]}")
     else:
-        reply = _responses(state, request, answers[0], used, book, f"resp_{stem[:48]}")
+        reply = _responses(state, request, answers[0], ran, used, book, f"resp_{stem[:48]}")
     book.taken = taken(
         request.model.name,
         uncached=used.prompt - used.cached,
@@ -94,16 +96,18 @@ def fail_in_stream(state: State, request: Accepted, error: ApiFailure, number: i
     return Reply(events=iter(rows), dialect="responses")
 
 
-def _answers(state: State, request: Accepted) -> list[Answer]:
+def _answers(state: State, request: Accepted) -> tuple[list[Answer], Ran]:
     model, ask = request.model, request.ask
     room = min(ask.cap or model.max_output, model.max_output, model.window - len(request.ids))
     transport = ("stream", "stream_options")
     told = json.dumps({k: v for k, v in request.body.items() if k not in transport}, sort_keys=True)
     script = state.take_script(model, request.body["model"], ask.last_user)
-    return [answer(ask, model, max(0, room), f"{state.seed}|{i}|{told}", script) for i in range(ask.n)]
+    key = f"{state.seed}|0|{told}"
+    ran = Ran() if script is not None else run(ask, request.body, model, key, state.today)
+    return [answer(ask, model, max(0, room), f"{state.seed}|{i}|{told}", script) for i in range(ask.n)], ran
 
 
-def _usage(state: State, request: Accepted, answers: list[Answer]) -> Used:
+def _usage(state: State, request: Accepted, answers: list[Answer], ran: Ran) -> Used:
     model, ask = request.model, request.ask
     cached, written = 0, 0
     if ask.cached:
@@ -115,7 +119,7 @@ def _usage(state: State, request: Accepted, answers: list[Answer]) -> Used:
     accepted, rejected = _predicted(ask, answers)
     heard = sum(part.tokens for turn in ask.turns for part in turn.parts if part.kind == "audio")
     return Used(
-        prompt=len(request.ids),
+        prompt=len(request.ids) + ran.reads,
         completion=sum(one.tokens for one in answers) + rejected,
         cached=cached,
         written=written,
@@ -153,9 +157,13 @@ def _chat(
     return Reply(events=chat_reply.chunks(envelope, request.ask, answers, used, wanted))
 
 
-def _responses(state: State, request: Accepted, one: Answer, used: Used, book: Entry, name: str) -> Reply:
+def _responses(
+    state: State, request: Accepted, one: Answer, ran: Ran, used: Used, book: Entry, name: str
+) -> Reply:
     ask, body = request.ask, request.body
-    response = responses_reply.whole(name, state.seconds(), request.model, body, ask, one, used, state.today)
+    response = responses_reply.whole(
+        name, state.seconds(), request.model, body, ask, one, used, state.today, ran
+    )
     book.response_id = name
     if body.get("store", True):
         state.store.keep(response, request.items)

@@ -15,6 +15,7 @@ from routed_llm.request.wire.answers import (
     response,
 )
 from routed_llm.request.wire.turns import ITEMS
+from routed_llm.usage import hosted_calls
 
 __all__ = ["ChunkStream", "EventStream", "says_something"]
 
@@ -44,6 +45,7 @@ class ChunkStream:
 
     Attributes:
         usage: what was reported until now, in Chat Completions' form, or None.
+        hosted: calls of hosted tools that were reported until now, as :func:`hosted_calls` gives them.
         model: the model that answers, as the stream names it, or None.
         service_tier: the tier that the stream names, or None.
         id: the answer's id, or None.
@@ -54,6 +56,7 @@ class ChunkStream:
 
     def __init__(self, endpoint: str, *, usage_apart: bool = False) -> None:
         self.usage: dict[str, Any] | None = None
+        self.hosted: tuple[tuple[str, str, int], ...] = ()
         self.model: str | None = None
         self.service_tier: str | None = None
         self.id: str | None = None
@@ -146,6 +149,7 @@ class ChunkStream:
         self.service_tier = held.get("service_tier") or self.service_tier
         self._created = int(held.get("created_at") or self._created)
         self.usage = chat_usage(held.get("usage")) or self.usage
+        self.hosted = hosted_calls(held) or self.hosted
 
     def _delta(self, kind: str, event: Mapping[str, Any]) -> dict[str, Any] | None:
         place = (event.get("output_index"), event.get("content_index"))
