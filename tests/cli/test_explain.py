@@ -201,7 +201,7 @@ def test_a_bad_policy_gives_one_line(
 
 
 def test_the_table_gives_a_range_and_the_providers_own_word(routed: Routed) -> None:
-    """What such calls cost at most, in shares of them, and what the provider names in the baseline's place."""
+    """What such calls cost at most, in shares of them, and what the provider names."""
     done = routed("explain", "-", "--at", "2026-11-22", stdin=encoded({"model": "gpt-4o", "input": "Hello"}))
     decision = Router().decide(read_openai({"input": "Hello"}), at=DAY)
     lines = " ".join(done.out.split())
