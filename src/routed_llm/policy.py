@@ -110,7 +110,8 @@ class Policy:
             each call.
         prefer_tier: the tier that calls are sent at unless the request names one, where the model is sold at
             it: ``flex`` costs half, takes longer and may be refused while the provider is busy. Nothing is
-            then ruled out for being slower than the baseline. None sends none.
+            then ruled out for being slower than the baseline; where a time is set (``max_seconds``,
+            ``max_first_token``, ``deadline``) it is not sent. None sends none.
         regional: True when calls go to a data-residency endpoint, which costs more on some models.
         switch_saving: share of the staying cost (0.1 = 10%) that a switch in mid-conversation must save.
         horizon: further turns that a conversation is expected to have at most, over which a switch must

@@ -99,11 +99,23 @@ def _able(
         kept = min(max(expected, _RESERVE), limits.max_output) if wanted is None else wanted
         if tokens > limits.max_input or tokens + kept > limits.context_window or kept > limits.max_output:
             continue
+        if proven and policy.at_least is not None and model.id != floor and not _finds(model, tokens):
+            continue
         cost = _cost(asked, policy, at, followed, model, effort)
         most_dollars = policy.max_cost_per_call
         if most_dollars is not None and (cost is None or cost > Fraction(most_dollars)):
             continue
         yield model, effort, endpoint
+
+
+def _finds(model: Model, tokens: int) -> bool:
+    """Say whether a model is published to find enough of what is hidden in so many tokens, or nothing is."""
+    if tokens <= 100_000 or not model.recall:
+        return True
+    ends = {row.up_to for row in model.recall}
+    end = min((one for one in ends if one >= tokens), default=max(ends))
+    rows = [row for row in model.recall if row.up_to == end]
+    return min(max(it.value for it in rows if it.test == row.test) for row in rows) >= 40
 
 
 def _configurations(model: Model) -> Iterator[Configuration]:

@@ -45,7 +45,7 @@ from routed_llm.tokens.text import warm_up
 from routed_llm.tokens.vocabulary import o200k_encoding
 
 if TYPE_CHECKING:
-    from routed_llm.budget import Budget
+    from routed_llm.budget import Allowance, Budget
     from routed_llm.calls.recount import AskAsync, AskExact
     from routed_llm.calls.refresh import Refresh
     from routed_llm.catalog import Model
@@ -648,10 +648,9 @@ class Router:
             allowance = self._books.allowance(merged, as_moment(moment))
             if policy.measures:
                 tags = measured_tags(policy, [f"{name}={value}" for name, value in merged.tags])
-            if allowance.floor is not None and policy.at_least is not None:
-                policy = policy.replace(at_least=allowance.floor)
-            if allowance.tier is not None:
-                policy = policy.replace(prefer_tier=allowance.tier)
+            policy = _pressed(live, policy, allowance)
+        if deadline is not None:
+            policy = live.varied(policy, prefer_tier=None)  # what is in time chooses the tier
         observed = None if self._observer is None else self._observer.value
         now = monotonic()
         gone = self._found(self._gone.found, now, options.credential)
@@ -860,6 +859,16 @@ class _Told(NamedTuple):
     facts: weakref.ref[RequestFacts]
     talk: weakref.ref[Talk] | None
     kept: weakref.ref[Kept] | None
+
+
+def _pressed(live: _Live, policy: Policy, allowance: Allowance) -> Policy:
+    """Return a policy as budgets that run low change it, where they may."""
+    changes: dict[str, Any] = {}
+    if allowance.floor is not None and policy.at_least is not None:
+        changes["at_least"] = allowance.floor
+    if allowance.tier is not None:
+        changes["prefer_tier"] = allowance.tier
+    return live.varied(policy, **changes) if changes else policy
 
 
 def _seconds_left(deadline: float | datetime | None, moment: date) -> float | None:

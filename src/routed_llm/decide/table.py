@@ -456,7 +456,10 @@ class Table:
         touched, guarded = dimensions(facts, task, long=long)
         named = facts.service_tier != "standard"
         tier = facts.service_tier if named else self.policy.service_tier
-        wanted = None if named or facts.parameter("service_tier") else self.policy.prefer_tier
+        # Who says how long may be waited does not wait for a cheaper tier.
+        hurried = self.policy.max_seconds is not None or self.policy.max_first_token is not None
+        named_or_hurried = named or hurried or facts.parameter("service_tier")
+        wanted = None if named_or_hurried else self.policy.prefer_tier
         setting = Setting(
             policy=self.policy,
             at=self.at,
