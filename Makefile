@@ -7,7 +7,7 @@ OPENAI := integrations/openai-routed
 PINS := pyproject.toml $(LANGCHAIN)/pyproject.toml $(LLAMA_INDEX)/pyproject.toml $(OPENAI)/pyproject.toml constraints.txt
 BIN := .venv/bin
 
-.PHONY: help demo test check venv test-openai3 test-frameworks bench clean
+.PHONY: help demo test check venv test-openai3 test-frameworks test-newest test-lowest docs bench clean
 help: ## show this list (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
@@ -33,10 +33,21 @@ test-openai3: .venv-openai3/installed ## run the tests of LangChain's integratio
 	$(<D)/bin/pytest -q -n 2 -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
 test-frameworks: .venv-frameworks/installed ## run the client's examples on six frameworks, which are heavy
 	$(<D)/bin/pytest -q -c $(OPENAI)/pyproject.toml $(OPENAI)/tests/test_frameworks.py
+test-newest: .venv-newest/installed ## run the tests with the newest of everything that is needed
+	$(MAKE) test-with ENV=$(<D)
+test-lowest: .venv-lowest/installed ## run the tests with the lowest versions that are said to do
+	$(MAKE) test-with ENV=$(<D)
+test-with:
+	$(ENV)/bin/pytest -q -n 2 tests --ignore tests/test_docs.py --ignore tests/test_tree.py --ignore tests/typed
+	$(ENV)/bin/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
+	$(ENV)/bin/pytest -q -n 2 -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
+	$(ENV)/bin/pytest -q -n 2 -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
+docs: .venv/dev ## build the site into build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 bench: .venv/dev ## measure speed, as ratios to peers in the same run
 	@$(BIN)/python -m benchmarks.run_all
 clean: ## remove the environments and all that was built
-	rm -rf .venv .venv-openai3 .venv-frameworks build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-openai3 .venv-frameworks .venv-newest .venv-lowest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/installed: $(PINS)
 	@echo "Installing into .venv: about a minute" && $(PYTHON) -m venv $(@D)
@@ -48,6 +59,13 @@ clean: ## remove the environments and all that was built
 	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -U pip -c constraints.txt
 	@grep -v '^openai==' constraints.txt | cat - constraints-openai3.txt > $(@D)/constraints.txt
 	@$(@D)/bin/pip install -qq -c $(@D)/constraints.txt -e '.[all]' -e $(LANGCHAIN) -e $(OPENAI) --group dev && touch $@
+# What the tests run with is pinned, what they test is not.
+.venv-newest/installed .venv-lowest/installed: $(PINS)
+	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -U pip uv -c constraints.txt
+	@$(@D)/bin/uv pip install -q --python $(@D)/bin/python --resolution $(if $(findstring lowest,$@),lowest-direct,highest) \
+		-e '.[all]' -e $(LANGCHAIN) -e $(LLAMA_INDEX) -e $(OPENAI)
+	@$(@D)/bin/pip freeze --exclude-editable > $(@D)/chosen.txt
+	@$(@D)/bin/pip install -qq --group dev -c $(@D)/chosen.txt && touch $@
 .venv-frameworks/installed: $(PINS)
 	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -U pip -c constraints.txt
 	@$(@D)/bin/pip install -qq -e '.[media,fast]' -e $(OPENAI) --group frameworks && touch $@

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -64,3 +66,36 @@ def test_the_pins_are_pins() -> None:
     for name in ("constraints.txt", "constraints-openai3.txt"):
         for line in (ROOT / name).read_text().splitlines():
             assert re.fullmatch(r"[\w.-]+==[\w.!+]+", line), f"{name}: {line}"
+
+
+CHOSEN = [
+    ("all of one version", "v0.1.0",
+     ["routed_llm-0.1.0-py3-none-any.whl", "routed_llm-0.1.0.tar.gz", "routed_llm_catalog-2026.11.29.tar.gz"],
+     ["routed_llm-0.1.0-py3-none-any.whl", "routed_llm-0.1.0.tar.gz"]),
+    ("the data alone", "catalog-2026.11.29",
+     ["routed_llm-0.1.0.tar.gz", "routed_llm_catalog-2026.11.29.tar.gz"],
+     ["routed_llm_catalog-2026.11.29.tar.gz"]),
+    ("another version", "v0.2.0", ["openai_routed-0.1.0.tar.gz"],
+     "openai_routed-0.1.0.tar.gz is not of version 0.2.0. Set the version, or name the tag after it."),
+    ("nothing", "catalog-2026.12.1", ["openai_routed-0.1.0.tar.gz"],
+     "The tag catalog-2026.12.1 publishes nothing that is in {folder}. Build all distributions first."),
+    ("no distribution", "v0.1.0", ["notes.txt"],
+     "{folder}/notes.txt is no distribution. Build into an empty folder."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tag", "files", "wanted"), [row[1:] for row in CHOSEN], ids=[row[0] for row in CHOSEN]
+)
+def test_what_a_tag_publishes(tmp_path: Path, tag: str, files: list[str], wanted: list[str] | str) -> None:
+    """A release publishes what is of its version and nothing else, or says what is wrong."""
+    for name in files:
+        (tmp_path / name).touch()
+    ran = subprocess.run(
+        [sys.executable, ROOT / ".ci/chosen.py", tag, tmp_path], capture_output=True, text=True, check=False
+    )
+    if isinstance(wanted, str):
+        assert (ran.returncode, ran.stderr.strip()) == (1, wanted.format(folder=tmp_path))
+    else:
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert sorted(path.name for path in tmp_path.iterdir()) == wanted
