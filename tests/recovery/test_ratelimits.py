@@ -67,7 +67,7 @@ def test_room(said: Mapping[str, str], now: float, asked: int, room: bool) -> No
     limits = RateLimits()
     mark, _ = limits.take("gpt-4o", 10, 0.0)
     limits.note("gpt-4o", said, mark, 0.0)
-    assert not limits.full(asked, now, credential="another")
+    assert not limits.waits(asked, now, credential="another")
     assert (limits.take("gpt-4o", asked, now)[1] == 0) == room
 
 
@@ -93,7 +93,7 @@ def test_a_short_wait_is_better_than_another_model(asked: int, left_alone: bool)
     """A model that has room within half a second stays in the choice."""
     limits = RateLimits()
     limits.note("gpt-4o", headers(remaining=0, reset="1m0s"), limits.take("gpt-4o", 1, 0.0)[0], 0.0)
-    assert bool(limits.full(asked, 0.0)) == left_alone
+    assert bool(routers._full(limits.waits(asked, 0.0))) == left_alone
 
 
 def test_an_answer_that_comes_late_says_nothing_new() -> None:
@@ -102,7 +102,7 @@ def test_an_answer_that_comes_late_says_nothing_new() -> None:
     first, second = limits.take("gpt-4o", 10, 0.0)[0], limits.take("gpt-4o", 10, 0.0)[0]
     limits.note("gpt-4o", headers(remaining=5, reset="59s"), second, 1.0)
     limits.note("gpt-4o", headers(remaining=30_000), first, 1.1)
-    assert limits.full(500, 1.1)
+    assert limits.waits(500, 1.1)
     assert (first, second) == (Mark(1, 10), Mark(2, 20))
 
 
@@ -110,7 +110,9 @@ def test_the_reason_says_when() -> None:
     """A model without room is named with the wait."""
     limits = RateLimits()
     limits.note("gpt-4o", headers(remaining=0, reset="1m0s"), limits.take("gpt-4o", 1, 0.0)[0], 0.0)
-    assert limits.full(1500, 0.0) == {"gpt-4o": "its rate limit has room for this again in 3.0 s"}
+    assert routers._full(limits.waits(1500, 0.0)) == {
+        "gpt-4o": "its rate limit has room for this again in 3.0 s"
+    }
 
 
 def request(words: int) -> Request:

@@ -120,6 +120,9 @@ NEXT: Final = _Mark("NEXT")
 CLOSE: Final = _Mark("CLOSE")
 END: Final = _Mark("END")
 
+_LOOK: Final = 0.25
+"""Seconds after which a call that waits for room looks again: answers to others may have said more."""
+
 Effect: TypeAlias = "Send | Give | Wait | Keep | _Mark"
 
 
@@ -353,8 +356,9 @@ def _flow(call: Driven) -> Flow:
         try:
             prepared = call.seam.prepare(call.decision)
             run = yield call._begin()
-            if run.pause:
-                yield Wait(run.pause)
+            while run.pause:
+                yield Wait(min(run.pause, _LOOK))
+                run.pause = call.router.turn(run)
             call.seam.opened(call.decision)
             answer = yield call._send(prepared, run)
             call._heard(run)
@@ -432,8 +436,9 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
     prepared = call.seam.prepare(call.decision)
     reader = attempt.reader = call.seam.reader()
     run = attempt.run = yield call._begin()
-    if run.pause:
-        yield Wait(run.pause)
+    while run.pause:
+        yield Wait(min(run.pause, _LOOK))
+        run.pause = call.router.turn(run)
     call.seam.opened(call.decision)
     answer = yield call._send(prepared, run, stream=call.streams)
     whole = None if call.streams else iter([*call.seam.pieces(answer)])

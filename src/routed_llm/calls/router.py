@@ -25,6 +25,7 @@ from routed_llm.catalog import Catalog
 from routed_llm.cut import AnswerCutter
 from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.piecewise import remember
+from routed_llm.decide.speed import pace_of
 from routed_llm.decide.table import Table, measured_tags, prepare
 from routed_llm.errors import BudgetExceeded, PolicyError
 from routed_llm.events import INFO, WARNING, emit_once
@@ -37,12 +38,13 @@ from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.media import tokens_for
 from routed_llm.policy import ENDPOINTS, Policy
 from routed_llm.recovery import Addresses, Cooldowns, RateLimits, UnavailableModels
-from routed_llm.recovery.ratelimits import Mark
+from routed_llm.recovery.ratelimits import PATIENCE, Mark
 from routed_llm.request import RequestBuilder
 from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import warm_up
 from routed_llm.tokens.vocabulary import o200k_encoding
+from routed_llm.usage import Observed
 
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance, Budget
@@ -392,9 +394,21 @@ class Router:
         if decision.model is not None:
             whose = self.addresses.whose(decision.model, credential)
             tokens, now = _counts_for(decision.facts), monotonic()
-            run.mark, wait = self.rate_limits.take(decision.model, tokens, now, credential=whose)
-            run.pause = min(wait, _LONGEST_PAUSE)
+            run.mark, run.pause = self.rate_limits.take(decision.model, tokens, now, credential=whose)
+            run.patience, run.whose = now + (_LONGEST_PAUSE if left is None else left), whose
         return run
+
+    def turn(self, run: Run) -> float:
+        """Return the seconds that a request still waits for its rate limit to have room; 0 to send it.
+
+        Args:
+            run: what :meth:`begin` returned for it.
+        """
+        now, model = monotonic(), run.decision.model
+        if model is None or run.mark is None or now >= run.patience:
+            return 0.0
+        wait = self.rate_limits.turn(model, Mark(*run.mark), now, credential=run.whose)
+        return min(wait, run.patience - now)
 
     def heard(
         self, decision: Decision, run: Run, headers: Mapping[str, str], *, credential: str = ""
@@ -651,19 +665,8 @@ class Router:
             policy = _pressed(live, policy, allowance)
         if deadline is not None:
             policy = live.varied(policy, prefer_tier=None)  # what is in time chooses the tier
-        observed = None if self._observer is None else self._observer.value
         now = monotonic()
-        gone = self._found(self._gone.found, now, options.credential)
-        lacking = self.addresses.lacking(options.own) if options.own is not None else {}
-        firm = {**gone, **lacking, **(avoid or {})} if avoid or lacking else gone
-        cooling = self._found(self.cooldowns.cooling, now, options.credential)
-        if self.rate_limits.known:
-            room = partial(self.rate_limits.full, _counts_for(request.facts))
-            if full := self._found(room, now, options.credential):
-                cooling = {**cooling, **full}
-        if request.facts.stream and (whole := self._found(self._whole.found, now, options.credential)):
-            cooling = {**cooling, **whole}
-        away = {**cooling, **firm} if cooling else firm
+        observed, firm, away = self._around(live, options, request, avoid, now, policy.service_tier, deadline)
         if self._endpoints.knows:
             policy = self._narrowed(policy, now, options.credential)
         context = EvaluationContext(allowance, observed, away, deadline)
@@ -693,9 +696,49 @@ class Router:
             kept = self._narrow = (policy, missing, changed)
         return kept[2]
 
+    def _around(
+        self,
+        live: _Live,
+        options: CallOptions,
+        request: Request,
+        avoid: Mapping[str, str] | None,
+        now: float,
+        tier: str,
+        deadline: float | None,
+    ) -> tuple[Observed | None, Mapping[str, str], Mapping[str, str]]:
+        """Return what was observed, the models to leave alone in any case, and those to leave alone now."""
+        observed = None if self._observer is None else self._observer.value
+        gone = self._found(self._gone.found, now, options.credential)
+        lacking = self.addresses.lacking(options.own) if options.own is not None else {}
+        firm = {**gone, **lacking, **(avoid or {})} if avoid or lacking else gone
+        cooling = self._found(self.cooldowns.cooling, now, options.credential)
+        if self.rate_limits.known:
+            room = partial(self.rate_limits.waits, _counts_for(request.facts))
+            if waits := self._found(room, now, options.credential):
+                observed = self._waiting(observed, waits, tier, live.setting.catalog)
+                if deadline is None:  # else the time that it takes decides
+                    cooling = {**cooling, **_full(waits)}
+        if request.facts.stream and (whole := self._found(self._whole.found, now, options.credential)):
+            cooling = {**cooling, **whole}
+        away = {**cooling, **firm} if cooling else firm
+        return observed, firm, away
+
+    @staticmethod
+    def _waiting(
+        observed: Observed | None, waits: Mapping[str, float], tier: str, catalog: Catalog
+    ) -> Observed:
+        """Put the time until models have room for a request before the time that they take for it."""
+        known = Observed() if observed is None else observed
+        paces = dict(known.paces)
+        for model, wait in waits.items():
+            if model in catalog:
+                pace = paces.get((model, tier)) or pace_of(catalog.get(model).speed, tier)
+                paces[model, tier] = pace._replace(start=pace.start + wait)
+        return replace(known, paces=paces)
+
     def _found(
-        self, look: Callable[..., Mapping[str, str]], now: float, credential: str
-    ) -> Mapping[str, str]:
+        self, look: Callable[..., Mapping[str, Any]], now: float, credential: str
+    ) -> Mapping[str, Any]:
         """Look up what is known for a caller's own key, and for the keys of the addresses besides."""
         found = look(now, credential=credential)
         for whose, models in self.addresses.models.items():
@@ -773,8 +816,18 @@ class Router:
         return listener if kept is None else both(listener, kept.listen())
 
 
-_LONGEST_PAUSE: Final = 5.0
-"""Seconds that are waited at most for a rate limit to have room; then the provider is asked all the same."""
+_LONGEST_PAUSE: Final = 30.0
+"""Seconds that a call without a deadline waits at most for a rate limit to have room; then the provider is
+asked all the same."""
+
+
+def _full(waits: Mapping[str, float]) -> dict[str, str]:
+    """Return the models that have no room soon, with the reason."""
+    return {
+        model: f"its rate limit has room for this again in {wait:.1f} s"
+        for model, wait in waits.items()
+        if wait > PATIENCE
+    }
 
 
 def _counts_for(facts: RequestFacts) -> int:

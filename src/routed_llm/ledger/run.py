@@ -62,7 +62,10 @@ class Run:
     Attributes:
         decision: what was decided.
         mark: the requests and tokens that had been sent to its model by then, or None where nobody asked.
-        pause: seconds to wait before it is sent, for its rate limit to have room.
+        pause: seconds to wait before it is sent, for its rate limit to have room; then ask
+            :meth:`routed_llm.Router.turn` again.
+        patience: the moment, by :func:`time.monotonic`, until which that is waited for.
+        whose: whose rate limit it is.
         exchange: what is known of it on the wire; send within ``with run.exchange.current():``.
     """
 
@@ -81,7 +84,9 @@ class Run:
         "decision",
         "exchange",
         "mark",
+        "patience",
         "pause",
+        "whose",
     )
 
     def __init__(
@@ -107,7 +112,7 @@ class Run:
         self._done = False
         self._on_reported = on_reported
         self.mark: tuple[int, int] | None = None
-        self.pause = 0.0
+        self.pause, self.patience, self.whose = 0.0, 0.0, ""
         self.decision = decision
 
     def open(self) -> None:

@@ -15,12 +15,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-__all__ = ["PATIENCE", "Mark", "RateLimits"]
+__all__ = ["BURST", "PATIENCE", "Mark", "RateLimits"]
 
 PATIENCE: Final = 0.5
 """Seconds that are waited for room at the model that was chosen before another one is."""
 
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+BURST: Final = 16.0
+"""Requests that are sent at once to a model of whose limits nothing is known, and then each second."""
+
+_DUST: Final = 1e-6
+"""What is lacking by rounding."""
+_NONE: Final[Mapping[str, float]] = MappingProxyType({})
 _UNITS: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _MINUTE: Final = 60.0
@@ -66,7 +71,7 @@ class _Bucket:
         # More than a full bucket holds is refused at any time; that is for the provider to say.
         wanted = min(amount, self.limit)
         lacking = wanted - min(self.limit, self.left + self.rate * (now - self.at))
-        return 0.0 if lacking <= 0 else lacking / self.rate
+        return 0.0 if lacking <= _DUST else lacking / self.rate
 
     def take(self, amount: float, now: float) -> None:
         """Take an amount out, though it may not be there."""
@@ -76,31 +81,76 @@ class _Bucket:
 
 @dataclass(slots=True)
 class _Limits:
-    """What is known of one model and credential."""
+    """What is known of one model and credential.
+
+    Attributes:
+        sent: what has been sent, all told; what waits for room is counted.
+        noted: what had been sent when the request was whose answer spoke last.
+        at: when that was.
+        requests: what is left of the requests, or None.
+        tokens: what is left of the tokens, or None.
+        assumed: whether nothing has been said yet.
+    """
 
     sent: Mark = _NOTHING
     noted: Mark = _NOTHING
     at: float = 0.0
     requests: _Bucket | None = None
     tokens: _Bucket | None = None
+    assumed: bool = False
+
+    def forget(self, now: float) -> None:
+        """Take what was said too long ago as over: no false header may hold a model back for good."""
+        if now - self.at <= _FORGET or self.assumed:
+            return
+        self.at = now
+        for bucket in (self.requests, self.tokens):
+            if bucket is not None:
+                bucket.left, bucket.at = bucket.limit, now
+
+    def wait(self, tokens: int, now: float) -> float:
+        """Return the seconds until there is room for one more request."""
+        amounts = ((self.requests, 1), (self.tokens, tokens))
+        return max(
+            [bucket.wait(amount, now) for bucket, amount in amounts if bucket is not None], default=0.0
+        )
+
+    def turn(self, mark: Mark, now: float) -> float:
+        """Return the seconds until there is room for a request that is counted; later ones wait for it."""
+        later = (
+            (self.requests, self.sent.requests - mark.requests),
+            (self.tokens, self.sent.tokens - mark.tokens),
+        )
+        return max([bucket.wait(-after, now) for bucket, after in later if bucket is not None], default=0.0)
 
 
 class RateLimits:
     """Keeps what is left of the rate limits of a process's models. Safe to share between threads.
 
     It reads no clock: ``now`` is in seconds of any clock that only moves forward.
+
+    Args:
+        expected: model to the requests and tokens that it takes a minute, where that is known before any
+            answer says so; None for what is not limited.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: Mapping[str, tuple[float | None, float | None]] | None = None) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, _Limits]] = {}
-        self.known = False
-        """Whether any answer has told of a limit."""
+        self.expect(expected or {})
+
+    def expect(self, expected: Mapping[str, tuple[float | None, float | None]]) -> None:
+        """Say what models take a minute; it holds for those that no answer has spoken of yet."""
+        self._expected = dict(expected)
+        self.known = bool(expected) or any(self._known.values())
+        """Whether a limit of any model is known."""
 
     def take(self, model: str, tokens: int, now: float, *, credential: str = "") -> tuple[Mark, float]:
         """Note that a request is about to be sent, and return its mark and the seconds until it has room.
 
-        Requests that are noted one after the other have room one after the other.
+        Requests that are noted one after the other have room one after the other. As long as nothing is
+        known of a model, :data:`BURST` requests go at once and as many each second: their answers say what
+        it takes.
 
         Args:
             model: catalog id.
@@ -109,14 +159,26 @@ class RateLimits:
             credential: whose limits they are.
         """
         with self._lock:
-            limits = self._known.setdefault(credential, {}).setdefault(model, _Limits())
+            limits = self._of(model, now, credential)
+            if limits.tokens is not None:  # more than it ever holds is for the provider to refuse
+                tokens = min(tokens, int(limits.tokens.limit))
             limits.sent = Mark(limits.sent.requests + 1, limits.sent.tokens + tokens)
-            wait = 0.0
             for bucket, amount in ((limits.requests, 1), (limits.tokens, tokens)):
                 if bucket is not None:
-                    wait = max(wait, bucket.wait(amount, now))
                     bucket.take(amount, now)
-            return limits.sent, wait if now - limits.at <= _FORGET else 0.0
+            return limits.sent, limits.turn(limits.sent, now)
+
+    def turn(self, model: str, mark: Mark, now: float, *, credential: str = "") -> float:
+        """Return the seconds until a request has room that was noted before, by what is known by now.
+
+        Args:
+            model: catalog id.
+            mark: what :meth:`take` returned for it.
+            now: the time.
+            credential: whose limits they are.
+        """
+        with self._lock:
+            return self._of(model, now, credential).turn(mark, now)
 
     def note(
         self, model: str, headers: Mapping[str, str], mark: Mark, now: float, *, credential: str = ""
@@ -130,43 +192,51 @@ class RateLimits:
             now: the time.
             credential: whose limits they are.
         """
-        if "x-ratelimit-limit-requests" not in headers and "x-ratelimit-limit-tokens" not in headers:
-            return
         with self._lock:
-            limits = self._known.setdefault(credential, {}).setdefault(model, _Limits())
+            limits = self._of(model, now, credential)
             if mark.requests < limits.noted.requests:
                 return  # a later request was answered sooner
             later = Mark(limits.sent.requests - mark.requests, limits.sent.tokens - mark.tokens)
             requests = _bucket(headers, "requests", later.requests, now)
             tokens = _bucket(headers, "tokens", later.tokens, now)
+            if limits.assumed:  # whoever says nothing of limits is not held back
+                limits.requests, limits.tokens, limits.assumed = None, None, False
+            if requests is None and tokens is None:
+                return
             limits.requests, limits.tokens = requests or limits.requests, tokens or limits.tokens
             limits.noted, limits.at = mark, now
             self.known = True
 
-    def full(self, tokens: int, now: float, *, credential: str = "") -> Mapping[str, str]:
-        """Return the models that have no room for a request soon, with the reason.
+    def waits(self, tokens: int, now: float, *, credential: str = "") -> Mapping[str, float]:
+        """Return the seconds until models have room for one more request, of those that have none now.
 
         Args:
             tokens: what the request counts for.
-            now: the time; what has room within :data:`PATIENCE` seconds is worth waiting for.
+            now: the time.
             credential: whose limits they are.
         """
         models = self._known.get(credential)
         if models is None:
             return _NONE
-        found: dict[str, str] = {}
         with self._lock:
-            for model, limits in models.items():
-                if now - limits.at > _FORGET:
-                    continue
-                waits = [
-                    bucket.wait(amount, now)
-                    for bucket, amount in ((limits.requests, 1), (limits.tokens, tokens))
-                    if bucket is not None
+            found = {model: one.wait(tokens, now) for model, one in models.items() if not one.assumed}
+        return {model: wait for model, wait in found.items() if wait > 0} or _NONE
+
+    def _of(self, model: str, now: float, credential: str) -> _Limits:
+        models = self._known.setdefault(credential, {})
+        limits = models.get(model)
+        if limits is None:
+            limits = models[model] = _Limits(at=now)
+            expected = self._expected.get(model)
+            if expected is None:
+                limits.requests, limits.assumed = _Bucket(BURST, BURST, now, BURST), True
+            else:
+                limits.requests, limits.tokens = [
+                    None if limit is None else _Bucket(limit, limit, now, limit / _MINUTE)
+                    for limit in expected
                 ]
-                if waits and max(waits) > PATIENCE:
-                    found[model] = f"its rate limit has room for this again in {max(waits):.1f} s"
-        return found or _NONE
+        limits.forget(now)
+        return limits
 
 
 def _bucket(headers: Mapping[str, str], unit: str, later: int, now: float) -> _Bucket | None:
