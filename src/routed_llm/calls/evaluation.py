@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
-    from routed_llm.catalog import Catalog
+    from routed_llm.catalog import Catalog, Model
     from routed_llm.decide.context import EvaluationContext
     from routed_llm.decide.table import Table
     from routed_llm.decision import Decision
@@ -41,6 +41,8 @@ class Evaluation(NamedTuple):
         firm: models to leave alone even when nothing else is left, with the reason.
         tiers: the service tiers, besides the table's, at which the call may be sent, where it has a deadline.
         at_tier: makes the table of a service tier.
+        draw: gives a number from 0 to 1, by which calls are spread over a model's homes; None to take the
+            cheapest.
     """
 
     catalog: Catalog
@@ -49,6 +51,7 @@ class Evaluation(NamedTuple):
     firm: Mapping[str, str]
     tiers: tuple[str, ...] = ()
     at_tier: Callable[[str], Table] | None = None
+    draw: Callable[[str], float] | None = None
 
     def explain(self, request: Request) -> Decision:
         """Choose; the Decision's ``chosen`` is None when nothing fits."""
@@ -60,8 +63,41 @@ class Evaluation(NamedTuple):
     def or_cooling(self, decision: Decision, request: Request) -> Decision:
         """Choose again where nothing fits: a model that cools down is better than none."""
         if decision.chosen is not None or self.context.unavailable is self.firm:
-            return decision
+            return self._at_home(decision, request)
         return self._replace(context=self.context._replace(unavailable=self.firm)).explain(request)
+
+    def _at_home(self, decision: Decision, request: Request) -> Decision:
+        """Choose among the homes of the model that was chosen, by their order and weights.
+
+        Within an order, and where no weight says otherwise, it stays at the cheapest; weights give way to the
+        home whose cache the request is expected to read.
+        """
+        chosen, draw = decision.chosen, self.draw
+        if chosen is None or draw is None or not self.catalog.has_homes:
+            return decision
+        homes = [one for one in self.catalog.homes(chosen.model) if one.weight != 0]
+        away, whole = self.context.unavailable, self._replace(draw=None)
+        for order in sorted({one.order or 1 for one in homes}):
+            mine = [one for one in homes if (one.order or 1) == order and one.id not in away]
+            if any(one.weight is not None for one in mine) and not (
+                chosen.cached_tokens and chosen.model in {one.id for one in mine}
+            ):
+                picked = _drawn(mine, draw(mine[0].name))
+                mine = [picked, *[one for one in mine if one is not picked]]
+                groups = [[one] for one in mine]
+            else:
+                groups = [mine] if mine else []
+            for group in groups:
+                names = {one.id for one in group}
+                if chosen.model in names:
+                    return decision
+                behind = {one.id: "another home comes before it" for one in homes if one.id not in names}
+                context = self.context._replace(unavailable={**behind, **away})
+                firm = {**behind, **self.firm}
+                there = whole._replace(context=context, firm=firm).explain(request)
+                if there.chosen is not None and there.chosen.model in names:
+                    return there
+        return decision
 
     def _in_time(self, request: Request, deadline: float, at_tier: Callable[[str], Table]) -> Decision:
         """Choose the service tier, too: whatever costs least of what is expected to be in time.
@@ -154,6 +190,17 @@ class Evaluation(NamedTuple):
             other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at, table.tags)
             found = found or would_fit(other.decide(facts, around), remaining, admitted=True)
         return found
+
+
+def _drawn(homes: list[Model], chance: float) -> Model:
+    """Return the home that a number from 0 to 1 falls to, by their weights; one without counts as 1."""
+    weights = [1.0 if one.weight is None else one.weight for one in homes]
+    left = chance * sum(weights)
+    for home, weight in zip(homes, weights, strict=True):
+        left -= weight
+        if left < 0:
+            return home
+    return homes[-1]
 
 
 def _costs_less(one: Decision, other: Decision) -> bool:

@@ -31,7 +31,7 @@ from routed_llm.errors import BudgetExceeded, PolicyError
 from routed_llm.events import INFO, WARNING, emit_once
 from routed_llm.ledger import open_ledger
 from routed_llm.ledger.accounting import Books, BudgetEvent
-from routed_llm.ledger.base import Entry
+from routed_llm.ledger.base import Entry, new_id
 from routed_llm.ledger.observer import Observer
 from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
@@ -141,8 +141,9 @@ class Router:
             UnavailableModels(),
             UnavailableModels(),
         )
-        self.rate_limits = RateLimits()
+        self.rate_limits = _rate_limits_of(ledger)
         self._credentials = credentials
+        self._turns: dict[str, int] = {}
         self.telemetry = _telemetry(os.environ.get("ROUTED_OTEL") if telemetry is None else telemetry)
         self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
         self._told: dict[int, _Told] = {}
@@ -159,6 +160,13 @@ class Router:
         live, self._before = _Live(setting), before
         self.addresses = Addresses(setting.catalog, self._credentials)
         self._recounts = Recounts(setting.catalog)
+        self.rate_limits.expect(
+            {
+                model.id: (model.requests_per_minute, model.tokens_per_minute)
+                for model in setting.catalog
+                if model.requests_per_minute or model.tokens_per_minute
+            }
+        )
         self._live = live
 
     @property
@@ -672,7 +680,12 @@ class Router:
         context = EvaluationContext(allowance, observed, away, deadline)
         at_tier = None if deadline is None else partial(self._at_tier, live, policy, day, tags)
         table = live.table(policy, day, tags)
-        return Evaluation(live.setting.catalog, table, context, firm, tiers, at_tier)
+        return Evaluation(live.setting.catalog, table, context, firm, tiers, at_tier, self._draw)
+
+    def _draw(self, model: str) -> float:
+        """Return a number from 0 to 1 for the next call to a model; calls in turn fill it evenly."""
+        turn = self._turns[model] = self._turns.get(model, 0) + 1
+        return turn * 0.6180339887498949 % 1.0
 
     @staticmethod
     def _at_tier(live: _Live, policy: Policy, day: date, tags: frozenset[str], tier: str) -> Table:
@@ -966,6 +979,17 @@ def _cooldowns_of(ledger: Any) -> CooldownStore:
 
     client, prefix = shared()
     return FleetCooldowns(client, prefix=prefix)
+
+
+def _rate_limits_of(ledger: Any) -> RateLimits:
+    """Return the rate limits that go with a ledger: a fleet's where the ledger is a fleet's."""
+    shared = getattr(ledger, "shared", None)
+    if shared is None:
+        return RateLimits()
+    from routed_llm.recovery.fleet_limits import FleetRateLimits
+
+    client, prefix = shared()
+    return FleetRateLimits(client, prefix=prefix, name=new_id())
 
 
 def _in_time(limits: RetryLimits | None, *seconds: float | None) -> RetryLimits | None:

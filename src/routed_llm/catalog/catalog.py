@@ -40,7 +40,18 @@ class Catalog:
         root: the folder of the files that it begins with: the package's, or those of routed-llm-catalog.
     """
 
-    __slots__ = ("_built", "_data", "_endpoints", "_names", "_specs", "day", "margins", "root", "version")
+    __slots__ = (
+        "_built",
+        "_data",
+        "_endpoints",
+        "_homes",
+        "_names",
+        "_specs",
+        "day",
+        "margins",
+        "root",
+        "version",
+    )
 
     def __init__(
         self, data: Mapping[str, Any], *, specs: Mapping[str, Any] | None = None, root: Path = ROOT
@@ -54,6 +65,10 @@ class Catalog:
         self.version: str = data["digest"][:16]
         self.margins: Mapping[str, float] = FrozenDict(data["margins"])
         self._endpoints = {name: _endpoint(spec) for name, spec in data["endpoints"].items()}
+        self._homes: dict[str, list[str]] = {}
+        for name, model in data["models"].items():
+            if model.get("is_home"):
+                self._homes.setdefault(model["base"], [model["base"]]).append(name)
         self._names: dict[str, str] = {}
         for key in ("snapshots", "aliases"):
             for name, model in data["models"].items():
@@ -153,6 +168,27 @@ class Catalog:
                 None, None, f"no endpoint is called {name!r}. {did_you_mean(name, self._endpoints)}"
             )
         return self._endpoints[name]
+
+    @property
+    def has_homes(self) -> bool:
+        """Whether any model is served at several places."""
+        return bool(self._homes)
+
+    def homes(self, model: str) -> tuple[Model, ...]:
+        """List the places where a model is served, the caller's own address first; one for most models.
+
+        Args:
+            model: catalog id of the model, or of one of its homes.
+
+        Raises:
+            CatalogError: when nothing has the name.
+        """
+        found = self.get(model)
+        return (
+            tuple(self._model(name) for name in self._homes[found.name])
+            if found.name in self._homes
+            else (found,)
+        )
 
     @property
     def resolved(self) -> Mapping[str, Mapping[str, Any]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from routed_llm.catalog.compile import load_context, load_spec, to_spec
 from routed_llm.catalog.entry import ModelEntry
 from routed_llm.catalog.records import NONE, PACKAGED, current, is_folder, read
-from routed_llm.catalog.resolve import Spec, inherit, overlay, resolve
+from routed_llm.catalog.resolve import HOME, Spec, inherit, overlay, resolve
 from routed_llm.catalog.sources import ROOT, read_toml
 from routed_llm.catalog.vocabulary import did_you_mean, problem
 
@@ -75,11 +75,11 @@ def extend(
     """
     context = load_context(root)
     models, own = dict(data["models"]), dict(specs)
-    for path, entry in entries:
+    for path, entry in _with_homes(entries):
         name, base = entry["id"], entry.get("base")
         where = path if path is not None else f"models[{name!r}]"
         if base is not None and base != name:
-            spec = inherit(_spec_of(base, models, own, where, root), entry)
+            spec = inherit(_at_home(_spec_of(base, models, own, where, root), entry), entry)
         elif name in models:
             spec = overlay(
                 _spec_of(name, models, own, where, root), {k: v for k, v in entry.items() if k != "base"}
@@ -90,6 +90,30 @@ def extend(
         _check_free(resolved, models, where)
         models[name], own[name] = resolved, spec
     return {**data, "models": models}, own
+
+
+def _with_homes(entries: Iterable[Named]) -> Iterator[Named]:
+    """Give each home of a model an entry of its own, based on the model: ``gpt-4.1@azure-eu``.
+
+    A home without an address is the model itself, at the caller's own.
+    """
+    for path, entry in entries:
+        homes = entry.get("homes") or {}
+        own = [home for home in homes.values() if "base_url" not in home]
+        bare = {key: value for key, value in entry.items() if key != "homes"}
+        yield path, {**bare, **{key: value for home in own for key, value in home.items()}}
+        for name, home in homes.items():
+            if "base_url" in home:
+                sent = {"sent_as": bare.get("sent_as", entry["id"])}
+                yield path, {**sent, **home, "id": f"{entry['id']}@{name}", "base": entry["id"], HOME: True}
+
+
+def _at_home(spec: Spec, entry: Spec) -> Spec:
+    """Leave out of what a home takes over what only the model's own address sells."""
+    if entry.get(HOME) and "prices" not in entry and "prices" in spec:
+        rows = [row for row in spec["prices"]["rows"] if row.get("tier", "standard") == "standard"]
+        return {**spec, "prices": {**spec["prices"], "rows": rows}}
+    return spec
 
 
 def _spec_of(name: str, models: Mapping[str, Spec], own: Mapping[str, Spec], path: str, root: Path) -> Spec:

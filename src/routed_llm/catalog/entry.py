@@ -84,6 +84,24 @@ class FamilyEntry(_Shared):
     name: Name
 
 
+class HomeEntry(Entry):
+    """One of the places where a model is served; without a ``base_url`` the caller's own address."""
+
+    base_url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/|$)")] | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    headers: dict[Name, Annotated[str, Field(pattern=r"^[\x20-\x7e]+$")]] | None = None
+    keyless: bool | None = None
+    sent_as: Name | None = None
+    order: Annotated[int, Field(ge=1)] | None = None
+    weight: Annotated[float, Field(ge=0, strict=False)] | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    endpoints: list[Endpoint] | None = None
+    limits: LimitsEntry | None = None
+    prices: PricesEntry | None = None
+    speed: SpeedEntry | None = None
+
+
 class ModelEntry(_Shared):
     """A file in ``models/``, or an entry of the user's own."""
 
@@ -111,6 +129,7 @@ class ModelEntry(_Shared):
     verdicts: dict[Row, dict[Dimension, VerdictEntry]] | None = None
     equivalent_to: list[Name] | None = None
     quality_rank: dict[Row, int] | None = None
+    homes: dict[Name, HomeEntry] | None = None
 
 
 class ImagesEntry(Entry):

@@ -282,6 +282,11 @@ class Model:
         api_key_env: the environment variable that holds the key of that address, or None.
         headers: headers that go to that address; a value such as ``$NAME`` is read from the environment.
         keyless: whether that address wants no key.
+        home_of: the model of which this is another home, or None for the model itself.
+        order: which of a model's homes comes first, the least number of all; None where price decides.
+        weight: its part of the calls among homes of the same order; 0 for none, None where price decides.
+        requests_per_minute: what it takes there, where that is known before an answer says so, or None.
+        tokens_per_minute: the same of tokens.
         family: the family file whose facts it shares.
         base: the catalog model whose facts a fine-tune or deployment inherits, or None.
         pool: who may choose it: ``default``, ``audio`` (only when audio is asked for), ``quality``
@@ -326,6 +331,11 @@ class Model:
     api_key_env: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     keyless: bool = False
+    home_of: str | None = None
+    order: int | None = None
+    weight: float | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     pool: str = "named"
     aliases: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()
@@ -357,6 +367,11 @@ class Model:
     unverified: tuple[str, ...] = ()
     source: str = ""
     verified: date | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's id, whichever home of it this is."""
+        return self.home_of or self.id
 
     @property
     def reasons(self) -> bool:

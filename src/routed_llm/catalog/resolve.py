@@ -19,7 +19,11 @@ Spec = dict[str, Any]
 # Tables that are replaced as a whole, since their source speaks for all of their rows.
 _WHOLE = ("prices", "fine_tuned", "recall", "output_ratio", "speed")
 # What a model based on another never takes over: the names by which the other is known.
-_OWN = ("id", "aliases", "snapshots", "sent_as", "base")
+HOME = "is_home"
+"""What marks an entry that is a model's home at another address."""
+PLACE = ("order", "weight", "requests_per_minute", "tokens_per_minute", HOME)
+"""What is true of one home of a model, and of no other."""
+_OWN = ("id", "aliases", "snapshots", "sent_as", "base", *PLACE)
 
 
 _KEYS = ("api_key_env", "headers", "keyless")
@@ -146,7 +150,7 @@ def resolve(spec: Mapping[str, Any], context: Context, path: str | None) -> Spec
         "source": full.get("source") or full.get("limits", {}).get("source", ""),
         "verified": full.get("verified") or full.get("prices", {}).get("verified"),
     }
-    resolved.update({name: full[name] for name in _KEYS if name in full})
+    resolved.update({name: full[name] for name in (*_KEYS, *PLACE) if name in full})
     resolved["parameters"] = {name: _parameters(name, full, resolved, context) for name in endpoints}
     _check(resolved, full, path)
     return resolved

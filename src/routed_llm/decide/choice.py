@@ -132,7 +132,7 @@ def _settled(able: list[Row], inputs: DecisionInputs, tokens: int) -> tuple[Row,
         stay = _of(able, previous.model, previous.effort)
         if stay is not None:
             return stay, "tool_loop"
-    mine = [row for row in able if row.at.model.id == incumbent]
+    mine = [row for row in able if row.at.model.name == incumbent]
     if not mine:
         return None
     best = _cheapest(mine, inputs, tokens)

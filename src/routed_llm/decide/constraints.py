@@ -450,7 +450,7 @@ class LongRecall(Constraint):
         return not any(value < LEAST_RECALL for value in one.best_recall.values())
 
     def _found(self, row: Row, inputs: DecisionInputs, tokens: int) -> float | None:
-        if tokens <= LONG_CONTEXT_TO or row.at.model.id in (inputs.baseline, inputs.setting.incumbent):
+        if tokens <= LONG_CONTEXT_TO or row.at.model.name in (inputs.baseline, inputs.setting.incumbent):
             return None
         known = row.best_recall
         # Beyond the longest test nothing is found that is not found in it.

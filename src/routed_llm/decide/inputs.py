@@ -186,7 +186,7 @@ class DecisionInputs:
             return frozenset()
         most, mine = max(usual * times, usual + ALLOWANCE), self.setting.incumbent
         late = [row for row in self.shape.rows if waits_longer(row, self.load, most)]
-        return frozenset([row.order for row in late if row.at.model.id != mine])
+        return frozenset([row.order for row in late if row.at.model.name != mine])
 
     def money(self, row: Row, text_tokens: int) -> tuple[bool, int, int]:
         """Return what puts configurations in order of cost, those of unknown price last."""

@@ -87,6 +87,7 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
         audio = tuple(model for model in entries if model.pool == "audio") if policy.surface == "chat" else ()
         audio = tuple(model for model in audio if model not in models and _worth_listing(model, at))
     models += tuple(model for model in _matching(catalog, entries, policy, "also") if model not in models)
+    models, audio = (tuple(one for one in of if one.weight != 0) for of in (models, audio))
     send_as = {
         catalog.get(name).id: name
         for name in (*(policy.models or ()), *policy.also, policy.incumbent, policy.baseline)
@@ -165,4 +166,5 @@ def _matching(
 
 
 def _matches(model: Model, pattern: str) -> bool:
-    return any(fnmatchcase(name, pattern) for name in (model.id, model.sent_as, *model.aliases))
+    names = (model.id, model.name, model.sent_as, *model.aliases)
+    return any(fnmatchcase(name, pattern) for name in names)

@@ -120,7 +120,7 @@ def lifecycle(at: Configuration, facts: RequestFacts, setting: Setting) -> Reaso
 
 def excluded(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
     """The policy may exclude models by pattern."""
-    names = (at.model.id, at.model.sent_as, *at.model.aliases)
+    names = (at.model.id, at.model.name, at.model.sent_as, *at.model.aliases)
     for pattern in setting.policy.exclude:
         if any(fnmatchcase(name, pattern) for name in names):
             return Reason("excluded", {"model": at.model.id, "pattern": pattern})

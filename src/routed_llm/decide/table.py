@@ -451,7 +451,7 @@ class Table:
 
     def _build(self, facts: RequestFacts, long: bool, relaxation: int) -> Kind:
         pinned = facts.model is not None
-        models = self.pool.models_for(facts) if facts.model is None else (self.catalog.get(facts.model),)
+        models = self.pool.models_for(facts) if facts.model is None else self._homes(facts.model)
         task = facts.task or self.policy.task
         touched, guarded = dimensions(facts, task, long=long)
         named = facts.service_tier != "standard"
@@ -468,7 +468,7 @@ class Table:
             dimensions=touched,
             guarded=guarded,
             incumbent=self.pool.incumbent,
-            alone=len(models) == 1,
+            alone=len({model.name for model in models}) == 1,
             cost_cap=self.policy.max_cost_pico,
             demanded=demanded(task),
             replacement=None if pinned else self._replacement(),
@@ -495,6 +495,13 @@ class Table:
             model = self.catalog.get(row.model)
             found[model.id, row.effort or model.default_effort] = row
         return found
+
+    def _homes(self, name: str) -> tuple[Model, ...]:
+        """Return the homes of a model that is named; one that is named itself is meant alone."""
+        model = self.catalog.get(name)
+        if model.home_of is not None or not self.catalog.has_homes:
+            return (model,)
+        return tuple(one for one in self.catalog.homes(model.id) if one.weight != 0) or (model,)
 
     def _replacement(self) -> Model | None:
         name = self.pool.baseline.lifecycle.replacement

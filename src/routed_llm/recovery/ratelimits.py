@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-__all__ = ["BURST", "PATIENCE", "Mark", "RateLimits"]
+__all__ = ["BURST", "PATIENCE", "Heard", "Mark", "RateLimits", "Unit"]
 
 PATIENCE: Final = 0.5
 """Seconds that are waited for room at the model that was chosen before another one is."""
@@ -49,6 +49,25 @@ class Mark(NamedTuple):
 
 _NOTHING: Final = Mark(0, 0)
 
+Unit: TypeAlias = "tuple[float, float, float]"
+"""What a limit holds, what is left of it, and what is refilled in a second."""
+
+
+class Heard(NamedTuple):
+    """What is known of one model and credential.
+
+    Attributes:
+        sent: what has been sent, all told.
+        noted: what had been sent when the request was of whose answer this is.
+        requests: the limit on requests; None where no answer has spoken of it since that was last asked.
+        tokens: the same of tokens.
+    """
+
+    sent: Mark
+    noted: Mark = _NOTHING
+    requests: Unit | None = None
+    tokens: Unit | None = None
+
 
 @dataclass(slots=True)
 class _Bucket:
@@ -73,6 +92,11 @@ class _Bucket:
         lacking = wanted - min(self.limit, self.left + self.rate * (now - self.at))
         return 0.0 if lacking <= _DUST else lacking / self.rate
 
+    @property
+    def unit(self) -> Unit:
+        """What it holds, what was left at its time, and what is refilled in a second."""
+        return self.limit, self.left, self.rate
+
     def take(self, amount: float, now: float) -> None:
         """Take an amount out, though it may not be there."""
         self.left = min(self.limit, self.left + self.rate * (now - self.at)) - amount
@@ -90,6 +114,8 @@ class _Limits:
         requests: what is left of the requests, or None.
         tokens: what is left of the tokens, or None.
         assumed: whether nothing has been said yet.
+        said: what the last answer says that :meth:`RateLimits.heard` has not given yet.
+        parts: among how many what is left is divided.
     """
 
     sent: Mark = _NOTHING
@@ -98,6 +124,8 @@ class _Limits:
     requests: _Bucket | None = None
     tokens: _Bucket | None = None
     assumed: bool = False
+    said: Heard | None = None
+    parts: int = 1
 
     def forget(self, now: float) -> None:
         """Take what was said too long ago as over: no false header may hold a model back for good."""
@@ -204,6 +232,12 @@ class RateLimits:
             if requests is None and tokens is None:
                 return
             limits.requests, limits.tokens = requests or limits.requests, tokens or limits.tokens
+            said = [None if it is None else it.unit for it in (requests, tokens)]
+            limits.said = Heard(limits.sent, mark, *said)
+            for bucket, after in ((requests, later.requests), (tokens, later.tokens)):
+                if bucket is not None and limits.parts > 1:
+                    bucket.left = (bucket.left + after) / limits.parts - after
+                    bucket.rate /= limits.parts
             limits.noted, limits.at = mark, now
             self.known = True
 
@@ -221,6 +255,52 @@ class RateLimits:
         with self._lock:
             found = {model: one.wait(tokens, now) for model, one in models.items() if not one.assumed}
         return {model: wait for model, wait in found.items() if wait > 0} or _NONE
+
+    def heard(self) -> Mapping[tuple[str, str], Heard]:
+        """Return by (credential, model) what answers have said since this was last asked."""
+        found: dict[tuple[str, str], Heard] = {}
+        with self._lock:
+            for credential, models in self._known.items():
+                for model, one in models.items():
+                    said = one.said
+                    found[credential, model] = (
+                        Heard(one.sent) if said is None else said._replace(sent=one.sent)
+                    )
+                    one.said = None
+        return found
+
+    def adopt(
+        self,
+        model: str,
+        units: Sequence[Unit | None],
+        sent: Mark,
+        now: float,
+        *,
+        parts: int = 1,
+        credential: str = "",
+    ) -> None:
+        """Take over what is left of a model's requests and tokens, as somebody else knows it.
+
+        Args:
+            model: catalog id.
+            units: the limits on requests and on tokens; None for what is unknown.
+            sent: what had been sent from here when that was known.
+            now: the time.
+            parts: among how many that is divided, of whom one is here.
+            credential: whose limits they are.
+        """
+        with self._lock:
+            limits = self._of(model, now, credential)
+            later = (limits.sent.requests - sent.requests, limits.sent.tokens - sent.tokens)
+            limits.parts = parts
+            if all(unit is None for unit in units):
+                return
+            known = (None, None) if limits.assumed else (limits.requests, limits.tokens)
+            limits.requests, limits.tokens = [
+                it if unit is None else _Bucket(unit[0], unit[1] / parts - after, now, unit[2] / parts)
+                for it, unit, after in zip(known, units, later, strict=True)
+            ]
+            limits.assumed, limits.at, self.known = False, now, True
 
     def _of(self, model: str, now: float, credential: str) -> _Limits:
         models = self._known.setdefault(credential, {})

@@ -1,0 +1,152 @@
+"""A model that is served at several places: which one answers, and what a full or failing one does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Any
+
+import pytest
+
+from routed_llm import Catalog, CatalogError, Policy, Previous, Request, Router, read_openai
+
+DAY = date(2026, 11, 29)
+OWN = "https://api.openai.com/v1"
+FREE = {"rows": [{"since": date(2026, 1, 1), "input": "0", "output": "0"}]}
+DEAR = {"rows": [{"since": date(2026, 1, 1), "input": "9", "output": "9"}]}
+
+
+def home(name: str, **fields: Any) -> dict[str, Any]:
+    """Return a home at an address of its own, which wants no key."""
+    return {"base_url": f"https://{name}.example/v1", "keyless": True, **fields}
+
+
+def router(homes: dict[str, Any], **policy: Any) -> Router:
+    """Return a router whose gpt-4.1 has these homes."""
+    catalog = Catalog.load().with_models({"gpt-4.1": {"homes": homes}})
+    wanted = Policy(**{"models": ["gpt-4.1"], "at_least": None, **policy})
+    return Router(catalog=catalog, policy=wanted, clock=lambda: DAY, observe=False)
+
+
+def request(model: str = "auto") -> Request:
+    """Return a small request, to a model that is named or to any."""
+    body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 300, "model": model}
+    return read_openai(body, pin=model != "auto")
+
+
+def served(one: Router, calls: int = 100) -> Counter[str]:
+    """Count where calls go, none of which is sent."""
+    return Counter(str(one.decide(request(), own=OWN).model) for _ in range(calls))
+
+
+A, B = "gpt-4.1@a", "gpt-4.1@b"
+CHOSEN: list[Any] = [
+    # the homes, where a hundred calls go
+    pytest.param({"a": home("a", prices=FREE)}, {A: 100}, id="the cheapest, where nothing is said"),
+    pytest.param({"a": home("a", prices=DEAR)}, {"gpt-4.1": 100}, id="the caller's own, where that is"),
+    pytest.param(
+        {"own": {"order": 2}, "a": home("a", prices=DEAR, order=1)}, {A: 100}, id="the first, though dearer"
+    ),
+    pytest.param(
+        {"own": {"weight": 1}, "a": home("a", weight=3)}, {"gpt-4.1": 25, A: 75}, id="by their weights"
+    ),
+    pytest.param({"own": {"weight": 0}, "a": home("a"), "b": home("b", prices=DEAR)}, {A: 100}, id="never"),
+    pytest.param(
+        {"own": {"order": 2}, "a": home("a", order=1, weight=1), "b": home("b", order=1, weight=1)},
+        {A: 50, B: 50},
+        id="weights within an order",
+    ),
+    pytest.param(
+        {
+            "own": {"order": 2},
+            "a": home("a", order=1, limits={"context_window": 200, "max_input": 100, "max_output": 100}),
+        },
+        {"gpt-4.1": 100},
+        id="the next, where the first is too small",
+    ),
+]
+
+
+@pytest.mark.parametrize(("homes", "expected"), CHOSEN)
+def test_which_home_answers(homes: dict[str, Any], expected: dict[str, int]) -> None:
+    """Order comes first, then weights, then cost."""
+    found = served(router(homes))
+    assert found.keys() == expected.keys()
+    assert all(abs(found[name] - count) <= 1 for name, count in expected.items())
+
+
+def test_a_full_home_spills_over() -> None:
+    """What a home takes a minute holds from the first call on; the rest goes to the next one."""
+    one = router({"own": {"order": 2}, "a": home("a", order=1, requests_per_minute=10)})
+    found: Counter[str] = Counter()
+    for _ in range(30):
+        decision = one.decide(request(), own=OWN)
+        one.begin(decision)
+        found[str(decision.model)] += 1
+    assert found == {A: 10, "gpt-4.1": 20}
+    why = one.decide(request(), own=OWN).rejected[A]
+    assert "its rate limit has room for this again in " in why
+
+
+def test_a_failing_home_is_left_for_another() -> None:
+    """A home that fails is left alone, and the same model answers at the next one."""
+    one = router({"own": {"order": 2}, "a": home("a", order=1)})
+    decision = one.decide(request(), own=OWN)
+    attempts = one.attempts(request(), decision, own=OWN)
+    step = attempts.failed({"error": {"message": "The server had an error"}, "status": 500})
+    assert step.error is None
+    assert (decision.model, attempts.decision.model) == (A, "gpt-4.1")
+
+
+def test_weights_give_way_to_a_warm_cache() -> None:
+    """A conversation stays where its beginning is cached."""
+    one = router({"own": {"weight": 1}, "a": home("a", weight=1)})
+    body = {
+        "model": "auto",
+        "messages": [{"role": "user", "content": "word " * 3_000}],
+        "max_tokens": 20,
+    }
+    previous = Previous(model=A, effort=None, endpoint="chat_completions", prefix_tokens=2_900)
+    found = {one.decide(read_openai(body, previous=previous), own=OWN).model for _ in range(10)}
+    assert found == {A}
+
+
+NAMED = [
+    pytest.param({"models": ["gpt-4.1"]}, "auto", A, id="a pattern names all homes"),
+    pytest.param({"incumbent": "gpt-4.1", "models": ["gpt-4.1", "gpt-5.4"]}, "auto", A, id="an incumbent"),
+    pytest.param({"exclude": "gpt-4.1@a"}, "auto", "gpt-4.1", id="one is excluded"),
+    pytest.param({}, "gpt-4.1", A, id="a call that names the model may go to any"),
+    pytest.param({}, "gpt-4.1@a", A, id="a call may name one"),
+]
+
+
+@pytest.mark.parametrize(("policy", "model", "expected"), NAMED)
+def test_the_names(policy: dict[str, Any], model: str, expected: str) -> None:
+    """A model's name means all of its homes, a home's name that one."""
+    one = router({"a": home("a", prices=FREE)}, **policy)
+    assert one.decide(request(model), own=OWN).model == expected
+
+
+def test_a_home_is_sent_its_own_name_and_sells_the_standard_tier() -> None:
+    """A deployment has its own name; what the model's own address sells besides is not taken over."""
+    one = router({"a": home("a", sent_as="prod-41", order=1), "own": {"order": 2}})
+    decision = one.decide(request(), own=OWN)
+    assert decision.call is not None
+    assert (decision.call.model, decision.call.base_url) == ("prod-41", "https://a.example/v1")
+    assert {price.tier for price in one.catalog.get(A).prices} == {"standard"}
+
+
+WRONG = [
+    pytest.param({"a": {"base_url": "ftp://a"}}, "homes.a.base_url", id="no address"),
+    pytest.param({"a": home("a", order=0)}, "homes.a.order", id="order"),
+    pytest.param({"a": home("a", weight=-1)}, "homes.a.weight", id="weight"),
+    pytest.param({"a": home("a", region="eu")}, "homes.a.region", id="unknown key"),
+]
+
+
+@pytest.mark.parametrize(("homes", "key"), WRONG)
+def test_a_home_that_is_wrong(homes: dict[str, Any], key: str) -> None:
+    """A wrong entry is named by its key."""
+    with pytest.raises(CatalogError) as caught:
+        Catalog.load().with_models({"gpt-4.1": {"homes": homes}})
+    assert key in str(caught.value)
