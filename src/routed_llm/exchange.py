@@ -28,7 +28,7 @@ from typing import Any, Final
 from routed_llm.errors import RedirectRefused, UnreadableAnswer
 from routed_llm.usage import Timing, believable
 
-__all__ = ["Exchange", "check_answer", "check_event", "guard_client", "note_headers"]
+__all__ = ["Exchange", "check_answer", "check_event", "guard_client", "note_head"]
 
 _MOST_HOPS: Final = 5
 _LONGEST: Final = 128 * 1024 * 1024
@@ -53,6 +53,7 @@ class Exchange:
         traced: whether the client tells what it does on its connections.
         sent: whether bytes of a request went out, as far as the client tells.
         answered: whether the head of an answer came.
+        answer: a whole answer, decoded, where the hooks have looked at it; else None.
         headers: those of the answer, once its head has come; None before.
         hops: redirects that were followed.
         false_usage: whether the usage of the answer could not be, or was missing where it must not be.
@@ -62,6 +63,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "answer",
         "answered",
         "began",
         "clock",
@@ -81,6 +83,7 @@ class Exchange:
         self.traced = False
         self.sent = False
         self.answered = False
+        self.answer: dict[str, Any] | None = None
         self.headers: Mapping[str, str] | None = None
         self.hops = 0
         self.false_usage = False
@@ -122,18 +125,21 @@ class Exchange:
         """Seconds until the deadline, or None without one."""
         return None if self.deadline is None else self.deadline - self.clock()
 
-    def note(self, event: str) -> None:
-        """Note what a client tells of its connection."""
+    def note(self, event: str) -> bool:
+        """Note what a client tells of its connection, and say whether bytes went out by now."""
         self.traced = True
         if event.endswith(_WENT_OUT):
             self.sent = True
+        return self.sent
 
 
-def note_headers(headers: Mapping[str, str]) -> None:
-    """Note the headers of an answer that came past the hooks, with names in lower case."""
+def note_head(headers: Mapping[str, str]) -> dict[str, Any] | None:
+    """Note the headers of an answer, with names in lower case, and return it where the hooks have decoded it."""
     exchange = _CURRENT.get()
-    if exchange is not None:
-        exchange.headers = headers
+    if exchange is None:
+        return None
+    exchange.headers = headers
+    return exchange.answer
 
 
 def guard_client(client: Any) -> None:
@@ -151,7 +157,7 @@ def guard_client(client: Any) -> None:
 # --- what is asked of an answer: pure ---
 
 
-def check_answer(raw: bytes, path: str) -> bytes | None:
+def check_answer(raw: bytes, path: str) -> tuple[dict[str, Any], bool]:
     """Look at a whole answer.
 
     Args:
@@ -159,7 +165,7 @@ def check_answer(raw: bytes, path: str) -> bytes | None:
         path: of the address that was called.
 
     Returns:
-        The body to go on with where it had to be changed, or None.
+        The decoded body to go on with, and whether it had to be changed.
 
     Raises:
         UnreadableAnswer: when it is no answer.
@@ -178,9 +184,7 @@ def check_answer(raw: bytes, path: str) -> bytes | None:
             raise UnreadableAnswer("The answer has no output.")
     elif not _has_choices(body.get("choices")):
         raise UnreadableAnswer("The answer has no choices.")
-    if not _without_false_usage(body, needed=path.endswith("/responses")):
-        return None
-    return json.dumps(body).encode()
+    return body, _without_false_usage(body, needed=path.endswith("/responses"))
 
 
 def check_event(line: bytes) -> bytes:
@@ -270,7 +274,8 @@ def _before(request: Any) -> None:
     others = request.extensions.get("trace")
 
     def trace(name: str, info: Any) -> None:
-        exchange.note(name)
+        if exchange.note(name) and others is None:
+            request.extensions.pop("trace", None)  # what follows is of no interest, and told in a dozen calls
         if others is not None:
             others(name, info)
 
@@ -286,7 +291,8 @@ async def _abefore(request: Any) -> None:
     others = request.extensions.get("trace")
 
     async def trace(name: str, info: Any) -> None:
-        exchange.note(name)
+        if exchange.note(name) and others is None:
+            request.extensions.pop("trace", None)
         if name in _CONNECTED:
             from routed_llm.offloop import close_with_loop  # asyncio is heavy, and loaded already here
 
@@ -335,7 +341,7 @@ def _after(response: Any) -> None:
             response.stream, response.request, exchange, checked=streams and _is_plain(response)
         )
     if not streams and _answers(response):
-        _replace(response, exchange, check_answer(_read(response), response.request.url.path))
+        _take(response, exchange, _read(response))
         _ended(exchange)
 
 
@@ -351,7 +357,7 @@ async def _aafter(response: Any) -> None:
             response.stream, response.request, exchange, checked=streams and _is_plain(response)
         )
     if not streams and _answers(response):
-        _replace(response, exchange, check_answer(await _aread(response), response.request.url.path))
+        _take(response, exchange, await _aread(response))
         _ended(exchange)
 
 
@@ -429,10 +435,10 @@ def _is_plain(response: Any) -> bool:
     return encoding == "identity"
 
 
-def _replace(response: Any, exchange: Exchange, body: bytes | None) -> None:
-    if body is not None:
-        exchange.false_usage = True
-        response._content = body
+def _take(response: Any, exchange: Exchange, raw: bytes) -> None:
+    exchange.answer, exchange.false_usage = check_answer(raw, response.request.url.path)
+    if exchange.false_usage:
+        response._content = json.dumps(exchange.answer).encode()
 
 
 class _Checked:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache, lru_cache
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import openai
 
@@ -38,9 +38,8 @@ def called(
         routing: the call's own options; where left out, its body may have them.
         retries: how often the caller wants a failed request to be tried again.
     """
-    path = request.url.path
-    at = next((end for end in ENDPOINTS if path.endswith(end)), None)
-    if at is None or request.method != "POST":
+    place = _place(str(request.url))
+    if place is None or request.method != "POST":
         return None
     try:
         body = json.loads(request.content)
@@ -51,35 +50,64 @@ def called(
     given = body.pop("routing", None)
     key = request.headers.get("authorization") or request.headers.get("api-key")
     asked = Called(
-        endpoint=ENDPOINTS[at],
+        endpoint=place.endpoint,
         body=body,
         routing=given if routing is None else routing,
         retries=retries,
-        credential=_whose(key, request.url.host, path.removesuffix(at)),
-        own=f"{request.url.scheme}://{request.url.netloc.decode()}{path.removesuffix(at)}",
+        credential=_whose(key, place.host, place.path),
+        own=place.base,
     )
     return asked if endpoints.routes(asked) else None
 
 
+class _Place(NamedTuple):
+    endpoint: str
+    base: str
+    host: str
+    path: str
+
+
+@lru_cache(maxsize=256)
+def _place(url: str) -> _Place | None:
+    """Say which endpoint an address is, and of what base URL; None for one that is not routed."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    at = next((end for end in ENDPOINTS if rest.endswith(end)), None)
+    if at is None:
+        return None
+    host, slash, path = rest.removesuffix(at).partition("/")
+    return _Place(ENDPOINTS[at], f"{scheme}://{host}{slash}{path}", host.partition(":")[0], slash + path)
+
+
 def _outgoing(request: Any, sent: Outgoing) -> Any:
     """Return the ``httpx.Request`` of one attempt: as the caller's, but for its address and its body."""
-    library = _library(request)
     count = request.headers.get(_COUNT)  # None, or another number, where the caller says so
     if sent.attempt and count == str(sent.attempt - 1):
         request.headers[_COUNT] = str(sent.attempt)
-    headers = request.headers.copy() if sent.credential is None else sent.credential.on_the_wire()
-    url = request.url
-    if sent.base_url is not None:
-        url = type(url)(sent.base_url.rstrip("/") + sent.path)
-        headers["host"] = url.netloc.decode()
-    elif "/deployments/" in url.path or not url.path.endswith(sent.path):
-        url = _address(url, sent.path, sent.model)
     content = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode()
-    headers["content-length"] = str(len(content))
-    stream, extensions = library.ByteStream(content), request.extensions
-    made = library.Request(request.method, url, headers=headers, stream=stream, extensions=extensions)
+    made = object.__new__(type(request))
+    # To make one anew, and to read its address again, takes longer than the decision.
+    vars(made).update(vars(request), stream=_library(request).ByteStream(content))
+    vars(made).pop("_content", None)
+    made.extensions = {**request.extensions}
+    made.headers = (
+        request.headers.copy()
+        if sent.credential is None
+        else type(request.headers)(sent.credential.on_the_wire())
+    )
+    if sent.base_url is not None:
+        made.url = type(request.url)(sent.base_url.rstrip("/") + sent.path)
+        made.headers["host"] = made.url.netloc.decode()
+    elif not _is_at(str(request.url), sent.path):
+        made.url = _address(request.url, sent.path, sent.model)
+    made.headers["content-length"] = str(len(content))
     made.read()
     return made
+
+
+@lru_cache(maxsize=256)
+def _is_at(url: str, path: str) -> bool:
+    """Say whether an address is that of an endpoint, whichever model is called there."""
+    return "/deployments/" not in url and url.partition("?")[0].endswith(path)
 
 
 @lru_cache(maxsize=256)
@@ -144,16 +172,47 @@ def _reaching(request: Any) -> Iterator[None]:
 def _answer(request: Any, served: Served) -> Any:
     """Return the response to a request, as its library wants it."""
     library = _library(request)
-    whole = served.body is not None
-    response = library.Response(
+    whole = served.events is None
+    response = _kinds(library).response(
         served.status,
         headers={**served.headers, "content-type": served.content_type},
         request=request,
         extensions={"http_version": b"HTTP/1.1", "routed": served},
-        **{"content": served.body} if whole else {"stream": _stream_class(library)(served.events)},
+        stream=library.ByteStream(b"") if whole else _kinds(library).stream(served.events),
     )
+    if whole:
+        response.wholly(served)
     response.elapsed = timedelta(seconds=served.seconds)
     return response
+
+
+class _Response:
+    """A response whose body is written where somebody reads it: the SDK wants what it is written from."""
+
+    _served: Served | None = None
+    _written: bytes
+
+    def wholly(self, served: Served) -> None:
+        """Take the whole answer."""
+        self._served = served
+        self.is_closed = self.is_stream_consumed = True
+
+    @property
+    def _content(self) -> bytes:
+        if self._served is not None:
+            return self._served.body or b""
+        return self._written
+
+    @_content.setter
+    def _content(self, content: bytes) -> None:
+        self._written = content
+
+    def json(self, **options: Any) -> Any:
+        """Return the body, decoded; the first time there is no need to."""
+        served = self._served
+        if served is None or served.answer is None or options or served.raw is not None:
+            return super().json(**options)  # type: ignore[misc]  # of the library's class
+        return served.answer
 
 
 class _Parts:
@@ -175,10 +234,18 @@ class _Parts:
         await self._events.aclose()
 
 
+class _Kinds(NamedTuple):
+    response: type[Any]
+    stream: type[Any]
+
+
 @cache
-def _stream_class(library: ModuleType) -> type[Any]:
-    """Return the body's class as a subclass of the library's, which insists on its own."""
-    return type("Parts", (_Parts, library.SyncByteStream, library.AsyncByteStream), {})
+def _kinds(library: ModuleType) -> _Kinds:
+    """Return the classes of a response and of a body in parts, as subclasses of the library's."""
+    return _Kinds(
+        type("Response", (_Response, library.Response), {}),
+        type("Parts", (_Parts, library.SyncByteStream, library.AsyncByteStream), {}),
+    )
 
 
 def _library(request: Any) -> ModuleType:

@@ -49,7 +49,10 @@ _SSE: Final = "text/event-stream; charset=utf-8"
 _OF_THE_BODY: Final = frozenset(
     {"content-length", "content-encoding", "transfer-encoding", "connection", "content-type"}
 )
-_TOLD: Final = ("model", "effort", "endpoint", "why", "estimated_cost", "cost", "id")
+_TOLD: Final = {
+    name: f"x-routed-{name.replace('_', '-')}"
+    for name in ("model", "effort", "endpoint", "why", "estimated_cost", "cost", "id")
+}
 ANY: Final = "auto"
 """A call's ``model`` that names none: the policy's own baseline is meant."""
 
@@ -112,7 +115,8 @@ class Served:
         status: the HTTP status.
         headers: the provider's, and ``x-routed-...``.
         content_type: what the body is.
-        body: the body, or None when it comes in parts.
+        raw: the body, where it is written already.
+        answer: what the body is written from, if that is ever asked for.
         events: an iterator (of a synchronous call) or an asynchronous one over the parts, or None.
         error: what refused the call before it was sent, or None.
         failure: the failure that was passed on, with ``attempts`` and notes on what was tried, or None.
@@ -122,11 +126,20 @@ class Served:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = _JSON
-    body: bytes | None = None
+    raw: bytes | None = None
+    answer: dict[str, Any] | None = None
     events: Any = None
     error: RoutedError | None = None
     failure: Exception | None = None
     seconds: float = 0.0
+
+    @property
+    def body(self) -> bytes | None:
+        """The body, or None when it comes in parts."""
+        if self.raw is None and self.answer is not None:
+            data = json.dumps(self.answer, ensure_ascii=False, separators=(",", ":"))
+            self.raw = data.encode("utf-8", "replace")
+        return self.raw
 
 
 class FailedReply(Exception):
@@ -166,7 +179,7 @@ def refused(error: RoutedError, seconds: float) -> Served:
     return Served(
         status=status,
         headers={"x-should-retry": "false"},
-        body=json.dumps({"error": told}, ensure_ascii=False).encode("utf-8", "replace"),
+        answer={"error": told},
         error=error,
         seconds=seconds,
     )
@@ -262,16 +275,16 @@ class EndpointCall:
         return Outgoing(endpoint=COUNT, body=body, base_url=None, credential=None, attempt=0)
 
     def opened(self, decision: Decision) -> None:
-        """Hear that a request is about to be sent."""
-        self._wired.opened(decision)
+        """Hear that a request is about to be sent: only a stream shows the record before its end."""
+        if self.streams:
+            self._wired.opened(decision)
 
-    def read(self, answer: bytes) -> Reading:
+    def read(self, reply: Mapping[str, Any]) -> Reading:
         """Read a whole answer.
 
         Raises:
-            FailedReply: when it is none.
+            FailedReply: when it reports a failure.
         """
-        reply = self._reply(answer)
         reading = self._wired.read(reply)
         if self._form == CHAT:
             return reading
@@ -281,21 +294,11 @@ class EndpointCall:
         # The wire remembers a Chat Completion; the caller gets a Response.
         return replace(reading, answer=(reading.answer, formed))
 
-    def _reply(self, answer: bytes) -> dict[str, Any]:
-        try:
-            reply = json.loads(answer)
-        except ValueError:
-            reply = None
-        if not isinstance(reply, dict):
-            raise FailedReply(502, {}, b'{"error":{"message":"The answer is no JSON object. Ask again."}}')
-        return reply
-
     def complete(self, answer: Any, record: dict[str, Any]) -> Served:
         """Return the response to the call, once its books are closed."""
         completion, reply = (answer, answer) if self._form == CHAT else answer
         self._wired.complete(completion, record)
-        data = json.dumps({**reply, "routing": record}, ensure_ascii=False, separators=(",", ":"))
-        return self._response(200, record, body=data.encode("utf-8", "replace"))
+        return self._response(200, record, answer={**reply, "routing": record})
 
     def reader(self) -> AnswerStream:
         """Return what turns the provider's stream into the caller's."""
@@ -309,9 +312,9 @@ class EndpointCall:
         self._wired.last(reader.inner, [], record)
         yield b"".join([*held, reader.close(record)])
 
-    def pieces(self, answer: bytes) -> Iterable[Event]:
+    def pieces(self, answer: Mapping[str, Any]) -> Iterable[Event]:
         """Return a whole answer as the events of a stream."""
-        return [Event(b"", chunk) for chunk in self._wired.pieces(self._reply(answer))]
+        return [Event(b"", chunk) for chunk in self._wired.pieces(answer)]
 
     def facts(self, error: Exception) -> ErrorFacts | None:
         """Say what kind of failure a response is; other errors speak for themselves."""
@@ -325,7 +328,7 @@ class EndpointCall:
         if self.again is None:
             raise AssertionError("a shadow that samples needs a way to send")
         apart = Wired(asked={**self._asked, "stream": None}, catalog=self._router.catalog)
-        read = apart.read(self._reply(self.again(self._outgoing(apart.prepare(decision), 0))))
+        read = apart.read(self.again(self._outgoing(apart.prepare(decision), 0)))
         return Answered(read.usage, read.served, read.text)
 
     # ----- responses to the call
@@ -346,7 +349,8 @@ class EndpointCall:
         if error.streamed and self.streams:
             kind, data = _SSE, error_part(self._form, error)
         self.headers = error.headers
-        told = self._response(error.status, self._wired.routing, content_type=kind, body=data)
+        self._wired.begin_record()
+        told = self._response(error.status, self._wired.routing, content_type=kind, raw=data)
         told.failure = error
         told.headers["x-should-retry"] = "false"
         return told
@@ -357,10 +361,12 @@ class EndpointCall:
 
     def _response(self, status: int, record: Mapping[str, Any], **content: Any) -> Served:
         told = {name: value for name, value in self.headers.items() if name not in _OF_THE_BODY}
-        for name in _TOLD:
-            if record.get(name) is not None:
-                text = str(record[name]).encode("ascii", "replace").decode("ascii")
-                told[f"x-routed-{name.replace('_', '-')}"] = " ".join(text.split())
+        for name, header in _TOLD.items():
+            if (value := record.get(name)) is not None:
+                text = str(value)
+                if not (text.isascii() and text.isprintable()):
+                    text = " ".join(text.encode("ascii", "replace").decode("ascii").split())
+                told[header] = text
         told["x-routed-attempts"] = str(self._sent)
         return Served(status=status, headers=told, seconds=time.monotonic() - self.since, **content)
 

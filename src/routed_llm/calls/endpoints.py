@@ -27,7 +27,7 @@ from routed_llm.calls.sse import Event, EventReader
 from routed_llm.catalog import Catalog
 from routed_llm.catalog.ended import held_to
 from routed_llm.errors import RoutedError
-from routed_llm.exchange import Exchange, note_headers
+from routed_llm.exchange import Exchange, note_head
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing, Served
@@ -229,8 +229,8 @@ class Endpoints:
             return refused(error, time.monotonic() - since)
 
 
-def _fetch(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> bytes:
-    """Send a request and return the whole answer."""
+def _fetch(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> dict[str, Any]:
+    """Send a request and return the whole answer, decoded."""
     reply = send(sent)
     try:
         return _checked(call, reply, reply.read())
@@ -240,7 +240,7 @@ def _fetch(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing
 
 async def _afetch(
     call: EndpointCall, send: Callable[[Outgoing], Awaitable[AsyncReply]], sent: Outgoing
-) -> bytes:
+) -> dict[str, Any]:
     reply = await send(sent)
     try:
         return _checked(call, reply, await reply.aread())
@@ -259,8 +259,8 @@ async def _acounted(call: EndpointCall, send: Callable[[Outgoing], Awaitable[Asy
         return _tokens(await _afetch(call, send, call.question(model)))
 
 
-def _tokens(answer: bytes) -> int:
-    return int(json.loads(answer)["input_tokens"])
+def _tokens(answer: Mapping[str, Any]) -> int:
+    return int(answer["input_tokens"])
 
 
 def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> _Events:
@@ -282,32 +282,43 @@ async def _aopen(
     return _AsyncEvents(reply)
 
 
-def _checked(call: EndpointCall, reply: Head, data: bytes) -> bytes:
-    """Return a response's body.
+def _checked(call: EndpointCall, reply: Head, data: bytes) -> dict[str, Any]:
+    """Return a response's body, decoded.
 
     Raises:
-        FailedReply: when its status says that it is no answer.
+        FailedReply: when it is no answer.
     """
-    headers = _note(call, reply)
+    answer = _note(call, reply)
     if reply.status_code >= 300:
-        raise FailedReply(reply.status_code, headers, data)
-    return data
+        raise FailedReply(reply.status_code, call.headers, data)
+    if answer is None:
+        try:
+            answer = json.loads(data)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise FailedReply(502, {}, _NO_OBJECT)
+    return answer
 
 
-def _note(call: EndpointCall, reply: Head) -> dict[str, str]:
-    """Note the headers of a response for the caller, and what they say of rate limits for the router."""
-    call.headers = _plain(reply)
-    note_headers(call.headers)
-    return call.headers
+_NO_OBJECT: Final = b'{"error":{"message":"The answer is no JSON object. Ask again."}}'
 
 
-def _plain(reply: Head) -> dict[str, str]:
-    return {name.lower(): value for name, value in reply.headers.items()}
+def _note(call: EndpointCall, reply: Head) -> dict[str, Any] | None:
+    """Note the headers of a response for the caller, and what they say of rate limits for the router.
+
+    Returns:
+        The answer, where it has been decoded on its way in.
+    """
+    call.headers = {name.lower(): value for name, value in reply.headers.items()}
+    return note_head(call.headers)
 
 
-def _in_loop(loop: asyncio.AbstractEventLoop, fetch: Callable[[Outgoing], Any], sent: Outgoing) -> bytes:
+def _in_loop(
+    loop: asyncio.AbstractEventLoop, fetch: Callable[[Outgoing], Any], sent: Outgoing
+) -> dict[str, Any]:
     """Fetch an answer in an event loop, from another thread."""
-    found: bytes = asyncio.run_coroutine_threadsafe(fetch(sent), loop).result()
+    found: dict[str, Any] = asyncio.run_coroutine_threadsafe(fetch(sent), loop).result()
     return found
 
 

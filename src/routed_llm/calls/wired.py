@@ -220,11 +220,16 @@ class Wired:
         self.remember(message, previous, identity)
 
     def opened(self, decision: Decision) -> None:
-        """Begin the record, which tells who is asked until it tells who answered."""
-        self.routing.clear()
-        self._record({**decision.record()})
+        """Begin the record, and announce who is asked."""
+        self.begin_record()
         if self.announce is not None:
             self.announce(decision, self.routing)
+
+    def begin_record(self) -> None:
+        """Let the record tell who is asked, until it tells who answered."""
+        self.routing.clear()
+        if self._decision is not None:
+            self._record({**self._decision.record()})
 
     def moved(self, step: Step, decision: Decision) -> None:
         """Nothing is kept between requests."""
