@@ -134,7 +134,7 @@ class Exchange:
 
 
 def note_head(headers: Mapping[str, str]) -> dict[str, Any] | None:
-    """Note the headers of an answer, with names in lower case, and return it where the hooks have decoded it."""
+    """Note the head of an answer, names in lower case; return the answer where the hooks have decoded it."""
     exchange = _CURRENT.get()
     if exchange is None:
         return None
