@@ -47,7 +47,7 @@ class Timing(NamedTuple):
         return {name: round(value, 3) for name, value in found.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, as every answer makes one
 class Usage:
     """Token counts of one finished call, as the provider reported them.
 
@@ -95,19 +95,27 @@ class Usage:
         """
         into = _part(usage, "prompt_tokens_details", "input_tokens_details")
         out = _part(usage, "completion_tokens_details", "output_tokens_details")
-        return cls(
-            input_tokens=_count(usage.get("prompt_tokens") or usage.get("input_tokens")),
-            output_tokens=_count(usage.get("completion_tokens") or usage.get("output_tokens")),
-            cached_tokens=_count(into.get("cached_tokens")),
-            cache_write_tokens=_count(into.get("cache_write_tokens")),
-            reasoning_tokens=_count(out.get("reasoning_tokens")),
-            audio_input_tokens=_count(into.get("audio_tokens")),
-            audio_cached_tokens=_count(_part(into, "cached_tokens_details").get("audio_tokens")),
-            audio_output_tokens=_count(out.get("audio_tokens")),
-            image_input_tokens=_count(into.get("image_tokens")),
-            hosted=hosted,
-            service_tier=service_tier,
-        )
+        found: dict[str, Any] = {
+            "input_tokens": usage.get("prompt_tokens") or usage.get("input_tokens"),
+            "output_tokens": usage.get("completion_tokens") or usage.get("output_tokens"),
+        }
+        if into:
+            found["cached_tokens"] = into.get("cached_tokens")
+            found["cache_write_tokens"] = into.get("cache_write_tokens")
+            found["audio_input_tokens"] = into.get("audio_tokens")
+            found["audio_cached_tokens"] = _part(into, "cached_tokens_details").get("audio_tokens")
+            found["image_input_tokens"] = into.get("image_tokens")
+        if out:
+            found["reasoning_tokens"] = out.get("reasoning_tokens")
+            found["audio_output_tokens"] = out.get("audio_tokens")
+        made = object.__new__(cls)
+        # What is nothing stands in the class already.
+        made.__dict__.update({name: _count(value) for name, value in found.items() if value})
+        if hosted:
+            made.__dict__["hosted"] = hosted
+        if service_tier is not None:
+            made.__dict__["service_tier"] = service_tier
+        return made
 
 
 HOSTED: Final = (
@@ -214,8 +222,8 @@ def _part(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 def _count(value: Any) -> int:
     """Read a number of tokens; what can be none (not every server is OpenAI's) counts as none."""
-    if not value:
-        return 0
+    if type(value) is int and 0 < value < _MOST:
+        return value
     try:
         return min(max(int(value), 0), _MOST)
     except (TypeError, ValueError, OverflowError):
@@ -301,7 +309,10 @@ class Observed:
         spreads = self.spreads
         if not spreads:
             return None
-        return next((spreads[key] for key in spread_names(name, facts) if key in spreads), None)
+        for key in spread_names(name, facts):
+            if (found := spreads.get(key)) is not None:
+                return found
+        return None
 
     def of(self, facts: RequestFacts) -> Seen | None:
         """Find what was seen for requests like this one, or failing that for its wider kind."""
@@ -314,5 +325,6 @@ class Observed:
 
 def spread_names(name: tuple[str, str | None], facts: RequestFacts) -> tuple[Any, ...]:
     """Name what a call's bill speaks of: its kind, all sizes of it, and whatever its model is asked."""
-    later = facts.previous is not None
-    return ((name, facts.kind), (name, facts.kind[0], later), (name[0], later))
+    kind = facts.kind
+    made_of, _, later = kind
+    return ((name, kind), (name, made_of, later), (name[0], later))

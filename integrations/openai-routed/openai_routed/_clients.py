@@ -102,8 +102,11 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
 
     @override
     def _process_response(self, *, response: Any, retries_taken: int = 0, **kwargs: Any) -> Any:
-        served = response.extensions.get("routed")
-        again = 0 if served is None else int(served.headers.get("x-routed-attempts", 1)) - 1
+        served, again = response.extensions.get("routed"), 0
+        if served is not None:
+            again = int(served.headers.get("x-routed-attempts", 1)) - 1
+            if _RAW not in response.request.headers:
+                response.decoded_next()
         return super()._process_response(response=response, retries_taken=retries_taken + again, **kwargs)
 
     @override
@@ -179,4 +182,5 @@ class AsyncAzureOpenAI(_RoutedAsync, openai.AsyncAzureOpenAI):
     """:class:`openai.AsyncAzureOpenAI` with the deployment chosen for each call; see :class:`AzureOpenAI`."""
 
 
+_RAW: Final = openai._constants.RAW_RESPONSE_HEADER
 _OPTIONS: Final = frozenset(signature(Endpoints.make).parameters)

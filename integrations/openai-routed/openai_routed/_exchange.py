@@ -10,7 +10,6 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache, lru_cache
 from types import ModuleType
@@ -80,8 +79,8 @@ def _place(url: str) -> _Place | None:
 
 def _outgoing(request: Any, sent: Outgoing) -> Any:
     """Return the ``httpx.Request`` of one attempt: as the caller's, but for its address and its body."""
-    count = request.headers.get(_COUNT)  # None, or another number, where the caller says so
-    if sent.attempt and count == str(sent.attempt - 1):
+    # None, or another number, where the caller says so
+    if sent.attempt and request.headers.get(_COUNT) == str(sent.attempt - 1):
         request.headers[_COUNT] = str(sent.attempt)
     content = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode()
     made = object.__new__(type(request))
@@ -132,10 +131,10 @@ def respond(endpoints: Endpoints, asked: Called, request: Any, send_on: Callable
     """
 
     def send(sent: Outgoing) -> Any:
-        with _reaching(request):
+        with reaching:
             return send_on(_outgoing(request, sent))
 
-    with _reaching(request):
+    with (reaching := _Reaching(request)):
         served = endpoints.respond(asked, send)
     return _answer(request, served)
 
@@ -146,27 +145,34 @@ async def arespond(
     """Do what :func:`respond` does, in an event loop."""
 
     async def send(sent: Outgoing) -> Any:
-        with _reaching(request):
+        with reaching:
             return await send_on(_outgoing(request, sent))
 
-    with _reaching(request):
+    with (reaching := _Reaching(request)):
         served = await endpoints.arespond(asked, send)
     return _answer(request, served)
 
 
-@contextmanager
-def _reaching(request: Any) -> Iterator[None]:
-    """Raise a failure of the network as the SDK's own error, which its retries let pass: ours are over."""
-    try:
-        yield
-    except openai.OpenAIError:
-        raise
-    except _library(request).TimeoutException as error:
-        raise openai.APITimeoutError(request) from error
-    except (
-        Exception
-    ) as error:  # whatever it is, as in the SDK's own loop: transports and hooks raise anything
-        raise openai.APIConnectionError(request=request) from error
+class _Reaching:
+    """A block whose failures are raised as the SDK's own, which its retries let pass: ours are over.
+
+    Whatever it is, as in the SDK's own loop: transports and hooks raise anything.
+    """
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, openai.OpenAIError):
+            return
+        if isinstance(error, _library(self._request).TimeoutException):
+            raise openai.APITimeoutError(self._request) from error
+        raise openai.APIConnectionError(request=self._request) from error
 
 
 def _answer(request: Any, served: Served) -> Any:
@@ -191,11 +197,24 @@ class _Response:
 
     _served: Served | None = None
     _written: bytes
+    _is_decoded_next = False
 
     def wholly(self, served: Served) -> None:
         """Take the whole answer."""
         self._served = served
         self.is_closed = self.is_stream_consumed = True
+
+    def decoded_next(self) -> None:
+        """Let the next look at the body be :meth:`json`: the SDK reads it before that to no end."""
+        self._is_decoded_next = self._served is not None and self._served.answer is not None
+
+    def read(self) -> bytes:
+        """Return the body."""
+        return b"" if self._is_decoded_next else super().read()  # type: ignore[misc]  # of the library's class
+
+    async def aread(self) -> bytes:
+        """Return the body."""
+        return b"" if self._is_decoded_next else await super().aread()  # type: ignore[misc]
 
     @property
     def _content(self) -> bytes:
@@ -208,11 +227,11 @@ class _Response:
         self._written = content
 
     def json(self, **options: Any) -> Any:
-        """Return the body, decoded; the first time there is no need to."""
-        served = self._served
-        if served is None or served.answer is None or options or served.raw is not None:
-            return super().json(**options)  # type: ignore[misc]  # of the library's class
-        return served.answer
+        """Return the body, decoded; the first time it is what the body would be written from."""
+        if self._is_decoded_next and self._served is not None:
+            self._is_decoded_next = False
+            return self._served.answer
+        return super().json(**options)  # type: ignore[misc]
 
 
 class _Parts:

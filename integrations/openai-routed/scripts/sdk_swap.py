@@ -13,7 +13,7 @@ import openai
 import openai_routed
 
 from routed_llm import Policy, exchange
-from routed_llm.calls import endpoint_call
+from routed_llm.calls import endpoint_call, endpoints
 
 if os.environ.get("SDK_SWAP") == "routed":
     for name in ("OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI"):
@@ -51,7 +51,7 @@ if os.environ.get("SDK_SWAP") == "routed":
     )
 
     # As the tests were written: the model that they name is the one that is meant.
-    plain = endpoint_call._with_baseline
-    endpoint_call._with_baseline = lambda policy, model: Policy(  # type: ignore[assignment]
+    plain = endpoints._with_baseline
+    endpoints._with_baseline = lambda policy, model: Policy(  # type: ignore[assignment]
         models=[model], baseline=model, at_least=None
     )

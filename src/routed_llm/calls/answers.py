@@ -45,17 +45,17 @@ class AnswerMemory:
             previous: who gave it.
             identity: the id of the response, by which a later request may refer to it.
         """
-        unread = replace(previous, prefix_tokens=0)
-        entries: list[tuple[Hashable, Previous]] = [(_digest([*turns, *answer]), previous)]
-        entries += [(("call", call), unread) for item in answer for call in _calls(item)]
+        keys: list[Hashable] = [_digest([*turns, *answer])]
+        keys += [("call", call) for item in answer for call in _calls(item)]
         if identity:
-            entries.append((("response", identity), unread))
+            keys.append(("response", identity))
+        answers = self._answers
         with self._lock:
-            for key, value in entries:
-                self._answers[key] = value
-                self._answers.move_to_end(key)
-            while len(self._answers) > _KEPT:
-                self._answers.popitem(last=False)
+            for key in keys:
+                answers[key] = previous
+                answers.move_to_end(key)
+            while len(answers) > _KEPT:
+                answers.popitem(last=False)
 
     def before(self, turns: Sequence[Any]) -> Previous | None:
         """Return who answered the last turn in these messages or items, where that is known.
@@ -71,9 +71,12 @@ class AnswerMemory:
         calls = _calls(turns[last])
         keys = [_digest(turns[: last + 1]), *(("call", call) for call in calls)]
         with self._lock:
-            found = next((self._answers[key] for key in keys if key in self._answers), None)
+            key = next((key for key in keys if key in self._answers), None)
+            found = None if key is None else self._answers[key]
         if found is None:
             return None
+        if key is not keys[0]:
+            found = replace(found, prefix_tokens=0)  # what was said up to it may be something else
         results = {
             one.get("tool_call_id") or one.get("call_id") for one in turns[last + 1 :] if _is_result(one)
         }

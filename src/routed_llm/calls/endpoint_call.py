@@ -6,15 +6,13 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.calls.driver import Driven, Reading
-from routed_llm.calls.options import CallOptions
 from routed_llm.calls.problems import problem
 from routed_llm.calls.sse import DONE, Event, written
 from routed_llm.calls.wired import Prepared, Wired
-from routed_llm.errors import RequestError, RoutedError
+from routed_llm.errors import RoutedError
 from routed_llm.ledger.run import Answered
 from routed_llm.recovery import RetryLimits, classify_error
 from routed_llm.request import read_openai
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from routed_llm.calls.endpoints import Endpoints
     from routed_llm.decision import Decision
     from routed_llm.facts import Previous
-    from routed_llm.policy import Policy
     from routed_llm.recovery import Attempts, Credential, ErrorFacts, Step
     from routed_llm.usage import Usage
 
@@ -196,7 +193,7 @@ class EndpointCall:
 
     Attributes:
         request: the request as the router reads it.
-        around: what the router takes besides it.
+        options: what the router takes besides it.
         streams: whether its caller wants the answer in parts.
         headers: those of the last response.
 
@@ -212,20 +209,7 @@ class EndpointCall:
         self._asked, self._form = body, called.endpoint
         turns = body.get("messages", body.get("input"))
         self._turns: Any = [{"role": "user", "content": turns}] if isinstance(turns, str) else turns
-        options = endpoints.options
-        if called.routing is not None:
-            options = CallOptions.read(called.routing).over(options)
-        policy, model = options.applied_to(endpoints.router.policy), body.get("model", ANY)
-        if not isinstance(model, str):
-            raise RequestError(
-                f"model={model!r} is no model id. Give a string such as 'gpt-4o'.", where="model"
-            )
-        self.around: dict[str, Any] = {
-            "policy": policy if model == ANY else _with_baseline(policy, model),
-            "credential": called.credential,
-            "own": called.own,
-            **options.circumstances(),
-        }
+        self.options = endpoints.options_of(called)
         self.request = read_openai(
             body,
             previous=self._memory.before(self._turns),
@@ -237,7 +221,7 @@ class EndpointCall:
         self.streams = bool(body.get("stream"))
         self.headers: Mapping[str, str] = {}
         self.again: Callable[[Outgoing], Any] | None = None
-        self._limits = RetryLimits.from_retries(called.retries)
+        self._retries = called.retries
         self._wired = Wired(
             asked=body, catalog=endpoints.router.catalog, fails=_in_the_answer, remember=self._remember
         )
@@ -245,11 +229,12 @@ class EndpointCall:
 
     def driven(self, decision: Decision) -> Driven:
         """Return the decided call for the driver."""
-        credential, deadline = self.around["credential"], self.around.get("deadline")
+        credential, deadline = self.options.credential, self.options.deadline
         return Driven(self._router, decision, self, self._attempts, credential, deadline)
 
     def _attempts(self, decision: Decision, since: float) -> Attempts:
-        return self._router.attempts(self.request, decision, limits=self._limits, since=since, **self.around)
+        limits = RetryLimits.from_retries(self._retries)
+        return self._router.attempts(self.request, decision, self.options, limits=limits, since=since)
 
     # ----- what the driver asks: see routed_llm.calls.driver.Seam
 
@@ -265,7 +250,7 @@ class EndpointCall:
             endpoint=prepared.endpoint,
             body=prepared.body,
             base_url=None if call is None else call.base_url,
-            credential=self._router.credential_of(prepared.decision, self.around["own"]),
+            credential=self._router.credential_of(prepared.decision, self.options.own or ""),
             attempt=attempt,
         )
 
@@ -529,9 +514,3 @@ def error_part(form: str, error: Exception) -> bytes:
     if form == CHAT:
         return written({"error": told}, named=False) + DONE
     return written({**told, "type": "error", "sequence_number": 0, "error": told}, named=True)
-
-
-@lru_cache(maxsize=256)
-def _with_baseline(policy: Policy, model: str) -> Policy:
-    # The same object for the same words: a router prepares its table once for each.
-    return policy.replace(baseline=model)

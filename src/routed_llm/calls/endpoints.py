@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from routed_llm.calls.answers import AnswerMemory
@@ -26,8 +26,9 @@ from routed_llm.calls.search import with_search
 from routed_llm.calls.sse import Event, EventReader
 from routed_llm.catalog import Catalog
 from routed_llm.catalog.ended import held_to
-from routed_llm.errors import RoutedError
-from routed_llm.exchange import Exchange, note_head
+from routed_llm.decide.piecewise import remember
+from routed_llm.errors import RequestError, RoutedError
+from routed_llm.exchange import Exchange, note_headers
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing, Served
@@ -93,6 +94,7 @@ class Endpoints:
     router: Router
     options: CallOptions = field(default_factory=CallOptions)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
+    _kept: dict[Any, CallOptions] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def make(
@@ -146,6 +148,33 @@ class Endpoints:
         policy = merged.applied_to(self.router.policy)
         return replace(self, options=replace(merged, policy=policy, changes=None))
 
+    def options_of(self, called: Called) -> CallOptions:
+        """Return all that a call says of its routing, what holds for every call included.
+
+        Raises:
+            RequestError: when its model is no string.
+            PolicyError: when its own options are wrong.
+        """
+        model = called.body.get("model", ANY)
+        if not isinstance(model, str):
+            raise RequestError(
+                f"model={model!r} is no model id. Give a string such as 'gpt-4o'.", where="model"
+            )
+        if called.routing is not None:
+            return self._options_of(called, model, CallOptions.read(called.routing).over(self.options))
+        # A client's calls mostly differ in nothing else.
+        key = (model, called.credential, called.own)
+        found = self._kept.get(key)
+        if found is None:
+            found = self._options_of(called, model, self.options)
+            remember(self._kept, key, found)
+        return found
+
+    def _options_of(self, called: Called, model: str, options: CallOptions) -> CallOptions:
+        policy = options.applied_to(self.router.policy)
+        policy = policy if model == ANY else _with_baseline(policy, model)
+        return replace(options, policy=policy, changes=None, credential=called.credential, own=called.own)
+
     def routes(self, called: Called) -> bool:
         """Say whether a call is routed: others, of models that no catalog knows, may be sent as they are.
 
@@ -174,7 +203,7 @@ class Endpoints:
         """
         called = Called(endpoint="", body=dict(body), routing=routing)
         call = EndpointCall(self, called)
-        return self.router.explain(call.request, **call.around)
+        return self.router.explain(call.request, call.options)
 
     def respond(self, called: Called, send: Callable[[Outgoing], Reply]) -> Served:
         """Serve a call.
@@ -192,7 +221,7 @@ class Endpoints:
             fetch, opened = partial(_fetch, call, send), partial(_open, call, send)
             call.again = fetch
             exact = partial(_counted, call, send)
-            driven = call.driven(self.router.decide(call.request, exact=exact, **call.around))
+            driven = call.driven(self.router.decide(call.request, call.options, exact=exact))
             try:
                 if not call.streams:
                     return cast("Served", run(flow(driven), fetch))
@@ -216,7 +245,7 @@ class Endpoints:
             fetch, opened = partial(_afetch, call, send), partial(_aopen, call, send)
             call.again = partial(_in_loop, asyncio.get_running_loop(), fetch)
             exact = partial(_acounted, call, send)
-            driven = call.driven(await self.router.adecide(call.request, exact=exact, **call.around))
+            driven = call.driven(await self.router.adecide(call.request, call.options, exact=exact))
             try:
                 if not call.streams:
                     return cast("Served", await arun(flow(driven), fetch))
@@ -227,6 +256,12 @@ class Endpoints:
                 return call.failed(error)
         except RoutedError as error:
             return refused(error, time.monotonic() - since)
+
+
+@lru_cache(maxsize=256)
+def _with_baseline(policy: Policy, model: str) -> Policy:
+    # The same object for the same words: a router prepares its table once for each.
+    return policy.replace(baseline=model)
 
 
 def _fetch(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> dict[str, Any]:
@@ -311,7 +346,7 @@ def _note(call: EndpointCall, reply: Head) -> dict[str, Any] | None:
         The answer, where it has been decoded on its way in.
     """
     call.headers = {name.lower(): value for name, value in reply.headers.items()}
-    return note_head(call.headers)
+    return note_headers(call.headers)
 
 
 def _in_loop(

@@ -78,6 +78,7 @@ class Wired:
     routing: dict[str, Any] = field(default_factory=dict)
     _decision: Decision | None = field(default=None, init=False)
     _lost: dict[str, Any] = field(default_factory=dict, init=False)
+    _used: Usage | None = field(default=None, init=False)
 
     def prepare(self, decision: Decision) -> Prepared:
         """Return the body for a decision; see :class:`routed_llm.calls.driver.Seam`."""
@@ -130,7 +131,7 @@ class Wired:
         if not completion.get("choices"):
             raise UnreadableAnswer("The answer has no choices.")
         hosted = hosted_calls(answer) if self._call.endpoint == RESPONSES else ()
-        usage = _usage(completion.get("usage"), completion.get("service_tier"), hosted)
+        usage = self._used = _usage(completion.get("usage"), completion.get("service_tier"), hosted)
         completion = cut_answer(completion, self._cutter)
         message = completion["choices"][0].get("message") or {}
         text = str(message.get("content") or message.get("refusal") or "")
@@ -188,8 +189,7 @@ class Wired:
         self._record(record)
         choices = answer.get("choices")
         if choices:
-            usage = _usage(answer.get("usage"), None)
-            self._remember(choices[0].get("message") or {}, usage, answer.get("id"))
+            self._remember(choices[0].get("message") or {}, self._used, answer.get("id"))
         return answer
 
     def last(self, reader: Any, held: list[Any], record: dict[str, Any]) -> Iterable[Any]:

@@ -37,7 +37,7 @@ from routed_llm.parameters import IN_MESSAGES, cap_changes, ends_at, take_out
 from routed_llm.pricing import most_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from routed_llm.catalog.model import Model
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.piecewise import PiecewiseChoice
     from routed_llm.decide.shape import Row
     from routed_llm.decide.speed import Seconds
+    from routed_llm.decide.weigh import Workload
 
 __all__ = ["Picked", "conclude"]
 
@@ -120,15 +121,25 @@ class Explained:
     def seconds(self) -> Seconds | None:
         """How long the answer is expected to take; None when nothing fits."""
         row, inputs = self._picked.row, self._inputs
-        return None if row is None else row_seconds(row, inputs.load, inputs.tokens(row, inputs.likely))
+        return None if row is None else self._once(row_seconds, row, inputs.likely)
 
     @property
     def worst_cost(self) -> int | None:
         """The most picodollars that the call can cost, or None when nothing fits or no price is known."""
         row, inputs = self._picked.row, self._inputs
-        if row is None:
-            return None
-        return worst_cost(row, inputs.load, inputs.tokens(row, inputs.facts.tokens.high))
+        return None if row is None else self._once(worst_cost, row, inputs.facts.tokens.high)
+
+    def _once(self, work: Callable[[Row, Workload, int], Any], row: Row, text_tokens: int) -> Any:
+        """Work something out for a token count, once for all requests that it holds for."""
+        inputs = self._inputs
+        if self._picked.kept is None:
+            return work(row, inputs.load, inputs.tokens(row, text_tokens))
+        said, key = self._picked.alternatives(inputs).said, (work, row.order, text_tokens)
+        found = said.get(key)
+        if found is None:
+            found = work(row, inputs.load, inputs.tokens(row, text_tokens))
+            remember(said, key, found)
+        return found
 
     @property
     def cost_range(self) -> dict[str, int] | None:
@@ -140,7 +151,7 @@ class Explained:
         cost, spread = inputs.cost(row, tokens), spread_of(row, inputs.load, tokens)
         if cost is None or spread is None:
             return None
-        return {name: int(cost * times) for name, times in spread._asdict().items()}
+        return {"p50": int(cost * spread.p50), "p90": int(cost * spread.p90), "p95": int(cost * spread.p95)}
 
     @property
     def replacement(self) -> dict[str, Any] | None:

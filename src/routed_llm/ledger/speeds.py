@@ -29,6 +29,7 @@ _FEW = 30
 
 _PUBLISH = 0.05
 """Change of a logarithm below which the value stays the same, so that choices do not flicker."""
+_LEAST, _MOST_CHANGE = math.exp(-_PUBLISH), math.exp(_PUBLISH)
 
 _MOST = 4.0
 """Logarithm of the largest factor that one call may show: a laptop that slept is not a slow model."""
@@ -67,14 +68,14 @@ class _Residual:
 
 
 class _Measured:
-    __slots__ = ("at", "calls", "prior", "rate", "start", "value")
+    __slots__ = ("at", "calls", "prior", "rate", "shown", "start")
 
     def __init__(self, prior: Pace) -> None:
         self.prior = prior
         self.start, self.rate = _Residual(), _Residual()
         self.calls = 0
         self.at: float | None = None
-        self.value: Pace | None = None
+        self.shown: tuple[float, float, float, float] | None = None
 
 
 class SpeedLearner:
@@ -119,11 +120,29 @@ class SpeedLearner:
         return self._publish(key, mine)
 
     def _publish(self, key: tuple[str, str], mine: _Measured) -> bool:
-        now = _pace(mine)
-        if mine.value is not None and not _moved(mine.value, now):
-            return False
-        mine.value = now
-        self.paces = {name: pace for name, pace in self.paces.items() if name in self._known} | {key: now}
+        prior = mine.prior
+        slower, quicker = mine.start.mean, mine.rate.mean
+        start, rate = mine.start.spread(prior.spread_start), mine.rate.spread(prior.spread_rate)
+        if mine.shown is not None:
+            slower_before, quicker_before, start_before, rate_before = mine.shown
+            if (
+                abs(slower - slower_before) <= _PUBLISH
+                and abs(quicker - quicker_before) <= _PUBLISH
+                and _LEAST <= start / start_before <= _MOST_CHANGE
+                and _LEAST <= rate / rate_before <= _MOST_CHANGE
+            ):
+                return False
+        mine.shown = (slower, quicker, start, rate)
+        factor = math.exp(slower)
+        pace = Pace(
+            start=prior.start * factor,
+            per_input=prior.per_input * factor,
+            per_second=prior.per_second * math.exp(quicker),
+            spread_start=start,
+            spread_rate=rate,
+            calls=mine.calls,
+        )
+        self.paces = {name: kept for name, kept in self.paces.items() if name in self._known} | {key: pace}
         return True
 
 
@@ -160,25 +179,3 @@ def _log(part: float, whole: float, expected: float) -> float:
     # What is left of a time after the other parts are taken off may be next to nothing; a tenth of it is the
     # least that is believed.
     return math.log(max(part, whole / 10, 1e-3) / max(expected, 1e-6))
-
-
-def _pace(mine: _Measured) -> Pace:
-    prior, slower = mine.prior, math.exp(mine.start.mean)
-    return Pace(
-        start=prior.start * slower,
-        per_input=prior.per_input * slower,
-        per_second=prior.per_second * math.exp(mine.rate.mean),
-        spread_start=mine.start.spread(prior.spread_start),
-        spread_rate=mine.rate.spread(prior.spread_rate),
-        calls=mine.calls,
-    )
-
-
-def _moved(before: Pace, now: Pace) -> bool:
-    pairs = (
-        (before.start, now.start),
-        (before.per_second, now.per_second),
-        (before.spread_start, now.spread_start),
-        (before.spread_rate, now.spread_rate),
-    )
-    return any(abs(math.log(new / old)) > _PUBLISH for old, new in pairs)

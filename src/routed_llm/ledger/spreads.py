@@ -27,14 +27,40 @@ _STEP: Final = 0.01
 little of the next, so what was missed is made up for (adaptive conformal inference, arXiv 2106.00170)."""
 
 
+class _Kind:
+    """What was seen of one kind of call."""
+
+    __slots__ = ("due", "seen", "shares")
+
+    def __init__(self) -> None:
+        self.seen: deque[float] = deque(maxlen=_KEPT)
+        self.due = _FEWEST
+        self.shares = list(QUANTILES)
+
+    def add(self, ratio: float, before: Spread | None) -> bool:
+        """Take in a call, and say whether it is time for a look at them.
+
+        The quantiles are moved by whether the call lay within them.
+        """
+        if before is not None:
+            shares = self.shares
+            for place, wanted in enumerate(QUANTILES):
+                moved = shares[place] + _STEP * (wanted - (ratio <= before[place]))
+                shares[place] = 0.0 if moved < 0.0 else 1.0 if moved > 1.0 else moved
+        self.seen.append(ratio)
+        self.due -= 1
+        if self.due > 0:
+            return False
+        self.due = _EVERY
+        return True
+
+
 class SpreadLearner:
     """Learns from finished calls alone; its owner holds the lock."""
 
     def __init__(self) -> None:
         self.value: Mapping[Any, Spread] = {}
-        self._seen: dict[Any, deque[float]] = {}
-        self._due: dict[Any, int] = {}
-        self._shares: dict[Any, list[float]] = {}
+        self._kinds: dict[Any, _Kind] = {}
 
     def learn(self, names: tuple[Any, ...], paid: int, estimated: int) -> bool:
         """Take in what a call cost, and say whether :attr:`value` is another one now.
@@ -44,32 +70,18 @@ class SpreadLearner:
             paid: picodollars billed.
             estimated: picodollars that were expected.
         """
-        moved = False
+        moved, ratio, value = False, paid / estimated, self.value
         for name in names:
-            seen = self._seen.get(name)
-            if seen is None:
-                if len(self._seen) >= _KINDS:
-                    oldest = next(iter(self._seen))
-                    del self._seen[oldest], self._due[oldest], self._shares[oldest]
-                seen = self._seen[name] = deque(maxlen=_KEPT)
-                self._due[name], self._shares[name] = _FEWEST, list(QUANTILES)
-            self._adapt(name, paid / estimated)
-            seen.append(paid / estimated)
-            self._due[name] -= 1
-            if self._due[name] <= 0:
-                self._due[name] = _EVERY
-                known = {key: one for key, one in self.value.items() if key in self._seen}
-                self.value = {**known, name: _spread(sorted(seen), self._shares[name])}
+            kind = self._kinds.get(name)
+            if kind is None:
+                if len(self._kinds) >= _KINDS:
+                    del self._kinds[next(iter(self._kinds))]
+                kind = self._kinds[name] = _Kind()
+            if kind.add(ratio, value.get(name) if value else None):
+                known = {key: one for key, one in self.value.items() if key in self._kinds}
+                self.value = {**known, name: _spread(sorted(kind.seen), kind.shares)}
                 moved = True
         return moved
-
-    def _adapt(self, name: Any, ratio: float) -> None:
-        """Move the quantiles by whether a call lay within them."""
-        before, shares = self.value.get(name), self._shares[name]
-        if before is not None:
-            for place, (wanted, most) in enumerate(zip(QUANTILES, before, strict=True)):
-                moved = shares[place] + _STEP * (wanted - (ratio <= most))
-                shares[place] = min(max(moved, 0.0), 1.0)
 
 
 def _spread(ratios: list[float], shares: list[float]) -> Spread:
