@@ -195,9 +195,9 @@ class BatchJob:
         )
         # A job goes to one account.
         away = {one.id: "it is served elsewhere" for one in self._router.catalog if one.base_url is not None}
-        decision = self._router.rechoose(call.request, {**away, **avoid}, tiers=TIERS, **call.around)
+        decision = self._router.rechoose(call.request, {**away, **avoid}, call.options, tiers=TIERS)
         if decision is None:
-            raise RequestError(no_fit_message(self._router.explain(call.request, tiers=TIERS, **call.around)))
+            raise RequestError(no_fit_message(self._router.explain(call.request, call.options, tiers=TIERS)))
         wired = Wired(asked=body, catalog=self._router.catalog, stream_usage=False)
         prepared = wired.prepare(decision)
         wired.opened(decision)
