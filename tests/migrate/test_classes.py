@@ -26,13 +26,13 @@ PYTHON = [
     ),
     (
         "report",
-        "a client needs its key at once",
-        "from agno.models.openai import OpenAIChat\nOpenAIChat(id='gpt-4o')",
+        "is of openai before 1.0",
+        "import openai\nopenai.ChatCompletion.create(model='gpt-4o', messages=[])",
     ),
     (
         "report",
-        "a client needs its key at once",
-        "from agents import Agent\nAgent(name='x', model='gpt-4o')",
+        "a client that asks several providers",
+        "import aisuite\naisuite.Client().chat.completions.create(model='openai:gpt-4o', messages=[])",
     ),
     ("report", "gateway (`routed serve`)", "from crewai import LLM\nLLM(model='gpt-4o')"),
     (

@@ -367,6 +367,20 @@ RM008 = {
     "another server": (SDK + "c = OpenAI(base_url='http://localhost:1234/v1')\nc" + ASK, None),
     "another service": (SDK + "c = OpenAI()\nc.beta.assistants.create(model='gpt-4o')\n", None),
     "a model that stays": (SDK + "c = OpenAI()\nc.responses.create(model='gpt-5.5', input='x')\n", None),
+    "the module itself": (
+        "import openai\nopenai.api_key = 'x'\nopenai.chat.completions.create(model='gpt-4o', messages=[])\n",
+        "import openai\nimport openai_routed\nopenai.api_key = 'x'\n"
+        + "openai_routed.chat.completions.create(model='gpt-4o', messages=[])\n",
+    ),
+    "the module by another name, and a constant": (
+        "import openai as ai\nM = 'gpt-4o'\ndef f(q):\n    return ai.responses.create(model=M, input=q)\n",
+        "import openai as ai\nimport openai_routed\nM = 'gpt-4o'\ndef f(q):\n    return "
+        + "openai_routed.responses.create(model=M, input=q)\n",
+    ),
+    "the module at another server": (
+        "import openai\nopenai.base_url = 'http://x'\nopenai.chat.completions.create(model='gpt-4o', messages=[])\n",
+        None,
+    ),
     "Azure": ("from openai import AzureOpenAI\nc = AzureOpenAI()\nc" + ASK, None),
     "a comment keeps it": (SDK + "c = OpenAI()  # routed: keep\nc" + ASK, None),
     "routed already": (SDK_NEW + "c = OpenAI()\nc" + ASK, None),
@@ -374,49 +388,77 @@ RM008 = {
 AGNO = "from agno.models.openai import OpenAIChat\n"
 PYDANTIC = "from pydantic_ai.models.openai import OpenAIChatModel\n"
 AGENTS = "from agents import Agent, set_default_openai_api, set_default_openai_client\n"
-AGENTS_NEW = "import openai_routed\nimport agents\n"
+AGENTS_NEW = "import openai_routed\nfrom agents import OpenAIResponsesModel\n"
+PROVIDER = "from pydantic_ai.providers.openai import OpenAIProvider\n"
 RM009 = {
     "agno": (
         AGNO + "def f(key):\n    return OpenAIChat(id='gpt-4o', api_key=key)\n",
         AGNO
-        + "import openai_routed\ndef f(key):\n    return OpenAIChat(id='gpt-4o', api_key=key, "
-        + "client=openai_routed.OpenAI(api_key=key), async_client=openai_routed.AsyncOpenAI(api_key=key))\n",
+        + "import openai_routed\ndef f(key):\n    return OpenAIChat(id='gpt-4o', api_key=key, client="
+        + "openai_routed.OpenAI.deferred(api_key=key), async_client=openai_routed.AsyncOpenAI.deferred(api_key=key))\n",
     ),
-    "agno, once the key is loaded": (
-        AGNO + "from dotenv import load_dotenv\nload_dotenv()\nm = OpenAIChat(\n    'gpt-4o',\n)\n",
+    "agno when the module is imported": (
+        AGNO + "m = OpenAIChat(\n    'gpt-4o',\n)\n",
         AGNO
-        + "import openai_routed\nfrom dotenv import load_dotenv\nload_dotenv()\nm = OpenAIChat(\n    'gpt-4o', "
-        + "client=openai_routed.OpenAI(), async_client=openai_routed.AsyncOpenAI(),\n)\n",
+        + "import openai_routed\nm = OpenAIChat(\n    'gpt-4o', client=openai_routed.OpenAI.deferred(), "
+        + "async_client=openai_routed.AsyncOpenAI.deferred(),\n)\n",
     ),
     "Pydantic AI": (
         PYDANTIC + "def f():\n    return OpenAIChatModel('gpt-4o')\n",
         PYDANTIC
-        + "import openai_routed\nimport pydantic_ai.providers.openai\ndef f():\n    return OpenAIChatModel('gpt-4o', "
-        + "provider=pydantic_ai.providers.openai.OpenAIProvider(openai_client=openai_routed.AsyncOpenAI()))\n",
+        + "import openai_routed\n"
+        + PROVIDER
+        + "def f():\n    return OpenAIChatModel('gpt-4o', "
+        + "provider=OpenAIProvider(openai_client=openai_routed.AsyncOpenAI()))\n",
+    ),
+    "Pydantic AI's agent": (
+        "from pydantic_ai import Agent\na = Agent('openai:gpt-4o', retries=2)\n",
+        "from pydantic_ai import Agent\nimport openai_routed\n"
+        + PROVIDER
+        + PYDANTIC
+        + "a = Agent(OpenAIChatModel('gpt-4o', provider=OpenAIProvider(openai_client=openai_routed.AsyncOpenAI())), retries=2)\n",
+    ),
+    "Pydantic AI's agent by a constant": (
+        "from pydantic_ai import Agent\nM = 'openai:gpt-4o'\na = Agent(model=M)\n",
+        "from pydantic_ai import Agent\nimport openai_routed\n"
+        + PROVIDER
+        + PYDANTIC
+        + "M = 'openai:gpt-4o'\na = Agent(model=OpenAIChatModel(M.removeprefix(\"openai:\"), "
+        + "provider=OpenAIProvider(openai_client=openai_routed.AsyncOpenAI())))\n",
+    ),
+    "Pydantic AI's agent of one provider or another": (
+        "from pydantic_ai import Agent\nM = 'openai:gpt-4o' if x else 'google-gla:gemini'\na = Agent(model=M)\n",
+        None,
     ),
     "OpenAI's agents": (
-        AGENTS + "def f():\n    return Agent(name='a', model='gpt-4o')\n",
+        AGENTS + "a = Agent(name='a', model='gpt-4o')\n",
         AGENTS
         + AGENTS_NEW
-        + "def f():\n    return Agent(name='a', model=agents.OpenAIResponsesModel("
-        + "'gpt-4o', openai_client=openai_routed.AsyncOpenAI()))\n",
+        + "a = Agent(name='a', model=OpenAIResponsesModel("
+        + "'gpt-4o', openai_client=openai_routed.AsyncOpenAI.deferred()))\n",
     ),
     "OpenAI's agents by a constant, on Chat Completions": (
+        AGENTS + "set_default_openai_api('chat_completions')\nM = 'gpt-4o'\na = Agent(name='a', model=M)\n",
         AGENTS
-        + "import os\nos.environ['OPENAI_API_KEY']\nset_default_openai_api('chat_completions')\nM = 'gpt-4o'\n"
-        + "a = Agent(name='a', model=M)\n",
-        AGENTS
-        + AGENTS_NEW
-        + "import os\nos.environ['OPENAI_API_KEY']\nset_default_openai_api('chat_completions')\nM = 'gpt-4o'\n"
-        + "a = Agent(name='a', model=agents.OpenAIChatCompletionsModel("
-        + "M, openai_client=openai_routed.AsyncOpenAI()))\n",
+        + AGENTS_NEW.replace("OpenAIResponsesModel", "OpenAIChatCompletionsModel")
+        + "set_default_openai_api('chat_completions')\nM = 'gpt-4o'\n"
+        + "a = Agent(name='a', model=OpenAIChatCompletionsModel("
+        + "M, openai_client=openai_routed.AsyncOpenAI.deferred()))\n",
+    ),
+    "OpenAI's agents where the class is imported already": (
+        "import agents\nfrom agents import OpenAIResponsesModel\na = agents.Agent(name='a', model='gpt-4o')\n",
+        "import agents\nimport openai_routed\nfrom agents import OpenAIResponsesModel\n"
+        + "a = agents.Agent(name='a', model=OpenAIResponsesModel("
+        + "'gpt-4o', openai_client=openai_routed.AsyncOpenAI.deferred()))\n",
+    ),
+    "OpenAI's agents where a name is taken": (
+        AGENTS + "OpenAIResponsesModel = None\na = Agent(name='a', model='gpt-4o')\n",
+        None,
     ),
     "OpenAI's agents with a client that is set": (
         AGENTS + "def f(c):\n    set_default_openai_client(c)\n    return Agent(name='a', model='gpt-4o')\n",
         None,
     ),
-    "OpenAI's agents when the module is imported": (AGENTS + "a = Agent(name='a', model='gpt-4o')\n", None),
-    "when the module is imported": (AGNO + "m = OpenAIChat(id='gpt-4o')\n", None),
     "another server": (AGNO + "def f():\n    return OpenAIChat(id='gpt-4o', base_url='http://x')\n", None),
     "a client of its own": (AGNO + "def f(c):\n    return OpenAIChat(id='gpt-4o', client=c)\n", None),
     "a provider of its own": (

@@ -7,8 +7,9 @@ called; whatever lies below (the HTTP client, its hooks, signatures) sees the re
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 else:
     _Client = object
 
-__all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI"]
+__all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI", "module_client"]
 
 
 class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
@@ -166,9 +167,24 @@ class OpenAI(_RoutedSync, openai.OpenAI):
         ```
     """
 
+    @classmethod
+    def deferred(cls, api_key: str | None = None, **kwargs: Any) -> Self:
+        """Create a client before its key is known, as frameworks do: the environment is asked at each call.
+
+        Args:
+            api_key: the key, if it is known already.
+            kwargs: what else the class takes.
+        """
+        return cls(api_key=api_key or _key, **kwargs)
+
 
 class AsyncOpenAI(_RoutedAsync, openai.AsyncOpenAI):
     """:class:`openai.AsyncOpenAI` with the model chosen for each call; see :class:`OpenAI`."""
+
+    @classmethod
+    def deferred(cls, api_key: str | None = None, **kwargs: Any) -> Self:
+        """Create a client before its key is known; see :meth:`OpenAI.deferred`."""
+        return cls(api_key=api_key or _akey, **kwargs)
 
 
 class AzureOpenAI(_RoutedSync, openai.AzureOpenAI):
@@ -184,3 +200,36 @@ class AsyncAzureOpenAI(_RoutedAsync, openai.AsyncAzureOpenAI):
 
 _RAW: Final = openai._constants.RAW_RESPONSE_HEADER
 _OPTIONS: Final = frozenset(signature(Endpoints.make).parameters)
+
+
+class _ModuleClient(_RoutedSync, openai._ModuleClient):
+    """What the SDK asks with where its module is called, routed; settings are those of ``openai``."""
+
+
+@lru_cache(maxsize=1)
+def module_client() -> openai.OpenAI:
+    """Return the client behind ``openai_routed.chat`` and ``.responses``, made at the first call.
+
+    Raises:
+        OpenAIError: when the module ``openai`` is set to another provider, or has no key.
+    """
+    if type(openai._load_client()) is not openai._ModuleClient:
+        raise openai.OpenAIError(
+            f"openai.api_type is {openai.api_type!r}. "
+            "Make openai_routed.AzureOpenAI(deployments=...) instead."
+        )
+    settings = """
+        api_key organization project base_url timeout max_retries default_headers default_query http_client
+    """
+    return _ModuleClient(**{name: getattr(openai, name) for name in settings.split()})
+
+
+def _key() -> str:
+    key = os.environ.get("OPENAI_API_KEY")
+    if not key:
+        raise openai.OpenAIError("There is no API key. Set OPENAI_API_KEY, or give the client its api_key.")
+    return key
+
+
+async def _akey() -> str:
+    return _key()

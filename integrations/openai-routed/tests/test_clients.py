@@ -12,8 +12,10 @@ try:
 except ImportError:
     import httpx2 as httpx
 import openai
+import openai_routed
 import pytest
 from openai_routed import AsyncOpenAI, OpenAI
+from openai_routed._clients import module_client
 from pydantic import BaseModel
 
 from routed_llm import (
@@ -516,3 +518,51 @@ def test_a_model_that_searches_is_replaced_by_one_that_does(
         sim.at = date(2026, 11, 22)
     assert sim.journal[-1].body["tools"] == [{"type": "web_search"}]
     assert sim.refused == []
+
+
+# ----- clients that frameworks and programs make without a key
+
+
+@pytest.mark.parametrize("given", [None, "", "sk-simulated"], ids=["later", "empty", "at once"])
+async def test_a_deferred_client_reads_its_key_when_it_is_asked(
+    sim: Simulator, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    """It can be made before there is a key, and says which variable is missing only when it needs it."""
+    settings["api_key"] = given
+    client, later = OpenAI.deferred(**settings), AsyncOpenAI.deferred(**settings)
+    if not given:
+        for ask in (client.responses.create, client.chat.completions.create):
+            with pytest.raises(openai.OpenAIError, match="Set OPENAI_API_KEY"):
+                ask(**({"input": "a"} if "responses" in str(ask) else {"messages": []}), model="gpt-4o")
+        with pytest.raises(openai.OpenAIError, match="Set OPENAI_API_KEY"):
+            await later.responses.create(model="gpt-4o", input="a")
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-simulated")
+    assert client.responses.create(model="gpt-4o", input="a").output_text
+    assert (await later.responses.create(model="gpt-4o", input="a")).output_text
+    assert [entry.status for entry in sim.journal] == [200, 200]
+
+
+def test_the_module_asks_as_the_sdks_module_does(
+    sim: Simulator, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is set on ``openai``, even after the first call, is what ``openai_routed.chat`` uses."""
+    monkeypatch.setattr(openai, "base_url", f"{sim.url}/")  # the SDK adds no slash here
+    monkeypatch.setattr(openai, "api_key", "sk-simulated")
+    messages = [{"role": "user", "content": "What is a tide?"}]
+    first = openai_routed.chat.completions.create(model="gpt-4o", messages=messages)
+    assert first.choices[0].message.content
+    assert first.routing["baseline"] == "gpt-4o"
+    assert openai_routed.responses.create(model="gpt-4o", input="What is a tide?").output_text
+    monkeypatch.setattr(openai, "api_key", "sk-another")
+    openai_routed.chat.completions.create(model="gpt-4o", messages=messages)
+    with pytest.raises(AttributeError, match="module 'openai_routed' has no attribute 'Completion'"):
+        _ = openai_routed.Completion
+
+
+def test_the_module_says_that_azure_needs_deployments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module routes among OpenAI's own models only."""
+    monkeypatch.setattr(openai, "api_type", "azure")
+    monkeypatch.setattr(openai, "_client", object())
+    module_client.cache_clear()
+    with pytest.raises(openai.OpenAIError, match=r"Make openai_routed\.AzureOpenAI\(deployments="):
+        _ = openai_routed.chat

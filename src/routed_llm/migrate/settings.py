@@ -167,7 +167,7 @@ class Judge:
         quoted = not text and before[-1:] != "`" and _is_quoted(before, after)
         if assigned is not None and (quoted or after.lstrip("\"'")[:1] in ("", ",", ";", "]", "}", ")")):
             return _of_key(assigned["key"])
-        if _is_list(before, after) or (quoted and before.strip() in ("'", '"')):
+        if _is_list(before, after, whole=text) or (quoted and before.strip() in ("'", '"')):
             return Kind.REPORT, _LISTED
         if quoted or not (before.strip("\"' \t") or after.strip("\"' \t")):
             return Kind.REPORT, "it is a value of a configuration. Look at what reads it."
@@ -224,15 +224,21 @@ def _is_quoted(before: str, after: str) -> bool:
     return before[-1:] in ("'", '"', "`") and after[:1] == before[-1:]
 
 
-def _is_list(before: str, after: str) -> bool:
-    """Say whether a word stands in a list: in brackets, or between commas of which each parts one word."""
+def _is_list(before: str, after: str, *, whole: bool) -> bool:
+    """Say whether a word stands in a list: in brackets, or between commas of which each parts one word.
+
+    Args:
+        before: what stands before the word.
+        after: what stands behind it.
+        whole: whether all of that has to be the list.
+    """
     lead, rest = before.rstrip("\"' \t"), after.lstrip("\"' \t")
     if lead[-1:] == "[" or (rest[:1] == "]" and lead[-1:] == ","):
         return True
     if lead[-1:] != "," and rest[:1] != ",":
         return lead.strip("- \t") == "" and rest == "" and "-" in lead
     line = before + " " + after
-    body = re.split(r"[=:\[]", line)[-1].strip(" \"'])}")
+    body = (line if whole else re.split(r"[=:\[]", line)[-1]).strip(" \"'])}")
     return all(re.fullmatch(r"[\"']?[\w./:@-]{0,80}[\"']?", part.strip()) for part in body.split(","))
 
 

@@ -12,7 +12,7 @@ from libcst.metadata import Assignment, ImportAssignment
 from routed_llm.migrate.python.objects import Objects
 from routed_llm.migrate.python.tree import Tree, dotted, keywords, named_arguments, targets
 
-__all__ = ["CLIENTS", "Clients"]
+__all__ = ["CLIENTS", "MODULE_CALLS", "Clients"]
 
 CLIENTS: Final = {
     **{name: name for name in ("OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI")},
@@ -24,7 +24,7 @@ CLIENTS: Final = {
 _PLACES: Final = frozenset(
     {
         *(f"openai.{name}" for name in CLIENTS),
-        *(f"openai_routed.{name}" for name in CLIENTS),
+        *(f"openai_routed.{name}{how}" for name in CLIENTS for how in ("", ".deferred")),
         "agents.AsyncOpenAI",  # openai-agents hands it on
     }
 )
@@ -46,6 +46,14 @@ _CALLS: Final = tuple(
     for method in methods
 )
 """What is routed of a client, instructor's additions to it among them."""
+
+MODULE_CALLS: Final = frozenset(
+    f"openai{beta}{resource}.{method}"
+    for beta in ("", ".beta")
+    for resource in (".chat.completions", ".responses")
+    for method in ("create", "parse", "stream")
+)
+"""What the SDK's module itself asks with, by a client that it makes of ``openai.api_key`` and the like."""
 
 _SAME: Final = frozenset({"with_options", "copy", "beta", "with_raw_response", "with_streaming_response"})
 """Attributes and methods of a client that lead to the same client."""

@@ -30,7 +30,9 @@ _MODEL_KEY = re.compile(
     r"(^|[_\-.])(model|models|llm|engine|deployment|model_?name|model_?id|id)($|[_\-.])", re.IGNORECASE
 )
 _MODEL_KEYWORD = re.compile(r"^(\w+_)?(model|llm|engine|deployment)(_?(name|id))?$")
-_COUNTS = re.compile(r"(encoding_for_model|num_tokens|get_encoding|Tokenizer|tokenizer|count_tokens)")
+_COUNTS = re.compile(
+    r"(encoding_for_model|num_tokens|get_encoding|Tokenizer|tokenizer|count_tokens|from_tiktoken_encoder)"
+)
 
 _GATEWAY = "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays."
 _HANDED = {
@@ -210,6 +212,13 @@ def of_call(tree: Tree, call: cst.Call, what: str, hit: Hit) -> Verdict:
         return _gateways(hit, "that server")
     if _COUNTS.search(name):
         return Kind.KEEP, f"{name}() counts tokens by it and calls no model"
+    if ".ChatCompletion." in f".{name}":
+        return (
+            Kind.REPORT,
+            f"{name}() is of openai before 1.0. Take the program to a later one first.",
+        )
+    if hit.provider and _RAW_CHAT.search(name):
+        return Kind.REPORT, f"{name}() is of a client that asks several providers. {_GATEWAY}"
     if _RAW_CHAT.search(name) or _RAW_RESPONSES.search(name):
         return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. {RESPONSES_ADVICE}."
     if _RAW_OTHER.search(name):

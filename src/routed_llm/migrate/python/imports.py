@@ -11,7 +11,7 @@ from routed_llm.migrate.found import Edit
 from routed_llm.migrate.python.tree import Tree, dotted
 from routed_llm.migrate.rules.base import OPENAI, NewName
 
-__all__ = ["Wanted", "collision", "import_modules", "rebind", "tidy"]
+__all__ = ["Wanted", "collision", "import_modules", "rebind", "shadowed", "tidy"]
 
 Wanted = tuple[cst.BaseExpression, NewName]
 """An expression whose import tells where the new name is imported, and that name."""
@@ -88,7 +88,8 @@ def import_modules(tree: Tree, wanted: Iterable[tuple[cst.BaseExpression, str]])
 
     Args:
         tree: the module.
-        wanted: expressions that are called by an imported name, and what is to be imported beside that.
+        wanted: expressions that are called by an imported name, and what is to be imported beside that: a
+            module, or ``module:name``.
     """
     edits = []
     done: set[str] = set()
@@ -101,8 +102,21 @@ def import_modules(tree: Tree, wanted: Iterable[tuple[cst.BaseExpression, str]])
         start, end = tree.span(statements[0])
         indent = tree.text[tree.text.rfind("\n", 0, start) + 1 : start]
         place = _line_end(tree.text, end)
-        edits.append(Edit(place, place, f"{_newline(tree, place)}{indent}import {module}"))
+        source, _, name = module.partition(":")
+        line = f"from {source} import {name}" if name else f"import {source}"
+        edits.append(Edit(place, place, f"{_newline(tree, place)}{indent}{line}"))
     return edits
+
+
+def shadowed(tree: Tree, modules: Iterable[str]) -> str | None:
+    """Say what that is to be imported has the name of something else in a module, or None."""
+    for module in modules:
+        source, _, name = module.partition(":")
+        bound = name or source.split(".")[0]
+        known = tree.bindings.get(bound, f"{source}.{name}" if name else bound)
+        if bound in tree.nodes.bound or known != (f"{source}.{name}" if name else bound):
+            return f"{bound} is the name of something else here. Rename that first."
+    return None
 
 
 def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]:
@@ -138,7 +152,10 @@ def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]
     return edits
 
 
-def _imports_module(tree: Tree, name: str) -> bool:
+def _imports_module(tree: Tree, module: str) -> bool:
+    name, _, part = module.partition(":")
+    if part:
+        return tree.bindings.get(part) == f"{name}.{part}"
     return any(
         isinstance(item, cst.Import)
         and any(alias.asname is None and dotted(alias.name) == name for alias in item.names)

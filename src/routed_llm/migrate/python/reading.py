@@ -13,9 +13,9 @@ import libcst as cst
 from routed_llm.migrate.found import Edit, Handed, Kind, Literal, Options, Origin, Site
 from routed_llm.migrate.ids import Hit, RetiringIds
 from routed_llm.migrate.python import contexts
-from routed_llm.migrate.python.clients import Clients
+from routed_llm.migrate.python.clients import MODULE_CALLS, Clients
 from routed_llm.migrate.python.exports import asked_elsewhere, exports, handed
-from routed_llm.migrate.python.imports import Wanted, collision, import_modules, rebind, tidy
+from routed_llm.migrate.python.imports import Wanted, collision, import_modules, rebind, shadowed, tidy
 from routed_llm.migrate.python.origins import Known, Sources, trace
 from routed_llm.migrate.python.tree import Tree, dotted, text_of
 from routed_llm.migrate.rules import CLASSES, LANGCHAIN, LLAMA_INDEX, OPENAI, RULES, NewName, Swap
@@ -26,21 +26,22 @@ __all__ = ["SETTERS", "Judged", "PythonFindings", "read"]
 Effect = Callable[[Site], Mapping[str, Any]]
 """Works out what routing does at a site; ``unfit`` says why nothing can serve it."""
 
-_CLIENTS = frozenset(f"{new.module}.{name}" for name, new in OPENAI.items())
+_CLIENTS = frozenset(f"{new.module}.{name}{how}" for name, new in OPENAI.items() for how in ("", ".deferred"))
 _ROUTED = frozenset(
     {
         f"{LANGCHAIN.module}.{LANGCHAIN.name}",
         f"{LANGCHAIN.module}.chat_models.{LANGCHAIN.name}",
         f"{LLAMA_INDEX.module}.{LLAMA_INDEX.name}",
         *_CLIENTS,
+        *(name.replace("openai.", "openai_routed.", 1) for name in MODULE_CALLS),
         "routed_llm.Policy",
         "routed_llm.policy.Policy",
     }
 )
 _RECOGNISED = CLASSES | _ROUTED
 SETTERS = re.compile(
-    r"(?:from|import) (?:openai|agents)\b|OpenAI(?:\b|Responses|MultiModal|Chat|Model)|init_chat_model|"
-    r"create_\w{0,30}(?:agent|judge|extractor|manager|optimizer|searcher|supervisor)\b|Middleware\b|LLMTool|"
+    r"(?:from|import) (?:openai|agents|pydantic_ai)\b|OpenAI(?:\b|Responses|MultiModal|Chat|Model)|"
+    r"init_chat_model|create_\w{0,30}(?:agent|judge|extractor|manager|optimizer|searcher|supervisor)\b|Middleware\b|LLMTool|"
     r"Routed|routed_"
 )
 """What a text must name for anything in it to be rewritten or to be routed already."""
@@ -294,6 +295,7 @@ class _Reader:
             self._unserved(sources)
             or (None if swap.lenient else self._uncertain(swap, sources))
             or self._untaken(swap, site)
+            or shadowed(self.tree, swap.modules)
             or (f"nothing routed can stand in for {site.model} here: {unfit}" if unfit else None)
             or (
                 "it is not called by a name. Rewrite it by hand."

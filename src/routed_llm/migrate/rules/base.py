@@ -71,7 +71,7 @@ class Swap:
         parameters: the call's keywords with their literal values.
         uses: what every call of the object has besides: ``tools``.
         prefixed: whether the model's name may begin with ``openai:`` there, which is taken off.
-        modules: modules that the edits name, to be imported beside what is called.
+        modules: what the edits name, to be imported beside what is called: a module, or ``module:name``.
         lenient: whether what else may reach it does no harm: it is sent on as it is.
         blocked: why it is not rewritten, or None.
     """

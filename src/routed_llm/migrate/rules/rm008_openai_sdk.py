@@ -1,4 +1,7 @@
-"""RM008: a client of OpenAI's SDK is imported from ``openai_routed``; its calls stay as they are."""
+"""RM008: a client of OpenAI's SDK is imported from ``openai_routed``; its calls stay as they are.
+
+Where the SDK's module is asked itself (``openai.chat.completions.create``), the call names the other module.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from typing import Final
 
 import libcst as cst
 
-from routed_llm.migrate.python.clients import CLIENTS, Clients
-from routed_llm.migrate.python.tree import Tree, dotted
+from routed_llm.migrate.found import Edit
+from routed_llm.migrate.python.clients import CLIENTS, MODULE_CALLS, Clients
+from routed_llm.migrate.python.tree import Tree, dotted, targets
 from routed_llm.migrate.rules.base import OPENAI, UNKNOWN, Rule, Swap, arguments, elsewhere, literals
 
 __all__ = ["RULE"]
@@ -17,8 +21,13 @@ _NAMES: Final = frozenset({*(f"openai.{name}" for name in CLIENTS), "agents.Asyn
 
 def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     """Recognise the making of a client with which a model is asked."""
-    name = next(iter(tree.names(node.func) & _NAMES), None) if isinstance(node, cst.Call) else None
-    if name is None or not isinstance(node, cst.Call):
+    if not isinstance(node, cst.Call):
+        return None
+    names = tree.names(node.func)
+    if names & MODULE_CALLS:
+        return _of_module(tree, node)
+    name = next(iter(names & _NAMES), None)
+    if name is None:
         return None
     clients = Clients.of(tree)
     models = clients.models_of(node)
@@ -39,6 +48,36 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
     )
 
 
+def _of_module(tree: Tree, node: cst.Call) -> Swap | None:
+    given, starred = arguments(tree, node)
+    root: cst.CSTNode = node.func
+    while isinstance(root, cst.Attribute):
+        root = root.value
+    if "model" not in given or not isinstance(root, cst.Name) or tree.names(root) != {"openai"}:
+        return None
+    set_up = {dotted(target) for item in tree.nodes.assigned for target in targets(item)}
+    other = next((name for name in _SET_UP if f"{root.value}.{name}" in set_up), None)
+    return Swap(
+        rule="RM008",
+        node=node,
+        name=dotted(node.func),
+        new=OPENAI["OpenAI"],
+        model=given["model"].value,
+        edits=[Edit(*tree.span(root), "openai_routed")],
+        modules=("openai_routed",),
+        lenient=True,
+        blocked=f"openai.{other} is set in this file. Make a client of openai_routed with it instead."
+        if other
+        else "its arguments come from elsewhere with **. Rewrite it by hand."
+        if starred
+        else None,
+    )
+
+
+_SET_UP: Final = ("api_type", "api_base", "base_url", "azure_endpoint", "api_version")
+"""Attributes of the module that send its calls to another server."""
+
+
 def _blocked(kind: str, values: dict[str, object], *, starred: bool) -> str | None:
     if "Azure" in kind:
         return (
@@ -52,4 +91,4 @@ def _blocked(kind: str, values: dict[str, object], *, starred: bool) -> str | No
     return elsewhere(values)
 
 
-RULE = Rule("RM008", "clients of OpenAI's SDK to those of openai_routed", match, _NAMES)
+RULE = Rule("RM008", "clients of OpenAI's SDK to those of openai_routed", match, _NAMES | MODULE_CALLS)

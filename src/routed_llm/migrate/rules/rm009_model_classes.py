@@ -9,6 +9,7 @@ import libcst as cst
 from routed_llm.migrate.found import Edit
 from routed_llm.migrate.python.tree import Tree, dotted
 from routed_llm.migrate.rules.base import OPENAI, Rule, Swap, arguments, elsewhere, literals
+from routed_llm.migrate.rules.rm002_init_chat_model import strip_provider
 
 __all__ = ["RULE"]
 
@@ -21,6 +22,9 @@ _PYDANTIC: Final = frozenset(
 )
 _AGENTS: Final = frozenset({"agents.Agent", "agents.RunConfig", "agents.agent.Agent", "agents.run.RunConfig"})
 """What takes a model's name and asks it with a client that the SDK makes when it is run."""
+
+_PYDANTIC_AGENTS: Final = frozenset({"pydantic_ai.Agent", "pydantic_ai.agent.Agent"})
+"""What takes a model or its name, with ``openai:`` before it."""
 
 _OF_THE_CLIENT: Final = (
     "api_key",
@@ -38,90 +42,98 @@ _OWN: Final = frozenset(
 
 
 def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
-    """Recognise the making of a model that makes a client of its own."""
-    names = tree.names(node.func) if isinstance(node, cst.Call) else frozenset()
-    if isinstance(node, cst.Call) and names & _AGENTS:
-        return _named(tree, node)
-    if not isinstance(node, cst.Call) or not names & (_AGNO | _PYDANTIC):
+    """Recognise the making of a model that makes a client of its own, or what is given a model's name."""
+    if not isinstance(node, cst.Call):
+        return None
+    names = tree.names(node.func)
+    if names & _AGENTS:
+        return _agent(tree, node)
+    if names & _PYDANTIC_AGENTS:
+        return _pydantic_agent(tree, node)
+    if not names & (_AGNO | _PYDANTIC):
         return None
     agno = bool(names & _AGNO)
     given, starred = arguments(tree, node, ("id" if agno else "model_name",))
     model = given.get("id" if agno else "model_name")
     if model is None or _OWN & given.keys():
         return None  # what its own client is, is said where that is made
-    values = literals(tree, given)
-    added = _agno(tree, given) if agno else _pydantic()
+    last = tree.span(node.args[-1].value)[1]  # whatever comma and blanks follow the last argument
     return Swap(
         rule="RM009",
         node=node,
         name=dotted(node.func),
         new=OPENAI["OpenAI" if agno else "AsyncOpenAI"],
         model=model.value,
-        edits=[_appended(tree, node, added)],
-        modules=("openai_routed",) if agno else ("openai_routed", "pydantic_ai.providers.openai"),
+        edits=[Edit(last, last, _clients(tree, given) if agno else f", {_PROVIDER}")],
+        modules=("openai_routed",) if agno else _PYDANTIC_MODULES[:2],
         lenient=True,
-        blocked=_blocked(tree, node, given, starred=starred) or elsewhere(values),
+        blocked="its arguments come from elsewhere. Rewrite it by hand."
+        if starred
+        else elsewhere(literals(tree, given)),
     )
 
 
-def _named(tree: Tree, node: cst.Call) -> Swap | None:
-    """Put a model with a client in the place of a name."""
-    given, _ = arguments(tree, node)
-    model = given.get("model")
-    if model is None or model not in node.args:
-        return None
+def _clients(tree: Tree, given: dict[str, cst.Arg]) -> str:
+    """Write the clients that agno would make at the first call: until then the key may come."""
+    passed = ", ".join(f"{name}={tree.source(given[name].value)}" for name in _OF_THE_CLIENT if name in given)
+    sync, later = (f"openai_routed.{kind}.deferred({passed})" for kind in ("OpenAI", "AsyncOpenAI"))
+    return f", client={sync}, async_client={later}"
+
+
+def _agent(tree: Tree, node: cst.Call) -> Swap | None:
+    model = arguments(tree, node)[0].get("model")
     chat = "set_default_openai_api" in tree.text and "chat_completions" in tree.text
     kind = "OpenAIChatCompletionsModel" if chat else "OpenAIResponsesModel"
+    before, after = f"{kind}(", ", openai_client=openai_routed.AsyncOpenAI.deferred())"
+    swap = _wrapped(tree, node, model, before, after, ("openai_routed", f"agents:{kind}"))
+    if swap is not None:
+        swap.lenient = True
+        if any(f"set_default_openai_{what}(" in tree.text for what in ("client", "key")):
+            swap.blocked = (
+                "its client is set elsewhere in this file. Make that one openai_routed.AsyncOpenAI()."
+            )
+    return swap
+
+
+def _pydantic_agent(tree: Tree, node: cst.Call) -> Swap | None:
+    model = arguments(tree, node, ("model",))[0].get("model")
+    before, after = "OpenAIChatModel(", f", {_PROVIDER})"
+    swap = _wrapped(tree, node, model, before, after, _PYDANTIC_MODULES)
+    if swap is not None and model is not None:
+        swap.prefixed = True
+        swap.edits[1:1] = strip_provider(tree, model.value)
+    return swap
+
+
+def _wrapped(
+    tree: Tree, node: cst.Call, model: cst.Arg | None, before: str, after: str, modules: tuple[str, ...]
+) -> Swap | None:
+    """Put a model with a client in the place of a name."""
+    if model is None or model not in node.args:
+        return None
     start, end = tree.span(model.value)
-    other = any(f"set_default_openai_{what}(" in tree.text for what in ("client", "key"))
     return Swap(
         rule="RM009",
         node=node,
         name=dotted(node.func),
         new=OPENAI["AsyncOpenAI"],
         model=model.value,
-        edits=[
-            Edit(start, start, f"agents.{kind}("),
-            Edit(end, end, ", openai_client=openai_routed.AsyncOpenAI())"),
-        ],
-        modules=("openai_routed", "agents"),
-        blocked="its client is set elsewhere in this file. Make that one openai_routed.AsyncOpenAI()."
-        if other
-        else _blocked(tree, node, given, starred=False),
+        edits=[Edit(start, start, before), Edit(end, end, after)],
+        modules=modules,
     )
 
 
-def _appended(tree: Tree, node: cst.Call, text: str) -> Edit:
-    """Add a last argument behind the last one, whatever comma and blanks follow that."""
-    last = tree.span(node.args[-1].value)[1]
-    return Edit(last, last, text)
-
-
-def _agno(tree: Tree, given: dict[str, cst.Arg]) -> str:
-    passed = ", ".join(f"{name}={tree.source(given[name].value)}" for name in _OF_THE_CLIENT if name in given)
-    return f", client=openai_routed.OpenAI({passed}), async_client=openai_routed.AsyncOpenAI({passed})"
-
-
-def _pydantic() -> str:
-    return ", provider=pydantic_ai.providers.openai.OpenAIProvider(openai_client=openai_routed.AsyncOpenAI())"
-
-
-def _blocked(tree: Tree, node: cst.Call, given: dict[str, cst.Arg], *, starred: bool) -> str | None:
-    if starred:
-        return "its arguments come from elsewhere. Rewrite it by hand."
-    inside = tree.around(node, (cst.FunctionDef, cst.Lambda)) is not None
-    knows = "api_key" in given or inside or "load_dotenv" in tree.text or "OPENAI_API_KEY" in tree.text
-    if not knows:
-        return (
-            "it is made when the module is imported, and a client needs its key at once. "
-            "Hand it a client of openai_routed where the key is known."
-        )
-    return None
+_PYDANTIC_MODULES: Final = (
+    "openai_routed",
+    "pydantic_ai.providers.openai:OpenAIProvider",
+    "pydantic_ai.models.openai:OpenAIChatModel",
+)
+_PROVIDER: Final = "provider=OpenAIProvider(openai_client=openai_routed.AsyncOpenAI())"
 
 
 RULE = Rule(
     "RM009",
     "models of agno, Pydantic AI and OpenAI's agents get a client of openai_routed",
     match,
-    _AGNO | _PYDANTIC | _AGENTS,
+    _AGNO | _PYDANTIC | _AGENTS | _PYDANTIC_AGENTS,
 )
