@@ -207,6 +207,7 @@ class FileFindings:
         exports: what other modules can take that holds a retiring id (``MODEL``, ``settings.model``,
             ``MODELS[fast]``, ``get_model()``), with each literal's value and offset.
         imports: the names that imports bind, to what they are (see ``modules.imports_of``).
+        takes: whether it names no id and may yet take one from another module.
         hands: what is handed to imported functions and classes.
         drops: imported names that the edits take out of the module.
         needs: the distributions that the edits need.
@@ -225,6 +226,7 @@ class FileFindings:
     skipped: str | None = None
     exports: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
     imports: Mapping[str, str] = field(default_factory=dict)
+    takes: bool = False
     hands: tuple[Handed, ...] = ()
     drops: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()

@@ -22,6 +22,9 @@ _LONGEST = 256
 
 _PROVIDERS = ("openai", "azure_openai", "openai-chat", "openai-responses")
 _VENDOR = re.compile(r"[A-Za-z0-9_.\-]+/(?:[A-Za-z0-9_.\-]+/)*")
+_JOINED = re.compile(rb"[\"'][ \t]*[\"']")
+"""Where a literal is written in pieces."""
+
 _OPENAI = frozenset({"openai", "azure", "azure_openai", "text-completion-openai"})
 """What stands before a slash where a library calls OpenAI (or its Azure deployment) itself: the providers of
 LiteLLM, which DSPy and CrewAI share, those of instructor and of LangGraph's templates."""
@@ -96,11 +99,19 @@ class RetiringIds:
         for stem in stems:
             if not any(known in stem for known in shortest):
                 shortest.append(stem)
-        self._bytes = re.compile("|".join(map(re.escape, shortest)).encode() or rb"(?!)", re.IGNORECASE)
+        self._stems = [stem.lower().encode() for stem in shortest]
 
     def within(self, data: bytes) -> bool:
-        """Say quickly whether a file may name one of the ids."""
-        return self._bytes.search(data) is not None
+        """Say quickly whether a file may name one of the ids: plain strings are found fastest."""
+        lowered = data.lower()
+        return any(stem in lowered for stem in self._stems)
+
+    def in_pieces(self, data: bytes) -> bool:
+        """Say quickly whether a program may name one of the ids in pieces: ``"gpt-" "4o"``."""
+        lowered = data.lower()
+        if not any(head[:-1].encode() in lowered for head in self._heads):
+            return False
+        return self.within(_JOINED.sub(b"", data))
 
     def find(self, text: str) -> Iterator[Hit]:
         """Find every occurrence in a text, in order; ids that stay are passed over."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from routed_llm.migrate.found import FileFindings, Kind, Occurrence, Options, Site
 from routed_llm.migrate.ids import shared
@@ -20,6 +20,7 @@ __all__ = ["Link", "link"]
 _BASELINE = "it is the baseline of a routed model"
 _COMPARED = "it is compared with something"
 _LOOK = "Look at what is done with it there."
+_STAR = re.compile(rb"import\s*\*")
 _Place = tuple[str, int]
 
 
@@ -102,16 +103,40 @@ class _Linker:
 
     def _imported(self) -> None:
         """Tell each file what the names that it imports hold, and what they are other names of."""
-        for file in list(self.files.values()):
-            for bound, target in file.imports.items():
+        for path, imports in self._importing():
+            for bound, target in imports.items():
                 star = bound.startswith("*")
                 name = target.rpartition(".")[0] if star else target
                 name = "." * (len(target) - len(target.lstrip("."))) if star and not name.strip(".") else name
-                place = self.modules.resolve(file.path, name)
+                place = self.modules.resolve(path, name)
                 if isinstance(place, str):
-                    self._outside(file.path, name, place)
-                elif place[0] != file.path:
-                    self._taken(file.path, name, *place)
+                    self._outside(path, name, place)
+                elif place[0] != path:
+                    self._taken(path, name, *place)
+
+    def _importing(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Give the files with their imports; of those that name no id the ones that may take one."""
+        waiting, offered = [], {"import *"}
+        for file in self.files.values():
+            if file.takes:
+                waiting.append(file.path)
+            else:
+                yield file.path, file.imports
+            if file.exports:
+                offered |= {PurePosixPath(file.path).stem, PurePosixPath(file.path).parent.name}
+                offered |= {re.split(r"\W", name)[0] for name in file.exports}
+        fresh = {name.encode() for name in offered if name}
+        texts = {path: self._read(path) for path in waiting} if len(offered) > 1 else {}
+        while fresh:
+            found = [path for path, data in texts.items() if any(name in data for name in fresh)]
+            fresh = set()
+            for path in found:
+                del texts[path]
+                imports = self.modules.imports(path)
+                yield path, imports
+                # What it imports by another name may be taken from it in turn.
+                last = {bound: target.rpartition(".")[2] for bound, target in imports.items()}
+                fresh |= {bound.encode() for bound, name in last.items() if bound != name and name in offered}
 
     def _outside(self, path: str, name: str, what: str) -> None:
         if what != name and what in CLASSES:
@@ -177,11 +202,11 @@ class _Linker:
         if not drops:
             return []
         names = sorted({name for found in drops.values() for name in found})
-        form = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b|import\s*\*".encode())
+        written = [name.encode() for name in names]
         kept: dict[str, set[str]] = {}
         notes = []
         for path in self.paths:
-            text = self._python(path, form)
+            text = self._python(path, written)
             if text is None:
                 continue
             used = [place for name in _uses(text, set(names)) for place in self._dropped(path, name, drops)]
@@ -206,17 +231,23 @@ class _Linker:
             if not isinstance(place, str) and place[1] in drops.get(place[0], ()):
                 yield place
 
-    def _python(self, path: str, form: re.Pattern[bytes]) -> str | None:
+    def _read(self, path: str) -> bytes:
+        try:
+            return (self.base / path).read_bytes()
+        except OSError:
+            return b""
+
+    def _python(self, path: str, names: Sequence[bytes]) -> str | None:
         """Return a file's Python, when it names one of the names or imports everything from somewhere."""
         if not path.endswith((".py", ".ipynb")):
             return None
+        data = self._read(path)
+        if not any(name in data for name in names) and _STAR.search(data) is None:
+            return None
         try:
-            data = (self.base / path).read_bytes()
-            if form.search(data) is None:
-                return None
             text = data.decode("utf-8", "replace")
             return Notebook(text).text if path.endswith(".ipynb") else text
-        except (OSError, ValueError, RecursionError):
+        except (ValueError, RecursionError):
             return None
 
     def _variables(self) -> None:

@@ -27,7 +27,7 @@ def imports_of(text: str) -> dict[str, str]:
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError("it is not Python") from error
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             for item in node.names:
@@ -41,6 +41,17 @@ def imports_of(text: str) -> dict[str, str]:
                 if not item.asname and "." in item.name:
                     found[item.name] = item.name
     return found
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Give every statement. Most of a module is expressions, which import nothing."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            value = getattr(node, name, ())
+            waiting += value if isinstance(value, list) else ()
 
 
 class Modules:

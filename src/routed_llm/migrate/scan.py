@@ -17,7 +17,6 @@ from routed_llm.migrate.found import Edit, FileFindings, Kind, Occurrence, Optio
 from routed_llm.migrate.ids import Hit, RetiringIds
 from routed_llm.migrate.limits import TimeLimitError, time_limit
 from routed_llm.migrate.markdown import fences, python_blocks
-from routed_llm.migrate.modules import imports_of
 from routed_llm.migrate.notebook import Notebook
 from routed_llm.migrate.python.contexts import of_word
 from routed_llm.migrate.python.origins import Known
@@ -30,8 +29,6 @@ _TEST_FOLDERS = frozenset({"tests", "test", "testing", "testdata", "fixtures", "
 _PYTHON = frozenset({".py", ".pyi", ".pyw"})
 _MARKDOWN = frozenset({".md", ".mdx", ".markdown"})
 _SETTERS = re.compile(SETTERS.pattern.encode())
-_JOINED = re.compile(rb"[\"'][ \t]*[\"']")
-"""Where a literal is written in pieces."""
 _NOTHING = Known()
 SECONDS = 30
 """Seconds of a processor that one file may take; a megabyte of Python, the most that is read, takes 20."""
@@ -142,8 +139,8 @@ class Scanner:
         if not wide and not self._ids.within(data) and not known:
             if not path.endswith(".py") or not _SETTERS.search(data):
                 return None
-            if not self._ids.within(_JOINED.sub(b"", data)):
-                return _imports(data, path)
+            if not self._ids.in_pieces(data):
+                return FileFindings(path=path, takes=True)
         python = PurePosixPath(path).suffix in _PYTHON
         try:
             text, encoding, mark = decode(data, python=python)
@@ -310,14 +307,6 @@ class Scanner:
 
     def _undecodable(self, data: bytes, path: str, problem: str) -> FileFindings:
         return self._unparsed(data.decode("latin-1"), path, problem)
-
-
-def _imports(data: bytes, path: str) -> FileFindings | None:
-    """Note the imports of a module without an id of its own: one may be the model."""
-    try:
-        return FileFindings(path=path, imports=imports_of(data.decode("utf-8", "replace")))
-    except ValueError:
-        return None
 
 
 def _where(view: View) -> Callable[[int], str] | None:

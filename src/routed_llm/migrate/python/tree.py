@@ -6,20 +6,13 @@ import ast
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from functools import cached_property
 from typing import TypeVar
 
 import libcst as cst
-from libcst.metadata import (
-    BaseAssignment,
-    ByteSpanPositionProvider,
-    ImportAssignment,
-    MetadataWrapper,
-    QualifiedNameSource,
-    Scope,
-    ScopeProvider,
-)
+from libcst.metadata import BaseAssignment, ImportAssignment, QualifiedNameSource, Scope
+
+from routed_llm.migrate.python.metadata import children, scopes, written
 
 __all__ = ["Tree", "bound_names", "dotted", "targets", "text_of"]
 
@@ -50,15 +43,12 @@ class Tree:
             raise ValueError(f"line {error.raw_line}: {error.message}") from error
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
-        if module.code != text:
+        code, self._spans = written(module)
+        if code != text:
             raise ValueError("its text is not reproduced by the parser")
         self.notes: dict[str, object] = {}  # what others have worked out about the module
         self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
-        self._wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
-        self.module = self._wrapper.module
-        self._bytes = None if text.isascii() else text.encode()
-        self._counted = [0]
-        self._spans = self._wrapper.resolve(ByteSpanPositionProvider)
+        self.module = module
         self.nodes = Nodes()
         self.parents: dict[cst.CSTNode, cst.CSTNode] = {}
         _walk(self.module, self.nodes, self.parents)
@@ -67,24 +57,11 @@ class Tree:
     @cached_property
     def scopes(self) -> Mapping[cst.CSTNode, Scope | None]:
         """The scope of each node; worked out when it is first asked for, since that is slow."""
-        return self._wrapper.resolve(ScopeProvider)
+        return scopes(self.module, self.nodes.stored_names)
 
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
         """Return where a node stands, in characters."""
-        found = self._spans[node]
-        start, end = found.start, found.start + found.length
-        if self._bytes is None:
-            return start, end
-        return self._characters(start), self._characters(end)
-
-    def _characters(self, place: int) -> int:
-        """Return how many characters stand before a byte."""
-        assert self._bytes is not None  # noqa: S101 - asked before
-        block = place // _BLOCK
-        while len(self._counted) <= block:
-            done = (len(self._counted) - 1) * _BLOCK
-            self._counted.append(self._counted[-1] + _begun(self._bytes[done : done + _BLOCK]))
-        return self._counted[block] + _begun(self._bytes[block * _BLOCK : place])
+        return self._spans[node]
 
     def line(self, place: int) -> int:
         """Return the line of a character, from 1."""
@@ -337,12 +314,9 @@ class Nodes:
         self.stored: set[str] = set()
         self.compared: list[cst.ComparisonTarget] = []
         self.bound: set[str] = set()
+        self.stored_names: set[cst.CSTNode] = set()
 
 
-_LAYOUT = re.compile(
-    r"whitespace|lpar|rpar|comma|semicolon|equal|dot$|operator|leading_lines|lines_after|trailing|header|footer|"
-    r"lbracket|rbracket|lbrace|rbrace|colon|indent|newline|relative|asynchronous"
-)
 _BINDING: dict[type[cst.CSTNode], str] = {
     **dict.fromkeys((cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.For, cst.CompFor), "target"),
     **dict.fromkeys(
@@ -353,19 +327,20 @@ _BINDING: dict[type[cst.CSTNode], str] = {
 """What binds names besides imports, with the field that has them."""
 
 
-def _bound_by(node: cst.CSTNode) -> Iterator[str]:
+_PATTERNS = (cst.FunctionDef, cst.ClassDef, cst.Param, cst.MatchAs, cst.MatchStar, cst.Del)
+"""What binds or unbinds a name that libcst's scopes take from the node itself, or not as an assignment."""
+
+
+def _bound_by(node: cst.CSTNode) -> Iterator[cst.Name]:
     waiting = [getattr(node, _BINDING[type(node)])]
     while waiting:
         part = waiting.pop()
         if isinstance(part, cst.Name):
-            yield part.value
+            yield part
         elif isinstance(part, (cst.Tuple, cst.List)):
             waiting += part.elements
         elif isinstance(part, (cst.Element, cst.StarredElement)):
             waiting.append(part.value)
-
-
-_parts: dict[type[cst.CSTNode], tuple[str, ...]] = {}
 
 
 def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNode]) -> None:  # noqa: C901 - one hot loop
@@ -374,10 +349,6 @@ def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNo
     while waiting:
         node = waiting.pop()
         kind = type(node)
-        names = _parts.get(kind)
-        if names is None:
-            names = tuple(item.name for item in fields(kind) if not _LAYOUT.match(item.name))
-            _parts[kind] = names
         if kind is cst.Call:
             nodes.calls.append(node)  # type: ignore[arg-type]
         elif kind is cst.SimpleString or kind is cst.FormattedStringText:
@@ -389,7 +360,9 @@ def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNo
         elif kind is cst.Assign or kind is cst.AnnAssign:
             nodes.assigned.append(node)  # type: ignore[arg-type]
         if kind in _BINDING and type(parents.get(node)) is not cst.ImportAlias:
-            nodes.bound.update(_bound_by(node))
+            names = list(_bound_by(node))
+            nodes.bound.update(name.value for name in names)
+            nodes.stored_names.update(names if kind not in _PATTERNS else ())
         if kind is cst.AssignTarget and isinstance(node.target, cst.Subscript):  # type: ignore[attr-defined]
             nodes.stored.add(dotted(node.target.value))  # type: ignore[attr-defined]
         elif kind is cst.Return:
@@ -398,16 +371,9 @@ def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNo
             nodes.compared.append(node)  # type: ignore[arg-type]
         elif kind is cst.ConcatenatedString:
             nodes.joined.append(node)  # type: ignore[arg-type]
-        for name in names:
-            value = getattr(node, name)
-            if isinstance(value, cst.CSTNode):
-                parents[value] = node
-                waiting.append(value)
-            elif isinstance(value, (list, tuple)):
-                for item in value:
-                    if isinstance(item, cst.CSTNode):
-                        parents[item] = node
-                        waiting.append(item)
+        for child in children(node):
+            parents[child] = node
+            waiting.append(child)
 
 
 def _too_deep(text: str) -> bool:
@@ -435,15 +401,6 @@ _MOST = 1_000_000
 _BRACKETS = re.compile(r"[()\[\]{}]")
 _DEEPEST = 200
 """Brackets that may stand in one another: MAXLEVEL of CPython's tokenizer."""
-
-_BLOCK = 1024
-_INNER = bytes(range(0x80, 0xC0))
-"""Bytes of UTF-8 that begin no character."""
-
-
-def _begun(data: bytes) -> int:
-    """Return how many characters begin in a piece of UTF-8."""
-    return len(data.translate(None, _INNER))
 
 
 def dotted(node: cst.CSTNode) -> str:
