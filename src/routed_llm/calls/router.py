@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from routed_llm.request import Request
     from routed_llm.request.beginnings import Kept
     from routed_llm.request.talks import Talk
+    from routed_llm.rollout.ladder import Ladder, Progress
     from routed_llm.rollout.trial import Trials
     from routed_llm.telemetry import Telemetry
     from routed_llm.usage import Usage
@@ -98,6 +99,8 @@ class Router:
             chose, after the answer and apart from it.
         keep: texts for the log: ``answers`` (both of a sampled call), ``prompts`` (these, too), or none.
         observed: an earlier decision log, whose answers say what routed models write.
+        ladder: how ``rollout`` raises its share by itself and stops itself: a
+            :class:`routed_llm.rollout.Ladder`, in place of a share.
         refresh: a folder (or a :class:`routed_llm.calls.refresh.Refresh`) in which the account's own models
             and prices of today are kept, and read once a day; ``ROUTED_REFRESH`` wins; never, when left out.
         telemetry: whether calls are recorded by OpenTelemetry, or a :class:`routed_llm.telemetry.Telemetry`;
@@ -127,6 +130,7 @@ class Router:
         sample: float | None = None,
         keep: str | None = None,
         observed: str | os.PathLike[str] | None = None,
+        ladder: Ladder | None = None,
         refresh: Refresh | str | os.PathLike[str] | None = None,
         telemetry: Telemetry | bool | None = None,
     ) -> None:
@@ -147,8 +151,8 @@ class Router:
         self.telemetry = _telemetry(os.environ.get("ROUTED_OTEL") if telemetry is None else telemetry)
         self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
         self._told: dict[int, _Told] = {}
-        stage = {"mode": mode, "pin": pin, "share": share, "key": key, "log": log}
-        stage |= {"sample": sample, "keep": keep, "observed": observed}
+        stage: dict[str, Any] = {"mode": mode, "pin": pin, "share": share, "key": key, "log": log}
+        stage |= {"sample": sample, "keep": keep, "observed": observed, "ladder": ladder}
         self._base = Catalog.load() if catalog is None else catalog
         self._refresh = _refresher(os.environ.get("ROUTED_REFRESH") or refresh)
         records = None if self._refresh is None else self._refresh.folder
@@ -157,7 +161,7 @@ class Router:
 
     def _take_up(self, setting: Setting, before: Catalog) -> None:
         """Go by what is set from outside from now on; calls that are under way end as they began."""
-        live, self._before = _Live(setting), before
+        live, self._before = _Live(setting, self._books.ledger, self._clock), before
         self.addresses = Addresses(setting.catalog, self._credentials)
         self._recounts = Recounts(setting.catalog)
         self.rate_limits.expect(
@@ -581,7 +585,38 @@ class Router:
             return True
         from routed_llm.rollout.second import SECONDS
 
-        return SECONDS.wait(timeout)
+        done = SECONDS.wait(timeout)
+        if (climb := self._live.trials.climb) is not None:
+            climb.flush()
+        return done
+
+    @property
+    def rollout(self) -> Progress | None:
+        """How far a rollout with a ladder has come, as this process last heard; None without one."""
+        trials = self._live.trials
+        return None if trials is None or trials.climb is None else trials.climb.progress
+
+    def feedback(self, decision_id: str, score: float) -> bool:
+        """Say how good an answer was; a rollout with a ladder goes by it.
+
+        Args:
+            decision_id: the ``id`` in the routing record of the answer.
+            score: from 0 to 1.
+
+        Returns:
+            False when the call had a score already, which stays.
+
+        Raises:
+            PolicyError: when there is no ladder, the id is none of its calls, or the score is none.
+            LedgerError: when the ledger cannot be used.
+        """
+        trials = self._live.trials
+        if trials is None or trials.climb is None:
+            raise PolicyError(
+                "feedback is for a rollout that climbs. Make the router with mode='rollout' and ladder=...",
+                key="ladder",
+            )
+        return trials.climb.scored(decision_id, score)
 
     def mark_unavailable(self, model: str, why: str, *, credential: str | None = None) -> None:
         """Take a model out of this router's choice.
@@ -855,13 +890,13 @@ def _counts_for(facts: RequestFacts) -> int:
 class _Live:
     """What is set from outside, and what was worked out under it; one call sees one of these."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, ledger: Ledger, clock: Callable[[], date]) -> None:
         self.setting = setting
         self.trials: Trials | None = None
         if not setting.stage.idle:
             from routed_llm.rollout.trial import Trials  # what few use is imported for them
 
-            self.trials = Trials(setting.stage, setting.catalog)
+            self.trials = Trials(setting.stage, setting.catalog, ledger, clock)
         self._laid: dict[int, tuple[Policy, Policy]] = {}
         self._varied: dict[Any, tuple[Policy, Policy]] = {}
         self._prepared: tuple[Policy, date, Table] | None = None

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from routed_llm.budget import PICO, Account
 from routed_llm.usage import Usage
 
-__all__ = ["HOLD_FOR", "KEPT_AFTER", "Entry", "Hold", "Ledger", "Shortage", "new_id", "read_rows"]
+__all__ = [
+    "HOLD_FOR",
+    "KEPT_AFTER",
+    "Change",
+    "Entry",
+    "Hold",
+    "Ledger",
+    "SharedStates",
+    "Shortage",
+    "new_id",
+    "read_rows",
+]
 
 HOLD_FOR: Final = timedelta(minutes=15)
 """How long a reservation lives when nobody settles or cancels it, as after a killed process. A call
@@ -24,6 +35,9 @@ KEPT_AFTER: Final = 4 * HOLD_FOR
 """How long what was spent in a period is kept after its end: for late answers and clocks set back."""
 
 _ENTRY_VERSION: Final = 1
+
+Change: TypeAlias = "Callable[[dict[str, Any] | None], dict[str, Any]]"
+"""Makes a new state of the one that there is, or of None; it may be asked more than once."""
 
 
 def new_id() -> str:
@@ -248,4 +262,22 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class SharedStates(Protocol):
+    """What a ledger also has that keeps the progress of a rollout; the three of this package do."""
+
+    def amend(self, key: str, change: Change, *, keep: int = 0) -> dict[str, Any]:
+        """Change a small state that all who use the ledger share, as if nobody else did so meanwhile.
+
+        Args:
+            key: its name.
+            change: makes the new state of the old one.
+            keep: seconds for which it is kept at least; 0 keeps it for good.
+
+        Returns:
+            The new state.
+        """
         ...

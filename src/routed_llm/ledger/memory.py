@@ -7,9 +7,10 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
+from typing import Any
 
 from routed_llm.budget import Account
-from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage
+from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Change, Entry, Hold, Shortage
 
 __all__ = ["MemoryLedger"]
 
@@ -40,6 +41,8 @@ class MemoryLedger:
         self._conversations: OrderedDict[str, None] = OrderedDict()
         self._most = conversations
         self._counters: dict[str, _Counter] = {}
+        self._states: dict[str, dict[str, Any]] = {}
+        self._passing: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._holds: dict[str, Hold] = {}
         self._expiry: list[tuple[datetime, str]] = []
         self._settled: dict[str, None] = {}
@@ -117,6 +120,15 @@ class MemoryLedger:
         """Return the latest entries, as many as asked for, oldest first."""
         with self._lock:
             return list(self._entries)[-count:]
+
+    def amend(self, key: str, change: Change, *, keep: int = 0) -> dict[str, Any]:
+        """Change a shared state; of those kept for a time the oldest leave; see :class:`SharedStates`."""
+        with self._lock:
+            kept = self._passing if keep else self._states
+            kept[key] = new = change(kept.get(key))
+            if len(self._passing) > self._most:
+                self._passing.popitem(last=False)
+            return new
 
     def close(self) -> None:
         """Do nothing: there is no file and no connection."""

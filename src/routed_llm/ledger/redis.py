@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.budget import Account
 from routed_llm.errors import LedgerError, PolicyError
-from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage, read_rows
+from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Change, Entry, Hold, Shortage, read_rows
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -267,6 +267,21 @@ class RedisLedger:
                 if len(lines) >= count:
                     break
         return list(read_rows(lines, _place(self._client)))
+
+    def amend(self, key: str, change: Change, *, keep: int = 0) -> dict[str, Any]:
+        """Change a shared state: it is tried again while others change it; see :class:`SharedStates`."""
+        name = f"{self._prefix}:state:{key}"
+        made: list[dict[str, Any]] = []
+
+        def attempt(pipe: Any) -> None:
+            found = pipe.get(name)
+            made.append(change(None if found is None else json.loads(found)))
+            pipe.multi()
+            pipe.set(name, json.dumps(made[-1], separators=(",", ":")), ex=keep or None)
+
+        with self._told():
+            self._client.transaction(attempt, name)
+        return made[-1]
 
     def shared(self) -> tuple[Any, str]:
         """Return the client and the prefix, for what else a fleet shares."""

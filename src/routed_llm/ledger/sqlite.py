@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from routed_llm.budget import Account
 from routed_llm.errors import LedgerError, PolicyError
-from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Entry, Hold, Shortage, read_rows
+from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Change, Entry, Hold, Shortage, read_rows
 
 __all__ = ["SQLiteLedger"]
 
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS holds (
 CREATE INDEX IF NOT EXISTS holds_expire ON holds (expires);
 CREATE TABLE IF NOT EXISTS entries (id TEXT PRIMARY KEY, at INTEGER NOT NULL, line TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS entries_at ON entries (at);
+CREATE TABLE IF NOT EXISTS states (key TEXT PRIMARY KEY, value TEXT NOT NULL, until REAL) WITHOUT ROWID;
 """
 
 
@@ -159,6 +161,19 @@ class SQLiteLedger:
             ).fetchall()
         return list(read_rows((row[0] for row in reversed(rows)), str(self.path)))
 
+    def amend(self, key: str, change: Change, *, keep: int = 0) -> dict[str, Any]:
+        """Change a shared state; see :class:`SharedStates`."""
+        with self._writing() as db:
+            row = db.execute("SELECT value FROM states WHERE key = ?", (key,)).fetchone()
+            new = change(None if row is None else json.loads(row[0]))
+            # How long is counted by the disk's own clock: nothing is decided by it.
+            db.execute(
+                "INSERT OR REPLACE INTO states VALUES (?, ?, unixepoch() + NULLIF(?, 0))",
+                (key, json.dumps(new, separators=(",", ":")), keep),
+            )
+            db.execute("DELETE FROM states WHERE until < unixepoch() AND key <> ?", (key,))
+        return new
+
     def close(self) -> None:
         """Close the file; a later call opens it again."""
         with self._lock:
@@ -178,8 +193,8 @@ class SQLiteLedger:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute(f"PRAGMA synchronous = {'FULL' if self._power_safe else 'NORMAL'}")
-            if db.execute("PRAGMA user_version").fetchone()[0] < 1:
-                db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = 1; COMMIT;")
+            if db.execute("PRAGMA user_version").fetchone()[0] < 2:
+                db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = 2; COMMIT;")
         except BaseException:
             db.close()
             raise

@@ -74,6 +74,7 @@ class LogEntry(BaseModel):
     policy: dict[str, Any] = {}
     baseline: Side | None = None
     routed: Side | None = None
+    ladder: dict[str, Any] | None = None
 
 
 def read_log(path: Path | str) -> Iterator[LogEntry | None]:

@@ -130,6 +130,7 @@ class Summary:
         modes: mode to the number of calls.
         estimate: how the dollars of routing were worked out where the baseline answered.
         seconds: the sampled second calls.
+        climb: the steps of a rollout, and its bounds every now and then, in order.
         broken: lines that are no entries.
     """
 
@@ -144,6 +145,7 @@ class Summary:
     modes: Counter[str] = field(default_factory=Counter)
     estimate: Estimate = field(default_factory=lambda: Estimate(Outputs()))
     seconds: Seconds = field(default_factory=Seconds)
+    climb: list[LogEntry] = field(default_factory=list)
     broken: int = 0
 
     @property
@@ -153,6 +155,9 @@ class Summary:
 
     def add(self, entry: LogEntry) -> None:
         """Count a call wherever it belongs."""
+        if entry.arm == "ladder":
+            self.climb.append(entry)
+            return
         if entry.arm == "second":
             self.seconds.add(entry)
             return

@@ -32,10 +32,12 @@ class Entries:
     Args:
         catalog: the models there are.
         outputs: what an earlier log has shown of what routed models write, or None.
+        prompts: whether entries hold the texts of requests.
     """
 
-    def __init__(self, catalog: Catalog, outputs: Outputs | None = None) -> None:
+    def __init__(self, catalog: Catalog, outputs: Outputs | None = None, *, prompts: bool = False) -> None:
         self._catalog = catalog
+        self._prompts = prompts
         self._outputs = outputs
         self._efforts: dict[str | None, list[Writes]] = {}
 
@@ -71,7 +73,7 @@ class Entries:
             **entry,
             "key": trial.key,
             "tags": dict(trial.tags),
-            **({} if trial.texts is None else {"prompt": list(trial.texts)}),
+            **({"prompt": list(trial.texts or ())} if self._prompts else {}),
             **{
                 name: {**_chosen(side), **costs[name], "refused": _refusal(side)}
                 for name, side in sides.items()
@@ -109,7 +111,7 @@ class Entries:
             "served": done.get("served"),
             "cost": done.get("cost"),
             "usage": done.get("usage"),
-            **_chosen(trial.routed),
+            **_chosen(trial.other),
             "key": trial.key,
             "tags": dict(trial.tags),
             "baseline": first["baseline"],

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.errors import PolicyError
 from routed_llm.policy import EFFORTS
+
+if TYPE_CHECKING:
+    from routed_llm.rollout.ladder import Ladder
 
 __all__ = ["MODES", "Stage", "stage_from"]
 
@@ -27,22 +30,24 @@ class Stage:
     Attributes:
         mode: one of :data:`MODES`.
         pin: the model, and the effort or None for its own choice, that ``pin`` sends calls to; else None.
-        share: the part of the callers, from 0 to 1, that ``rollout`` routes.
+        share: the part of the callers, from 0 to 1, that ``rollout`` routes; None where the ladder says.
         key: the tag whose value tells callers apart, or None for the conversation.
         log: the path of the decision log, or None.
         sample: the part of the calls, from 0 to 1, that ``shadow`` also sends to what routing chose.
         keep: one of :data:`KEPT`, or None for a log without texts.
         observed: the path of an earlier log, whose answers say what routed models write, or None.
+        ladder: how ``rollout`` raises its share by itself, or None.
     """
 
     mode: str = "route"
     pin: tuple[str, str | None] | None = None
-    share: float = 0.0
+    share: float | None = 0.0
     key: str | None = None
     log: str | None = None
     sample: float = 0.0
     keep: str | None = None
     observed: str | None = None
+    ladder: Ladder | None = None
 
     @property
     def idle(self) -> bool:
@@ -61,6 +66,7 @@ def stage_from(
     sample: float | None = None,
     keep: str | None = None,
     observed: Any = None,
+    ladder: Ladder | None = None,
 ) -> Stage:
     """Read the stage; ``ROUTED_MODE``, ``ROUTED_SHARE``, ... (each keyword's name) win over keywords.
 
@@ -76,7 +82,7 @@ def stage_from(
         raise PolicyError(f"mode={mode!r} is none of {', '.join(MODES)}. Use one of these.", key="mode")
     pinned = _pin(named or pin) if mode == "pin" else None
     given: Any = environment.get("ROUTED_SHARE") or share
-    if mode == "rollout" and given is None:
+    if mode == "rollout" and given is None and ladder is None:
         raise PolicyError(
             "mode='rollout' needs a share. Give share=0.1 or set ROUTED_SHARE=0.1.", key="share"
         )
@@ -86,12 +92,13 @@ def stage_from(
     return Stage(
         mode=mode,
         pin=pinned,
-        share=_share("share", given, "the callers"),
+        share=None if given is None and ladder is not None else _share("share", given, "the callers"),
         key=environment.get("ROUTED_KEY") or key,
         log=_path(environment.get("ROUTED_LOG") or log),
         sample=_share("sample", environment.get("ROUTED_SAMPLE") or sample, "the calls"),
         keep=keep,
         observed=_path(environment.get("ROUTED_OBSERVED") or observed),
+        ladder=ladder,
     )
 
 

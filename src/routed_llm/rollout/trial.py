@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.decision import Call, Candidate, Decision
 from routed_llm.errors import PolicyError
 from routed_llm.events import WARNING, emit_once
 from routed_llm.facts import thaw
-from routed_llm.rollout.entries import Entries
+from routed_llm.ledger.base import SharedStates
+from routed_llm.rollout.entries import ENTRY_VERSION, Entries
 from routed_llm.rollout.log import DecisionLog
 from routed_llm.rollout.outputs import Outputs, configuration
 from routed_llm.rollout.second import Sampler, repeatable
 from routed_llm.rollout.share import in_share, key_of, mark_of
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from routed_llm.catalog import Catalog, Model
     from routed_llm.facts import RequestFacts
+    from routed_llm.ledger import Ledger
     from routed_llm.ledger.scoped import Scope
     from routed_llm.request import Request
     from routed_llm.rollout.stage import Stage
@@ -40,7 +41,7 @@ class Trial:
         tags: the call's tags.
         baseline: what the baseline would be sent; its ``chosen`` is None when it cannot serve.
         routed: what routing chose; its ``chosen`` is None when nothing fits.
-        texts: the request's texts where the log is to keep them, or None.
+        texts: the request's texts where the log is to keep them, or a judge to see them; else None.
     """
 
     mode: str
@@ -50,6 +51,11 @@ class Trial:
     baseline: Decision
     routed: Decision
     texts: tuple[str, ...] | None = None
+
+    @property
+    def other(self) -> Decision:
+        """The Decision of the one of the two that did not answer."""
+        return self.baseline if self.arm == "routed" else self.routed
 
     @property
     def why(self) -> str | None:
@@ -66,13 +72,23 @@ class Trials:
     Args:
         stage: the mode, the share, the key and the log.
         catalog: the models there are.
+        ledger: where a fleet keeps how far a rollout has come.
+        now: returns the moment.
     """
 
-    def __init__(self, stage: Stage, catalog: Catalog) -> None:
+    def __init__(self, stage: Stage, catalog: Catalog, ledger: Ledger, now: Callable[[], date]) -> None:
         self.stage = stage
         self._catalog = catalog
+        self._now = now
+        self.climb = None
+        if stage.mode == "rollout" and stage.ladder is not None:
+            from routed_llm.rollout.ladder import Climb  # what few use is imported for them
+
+            self.climb = Climb(ladder=stage.ladder, ledger=shared(ledger), note=self._note_step)
         self._log = None if stage.log is None else DecisionLog(stage.log)
-        self._entries = Entries(catalog, None if stage.observed is None else _observed(stage.observed))
+        outputs = None if stage.observed is None else _observed(stage.observed)
+        self._entries = Entries(catalog, outputs, prompts=stage.keep == "prompts")
+        self._judge = None if self.climb is None else self.climb.ladder.judge
         self._sampler = Sampler(stage.sample)
 
     def turn(
@@ -109,7 +125,7 @@ class Trials:
             tags=tags,
             baseline=pinned,
             routed=routed,
-            texts=tuple(request.texts) if self.stage.keep == "prompts" else None,
+            texts=tuple(request.texts) if self.stage.keep == "prompts" or self._judge else None,
         )
         return replace(answering, trial=trial)
 
@@ -142,7 +158,10 @@ class Trials:
             return "routed", routed
         if stage.mode == "rollout":
             # Where the baseline would be refused there is nothing to compare with, and routing can help.
-            served = baseline.chosen is not None and not in_share(key, stage.share)
+            share = stage.share
+            if share is None:
+                share = 0.0 if self.climb is None else self.climb.share
+            served = baseline.chosen is not None and not in_share(key, share)
             return ("baseline", baseline) if served else ("routed", routed)
         if baseline.chosen is not None:
             return "baseline", baseline
@@ -183,12 +202,35 @@ class Trials:
         """Write the entry of a call that has ended; ``record`` is None when it failed."""
         entry = self._entries.of_call(decision, record, usage, mode=self.stage.mode)
         self._write(entry)
+        if self.climb is not None and record is not None and decision.trial is not None:
+            costs = [entry[side]["cost"] for side in ("routed", "baseline")]
+            # Of the baseline's calls routing's cost is only estimated: they give the scale.
+            if None not in costs and (decision.trial.arm == "routed" or self.climb.progress.scale is None):
+                self.climb.cost(*map(float, costs))
         return entry
 
+    def heard(self, trial: Trial, text: str) -> None:
+        """Let the ladder's check score an answer."""
+        check = None if self.climb is None else self.climb.ladder.check
+        score = None if check is None else check(text)
+        if self.climb is not None and score is not None:
+            self.climb.checked(trial.arm, float(score))
+
+    @property
+    def checks(self) -> bool:
+        """Whether answers are checked."""
+        return self.climb is not None and self.climb.ladder.check is not None
+
+    def _note_step(self, entry: dict[str, Any]) -> None:
+        moment = self._now()
+        at = moment.date() if isinstance(moment, datetime) else moment
+        self._write({"version": ENTRY_VERSION, "time": moment.isoformat(), "at": at.isoformat(), **entry})
+
     def samples(self, trial: Trial, entry: Mapping[str, Any]) -> bool:
-        """Say whether a call of the baseline's is also to be sent to what routing chose."""
+        """Say whether a call is also to be sent to the other one: in the shadow, and for a ladder's judge."""
         routed, baseline = trial.routed, trial.baseline
-        if trial.mode != "shadow" or routed.chosen is None or not repeatable(routed.facts):
+        wanted = trial.mode == "shadow" or self._judge is not None
+        if not wanted or trial.other.chosen is None or not repeatable(routed.facts):
             return False
         if (routed.model, routed.effort) == (baseline.model, baseline.effort):
             return False  # it has just answered
@@ -206,15 +248,37 @@ class Trials:
     ) -> None:
         """Write the entry of a second call; the answers' texts only where they are to be kept."""
         entry = self._entries.of_second(trial, first, record, outcome=outcome, why=why)
+        sides = ("baseline", "routed") if trial.arm == "baseline" else ("routed", "baseline")
         if answers is not None and self.stage.keep is not None:
-            entry["answers"] = dict(zip(("baseline", "routed"), answers, strict=True))
-            if trial.texts is not None:
-                entry["prompt"] = list(trial.texts)
+            entry["answers"] = dict(zip(sides, answers, strict=True))
+            if self.stage.keep == "prompts":
+                entry["prompt"] = list(trial.texts or ())
         self._write(entry)
+        if answers is not None and self.climb is not None and self._judge is not None:
+            given = dict(zip(sides, answers, strict=True))
+            self.climb.pair(float(self._judge(trial.texts or (), given["baseline"], given["routed"])))
+            costs = entry["cost"], first["cost"]
+            if trial.arm == "baseline" and None not in costs:
+                self.climb.cost(*map(float, costs))
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         if self._log is not None:
             self._log.write(entry)
+
+
+def shared(ledger: Any) -> SharedStates:
+    """Return a ledger that can keep what a fleet shares.
+
+    Raises:
+        PolicyError: when it cannot.
+    """
+    if not isinstance(ledger, SharedStates):
+        raise PolicyError(
+            f"A ladder keeps its progress in the ledger, and a {type(ledger).__name__} has no `amend`. Use "
+            "one of routed_llm's ledgers, or add the method.",
+            key="ladder",
+        )
+    return ledger
 
 
 def _naming(request: Request, model: str, effort: str | None = None) -> Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from routed_llm.ledger.base import new_id
 from routed_llm.ledger.run import Run
 from routed_llm.rollout.second import SECONDS, log
 
@@ -22,7 +23,7 @@ class Watched(Run):
 
     offers = True
 
-    __slots__ = ("_entry", "_parts", "_trials")
+    __slots__ = ("_entry", "_own_id", "_parts", "_trials")
 
     def __init__(self, trials: Trials, *arguments: Any, **told: Any) -> None:
         """Take what a Run takes."""
@@ -30,10 +31,14 @@ class Watched(Run):
         self._trials = trials
         self._parts = arguments[:5]
         self._entry: dict[str, Any] | None = None
+        self._own_id = new_id()
 
     def settle(self, usage: Usage | None, *, served: str | None = None) -> Record:
         """Settle as a Run does; the record says in ``trial`` what the other one would have done."""
         record = super().settle(usage, served=served)
+        if self._trials.climb is not None and self.decision.trial is not None:
+            # Whoever scores the answer later need not know who gave it.
+            record["id"] = f"{record.get('id') or self._own_id}-{self.decision.trial.arm}"
         if self._entry is None:
             entry = self._entry = self._trials.note(self.decision, record, usage)
             if self.decision.trial is not None:
@@ -55,17 +60,19 @@ class Watched(Run):
             self._entry = self._trials.note(self.decision, None, None)
 
     def offer(self, send: Send, answer: str = "") -> None:
-        """Send the request to what routing chose, if this call is one of the sample; later, elsewhere."""
+        """Check the answer, and send a sampled request to the other one, too; later, elsewhere."""
         trial, entry = self.decision.trial, self._entry
         if trial is None or entry is None or entry["outcome"] != "answered":
             return
+        if self._trials.checks:
+            SECONDS.submit(partial(self._trials.heard, trial, answer))
         if not self._trials.samples(trial, entry):
             return
         if not SECONDS.submit(partial(self._second, trial, entry, send, answer)):
             self._trials.note_second(trial, entry, None, outcome="skipped", why="too many were waiting")
 
     def _second(self, trial: Trial, entry: dict[str, Any], send: Send, answer: str) -> None:
-        run = Run(*(*self._parts, trial.routed))
+        run = Run(*(*self._parts, trial.other))
         try:
             run.open()
         except Exception as error:  # noqa: BLE001 - no budget, no ledger: there is no second call then
@@ -73,9 +80,9 @@ class Watched(Run):
             return
         try:
             with run.exchange.current():
-                got = send(trial.routed)
+                got = send(trial.other)
         except Exception as error:  # noqa: BLE001 - told to whoever looks; no caller waits for this answer
-            log.warning("a sampled second call to %s failed: %s", trial.routed.model, type(error).__name__)
+            log.warning("a sampled second call to %s failed: %s", trial.other.model, type(error).__name__)
             from routed_llm.recovery.attempts import end  # only a failure needs it
             from routed_llm.recovery.classify import classify_error
 
