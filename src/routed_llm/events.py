@@ -9,13 +9,47 @@ taken care of.
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+from weakref import WeakSet
 
-__all__ = ["INFO", "WARNING", "emit", "emit_once"]
+__all__ = ["INFO", "WARNING", "WATCHED", "Watcher", "emit", "emit_once", "watch"]
 
 INFO: Final = 20
 WARNING: Final = 30
 """Levels of logging, which is imported when there is something to say."""
+
+WATCHED: Final[Mapping[str, int]] = {
+    "budget": WARNING,
+    "catalog_left": WARNING,
+    "cooldown": WARNING,
+    "recovery_move": WARNING,
+    "recovery_stop": WARNING,
+    "refresh": INFO,
+    "refresh_failed": WARNING,
+    "shutdown": WARNING,
+    "stale_catalog": WARNING,
+    "switch": INFO,
+    "switch_refused": WARNING,
+}
+"""Events that dashboards and alerts go by, with their level."""
+
+
+class Watcher(Protocol):
+    """Whoever counts events."""
+
+    def happened(self, event: str, level: int) -> None:
+        """Take note of one."""
+
+
+_watchers: WeakSet[Watcher] = WeakSet()
+
+
+def watch(watcher: Watcher) -> None:
+    """Let somebody count what happens from now on, for as long as it lives."""
+    with _lock:
+        _watchers.add(watcher)
+
 
 _lock = threading.Lock()
 _said: set[tuple[Any, ...]] = set()
@@ -35,6 +69,11 @@ def emit(level: int, event: str, text: str, /, *, loud: bool = False, **data: An
     """
     import logging
 
+    if _watchers:
+        with _lock:
+            watchers = list(_watchers)
+        for watcher in watchers:
+            watcher.happened(event, level)
     log = logging.getLogger("routed_llm")
     if log.isEnabledFor(level) and (loud or log.hasHandlers()):
         log.log(level, "%s", text.format_map(data), extra={"event": event, "data": data})

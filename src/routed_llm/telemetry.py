@@ -1,6 +1,7 @@
 """OpenTelemetry for every call: one span and its metrics, by the semantic conventions for generative AI.
 
-``Router(telemetry=True)``, or ``ROUTED_OTEL=1`` for every router, turns it on; it takes
+``Router(telemetry=True)``, or ``ROUTED_OTEL=1`` for every router, turns it on (``ROUTED_METRICS`` metrics
+alone, for Prometheus: :mod:`routed_llm.prometheus`); it takes
 ``pip install 'routed-llm[otel]'``, which is OpenTelemetry's API alone: where its data goes is set up by the
 program, as for any other library. A span begins before the first request and ends with the answer, a failure
 or the caller's leaving; each request that failed is an event of it. It is the child of whatever span is
@@ -14,17 +15,26 @@ with ``routed_llm``.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from routed_llm import events
 from routed_llm.errors import RoutedError
 
 if TYPE_CHECKING:
+    from routed_llm.catalog import Catalog
     from routed_llm.decision import Decision
 
-__all__ = ["Telemetry"]
+__all__ = ["Telemetry", "shared"]
 
 _SCOPE: Final = "routed_llm"
 _LOST: Final = frozenset({"dropped", "emulated", "clamped"})
+_TOKENS: Final = tuple(4**power for power in range(14))
+_SECONDS: Final = tuple(0.01 * 2**power for power in range(15))
+_FIRST: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 20, 40, 80)
+_DOLLARS: Final = tuple(unit * 10**power for power in range(-6, 2) for unit in (1, 3))
+"""Bounds of histograms: tokens and seconds as the conventions advise, dollars of a call two to a decade."""
 
 
 class Telemetry:
@@ -49,15 +59,29 @@ class Telemetry:
         self._tracer = trace.get_tracer(_SCOPE, tracer_provider=tracers)
         meter = metrics.get_meter(_SCOPE, meter_provider=meters)
         self._tokens = meter.create_histogram(
-            "gen_ai.client.token.usage", "{token}", "Input and output tokens of a call"
+            "gen_ai.client.token.usage",
+            "{token}",
+            "Input and output tokens of a call",
+            explicit_bucket_boundaries_advisory=_TOKENS,
         )
         self._duration = meter.create_histogram(
-            "gen_ai.client.operation.duration", "s", "Seconds of a call, all its requests included"
+            "gen_ai.client.operation.duration",
+            "s",
+            "Seconds of a call, all its requests included",
+            explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._first = meter.create_histogram(
-            "gen_ai.client.operation.time_to_first_chunk", "s", "Seconds to the first piece of a stream"
+            "gen_ai.client.operation.time_to_first_chunk",
+            "s",
+            "Seconds to the first piece of a stream",
+            explicit_bucket_boundaries_advisory=_FIRST,
         )
-        self._cost = meter.create_histogram("routed_llm.cost", "{USD}", "US dollars of a call")
+        self._cost = meter.create_histogram(
+            "routed_llm.cost",
+            "{USD}",
+            "US dollars of a call",
+            explicit_bucket_boundaries_advisory=_DOLLARS,
+        )
         self._failed = meter.create_counter(
             "routed_llm.failed_requests",
             "{request}",
@@ -68,6 +92,29 @@ class Telemetry:
             "{parameter}",
             "Parameters that the chosen model would have refused",
         )
+        self._events = meter.create_counter(
+            "routed_llm.events", "{event}", "What the log has a line for, by event and level"
+        )
+        self._verified = meter.create_gauge(
+            "routed_llm.catalog.verified", "s", "When the newest fact of the catalog was compared, since 1970"
+        )
+        self._shutdown = meter.create_gauge(
+            "routed_llm.model.shutdown", "s", "When the program's own model ends, since 1970"
+        )
+        for event, level in events.WATCHED.items():
+            self._events.add(0, _event(event, level))  # so that the first one is a rise
+        events.watch(self)
+
+    def happened(self, event: str, level: int) -> None:
+        """Count an event of the log."""
+        self._events.add(1, _event(event, level))
+
+    def took_up(self, catalog: Catalog, baseline: str) -> None:
+        """Note the catalog that holds from now on, and when a program's own model ends."""
+        self._verified.set(_since_1970(catalog.day))
+        shutdown = catalog.get(baseline).lifecycle.shutdown if baseline in catalog else None
+        if shutdown is not None:
+            self._shutdown.set(_since_1970(shutdown), {"gen_ai.request.model": baseline})
 
     def watched(self, call: Any, way: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """Go a call's way, and record it.
@@ -81,10 +128,13 @@ class Telemetry:
         name = f"chat {decision.model}"
         span = self._tracer.start_span(name, kind=self._trace.SpanKind.CLIENT, attributes=_asked(decision))
         error: BaseException | None = None
+        first: float | None = None
         try:
             # "yield from" would close the way where a runner throws GeneratorExit and has its books closed.
             effect = next(way)
             while True:
+                if first is None and hasattr(effect, "item"):  # a driver's Give
+                    first = call.clock() - began
                 try:
                     came = yield effect
                 except BaseException as raised:  # noqa: BLE001 - the way decides what becomes of it
@@ -97,10 +147,16 @@ class Telemetry:
             error = raised
             raise
         finally:
-            self._ended(span, call, decision, error, call.clock() - began)
+            self._ended(span, call, decision, error, first, call.clock() - began)
 
     def _ended(
-        self, span: Any, call: Any, first: Decision, error: BaseException | None, seconds: float
+        self,
+        span: Any,
+        call: Any,
+        decided: Decision,
+        error: BaseException | None,
+        first: float | None,
+        seconds: float,
     ) -> None:
         """Close a call's span and count its metrics."""
         decision: Decision = call.decision
@@ -112,8 +168,8 @@ class Telemetry:
         }
         if record.get("served"):
             common["gen_ai.response.model"] = record["served"]
-        self._requests(span, call, first)
-        if decision is not first:
+        self._requests(span, call, decided)
+        if decision is not decided:
             span.update_name(f"chat {decision.model}")
             span.set_attributes(_chosen(decision))
         span.set_attributes({**common, **_used(record)})
@@ -125,6 +181,8 @@ class Telemetry:
             span.set_attribute("routed_llm.outcome", "abandoned")
         span.end()
         self._duration.record(seconds, common)
+        if first is not None:
+            self._first.record(first, common)
         self._amounts(record, common)
 
     def _requests(self, span: Any, call: Any, first: Decision) -> None:
@@ -143,15 +201,52 @@ class Telemetry:
                 self._changed.add(1, {**named, "gen_ai.request.model": str(first.model)})
 
     def _amounts(self, record: Mapping[str, Any], common: Mapping[str, str]) -> None:
-        """Count what an answer took: tokens, seconds, dollars."""
-        usage, took = record.get("usage") or {}, record.get("took") or {}
+        """Count what an answer took: tokens and dollars."""
+        usage = record.get("usage") or {}
         for kind, key in (("input", "input_tokens"), ("output", "output_tokens")):
             if key in usage:
                 self._tokens.record(usage[key], {**common, "gen_ai.token.type": kind})
-        if "first" in took:
-            self._first.record(took["first"], common)
         if record.get("cost") is not None:
             self._cost.record(float(record["cost"]), common)
+
+
+@lru_cache(maxsize=4)
+def shared(spans: bool, metrics: str | None) -> Telemetry:
+    """Return the telemetry that all routers of a process share which the environment turns on.
+
+    Args:
+        spans: whether calls become spans.
+        metrics: where Prometheus reads, as :func:`routed_llm.prometheus.expose` takes it; OpenTelemetry's
+            metrics when left out.
+
+    Raises:
+        PolicyError: when ``metrics`` is no address.
+        RoutedError: when what it takes is not installed.
+    """
+    if metrics is None:
+        return Telemetry()
+    from routed_llm.prometheus import Meters, expose
+
+    made = only_metrics(Meters()) if not spans else Telemetry(meters=Meters())
+    expose(metrics)
+    return made
+
+
+def only_metrics(meters: Any) -> Telemetry:
+    """Return telemetry without spans."""
+    try:
+        from opentelemetry.trace import NoOpTracerProvider
+    except ImportError:
+        return Telemetry()  # which says what to install
+    return Telemetry(NoOpTracerProvider(), meters)
+
+
+def _event(event: str, level: int) -> dict[str, str]:
+    return {"routed_llm.event": event, "routed_llm.level": "warning" if level >= events.WARNING else "info"}
+
+
+def _since_1970(day: date) -> float:
+    return datetime.combine(day, time(), UTC).timestamp()
 
 
 def _asked(decision: Decision) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Router:
         refresh: a folder (or a :class:`routed_llm.calls.refresh.Refresh`) in which the account's own models
             and prices of today are kept, and read once a day; ``ROUTED_REFRESH`` wins; never, when left out.
         telemetry: whether calls are recorded by OpenTelemetry, or a :class:`routed_llm.telemetry.Telemetry`;
-            when left out, whether ``ROUTED_OTEL`` is set.
+            when left out, whether ``ROUTED_OTEL`` or ``ROUTED_METRICS`` is set.
 
     Raises:
         PolicyError: for a mode, share, sample or file that cannot be used.
@@ -148,7 +148,7 @@ class Router:
         self.rate_limits = _rate_limits_of(ledger)
         self._credentials = credentials
         self._turns: dict[str, int] = {}
-        self.telemetry = _telemetry(os.environ.get("ROUTED_OTEL") if telemetry is None else telemetry)
+        self.telemetry = _telemetry(telemetry)
         self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
         self._told: dict[int, _Told] = {}
         stage: dict[str, Any] = {"mode": mode, "pin": pin, "share": share, "key": key, "log": log}
@@ -162,6 +162,8 @@ class Router:
     def _take_up(self, setting: Setting, before: Catalog) -> None:
         """Go by what is set from outside from now on; calls that are under way end as they began."""
         live, self._before = _Live(setting, self._books.ledger, self._clock), before
+        if self.telemetry is not None:
+            self.telemetry.took_up(setting.catalog, self.policy.baseline)
         self.addresses = Addresses(setting.catalog, self._credentials)
         self._recounts = Recounts(setting.catalog)
         self.rate_limits.expect(
@@ -172,6 +174,11 @@ class Router:
             }
         )
         self._live = live
+
+    def observed_by(self, telemetry: Telemetry) -> None:
+        """Let calls be recorded from now on."""
+        self.telemetry = telemetry
+        telemetry.took_up(self.catalog, self.policy.baseline)
 
     @property
     def catalog(self) -> Catalog:
@@ -989,12 +996,17 @@ def _options(options: CallOptions | None, given: Circumstances) -> CallOptions:
 _PLAIN = CallOptions()
 
 
-def _telemetry(given: Telemetry | str | bool | None) -> Telemetry | None:
-    if given in (None, False, "", "0"):
+def _telemetry(given: Telemetry | bool | None) -> Telemetry | None:
+    """Return what the code gives; else what the environment turns on, by ROUTED_OTEL and ROUTED_METRICS."""
+    if given is not None and not isinstance(given, bool):
+        return given
+    metrics = os.environ.get("ROUTED_METRICS") or None
+    spans = os.environ.get("ROUTED_OTEL") not in (None, "", "0") if given is None else given
+    if given is False or not (spans or metrics):
         return None
-    from routed_llm.telemetry import Telemetry  # what few use is imported for them
+    from routed_llm.telemetry import shared  # what few use is imported for them
 
-    return given if isinstance(given, Telemetry) else Telemetry()
+    return shared(spans, metrics)
 
 
 def _refresher(given: Refresh | str | os.PathLike[str] | None) -> Refresh | None:

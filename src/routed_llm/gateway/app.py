@@ -30,7 +30,9 @@ from routed_llm.gateway.metrics import Metrics
 from routed_llm.gateway.upstream import TransportError, Upstream
 from routed_llm.ledger import open_ledger
 from routed_llm.policy import Policy
+from routed_llm.prometheus import Meters
 from routed_llm.recovery import fingerprint
+from routed_llm.telemetry import only_metrics
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -91,6 +93,8 @@ class Gateway:
         self._keys = None if settings.keys is None else KeyStore(settings.keys)
         self._upstream = Upstream(settings.upstream, settings.upstream_key)
         self._metrics = Metrics()
+        if self._router.telemetry is None:
+            self._router.observed_by(only_metrics(Meters(self._metrics.registry)))
         every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
         self.app = Starlette(
             routes=[

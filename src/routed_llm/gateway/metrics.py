@@ -19,21 +19,21 @@ class Metrics:
     """Counters of one process; where there are several, one page adds them up."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
         self._calls = Counter(
-            "routed_calls", "Routed calls by who served them.", ("model", "status"), registry=self._registry
+            "routed_calls", "Routed calls by who served them.", ("model", "status"), registry=self.registry
         )
         self._seconds = Histogram(
-            "routed_call_seconds", "Seconds until an answer began.", buckets=_SECONDS, registry=self._registry
+            "routed_call_seconds", "Seconds until an answer began.", buckets=_SECONDS, registry=self.registry
         )
         self._attempts = Counter(
-            "routed_attempts", "Requests to the provider for routed calls.", registry=self._registry
+            "routed_attempts", "Requests to the provider for routed calls.", registry=self.registry
         )
         self._left = Counter(
-            "routed_clients_left", "Calls whose client went away before their end.", registry=self._registry
+            "routed_clients_left", "Calls whose client went away before their end.", registry=self.registry
         )
         self._running = Gauge(
-            "routed_running", "Calls under way.", registry=self._registry, multiprocess_mode="livesum"
+            "routed_running", "Calls under way.", registry=self.registry, multiprocess_mode="livesum"
         )
 
     def began(self) -> None:
@@ -55,7 +55,7 @@ class Metrics:
     def page(self) -> bytes:
         """Return all counts as text."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            return generate_latest(self._registry)
+            return generate_latest(self.registry)
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
