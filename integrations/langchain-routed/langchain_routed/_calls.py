@@ -37,6 +37,7 @@ __all__ = [
     "split_runs",
     "streams",
     "succeeded",
+    "traced",
     "visible",
 ]
 
@@ -49,6 +50,22 @@ OWN_KEY: Final = "routed_llm"
 _KEYWORDS: Final = frozenset(
     {*(field.name for field in fields(Policy)), "policy", "scope", "conversation", "budget"}
 )
+
+
+def traced(call: RoutedCall | RejectedCall) -> dict[str, str]:
+    """Return what a trace shows of a decision from the start of a run: keys that runs can be filtered by."""
+    decision = getattr(call.prepared, "decision", None)
+    if decision is None:
+        return {}  # nothing was decided
+    shown = {
+        "baseline": decision.baseline if decision.policy is None else decision.policy.baseline,
+        "model": decision.model,
+        "effort": decision.effort,
+        "why": decision.why,
+        "estimated_cost": None if decision.dollars is None else f"{decision.dollars:f}",
+        "arm": None if decision.trial is None else decision.trial.arm,
+    }
+    return {f"routed_{name}": value for name, value in shown.items() if value is not None}
 
 
 def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:

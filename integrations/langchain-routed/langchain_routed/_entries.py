@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
@@ -281,7 +281,8 @@ class Entries(ChatOpenAI):
         if call is None:
             return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
         sent = call.prepared
-        return sent.child._get_ls_params(stop=sent.stop, **sent.sent)
+        told = sent.child._get_ls_params(stop=sent.stop, **sent.sent)
+        return cast("LangSmithParams", {**told, **_calls.traced(call)})
 
     @override
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:

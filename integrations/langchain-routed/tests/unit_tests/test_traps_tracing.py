@@ -243,3 +243,29 @@ def test_a_server_without_usage_can_be_spared(make, sim) -> None:
     whole = merged(list(llm.stream("Hi")))
     assert "stream_options" not in sim.journal[0].body
     assert routing(whole)["cost"] is None
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke", "stream", "astream"])
+async def test_a_trace_says_from_the_start_what_was_decided(make, how: str) -> None:
+    """Runs can be filtered by baseline, model, reason and expected cost before they have ended."""
+    book = Book()
+    message = await _call(make(policy=PINNED), how, {"callbacks": [book]})
+    (start,) = book.starts
+    told = {name: value for name, value in start["metadata"].items() if name.startswith("routed_")}
+    record = routing(message)
+    assert told == {
+        "routed_baseline": "gpt-4o",
+        "routed_model": "gpt-5.4",
+        "routed_effort": record["effort"],
+        "routed_why": record["why"],
+        "routed_estimated_cost": record["estimated_cost"],
+    }
+    assert start["metadata"]["ls_model_name"] == "gpt-5.4"
+
+
+async def test_a_trace_of_a_refused_call_names_no_decision(make) -> None:
+    """Nothing was decided, and its run begins as the baseline's."""
+    book = Book()
+    with pytest.raises(Exception, match="cannot serve this request"):
+        make(policy={**PINNED, "max_cost_per_call": "0.000000001"}).invoke("Hi", {"callbacks": [book]})
+    assert not any(name.startswith("routed_") for name in book.starts[0]["metadata"])
