@@ -324,7 +324,7 @@ class Observed:
 
 
 def spread_names(name: tuple[str, str | None], facts: RequestFacts) -> tuple[Any, ...]:
-    """Name what a call's bill speaks of: its kind, all sizes of it, and whatever its model is asked."""
+    """Name what a bill speaks of: its kind, all sizes of it, whatever its model is asked, and all calls."""
     kind = facts.kind
     made_of, _, later = kind
-    return ((name, kind), (name, made_of, later), (name[0], later))
+    return ((name, kind), (name, made_of, later), (name[0], later), (None, later), (None, None))
