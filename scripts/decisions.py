@@ -16,9 +16,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from routed_llm import Catalog, Policy, select
+from routed_llm import Catalog, Decision, Policy, select
+from routed_llm.budget import PICO
+from routed_llm.decide.weigh import choices_of
 from routed_llm.errors import RoutedError
 from routed_llm.facts import ImageFacts, RequestFacts, TokenCount
+from routed_llm.pricing import expected_output
 from routed_llm.request.builder import RequestBuilder
 
 __all__ = ["Row", "facts_of", "main", "page", "rows", "signed"]
@@ -51,6 +54,7 @@ class Row:
     reason: str
     differs: str | None
     convinces: bool
+    measured: str | None
 
     @property
     def is_signed(self) -> bool:
@@ -101,7 +105,9 @@ def rows() -> Iterator[Row]:
         for at, names, why in zip(table["dates"], answer["sets"], answer["why"], strict=True):
             expected = expected if names == "=" else names
             reason = reason if why == "=" else why
-            choice, dollars, seconds, said = _ask(facts, policy, catalog, at)
+            decision = _decide(facts, policy, catalog, at)
+            choice, dollars, seconds, said = _shown(decision)
+            other = differs.get((call["id"], at), {})
             yield Row(
                 call=call["id"],
                 at=at,
@@ -111,22 +117,60 @@ def rows() -> Iterator[Row]:
                 why=said,
                 expected=tuple(expected),
                 reason=reason,
-                differs=differs.get((call["id"], at), {}).get("why"),
-                convinces=differs.get((call["id"], at), {}).get("convinces", False),
+                differs=other.get("why"),
+                convinces=other.get("convinces", False),
+                measured=_by_measure(decision, choice, tuple(expected), table["measured"], catalog)
+                if other.get("by_cost")
+                else None,
             )
 
 
-def _ask(facts: RequestFacts, policy: Policy, catalog: Catalog, at: date) -> tuple[str, str, str, str]:
+def _decide(facts: RequestFacts, policy: Policy, catalog: Catalog, at: date) -> Decision | str:
     try:
-        decision = select(facts, policy=policy, catalog=catalog, at=at)
+        return select(facts, policy=policy, catalog=catalog, at=at)
     except RoutedError as error:
-        return NOTHING, "", "", str(error)
+        return str(error)
+
+
+def _shown(decision: Decision | str) -> tuple[str, str, str, str]:
+    if isinstance(decision, str):
+        return NOTHING, "", "", decision
     if decision.chosen is None:
         return NOTHING, "", "", decision.why
     dollars = "" if decision.dollars is None else f"{decision.dollars:.6f}".rstrip("0")
-    seconds = getattr(decision, "seconds", None)
+    seconds = decision.seconds
     took = "" if seconds is None else f"{seconds.first:.1f} / {seconds.whole:.1f}"
     return decision.chosen.name, dollars, took, decision.why
+
+
+def _by_measure(
+    decision: Decision | str,
+    choice: str,
+    expected: tuple[str, ...],
+    measured: Mapping[str, Any],
+    catalog: Catalog,
+) -> str | None:
+    """Say what the choice costs by other figures than the router's, if less than all that was expected."""
+    known = measured["tokens"]
+    if isinstance(decision, str) or choice in expected or not {choice, *expected} <= known.keys():
+        return None
+    facts, tier = decision.facts, decision.facts.service_tier
+    words = expected_output(facts, None if decision.policy is None else decision.policy.output_tokens)
+    if words < expected_output(facts, None, capped=False):
+        return None  # what is cut by a cap is not as long as it was measured
+    found = {}
+    for candidate in decision.candidates:
+        if candidate.name in (choice, *expected):
+            model = catalog.get(candidate.model)
+            price = model.price(decision.at, tier=tier, input_tokens=candidate.input_tokens)
+            said, thought = known[candidate.name]
+            written = (words * said / measured["reference"] + thought) * choices_of(facts)
+            if price is not None:
+                found[candidate.name] = (candidate.input_tokens * price.input + written * price.output) / PICO
+    others = [found[name] for name in expected if name in found]
+    if len(others) < len(expected) or found[choice] >= min(others):
+        return None
+    return f"by {measured['source']} it costs ${found[choice]:.4f}, and what was expected ${min(others):.4f}"
 
 
 def signed(found: list[Row]) -> float:
@@ -160,12 +204,17 @@ def page(found: list[Row]) -> str:
 
 def _summary(found: list[Row]) -> list[str]:
     count, total = sum(row.is_signed for row in found), len(found)
+    measured = sum(row.is_signed or row.measured is not None for row in found)
     told = sum(row.is_signed or row.convinces for row in found)
     return [
-        f"**{count} of {total} ({100 * count / total:.1f} %) signed at first sight, {told} "
+        f"**{count} of {total} ({100 * count / total:.1f} %) signed at first sight; {measured} "
+        f"({100 * measured / total:.1f} %) once what was expected is held against other measurements; {told} "
         f"({100 * told / total:.1f} %) with the reason given.**",
         "What is not signed at first sight is marked, with the reason why it is right nevertheless, or what",
-        "is wrong with it.",
+        "is wrong with it. The other measurements are how much configurations said to the same questions",
+        "(petergpt/bullshit-benchmark), which the router does not go by: where nothing but cost was said",
+        "against a choice, and they, too, say that it costs less than all that was expected, both sums are",
+        "given.",
     ]
 
 
@@ -175,6 +224,7 @@ def _line(name: str, same: list[Row]) -> str:
     because = first.reason
     if not first.is_signed:
         because += f". **Not at first sight:** {first.differs or 'not explained'}"
+        because += f"; {first.measured}" if first.measured else ""
     cells = (
         name,
         days,
@@ -192,7 +242,11 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     found = list(rows())
     told = sum(row.is_signed or row.convinces for row in found) / len(found)
-    share = f"{100 * signed(found):.1f} % signed at first sight, {100 * told:.1f} % with the reason"
+    measured = sum(row.is_signed or row.measured is not None for row in found) / len(found)
+    share = (
+        f"{100 * signed(found):.1f} % signed at first sight, {100 * measured:.1f} % by other measurements, "
+    )
+    share += f"{100 * told:.1f} % with the reason"
     if "--refused" in arguments:
         for row in found:
             if not row.is_signed and not row.convinces:

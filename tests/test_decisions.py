@@ -39,6 +39,7 @@ def test_an_expert_signs(rows: list[Any]) -> None:
     assert len({row.call for row in rows}) >= 80
     assert len({row.at for row in rows}) == 6
     assert sum(row.is_signed for row in rows) / len(rows) > 0.88
+    assert sum(row.is_signed or row.measured is not None for row in rows) / len(rows) >= 0.95
     assert sum(row.is_signed or row.convinces for row in rows) / len(rows) >= 0.95
 
 
