@@ -267,6 +267,7 @@ def test_no_prompt_text_is_written() -> None:
         "conversation",
         "outcome",
         "kind",
+        "took",
     }
     assert Entry.from_dict(FULL.to_dict()) == FULL
     assert FULL.at.astimezone(UTC).day == 23

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import httpx
 import pytest
 
-from routed_llm import Catalog, Policy, read_openai
+from routed_llm import Catalog, MemoryLedger, Policy, read_openai
 from routed_llm.calls.router import Router
 from routed_llm.exchange import Exchange, guard_client
+from routed_llm.ledger.base import Entry
 from routed_llm.ledger.observer import Observer
 from routed_llm.usage import Timing, Usage
 
@@ -139,6 +140,29 @@ def test_what_was_measured_is_in_the_record() -> None:
     assert run.settle(Usage(input_tokens=8, output_tokens=30))["took"] == {"whole": 1.235}
     run = router.begin(router.decide(read_openai({"input": "Hi"})))
     assert "took" not in run.settle(Usage(input_tokens=8, output_tokens=30))
+
+
+@pytest.mark.parametrize(("hours", "slower"), [(0, 2.0), (48, 1.0)], ids=["just now", "two days ago"])
+def test_a_process_that_begins_with_a_ledger_knows_how_quick_models_were(hours: float, slower: float) -> None:
+    """Times are kept with the entries: what was slow is expected to be so again, unless that is long ago."""
+    now = [datetime(2026, 11, 29, 12, tzinfo=UTC)]
+    book = MemoryLedger()
+    asked = read_openai({"input": "Hi", "max_output_tokens": 400})
+    fresh = Router(catalog=CATALOG, clock=lambda: now[0]).decide(asked).seconds
+    assert fresh is not None
+    earlier = Router(catalog=CATALOG, clock=lambda: now[0], ledger=book)
+    for _ in range(40):
+        run = earlier.begin(earlier.decide(asked))
+        run.exchange.whole = 3 * fresh.whole
+        run.settle(Usage(input_tokens=8, output_tokens=200, reasoning_tokens=60))
+    assert all(Entry.from_dict(one.to_dict()) == one and one.took[1] for one in book.recent(40))
+    now[0] += timedelta(hours=hours)
+    later = Router(catalog=CATALOG, clock=lambda: now[0], ledger=book)
+    later.begin(later.decide(asked)).cancel()
+    seconds = later.decide(asked).seconds
+    assert seconds is not None
+    assert seconds.source.endswith(" calls")
+    assert (seconds.whole > slower * fresh.whole) is (hours == 0)
 
 
 @pytest.mark.parametrize(

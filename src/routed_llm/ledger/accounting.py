@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from routed_llm.errors import BudgetExceeded
     from routed_llm.facts import RequestFacts
     from routed_llm.record import RemainingRecord
-    from routed_llm.usage import Usage
+    from routed_llm.usage import Timing, Usage
 
 __all__ = ["Books", "BudgetEvent"]
 
@@ -184,6 +184,7 @@ class Books:
         served: str | None,
         at: datetime,
         outcome: str = "answered",
+        timing: Timing | None = None,
     ) -> list[RemainingRecord]:
         """Write the entry, and return what is left in each account, as the record shows it."""
         chosen, allowance = decision.chosen, decision.allowance
@@ -203,6 +204,7 @@ class Books:
             conversation=None if allowance is None else allowance.conversation,
             outcome=outcome,
             kind=_kind_of(decision.facts),
+            took=(None, None) if timing is None or timing.is_censored else (timing.first, timing.whole),
         )
         spent = self._written(hold, entry)
         if spent is None:

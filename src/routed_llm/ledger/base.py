@@ -95,6 +95,8 @@ class Entry(NamedTuple):
         outcome: ``answered``, or what kind of failure it was (:class:`routed_llm.recovery.ErrorKind`).
         kind: what the request counts as when outputs are observed (:attr:`routed_llm.RequestFacts.kind`), or
             None where its answer shows nothing of such requests (several choices, an earlier version).
+        took: seconds to the first token of a stream, and to the end of an answer that came whole; None where
+            that was not measured.
     """
 
     id: str
@@ -112,6 +114,7 @@ class Entry(NamedTuple):
     conversation: str | None = None
     outcome: str = "answered"
     kind: tuple[object, ...] | None = None
+    took: tuple[float | None, float | None] = (None, None)
 
     @property
     def dollars(self) -> Decimal | None:
@@ -123,6 +126,7 @@ class Entry(NamedTuple):
         row: dict[str, object] = {"v": _ENTRY_VERSION, **self._asdict()}
         row["at"] = self.at.isoformat()
         row["tags"] = dict(self.tags)
+        row["took"] = list(self.took)
         row["kind"] = None if self.kind is None else _plain(self.kind)
         if self.usage is not None:
             row["usage"] = {
@@ -137,6 +141,9 @@ class Entry(NamedTuple):
         values["at"] = datetime.fromisoformat(values["at"])
         if values.get("kind") is not None:
             values["kind"] = _kind(values["kind"])
+        if "took" in values:
+            first, whole = values["took"]
+            values["took"] = (first, whole)
         if values.get("usage") is not None:
             # A newer version may have written counts that this one does not know.
             known = {item.name for item in fields(Usage)}
@@ -164,6 +171,7 @@ def _sound(entry: Entry) -> bool:
         and all(isinstance(one, int) for one in used)
         and (tier is None or isinstance(tier, str))
         and all(len(row) == 3 and [type(part) for part in row] == [str, str, int] for row in hosted)
+        and all(one is None or type(one) in (int, float) for one in entry.took)
         and isinstance(entry.tags, Mapping)
         and all(isinstance(one, str) for pair in entry.tags.items() for one in pair)
         and entry.at.tzinfo is not None

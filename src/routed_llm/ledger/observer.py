@@ -18,18 +18,19 @@ from routed_llm.pricing import (
     Writes,
     expected_output,
     thought_for,
+    tier_of,
     writes,
 )
-from routed_llm.usage import Observed, Seen, Usage, spread_names
+from routed_llm.usage import Observed, Seen, Timing, Usage, spread_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from routed_llm.catalog import Catalog, Model
     from routed_llm.decision import Candidate, Decision
     from routed_llm.facts import Previous, RequestFacts
     from routed_llm.ledger.base import Entry
-    from routed_llm.usage import Timing
 
 __all__ = ["Observer"]
 
@@ -266,13 +267,16 @@ class Observer:
         if self._speeds.learn(model, tier, usage, timing, at=self._clock()):
             self.value = replace(self.value, paces=self._speeds.paces)
 
-    def recall(self, recent: Callable[[int], Iterable[Entry]], catalog: Catalog) -> None:
+    def recall(
+        self, recent: Callable[[int], Iterable[Entry]], catalog: Catalog, now: datetime | None = None
+    ) -> None:
         """Take in calls that a ledger has kept, those of earlier processes among them, once.
 
         Args:
             recent: gives as many of the latest entries, oldest first; it may wait for a disk or a network.
                 Entries that failed, or have no kind or usage, show nothing.
             catalog: the models there are.
+            now: the moment, aware: what took so long a day ago says little. None where no times are wanted.
         """
         with self._lock:
             begins, self.begins = self.begins, False
@@ -281,6 +285,17 @@ class Observer:
             for entry in entries:
                 if entry.outcome == "answered" and entry.model in catalog:
                     self._remember(entry, catalog)
+                    if now is not None and entry.usage is not None and entry.took != (None, None):
+                        self._speeds.learn(
+                            catalog.get(entry.model),
+                            tier_of(entry.tier),
+                            entry.usage,
+                            Timing(*entry.took),
+                            at=self._clock() - max((now - entry.at).total_seconds(), 0.0),
+                        )
+            self._speeds.wait(self._clock())
+            if self._speeds.paces:
+                self.value = replace(self.value, paces=self._speeds.paces)
             for key, pending in list(self._pending.items()):
                 if pending.lessons.said:
                     made_of, cap = key[0][0]

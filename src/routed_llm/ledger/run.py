@@ -124,7 +124,7 @@ class Run:
         if self._books.always or self.decision.allowance is not None:
             self._hold = self._books.reserve(self.decision, as_moment(self._clock()))
             if self._observer is not None and self._observer.begins:
-                self._observer.recall(self._books.recent, self._catalog)
+                self._observer.recall(self._books.recent, self._catalog, as_moment(self._clock()))
 
     def settle(self, usage: Usage | None, *, served: str | None = None) -> Record:
         """Book what the call used and return the record to attach to the answer.
@@ -160,7 +160,13 @@ class Run:
         self._done = True
         if self._hold is not None:
             record["remaining"] = self._books.settle(
-                self._hold, self.decision, usage=usage, cost=cost, served=served, at=moment
+                self._hold,
+                self.decision,
+                usage=usage,
+                cost=cost,
+                served=served,
+                at=moment,
+                timing=self.exchange.timing,
             )
         if self._observer is not None and usage is not None and self.decision.chosen is not None:
             model = self._catalog.get(self.decision.chosen.model)

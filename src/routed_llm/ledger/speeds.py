@@ -77,6 +77,14 @@ class _Measured:
         self.at: float | None = None
         self.shown: tuple[float, float, float, float] | None = None
 
+    def fade(self, at: float, *, calls: int) -> None:
+        """Let what was seen before weigh less, by the time and the calls since."""
+        passed = 0.0 if self.at is None else max(at - self.at, 0.0)
+        share = 0.5 ** (calls / _HALF_CALLS + passed / _HALF_SECONDS)
+        for one in (self.start, self.rate):
+            one.fade(share)
+        self.at = at
+
 
 class SpeedLearner:
     """Learns from timings; not safe to share between threads by itself.
@@ -111,13 +119,16 @@ class SpeedLearner:
         if lesson is None:
             return False
         residual, value = lesson
-        passed = 0.0 if mine.at is None else max(at - mine.at, 0.0)
-        share = 0.5 ** (1 / _HALF_CALLS + passed / _HALF_SECONDS)
-        for one in (mine.start, mine.rate):
-            one.fade(share)
+        mine.fade(at, calls=1)
         residual.add(value)
-        mine.at, mine.calls = at, mine.calls + 1
+        mine.calls += 1
         return self._publish(key, mine)
+
+    def wait(self, at: float) -> None:
+        """Let what was learned fade until a moment, with no call in between."""
+        for key, mine in self._known.items():
+            mine.fade(at, calls=0)
+            self._publish(key, mine)
 
     def _publish(self, key: tuple[str, str], mine: _Measured) -> bool:
         prior = mine.prior
