@@ -2,8 +2,8 @@
 
 The provider is the simulator, which bills what it was sent. Each case runs `routed serve` as a process of its
 own, lets clients call it while something breaks, and reports what they saw, what was booked and what was
-billed. A case raises where money was billed that the books do not have, calls under way in a killed process
-apart, or where a client got no answer at all.
+billed. A case raises where a request was billed that the books do not have, where money was billed that they
+do not have (but for what estimates of calls in a killed process were off), or where a client got no answer.
 
 Usage: python -m benchmarks.client.trouble [--calls N] [--only WORD]
 """
@@ -33,6 +33,7 @@ from pathlib import Path
 import httpx
 
 from routed_llm.ledger import open_ledger
+from routed_llm.ledger.base import Entry
 from routed_llm.simulator import Simulator, serve
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "What is a tide?"}]}
@@ -49,7 +50,9 @@ class Outcome:
         seen: what clients saw, by status or class of error.
         booked: dollars in the ledger.
         billed: dollars that the provider bills.
-        lost: calls that were under way in a process that was killed, at most.
+        requests: those that the provider bills.
+        entries: those that the ledger has.
+        unknown: entries that are booked at an estimate, since no answer was seen.
         note: what else is worth saying.
     """
 
@@ -57,13 +60,17 @@ class Outcome:
     seen: Counter[str] = field(default_factory=Counter)
     booked: float = 0.0
     billed: float = 0.0
-    lost: int = 0
+    requests: int = 0
+    entries: int = 0
+    unknown: int = 0
     note: str = ""
 
     def __str__(self) -> str:
         """Write a line."""
         seen = ", ".join(f"{name} {count}" for name, count in sorted(self.seen.items()))
-        return f"{self.name:26} booked ${self.booked:.6f}, billed ${self.billed:.6f}; {seen}; {self.note}"
+        books = f"{self.entries} entries ({self.unknown} unknown), {self.requests} requests"
+        money = f"booked ${self.booked:.6f}, billed ${self.billed:.6f}"
+        return f"{self.name:26} {money}; {books}; {seen}; {self.note}"
 
     def check(self, dearest: float) -> None:
         """Raise where something is not in the books, or hung.
@@ -71,8 +78,10 @@ class Outcome:
         Args:
             dearest: what a single call may have cost.
         """
+        if self.entries < self.requests:
+            raise AssertionError(f"{self}: {self.requests - self.entries} requests were billed, not booked")
         missing = self.billed - self.booked
-        if missing > self.lost * dearest + 1e-9:
+        if missing > self.unknown * dearest + 1e-9:
             raise AssertionError(f"{self}: ${missing:.6f} were billed and not booked")
         if self.seen["ReadTimeout"]:
             raise AssertionError(f"{self}: a call hung")
@@ -142,13 +151,18 @@ def many(url: str, seen: Counter[str], calls: int, threads: int = 8) -> None:
         list(pool.map(lambda number: ask(url, seen, stream=bool(number % 2)), range(calls)))
 
 
-def booked(ledger: str) -> float:
-    """Return what a ledger has, in dollars."""
+def entries(ledger: str) -> list[Entry]:
+    """Return what a ledger has."""
     opened = open_ledger(ledger)
     try:
-        return sum(entry.booked for entry in opened.entries()) / PICO
+        return list(opened.entries())
     finally:
         opened.close()
+
+
+def booked(ledger: str) -> float:
+    """Return what a ledger has, in dollars."""
+    return sum(entry.booked for entry in entries(ledger)) / PICO
 
 
 def children(pid: int) -> list[int]:
@@ -175,9 +189,7 @@ def killed(sim: Simulator, folder: Path, calls: int) -> Outcome:
         calling.join()
         until(lambda: len(children(pid)) == 2)
         ask(url, found.seen)
-    # What was under way in a killed worker: the calls that its clients saw break.
-    broken = sum(count for name, count in found.seen.items() if not name.startswith("200") or "cut" in name)
-    found.lost, found.note = broken, f"{kills} kills"
+    found.note = f"{kills} kills"
     return closed(found, sim, ledger)
 
 
@@ -259,9 +271,7 @@ def leaving(sim: Simulator, folder: Path, calls: int) -> Outcome:
 
         asyncio.run(all_of_them())
         until(lambda: running(url) == 0, 300)
-        opened = open_ledger(ledger)
-        found.note = f"{len(list(opened.entries()))} entries, none under way"
-        opened.close()
+        found.note = "none under way"
     return closed(found, sim, ledger)
 
 
@@ -274,8 +284,11 @@ def running(url: str) -> float:
 
 def closed(found: Outcome, sim: Simulator, ledger: str) -> Outcome:
     """Compare the books with the bill."""
-    found.booked, found.billed = booked(ledger), float(sim.billed)
-    dearest = max((float(entry.dollars or 0) for entry in sim.journal), default=0.0)
+    kept = entries(ledger)
+    found.booked, found.billed = sum(entry.booked for entry in kept) / PICO, float(sim.billed)
+    found.entries, found.unknown = len(kept), sum(entry.outcome == "unknown" for entry in kept)
+    billed = [float(entry.dollars) for entry in sim.journal if entry.dollars]
+    found.requests, dearest = len(billed), max(billed, default=0.0)
     found.check(dearest)
     return found
 

@@ -27,10 +27,10 @@ from typing import Any, Final
 from routed_llm.errors import RedirectRefused, UnreadableAnswer
 from routed_llm.usage import Timing, believable
 
-__all__ = ["Exchange", "check_answer", "check_event", "guard_client", "note_headers"]
+__all__ = ["LONGEST", "Exchange", "check_answer", "check_event", "guard_client", "note_headers"]
 
 _MOST_HOPS: Final = 5
-_LONGEST: Final = 128 * 1024 * 1024
+LONGEST: Final = 128 * 1024 * 1024
 """Bytes of an answer: many times what the longest text, voice or picture takes."""
 _SHOWN: Final = 80
 _PATHS: Final = ("/chat/completions", "/responses")
@@ -390,8 +390,8 @@ async def _aread(response: Any) -> bytes:
 
 
 def _within(size: int) -> int:
-    if size > _LONGEST:
-        raise UnreadableAnswer(f"The answer is longer than {_LONGEST:,} bytes.")
+    if size > LONGEST:
+        raise UnreadableAnswer(f"The answer is longer than {LONGEST:,} bytes.")
     return size
 
 

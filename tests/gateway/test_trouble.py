@@ -27,9 +27,11 @@ def test_redis_may_go_away() -> None:
 
 def test_what_is_missing_shows() -> None:
     """A bill above the books is an error, and so is a call that hangs."""
-    found = trouble.Outcome("a case", booked=1.0, billed=1.2, lost=1)
+    found = trouble.Outcome("a case", booked=1.0, billed=1.2, entries=2, requests=2, unknown=1)
     found.check(dearest=0.3)
     with pytest.raises(AssertionError, match="billed and not booked"):
         found.check(dearest=0.1)
+    with pytest.raises(AssertionError, match="1 requests were billed, not booked"):
+        trouble.Outcome("a case", entries=1, requests=2).check(1)
     with pytest.raises(AssertionError, match="a call hung"):
         trouble.Outcome("a case", seen=trouble.Counter(ReadTimeout=1)).check(1)

@@ -27,8 +27,8 @@ from routed_llm.calls.sse import Event, EventReader
 from routed_llm.catalog import Catalog
 from routed_llm.catalog.ended import held_to
 from routed_llm.decide.piecewise import remember
-from routed_llm.errors import RequestError, RoutedError
-from routed_llm.exchange import Exchange, note_headers
+from routed_llm.errors import RequestError, RoutedError, UnreadableAnswer
+from routed_llm.exchange import LONGEST, Exchange, note_headers
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing, Served
@@ -58,9 +58,6 @@ class Head(Protocol):
 class Reply(Head, Protocol):
     """The provider's response to one request, unread; an ``httpx.Response`` is one."""
 
-    def read(self) -> bytes:
-        """Return the whole body."""
-
     def iter_bytes(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
 
@@ -70,9 +67,6 @@ class Reply(Head, Protocol):
 
 class AsyncReply(Head, Protocol):
     """The provider's response to one request in an event loop, unread; an ``httpx.Response`` is one."""
-
-    async def aread(self) -> bytes:
-        """Return the whole body."""
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
@@ -268,7 +262,12 @@ def _fetch(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing
     """Send a request and return the whole answer, decoded."""
     reply = send(sent)
     try:
-        return _checked(call, reply, reply.read())
+        body = _Body(call, reply)
+        if body.answer is None:
+            for data in reply.iter_bytes():
+                if body.take(data):
+                    break
+        return body.decoded()
     finally:
         reply.close()
 
@@ -278,9 +277,65 @@ async def _afetch(
 ) -> dict[str, Any]:
     reply = await send(sent)
     try:
-        return _checked(call, reply, await reply.aread())
+        body = _Body(call, reply)
+        if body.answer is None:
+            async for data in reply.aiter_bytes():
+                if body.take(data):
+                    break
+        return body.decoded()
     finally:
         await reply.aclose()
+
+
+class _Body:
+    """The body of a response, read as far as it can be one: few bytes may decompress to gigabytes.
+
+    Attributes:
+        answer: the answer, where it has been decoded on its way in.
+    """
+
+    def __init__(self, call: EndpointCall, reply: Head) -> None:
+        self._failed = reply.status_code >= 300
+        self._call, self._reply = call, reply
+        noted = _note(call, reply)
+        self.answer = None if self._failed else noted
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def take(self, data: bytes) -> bool:
+        """Take a part, and say whether that is enough: of a failure, its beginning.
+
+        Raises:
+            UnreadableAnswer: when there is more than an answer can have.
+        """
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > LONGEST and not self._failed:
+            raise UnreadableAnswer(f"The answer is longer than {LONGEST:,} bytes.")
+        return self._failed and self._size > _LONGEST_ERROR
+
+    def decoded(self) -> dict[str, Any]:
+        """Return the answer.
+
+        Raises:
+            FailedReply: when it is none.
+        """
+        if self._failed:
+            data = b"".join(self._parts)[:_LONGEST_ERROR]
+            raise FailedReply(self._reply.status_code, self._call.headers, data)
+        if self.answer is not None:
+            return self.answer
+        try:
+            answer = json.loads(b"".join(self._parts))
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise FailedReply(502, {}, _NO_OBJECT)
+        return answer
+
+
+_LONGEST_ERROR: Final = 1024 * 1024
+_NO_OBJECT: Final = b'{"error":{"message":"The answer is no JSON object. Ask again."}}'
 
 
 def _counted(call: EndpointCall, send: Callable[[Outgoing], Reply], model: str) -> int:
@@ -301,9 +356,15 @@ def _tokens(answer: Mapping[str, Any]) -> int:
 def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> _Events:
     """Send a request and return the events of its answer."""
     reply = send(sent)
+    body = _Body(call, reply)
     if reply.status_code >= 300:
-        _checked(call, reply, reply.read())
-    _note(call, reply)
+        try:
+            for data in reply.iter_bytes():
+                if body.take(data):
+                    break
+        finally:
+            reply.close()
+        body.decoded()
     return _Events(reply)
 
 
@@ -311,32 +372,16 @@ async def _aopen(
     call: EndpointCall, send: Callable[[Outgoing], Awaitable[AsyncReply]], sent: Outgoing
 ) -> _AsyncEvents:
     reply = await send(sent)
+    body = _Body(call, reply)
     if reply.status_code >= 300:
-        _checked(call, reply, await reply.aread())
-    _note(call, reply)
-    return _AsyncEvents(reply)
-
-
-def _checked(call: EndpointCall, reply: Head, data: bytes) -> dict[str, Any]:
-    """Return a response's body, decoded.
-
-    Raises:
-        FailedReply: when it is no answer.
-    """
-    answer = _note(call, reply)
-    if reply.status_code >= 300:
-        raise FailedReply(reply.status_code, call.headers, data)
-    if answer is None:
         try:
-            answer = json.loads(data)
-        except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict):
-            raise FailedReply(502, {}, _NO_OBJECT)
-    return answer
-
-
-_NO_OBJECT: Final = b'{"error":{"message":"The answer is no JSON object. Ask again."}}'
+            async for data in reply.aiter_bytes():
+                if body.take(data):
+                    break
+        finally:
+            await reply.aclose()
+        body.decoded()
+    return _AsyncEvents(reply)
 
 
 def _note(call: EndpointCall, reply: Head) -> dict[str, Any] | None:

@@ -24,11 +24,11 @@ from routed_llm.calls.endpoints import Endpoints
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.problems import problem
 from routed_llm.calls.router import Router
-from routed_llm.errors import RoutedError
+from routed_llm.errors import LedgerError, RoutedError
+from routed_llm.gateway.journal import open_journaled
 from routed_llm.gateway.keys import Key, KeyStore
 from routed_llm.gateway.metrics import Metrics
 from routed_llm.gateway.upstream import TransportError, Upstream
-from routed_llm.ledger import open_ledger
 from routed_llm.policy import Policy
 from routed_llm.prometheus import Meters
 from routed_llm.recovery import fingerprint
@@ -84,7 +84,7 @@ class Gateway:
         self.settings = settings
         at = None if settings.at is None else date.fromisoformat(settings.at)
         self._router = router or Router(
-            ledger=None if settings.ledger is None else open_ledger(settings.ledger),
+            ledger=None if settings.ledger is None else open_journaled(settings.ledger),
             budgets=budgets_from(settings.budgets),
             clock=None if at is None else lambda: at,
         )
@@ -116,6 +116,7 @@ class Gateway:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         del app
         self._upstream.open()
+        await asyncio.to_thread(self._recover)
         await asyncio.to_thread(self._router.warmup)
         try:
             yield
@@ -124,6 +125,15 @@ class Gateway:
             self._router.ledger.close()
             if self._keys is not None:
                 self._keys.close()
+
+    def _recover(self) -> None:
+        """Book what was under way in processes that died."""
+        recover = getattr(self._router.ledger, "recover", None)
+        if recover is not None:
+            try:
+                recover()
+            except LedgerError as error:
+                _LOG.warning("%s What was under way in a process that died is looked for again later.", error)
 
     # ----- who calls
 

@@ -107,12 +107,6 @@ class UpstreamReply:
         self.status_code = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
 
-    async def aread(self) -> bytes:
-        """Return the whole body."""
-        with _told():
-            async with self._response:
-                return await self._response.read()
-
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes; little is read ahead of what is taken."""
         with _told():

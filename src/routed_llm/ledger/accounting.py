@@ -22,6 +22,7 @@ from routed_llm.events import WARNING, emit
 from routed_llm.ledger.base import HOLD_FOR, Entry, Hold, Ledger, Shortage, new_id
 from routed_llm.ledger.exceeded import out_of_money
 from routed_llm.ledger.memory import MemoryLedger
+from routed_llm.ledger.run import UNKNOWN
 from routed_llm.ledger.scoped import Scope
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Books:
         self.ledger: Ledger = MemoryLedger() if ledger is None else ledger
         self.budgets = tuple(budgets)
         self.always = ledger is not None or bool(budgets)
+        self._note: Callable[[Hold, Entry], object] | None = getattr(ledger, "note", None)
         self.on_budget = on_budget
         self._rests_until = 0.0
         self._unwritten: list[tuple[Hold, Entry]] = []
@@ -138,6 +140,9 @@ class Books:
         self._catch_up()
         found = self._held(decision.reserve or 0, accounts, at)
         if isinstance(found, Hold):
+            if self._note is not None:
+                lost = _entry(found, decision, usage=None, cost=None, served=None, at=at, outcome=UNKNOWN)
+                self._note(found, lost)
             if self.on_budget is not None and found.amount and accounts:
                 for account, rest in zip(accounts, self._remaining(accounts, at), strict=True):
                     taken = account.limit - rest
@@ -187,25 +192,9 @@ class Books:
         timing: Timing | None = None,
     ) -> list[RemainingRecord]:
         """Write the entry, and return what is left in each account, as the record shows it."""
-        chosen, allowance = decision.chosen, decision.allowance
-        entry = Entry(
-            id=hold.id,
-            at=at,
-            model=chosen.model if chosen else "",
-            effort=chosen.effort if chosen else None,
-            endpoint=chosen.endpoint if chosen else None,
-            served=served,
-            tier=None if usage is None else usage.service_tier,
-            usage=usage,
-            cost=cost,
-            booked=hold.amount if cost is None else cost,
-            estimated=None if chosen is None else chosen.cost,
-            tags=dict(allowance.tags) if allowance is not None else {},
-            conversation=None if allowance is None else allowance.conversation,
-            outcome=outcome,
-            kind=_kind_of(decision.facts),
-            took=(None, None) if timing is None or timing.is_censored else (timing.first, timing.whole),
-        )
+        took = (None, None) if timing is None or timing.is_censored else (timing.first, timing.whole)
+        entry = _entry(hold, decision, usage=usage, cost=cost, served=served, at=at, outcome=outcome)
+        entry = entry._replace(took=took)
         spent = self._written(hold, entry)
         if spent is None:
             return []
@@ -384,6 +373,36 @@ def _logger() -> logging.Logger:
     import logging  # only a failure needs it
 
     return logging.getLogger("routed_llm")
+
+
+def _entry(
+    hold: Hold,
+    decision: Decision,
+    *,
+    usage: Usage | None,
+    cost: int | None,
+    served: str | None,
+    at: datetime,
+    outcome: str,
+) -> Entry:
+    chosen, allowance = decision.chosen, decision.allowance
+    return Entry(
+        id=hold.id,
+        at=at,
+        model=chosen.model if chosen else "",
+        effort=chosen.effort if chosen else None,
+        endpoint=chosen.endpoint if chosen else None,
+        served=served,
+        tier=None if usage is None else usage.service_tier,
+        usage=usage,
+        cost=cost,
+        booked=hold.amount if cost is None else cost,
+        estimated=None if chosen is None else chosen.cost,
+        tags=dict(allowance.tags) if allowance is not None else {},
+        conversation=None if allowance is None else allowance.conversation,
+        outcome=outcome,
+        kind=_kind_of(decision.facts),
+    )
 
 
 def _kind_of(facts: RequestFacts) -> tuple[Any, ...] | None:

@@ -221,7 +221,8 @@ class Ledger(Protocol):
     """The book: reserve before a call, settle after it, cancel when it failed.
 
     A store may also have ``recent(count)``, which gives its latest entries, oldest first: with it a process
-    begins with the estimates that earlier calls have corrected.
+    begins with the estimates that earlier calls have corrected. And it may have ``note(hold, entry)``, which
+    takes, before a call is sent, the entry to book should the process die before it is settled or cancelled.
 
     Money is integer picodollars. Every method is safe to call from many threads; the durable stores
     also from many processes. No method reads a clock: the moment comes in as ``at``, aware. What cannot be
