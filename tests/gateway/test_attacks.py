@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import http.server
 import json
 import socket
+import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from routed_llm.calls import endpoints, sse
 from routed_llm.gateway import KeyStore
 from routed_llm.simulator import Simulator
 from tests.gateway.conftest import Start
@@ -241,3 +245,70 @@ def test_a_websocket_is_not_opened(start: Start, sim: Simulator) -> None:
     sent = request("/v1/realtime?model=x", *upgrade, method="GET").replace(b"Connection: close\r\n", b"")
     assert exchanged(gateway.port, sent)[0] in (400, 403, 404)
     assert sim.journal == []
+
+
+def _provider(status: int, kind: str, body: bytes) -> http.server.ThreadingHTTPServer:
+    """Return a provider that answers all requests with one compressed body."""
+    packed = gzip.compress(body)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            """Answer."""
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(status)
+            for name, value in (("type", kind), ("encoding", "gzip"), ("length", str(len(packed)))):
+                self.send_header(f"content-{name}", value)
+            self.end_headers()
+            with suppress(OSError):  # it may be left in the middle
+                self.wfile.write(packed)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    return server
+
+
+MANY = 8 * 1024 * 1024
+TEXT = b'{"error": {"message": "' + b"0" * MANY + b'"}}'
+NO_ANSWER = "is longer than"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "stream", "told", "message"),
+    [
+        pytest.param(200, "application/json", TEXT, False, 502, NO_ANSWER, id="an answer"),
+        pytest.param(500, "application/json", TEXT, False, 500, "", id="an error"),
+        pytest.param(500, "application/json", TEXT, True, 500, "", id="an error in place of a stream"),
+        pytest.param(200, "text/event-stream", b"data: " + TEXT, True, 502, NO_ANSWER, id="an event"),
+        pytest.param(200, "text/event-stream", b"data: {oops\n\n", True, 502, "no JSON", id="no event"),
+    ],
+)
+def test_a_body_that_is_too_large_to_be_one(
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    kind: str,
+    body: bytes,
+    stream: bool,
+    told: int,
+    message: str,
+) -> None:
+    """What a few compressed bytes become is read as far as an answer or an error can be, and no further."""
+    monkeypatch.setattr(endpoints, "LONGEST", MANY // 8)
+    monkeypatch.setattr(sse, "_LARGEST", MANY // 8)
+    server = _provider(status, kind, body)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        gateway = start(upstream=f"http://127.0.0.1:{server.server_port}/v1", retries=0)
+        answer = gateway.ask(stream=stream)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert answer.status_code == told
+    assert len(answer.content) <= endpoints._LONGEST_ERROR
+    assert message in answer.text
+    assert gateway.ask().status_code == 502  # it goes on

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from routed_llm.errors import UnreadableAnswer
+
 __all__ = ["DONE", "Event", "EventReader", "written"]
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -43,7 +45,7 @@ class EventReader:
         """Yield the events that are complete now.
 
         Raises:
-            ValueError: when an event is no JSON, or longer than any that a model sends.
+            UnreadableAnswer: when an event is no JSON, or longer than any that a model sends.
         """
         held = self._held
         held += data
@@ -55,7 +57,7 @@ class EventReader:
         # The empty line may be parted, too.
         self._seen = max(0, len(held) - 3)
         if len(held) > _LARGEST:
-            raise ValueError(f"an event is longer than {_LARGEST} bytes")
+            raise UnreadableAnswer(f"An event of the stream is longer than {_LARGEST:,} bytes.")
 
     def end(self) -> Iterator[Event]:
         """Yield what the stream ended with when its last event was not closed by an empty line."""
@@ -85,4 +87,7 @@ def _event(raw: bytes) -> Event:
         return Event(raw, None)
     if text == b"[DONE]":
         return Event(raw, None, done=True)
-    return Event(raw, json.loads(text))
+    try:
+        return Event(raw, json.loads(text))
+    except (ValueError, RecursionError):
+        raise UnreadableAnswer(f"An event of the stream is no JSON. It begins with {text[:40]!r}.") from None
