@@ -214,7 +214,7 @@ def test_what_is_passed_on_stays_on_its_host(start: Start, sim: Simulator, path:
     gateway = start()
     status, _, body = exchanged(gateway.port, request(path, method="GET"))
     assert status == 404
-    assert b"Invalid URL" in body
+    assert b"Invalid URL" in body or b"No such File object: %252e%252e" in body  # the provider's own words
     assert len(sim.journal) == 1
     assert sim.journal[0].path == path.partition("?")[0]
     assert "x-evil" not in sim.journal[0].headers
