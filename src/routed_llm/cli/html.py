@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from html import escape
 
-__all__ = ["bars", "columns", "document", "table", "tiles"]
+__all__ = ["band", "bars", "columns", "document", "table", "tiles"]
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fff;--line:#d9dee4;--soft:#f4f6f8;
@@ -30,6 +30,8 @@ details{border:1px solid var(--line);border-radius:8px;margin:.5rem 0}
 summary{cursor:pointer;padding:.5rem .8rem}
 details>.wide{padding:0 .8rem .6rem}svg{max-width:100%;height:auto;display:block}svg text{fill:var(--ink);
 font:12px system-ui,sans-serif}.a{fill:var(--a)}.b{fill:var(--b)}.rule{stroke:var(--line)}
+.soft{fill:var(--a);opacity:.25}.edge{fill:none;stroke:var(--a);stroke-width:2}
+.limit{stroke:var(--b);stroke-width:2;stroke-dasharray:6 4}
 @media(max-width:40rem){svg text{font-size:17px}
 table.stack thead{display:none}table.stack tr{display:block;padding:.4rem 0;
 border-bottom:1px solid var(--line)}table.stack td{display:flex;min-width:0!important;overflow-wrap:anywhere;
@@ -126,6 +128,67 @@ def columns(
         f'<text x="258" y="16">{escape(names[1])}</text>'
     )
     return _picture(620, 204, title, "".join(made))
+
+
+def band(
+    rows: Sequence[tuple[str, float, float]],
+    *,
+    limit: float,
+    marks: Sequence[tuple[int, str]],
+    names: tuple[str, str],
+    title: str,
+) -> str:
+    """Return a band between two bounds over time, and a line that it must not pass.
+
+    Args:
+        rows: a label, the lower and the upper bound of each moment.
+        limit: where the line is.
+        marks: places among the rows, and what happened there.
+        names: of the band and of the line.
+        title: what is shown.
+    """
+    # Bounds begin far out: what is beyond four times the limit is cut off.
+    least, most = (
+        max(min(low for _, low, _ in rows), -3 * limit),
+        min(max(high for *_, high in rows), 4 * limit),
+    )
+    least, most = min(least, 0.0), max(most, 1.25 * limit)
+
+    def x(place: int) -> float:
+        return 52 + place * 558 / max(len(rows) - 1, 1)
+
+    def y(value: float) -> float:
+        return 44 + (most - min(max(value, least), most)) / (most - least) * 140
+
+    upper = [f"{x(i):.1f},{y(high):.1f}" for i, (_, _, high) in enumerate(rows)]
+    lower = [f"{x(i):.1f},{y(low):.1f}" for i, (_, low, _) in enumerate(rows)]
+    made = [
+        f'<polygon class="soft" points="{" ".join([*upper, *reversed(lower)])}"/>',
+        *(f'<polyline class="edge" points="{" ".join(points)}"/>' for points in (upper, lower)),
+        f'<line class="rule" x1="52" x2="610" y1="{y(0):.1f}" y2="{y(0):.1f}"/>',
+        f'<line class="limit" x1="52" x2="610" y1="{y(limit):.1f}" y2="{y(limit):.1f}"/>',
+    ]
+    made.extend(
+        f'<text x="46" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+        for value in dict.fromkeys((most, limit, 0.0, least))
+    )
+    for at, (place, text) in enumerate(marks):
+        made.append(f'<line class="rule" x1="{x(place):.1f}" x2="{x(place):.1f}" y1="44" y2="184"/>')
+        # Of steps that follow one another closely the last is named.
+        if at + 1 == len(marks) or x(marks[at + 1][0]) - x(place) > 60:
+            anchor = "end" if x(place) > 580 else "middle"
+            made.append(f'<text x="{x(place):.1f}" y="40" text-anchor="{anchor}">{escape(text)}</text>')
+    for place in sorted({0, len(rows) - 1}):
+        anchor = "start" if place == 0 else "end"
+        made.append(
+            f'<text x="{x(place):.1f}" y="202" text-anchor="{anchor}">{escape(rows[place][0])}</text>'
+        )
+    made.append(
+        f'<rect class="a" x="52" y="4" width="12" height="12"/><text x="70" y="15">{escape(names[0])}</text>'
+        '<line class="limit" x1="400" x2="420" y1="10" y2="10"/>'
+        f'<text x="426" y="15">{escape(names[1])}</text>'
+    )
+    return _picture(620, 210, title, "".join(made))
 
 
 def _picture(width: int, height: int, title: str, inside: str) -> str:

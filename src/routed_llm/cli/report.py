@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from routed_llm.replay import Group, Summary
+    from routed_llm.replay.entry import LogEntry
 
 __all__ = ["arguments", "run"]
 
@@ -42,7 +45,7 @@ def run(asked: argparse.Namespace) -> int:
     from routed_llm.replay import summarize
 
     summary = summarize(asked.log, asked.observed)
-    if not summary.total.calls:
+    if not summary.total.calls and not summary.climb:
         raise CommandError(f"{asked.log} has no entries. Make calls with ROUTED_LOG={asked.log} set.")
     if asked.html:
         from routed_llm.cli.report_page import page
@@ -90,6 +93,10 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "chosen": {name: figures(group) for name, group in summary.chosen.items()},
         "changes": [[*change, number] for change, number in summary.changes.most_common()],
         "refusals": dict(summary.refusals),
+        "rollout": [
+            {"time": entry.time, "outcome": entry.outcome, "why": entry.why, **(entry.ladder or {})}
+            for entry in summary.climb
+        ],
         "broken": summary.broken,
     }
 
@@ -169,6 +176,7 @@ def shown_tags(summary: Summary) -> dict[str, Group]:
 
 def sureness(summary: Summary) -> list[str]:
     """Say how the dollars of routing were worked out, and what the sample cost, in sentences."""
+    from routed_llm.cli.climb import sentences
     from routed_llm.cli.screen import money
 
     said = []
@@ -195,7 +203,7 @@ def sureness(summary: Summary) -> list[str]:
             f"Sampled second calls: {seconds.answered:,} answered for {money(seconds.billed)}, "
             f"which is not in the figures above or below{more}."
         )
-    return said + waits(summary)
+    return said + sentences(summary.climb) + waits(summary)
 
 
 def _show(summary: Summary) -> None:
@@ -225,6 +233,7 @@ def _show(summary: Summary) -> None:
             table.add_row(*row)
         screen.print()
         screen.print(table)
+    _show_climb(screen, summary.climb)
     screen.print()
     for (parameter, action), number in summary.changes.most_common():
         screen.print(f"{parameter} {action}: {number} calls")
@@ -234,3 +243,21 @@ def _show(summary: Summary) -> None:
         screen.print(f"{summary.total.failed} calls failed.")
     if summary.broken:
         screen.print(f"{summary.broken} lines are no entries and were left out.")
+
+
+def _show_climb(screen: Console, entries: Sequence[LogEntry]) -> None:
+    if not entries:
+        return
+    from rich.table import Table
+
+    from routed_llm.cli.climb import HEADS, as_rows, picture
+
+    table = Table(title="The rollout", title_justify="left", box=None, pad_edge=False)
+    for head in HEADS:
+        table.add_column(head)
+    for row in as_rows(entries):
+        table.add_row(*row)
+    screen.print()
+    screen.print(table)
+    screen.print()
+    screen.print(picture(entries))

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from routed_llm.cli.climb import parts as parts_of_climb
 from routed_llm.cli.html import bars, columns, document, table, tiles
 from routed_llm.cli.report import HEADS, rows, shown_tags, sureness
 from routed_llm.cli.screen import money
@@ -45,6 +46,7 @@ def page(summary: Summary, log: str) -> str:
             ]
         ),
         *(f"<p>{escape(sentence)}</p>" for sentence in sureness(summary)),
+        *parts_of_climb(summary.climb),
         *_days(summary),
         *_models(summary),
         *_groups("Who answered", "arm", summary.arms),

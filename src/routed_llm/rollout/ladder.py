@@ -285,7 +285,11 @@ class Climb:
             def change(plain: Mapping[str, Any] | None) -> dict[str, Any]:
                 progress = _with_scale(Progress.read(plain).plus(kinds), first)
                 after, event = progress.advanced(self.ladder)
-                if event is None and after.judged >= max(after.noted * 1.1, after.noted + 10):
+                if (
+                    not after.stopped
+                    and event is None
+                    and after.judged >= max(after.noted * 1.1, after.noted + 10)
+                ):
                     after, event = replace(after, noted=after.judged), "held"
                 happened.append((replace(progress, step=after.step, stopped=after.stopped), event))
                 return after.plain()
