@@ -69,8 +69,8 @@ def test_what_others_send_counts(client: redis.Redis, monkeypatch: pytest.Monkey
     one, two = (FleetRateLimits(timed, clock=clock, refresh=1e9, name=name) for name in "ab")
     for each in (one, two):
         each._next = 1e9  # reports are made by hand here
-    mark, _ = one.take("m", 10, clock.now)
-    one.note("m", headers(4), mark, clock.now)
+    ticket, _ = one.take("m", 10, clock.now)
+    one.note(ticket, headers(4), clock.now)
     two.take("m", 10, clock.now)
     for each in (one, two, one, two):
         each.report()
@@ -97,19 +97,19 @@ def test_a_fleet_is_not_refused(client: redis.Redis, monkeypatch: pytest.MonkeyP
             for one in fleet:
                 one.report()
         while answers and answers[0][0] <= clock.now:
-            _, one, mark, said = answers.pop(0)
-            one.note("m", said, mark, clock.now)
+            _, one, ticket, said = answers.pop(0)
+            one.note(ticket, said, clock.now)
         for one in fleet:
             while len([it for it in waiting if it[0] is one]) < 5:
                 waiting.append((one, one.take("m", 1, clock.now)[0]))
-        for one, mark in [it for it in waiting if it[0].turn("m", it[1], clock.now) == 0]:
-            waiting.remove((one, mark))
+        for one, ticket in [it for it in waiting if it[0].turn(it[1], clock.now) == 0]:
+            waiting.remove((one, ticket))
             try:
-                answers.append((clock.now + 1.0, one, mark, provider.spend("m", 1)))
+                answers.append((clock.now + 1.0, one, ticket, provider.spend("m", 1)))
                 served += 1
             except ApiFailure as error:
                 refused += 1
-                answers.append((clock.now + 0.1, one, mark, error.headers))
+                answers.append((clock.now + 0.1, one, ticket, error.headers))
                 answers.sort(key=lambda it: it[0])
     assert refused == 0
     most = 600 + 120 * 10  # a full bucket, and what is refilled in two minutes

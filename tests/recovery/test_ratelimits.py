@@ -65,8 +65,8 @@ ROOM: list[Any] = [
 def test_room(said: Mapping[str, str], now: float, asked: int, room: bool) -> None:
     """What is left is reckoned from what was said and the time since."""
     limits = RateLimits()
-    mark, _ = limits.take("gpt-4o", 10, 0.0)
-    limits.note("gpt-4o", said, mark, 0.0)
+    ticket, _ = limits.take("gpt-4o", 10, 0.0)
+    limits.note(ticket, said, 0.0)
     assert not limits.waits(asked, now, credential="another")
     assert (limits.take("gpt-4o", asked, now)[1] == 0) == room
 
@@ -76,7 +76,7 @@ def test_what_was_sent_since_counts() -> None:
     limits = RateLimits()
     first, _ = limits.take("gpt-4o", 100, 0.0)
     limits.take("gpt-4o", 700, 0.1)
-    limits.note("gpt-4o", headers(remaining=1000, reset="58s"), first, 0.2)
+    limits.note(first, headers(remaining=1000, reset="58s"), 0.2)
     assert limits.take("gpt-4o", 300, 0.2)[1] == 0
     assert limits.take("gpt-4o", 500, 0.2)[1] == pytest.approx(1.0)
     assert limits.take("gpt-4o", 500, 0.2)[1] == pytest.approx(2.0), "one after the other"
@@ -92,7 +92,7 @@ PATIENT: list[Any] = [
 def test_a_short_wait_is_better_than_another_model(asked: int, left_alone: bool) -> None:
     """A model that has room within half a second stays in the choice."""
     limits = RateLimits()
-    limits.note("gpt-4o", headers(remaining=0, reset="1m0s"), limits.take("gpt-4o", 1, 0.0)[0], 0.0)
+    limits.note(limits.take("gpt-4o", 1, 0.0)[0], headers(remaining=0, reset="1m0s"), 0.0)
     assert bool(routers._full(limits.waits(asked, 0.0))) == left_alone
 
 
@@ -100,16 +100,16 @@ def test_an_answer_that_comes_late_says_nothing_new() -> None:
     """Answers come in any order; the latest request's counts."""
     limits = RateLimits()
     first, second = limits.take("gpt-4o", 10, 0.0)[0], limits.take("gpt-4o", 10, 0.0)[0]
-    limits.note("gpt-4o", headers(remaining=5, reset="59s"), second, 1.0)
-    limits.note("gpt-4o", headers(remaining=30_000), first, 1.1)
+    limits.note(second, headers(remaining=5, reset="59s"), 1.0)
+    limits.note(first, headers(remaining=30_000), 1.1)
     assert limits.waits(500, 1.1)
-    assert (first, second) == (Mark(1, 10), Mark(2, 20))
+    assert (first.mark, second.mark) == (Mark(1, 10), Mark(2, 20))
 
 
 def test_the_reason_says_when() -> None:
     """A model without room is named with the wait."""
     limits = RateLimits()
-    limits.note("gpt-4o", headers(remaining=0, reset="1m0s"), limits.take("gpt-4o", 1, 0.0)[0], 0.0)
+    limits.note(limits.take("gpt-4o", 1, 0.0)[0], headers(remaining=0, reset="1m0s"), 0.0)
     assert routers._full(limits.waits(1500, 0.0)) == {
         "gpt-4o": "its rate limit has room for this again in 3.0 s"
     }
@@ -152,8 +152,10 @@ class Fleet:
             words = chance.randint(10, 2000)
             decision = self.router.decide(request(words))
             run = self.router.begin(decision)
-            self.now += run.pause
-            self.waited = max(self.waited, run.pause)
+            while run.pause:
+                self.now += run.pause
+                run.pause = self.router.turn(run)
+            self.waited = max(self.waited, self.now - at)
             model = str(decision.model)
             try:
                 said = self.provider.spend(model, words + 107)

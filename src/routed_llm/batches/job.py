@@ -30,7 +30,7 @@ from routed_llm.decide.refusal import no_fit_message
 from routed_llm.decide.speed import WINDOWS
 from routed_llm.errors import PolicyError, RequestError, RoutedError
 from routed_llm.ledger.base import new_id
-from routed_llm.ledger.run import as_moment
+from routed_llm.ledger.run import UNKNOWN, as_moment
 from routed_llm.pricing import cost_pico
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ TIERS: Final = ("batch", "flex", "priority", "ultrafast")
 """What a job may be sent at. Of background windows there is no list to find one in that was sent before."""
 
 _BATCH: Final = "batch"
+_TAG: Final = "batch_line"
+"""The tag in the books of a request that was answered at once: its job, line and attempt."""
 _URLS: Final = {"chat_completions": "/v1/chat/completions", "responses": "/v1/responses"}
 _HELD: Final = 0.9
 """Part of a tier's window that must be left for what was planned to be submitted as it is."""
@@ -267,7 +269,7 @@ class BatchJob:
             ApiError: when the API refuses something or is away; call it again, nothing is submitted twice.
         """
         provider = self._reached()
-        self._send_again("sent", "file IS NULL")
+        self._send_doubtful_again()
         self._keep_in_time()
         waiting = self._file.rows("SELECT n FROM lines WHERE state = 'planned' AND file IS NULL ORDER BY n")
         with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
@@ -281,11 +283,29 @@ class BatchJob:
                     one.cancel()
         return self.status()
 
-    def _send_again(self, state: str, where: str) -> None:
+    def _send_doubtful_again(self) -> None:
+        """Plan again what a killed process had under way; it may be paid for, and is booked as expected."""
+        rows = self._file.rows("SELECT * FROM lines WHERE state = 'sent' AND file IS NULL")
+        if not rows:
+            return
+        # It may have been answered and booked, and only the job not have heard of it.
+        booked = {entry.tags.get(_TAG) for entry in self._router.ledger.entries()}
+        for row in rows:
+            name = self._name(row)
+            if name in booked:
+                continue
+            self._router.book(
+                name,
+                row["model"],
+                effort=row["effort"],
+                endpoint=row["endpoint"],
+                estimated=row["expected"],
+                outcome=UNKNOWN,
+            )
         with self._file.change() as db:
-            db.execute(
-                f"UPDATE lines SET state = 'planned', attempts = attempts + 1 WHERE state = ? AND {where}",  # noqa: S608 - fixed words
-                (state,),
+            db.executemany(
+                "UPDATE lines SET state = 'planned', attempts = attempts + 1 WHERE n = ?",
+                [(row["n"],) for row in rows],
             )
 
     def _keep_in_time(self) -> None:
@@ -374,7 +394,9 @@ class BatchJob:
             self._set_due(db, "n = ?", number, now)
         (row,) = self._file.rows("SELECT * FROM lines WHERE n = ?", number)
         relaxed = any(it["parameter"] == "deadline" for it in json.loads(row["plan"])["record"]["changes"])
-        said = None if relaxed else {"deadline": max(self._left(row, now), 0.001)}
+        said: dict[str, Any] = {"scope": {_TAG: self._name(row)}}
+        if not relaxed:
+            said["deadline"] = max(self._left(row, now), 0.001)
         called = Called(
             endpoint="chat_completions",
             body=json.loads(row["body"]),
@@ -492,9 +514,8 @@ class BatchJob:
             model = self._router.model(row["model"])
             cost = None if usage is None else cost_pico(usage, model, self._now().date())
             served = answer.get("model")
-            job = self._file.value("SELECT id FROM job")
             self._router.book(
-                f"{job}-{row['n']}-{row['attempts']}",
+                self._name(row),
                 row["model"],
                 effort=row["effort"],
                 endpoint=row["endpoint"],
@@ -527,6 +548,10 @@ class BatchJob:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         half.chmod(0o600)
         half.replace(output)
+
+    def _name(self, row: sqlite3.Row) -> str:
+        """Return the name of one attempt at a line, in the books."""
+        return f"{self._file.value('SELECT id FROM job')}-{row['n']}-{row['attempts']}"  # noqa: S608 - no query
 
     def _reached(self) -> Provider:
         if self._provider is None:

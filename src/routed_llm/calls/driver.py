@@ -122,6 +122,8 @@ END: Final = _Mark("END")
 
 _LOOK: Final = 0.25
 """Seconds after which a call that waits for room looks again: answers to others may have said more."""
+_LONG_LOOK: Final = 2.0
+"""The same far behind in a line."""
 
 Effect: TypeAlias = "Send | Give | Wait | Keep | _Mark"
 
@@ -356,9 +358,9 @@ def _flow(call: Driven) -> Flow:
         try:
             prepared = call.seam.prepare(call.decision)
             run = yield call._begin()
-            while run.pause:
-                yield Wait(min(run.pause, _LOOK))
-                run.pause = call.router.turn(run)
+            if run.pause:
+                run = yield from _in_line(call, run)
+                prepared = call.seam.prepare(call.decision)
             call.seam.opened(call.decision)
             answer = yield call._send(prepared, run)
             call._heard(run)
@@ -436,9 +438,10 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
     prepared = call.seam.prepare(call.decision)
     reader = attempt.reader = call.seam.reader()
     run = attempt.run = yield call._begin()
-    while run.pause:
-        yield Wait(min(run.pause, _LOOK))
-        run.pause = call.router.turn(run)
+    if run.pause:
+        run = attempt.run = yield from _in_line(call, run)
+        prepared = call.seam.prepare(call.decision)
+        reader = attempt.reader = call.seam.reader()
     call.seam.opened(call.decision)
     answer = yield call._send(prepared, run, stream=call.streams)
     whole = None if call.streams else iter([*call.seam.pieces(answer)])
@@ -463,6 +466,32 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
     for one in call.seam.last(reader, held, call._answered(settled)):
         yield Give(one)
     call._offer(run, reader.text)
+
+
+def _in_line(call: Driven, run: Run) -> Flow:
+    """Wait until a request has room; where its line has become too long, look for another model."""
+    looks, waited, first = _LOOK, 0.0, run
+    try:
+        while run.pause:
+            seconds = min(run.pause, max(_LOOK, min(run.pause / 8, _LONG_LOOK)))
+            yield Wait(seconds)
+            waited += seconds
+            run.pause = call.router.turn(run)
+            if run.pause and run.late and waited >= looks:
+                looks *= 2
+                other = call.attempts(call.decision, call._since).again()
+                if other is not None and other.model != call.decision.model:
+                    call.router.leave_line(run)
+                    yield call._keep(run.cancel)
+                    call.decision = other
+                    call.seam.prepare(other)
+                    run = yield call._begin()
+    except BaseException as error:
+        call.router.leave_line(run)
+        if run is not first:  # whose books are the caller's to close
+            yield from _kept(call._keep(run.cancel), error)
+        raise
+    return run
 
 
 def _moved(call: Driven, step: Step) -> Flow:

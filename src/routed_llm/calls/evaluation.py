@@ -95,7 +95,7 @@ class Evaluation(NamedTuple):
                 context = self.context._replace(unavailable={**behind, **away})
                 firm = {**behind, **self.firm}
                 there = whole._replace(context=context, firm=firm).explain(request)
-                if there.chosen is not None and there.chosen.model in names:
+                if there.chosen is not None and there.chosen.model in names and not _drags(there, decision):
                     return there
         return decision
 
@@ -190,6 +190,14 @@ class Evaluation(NamedTuple):
             other = prepare(self.catalog, table.policy.replace(at_least=floor), table.at, table.tags)
             found = found or would_fit(other.decide(facts, around), remaining, admitted=True)
         return found
+
+
+def _drags(one: Decision, other: Decision) -> bool:
+    """Say whether a home has been found to be several times as slow as another one."""
+    mine, theirs = one.seconds, other.seconds
+    if mine is None or theirs is None or mine.source == "published class":
+        return False
+    return mine.whole > max(3 * theirs.whole, theirs.whole + 1)
 
 
 def _drawn(homes: list[Model], chance: float) -> Model:

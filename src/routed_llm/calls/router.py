@@ -38,7 +38,7 @@ from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.media import tokens_for
 from routed_llm.policy import ENDPOINTS, Policy
 from routed_llm.recovery import Addresses, Cooldowns, RateLimits, UnavailableModels
-from routed_llm.recovery.ratelimits import PATIENCE, Mark
+from routed_llm.recovery.ratelimits import PATIENCE
 from routed_llm.request import RequestBuilder
 from routed_llm.request.beginnings import Beginnings, both, is_long
 from routed_llm.tokens.counting import Counting
@@ -413,9 +413,24 @@ class Router:
         if decision.model is not None:
             whose = self.addresses.whose(decision.model, credential)
             tokens, now = _counts_for(decision.facts), monotonic()
-            run.mark, run.pause = self.rate_limits.take(decision.model, tokens, now, credential=whose)
-            run.patience, run.whose = now + (_LONGEST_PAUSE if left is None else left), whose
+            run.ticket, run.pause = self.rate_limits.take(decision.model, tokens, now, credential=whose)
+            if run.pause:
+                self._wait_in_line(run, left, now)
         return run
+
+    def _wait_in_line(self, run: Run, left: float | None, now: float) -> None:
+        """Say how long a request waits for its turn at most, and what it takes then."""
+        run.patience = now + (_LONGEST_PAUSE if left is None else left)
+        seconds = run.decision.seconds
+        if left is not None and seconds is not None:
+            run.need = max(seconds.whole_p90 - run.pause, seconds.whole - run.pause, 0.0)
+        run.late = self._is_late(run, now)
+
+    @staticmethod
+    def _is_late(run: Run, now: float) -> bool:
+        if run.need is None:
+            return run.pause > PATIENCE
+        return now + run.pause + run.need > run.patience
 
     def turn(self, run: Run) -> float:
         """Return the seconds that a request still waits for its rate limit to have room; 0 to send it.
@@ -423,11 +438,24 @@ class Router:
         Args:
             run: what :meth:`begin` returned for it.
         """
-        now, model = monotonic(), run.decision.model
-        if model is None or run.mark is None or now >= run.patience:
+        now = monotonic()
+        if run.ticket is None:
             return 0.0
-        wait = self.rate_limits.turn(model, Mark(*run.mark), now, credential=run.whose)
-        return min(wait, run.patience - now)
+        if now >= run.patience:
+            self.rate_limits.leave(run.ticket, now, is_sent=True)
+            return 0.0
+        run.pause = self.rate_limits.turn(run.ticket, now)
+        run.late = run.pause > 0 and self._is_late(run, now)
+        return min(run.pause, run.patience - now)
+
+    def leave_line(self, run: Run) -> None:
+        """Take a request out of the line of its rate limit: it is not sent.
+
+        Args:
+            run: what :meth:`begin` returned for it.
+        """
+        if run.ticket is not None:
+            self.rate_limits.leave(run.ticket, monotonic())
 
     def heard(
         self, decision: Decision, run: Run, headers: Mapping[str, str], *, credential: str = ""
@@ -440,9 +468,9 @@ class Router:
             headers: of the answer.
             credential: as given to :meth:`begin`.
         """
-        if decision.model is not None and run.mark is not None:
-            whose = self.addresses.whose(decision.model, credential)
-            self.rate_limits.note(decision.model, headers, Mark(*run.mark), monotonic(), credential=whose)
+        del decision, credential  # its ticket knows
+        if run.ticket is not None:
+            self.rate_limits.note(run.ticket, headers, monotonic())
 
     async def abegin(
         self, decision: Decision, *, since: float | None = None, deadline: float | datetime | None = None
@@ -481,6 +509,7 @@ class Router:
         cost: int | None = None,
         estimated: int | None = None,
         served: str | None = None,
+        outcome: str = "answered",
     ) -> None:
         """Book a request that was answered elsewhere, such as in a batch; under one id it is booked once.
 
@@ -493,6 +522,7 @@ class Router:
             cost: picodollars, or None when that is not known; then what was estimated is charged.
             estimated: picodollars that it was expected to cost.
             served: the model id that the answer names.
+            outcome: ``answered``, or what became of it else.
 
         Raises:
             LedgerError: when the ledger cannot be used; nothing was booked.
@@ -511,6 +541,7 @@ class Router:
             cost=cost,
             booked=(estimated or 0) if cost is None else cost,
             estimated=estimated,
+            outcome=outcome,
         )
         self._books.add(entry, merge(CURRENT.get(), None, None, None))
 
@@ -788,7 +819,7 @@ class Router:
         for model, wait in waits.items():
             if model in catalog:
                 pace = paces.get((model, tier)) or pace_of(catalog.get(model).speed, tier)
-                paces[model, tier] = pace._replace(start=pace.start + wait)
+                paces[model, tier] = pace._replace(start=pace.start + wait, wait=wait)
         return replace(known, paces=paces)
 
     def _found(

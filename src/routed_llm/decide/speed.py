@@ -80,6 +80,7 @@ class Pace(NamedTuple):
         spread_start: standard deviation of the logarithm of what comes before the first token.
         spread_rate: the same of the rate.
         calls: how many calls it was learned from; 0 for a published class.
+        wait: seconds, of ``start``, that a request waits in line before it is sent: they do not vary.
     """
 
     start: float = UNKNOWN_START
@@ -88,6 +89,7 @@ class Pace(NamedTuple):
     spread_start: float = SPREAD_START
     spread_rate: float = SPREAD_RATE
     calls: int = 0
+    wait: float = 0.0
 
 
 class Seconds(NamedTuple):
@@ -152,7 +154,7 @@ def expected_seconds(pace: Pace, uncached: int, thinking: float, said: float) ->
     Returns:
         The medians and 90th percentiles, none of them less than the one before it.
     """
-    before = (pace.start + pace.per_input * uncached, pace.spread_start)
+    before = (pace.start - pace.wait + pace.per_input * uncached, pace.spread_start)
     # How much is thought varies, and how quickly it is.
     thought = (thinking / pace.per_second, math.hypot(SPREAD_THOUGHT, pace.spread_rate))
     spoken = (said / pace.per_second, pace.spread_rate)
@@ -160,7 +162,8 @@ def expected_seconds(pace: Pace, uncached: int, thinking: float, said: float) ->
     whole, whole_p90 = _sum(before, thought, spoken)
     source = f"{pace.calls} calls" if pace.calls else "published class"
     whole = max(whole, first)
-    return Seconds(first, first_p90, whole, max(whole_p90, first_p90, whole), source)
+    whole_p90, wait = max(whole_p90, first_p90, whole), pace.wait
+    return Seconds(first + wait, first_p90 + wait, whole + wait, whole_p90 + wait, source)
 
 
 def about(seconds: float) -> str:

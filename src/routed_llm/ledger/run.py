@@ -61,11 +61,12 @@ class Run:
 
     Attributes:
         decision: what was decided.
-        mark: the requests and tokens that had been sent to its model by then, or None where nobody asked.
+        ticket: its place in the line of its model's rate limits, or None where nobody asked.
         pause: seconds to wait before it is sent, for its rate limit to have room; then ask
             :meth:`routed_llm.Router.turn` again.
         patience: the moment, by :func:`time.monotonic`, until which that is waited for.
-        whose: whose rate limit it is.
+        late: whether another model should be looked for, as this one's line has become too long.
+        need: seconds that its answer is expected to take at most, once it is sent; None without a deadline.
         exchange: what is known of it on the wire; send within ``with run.exchange.current():``.
     """
 
@@ -83,10 +84,11 @@ class Run:
         "_policy",
         "decision",
         "exchange",
-        "mark",
+        "late",
+        "need",
         "patience",
         "pause",
-        "whose",
+        "ticket",
     )
 
     def __init__(
@@ -111,8 +113,9 @@ class Run:
         self._hold: Hold | None = None
         self._done = False
         self._on_reported = on_reported
-        self.mark: tuple[int, int] | None = None
-        self.pause, self.patience, self.whose = 0.0, 0.0, ""
+        self.ticket: Any = None
+        self.pause, self.patience, self.late = 0.0, 0.0, False
+        self.need: float | None = None
         self.decision = decision
 
     def open(self) -> None:

@@ -153,6 +153,10 @@ class Attempts:
         self._avoid: dict[str, str] = {}
         self._since = clock() if since is None else since
 
+    def again(self) -> Decision | None:
+        """Decide again, by what is known by now; None where nothing fits."""
+        return self._choose({})
+
     def failed(
         self,
         error: Exception,

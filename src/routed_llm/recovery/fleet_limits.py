@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from routed_llm.recovery.ratelimits import Mark, RateLimits, Unit
+from routed_llm.recovery.ratelimits import Mark, RateLimits, Ticket, Unit
 
 __all__ = ["FleetRateLimits"]
 
@@ -97,20 +97,20 @@ class FleetRateLimits(RateLimits):
         self._guard = threading.Lock()
         self._down = False
 
-    def take(self, model: str, tokens: int, now: float, *, credential: str = "") -> tuple[Mark, float]:
-        """Note that a request is about to be sent, and report it soon; see :class:`RateLimits`."""
-        found = super().take(model, tokens, now, credential=credential)
-        if now >= self._next and self._guard.acquire(blocking=False):
-            self._next = now + self.refresh
-            threading.Thread(target=self._talk, name="routed-rate-limits", daemon=True).start()
-        return found
+    def take(self, model: str, tokens: int, now: float, *, credential: str = "") -> tuple[Ticket, float]:
+        """Note that a request is to be sent, and report it soon; see :class:`RateLimits`."""
+        self._report_soon(now)
+        return super().take(model, tokens, now, credential=credential)
 
-    def turn(self, model: str, mark: Mark, now: float, *, credential: str = "") -> float:
+    def turn(self, ticket: Ticket, now: float) -> float:
         """Return the seconds until a request has room; what others sent meanwhile counts."""
+        self._report_soon(now)
+        return super().turn(ticket, now)
+
+    def _report_soon(self, now: float) -> None:
         if now >= self._next and self._guard.acquire(blocking=False):
             self._next = now + self.refresh
             threading.Thread(target=self._talk, name="routed-rate-limits", daemon=True).start()
-        return super().turn(model, mark, now, credential=credential)
 
     def _talk(self) -> None:
         try:

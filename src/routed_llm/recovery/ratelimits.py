@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
-__all__ = ["BURST", "PATIENCE", "Heard", "Mark", "RateLimits", "Unit"]
+__all__ = ["BURST", "PATIENCE", "Heard", "Mark", "RateLimits", "Ticket", "Unit"]
 
 PATIENCE: Final = 0.5
 """Seconds that are waited for room at the model that was chosen before another one is."""
@@ -23,6 +23,8 @@ PATIENCE: Final = 0.5
 BURST: Final = 16.0
 """Requests that are sent at once to a model of whose limits nothing is known, and then each second."""
 
+_LEAST: Final = 0.01
+"""Seconds that are waited at least before a request looks again."""
 _DUST: Final = 1e-6
 """What is lacking by rounding."""
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
@@ -48,6 +50,26 @@ class Mark(NamedTuple):
 
 
 _NOTHING: Final = Mark(0, 0)
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A request's place in the line of its model.
+
+    Attributes:
+        model: catalog id.
+        tokens: what the request counts for.
+        credential: whose limits they are.
+        place: a number that grows along the line.
+        mark: what had been sent when it was; None while it waits.
+    """
+
+    model: str
+    tokens: int
+    credential: str
+    place: int = 0
+    mark: Mark | None = None
+
 
 Unit: TypeAlias = "tuple[float, float, float]"
 """What a limit holds, what is left of it, and what is refilled in a second."""
@@ -108,7 +130,7 @@ class _Limits:
     """What is known of one model and credential.
 
     Attributes:
-        sent: what has been sent, all told; what waits for room is counted.
+        sent: what has been sent, all told.
         noted: what had been sent when the request was whose answer spoke last.
         at: when that was.
         requests: what is left of the requests, or None.
@@ -116,6 +138,9 @@ class _Limits:
         assumed: whether nothing has been said yet.
         said: what the last answer says that :meth:`RateLimits.heard` has not given yet.
         parts: among how many what is left is divided.
+        line: what waits for room, the first first.
+        waiting: what that adds up to.
+        places: how many have ever waited.
     """
 
     sent: Mark = _NOTHING
@@ -126,6 +151,9 @@ class _Limits:
     assumed: bool = False
     said: Heard | None = None
     parts: int = 1
+    line: dict[int, Ticket] = field(default_factory=dict)
+    waiting: Mark = _NOTHING
+    places: int = 0
 
     def forget(self, now: float) -> None:
         """Take what was said too long ago as over: no false header may hold a model back for good."""
@@ -136,20 +164,43 @@ class _Limits:
             if bucket is not None:
                 bucket.left, bucket.at = bucket.limit, now
 
-    def wait(self, tokens: int, now: float) -> float:
-        """Return the seconds until there is room for one more request."""
-        amounts = ((self.requests, 1), (self.tokens, tokens))
+    def wait(self, tokens: int, now: float, ahead: Mark | None = None) -> float:
+        """Return the seconds until there is room for a request behind others, or behind the whole line."""
+        before = self.waiting if ahead is None else ahead
+        amounts = ((self.requests, before.requests + 1), (self.tokens, before.tokens + tokens))
         return max(
             [bucket.wait(amount, now) for bucket, amount in amounts if bucket is not None], default=0.0
         )
 
-    def turn(self, mark: Mark, now: float) -> float:
-        """Return the seconds until there is room for a request that is counted; later ones wait for it."""
-        later = (
-            (self.requests, self.sent.requests - mark.requests),
-            (self.tokens, self.sent.tokens - mark.tokens),
-        )
-        return max([bucket.wait(-after, now) for bucket, after in later if bucket is not None], default=0.0)
+    def grant(self, now: float) -> None:
+        """Let those go that have room, the first in line before the others."""
+        while self.line:
+            ticket = next(iter(self.line.values()))
+            if self.wait(ticket.tokens, now, _NOTHING) > 0:
+                return
+            self.leave(ticket)
+            self.sent = ticket.mark = Mark(self.sent.requests + 1, self.sent.tokens + ticket.tokens)
+            for bucket, amount in ((self.requests, 1), (self.tokens, ticket.tokens)):
+                if bucket is not None:
+                    bucket.take(amount, now)
+
+    def join(self, ticket: Ticket) -> None:
+        """Let a request wait behind the others."""
+        self.places += 1
+        ticket.place = self.places
+        self.line[ticket.place] = ticket
+        self.waiting = Mark(self.waiting.requests + 1, self.waiting.tokens + ticket.tokens)
+
+    def leave(self, ticket: Ticket) -> None:
+        """Take a request out of the line."""
+        if self.line.pop(ticket.place, None) is not None:
+            self.waiting = Mark(self.waiting.requests - 1, self.waiting.tokens - ticket.tokens)
+
+    def ahead(self, ticket: Ticket) -> Mark:
+        """Return what waits before a request, as if all that was in line between were still there."""
+        first = next(iter(self.line))
+        share = (ticket.place - first) / max(self.places - first + 1, 1)
+        return Mark(int(self.waiting.requests * share), int(self.waiting.tokens * share))
 
 
 class RateLimits:
@@ -173,12 +224,11 @@ class RateLimits:
         self.known = bool(expected) or any(self._known.values())
         """Whether a limit of any model is known."""
 
-    def take(self, model: str, tokens: int, now: float, *, credential: str = "") -> tuple[Mark, float]:
-        """Note that a request is about to be sent, and return its mark and the seconds until it has room.
+    def take(self, model: str, tokens: int, now: float, *, credential: str = "") -> tuple[Ticket, float]:
+        """Note that a request is to be sent, and return its ticket and the seconds until it has room.
 
-        Requests that are noted one after the other have room one after the other. As long as nothing is
-        known of a model, :data:`BURST` requests go at once and as many each second: their answers say what
-        it takes.
+        Requests go one after the other, in the order in which they were noted. As long as nothing is known of
+        a model, :data:`BURST` requests go at once and as many each second: their answers say what it takes.
 
         Args:
             model: catalog id.
@@ -188,40 +238,60 @@ class RateLimits:
         """
         with self._lock:
             limits = self._of(model, now, credential)
-            if limits.tokens is not None:  # more than it ever holds is for the provider to refuse
-                tokens = min(tokens, int(limits.tokens.limit))
-            limits.sent = Mark(limits.sent.requests + 1, limits.sent.tokens + tokens)
-            for bucket, amount in ((limits.requests, 1), (limits.tokens, tokens)):
-                if bucket is not None:
-                    bucket.take(amount, now)
-            return limits.sent, limits.turn(limits.sent, now)
+            ticket = Ticket(model, tokens, credential)
+            limits.join(ticket)
+            return ticket, self._turn(limits, ticket, now)
 
-    def turn(self, model: str, mark: Mark, now: float, *, credential: str = "") -> float:
-        """Return the seconds until a request has room that was noted before, by what is known by now.
+    def turn(self, ticket: Ticket, now: float) -> float:
+        """Return the seconds until a request has room, about, by what is known by now; 0 to send it.
 
         Args:
-            model: catalog id.
-            mark: what :meth:`take` returned for it.
+            ticket: what :meth:`take` returned for it.
             now: the time.
-            credential: whose limits they are.
         """
         with self._lock:
-            return self._of(model, now, credential).turn(mark, now)
+            return self._turn(self._of(ticket.model, now, ticket.credential), ticket, now)
 
-    def note(
-        self, model: str, headers: Mapping[str, str], mark: Mark, now: float, *, credential: str = ""
-    ) -> None:
+    def leave(self, ticket: Ticket, now: float, *, is_sent: bool = False) -> None:
+        """Take a request out of its line.
+
+        Args:
+            ticket: what :meth:`take` returned for it.
+            now: the time.
+            is_sent: whether it is sent all the same, though there may be no room.
+        """
+        with self._lock:
+            limits = self._of(ticket.model, now, ticket.credential)
+            if ticket.mark is None:
+                limits.leave(ticket)
+                if is_sent:
+                    limits.sent = ticket.mark = Mark(
+                        limits.sent.requests + 1, limits.sent.tokens + ticket.tokens
+                    )
+                    for bucket, amount in ((limits.requests, 1), (limits.tokens, ticket.tokens)):
+                        if bucket is not None:
+                            bucket.take(amount, now)
+
+    @staticmethod
+    def _turn(limits: _Limits, ticket: Ticket, now: float) -> float:
+        limits.grant(now)
+        if ticket.mark is not None or ticket.place not in limits.line:
+            return 0.0
+        return max(limits.wait(ticket.tokens, now, limits.ahead(ticket)), _LEAST)
+
+    def note(self, ticket: Ticket, headers: Mapping[str, str], now: float) -> None:
         """Note what an answer says is left; headers that are missing or make no sense say nothing.
 
         Args:
-            model: catalog id.
+            ticket: what :meth:`take` returned for its request.
             headers: of the answer.
-            mark: what :meth:`take` returned for its request.
             now: the time.
-            credential: whose limits they are.
         """
+        mark = ticket.mark
+        if mark is None:
+            return
         with self._lock:
-            limits = self._of(model, now, credential)
+            limits = self._of(ticket.model, now, ticket.credential)
             if mark.requests < limits.noted.requests:
                 return  # a later request was answered sooner
             later = Mark(limits.sent.requests - mark.requests, limits.sent.tokens - mark.tokens)
@@ -253,6 +323,8 @@ class RateLimits:
         if models is None:
             return _NONE
         with self._lock:
+            for one in models.values():
+                one.grant(now)
             found = {model: one.wait(tokens, now) for model, one in models.items() if not one.assumed}
         return {model: wait for model, wait in found.items() if wait > 0} or _NONE
 

@@ -71,6 +71,11 @@ class Simulator:
         """Its files and batches, and how they fare."""
         return self._service.batches
 
+    @property
+    def passed(self) -> int:
+        """Seconds of simulated time that were let pass."""
+        return self._service.passed
+
     def advance(self, seconds: int) -> None:
         """Let simulated time pass, for batches."""
         self._service.passed += seconds

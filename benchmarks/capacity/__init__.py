@@ -1,0 +1,1 @@
+"""Deadlines, batches, rate limits and homes, on simulated providers."""
