@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import openai
 from typing_extensions import override
 
-from openai_routed._errors import told
 from openai_routed._exchange import ENDPOINTS, arespond, called, respond
 from routed_llm import Decision, Endpoints, guard_client
+from routed_llm.calls.problems import both
 
 if TYPE_CHECKING:
     from routed_llm import Policy
@@ -30,10 +30,27 @@ else:
 __all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI", "module_client"]
 
 
+def _key() -> str:
+    key = os.environ.get("OPENAI_API_KEY")
+    if not key:
+        raise openai.OpenAIError("There is no API key. Set OPENAI_API_KEY, or give the client its api_key.")
+    return key
+
+
+async def _akey() -> str:
+    return _key()
+
+
 class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
     """What the four share: the options of routing, and what a request says of them."""
 
     endpoints: Endpoints
+
+    @classmethod
+    def deferred(cls, api_key: str | None = None, **kwargs: Any) -> Self:
+        """Create a client before its key is known: the environment is asked at each call."""
+        read = _akey if issubclass(cls, openai.AsyncOpenAI) else _key
+        return cls(api_key=api_key or read, **kwargs)
 
     def __init__(self, **kwargs: Any) -> None:
         routing = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
@@ -61,14 +78,9 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
             conversation: the conversation that calls belong to.
             kwargs: the SDK's own options.
         """
-        routing = {
-            "endpoints": self.endpoints,
-            "policy": policy,
-            "budget": budget,
-            "scope": scope,
-            "conversation": conversation,
-        }
-        made: Self = super().copy(_extra_kwargs={**routing, **_extra_kwargs}, **kwargs)
+        own = {"policy": policy, "budget": budget, "scope": scope, "conversation": conversation}
+        given = {"endpoints": self.endpoints, **own, **_extra_kwargs}
+        made: Self = super().copy(_extra_kwargs=given, **kwargs)
         return made
 
     with_options = copy
@@ -106,14 +118,23 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
         served, again = response.extensions.get("routed"), 0
         if served is not None:
             again = int(served.headers.get("x-routed-attempts", 1)) - 1
-            if _RAW not in response.request.headers:
-                response.decoded_next()
+            if served.answer is not None and _RAW not in response.request.headers:
+                response.is_decoded_next = True
         return super()._process_response(response=response, retries_taken=retries_taken + again, **kwargs)
 
     @override
     def _make_status_error(self, err_msg: str, *, body: object, response: Any) -> Any:
         error = super()._make_status_error(err_msg, body=body, response=response)
-        return told(error, response.extensions.get("routed"))
+        served = response.extensions.get("routed")
+        if served is None:
+            return error
+        if served.error is not None:
+            return both(served.error, error)  # ours and the SDK's own: programs catch either
+        if served.failure is not None:
+            for note in getattr(served.failure, "__notes__", ()):
+                error.add_note(note)
+            error.attempts = getattr(served.failure, "attempts", ())
+        return error
 
 
 class _RoutedSync(_Routed):
@@ -167,24 +188,9 @@ class OpenAI(_RoutedSync, openai.OpenAI):
         ```
     """
 
-    @classmethod
-    def deferred(cls, api_key: str | None = None, **kwargs: Any) -> Self:
-        """Create a client before its key is known, as frameworks do: the environment is asked at each call.
-
-        Args:
-            api_key: the key, if it is known already.
-            kwargs: what else the class takes.
-        """
-        return cls(api_key=api_key or _key, **kwargs)
-
 
 class AsyncOpenAI(_RoutedAsync, openai.AsyncOpenAI):
     """:class:`openai.AsyncOpenAI` with the model chosen for each call; see :class:`OpenAI`."""
-
-    @classmethod
-    def deferred(cls, api_key: str | None = None, **kwargs: Any) -> Self:
-        """Create a client before its key is known; see :meth:`OpenAI.deferred`."""
-        return cls(api_key=api_key or _akey, **kwargs)
 
 
 class AzureOpenAI(_RoutedSync, openai.AzureOpenAI):
@@ -218,18 +224,5 @@ def module_client() -> openai.OpenAI:
             f"openai.api_type is {openai.api_type!r}. "
             "Make openai_routed.AzureOpenAI(deployments=...) instead."
         )
-    settings = """
-        api_key organization project base_url timeout max_retries default_headers default_query http_client
-    """
-    return _ModuleClient(**{name: getattr(openai, name) for name in settings.split()})
-
-
-def _key() -> str:
-    key = os.environ.get("OPENAI_API_KEY")
-    if not key:
-        raise openai.OpenAIError("There is no API key. Set OPENAI_API_KEY, or give the client its api_key.")
-    return key
-
-
-async def _akey() -> str:
-    return _key()
+    settings = "api_key organization project base_url timeout max_retries default_headers default_query"
+    return _ModuleClient(**{name: getattr(openai, name) for name in [*settings.split(), "http_client"]})

@@ -7,74 +7,32 @@ of says which of them its answer must be of.
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
-from functools import cache, lru_cache
+from functools import cache
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import openai
 
-from routed_llm import Called, Endpoints, Outgoing, Served, fingerprint
+from routed_llm import Called, Endpoints, Outgoing, Served
 
 __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 
-ENDPOINTS: Final[Mapping[str, str]] = {"/chat/completions": "chat_completions", "/responses": "responses"}
-_DEPLOYMENT: Final = re.compile(r"/deployments/[^/]+$")
+ENDPOINTS: Final = ("/chat/completions", "/responses")
 _COUNT: Final = "x-stainless-retry-count"
 
 
 def called(
     endpoints: Endpoints, request: Any, *, routing: Any = None, retries: int | None = None
 ) -> Called | None:
-    """Read a request that is routed; None for one that is sent as it is.
-
-    Args:
-        endpoints: what decides.
-        request: an ``httpx.Request``.
-        routing: the call's own options; where left out, its body may have them.
-        retries: how often the caller wants a failed request to be tried again.
-    """
-    place = _place(str(request.url))
-    if place is None or request.method != "POST":
+    """Read an ``httpx.Request`` that is routed; None for one that is sent as it is."""
+    if request.method != "POST":
         return None
-    try:
-        body = json.loads(request.content)
-    except ValueError:
-        return None  # for the provider to refuse
-    if not isinstance(body, dict):
-        return None
-    given = body.pop("routing", None)
     key = request.headers.get("authorization") or request.headers.get("api-key")
-    asked = Called(
-        endpoint=place.endpoint,
-        body=body,
-        routing=given if routing is None else routing,
-        retries=retries,
-        credential=_whose(key, place.host, place.path),
-        own=place.base,
-    )
-    return asked if endpoints.routes(asked) else None
-
-
-class _Place(NamedTuple):
-    endpoint: str
-    base: str
-    host: str
-    path: str
-
-
-@lru_cache(maxsize=256)
-def _place(url: str) -> _Place | None:
-    """Say which endpoint an address is, and of what base URL; None for one that is not routed."""
-    scheme, _, rest = url.partition("?")[0].partition("://")
-    at = next((end for end in ENDPOINTS if rest.endswith(end)), None)
-    if at is None:
-        return None
-    host, slash, path = rest.removesuffix(at).partition("/")
-    return _Place(ENDPOINTS[at], f"{scheme}://{host}{slash}{path}", host.partition(":")[0], slash + path)
+    asked = Called.read(str(request.url), request.content, key=key, routing=routing, retries=retries)
+    return asked if asked is not None and endpoints.routes(asked) else None
 
 
 def _outgoing(request: Any, sent: Outgoing) -> Any:
@@ -87,48 +45,21 @@ def _outgoing(request: Any, sent: Outgoing) -> Any:
     # To make one anew, and to read its address again, takes longer than the decision.
     vars(made).update(vars(request), stream=_library(request).ByteStream(content))
     vars(made).pop("_content", None)
-    made.extensions = {**request.extensions}
-    made.headers = (
-        request.headers.copy()
-        if sent.credential is None
-        else type(request.headers)(sent.credential.on_the_wire())
-    )
+    made.extensions, headers = {**request.extensions}, request.headers
+    kept = headers if sent.credential is None else type(headers)(sent.credential.on_the_wire())
+    made.headers = kept.copy()
     if sent.base_url is not None:
         made.url = type(request.url)(sent.base_url.rstrip("/") + sent.path)
         made.headers["host"] = made.url.netloc.decode()
-    elif not _is_at(str(request.url), sent.path):
-        made.url = _address(request.url, sent.path, sent.model)
+    elif (path := sent.beside(str(request.url))) is not None:
+        made.url = request.url.copy_with(path=path)
     made.headers["content-length"] = str(len(content))
     made.read()
     return made
 
 
-@lru_cache(maxsize=256)
-def _is_at(url: str, path: str) -> bool:
-    """Say whether an address is that of an endpoint, whichever model is called there."""
-    return "/deployments/" not in url and url.partition("?")[0].endswith(path)
-
-
-@lru_cache(maxsize=256)
-def _address(url: Any, path: str, model: str) -> Any:
-    """Return where an endpoint stands, from where the one that was called does."""
-    base = next(url.path.removesuffix(end) for end in ENDPOINTS if url.path.endswith(end))
-    # On Azure the path names the deployment, and Responses has none.
-    named = f"/deployments/{model}" if path.startswith("/chat") else ""
-    return url.copy_with(path=_DEPLOYMENT.sub(named, base) + path)
-
-
-@lru_cache(maxsize=256)
-def _whose(*parts: str | None) -> str:
-    return fingerprint(*parts)
-
-
 def respond(endpoints: Endpoints, asked: Called, request: Any, send_on: Callable[[Any], Any]) -> Any:
-    """Return the response to a request, made with as many requests as it takes; they are sent by `send_on`.
-
-    Raises:
-        APIConnectionError: when the provider cannot be reached.
-    """
+    """Return the response to a request, made with as many requests as it takes, by `send_on`."""
 
     def send(sent: Outgoing) -> Any:
         with reaching:
@@ -154,10 +85,7 @@ async def arespond(
 
 
 class _Reaching:
-    """A block whose failures are raised as the SDK's own, which its retries let pass: ours are over.
-
-    Whatever it is, as in the SDK's own loop: transports and hooks raise anything.
-    """
+    """A block whose failures, whatever they are, are raised as the SDK's own, which its retries let pass."""
 
     __slots__ = ("_request",)
 
@@ -177,60 +105,46 @@ class _Reaching:
 
 def _answer(request: Any, served: Served) -> Any:
     """Return the response to a request, as its library wants it."""
-    library = _library(request)
-    whole = served.events is None
-    response = _kinds(library).response(
+    library, is_whole = _library(request), served.events is None
+    whole, parts = _kinds(library)
+    response = (whole if is_whole else library.Response)(
         served.status,
         headers={**served.headers, "content-type": served.content_type},
         request=request,
         extensions={"http_version": b"HTTP/1.1", "routed": served},
-        stream=library.ByteStream(b"") if whole else _kinds(library).stream(served.events),
+        stream=library.ByteStream(b"") if is_whole else parts(served.events),
     )
-    if whole:
-        response.wholly(served)
+    response.is_closed = response.is_stream_consumed = is_whole
     response.elapsed = timedelta(seconds=served.seconds)
     return response
 
 
-class _Response:
-    """A response whose body is written where somebody reads it: the SDK wants what it is written from."""
+class Whole:
+    """A response whose body is written where somebody reads it: the SDK wants what it is written from.
 
-    _served: Served | None = None
-    _written: bytes
-    _is_decoded_next = False
+    Attributes:
+        is_decoded_next: whether :meth:`json` comes next, before which the SDK reads the body in vain.
+    """
 
-    def wholly(self, served: Served) -> None:
-        """Take the whole answer."""
-        self._served = served
-        self.is_closed = self.is_stream_consumed = True
-
-    def decoded_next(self) -> None:
-        """Let the next look at the body be :meth:`json`: the SDK reads it before that to no end."""
-        self._is_decoded_next = self._served is not None and self._served.answer is not None
-
-    def read(self) -> bytes:
-        """Return the body."""
-        return b"" if self._is_decoded_next else super().read()  # type: ignore[misc]  # of the library's class
-
-    async def aread(self) -> bytes:
-        """Return the body."""
-        return b"" if self._is_decoded_next else await super().aread()  # type: ignore[misc]
+    is_decoded_next = False
 
     @property
     def _content(self) -> bytes:
-        if self._served is not None:
-            return self._served.body or b""
-        return self._written
+        return self.extensions["routed"].body  # type: ignore[attr-defined, no-any-return]  # the library's
 
-    @_content.setter
-    def _content(self, content: bytes) -> None:
-        self._written = content
+    def read(self) -> bytes:
+        """Return the body."""
+        return b"" if self.is_decoded_next else self._content
+
+    async def aread(self) -> bytes:
+        """Return the body."""
+        return self.read()
 
     def json(self, **options: Any) -> Any:
         """Return the body, decoded; the first time it is what the body would be written from."""
-        if self._is_decoded_next and self._served is not None:
-            self._is_decoded_next = False
-            return self._served.answer
+        if self.is_decoded_next:
+            self.is_decoded_next = False
+            return self.extensions["routed"].answer  # type: ignore[attr-defined]
         return super().json(**options)  # type: ignore[misc]
 
 
@@ -253,18 +167,11 @@ class _Parts:
         await self._events.aclose()
 
 
-class _Kinds(NamedTuple):
-    response: type[Any]
-    stream: type[Any]
-
-
 @cache
-def _kinds(library: ModuleType) -> _Kinds:
+def _kinds(library: ModuleType) -> tuple[type[Any], type[Any]]:
     """Return the classes of a response and of a body in parts, as subclasses of the library's."""
-    return _Kinds(
-        type("Response", (_Response, library.Response), {}),
-        type("Parts", (_Parts, library.SyncByteStream, library.AsyncByteStream), {}),
-    )
+    streams = (library.SyncByteStream, library.AsyncByteStream)
+    return type("Whole", (Whole, library.Response), {}), type("Parts", (_Parts, *streams), {})
 
 
 def _library(request: Any) -> ModuleType:

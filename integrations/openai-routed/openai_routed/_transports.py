@@ -17,11 +17,7 @@ class _Transport:
 
 
 class RoutedTransport(_Transport):
-    """A transport of httpx or httpx2 that routes calls to Chat Completions and Responses.
-
-    ::
-
-        http_client = httpx.Client(transport=RoutedTransport(httpx.HTTPTransport()))
+    """A transport of httpx or httpx2 that routes: ``httpx.Client(transport=RoutedTransport(...))``.
 
     Args:
         inner: the transport that sends.
@@ -34,10 +30,8 @@ class RoutedTransport(_Transport):
     def handle_request(self, request: Any) -> Any:
         """Return the response to a request."""
         request.read()
-        asked = called(self.endpoints, request)
-        if asked is None:
-            return self._inner.handle_request(request)
-        return respond(self.endpoints, asked, request, self._inner.handle_request)
+        asked, send_on = called(self.endpoints, request), self._inner.handle_request
+        return send_on(request) if asked is None else respond(self.endpoints, asked, request, send_on)
 
     def close(self) -> None:
         """Close the transport that sends."""
@@ -57,10 +51,10 @@ class AsyncRoutedTransport(_Transport):
     async def handle_async_request(self, request: Any) -> Any:
         """Return the response to a request."""
         await request.aread()
-        asked = called(self.endpoints, request)
-        if asked is None:
-            return await self._inner.handle_async_request(request)
-        return await arespond(self.endpoints, asked, request, self._inner.handle_async_request)
+        asked, send_on = called(self.endpoints, request), self._inner.handle_async_request
+        return await (
+            send_on(request) if asked is None else arespond(self.endpoints, asked, request, send_on)
+        )
 
     async def aclose(self) -> None:
         """Close the transport that sends."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from routed_llm.calls.driver import Driven, Reading
 from routed_llm.calls.problems import problem
@@ -14,7 +16,7 @@ from routed_llm.calls.sse import DONE, Event, written
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.errors import RoutedError
 from routed_llm.ledger.run import Answered
-from routed_llm.recovery import RetryLimits, classify_error
+from routed_llm.recovery import RetryLimits, classify_error, fingerprint
 from routed_llm.request import read_openai
 from routed_llm.request.wire import EventStream, count_body, failure_of, response
 
@@ -41,6 +43,7 @@ CHAT: Final = "chat_completions"
 RESPONSES: Final = "responses"
 COUNT: Final = "input_tokens"
 _PATHS: Final = {CHAT: "/chat/completions", RESPONSES: "/responses", COUNT: "/responses/input_tokens"}
+_DEPLOYMENT: Final = re.compile(r"/deployments/[^/]+$")
 _JSON: Final = "application/json"
 _SSE: Final = "text/event-stream; charset=utf-8"
 _OF_THE_BODY: Final = frozenset(
@@ -74,6 +77,69 @@ class Called:
     credential: str = ""
     own: str = ""
 
+    @classmethod
+    def read(
+        cls, url: str, content: bytes, *, key: str | None, routing: Any = None, retries: int | None = None
+    ) -> Called | None:
+        """Read a POST request as an HTTP client has it; None for one that is no call to an endpoint.
+
+        Args:
+            url: where it goes.
+            content: its body.
+            key: the header that says whose it is.
+            routing: the call's own options; where left out, its body may have them.
+            retries: how often a failed request may be tried again.
+        """
+        place = _place(url)
+        if place is None:
+            return None
+        try:
+            body = json.loads(content)
+        except ValueError:
+            return None  # for the provider to refuse
+        if not isinstance(body, dict):
+            return None
+        given = body.pop("routing", None)
+        return cls(
+            endpoint=place.endpoint,
+            body=body,
+            routing=given if routing is None else routing,
+            retries=retries,
+            credential=_whose(key, place.base),
+            own=place.base,
+        )
+
+
+class _Place(NamedTuple):
+    endpoint: str
+    base: str
+    path: str
+
+
+@lru_cache(maxsize=256)
+def _place(url: str) -> _Place | None:
+    """Say which endpoint an address is, of what base URL, and its path there."""
+    whole = url.partition("?")[0]
+    at = next((name for name in (CHAT, RESPONSES) if whole.endswith(_PATHS[name])), None)
+    if at is None:
+        return None
+    base = whole.removesuffix(_PATHS[at])
+    return _Place(at, base, "/".join(["", *base.split("/")[3:]]))
+
+
+@lru_cache(maxsize=256)
+def _whose(*parts: str | None) -> str:
+    return fingerprint(*parts)
+
+
+@lru_cache(maxsize=256)
+def _beside(url: str, path: str, model: str) -> str | None:
+    place = _place(url)
+    # On Azure the path names the deployment, and Responses has none.
+    named = f"/deployments/{model}" if path == _PATHS[CHAT] else ""
+    found = _DEPLOYMENT.sub(named, "" if place is None else place.path) + path
+    return None if url.partition("?")[0].endswith(found) else found
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
@@ -97,6 +163,10 @@ class Outgoing:
     def path(self) -> str:
         """The endpoint's path, after the base URL."""
         return _PATHS[self.endpoint]
+
+    def beside(self, url: str) -> str | None:
+        """Return the path of this endpoint beside that of a caller's address; None where it is the same."""
+        return _beside(url, self.path, self.model)
 
     @property
     def model(self) -> str:
