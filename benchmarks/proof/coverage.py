@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from routed_llm import MemoryLedger
 from routed_llm.rollout import bounds as ours
-from routed_llm.rollout.ladder import Ladder, Progress
+from routed_llm.rollout.ladder import Climb, Ladder, Progress
 
 DAY = "2024-08-11/score"
 BASELINE = "gpt-4o-2024-08-06-FC"
@@ -128,6 +129,27 @@ def climbs(values: Floats, ladder: Ladder) -> tuple[list[int], list[int]]:
     return list(first[0][up & ended]), list(first[1][down & ended & ~up])
 
 
+def noticed(table: Floats, seed: int, calls: int, turn: int) -> tuple[float, int | None]:
+    """Let a real climb meet a model that loses nothing, and a tenth from a call on.
+
+    Returns:
+        The share that it had reached by then, and after how many more calls it was stopped.
+    """
+    losses = np.where(np.arange(calls) < turn, 0.0, 0.1)
+    values = drawn(table, losses, np.random.default_rng(seed), 1)[0]
+    now, reached = [0.0], 0.0
+    climb = Climb(ladder=Ladder(margin=100 * MARGIN), ledger=MemoryLedger(), clock=lambda: now[0])
+    for at, value in enumerate(values):
+        now[0] += 1 / 64
+        climb.pair(float(value))
+        climb.cost(0.0002, 0.0005)
+        if at == turn:
+            reached = climb.share
+        if climb.progress.stopped:
+            return reached, at - turn
+    return reached, None
+
+
 def middle(counts: Sequence[int], whole: int) -> str:
     """Say how many of the runs, and after how many calls half of them and nine of ten."""
     if not counts:
@@ -143,6 +165,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--calls", type=int, default=4000)
     parser.add_argument("--climbs", type=int, default=20000, help="calls of the runs that climb")
+    parser.add_argument("--drifts", type=int, default=20, help="climbs that meet a change")
     asked = parser.parse_args()
     missed = 0
     tasks = {other: paired(asked.folder, other) for other in OTHERS}
@@ -162,6 +185,13 @@ def main() -> int:
             runs = drawn(tasks[other], np.full(asked.climbs, loss), rng, seeds)
             up, down = climbs(runs, ladder)
             print(f"  {other}, {loss:4.0%} lost: up {middle(up, seeds)}; stopped {middle(down, seeds)}")
+    found = [noticed(tasks[OTHERS[0]], seed, 12_000, 6_000) for seed in range(asked.drifts)]
+    after = [calls for _, calls in found if calls is not None and calls >= 0]
+    shares = ", ".join(f"{share:.0%}" for share in sorted({share for share, _ in found}))
+    print(
+        f"as good for 6,000 calls, then 10% lost: routed by then {shares}; "
+        f"stopped {middle(after, len(found))}"
+    )
     return int(missed > 0)
 
 
