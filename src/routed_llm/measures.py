@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from pathlib import Path
@@ -61,6 +62,12 @@ class Measured:
         """The row in words: ``on your own 200 examples: +0.4 points [-1.6, 2.5]``."""
         low, high = self.interval
         return f"on your own {self.n:,} examples: {self.difference:+.1f} points [{low:.1f}, {high:.1f}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as JSON-able data, which is a row again."""
+        found = {item.name: getattr(self, item.name) for item in fields_of(self)}
+        found |= {"interval": list(self.interval), "date": self.date.isoformat()}
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def model(self) -> str:
@@ -160,6 +167,9 @@ _KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {
 
 def _row(table: Any, where: str) -> Measured:
     values = dict(table) if isinstance(table, Mapping) else {"": table}
+    if isinstance(values.get("date"), str):  # as JSON has it
+        with suppress(ValueError):
+            values["date"] = datetime.date.fromisoformat(values["date"])
     wrong = sorted(set(values) - set(_KINDS))
     wrong += [name for name in _KINDS if name not in values and name not in ("tag", "task", "longest")]
     wrong += [name for name, kind in _KINDS.items() if name in values and not isinstance(values[name], kind)]

@@ -255,11 +255,14 @@ class Policy:
         Raises:
             PolicyError: as the constructor does.
         """
-        return Policy(**{**self.to_dict(), **changes}) if changes else self
+        if not changes:
+            return self
+        return Policy(**{**{item.name: getattr(self, item.name) for item in fields(self)}, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the keywords that make an equal policy."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        """Return the keywords that make an equal policy; rows of measures as plain data."""
+        found = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {**found, "measures": tuple([row.to_dict() for row in self.measures])}
 
     @property
     def max_cost_pico(self) -> int | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import replace
 from datetime import date
@@ -120,6 +121,16 @@ def test_rows_are_kept_in_files(tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text('measures = "measures"\n')
     assert Policy.from_toml(tmp_path / "policy.toml") == policy
     assert pickle.loads(pickle.dumps(policy)) == policy.replace(grace=None) == policy
+    assert Policy(measures=json.loads(json.dumps(policy.to_dict()["measures"]))) == policy
+
+
+def test_a_file_that_the_environment_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows stand beside the policy's file, wherever the program was started."""
+    write_measure(tmp_path / "rows.toml", PROVEN)
+    text = 'measures = "rows.toml"\nmodels = ["gpt-4o", "gpt-5.4-nano"]\n'
+    (tmp_path / "policy.toml").write_text(text)
+    monkeypatch.setenv("ROUTED_POLICY", str(tmp_path / "policy.toml"))
+    assert explain(()).model == "gpt-5.4-nano"
 
 
 ROW = {"configuration": "gpt-4.1", "baseline": "gpt-4o", "n": 200, "difference": 0.4, "interval": [-1.6, 2.5], "margin": 2, "judge": "exact", "date": TODAY, "tag": "feature=support"}  # fmt: skip

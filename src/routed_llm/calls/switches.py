@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from routed_llm.catalog.records import CURRENT, PACKAGED, current, is_folder
 from routed_llm.errors import CatalogError, PolicyError
 from routed_llm.events import INFO, WARNING, emit, emit_once
+from routed_llm.measures import read_measures
 from routed_llm.policy import EFFORTS, Policy, read_toml
 from routed_llm.rollout.stage import Stage, stage_from
 
@@ -201,6 +202,8 @@ class Switches:
                 path=path,
             )
         try:
+            if "measures" in data:
+                data["measures"] = read_measures(data["measures"], folder=Path(path).parent)
             Policy(**data)
         except PolicyError as error:
             raise PolicyError(f"{path}: {error}", key=error.key, path=path) from error
