@@ -2,8 +2,8 @@
 
 ``ROUTED_SWAP=shift`` constructs every model as gpt-4o and routes it to the model that the test names;
 ``ROUTED_SWAP=pin`` constructs it with that name, too. With any other value nothing is swapped;
-``ROUTED_SWAP=judge`` has the server at ``ROUTED_JUDGE`` answer every request that ChatOpenAI makes up in a
-test, and writes the tests whose requests it refuses to the file ``ROUTED_REFUSED``.
+``ROUTED_SWAP=judge`` has the server at ``SWAP_JUDGE`` answer every request that ChatOpenAI makes up in a
+test, and writes the tests whose requests it refuses to the file ``SWAP_REFUSED``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from routed_llm import Catalog, Policy, Router
 from routed_llm.usage import Timing
 
 SHIFT = os.environ.get("ROUTED_SWAP") == "shift"
-BARE = os.environ.get("ROUTED_CATALOG") == "bare"
+BARE = os.environ.get("SWAP_CATALOG") == "bare"
 DAY = date(2026, 10, 1)
 
 
@@ -34,7 +34,7 @@ DAY = date(2026, 10, 1)
 def router_for(model: str) -> Router:
     """A router whose catalog has the name: as we know it, or as a model without rules.
 
-    ``ROUTED_CATALOG=bare`` knows no rule of any model, so that what is sent is what the adapter makes of
+    ``SWAP_CATALOG=bare`` knows no rule of any model, so that what is sent is what the adapter makes of
     a call; recorded traffic can only be compared with that, since choosing an effort is a deliberate change.
     """
     catalog = Catalog.load()
@@ -147,7 +147,7 @@ def judge(server: str, refused: Path) -> None:
 
 BAD_REQUEST = 400
 if os.environ.get("ROUTED_SWAP") == "judge":
-    judge(os.environ["ROUTED_JUDGE"], Path(os.environ["ROUTED_REFUSED"]))
+    judge(os.environ["SWAP_JUDGE"], Path(os.environ["SWAP_REFUSED"]))
 
 if os.environ.get("ROUTED_SWAP") in ("shift", "pin"):
     Swapped.__name__ = Swapped.__qualname__ = "ChatOpenAI"

@@ -122,7 +122,7 @@ def run_at(
         ),
         "OPENAI_API_KEY": "sk-test",
         "ROUTED_SWAP": swap,
-        "ROUTED_CATALOG": catalog or suite.catalog,
+        "SWAP_CATALOG": catalog or suite.catalog,
         **vocabularies(),
         **place,
     }
@@ -237,7 +237,7 @@ def refused_of_chat_openai(source: Path, suite: Suite, tests: list[str]) -> set[
             "judge",
             tuple(tests),
             "",
-            {"ROUTED_JUDGE": server.url, "ROUTED_REFUSED": str(told)},
+            {"SWAP_JUDGE": server.url, "SWAP_REFUSED": str(told)},
         )
     return set(told.read_text().splitlines()) if told.exists() else set()
 
