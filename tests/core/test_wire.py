@@ -368,6 +368,36 @@ def test_items_count_only_for_their_own_model_and_while_they_say_what_the_messag
     assert again(message, **changes) == [said, *BARE[1:], *OUTPUTS]
 
 
+def _called_with(arguments: str) -> dict[str, Any]:
+    return {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    ("call", "item"),
+    [
+        pytest.param(_called_with('{ "city": "Lima" }'), CALLS[0], id="the same JSON in other spaces"),
+        pytest.param(
+            _called_with('{"city":"Oslo"}'),
+            {**{k: v for k, v in CALLS[0].items() if k != "id"}, "arguments": '{"city":"Oslo"}'},
+            id="changed by a person",
+        ),
+        pytest.param(None, None, id="taken out by a person"),
+    ],
+)
+def test_a_call_is_replayed_as_the_message_has_it(call: dict[str, Any] | None, item: Any) -> None:
+    """With its reasoning; the id of an item goes only with what the model itself has said."""
+    message = chat_completion(reply([REASONING, SAID, *CALLS]))["choices"][0]["message"]
+    message["tool_calls"] = [*([] if call is None else [call]), *message["tool_calls"][1:]]
+    kept = [] if item is None else [item]
+    assert again(message)[: 3 + len(kept)] == [REASONING, SAID, *kept, CALLS[1]]
+
+
+def test_an_item_of_responses_may_stand_among_messages() -> None:
+    """What Chat Completions has no form for goes as it is."""
+    item = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    assert sent({"messages": [*HELLO, item]}, RESPONSES)["input"][-1] == item
+
+
 def test_reasoning_that_is_stored_nowhere_is_not_sent_back() -> None:
     """Without its encrypted form the provider would look for it in vain."""
     bare = {key: item for key, item in REASONING.items() if key != "encrypted_content"}

@@ -2,58 +2,60 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from langchain_routed import _answers, _usage
-from langchain_routed._blocks import BREAKPOINT
+from langchain_routed._body import body_of
 from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import Ends, StreamCut, cut_result, whole_chunk
-from langchain_routed._errors import Written
-from langchain_routed._history import Known, fit
+from langchain_routed._errors import Written, as_langchains
+from langchain_routed._messages import as_messages
 from routed_llm import Answered, Decision, RetryLimits, classify_error, short_record
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 
 if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
+
     from langchain_routed._desk import Desk, ParsedCall
     from routed_llm import Attempts, ErrorFacts, Step
 
-__all__ = ["PreparedCall", "RoutedCall"]
+__all__ = ["PreparedCall", "RejectedCall", "RoutedCall"]
 
 _PARSER = "langchain_openai.chat_models.base"
 
 
 @dataclass(slots=True, kw_only=True)
 class PreparedCall:
-    """One request as langchain-openai makes it.
+    """One request as langchain-openai sends it.
 
     Attributes:
         decision: what it was made for.
-        child: the langchain-openai model that makes it.
-        sent: the keywords to send, all but the stop sequences.
+        child: the langchain-openai model that sends it.
+        shown: the call's keywords as traces and hooks see them, all but the stop sequences.
         stop: the stop sequences to send, or None.
         cut: where the answer has to be cut here, or None.
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
-        unstored: whether the provider seems to store nothing for this credential.
-        added: what the adapter added, as the record's ``changes`` show it.
+        added: what the adapter changed, as the record's ``changes`` show it.
     """
 
     decision: Decision
     child: BaseChatOpenAI
-    sent: dict[str, Any]
+    shown: dict[str, Any]
     stop: list[str] | None = None
     cut: Ends | None = None
     plain: bool
-    unstored: bool = False
     added: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -63,20 +65,9 @@ class PreparedCall:
         assert call is not None  # noqa: S101 - it is only made of a Decision that chose
         return call.model
 
-    def history(self, messages: Sequence[BaseMessage], known: Known) -> list[BaseMessage]:
-        """Return the conversation as the chosen model and endpoint can take it."""
-        decision = self.decision
-        call = decision.call
-        return fit(
-            messages,
-            model=str(decision.model),
-            endpoint=str(decision.endpoint),
-            known=known,
-            store=False if self.unstored else self.sent.get("store"),
-            unmarked=call is not None and BREAKPOINT in call.dropped,
-            stateless=call is not None and call.stateless,
-            after=self.sent.get("previous_response_id"),
-        )
+    def note(self, *changes: dict[str, Any]) -> None:
+        """Note what was changed, once."""
+        self.added = (*self.added, *(change for change in changes if change not in self.added))
 
 
 class RoutedCall:
@@ -173,29 +164,44 @@ class RoutedCall:
     # ----- sending with langchain-openai
 
     def _send(self, prepared: PreparedCall) -> ChatResult:
-        sent, manager = self._keywords(prepared), self._manager
-        messages = self.history(self._messages)
-        return prepared.child._generate(messages, stop=prepared.stop, run_manager=manager, **sent)
+        messages, stop, keywords = self._ready(prepared)
+        return prepared.child._generate(messages, stop=stop, run_manager=self._manager, **keywords)
 
     async def _asend(self, prepared: PreparedCall) -> ChatResult:
-        sent, manager = self._keywords(prepared), self._manager
-        messages = self.history(self._messages)
-        return await prepared.child._agenerate(messages, stop=prepared.stop, run_manager=manager, **sent)
+        messages, stop, keywords = self._ready(prepared)
+        return await prepared.child._agenerate(messages, stop=stop, run_manager=self._manager, **keywords)
 
     def _open(self, prepared: PreparedCall) -> Iterator[ChatGenerationChunk]:
-        sent = self._keywords(prepared)
-        return _usage.chunks(prepared, self.history(self._messages), sent, self._options)
+        return _usage.chunks(prepared, self._ready(prepared, stream=True), self._options)
 
     async def _aopen(self, prepared: PreparedCall) -> AsyncIterator[ChatGenerationChunk]:
-        sent = self._keywords(prepared)
-        return _usage.achunks(prepared, self.history(self._messages), sent, self._options)
+        return _usage.achunks(prepared, self._ready(prepared, stream=True), self._options)
 
-    def history(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-        """Return messages as they are sent."""
-        return self.prepared.history(messages, self._desk.known)
+    def _ready(self, prepared: PreparedCall, *, stream: bool = False) -> _usage.Ready:
+        """Return what a child is called with: a factory's own kind makes the body again."""
+        if isinstance(prepared.child, Child):
+            return self._messages, prepared.stop, {**prepared.shown, PLAN: self}
+        body = self.payload(self._messages, prepared.stop, {"stream": stream})
+        keywords = {n: v for n, v in body.items() if n not in ("messages", "input", "model", "stream")}
+        if "text_format" in keywords:
+            keywords["response_format"] = keywords.pop("text_format")
+        return as_messages(body), keywords.pop("stop", None), keywords
 
-    def _keywords(self, prepared: PreparedCall) -> dict[str, Any]:
-        return {**prepared.sent, PLAN: self} if isinstance(prepared.child, Child) else prepared.sent
+    def payload(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, keywords: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the body that is sent for messages.
+
+        Args:
+            messages: the conversation.
+            stop: the stop sequences.
+            keywords: those that traces show; what a hook or langchain-openai changed of them is sent so.
+        """
+        prepared = self.prepared
+        body = body_of(self._desk, self._parsed, prepared, messages, stream=bool(keywords.get("stream")))
+        shown = prepared.shown
+        body.update({n: v for n, v in keywords.items() if n not in shown or shown[n] is not v})
+        return body if stop == prepared.stop else {**body, "stop": stop}
 
     # ----- what the driver asks: see routed_llm.calls.driver.Seam
 
@@ -203,6 +209,9 @@ class RoutedCall:
         """Return what to send for a decision."""
         if self.prepared.decision is not decision:
             self.prepared = self._desk.plan(self._parsed, decision)
+            metadata = getattr(self._manager, "metadata", None) or {}
+            if "ls_model_name" in metadata:  # a run is named after the model that serves it
+                metadata["ls_model_name"] = self.prepared.model
         return self.prepared
 
     def opened(self, decision: Decision) -> None:
@@ -226,17 +235,15 @@ class RoutedCall:
         prepared = self.prepared
         if prepared.cut is not None and not prepared.cut.keeps(answer):
             answer = cut_result(answer, prepared.cut)
-        if prepared.plain:
-            answer = _answers.plain_result(answer)
         return _answers.attach(answer, self._recorded(record))
 
-    def reader(self) -> ChunkReader:
+    def reader(self) -> _answers.ChunkReader:
         """Return what reads the stream of what was prepared last."""
         prepared = self.prepared
         streams = prepared.decision.call is not None and prepared.decision.call.stream
         cut = None if prepared.cut is None or not streams else StreamCut(prepared.cut)
         whole = not streams or not genuine(prepared.child)
-        return ChunkReader(_answers.StreamReader(plain=prepared.plain), cut, whole=whole)
+        return _answers.ChunkReader(cut, whole=whole)
 
     def pieces(self, answer: ChatResult) -> Iterable[ChatGenerationChunk]:
         """Return a whole answer as the one chunk of a stream."""
@@ -247,7 +254,13 @@ class RoutedCall:
         self, reader: Any, held: list[ChatGenerationChunk], record: dict[str, Any]
     ) -> Iterable[ChatGenerationChunk]:
         """Return the end of a stream, with the record."""
-        return [*held, reader.last(self._recorded(record), self.prepared.model)]
+        last = reader.last(self._recorded(record), self.prepared.model)
+        schema = self.prepared.shown.get("response_format")
+        if self.prepared.plain and isinstance(schema, type) and is_basemodel_subclass(schema):
+            # langchain-openai reads the form of an answer from the whole of a stream.
+            with suppress(ValueError):
+                last.message.additional_kwargs["parsed"] = schema(**json.loads(reader.text))
+        return [*held, last]
 
     def facts(self, error: Exception) -> ErrorFacts | None:
         """Read a failure that a Responses answer reports in its body, a ValueError to langchain-openai."""
@@ -267,8 +280,7 @@ class RoutedCall:
         """Make a sampled second call, which no callback and no cache hears of."""
         apart = RoutedCall(self._desk, self._parsed, decision)
         apart._messages = list(self._messages)
-        apart.prepared.sent = {**apart.prepared.sent, "stream": False}
-        apart.prepared.sent.pop("stream_options", None)
+        apart.prepared.shown = {n: v for n, v in apart.prepared.shown.items() if n != "stream_options"}
         read = self.read(apart._send(apart.prepared))
         return Answered(read.usage, read.served, read.text)
 
@@ -277,90 +289,6 @@ class RoutedCall:
         if added:
             record = {**record, "changes": [*record["changes"], *added]}
         return short_record(record) if self._desk.owner.routing_record == "short" else record
-
-
-class ChunkReader:
-    """Reads one attempt at a stream: what of it may pass, and where it has to end.
-
-    Args:
-        reader: finds usage and name, and completes the last chunk.
-        cut: where the text has to end, or None.
-        whole: whether an end without a finish reason is an end, too.
-    """
-
-    def __init__(self, reader: _answers.StreamReader, cut: StreamCut | None, *, whole: bool) -> None:
-        self._reader = reader
-        self._cut = cut
-        self._said: list[str] = []
-        self.begun = False
-        self.finished = whole
-
-    @property
-    def usage(self) -> Any:
-        """What was reported until now, or None."""
-        return self._reader.usage
-
-    @property
-    def served(self) -> str | None:
-        """The model id that the stream names, or None."""
-        return self._reader.served
-
-    @property
-    def done(self) -> bool:
-        """Whether the answer was cut here."""
-        return self._cut is not None and self._cut.found
-
-    @property
-    def text(self) -> str:
-        """The text that was passed on."""
-        return "".join(self._said)
-
-    def feed(self, chunk: ChatGenerationChunk) -> list[ChatGenerationChunk]:
-        """Take a chunk and return what to pass on now."""
-        if self._cut is not None:
-            chunk = self._cut.feed(chunk)
-        said = {**chunk.message.response_metadata, **(chunk.generation_info or {})}
-        if said.get("finish_reason") or said.get("status") or said.get("incomplete_details"):
-            self.finished = True
-        return self._passed(self._reader.feed(chunk))
-
-    def end(self) -> list[ChatGenerationChunk]:
-        """Return what was held back, now that the stream has ended or been cut."""
-        rest = None if self._cut is None or self.done else self._cut.finish()
-        return [] if rest is None else self._passed(self._reader.feed(rest))
-
-    def last(self, record: Mapping[str, Any], model: str) -> ChatGenerationChunk:
-        """Return the last chunk, with the record."""
-        last = self._reader.finish(record)
-        if self.served is None:
-            # A stream that was cut never came to the chunk that names the model.
-            last.message.response_metadata.setdefault("model_name", model)
-        return last
-
-    def _passed(self, chunks: Iterable[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
-        passed = list(chunks)
-        self.begun = self.begun or any(map(_has_token, passed))
-        self._said.extend(chunk.text for chunk in passed)
-        return passed
-
-
-def _has_token(chunk: ChatGenerationChunk) -> bool:
-    message = chunk.message
-    if getattr(message, "tool_call_chunks", None):
-        return True
-    if any(message.additional_kwargs.values()):
-        return True
-    content = message.content
-    if isinstance(content, str):
-        return bool(content)
-    return any(isinstance(block, str) or _says(block) for block in content)
-
-
-def _says(block: Mapping[str, Any]) -> bool:
-    """Say whether a block has more in it than what it will be about."""
-    if block.get("type") in ("text", "reasoning", "refusal"):
-        return any(block.get(name) for name in ("text", "summary", "refusal", "encrypted_content", "content"))
-    return True
 
 
 def _raised_in(trace: TracebackType | None, module: str) -> bool:
@@ -372,3 +300,32 @@ def _raised_in(trace: TracebackType | None, module: str) -> bool:
 def _logprobs(chunk: ChatGenerationChunk) -> dict[str, Any]:
     logprobs = (chunk.generation_info or {}).get("logprobs")
     return {} if logprobs is None else {"logprobs": logprobs}
+
+
+class RejectedCall:
+    """Stands in for a call that cannot be made: its run begins as the baseline's, and fails.
+
+    With ChatOpenAI the server refuses such a call once its run has begun, so that callbacks, listeners and
+    traces hear of the error; here they hear of it, too.
+
+    Args:
+        owner: the model that was called.
+        error: what stopped the call before anything was sent.
+        stop: its stop sequences.
+        kwargs: its keywords, as traces may show them.
+    """
+
+    begun = False
+
+    def __init__(
+        self, owner: ChatOpenAI, error: Exception, stop: list[str] | None, kwargs: Mapping[str, Any]
+    ) -> None:
+        self.error = as_langchains(error, owner)
+        self.model: str = owner.model_name
+        # The call as the baseline would have been sent it.
+        self.prepared = SimpleNamespace(child=owner, stop=stop, shown=dict(kwargs), cut=None, plain=False)
+
+    def _raise(self, *_: Any) -> Any:
+        raise self.error
+
+    generate = agenerate = stream = astream = payload = _raise

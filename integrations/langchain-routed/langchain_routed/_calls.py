@@ -18,14 +18,13 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers._streaming import _StreamingCallbackHandler, _V2StreamingCallbackHandler
 
 from langchain_routed._children import PLAN
-from langchain_routed._history import ROUTING
+from langchain_routed._messages import ROUTING
 from routed_llm import CallOptions, Policy, PolicyError
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
-    from langchain_routed._call import RoutedCall
-    from langchain_routed._rejected import RejectedCall
+    from langchain_routed._call import RejectedCall, RoutedCall
 
 __all__ = [
     "closing",

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
-from functools import cached_property
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import AsyncOpenAI, OpenAI
-from pydantic import ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr
 from typing_extensions import override
 
+from langchain_routed._messages import ITEMS
+from langchain_routed._on_responses import AsyncChatOnResponses, ChatOnResponses
 from routed_llm import Call, Credential, guard_client
+from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
@@ -63,6 +68,7 @@ HOOKS: Final = (
 _MOST = 128
 _NO_KEY: Final = "none"
 _OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
+_HOOKS: Final = "_hooks"
 _TAKES_USAGE: Final = "_takes_usage"
 
 
@@ -105,32 +111,57 @@ class Child(ChatOpenAI):
         return {**self._shown, "stop": stop, **kwargs}
 
     @override
+    def _create_chat_result(
+        self, response: dict[str, Any] | BaseModel, generation_info: dict[str, Any] | None = None
+    ) -> ChatResult:
+        result: ChatResult = _hook(self, "_create_chat_result")(response, generation_info)
+        if isinstance(self.client or self.async_client, ChatOnResponses):
+            for choice, generation in zip(response.choices, result.generations, strict=True):  # type: ignore[union-attr] # its own
+                _keep_items(generation.message, (choice.message.model_extra or {}).get(WIRE_ITEMS))
+        return result
+
+    @override
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
+    ) -> ChatGenerationChunk | None:
+        made: ChatGenerationChunk | None = _hook(self, "_convert_chunk_to_generation_chunk")(
+            chunk, default_chunk_class, base_generation_info
+        )
+        if made is not None and isinstance(self.client or self.async_client, ChatOnResponses):
+            for choice in chunk["choices"]:
+                _keep_items(made.message, choice["delta"].get(WIRE_ITEMS))
+                if choice["delta"].get("refusal"):
+                    made.message.additional_kwargs["refusal"] = choice["delta"]["refusal"]
+        return made
+
+    @override
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         if PLAN in kwargs:
-            hook = self.__dict__[_OWNER]._get_request_payload
-            if getattr(hook, "routed", None) is not True:  # a mock has every attribute
-                return hook(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__, too
-            del kwargs[PLAN]  # the router's own would only come back here
+            return self.__dict__[_OWNER]._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__
         return super()._get_request_payload(input_, stop=stop, **kwargs)
 
 
-def _forwarded(name: str) -> Callable[..., Any]:
-    """Return a method that hands over to the owner's where a subclass or a patch has its own."""
+def _hook(child: Child, name: str) -> Callable[..., Any]:
+    """Return a method: that of the owner, or of a factory's model, where a class or a patch has its own."""
+    hook: Any = getattr(child.__dict__[_HOOKS], name)
     original: Callable[..., Any] = getattr(ChatOpenAI, name)
-
-    def method(self: Child, *args: Any, **kwargs: Any) -> Any:
-        hook: Any = getattr(self.__dict__[_OWNER], name)
-        if getattr(hook, "__func__", None) is original:
-            return original(self, *args, **kwargs)
-        return hook(*args, **kwargs)
-
-    return method
+    return partial(original, child) if getattr(hook, "__func__", None) is original else hook
 
 
-for _name in HOOKS:
+def _forwarded(name: str) -> Callable[..., Any]:
+    return lambda self, *args, **kwargs: _hook(self, name)(*args, **kwargs)
+
+
+for _name in ("_get_generation_chunk_from_completion", "_should_stream_usage"):
     setattr(Child, _name, _forwarded(_name))
+
+
+def _keep_items(message: BaseMessage, kept: Mapping[str, Any] | None) -> None:
+    """Keep what an answer of Responses is made of, with which its turn is sent again."""
+    if kept:
+        message.additional_kwargs[ITEMS] = kept["items"]
 
 
 class Children:
@@ -145,12 +176,13 @@ class Children:
         self._lock = threading.Lock()
         self._takes_usage: dict[str | None, bool] = {}
 
-    def get(self, call: Call, credential: Credential | None = None) -> BaseChatOpenAI:
+    def get(self, call: Call, credential: Credential | None = None, *, plain: bool = False) -> BaseChatOpenAI:
         """Return the child that a call is made with.
 
         Args:
             call: what is sent.
             credential: what an address of the model's own is called with; None for the owner's clients.
+            plain: whether answers from Responses get the form of Chat Completions.
         """
         owner = self.owner
         settings, kept = _OF(owner.__dict__), self._kept
@@ -158,37 +190,49 @@ class Children:
             # What the fields are compared with is kept, so that nothing new can take their place unnoticed.
             kept = self._kept = (settings, {})
         whose = None if credential is None else credential.whose
-        made, key = kept[1], (call.model, call.endpoint, call.base_url, whose)
+        made, key = kept[1], (call.model, call.endpoint, call.base_url, whose, plain)
         child = made.get(key)
         if child is None:
             with self._lock:
                 child = made.get(key)
                 if child is None:
-                    if owner.factory is not None:
-                        child = _guarded(owner.factory(call))
+                    made_by = None if owner.factory is None else owner.factory(call)
+                    if made_by is None or type(made_by).__module__.startswith("langchain_openai."):
+                        child = _guarded(self._make(call, credential, plain=plain, made_by=made_by))
                     else:
-                        child = _guarded(self._make(call, credential))
+                        child = _guarded(made_by)  # it has ways of its own
                     if len(made) >= _MOST:
                         made.clear()
                     made[key] = child
         return child
 
-    def _make(self, call: Call, credential: Credential | None) -> Child:
-        fields: dict[str, Any] = {name: getattr(self.owner, name) for name in _SHARED}
-        if credential is not None:
+    def _make(
+        self, call: Call, credential: Credential | None, *, plain: bool, made_by: BaseChatOpenAI | None
+    ) -> Child:
+        fields: dict[str, Any] = {name: getattr(made_by or self.owner, name) for name in _SHARED}
+        if made_by is not None:
+            pass  # a factory's model has clients and settings of its own
+        elif credential is not None:
             fields.update(_apart(fields, str(call.base_url), credential))
         else:
             fields.update(_once(fields))
             if call.base_url is not None:
                 fields.update(_moved(fields, call.base_url))
+        if plain:
+            fields["client"] = fields["root_client"] and ChatOnResponses(fields["root_client"])
+            fields["async_client"] = fields["root_async_client"] and AsyncChatOnResponses(
+                fields["root_async_client"]
+            )
         # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
         child = Child(
             model=call.model,
             temperature=None,
-            use_responses_api=call.endpoint == "responses",
+            use_responses_api=call.endpoint == "responses" and not plain,
             **{**fields, "stream_usage": fields["stream_usage"] is not False},
         )
-        child.__dict__.update({_OWNER: self.owner, _TAKES_USAGE: self._takes_usage})
+        child.__dict__.update(
+            {_OWNER: self.owner, _HOOKS: made_by or self.owner, _TAKES_USAGE: self._takes_usage}
+        )
         return child
 
 
@@ -213,7 +257,11 @@ def genuine(child: BaseChatOpenAI) -> bool:
         return False
     pairs = (child.root_client, child.client), (child.root_async_client, child.async_client)
     return all(
-        root is None or (isinstance(root, (OpenAI, AsyncOpenAI)) and part is root.chat.completions)
+        root is None
+        or (
+            isinstance(root, (OpenAI, AsyncOpenAI))
+            and (part is root.chat.completions or isinstance(part, ChatOnResponses))
+        )
         for root, part in pairs
     )
 

@@ -11,7 +11,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import ChatGeneration, LLMResult
 from typing_extensions import override
 
-from langchain_routed._history import ROUTING
+from langchain_routed._messages import ROUTING
 
 __all__ = ["CostCallbackHandler"]
 

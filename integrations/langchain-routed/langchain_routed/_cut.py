@@ -10,12 +10,15 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_routed._answers import usage_of_result
+from langchain_routed._messages import ITEMS
 from routed_llm import AnswerCutter, Router
+from routed_llm.calls.wired import calls_before
+from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 __all__ = ["Ends", "StreamCut", "cut_result", "whole_chunk"]
 
 _INCOMPLETE: Final = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
-_CALLS: Final = ("tool_calls", "function_call")
+_GONE: Final = ("tool_calls", "function_call", ITEMS)
 
 
 class Ends(NamedTuple):
@@ -63,14 +66,14 @@ def _cut_generation(generation: ChatGeneration, ends: Ends) -> ChatGeneration:
         content, cutter = _cut_blocks(message.content, cutter)
     if not cutter.found:
         return generation
-    kept = () if isinstance(content, str) else {_call_id(block) for block in content}
+    kept = _made_before(message, content)
     metadata = {**message.response_metadata, **_finish(cutter, message.response_metadata)}
     message = message.model_copy(
         update={
             "content": content,
             "tool_calls": [call for call in message.tool_calls if call["id"] in kept],
             "invalid_tool_calls": [call for call in message.invalid_tool_calls if call["id"] in kept],
-            "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in _CALLS},
+            "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in _GONE},
             "response_metadata": metadata,
             "usage_metadata": _unseen(message.usage_metadata, ends, cutter),
         }
@@ -143,7 +146,8 @@ class StreamCut:
         update: dict[str, Any] = {"content": content}
         info = chunk.generation_info
         if self.found:
-            update.update(tool_call_chunks=[], tool_calls=[], invalid_tool_calls=[])
+            kept = {k: v for k, v in message.additional_kwargs.items() if k != ITEMS}
+            update.update(tool_call_chunks=[], tool_calls=[], invalid_tool_calls=[], additional_kwargs=kept)
             info = {**(info or {}), "finish_reason": self._cutter.why}
             if isinstance(content, list) and self._cutter.why == "length":
                 update["response_metadata"] = {**message.response_metadata, **_INCOMPLETE}
@@ -212,6 +216,14 @@ def _text(block: Any) -> str | None:
     if isinstance(block, dict) and block.get("type") in ("text", "output_text"):
         return str(block.get("text") or "")
     return None
+
+
+def _made_before(message: AIMessage, content: Any) -> set[Any]:
+    """Return the ids of the calls that were made before the text ended."""
+    if not isinstance(content, str):
+        return {_call_id(block) for block in content}
+    shown = {"tool_calls": message.tool_calls, WIRE_ITEMS: {"items": message.additional_kwargs.get(ITEMS)}}
+    return {call["id"] for call in calls_before(shown, len(content))}
 
 
 def _call_id(block: Any) -> Any:

@@ -12,20 +12,17 @@ from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from langchain_routed._body import Question
 from langchain_routed._call import PreparedCall
-from langchain_routed._children import Child, Children
+from langchain_routed._children import Children
 from langchain_routed._cut import Ends
-from langchain_routed._exact import Question
 from langchain_routed._reading import (
-    NOT_SENT,
-    keep_defaults,
     merge,
-    name_cap,
     previous_of,
+    shown,
     state_owner,
     tell_messages,
     tell_parameters,
-    to_send,
     with_extra,
 )
 from routed_llm import (
@@ -63,7 +60,6 @@ _SWITCHES: Final = (
     "use_previous_response_id",
 )
 OPENAI: Final = "https://api.openai.com/v1"
-_ENCRYPTED: Final = "reasoning.encrypted_content"
 
 
 @lru_cache(maxsize=1)
@@ -314,63 +310,36 @@ class Desk:
             return await self.router.adecide(asked.without_lock(), **around)
 
     def plan(self, asked: ParsedCall, decision: Decision) -> PreparedCall:
-        """Return what is sent for a decided call."""
+        """Return who sends a decided call, and what of it is known before its messages are."""
         call = decision.call
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
-        sent = to_send(asked.parameters, call)
+        keywords = shown(asked.parameters, call)
         added: tuple[dict[str, Any], ...] = ()
-        stop = sent.pop("stop", None)
-        if asked.nulls:
-            sent.update(dict.fromkeys(self._harmless(asked.nulls, decision)))
+        stop = keywords.pop("stop", None)
         credential = None
         if call.base_url is not None and self.owner.factory is None:
             credential = self.router.credential_of(decision, self._own())
-            added = _kept_home(sent) if credential is not None else ()
-        child = self.children.get(call, credential)
-        if call.cap is not None and not isinstance(child, Child):
-            name_cap(sent, decision)
-        unstored = self._unstored(asked)
-        moved = call.endpoint == "responses" and not self._wants_responses(asked)
-        if moved:
-            keep_defaults(sent)
+            added = _kept_home(keywords) if credential is not None else ()
+        moved = call.endpoint == "responses" and not self.wants_responses(asked)
+        # A caller who expects Chat Completions gets an answer in its form.
+        plain = moved and self.owner.output_version is None
         return PreparedCall(
             decision=decision,
-            child=child,
-            sent=sent,
+            child=self.children.get(call, credential, plain=plain),
+            shown=keywords,
             stop=stop,
             cut=_ends(asked.parameters, call),
-            # A caller who expects Chat Completions gets an answer in its form.
-            plain=moved and self.owner.output_version is None,
-            unstored=unstored,
-            added=added + self._keep_reasoning(sent, decision, call, unstored=unstored),
+            plain=plain,
+            added=added,
         )
 
-    def _wants_responses(self, asked: ParsedCall) -> bool:
+    def wants_responses(self, asked: ParsedCall) -> bool:
         """Say whether ChatOpenAI under the baseline's name would send the call to Responses, too."""
         return asked.items or self._asks(asked.parameters, model_name=self.owner.model_name)
 
-    def _unstored(self, asked: ParsedCall) -> bool:
+    def unstored(self, asked: ParsedCall) -> bool:
         """Say whether the provider seems to store nothing for this credential: twice it did not find it."""
         return bool(self.lost) and self.lost.get(asked.circumstances["credential"], 0) > 1
-
-    def _keep_reasoning(
-        self, sent: dict[str, Any], decision: Decision, call: Call, *, unstored: bool
-    ) -> tuple[dict[str, Any], ...]:
-        """Ask for encrypted reasoning where nothing is stored, so that the next turn still has it."""
-        if (
-            call.endpoint != "responses"
-            or not (unstored or sent.get("store") is False)
-            or call.effort in (None, "none")
-            or _ENCRYPTED in call.dropped
-        ):
-            return ()
-        include = [*(sent.get("include") or ())]
-        rule = self.router.catalog.get(str(decision.model)).parameters[call.endpoint].get(_ENCRYPTED)
-        if _ENCRYPTED in include or (rule is not None and rule.accept == "no"):
-            return ()
-        sent["include"] = [*include, _ENCRYPTED]
-        why = "what is not stored must travel with the conversation"
-        return ({"parameter": "include", "action": "added", "before": None, "after": _ENCRYPTED, "why": why},)
 
     def rechoose(self, asked: ParsedCall, avoid: Mapping[str, str]) -> Decision | None:
         """Decide for what is left, giving up a lock that is only worth having; None when nothing is."""
@@ -384,13 +353,6 @@ class Desk:
     def note_lost(self, credential: str) -> None:
         """Note that the provider did not find what it should have stored for a credential."""
         self.lost[credential] = self.lost.get(credential, 0) + 1
-
-    def _harmless(self, names: Sequence[str], decision: Decision) -> list[str]:
-        """Return the parameters of which a null may be sent: those that the model takes whatever they are."""
-        model, endpoint = str(decision.model), str(decision.endpoint)
-        rules = self.router.catalog.get(model).parameters.get(endpoint, {})
-        absent = self.router.catalog.endpoint(endpoint).absent
-        return [name for name in names if not (name in rules or name in absent or name in NOT_SENT)]
 
     def count(self, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> int:
         """Count a request's tokens as the model that would serve it counts them.

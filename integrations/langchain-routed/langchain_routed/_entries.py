@@ -22,9 +22,8 @@ from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
 from langchain_routed import _calls
-from langchain_routed._call import RoutedCall
+from langchain_routed._call import RejectedCall, RoutedCall
 from langchain_routed._children import PLAN
-from langchain_routed._rejected import RejectedCall
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -51,7 +50,7 @@ class Entries(ChatOpenAI):
             asked = desk.read(messages, stop, kwargs, stream=stream)
             return RoutedCall(desk, asked, desk.decide(asked))
         except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
-            return RejectedCall(self, error, stop, kwargs)
+            return RejectedCall(self, error, stop, _calls.visible(kwargs))
 
     async def _aroute(
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
@@ -61,7 +60,7 @@ class Entries(ChatOpenAI):
             asked = desk.read(messages, stop, kwargs, stream=stream)
             return RoutedCall(desk, asked, await desk.adecide(asked))
         except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
-            return RejectedCall(self, error, stop, kwargs)
+            return RejectedCall(self, error, stop, _calls.visible(kwargs))
 
     # --- the public entries: each call is routed here, before LangChain names a model anywhere ---
 
@@ -253,19 +252,13 @@ class Entries(ChatOpenAI):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        call = kwargs.pop(PLAN, None)
+        call, messages = kwargs.pop(PLAN, None), self._convert_input(input_).to_messages()
         if call is None:
-            messages = self._convert_input(input_).to_messages()
             call = self._route(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
-            stream = {"stream": kwargs["stream"]} if "stream" in kwargs else {}
-            input_, stop, kwargs = (
-                call.history(messages),
-                call.prepared.stop,
-                {**call.prepared.sent, **stream},
+            return call.payload(
+                messages, call.prepared.stop, {"stream": kwargs.get("stream", self.streaming)}
             )
-        return call.prepared.child._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return]
-
-    _get_request_payload.routed = True  # type: ignore[attr-defined]  # nobody has overridden or patched it
+        return call.payload(messages, stop, kwargs)  # type: ignore[no-any-return] # a keyword
 
     @override
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -273,7 +266,7 @@ class Entries(ChatOpenAI):
         if call is None:
             return super()._get_invocation_params(stop=stop, **_calls.visible(kwargs))
         sent = call.prepared
-        return sent.child._get_invocation_params(stop=sent.stop, **sent.sent)
+        return sent.child._get_invocation_params(stop=sent.stop, **sent.shown)
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -281,7 +274,7 @@ class Entries(ChatOpenAI):
         if call is None:
             return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
         sent = call.prepared
-        told = sent.child._get_ls_params(stop=sent.stop, **sent.sent)
+        told = sent.child._get_ls_params(stop=sent.stop, **sent.shown)
         return cast("LangSmithParams", {**told, **_calls.traced(call)})
 
     @override
@@ -292,4 +285,4 @@ class Entries(ChatOpenAI):
         sent = call.prepared
         form = "plain" if sent.plain else "items"
         form = form if sent.cut is None else f"{form}/{json.dumps(sent.cut)}"
-        return f"routed/{form}/{sent.child._get_llm_string(stop=sent.stop, **sent.sent)}"
+        return f"routed/{form}/{sent.child._get_llm_string(stop=sent.stop, **sent.shown)}"

@@ -23,21 +23,19 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import _convert_to_openai_response_format
 
 from langchain_routed._blocks import BREAKPOINT, TEXTS, block_text, breakpoint_of, tell_block
-from langchain_routed._history import ITEMS, origin, unwrapped
-from routed_llm import Call, Decision, Previous, RequestBuilder
+from langchain_routed._messages import ITEMS, origin, unwrapped
+from routed_llm import Call, Previous, RequestBuilder
 from routed_llm.request.wire import CHAT, RESPONSES
 
 __all__ = [
     "NOT_SENT",
     "PASSED_ON",
-    "keep_defaults",
     "merge",
-    "name_cap",
     "previous_of",
+    "shown",
     "state_owner",
     "tell_messages",
     "tell_parameters",
-    "to_send",
     "with_extra",
 ]
 
@@ -61,7 +59,6 @@ _ANSWERED: Final = attrgetter(
     "type", "content", "name", "additional_kwargs", "tool_calls", "invalid_tool_calls"
 )
 _VIEWS: Final = {HumanMessage: _SAID, SystemMessage: _SAID, ToolMessage: _SAID, AIMessage: _ANSWERED}
-_EMPTY: Final = frozenset({"tools", "tool_choice", "modalities", "stream_options", "text"})
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _FIELDS: Final = (CHAT["body"].keys() | RESPONSES["body"].keys()) - {"messages", "input", "stream"}
 _FORMATS: Final = ("text", "json_object", "json_schema")
@@ -147,9 +144,22 @@ def merge(fields: Mapping[str, Any], call: Mapping[str, Any], stop: list[str] | 
         merged.update(call)
     if stop is not None:
         merged["stop"] = stop
+    _leave_out(merged)
     if merged.get("response_format") is not None:
         merged["response_format"] = _as_format(merged["response_format"], merged.get("strict"))
     return {name: value for name, value in merged.items() if value is not None}
+
+
+def _leave_out(merged: dict[str, Any]) -> None:
+    """Leave out what asks for nothing where it stands, and is refused for it."""
+    if not merged.get("tools", True):
+        del merged["tools"]  # agents without tools bind an empty list
+    if merged.get("tool_choice") in ("auto", "none") and not merged.keys() & {"tools", "functions"}:
+        del merged["tool_choice"]
+    if merged.get("modalities") == ["text"]:
+        del merged["modalities"]
+    if merged.get("response_format") == {"type": "text"}:
+        del merged["response_format"]
 
 
 def with_extra(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -216,94 +226,35 @@ def _schema_of(schema: type) -> Mapping[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": schema.__name__, "schema": made, "strict": True}}
 
 
-def to_send(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    """Return the keywords that langchain-openai sends for a decided call.
+def shown(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    """Return the keywords of a decided call as traces, hooks and caches see them.
 
-    Values go on as the caller gave them; only what the decision changed is replaced, added or left out.
+    Values are as the caller gave them; what the decision changed is replaced, added or left out.
     """
-    sent = {
+    found = {
         name: value
         for name, value in parameters.items()
         if name in PASSED_ON or not (name in NOT_SENT or name in call.dropped)
     }
-    reasoning: dict[str, Any] = {}
-    for name, value in call.parameters.items():
-        if name == "reasoning":
-            reasoning = dict(value)
-        elif name not in NOT_SENT and _differs(parameters.get(name), value):
-            sent[name] = value
-    if not _EMPTY.isdisjoint(sent):
-        _leave_out(sent, call)
-    if call.cap is not None:
-        # Traces show the name that was given; langchain-openai sends each endpoint its own.
-        sent["max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"] = call.cap
-    if call.endpoint == "responses":
-        _for_responses(sent, reasoning, call.effort)
-    elif call.effort is not None:
-        sent["reasoning_effort"] = call.effort
-    return sent
-
-
-def keep_defaults(sent: dict[str, Any]) -> None:
-    """Say for Responses what goes without saying on Chat Completions: not strict, and not stored."""
-    if sent.get("store") is None:
-        sent["store"] = False
-    if sent.get("tools"):
-        sent["tools"] = [_lenient(tool, "function") for tool in sent["tools"]]
-    if isinstance(sent.get("response_format"), Mapping) and sent.get("strict") is None:
-        sent["response_format"] = _lenient(sent["response_format"], "json_schema")
-
-
-def _lenient(given: Any, kind: str) -> Any:
-    if not isinstance(given, Mapping) or given.get("type") != kind:
-        return given
-    inner = given.get(kind)
-    if not isinstance(inner, Mapping):
-        return given if given.get("strict") is not None else {**given, "strict": False}
-    said = inner.get("strict") if inner.get("strict") is not None else given.get("strict")
-    return given if said is not None else {**given, kind: {**inner, "strict": False}}
-
-
-def _leave_out(sent: dict[str, Any], call: Call) -> None:
-    """Leave out what asks for nothing where it stands, and is refused for it."""
-    if not sent.get("tools", True):
-        del sent["tools"]  # agents without tools bind an empty list
-    if sent.get("tool_choice") in ("auto", "none") and not sent.keys() & {"tools", "functions"}:
-        del sent["tool_choice"]
-    if sent.get("modalities") == ["text"]:
-        del sent["modalities"]
-    if not call.stream:
-        sent.pop("stream_options", None)
-    if isinstance(sent.get("text"), Mapping):
-        # Its verbosity is a parameter of its own, which langchain-openai puts where the endpoint has it.
-        text = {name: value for name, value in sent.pop("text").items() if name != "verbosity"}
-        if text:
-            sent["text"] = text
-
-
-def name_cap(sent: dict[str, Any], decision: Decision) -> None:
-    """Give the cap the name that the model takes: only ChatOpenAI itself renames it for Chat Completions."""
-    asked = decision.facts.cap_name
-    named = [c.after for c in decision.changes if (c.parameter, c.action) == (asked, "renamed")]
-    if decision.endpoint == "chat_completions":
-        cap = [sent.pop(name) for name in _CAPS if name in sent]
-        sent[str(named[0]) if named else asked] = cap[0]
-
-
-def _for_responses(sent: dict[str, Any], reasoning: dict[str, Any], effort: str | None) -> None:
-    if sent.get("response_format") == {"type": "text"}:
-        del sent["response_format"]  # the default, which langchain-openai takes for a schema there
-    if effort is not None:
-        reasoning["effort"] = effort
-    if reasoning:
-        sent["reasoning"] = reasoning
-
-
-def _differs(given: Any, decided: Any) -> bool:
-    # An object that is not JSON (a pydantic class, say) reaches the decision as its name only.
-    return given is None or (
-        isinstance(given, (str, int, float, bool, list, dict, tuple)) and given != decided
+    found.update(
+        {
+            n: v
+            for n, v in call.parameters.items()
+            if n not in NOT_SENT and (n == "include" or n not in parameters)
+        }
     )
+    if call.cap is not None:
+        # Under the name that was given; each endpoint has its own.
+        found["max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"] = call.cap
+    if call.endpoint == "responses":
+        reasoning = {**(call.parameters.get("reasoning") or {})}
+        if call.effort is not None:
+            reasoning["effort"] = call.effort
+        if reasoning:
+            found["reasoning"] = reasoning
+    elif call.effort is not None:
+        found["reasoning_effort"] = call.effort
+    return found
 
 
 def previous_of(messages: Sequence[BaseMessage], known: Any) -> Previous | None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["achunks", "chunks"]
 
+Ready = tuple[list[BaseMessage], list[str] | None, dict[str, Any]]
+"""Messages, stop sequences and keywords, as a child takes them."""
+
 _REFUSALS: Final = (400, 422)
 _SERVER: Final = 500
 _NAMES: Final = ("stream_options", "include_usage")
@@ -36,29 +39,29 @@ _LEFT_OUT: Final = {
 }
 
 
-def chunks(
-    prepared: PreparedCall, history: list[BaseMessage], keywords: dict[str, Any], options: Mapping[str, Any]
-) -> Iterator[ChatGenerationChunk]:
+def chunks(prepared: PreparedCall, ready: Ready, options: Mapping[str, Any]) -> Iterator[ChatGenerationChunk]:
     """Yield what a call's child streams."""
+    history, stop, keywords = ready
     given = {**keywords, **_known(prepared, options)}
     try:
-        for chunk in prepared.child._stream(history, stop=prepared.stop, **given):
+        for chunk in prepared.child._stream(history, stop=stop, **given):
             _answered(prepared, given)
             yield chunk
         return
     except Exception as error:
         if not _given_up(prepared, given, error):
             raise
-    yield from prepared.child._stream(history, stop=prepared.stop, **given, stream_usage=False)
+    yield from prepared.child._stream(history, stop=stop, **given, stream_usage=False)
 
 
 async def achunks(
-    prepared: PreparedCall, history: list[BaseMessage], keywords: dict[str, Any], options: Mapping[str, Any]
+    prepared: PreparedCall, ready: Ready, options: Mapping[str, Any]
 ) -> AsyncIterator[ChatGenerationChunk]:
     """Yield what a call's child streams."""
+    history, stop, keywords = ready
     given = {**keywords, **_known(prepared, options)}
     try:
-        first: Any = prepared.child._astream(history, stop=prepared.stop, **given)
+        first: Any = prepared.child._astream(history, stop=stop, **given)
         async with aclosing(first):
             async for chunk in first:
                 _answered(prepared, given)
@@ -67,7 +70,7 @@ async def achunks(
     except Exception as error:
         if not _given_up(prepared, given, error):
             raise
-    second: Any = prepared.child._astream(history, stop=prepared.stop, **given, stream_usage=False)
+    second: Any = prepared.child._astream(history, stop=stop, **given, stream_usage=False)
     async with aclosing(second):
         async for chunk in second:
             yield chunk
@@ -85,12 +88,12 @@ def _known(prepared: PreparedCall, options: Mapping[str, Any]) -> dict[str, Any]
         return {}
     if child.takes_usage.get(child.openai_api_base) is not False:
         return {}
-    _note(prepared)
+    prepared.note(_LEFT_OUT)
     return {"stream_usage": False}
 
 
 def _wanted(prepared: PreparedCall, child: Child) -> bool:
-    return "stream_options" in prepared.sent or child.owner.stream_usage is True
+    return "stream_options" in prepared.shown or child.owner.stream_usage is True
 
 
 def _answered(prepared: PreparedCall, given: Mapping[str, Any]) -> None:
@@ -112,7 +115,7 @@ def _given_up(prepared: PreparedCall, given: dict[str, Any], error: Exception) -
         return False
     if _refuses(error):
         known[address] = False
-        _note(prepared)
+        prepared.note(_LEFT_OUT)
         return True
     if address not in known and _may_be_for_it(error):
         known[address] = False  # recovery sends the next request
@@ -131,8 +134,3 @@ def _may_be_for_it(error: Exception) -> bool:
         ours = any(name in error.response.headers for name in _OPENAIS)
         return error.status_code >= _SERVER and not ours
     return isinstance(error, (APITimeoutError, TimeoutError))
-
-
-def _note(prepared: PreparedCall) -> None:
-    if _LEFT_OUT not in prepared.added:
-        prepared.added = (*prepared.added, _LEFT_OUT)

@@ -6,7 +6,7 @@ import copy
 import pickle
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, Self
 
 from langchain_core.language_models import LanguageModelInput, ModelProfile
@@ -14,16 +14,14 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from langchain_openai import ChatOpenAI
+from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from pydantic import BaseModel, Field, field_validator, model_validator
 from typing_extensions import override
 
 from langchain_routed import _calls
-from langchain_routed._azure import deployed, factory_for
-from langchain_routed._books import own_books
 from langchain_routed._children import HOOKS
-from langchain_routed._desk import Desk, asks_for_responses, policy_from
+from langchain_routed._desk import Desk, asks_for_responses, default_router, policy_from
 from langchain_routed._entries import Entries
 from langchain_routed._profile import UsesResponses, has_schemas, profile_of
 from routed_llm import (
@@ -37,6 +35,7 @@ from routed_llm import (
     Request,
     RequestFacts,
     Router,
+    budgets_from,
 )
 
 __all__ = ["RoutedChatModel"]
@@ -60,6 +59,32 @@ def unheard(kind: type[ChatOpenAI], *, with_factory: bool) -> tuple[str, ...]:
     """Name what a subclass overrides of ChatOpenAI's private parts and that no call would come to."""
     names = (*_UNHEARD, *(HOOKS if with_factory else ()))
     return tuple(name for name in names if getattr(kind, name) is not getattr(ChatOpenAI, name))
+
+
+def _own_books(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields to set for what a constructor is given: budgets, as they are read, and the books.
+
+    The router becomes a field of the model, so that its copies draw on the same money.
+    """
+    budgets, ledger, on_budget = (given.get(name) for name in ("budget", "ledger", "on_budget"))
+    if budgets is None and ledger is None and on_budget is None:
+        return {}
+    catalog = given.get("catalog")
+    # Calls with the same key fail together, whoever pays for them.
+    cooldowns = None if catalog is not None else default_router().cooldowns
+    router = Router.keeping(
+        given.get("router"), catalog=catalog, ledger=ledger, on_budget=on_budget, cooldowns=cooldowns
+    )
+    found: dict[str, Any] = {"router": router, "budget": budgets_from(budgets) or None}
+    return found if ledger is None else {**found, "ledger": router.ledger}
+
+
+def _on_azure(settings: Mapping[str, Any], call: Call) -> BaseChatOpenAI:
+    return AzureChatOpenAI(
+        azure_deployment=call.model,
+        use_responses_api=call.endpoint == "responses",
+        **{"stream_usage": True, **settings},
+    )
 
 
 class RoutedChatModel(Entries, ChatOpenAI):
@@ -123,7 +148,7 @@ class RoutedChatModel(Entries, ChatOpenAI):
         # Read here, what is wrong stays a PolicyError; inside pydantic it would be a ValidationError.
         if "policy" in kwargs:
             kwargs["policy"] = policy_from(kwargs["policy"])
-        kwargs.update(own_books(kwargs))
+        kwargs.update(_own_books(kwargs))
         super().__init__(*args, **kwargs)
         for name in unheard(type(self), with_factory=self.factory is not None):
             warnings.warn(
@@ -187,11 +212,11 @@ class RoutedChatModel(Entries, ChatOpenAI):
             CatalogError: when there is no deployment, or one runs an unknown model.
             PolicyError: for a wrong policy.
         """
-        known, names = deployed(deployments, catalog)
+        known, names = (catalog or Catalog.load()).with_deployments(deployments)
         wanted = policy_from(policy) or Policy(baseline=kwargs.get("model", "gpt-4o"))
         if wanted.models is None:
             wanted = wanted.replace(models=names)
-        return cls(catalog=known, policy=wanted, factory=factory_for(azure or {}), **kwargs)
+        return cls(catalog=known, policy=wanted, factory=partial(_on_azure, azure or {}), **kwargs)
 
     # --- deciding ---
 

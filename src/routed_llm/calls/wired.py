@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from routed_llm.decision import Decision
     from routed_llm.recovery import ErrorFacts, Step
 
-__all__ = ["Prepared", "Wired"]
+__all__ = ["Prepared", "Wired", "calls_before"]
 
 RESPONSES: Final = "responses"
 
@@ -269,13 +269,13 @@ def _cut(choice: Mapping[str, Any], cutter: AnswerCutter | None) -> dict[str, An
     kept = "" if cutter is None else cutter.cut(str(message.get("content") or ""))
     if cutter is None or not cutter.found:
         return dict(choice)
-    before = _calls_before(message, len(kept))
+    before = calls_before(message, len(kept))
     bare = {key: value for key, value in message.items() if key not in ("tool_calls", ITEMS)}
     calls = {"tool_calls": before} if before else {}
     return {**choice, "message": {**bare, "content": kept, **calls}, "finish_reason": cutter.why}
 
 
-def _calls_before(message: Mapping[str, Any], length: int) -> list[Any]:
+def calls_before(message: Mapping[str, Any], length: int) -> list[Any]:
     """Return the calls that were made before so much text was said; the items of an answer have the order."""
     made, text = set(), 0
     for item in (message.get(ITEMS) or {}).get("items") or ():

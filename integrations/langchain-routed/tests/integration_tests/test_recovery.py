@@ -10,7 +10,9 @@ from typing import Any
 
 import openai
 import pytest
+from langchain_core.exceptions import ModelConnectionError
 from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.tracers.context import collect_runs
 from langchain_routed import RoutedChatModel
 from pydantic import BaseModel
 
@@ -203,6 +205,25 @@ def test_after_the_first_token(
     assert info.value.attempts[0].error.started
     if fault == "truncate":
         assert info.value.received == said
+        assert isinstance(info.value, openai.APIConnectionError)
+        assert isinstance(info.value, ModelConnectionError)
+
+
+@pytest.mark.parametrize("way", sorted(WAYS.keys() - STREAMS))  # LangChain hands no run to a stream
+def test_a_run_is_named_after_the_model_that_serves_it(
+    sim: Simulator, llm: RoutedChatModel, way: str
+) -> None:
+    """Traces of a call that another model took over name that one."""
+    first = first_model(sim, llm, way)
+    sim.faults.add(f"500;model={first};times=0")
+    with collect_runs() as found:
+        WAYS[way](llm)
+    names = {run.extra["metadata"]["ls_model_name"] for run in _models(found.traced_runs)}
+    assert names == {sim.journal[-1].model} != {first}
+
+
+def _models(runs: list[Any]) -> list[Any]:
+    return [one for run in runs for one in ([run] if run.run_type == "llm" else _models(run.child_runs))]
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4])

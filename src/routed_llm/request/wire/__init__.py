@@ -20,7 +20,7 @@ from routed_llm.fields import CHAT, RESPONSES, SOFT, Fate, Row, row_of, rules_ou
 from routed_llm.request.wire.answers import chat_completion, chat_usage, failure_of, response, response_usage
 from routed_llm.request.wire.body import OPTIONS, count_body, form_of, parameters, request_body
 from routed_llm.request.wire.streams import ChunkStream, EventStream, says_something
-from routed_llm.request.wire.turns import ITEMS, ids_apart, same_model, spoken
+from routed_llm.request.wire.turns import ITEMS, Replay, ids_apart, same_model, spoken
 
 __all__ = [
     "CHAT",
@@ -31,6 +31,7 @@ __all__ = [
     "ChunkStream",
     "EventStream",
     "Fate",
+    "Replay",
     "Row",
     "chat_completion",
     "chat_usage",

@@ -8,6 +8,7 @@ message says, and only to the model that made them; otherwise the message speaks
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Replay:
         if not isinstance(kept, Mapping) or self.stateless or not self.own(str(kept.get("model") or "")):
             return None
         items = [dict(item) for item in kept.get("items") or () if isinstance(item, Mapping)]
+        items = _as_called(items, message)
         if not items or not _says(items, message):
             return None
         thought = [item for item in items if item.get("type") == "reasoning"]
@@ -81,20 +83,44 @@ def _says(items: Sequence[Mapping[str, Any]], message: Mapping[str, Any]) -> boo
     text = "".join(str(part.get("text") or "") for part in said)
     refused = "".join(str(part.get("refusal") or "") for part in said)
     calls = [
-        (item.get("call_id"), item.get(_CALLS[str(item["type"])]))
+        (item.get("call_id"), _meant(item.get(_CALLS[str(item["type"])])))
         for item in items
         if item.get("type") in _CALLS
     ]
-    shown = [
-        (
-            call.get("id"),
-            (call.get("function") or {}).get("arguments", (call.get("custom") or {}).get("input")),
-        )
-        for call in message.get("tool_calls") or ()
-    ]
+    shown = [(call.get("id"), _meant(_called(call)[1])) for call in message.get("tool_calls") or ()]
     shows = _text(message.get("content"))
     refusal = str(message.get("refusal") or "")
     return text + refused == shows + refusal and calls == shown
+
+
+def _as_called(items: Sequence[dict[str, Any]], message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return items with their calls as the message now has them: a person may have changed some."""
+    shown = {call.get("id"): call for call in message.get("tool_calls") or ()}
+    found = []
+    for item in items:
+        if item.get("type") in _CALLS:
+            call = shown.get(item.get("call_id"))
+            if call is None:
+                continue
+            said, (name, arguments) = _CALLS[str(item["type"])], _called(call)
+            if (item.get("name"), _meant(item.get(said))) != (name, _meant(arguments)):
+                item = {key: value for key, value in item.items() if key != "id"}
+                item.update({"name": name, said: arguments})
+        found.append(item)
+    return found
+
+
+def _called(call: Mapping[str, Any]) -> tuple[Any, Any]:
+    inner = call.get("function") or call.get("custom") or {}
+    return inner.get("name"), inner.get("arguments", inner.get("input"))
+
+
+def _meant(arguments: Any) -> Any:
+    """Return what a call's arguments say: frameworks write the same JSON with other spaces."""
+    try:
+        return json.loads(arguments)
+    except (ValueError, TypeError, RecursionError):
+        return arguments
 
 
 def _text(content: Any) -> str:
@@ -140,6 +166,9 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
     several = len({message.get("name") for message in given if message.get("role") == "assistant"}) > 1
     items: list[dict[str, Any]] = []
     for index, message in enumerate(given):
+        if "role" not in message and "type" in message:  # an item that Responses alone has
+            items.append(dict(message))
+            continue
         said = message if several or message.get("role") != "assistant" else _nameless(message)
         items.extend(_items_of(said, f"messages[{index}]", carrier, replay))
     return tidied(items)

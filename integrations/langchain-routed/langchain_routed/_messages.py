@@ -1,22 +1,56 @@
-"""Conversation hygiene: what one model or endpoint left in the history, made fit for the next one.
+"""LangChain's messages on the wire: as Chat Completions' messages or Responses' items, and back.
 
-Nothing the user wrote is lost. Of an answer, its text and its tool calls always stay; what belongs to
-one model or endpoint only (reasoning items, item ids, hosted-tool items, audio ids) goes back to the
-model it came from and is left out, or turned into text, for any other.
+langchain-openai's own converters do the converting; here a conversation is made fit for the model and the
+endpoint that were chosen. Nothing the user wrote is lost. Of an answer, its text and its tool calls always
+stay; what belongs to one model or endpoint only (reasoning, item ids, the work of hosted tools, audio ids)
+goes back to the model it came from and is left out, or turned into text, for any other.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, BaseMessage, FunctionMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_openai.chat_models._compat import _convert_from_v1_to_chat_completions
+from langchain_openai.chat_models.base import (
+    _construct_responses_api_input,
+    _convert_dict_to_message,
+    _convert_message_to_dict,
+    _make_computer_call_output_from_message,
+    _make_custom_tool_output_from_message,
+)
 
-from langchain_routed._blocks import BREAKPOINT, MEDIA, TEXTS, Media, as_media, block_text, breakpoint_of
-from routed_llm.request.wire import ids_apart, spoken
+from langchain_routed._blocks import (
+    BREAKPOINT,
+    MEDIA,
+    RESPONSES_ITEMS,
+    TEXTS,
+    Media,
+    as_media,
+    block_text,
+    breakpoint_of,
+)
+from routed_llm.request.wire import ITEMS as WIRE_ITEMS
+from routed_llm.request.wire import Replay, ids_apart, spoken
 
-__all__ = ["ITEMS", "ROUTING", "fit", "origin", "pack", "unpack", "unwrapped"]
+__all__ = [
+    "ITEMS",
+    "ROUTING",
+    "Conversation",
+    "as_messages",
+    "origin",
+    "since",
+    "unwrapped",
+]
 
 ROUTING: Final = "routing"
 """Key of ``response_metadata`` that holds the record of a decision."""
@@ -26,14 +60,11 @@ ITEMS: Final = "routed_items"
 
 _V03: Final = ("reasoning", "tool_outputs", "__openai_function_call_ids__")
 _CHAT_ANSWER: Final = frozenset({"text", "refusal"})
-_STAYS: Final = frozenset(
-    {"text", "output_text", "refusal", "tool_call", "function_call", "custom_tool_call"}
-)
-
 _FOREIGN: Final = frozenset({"annotations", "cache_control", "extras", "id", "index"})
 """Keys of a text block that LangChain or another provider added, which Chat Completions refuses."""
 
 Known = Callable[[str], str | None]
+_REPLAY: Final = Replay(own=lambda _: True)
 
 
 def origin(message: AIMessage, known: Known) -> tuple[str | None, Mapping[str, Any]]:
@@ -45,62 +76,112 @@ def origin(message: AIMessage, known: Known) -> tuple[str | None, Mapping[str, A
     return (known(name) if isinstance(name, str) else None), {}
 
 
-def fit(
-    messages: Sequence[BaseMessage],
-    *,
-    model: str,
-    endpoint: str,
-    known: Known,
-    store: Any = None,
-    unmarked: bool = False,
-    stateless: bool = False,
-    after: str | None = None,
-) -> list[BaseMessage]:
-    """Return the messages as the chosen model and endpoint can take them; the caller's stay as they are.
+@dataclass(slots=True, kw_only=True)
+class Conversation:
+    """A conversation as the chosen model and endpoint can take it; the caller's messages stay as they are.
 
-    Args:
+    Attributes:
         messages: the conversation.
         model: catalog id of the chosen model.
         endpoint: ``chat_completions`` or ``responses``.
         known: a function from a model's name to its catalog id, or None for a stranger.
         store: the request's ``store``; with False the provider looks nothing up that it has stored.
-        unmarked: whether the model refuses the blocks' marks for the prompt cache.
         stateless: whether nothing that the provider may have stored is to be referred to.
-        after: the ``previous_response_id`` that is sent: what it stands for must not be sent again.
     """
-    on_responses = endpoint == "responses"
-    if after is not None:
-        messages = _since(messages, after)
-    if on_responses:
-        messages = _told_apart(messages)
-    several = on_responses and len({m.name for m in messages if isinstance(m, AIMessage)}) > 1
-    sent: set[Any] = set()
-    fitted: list[BaseMessage] = []
-    for message in messages:
-        if unmarked and not isinstance(message.content, str):
-            message = _without_marks(message)
-        if isinstance(message, AIMessage):
-            items = _item_ids(message) if on_responses else frozenset()
-            same = (
-                not stateless
-                and sent.isdisjoint(items)
-                and _is_its_own(message, model, known)
-                and not (store is False and _lacks_reasoning(message))
-            )
-            sent |= items
-            message = _fit_answer(message, same=same, on_responses=on_responses)
-            # The one assistant of a conversation is known, and so is who made items.
-            speaks = several and not (same and items)
-        else:
+
+    messages: Sequence[BaseMessage]
+    model: str
+    endpoint: str
+    known: Known
+    store: Any = None
+    stateless: bool = False
+    _sent: set[Any] = field(default_factory=set, init=False)
+
+    @property
+    def _on_responses(self) -> bool:
+        return self.endpoint == "responses"
+
+    def as_chat(self) -> list[dict[str, Any]]:
+        """Return it in the form of Chat Completions.
+
+        For Responses the items of its own answers stand beside them, and what that endpoint alone has is
+        among the messages as it is.
+        """
+        said: list[dict[str, Any]] = []
+        for message in self.messages:
+            if isinstance(message, AIMessage):
+                said.append(self._chat_answer(message))
+                continue
+            if self._on_responses and isinstance(message, ToolMessage):
+                item = _make_computer_call_output_from_message(message)
+                if item := item or _make_custom_tool_output_from_message(message):
+                    said.append(item)
+                    continue
             if not isinstance(message.content, str):
-                message = _fit_blocks(message, on_responses=on_responses)
-            speaks = on_responses and not isinstance(message, (ToolMessage, FunctionMessage))
-        fitted.append(_named(message) if speaks and message.name else message)
-    return fitted
+                if self._on_responses:
+                    items = [dict(unwrapped(block)) for block in message.content if _is_item(block)]
+                    said.extend(items)
+                    if items and len(items) == len(message.content):
+                        continue
+                    message = _with(message, [b for b in message.content if not _is_item(b)])
+                message = _fit_blocks(message, on_responses=False, by_id=self._on_responses)
+            said.append(_convert_message_to_dict(message))
+        return said
+
+    def _chat_answer(self, message: AIMessage) -> dict[str, Any]:
+        extra = message.additional_kwargs
+        special = extra and any(key in extra for key in ("refusal", ITEMS, "audio", *_V03))
+        if isinstance(message.content, str) and not special:
+            return _convert_message_to_dict(message)
+        own = self._is_own(message)
+        bare = _bare(message, keeps_audio=own and not self._on_responses)
+        said = _convert_message_to_dict(_convert_from_v1_to_chat_completions(bare))
+        if self._on_responses and own:
+            said[WIRE_ITEMS] = {
+                "model": self.model,
+                "items": _construct_responses_api_input([_as_made(message)]),
+            }
+        return said
+
+    def as_items(self) -> list[BaseMessage]:
+        """Return it for langchain-openai to make Responses' items of."""
+        messages = _told_apart(self.messages)
+        several = len({m.name for m in messages if isinstance(m, AIMessage)}) > 1
+        fitted: list[BaseMessage] = []
+        for message in messages:
+            if isinstance(message, AIMessage):
+                own = self._is_own(message)
+                # The one assistant of a conversation is known, and so is who made items.
+                speaks = several and not (own and _item_ids(message))
+                message = _as_made(message) if own else _bare(message, keeps_audio=False)
+            else:
+                if not isinstance(message.content, str):
+                    message = _fit_blocks(message, on_responses=True, by_id=True)
+                speaks = not isinstance(message, (ToolMessage, FunctionMessage))
+            if speaks and message.name:
+                message = _with(message, spoken(message.content, message.name, "text"))
+            fitted.append(message)
+        return fitted
+
+    def _is_own(self, message: AIMessage) -> bool:
+        """Say whether what an answer is made of goes back: to its own model, once, where it is found."""
+        ids = _item_ids(message) if self._on_responses else frozenset()
+        own = (
+            not self.stateless
+            and self._sent.isdisjoint(ids)
+            and (origin(message, self.known)[0] == self.model or not _signed(message))
+            and not (self.store is False and _lacks_reasoning(message))
+        )
+        self._sent |= ids
+        return own
 
 
-def _named(message: BaseMessage) -> BaseMessage:
-    return message.model_copy(update={"content": spoken(message.content, message.name, "text")})
+def _with(message: BaseMessage, content: Any) -> BaseMessage:
+    return message.model_copy(update={"content": content})
+
+
+def _is_item(block: Any) -> bool:
+    return isinstance(block, Mapping) and unwrapped(block).get("type") in RESPONSES_ITEMS
 
 
 def _item_ids(message: AIMessage) -> frozenset[Any]:
@@ -148,7 +229,7 @@ def _is_call(block: Mapping[str, Any]) -> bool:
     return block.get("type") in ("tool_call", "function_call", "custom_tool_call", "tool_use")
 
 
-def _since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMessage]:
+def since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMessage]:
     """Return the messages without those whose items a stored response has, which are refused as doubled."""
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
@@ -160,10 +241,6 @@ def _since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMe
 
 def _has_ids(content: Any) -> bool:
     return isinstance(content, list) and any(isinstance(b, Mapping) and b.get("id") for b in content)
-
-
-def _is_its_own(message: AIMessage, model: str, known: Known) -> bool:
-    return origin(message, known)[0] == model or not _signed(message)
 
 
 def _lacks_reasoning(message: AIMessage) -> bool:
@@ -180,30 +257,36 @@ def _lacks_reasoning(message: AIMessage) -> bool:
     return bool(carried) and not any(carried)
 
 
-def _fit_answer(message: AIMessage, *, same: bool, on_responses: bool) -> AIMessage:
-    extra = message.additional_kwargs
-    plain = isinstance(message.content, str)
-    if plain and not (extra.get("refusal") or any(key in extra for key in (ITEMS, "audio", *_V03))):
-        return message
-    if on_responses and same:
-        message = unpack(message)
-        content, kept = message.content, dict(message.additional_kwargs)
-        old = any(key in kept for key in _V03)  # langchain-openai puts that form in order itself
-        if isinstance(content, list) and not old:
-            content = _followed(content, calls=bool(message.tool_calls or message.invalid_tool_calls))
-        if old and kept.get("refusal") and not message.tool_calls:
+def _as_made(message: AIMessage) -> AIMessage:
+    """Return an answer with what it is made of in its content, for the model that made it."""
+    content, kept = message.content, dict(message.additional_kwargs)
+    if any(key in kept for key in _V03):  # langchain-openai puts that form in order itself
+        if kept.get("refusal") and not message.tool_calls:
             kept.pop("reasoning", None)
-        content = content if old else _with_refusal(content, kept, on_responses=True)
-        return message.model_copy(update={"content": content, "additional_kwargs": kept})
-    content, kept = message.content, {k: v for k, v in extra.items() if k != ITEMS}
-    if not (same and not on_responses):
+    else:
+        items = kept.pop(ITEMS, None)
+        if items and isinstance(content, str):
+            said = {**_convert_message_to_dict(message), "refusal": kept.pop("refusal", None)}
+            replayed = _REPLAY.of({**said, WIRE_ITEMS: {"items": items}})
+            if replayed is None:
+                return _bare(message, keeps_audio=False)
+            content = [block for item in replayed for block in _as_blocks(item)]
+        if isinstance(content, list):
+            content = _followed(content, calls=bool(message.tool_calls or message.invalid_tool_calls))
+        content = _with_refusal(content, kept, on_responses=True)
+    return message.model_copy(update={"content": content, "additional_kwargs": kept})
+
+
+def _bare(message: AIMessage, *, keeps_audio: bool) -> AIMessage:
+    """Return what of an answer means something to any model: its text and its calls."""
+    content, kept = message.content, {k: v for k, v in message.additional_kwargs.items() if k != ITEMS}
+    if not keeps_audio:
         content, kept = _without_audio(content, kept)
     for key in _V03:
         kept.pop(key, None)
     if not isinstance(content, str):
-        content = [unwrapped(block) for block in content]
-        content = _chat_content(content) if not on_responses else _stripped(content)
-    content = _with_refusal(content, kept, on_responses=on_responses)
+        content = _chat_content([unwrapped(block) for block in content])
+    content = _with_refusal(content, kept, on_responses=False)
     return message.model_copy(update={"content": content, "additional_kwargs": kept, "id": None})
 
 
@@ -286,104 +369,17 @@ def _chat_block(block: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "refusal", "refusal": block["refusal"]} if block["type"] == "refusal" else block
 
 
-def _stripped(content: Sequence[Any]) -> list[Any]:
-    # Another model's reasoning cannot be read, and an item id without its reasoning item is refused.
-    stripped: list[Any] = []
-    for block in content:
-        if isinstance(block, str):
-            stripped.append({"type": "text", "text": block})
-        elif block.get("type") in _STAYS:
-            extras = {k: v for k, v in (block.get("extras") or {}).items() if k != "item_id"}
-            # A standard tool_call's id is the call's, not the item's.
-            item_only = () if block["type"] == "tool_call" else ("id",)
-            bare = {k: v for k, v in block.items() if k not in ("extras", *item_only)}
-            if extras:
-                bare["extras"] = extras
-            stripped.append(bare)
-    return stripped
-
-
-def pack(items: Sequence[Any]) -> tuple[str, list[dict[str, Any]]]:
-    """Split Responses items into the text a reader wants and the items that the next turn needs.
-
-    The text is not kept twice: text items remember their length only.
-    """
-    text, packed = [], []
-    for item in items:
-        if item.get("type") == "text":
-            text.append(item.get("text") or "")
-            packed.append({**{k: v for k, v in item.items() if k != "text"}, "length": len(text[-1])})
-        else:
-            packed.append(dict(item))
-    return "".join(text), packed
-
-
-def unpack(message: AIMessage) -> AIMessage:
-    """Put the Responses items behind a plain answer back into its content, edits of it included."""
-    items = message.additional_kwargs.get(ITEMS)
-    if not items or not isinstance(message.content, str):
-        return message
-    text, at, content = message.content, 0, []
-    unedited = sum(item.get("length", 0) for item in items if item["type"] == "text") == len(text)
-    calls = {call["id"]: call for call in (*message.tool_calls, *message.invalid_tool_calls)}
-    for item in items:
-        if item["type"] != "text":
-            if item.get("call_id") is None:
-                content.append(
-                    {k: v for k, v in item.items() if unedited or k != "id" or item["type"] == "reasoning"}
-                )
-            elif item["call_id"] in calls:
-                content.append(_as_called(item, calls[item["call_id"]], unedited=unedited))
-        elif unedited:
-            rest = {k: v for k, v in item.items() if k != "length"}
-            content.append({**rest, "text": text[at : at + item["length"]]})
-            at += item["length"]
-    if text and not unedited:
-        content.append({"type": "text", "text": text})
-    extra = {k: v for k, v in message.additional_kwargs.items() if k != ITEMS}
-    return message.model_copy(update={"content": content, "additional_kwargs": extra})
-
-
-def _as_called(item: Mapping[str, Any], call: Mapping[str, Any], *, unedited: bool) -> dict[str, Any]:
-    """Return the item of a call as the message now has it: a person may have changed its arguments."""
-    bare = {k: v for k, v in item.items() if unedited or k != "id"}
-    if item["type"] != "function_call" or not isinstance(call["args"], Mapping):
-        return bare
-    try:
-        same = json.loads(item.get("arguments") or "{}") == call["args"]
-    except ValueError:
-        same = False
-    if same and item.get("name") == call["name"]:
-        return bare
-    bare.pop("id", None)
-    return {**bare, "name": call["name"], "arguments": json.dumps(call["args"], ensure_ascii=False)}
-
-
-def _without_marks(message: BaseMessage) -> BaseMessage:
-    blocks = [_unmarked(block) for block in message.content]
-    return message if blocks == message.content else message.model_copy(update={"content": blocks})
-
-
-def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
-    if not message.content and on_responses:
+def _fit_blocks(message: BaseMessage, *, on_responses: bool, by_id: bool) -> BaseMessage:
+    if not message.content:
         # langchain-openai makes no item of a message without blocks, and an input of no items is refused.
-        return message.model_copy(update={"content": ""})
-    blocks = [_fit_block(block, on_responses=on_responses) for block in message.content]
+        return _with(message, "") if on_responses or by_id else message
+    blocks = [_fit_block(block, on_responses=on_responses, by_id=by_id) for block in message.content]
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
         return message
-    return message.model_copy(update={"content": blocks})
+    return _with(message, blocks)
 
 
-def _unmarked(block: Any) -> Any:
-    if isinstance(block, str) or breakpoint_of(block) is None:
-        return block
-    bare = {k: v for k, v in block.items() if k != BREAKPOINT}
-    extras = {k: v for k, v in (bare.pop("extras", None) or {}).items() if k != BREAKPOINT}
-    # langchain-openai reads a text's extras for their mark only; of a file they also hold the name.
-    return bare if bare.get("type") in TEXTS or not extras else {**bare, "extras": extras}
-
-
-def _fit_block(block: Any, *, on_responses: bool) -> Any:
+def _fit_block(block: Any, *, on_responses: bool, by_id: bool) -> Any:
     if isinstance(block, str):
         return {"type": "text", "text": block}
     kind = block.get("type")
@@ -396,16 +392,23 @@ def _fit_block(block: Any, *, on_responses: bool) -> Any:
     if kind not in MEDIA:
         return block
     media = as_media(block)
-    if media is None or not _needs_translation(block, media, on_responses=on_responses):
+    if media is None or not _needs_translation(block, media, on_responses=on_responses, by_id=by_id):
         return block
-    translated = _for_responses(media) if on_responses else _for_chat(media)
+    translated = _for_responses(media) if on_responses or (by_id and _is_by_id(media)) else _for_chat(media)
     mark = breakpoint_of(block)
     return translated if mark is None else {**translated, BREAKPOINT: mark}
 
 
-def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: bool) -> bool:
+def _is_by_id(media: Media) -> bool:
+    """Say whether only Responses has a form for it: an image by id, a file by its URL."""
+    if media.kind == "image":
+        return media.file_id is not None
+    return media.kind == "file" and media.by_reference and media.file_id is None
+
+
+def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: bool, by_id: bool) -> bool:
     kind = block["type"]
-    if media.kind == "image" and media.source is None and not on_responses:
+    if media.kind == "image" and media.source is None and not by_id:
         return False  # Chat Completions has no image by id: langchain-openai says so
     if kind in ("document", "media", "video") or (kind == "image" and (media.file_id or media.detail)):
         return True
@@ -443,3 +446,40 @@ def _for_responses(media: Media) -> dict[str, Any]:
     if media.by_reference:
         return {"type": "input_file", "file_url": media.url}
     return {"type": "input_file", "filename": media.filename or "file", "file_data": media.source}
+
+
+def as_messages(body: Mapping[str, Any]) -> list[BaseMessage]:
+    """Return what a body says as messages, for a model that makes its own body of them."""
+    if "messages" in body:
+        return [_convert_dict_to_message(message) for message in body["messages"]]
+    found: list[BaseMessage] = []
+    for item in body["input"]:
+        role = item.get("role")
+        if role == "user":
+            found.append(HumanMessage(item["content"]))
+        elif role in ("system", "developer"):
+            found.append(SystemMessage(item["content"], additional_kwargs={"__openai_role__": role}))
+        elif item["type"] == "function_call_output":
+            found.append(ToolMessage(item["output"], tool_call_id=item["call_id"]))
+        elif item["type"] in RESPONSES_ITEMS:
+            found.append(HumanMessage([item]))
+        else:
+            blocks = _as_blocks(item)
+            if found and isinstance(found[-1], AIMessage):
+                found[-1] = _with(found[-1], [*found[-1].content, *blocks])
+            else:
+                found.append(AIMessage(blocks))
+    return found
+
+
+def _as_blocks(item: Mapping[str, Any]) -> list[Any]:
+    """Return an item of Responses as the blocks of LangChain's answers."""
+    if item.get("type", "message") != "message":
+        return [dict(item)]
+    if isinstance(item["content"], str):
+        return [{"type": "text", "text": item["content"]}]
+    own = {"id": item["id"]} if item.get("id") else {}
+    return [
+        {**part, "type": "text" if part["type"] == "output_text" else part["type"], **own}
+        for part in item["content"]
+    ]

@@ -1,0 +1,171 @@
+"""The body of one request: what was asked, in the wire's words, made into what the chosen model is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from langchain_core.messages import BaseMessage
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from langchain_openai.chat_models.base import (
+    _construct_responses_api_payload,
+    _convert_to_openai_response_format,
+    _get_last_messages,
+)
+
+from langchain_routed._messages import Conversation, Known, since
+from langchain_routed._reading import NOT_SENT, PASSED_ON
+from routed_llm import Call
+from routed_llm.decision import Change
+from routed_llm.request.wire import count_body, request_body
+
+if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
+
+    from langchain_routed._call import PreparedCall
+    from langchain_routed._desk import Desk, ParsedCall
+
+__all__ = ["SECONDS", "Question", "body_of"]
+
+SECONDS: Final = 5.0
+"""Longest wait for a count: a request is decided without it rather than late."""
+
+_ENCRYPTED: Final = "reasoning.encrypted_content"
+_TRAVELS: Final = {
+    "parameter": "include",
+    "action": "added",
+    "before": None,
+    "after": _ENCRYPTED,
+    "why": "what is not stored must travel with the conversation",
+}
+_OPTIONS: Final = ("extra_body", "extra_headers", "extra_query", "timeout")
+
+
+def body_of(
+    desk: Desk, asked: ParsedCall, prepared: PreparedCall, messages: Sequence[BaseMessage], *, stream: bool
+) -> dict[str, Any]:
+    """Return the body to send for a decided call, with the SDK's options.
+
+    Args:
+        desk: where the call was planned.
+        asked: the call.
+        prepared: who sends it, where; hears what was changed.
+        messages: the conversation.
+        stream: whether the answer is streamed.
+    """
+    decision = prepared.decision
+    call = cast("Call", decision.call)
+    on_responses = call.endpoint == "responses"
+    given = _asked(desk, asked, prepared, messages, stream=stream)
+    lost: dict[str, Any] = {}
+    encrypted = _takes_encrypted(desk, prepared)
+    body = request_body(
+        given, decision, own=lambda _: True, encrypted=encrypted, stream_usage=False, left_out=lost
+    )
+    included = body.get("include") or ()
+    if encrypted and desk.unstored(asked) and _ENCRYPTED not in included:
+        included = body["include"] = [*included, _ENCRYPTED]
+    if _ENCRYPTED in included and _ENCRYPTED not in (given.get("include") or ()):
+        prepared.note(_TRAVELS)
+    why = f"{'Responses' if on_responses else 'Chat Completions'} has no place for it"
+    prepared.note(*({**Change(place, "dropped", lost[place], None, why).to_dict()} for place in lost))
+    if not on_responses and "max_tokens" in body and desk.owner.factory is None:
+        body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
+    body.update(dict.fromkeys(_harmless(desk, asked.nulls, prepared)), stream=False)
+    body.pop("stream_options", None)
+    kept = [*_OPTIONS, *(["stream_options"] if stream else []), *([] if on_responses else ["strict"])]
+    return {**body, **{name: prepared.shown[name] for name in kept if name in prepared.shown}}
+
+
+def _asked(
+    desk: Desk, asked: ParsedCall, prepared: PreparedCall, messages: Sequence[BaseMessage], *, stream: bool
+) -> dict[str, Any]:
+    """Return what was asked as the wire takes it: in the form of the endpoint that the caller expects."""
+    call = cast("Call", prepared.decision.call)
+    on_responses = call.endpoint == "responses"
+    own_form = on_responses and desk.wants_responses(asked)
+    given = {name: value for name, value in asked.parameters.items() if name not in PASSED_ON}
+    after = given.get("previous_response_id")
+    if on_responses and desk.owner.use_previous_response_id and not call.stateless:
+        messages, given["previous_response_id"] = _get_last_messages(messages)
+    elif after is not None:
+        messages = since(messages, after)
+    store = given.get("store", False if on_responses and not own_form else None)
+    conversation = Conversation(
+        messages=messages,
+        model=str(prepared.decision.model),
+        endpoint=call.endpoint,
+        known=desk.known,
+        store=False if desk.unstored(asked) else store,
+        stateless=call.stateless,
+    )
+    strict = asked.parameters.get("strict")
+    if own_form:
+        more = {"stream": stream} if strict is None else {"stream": stream, "strict": strict}
+        return _construct_responses_api_payload(conversation.as_items(), {**given, **more})
+    if on_responses and "response_format" in given:
+        schema: Any = given.pop("response_format")
+        if isinstance(schema, Mapping):
+            lenient = strict is None
+            given["response_format"] = schema if lenient else _as_format(dict(schema), strict=strict)
+        elif stream:
+            written = schema.model_json_schema() if is_basemodel_subclass(schema) else schema
+            given["response_format"] = _as_format(written, strict=True)
+        else:
+            given["text_format"] = schema  # the SDK writes it, and reads the answer by it
+    return {**given, "messages": conversation.as_chat()}
+
+
+def _as_format(schema: Any, *, strict: bool | None) -> Any:
+    return _convert_to_openai_response_format(schema, strict=strict)
+
+
+def _takes_encrypted(desk: Desk, prepared: PreparedCall) -> bool:
+    """Say whether the model's reasoning can travel with the conversation."""
+    call = cast("Call", prepared.decision.call)
+    if call.endpoint != "responses" or call.effort in (None, "none") or _ENCRYPTED in call.dropped:
+        return False
+    rule = desk.router.catalog.get(str(prepared.decision.model)).parameters[call.endpoint].get(_ENCRYPTED)
+    return rule is None or rule.accept != "no"
+
+
+def _harmless(desk: Desk, names: Sequence[str], prepared: PreparedCall) -> list[str]:
+    """Return the parameters of which a null may be sent: those that the model takes whatever they are."""
+    model, endpoint = str(prepared.decision.model), str(prepared.decision.endpoint)
+    rules = desk.router.catalog.get(model).parameters.get(endpoint, {})
+    absent = desk.router.catalog.endpoint(endpoint).absent
+    return [name for name in names if not (name in rules or name in absent or name in NOT_SENT)]
+
+
+class Question:
+    """One request as OpenAI's own counting endpoint takes it, asked with the client that would send it.
+
+    Args:
+        owner: whose clients ask.
+        messages: the request's messages.
+        parameters: its parameters, in the caller's form.
+        known: a function from a model's name to its catalog id, or None for a stranger.
+    """
+
+    def __init__(
+        self, owner: ChatOpenAI, messages: Sequence[BaseMessage], parameters: Mapping[str, Any], known: Known
+    ) -> None:
+        self._owner = owner
+        self._messages = messages
+        self._given = {name: value for name, value in parameters.items() if name not in PASSED_ON}
+        self._known = known
+
+    def ask(self, model: str) -> int:
+        """Return the input tokens as OpenAI counts them for a model."""
+        client = self._owner.root_client.with_options(timeout=SECONDS, max_retries=0)
+        return int(client.responses.input_tokens.count(**self._body(model)).input_tokens)
+
+    async def aask(self, model: str) -> int:
+        """Do what :meth:`ask` does, without holding the event loop."""
+        client = self._owner.root_async_client.with_options(timeout=SECONDS, max_retries=0)
+        return int((await client.responses.input_tokens.count(**self._body(model))).input_tokens)
+
+    def _body(self, model: str) -> dict[str, Any]:
+        named = self._known(model) or model
+        said = Conversation(messages=self._messages, model=named, endpoint="responses", known=self._known)
+        return count_body({**self._given, "messages": said.as_chat()}, model)

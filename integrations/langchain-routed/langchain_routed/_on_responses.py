@@ -1,0 +1,148 @@
+"""Chat Completions' client over Responses: langchain-openai reads what it gives as it reads Chat Completions.
+
+A program that was written for Chat Completions gets answers in its form, whichever endpoint serves them. What
+becomes of an answer, whole or in parts, is the wire's; here is the client that langchain-openai calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+from langchain_openai._compat import httpx
+from openai import APIError
+from openai.types.chat import ChatCompletion
+
+from routed_llm.request.wire import ChunkStream, chat_completion, failure_of
+
+__all__ = ["AsyncChatOnResponses", "ChatOnResponses"]
+
+
+class ChatOnResponses:
+    """Takes the bodies of Responses and answers as Chat Completions do.
+
+    Args:
+        root: the SDK's client.
+        raw: whether answers come with their headers.
+    """
+
+    def __init__(self, root: Any, *, raw: bool = False) -> None:
+        self.root = root
+        self._raw = raw
+
+    @property
+    def with_raw_response(self) -> Any:
+        """The same, whose answers come with their headers."""
+        return type(self)(self.root, raw=True)
+
+    def create(self, **body: Any) -> Any:
+        """Send a body and return the answer."""
+        send, given = self._way(body)
+        return self._read(send(**given), given)
+
+    def _way(self, body: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Return the SDK's method and what it takes."""
+        options = {n: v for n, v in (body.pop("stream_options", None) or {}).items() if n != "include_usage"}
+        if options:
+            body["stream_options"] = options
+        way = self.root.responses.with_raw_response if self._raw else self.root.responses
+        return (way.parse if "text_format" in body else way.create), body
+
+    def _read(self, answer: Any, body: Mapping[str, Any]) -> Any:
+        form = (body.get("text") or {}).get("format") or {}
+        has_form = "text_format" in body or form.get("type") == "json_schema"
+
+        def read(found: Any) -> Any:
+            return Chunks(found) if body.get("stream") else _completion(found, has_form=has_form)
+
+        return _Raw(answer, read) if self._raw else read(answer)
+
+
+class AsyncChatOnResponses(ChatOnResponses):
+    """The same in an event loop."""
+
+    async def create(self, **body: Any) -> Any:
+        """Send a body and return the answer."""
+        send, given = self._way(body)
+        return self._read(await send(**given), given)
+
+
+class _Raw:
+    """An answer with its headers, unread."""
+
+    def __init__(self, raw: Any, read: Any) -> None:
+        self._raw = raw
+        self._read = read
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def parse(self) -> Any:
+        return self._read(self._raw.parse())
+
+
+class Chunks:
+    """A stream of Responses as one of Chat Completions.
+
+    Args:
+        events: the SDK's stream.
+    """
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+        self._stream = ChunkStream("responses", usage_apart=True)
+
+    def _feed(self, event: Any) -> list[dict[str, Any]]:
+        plain = _plain(event)
+        _raise_for(plain, self._events)
+        return self._stream.feed(plain)
+
+    def __enter__(self) -> Chunks:
+        self._events.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._events.__exit__(*error)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for event in self._events:
+            yield from self._feed(event)
+
+    async def __aenter__(self) -> Chunks:
+        await self._events.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._events.__aexit__(*error)
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        async for event in self._events:
+            for chunk in self._feed(event):
+                yield chunk
+
+
+def _completion(reply: Any, *, has_form: bool) -> ChatCompletion:
+    plain = _plain(reply)
+    _raise_for(plain, reply)
+    for item in plain.get("output") or ():
+        item.pop("parsed_arguments", None)  # the SDK's own, which no request may have
+        for part in item.get("content") or ():
+            part.pop("parsed", None)
+    completion = ChatCompletion.construct(**chat_completion(plain))
+    if has_form:
+        completion.choices[0].message.parsed = getattr(reply, "output_parsed", None)  # type: ignore[attr-defined] # as the SDK does
+    return completion
+
+
+def _plain(told: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = told.model_dump(mode="json", exclude_none=True, by_alias=True, warnings=False)
+    return plain
+
+
+def _raise_for(plain: Mapping[str, Any], source: Any) -> None:
+    """Raise what an answer or an event reports as a failure, as the SDK does where it looks for it."""
+    failure = failure_of(plain)
+    if failure is not None:
+        response = getattr(source, "response", None)
+        request = response.request if response is not None else httpx.Request("POST", "/responses")
+        raise APIError(str(failure.get("message") or failure), request, body=dict(failure))
