@@ -71,7 +71,9 @@ def body_of(
     prepared.note(*({**Change(place, "dropped", lost[place], None, why).to_dict()} for place in lost))
     if not on_responses and "max_tokens" in body and desk.owner.factory is None:
         body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
-    body.update(dict.fromkeys(_harmless(desk, asked.nulls, prepared)), stream=False)
+    body.update(dict.fromkeys(_harmless(desk, asked.nulls, prepared)))
+    # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
+    body["stream"] = desk.owner.streaming and not decision.facts.stream
     body.pop("stream_options", None)
     kept = [*_OPTIONS, *(["stream_options"] if stream else []), *([] if on_responses else ["strict"])]
     return {**body, **{name: prepared.shown[name] for name in kept if name in prepared.shown}}
@@ -102,18 +104,22 @@ def _asked(
     strict = asked.parameters.get("strict")
     if own_form:
         more = {"stream": stream} if strict is None else {"stream": stream, "strict": strict}
-        return _construct_responses_api_payload(conversation.as_items(), {**given, **more})
+        return {**_construct_responses_api_payload((), {**given, **more}), "input": conversation.as_items()}
     if on_responses and "response_format" in given:
         schema: Any = given.pop("response_format")
         if isinstance(schema, Mapping):
             lenient = strict is None
             given["response_format"] = schema if lenient else _as_format(dict(schema), strict=strict)
         elif stream:
-            written = schema.model_json_schema() if is_basemodel_subclass(schema) else schema
-            given["response_format"] = _as_format(written, strict=True)
+            given["response_format"] = _written(schema)
         else:
             given["text_format"] = schema  # the SDK writes it, and reads the answer by it
     return {**given, "messages": conversation.as_chat()}
+
+
+def _written(schema: Any) -> Any:
+    """Return a class as the form of answer that it stands for."""
+    return _as_format(schema.model_json_schema() if is_basemodel_subclass(schema) else schema, strict=True)
 
 
 def _as_format(schema: Any, *, strict: bool | None) -> Any:
@@ -168,4 +174,6 @@ class Question:
     def _body(self, model: str) -> dict[str, Any]:
         named = self._known(model) or model
         said = Conversation(messages=self._messages, model=named, endpoint="responses", known=self._known)
-        return count_body({**self._given, "messages": said.as_chat()}, model)
+        schema = self._given.get("response_format")
+        form = {"response_format": _written(schema)} if isinstance(schema, type) else {}
+        return count_body({**self._given, **form, "messages": said.as_chat()}, model)

@@ -40,7 +40,7 @@ from langchain_routed._blocks import (
     breakpoint_of,
 )
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
-from routed_llm.request.wire import Replay, ids_apart, spoken
+from routed_llm.request.wire import Replay, followed, ids_apart, spoken
 
 __all__ = [
     "ITEMS",
@@ -59,6 +59,7 @@ ITEMS: Final = "routed_items"
 """Key of ``additional_kwargs`` that holds the Responses items behind a plain answer."""
 
 _V03: Final = ("reasoning", "tool_outputs", "__openai_function_call_ids__")
+_CALLS: Final = ("function_call", "custom_tool_call")
 _CHAT_ANSWER: Final = frozenset({"text", "refusal"})
 _FOREIGN: Final = frozenset({"annotations", "cache_control", "extras", "id", "index"})
 """Keys of a text block that LangChain or another provider added, which Chat Completions refuses."""
@@ -143,25 +144,30 @@ class Conversation:
             }
         return said
 
-    def as_items(self) -> list[BaseMessage]:
-        """Return it for langchain-openai to make Responses' items of."""
-        messages = _told_apart(self.messages)
-        several = len({m.name for m in messages if isinstance(m, AIMessage)}) > 1
-        fitted: list[BaseMessage] = []
-        for message in messages:
-            if isinstance(message, AIMessage):
-                own = self._is_own(message)
-                # The one assistant of a conversation is known, and so is who made items.
-                speaks = several and not (own and _item_ids(message))
-                message = _as_made(message) if own else _bare(message, keeps_audio=False)
-            else:
-                if not isinstance(message.content, str):
-                    message = _fit_blocks(message, on_responses=True, by_id=True)
-                speaks = not isinstance(message, (ToolMessage, FunctionMessage))
-            if speaks and message.name:
-                message = _with(message, spoken(message.content, message.name, "text"))
-            fitted.append(message)
-        return fitted
+    def as_items(self) -> list[dict[str, Any]]:
+        """Return it in the form of Responses."""
+        several = len({m.name for m in self.messages if isinstance(m, AIMessage)}) > 1
+        turns = [self._items_of(message, several=several) for message in self.messages]
+        names = ids_apart(
+            [{item["call_id"] for item in turn if item.get("type") in _CALLS} for turn in turns]
+        )
+        if names is not None:
+            turns = [[_renamed(item, new) for item in turn] for turn, new in zip(turns, names, strict=True)]
+        return followed([item for turn in turns for item in turn])
+
+    def _items_of(self, message: BaseMessage, *, several: bool) -> list[dict[str, Any]]:
+        if isinstance(message, AIMessage):
+            own = self._is_own(message)
+            # The one assistant of a conversation is known, and so is who made items.
+            speaks = several and not (own and _item_ids(message))
+            message = _as_made(message) if own else _bare(message, keeps_audio=False)
+        else:
+            if not isinstance(message.content, str):
+                message = _fit_blocks(message, on_responses=True, by_id=True)
+            speaks = not isinstance(message, (ToolMessage, FunctionMessage))
+        if speaks and message.name:
+            message = _with(message, spoken(message.content, message.name, "text"))
+        return _construct_responses_api_input([message], store=self.store)
 
     def _is_own(self, message: AIMessage) -> bool:
         """Say whether what an answer is made of goes back: to its own model, once, where it is found."""
@@ -180,6 +186,14 @@ def _with(message: BaseMessage, content: Any) -> BaseMessage:
     return message.model_copy(update={"content": content})
 
 
+def _renamed(item: dict[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return an item of a call, or its output, with the id by which the provider can tell it from others."""
+    old = item.get("call_id")
+    if names.get(old, old) == old:
+        return item
+    return {**{key: value for key, value in item.items() if key != "id"}, "call_id": names[old]}
+
+
 def _is_item(block: Any) -> bool:
     return isinstance(block, Mapping) and unwrapped(block).get("type") in RESPONSES_ITEMS
 
@@ -190,43 +204,6 @@ def _item_ids(message: AIMessage) -> frozenset[Any]:
     if not isinstance(message.content, str):
         items.extend(message.content)
     return frozenset(item["id"] for item in items if isinstance(item, Mapping) and item.get("id"))
-
-
-def _told_apart(messages: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
-    """Return messages in which no call has the id of a call of an earlier turn."""
-    renamed = ids_apart([_call_ids(message) for message in messages])
-    if renamed is None:
-        return messages
-    return [_renamed(message, names) for message, names in zip(messages, renamed, strict=True)]
-
-
-def _call_ids(message: BaseMessage) -> frozenset[Any]:
-    if not isinstance(message, AIMessage):
-        return frozenset()
-    return frozenset(call["id"] for call in (*message.tool_calls, *message.invalid_tool_calls))
-
-
-def _renamed(message: BaseMessage, names: Mapping[Any, Any]) -> BaseMessage:
-    if isinstance(message, ToolMessage):
-        return message.model_copy(
-            update={"tool_call_id": names.get(message.tool_call_id, message.tool_call_id)}
-        )
-    if not isinstance(message, AIMessage) or all(names[old] == old for old in _call_ids(message)):
-        return message
-    # Its items have the ids of the turn that it repeats; so the message speaks for itself.
-    calls = {
-        key: [{**call, "id": names[call["id"]]} for call in getattr(message, key)]
-        for key in ("tool_calls", "invalid_tool_calls")
-    }
-    extra = {k: v for k, v in message.additional_kwargs.items() if k not in (ITEMS, "tool_calls", *_V03)}
-    content = message.content
-    if not isinstance(content, str):
-        content = [block for block in content if not isinstance(block, Mapping) or not _is_call(block)]
-    return message.model_copy(update={**calls, "additional_kwargs": extra, "content": content})
-
-
-def _is_call(block: Mapping[str, Any]) -> bool:
-    return block.get("type") in ("tool_call", "function_call", "custom_tool_call", "tool_use")
 
 
 def since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMessage]:
@@ -271,8 +248,6 @@ def _as_made(message: AIMessage) -> AIMessage:
             if replayed is None:
                 return _bare(message, keeps_audio=False)
             content = [block for item in replayed for block in _as_blocks(item)]
-        if isinstance(content, list):
-            content = _followed(content, calls=bool(message.tool_calls or message.invalid_tool_calls))
         content = _with_refusal(content, kept, on_responses=True)
     return message.model_copy(update={"content": content, "additional_kwargs": kept})
 
@@ -310,25 +285,6 @@ def unwrapped(block: Any) -> Any:
     if isinstance(block, Mapping) and block.get("type") == "non_standard":
         return block["value"] if isinstance(block.get("value"), Mapping) else block
     return block
-
-
-def _followed(content: list[Any], *, calls: bool) -> list[Any]:
-    """Leave out reasoning that nothing follows, as of an answer that was cut, or a text that has no id.
-
-    Either is refused. Where a refusal was streamed, langchain-openai keeps no id.
-    """
-    kept: list[Any] = []
-    open_reasoning: list[Any] = []
-    for block in content:
-        kind = block.get("type") if isinstance(block, Mapping) else "text"
-        if kind == "reasoning":
-            open_reasoning.append(block)
-            continue
-        if kind not in (*_CHAT_ANSWER, *TEXTS) or (isinstance(block, Mapping) and block.get("id")):
-            kept.extend(open_reasoning)
-        open_reasoning = []
-        kept.append(block)
-    return [*kept, *open_reasoning] if calls else kept
 
 
 def _signed(message: AIMessage) -> bool:
@@ -410,6 +366,8 @@ def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: 
     kind = block["type"]
     if media.kind == "image" and media.source is None and not by_id:
         return False  # Chat Completions has no image by id: langchain-openai says so
+    if by_id and not on_responses and _is_by_id(media):
+        return True
     if kind in ("document", "media", "video") or (kind == "image" and (media.file_id or media.detail)):
         return True
     if kind == "image_url":

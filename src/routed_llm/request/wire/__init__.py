@@ -20,7 +20,7 @@ from routed_llm.fields import CHAT, RESPONSES, SOFT, Fate, Row, row_of, rules_ou
 from routed_llm.request.wire.answers import chat_completion, chat_usage, failure_of, response, response_usage
 from routed_llm.request.wire.body import OPTIONS, count_body, form_of, parameters, request_body
 from routed_llm.request.wire.streams import ChunkStream, EventStream, says_something
-from routed_llm.request.wire.turns import ITEMS, Replay, ids_apart, same_model, spoken
+from routed_llm.request.wire.turns import ITEMS, Replay, followed, ids_apart, same_model, spoken
 
 __all__ = [
     "CHAT",
@@ -37,6 +37,7 @@ __all__ = [
     "chat_usage",
     "count_body",
     "failure_of",
+    "followed",
     "form_of",
     "ids_apart",
     "parameters",

@@ -130,6 +130,8 @@ def _surviving(values: Mapping[str, Any], call: Call) -> dict[str, Any]:
     }
     if "verbosity" in call.dropped and isinstance(sent.get("text"), Mapping):
         sent["text"] = {key: item for key, item in sent["text"].items() if key != "verbosity"}
+        if not sent["text"]:
+            del sent["text"]
     derived = (*INCLUDED, "verbosity", "reasoning")
     added = {
         name: value

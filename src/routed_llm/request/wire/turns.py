@@ -22,6 +22,7 @@ __all__ = [
     "MARK",
     "Replay",
     "chat_messages",
+    "followed",
     "ids_apart",
     "response_items",
     "same_model",
@@ -171,7 +172,7 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
             continue
         said = message if several or message.get("role") != "assistant" else _nameless(message)
         items.extend(_items_of(said, f"messages[{index}]", carrier, replay))
-    return tidied(items)
+    return tidied(followed(items))
 
 
 def _told_apart(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -227,6 +228,27 @@ def _another(identity: Any, used: set[Any]) -> Any:
     """Return an id, or one like it that is not used."""
     like = (f"{str(identity)[: _LONGEST_ID - 6]}_{number}" for number in count(2))
     return identity if identity not in used else next(name for name in like if name not in used)
+
+
+def followed(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out reasoning that nothing follows, as of an answer that was cut: the provider refuses it.
+
+    What it led to is a call, the work of a hosted tool, or a text that has an id.
+    """
+    kept: list[dict[str, Any]] = []
+    waiting: list[dict[str, Any]] = []
+    for item in items:
+        kind = str(item.get("type") or "message")
+        if kind == "reasoning":
+            waiting.append(item)
+            continue
+        if kind not in _OUTPUTS and (
+            kind != "message" or (item.get("role") == "assistant" and item.get("id"))
+        ):
+            kept.extend(waiting)
+        waiting = []
+        kept.append(item)
+    return kept
 
 
 def _nameless(message: Mapping[str, Any]) -> Mapping[str, Any]:
