@@ -16,8 +16,9 @@ from langchain_openai.chat_models.base import (
 from langchain_routed._messages import Conversation, Known, since
 from langchain_routed._reading import NOT_SENT, PASSED_ON
 from routed_llm import Call
+from routed_llm.calls.adapting import acounted, counted
 from routed_llm.decision import Change
-from routed_llm.request.wire import count_body, request_body
+from routed_llm.request.wire import request_body
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
     from langchain_routed._call import PreparedCall
     from langchain_routed._desk import Desk, ParsedCall
 
-__all__ = ["SECONDS", "Question", "body_of"]
-
-SECONDS: Final = 5.0
-"""Longest wait for a count: a request is decided without it rather than late."""
+__all__ = ["Question", "body_of"]
 
 _ENCRYPTED: Final = "reasoning.encrypted_content"
 _TRAVELS: Final = {
@@ -163,17 +161,15 @@ class Question:
 
     def ask(self, model: str) -> int:
         """Return the input tokens as OpenAI counts them for a model."""
-        client = self._owner.root_client.with_options(timeout=SECONDS, max_retries=0)
-        return int(client.responses.input_tokens.count(**self._body(model)).input_tokens)
+        return counted(self._owner.root_client, self._asked(model), model)
 
     async def aask(self, model: str) -> int:
         """Do what :meth:`ask` does, without holding the event loop."""
-        client = self._owner.root_async_client.with_options(timeout=SECONDS, max_retries=0)
-        return int((await client.responses.input_tokens.count(**self._body(model))).input_tokens)
+        return await acounted(self._owner.root_async_client, self._asked(model), model)
 
-    def _body(self, model: str) -> dict[str, Any]:
+    def _asked(self, model: str) -> dict[str, Any]:
         named = self._known(model) or model
         said = Conversation(messages=self._messages, model=named, endpoint="responses", known=self._known)
         schema = self._given.get("response_format")
         form = {"response_format": _written(schema)} if isinstance(schema, type) else {}
-        return count_body({**self._given, **form, "messages": said.as_chat()}, model)
+        return {**self._given, **form, "messages": said.as_chat()}

@@ -6,9 +6,8 @@ Children share the router's clients, so a new model costs no connection.
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +24,7 @@ from typing_extensions import override
 from langchain_routed._messages import ITEMS
 from langchain_routed._on_responses import AsyncChatOnResponses, ChatOnResponses
 from routed_llm import Call, Credential, guard_client
+from routed_llm.calls.adapting import NO_KEY, client_apart
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ HOOKS: Final = (
 """Private methods of ChatOpenAI that a subclass may override, and that the models behind it ask for."""
 
 _MOST = 128
-_NO_KEY: Final = "none"
 _OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
 _HOOKS: Final = "_hooks"
 _TAKES_USAGE: Final = "_takes_usage"
@@ -277,24 +276,12 @@ def _guarded(child: BaseChatOpenAI) -> BaseChatOpenAI:
 
 def _apart(fields: dict[str, Any], base_url: str, credential: Credential) -> dict[str, Any]:
     """Return clients for another address, which share nothing with those of the owner's own."""
-    common: dict[str, Any] = {
-        "base_url": base_url,
-        "timeout": fields["request_timeout"],
-        "max_retries": 0,
-        "organization": "",
-        "project": "",
-        "default_headers": dict(credential.headers),
-    }
-    key = credential.api_key
-    sync = OpenAI(api_key=key or _NO_KEY, **common)
-    asynchronous = AsyncOpenAI(api_key=_awaited(key) if callable(key) else key or _NO_KEY, **common)
-    for client in (sync, asynchronous):
-        # What the SDK reads from the environment is meant for OpenAI.
-        client.organization = client.project = None
-        client._custom_headers = dict(credential.headers)
+    timeout = fields["request_timeout"]
+    sync = client_apart(OpenAI, base_url, credential, timeout)
+    asynchronous = client_apart(AsyncOpenAI, base_url, credential, timeout, in_loop=True)
     return {
         "openai_api_base": base_url,
-        "openai_api_key": SecretStr(_NO_KEY),
+        "openai_api_key": SecretStr(NO_KEY),
         "openai_organization": None,
         "default_headers": None,
         "default_query": None,
@@ -304,13 +291,6 @@ def _apart(fields: dict[str, Any], base_url: str, credential: Credential) -> dic
         "root_async_client": asynchronous,
         "async_client": asynchronous.chat.completions,
     }
-
-
-def _awaited(key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
-    async def give() -> str:
-        return await asyncio.to_thread(key)
-
-    return give
 
 
 def _moved(fields: dict[str, Any], base_url: str) -> dict[str, Any]:

@@ -32,7 +32,6 @@ from routed_llm import (
     Decision,
     NoModelFits,
     Policy,
-    PolicyError,
     Request,
     RequestBuilder,
     Router,
@@ -40,12 +39,13 @@ from routed_llm import (
     budgets_from,
     fingerprint,
 )
+from routed_llm.calls.adapting import policy_from
 from routed_llm.calls.search import with_search
 
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["Desk", "ParsedCall", "asks_for_responses", "default_router", "policy_from"]
+__all__ = ["Desk", "ParsedCall", "asks_for_responses", "default_router"]
 
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
@@ -85,24 +85,6 @@ def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, mode
         return asked
     settings = SimpleNamespace(model_name=model_name, **{name: fields[name] for name in _SWITCHES})
     return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
-
-
-def policy_from(value: Any) -> Policy | None:
-    """Make a policy of what a caller may give: a Policy, its keywords, or the path of a TOML file.
-
-    Raises:
-        PolicyError: when it is none of these, or wrong in itself.
-    """
-    if value is None or isinstance(value, Policy):
-        return value
-    if isinstance(value, Mapping):
-        return Policy(**value)
-    if isinstance(value, (str, bytes)) or hasattr(value, "__fspath__"):
-        return Policy.from_toml(value)
-    raise PolicyError(
-        f"policy is a {type(value).__name__}. "
-        "Give a Policy, a dict of its keywords, or the path of a TOML file."
-    )
 
 
 class ParsedCall:

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from langchain_routed import _calls
 from langchain_routed._children import HOOKS
-from langchain_routed._desk import Desk, asks_for_responses, default_router, policy_from
+from langchain_routed._desk import Desk, asks_for_responses, default_router
 from langchain_routed._entries import Entries
 from langchain_routed._profile import UsesResponses, has_schemas, profile_of
 from routed_llm import (
@@ -29,7 +29,6 @@ from routed_llm import (
     Call,
     Catalog,
     Decision,
-    MemoryLedger,
     Policy,
     PolicyError,
     Request,
@@ -37,6 +36,7 @@ from routed_llm import (
     Router,
     budgets_from,
 )
+from routed_llm.calls.adapting import policy_from, travels
 
 __all__ = ["RoutedChatModel"]
 
@@ -343,13 +343,7 @@ class RoutedChatModel(Entries, ChatOpenAI):
         }
         if self.budget is not None or self.ledger is not None:
             fields.pop("router", None)  # made here, and made again
-            if self.router is not None and isinstance(self.router.ledger, MemoryLedger):
-                raise PolicyError(
-                    "The budget's book is in the memory of this process and cannot travel with a pickle, "
-                    "whose calls it would no longer count. Keep it in a file or on a server: "
-                    "ledger='calls.db', or a redis:// URL.",
-                    key="ledger",
-                )
+            travels(self.router)
         for name, value in fields.items():
             try:
                 pickle.dumps(value)

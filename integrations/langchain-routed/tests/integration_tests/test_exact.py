@@ -109,7 +109,7 @@ def test_a_failing_count_breaks_nothing(
     make: Make, sim: Simulator, monkeypatch: pytest.MonkeyPatch, fault: str, patience: float, error: str
 ) -> None:
     """The local count decides; the endpoint is asked once and not again."""
-    monkeypatch.setattr("langchain_routed._body.SECONDS", patience)
+    monkeypatch.setattr("routed_llm.calls.adapting.SECONDS", patience)
     sim.faults.add(f"{fault};endpoint=input_tokens;times=0")
     record = make(policy=WINDOW, max_retries=2).invoke(NEAR).response_metadata["routing"]
     assert record["counted"]["by"] == "local"

@@ -27,9 +27,8 @@ from llama_index.core.llms.loading import RECOGNIZED_LLMS
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.routed.clients import failure
 from llama_index.llms.routed.errors import as_openais
-from llama_index.llms.routed.exact import acounted, counted
 from llama_index.llms.routed.messages import chat_messages, left_out, parameters
-from llama_index.llms.routed.own import OwnRouter, policy_from, shared_router
+from llama_index.llms.routed.own import OwnRouter, shared_router
 from llama_index.llms.routed.served import Route, Served, announcing
 from llama_index.llms.routed.upstream import CarefulOpenAI
 from typing_extensions import override
@@ -41,7 +40,6 @@ from routed_llm import (
     Catalog,
     Decision,
     Ledger,
-    MemoryLedger,
     Policy,
     PolicyError,
     Previous,
@@ -52,6 +50,7 @@ from routed_llm import (
     budgets_from,
     read_openai,
 )
+from routed_llm.calls.adapting import acounted, counted, policy_from, travels
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.driver import Driven
 from routed_llm.calls.search import with_search
@@ -446,13 +445,7 @@ class RoutedLLM(CarefulOpenAI):
         kept, fields = {}, dict(self.__dict__)
         if self._keeps_books:
             del fields["router"]  # made here, and made again
-            if self.router is not None and isinstance(self.router.ledger, MemoryLedger):
-                raise PolicyError(
-                    "The budget's book is in the memory of this process and cannot travel with a pickle, "
-                    "whose calls it would no longer count. Keep it in a file or on a server: "
-                    "ledger='calls.db', or a redis:// URL.",
-                    key="ledger",
-                )
+            travels(self.router)
         for name, value in fields.items():
             try:
                 pickle.dumps(value)

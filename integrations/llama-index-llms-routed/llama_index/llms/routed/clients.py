@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from functools import partial
 from threading import RLock
 from typing import Any, Final, NamedTuple, cast, get_type_hints
@@ -15,14 +15,12 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 from pydantic import BaseModel
 
 from routed_llm import Credential, UnreadableAnswer, guard_client
+from routed_llm.calls.adapting import client_apart
 from routed_llm.calls.runners import when_loop_ends
 from routed_llm.calls.wired import Prepared
 from routed_llm.request.wire import OPTIONS
 
-__all__ = ["NO_KEY", "Clients", "Told", "asend", "failure", "plain", "send", "unpacked"]
-
-NO_KEY: Final = "none"
-"""Stands where an SDK wants a key and none is to be sent."""
+__all__ = ["Clients", "Told", "asend", "failure", "plain", "send", "unpacked"]
 
 _KEPT: Final = 32
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {
@@ -106,37 +104,11 @@ class Clients:
 
 def _once(client: Any, base_url: str | None, credential: Credential | None) -> Any:
     if credential is not None and base_url is not None:
-        return _apart(client, base_url, credential)
+        in_loop = isinstance(client, AsyncOpenAI)
+        kind = AsyncOpenAI if in_loop else SyncOpenAI
+        return client_apart(kind, base_url, credential, client.timeout, in_loop=in_loop)
     moved: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
     return client.with_options(max_retries=0, **moved)  # on the same connections
-
-
-def _apart(like: Any, base_url: str, credential: Credential) -> Any:
-    """Return a client for another address, of the kind of a given one, with which it shares nothing."""
-    common: dict[str, Any] = {
-        "base_url": base_url,
-        "timeout": like.timeout,
-        "max_retries": 0,
-        "organization": "",
-        "project": "",
-    }
-    key = credential.api_key
-    made: Any
-    if isinstance(like, AsyncOpenAI):
-        made = AsyncOpenAI(api_key=_awaited(key) if callable(key) else key or NO_KEY, **common)
-    else:
-        made = SyncOpenAI(api_key=key or NO_KEY, **common)
-    # What the SDK reads from the environment is meant for OpenAI.
-    made.organization = made.project = None
-    made._custom_headers = dict(credential.headers)
-    return made
-
-
-def _awaited(key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
-    async def give() -> str:
-        return await asyncio.to_thread(key)
-
-    return give
 
 
 # ----- sending, and reading what comes back as plain data

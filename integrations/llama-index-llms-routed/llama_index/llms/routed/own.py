@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
@@ -12,9 +10,10 @@ from weakref import WeakValueDictionary
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 
 from routed_llm import Catalog, Policy, Router, fingerprint
+from routed_llm.calls.adapting import policy_from
 from routed_llm.calls.window import largest, workhorse
 
-__all__ = ["OwnRouter", "policy_from", "shared_router"]
+__all__ = ["OwnRouter", "shared_router"]
 
 _OPENAI = "https://api.openai.com/v1"
 
@@ -31,13 +30,6 @@ def shared_router(catalog: Catalog | None) -> Router:
         if found is None:
             found = _SHARED[None if catalog is None else id(catalog)] = Router(catalog=catalog)
         return found
-
-
-def policy_from(given: Any) -> Any:
-    """Return the Policy that was given whole, by its keywords, or as the path of a file; None as it is."""
-    if isinstance(given, Mapping):
-        return Policy(**given)
-    return Policy.from_toml(Path(given)) if isinstance(given, (str, os.PathLike)) else given
 
 
 class OwnRouter:
@@ -66,7 +58,11 @@ class OwnRouter:
             known = self._policy
             if known is None or known[0] is not policy or known[1] != baseline:
                 # One that was assigned later has not been read by the constructor.
-                known = self._policy = (policy, baseline, policy_from(policy).replace(baseline=baseline))
+                known = self._policy = (
+                    policy,
+                    baseline,
+                    (policy_from(policy) or policy).replace(baseline=baseline),
+                )
             return known[2]
 
     def credential(self, key: str | None, base: str | None, *clients: Any) -> str:

@@ -21,12 +21,13 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.llms.openai import OpenAI
-from llama_index.llms.routed.clients import NO_KEY, Clients, asend, send, unpacked
+from llama_index.llms.routed.clients import Clients, asend, send, unpacked
 from llama_index.llms.routed.events import announce
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from typing_extensions import override
 
 from routed_llm import Credential, Decision
+from routed_llm.calls.adapting import NO_KEY
 from routed_llm.calls.driver import Driven, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.wired import Prepared, Wired

@@ -1,0 +1,104 @@
+"""What adapters on the SDK's own clients share; the SDK itself is theirs, and not imported here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from routed_llm.errors import PolicyError
+from routed_llm.ledger import MemoryLedger
+from routed_llm.policy import Policy
+from routed_llm.request.wire import count_body
+
+if TYPE_CHECKING:
+    from routed_llm.calls.router import Router
+    from routed_llm.recovery import Credential
+
+__all__ = ["NO_KEY", "SECONDS", "acounted", "client_apart", "counted", "policy_from", "travels"]
+
+NO_KEY: Final = "none"
+"""Stands where an SDK wants a key and none is to be sent."""
+
+SECONDS: Final = 5.0
+"""Longest wait for a count: a request is decided without it rather than late."""
+
+
+def policy_from(value: Any) -> Policy | None:
+    """Make a policy of what a caller may give: a Policy, its keywords, or the path of a TOML file.
+
+    Raises:
+        PolicyError: when it is none of these, or wrong in itself.
+    """
+    if value is None or isinstance(value, Policy):
+        return value
+    if isinstance(value, Mapping):
+        return Policy(**value)
+    if isinstance(value, (str, bytes, os.PathLike)):
+        return Policy.from_toml(os.fsdecode(value))
+    raise PolicyError(
+        f"policy is a {type(value).__name__}. "
+        "Give a Policy, a dict of its keywords, or the path of a TOML file."
+    )
+
+
+def travels(router: Router | None) -> None:
+    """Ask whether the books of a router can travel with a pickle.
+
+    Raises:
+        PolicyError: when they are in the memory of this process.
+    """
+    if router is not None and isinstance(router.ledger, MemoryLedger):
+        raise PolicyError(
+            "The budget's book is in the memory of this process and cannot travel with a pickle, "
+            "whose calls it would no longer count. Keep it in a file or on a server: "
+            "ledger='calls.db', or a redis:// URL.",
+            key="ledger",
+        )
+
+
+def counted(client: Any, asked: Mapping[str, Any], model: str) -> int:
+    """Return a request's input tokens as OpenAI's counting endpoint counts them for a model.
+
+    Args:
+        client: the SDK's client that would send the request.
+        asked: the request, in the form of either endpoint.
+        model: the name of the model.
+    """
+    quick = client.with_options(timeout=SECONDS, max_retries=0)
+    return int(quick.responses.input_tokens.count(**count_body(asked, model)).input_tokens)
+
+
+async def acounted(client: Any, asked: Mapping[str, Any], model: str) -> int:
+    """Do what :func:`counted` does, without holding the event loop."""
+    quick = client.with_options(timeout=SECONDS, max_retries=0)
+    return int((await quick.responses.input_tokens.count(**count_body(asked, model))).input_tokens)
+
+
+def client_apart(
+    kind: Any, base_url: str, credential: Credential, timeout: Any, *, in_loop: bool = False
+) -> Any:
+    """Make a client for a model's own address, which shares nothing with those of the caller's.
+
+    Args:
+        kind: the SDK's class.
+        base_url: the address.
+        credential: what it is called with.
+        timeout: how long to wait, as the SDK takes it.
+        in_loop: whether it is a client of event loops, whose keys are awaited.
+    """
+    key: Any = credential.api_key
+    key = (_awaited(key) if in_loop else key) if callable(key) else key or NO_KEY
+    made = kind(api_key=key, base_url=base_url, timeout=timeout, max_retries=0, organization="", project="")
+    # What the SDK reads from the environment is meant for OpenAI.
+    made.organization = made.project = None
+    made._custom_headers = dict(credential.headers)
+    return made
+
+
+def _awaited(key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    async def give() -> str:
+        return await asyncio.to_thread(key)
+
+    return give
