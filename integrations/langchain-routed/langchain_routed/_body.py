@@ -15,9 +15,8 @@ from langchain_openai.chat_models.base import (
 
 from langchain_routed._messages import Conversation, Known, since
 from langchain_routed._reading import NOT_SENT, PASSED_ON
-from routed_llm import Call
+from routed_llm import Call, Change
 from routed_llm.calls.adapting import acounted, counted
-from routed_llm.decision import Change
 from routed_llm.request.wire import request_body
 
 if TYPE_CHECKING:
