@@ -279,7 +279,8 @@ def calls_before(message: Mapping[str, Any], length: int) -> list[Any]:
     """Return the calls that were made before so much text was said; the items of an answer have the order."""
     made, text = set(), 0
     for item in (message.get(ITEMS) or {}).get("items") or ():
-        text += sum(len(part.get("text") or "") for part in item.get("content") or ())
+        if item.get("type") == "message":
+            text += sum(len(part.get("text") or "") for part in item.get("content") or ())
         if text > length:
             break
         made.add(item.get("call_id"))
