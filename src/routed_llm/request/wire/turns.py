@@ -233,7 +233,8 @@ def _another(identity: Any, used: set[Any]) -> Any:
 def followed(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave out reasoning that nothing follows, as of an answer that was cut: the provider refuses it.
 
-    What it led to is a call, the work of a hosted tool, or a text that has an id.
+    What it led to is a call, the work of a hosted tool, or a text; before a text without its id it must be
+    encrypted.
     """
     kept: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
