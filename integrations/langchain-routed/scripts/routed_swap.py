@@ -102,6 +102,7 @@ GENERIC: dict[str, Any] = {
         "namespace",
         "tool_search",
         "web_search",
+        "web_search_preview",
     ],
 }
 

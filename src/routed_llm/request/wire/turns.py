@@ -243,9 +243,9 @@ def followed(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if kind == "reasoning":
             waiting.append(item)
             continue
-        if kind not in _OUTPUTS and (
-            kind != "message" or (item.get("role") == "assistant" and item.get("id"))
-        ):
+        travels = all(one.get("encrypted_content") for one in waiting)
+        own_text = item.get("role") == "assistant" and (travels or item.get("id"))
+        if kind not in _OUTPUTS and (kind != "message" or own_text):
             kept.extend(waiting)
         waiting = []
         kept.append(item)
