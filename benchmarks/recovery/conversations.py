@@ -10,10 +10,12 @@ import functools
 import io
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from random import Random
 from typing import Any
+
+from benchmarks.recovery.every_field import widen
 
 __all__ = ["DAYS", "Case", "make"]
 
@@ -142,8 +144,14 @@ class Case:
     then: dict[str, Any] = field(default_factory=dict)
 
 
-def make(seed: int, number: int) -> Case:
-    """Make the case of a seed and a number."""
+def make(seed: int, number: int, *, every: bool = False) -> Case:
+    """Make the case of a seed and a number.
+
+    Args:
+        seed: of the random numbers.
+        number: of the case.
+        every: whether any field may be set that Chat Completions has, and some of Responses.
+    """
     random, around = Random(f"{seed}/{number}"), Random(f"{seed}//{number // ALIKE}")
     day, baseline = around.choice(DAYS), around.choice(BASELINES)
     tools = [_tool(random, at) for at in range(random.choice((0, 0, 0, 1, 2, 5)))]
@@ -152,7 +160,7 @@ def make(seed: int, number: int) -> Case:
     if parameters.get("response_format", {}).get("type") == "json_object":
         messages.insert(0, {"role": "system", "content": "Answer in JSON."})
     again = f"{_text(random, 12)} As json." if random.random() < 0.15 else None
-    return Case(
+    made = Case(
         name=f"{seed}/{number}",
         day=day,
         messages=messages,
@@ -166,6 +174,10 @@ def make(seed: int, number: int) -> Case:
         again=again,
         then=_parameters(random, tools) if again and random.random() < 0.5 else parameters,
     )
+    if not every:
+        return made
+    wide = widen(Random(f"{seed}/{number} wide"), messages, parameters, stream=made.stream)
+    return replace(made, messages=wide[0], parameters=wide[1])
 
 
 def _parameters(random: Random, tools: list[dict[str, Any]]) -> dict[str, Any]:

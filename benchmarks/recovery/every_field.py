@@ -37,16 +37,14 @@ MORE: dict[str, tuple[Any, ...]] = {
     "moderation": (MODERATED, {"model": "omni-moderation-latest"}),
     "modalities": (["text"],),
 }
-STAYS: dict[str, tuple[Any, ...]] = {
-    "functions": (
-        [
-            {
-                "name": "old",
-                "description": "An older form.",
-                "parameters": {"type": "object", "properties": {}},
-            }
-        ],
-    ),
+OLD = [{"name": "old", "description": "An older form.", "parameters": {"type": "object", "properties": {}}}]
+OF_RESPONSES: dict[str, Any] = {
+    "instructions": "Answer briefly.",
+    "truncation": "auto",
+    "max_tool_calls": 3,
+    "include": ["file_search_call.results"],
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "text": {"verbosity": "low"},
 }
 ONLY_CHAT = ("n", "logit_bias", "prediction", "functions", "function_call", "audio")
 """What no form on Responses has."""
@@ -72,10 +70,20 @@ def widen(
     parameters = dict(parameters)
     customs = _tools(random, parameters) if random.random() < 0.6 else []
     turns = [_widened(random, message) for message in messages]
-    if isinstance(turns[-1]["content"], list) and turns[-1]["role"] == "user" and random.random() < 0.05:
-        turns[-1]["content"] = [*turns[-1]["content"], {"type": "file", "file": {"file_id": "file-1"}}]
-    if random.random() < 0.4 and turns[-1]["role"] == "user":
+    last = turns[-1]
+    if isinstance(last["content"], list) and last["role"] == "user" and random.random() < 0.05:
+        last["content"] = [*last["content"], {"type": "file", "file": {"file_id": "file-1"}}]
+    if random.random() < 0.4 and last["role"] == "user":
         turns = [*_called(random, customs), *turns]
+    _more(random, parameters, stream=stream)
+    if stays:
+        _elsewhere(random, parameters)
+    else:
+        parameters = {name: value for name, value in parameters.items() if name not in ONLY_CHAT}
+    return turns, parameters
+
+
+def _more(random: Random, parameters: dict[str, Any], *, stream: bool) -> None:
     for name in random.sample(sorted(MORE), k=random.choice((0, 0, 1, 2))):
         parameters[name] = random.choice(MORE[name])
     if stream and random.random() < 0.3:
@@ -89,13 +97,17 @@ def widen(
     if form.get("type") == "json_schema" and random.random() < 0.5:
         named = {**form["json_schema"], "description": "What was found."}
         parameters["response_format"] = {**form, "json_schema": named}
-    if stays and not parameters.get("tools") and random.random() < 0.03:
-        parameters |= {name: random.choice(values) for name, values in STAYS.items()}
+
+
+def _elsewhere(random: Random, parameters: dict[str, Any]) -> None:
+    """Add what only one endpoint has."""
+    if not parameters.get("tools") and random.random() < 0.03:
+        parameters["functions"] = OLD
         if random.random() < 0.5:
             parameters["function_call"] = random.choice(("auto", "none", {"name": "old"}))
-    if not stays:
-        parameters = {name: value for name, value in parameters.items() if name not in ONLY_CHAT}
-    return turns, parameters
+    if random.random() < 0.08:
+        name = random.choice(sorted(OF_RESPONSES))
+        parameters.setdefault(name, OF_RESPONSES[name])
 
 
 def _tools(random: Random, parameters: dict[str, Any]) -> list[str]:

@@ -2,9 +2,12 @@
 
 A call is well when it was answered without one request that the simulator refused, or when nothing could
 have served it: a refusal, and a NoModelFits, is held against the simulator's own data (see judge.py).
-Anything that is raised has to be an error of routed_llm or of the SDK. No network and no key::
+Anything that is raised has to be an error of routed_llm or of the SDK. With ``--every-field`` any field of
+the API may be set; then what was sent is held against what was written, too: what is lost or changed has to
+stand in the record, or be lost by the framework's own class (see meaning.py). No network and no key::
 
     python -m benchmarks.recovery.fuzz 50000            # cases; --seed and --workers, --adapter
+    python -m benchmarks.recovery.fuzz 5000 --every-field
     python -m benchmarks.recovery.fuzz --replay 1/4711  # one case again, with all that it says
 """
 
@@ -27,6 +30,7 @@ import openai
 
 from benchmarks.recovery import judge
 from benchmarks.recovery.conversations import Case, make
+from benchmarks.recovery.meaning import losses
 from benchmarks.recovery.speakers import LangChain, LlamaIndex, Speaker
 from routed_llm import NoModelFits, RoutedError, Router
 from routed_llm.simulator import Simulator, serve
@@ -61,7 +65,7 @@ class Finding:
     Attributes:
         adapter: ``langchain`` or ``llama_index``.
         case: its name, for ``--replay``.
-        kind: ``untyped``, ``refused`` or ``denied``.
+        kind: ``untyped``, ``refused``, ``denied`` or ``dropped``.
         text: what happened.
     """
 
@@ -79,8 +83,9 @@ class Fuzz:
         findings: what went wrong.
     """
 
-    def __init__(self, adapter: str, sim: Simulator) -> None:
+    def __init__(self, adapter: str, sim: Simulator, *, every: bool = False) -> None:
         self.adapter = adapter
+        self.every = every
         self.sim = sim
         self._judges: dict[date, judge.Judge] = {}
         self.outcomes: collections.Counter[str] = collections.Counter()
@@ -136,10 +141,39 @@ class Fuzz:
             told = "".join(traceback.format_exception(error)[-3:])
             self._found(case, "untyped", f"second={second} {parameters} {told}")
         elif refused:
-            self._judge_refusal(case, parameters, refused, error, second=second)
+            self._judge_refusal(speaker, case, parameters, refused, error, second=second)
         elif isinstance(error, NoModelFits) and not second:
             self._judge_denial(speaker, case, parameters, error)
+        elif error is None and not second:
+            self._judge_sent(speaker, case, messages, parameters, answer)
         return answer
+
+    def _judge_sent(
+        self, speaker: Speaker, case: Case, messages: list[Any], parameters: dict[str, Any], answer: Any
+    ) -> None:
+        """What was written and not sent has to be on record, or be lost by the framework's own class."""
+        sent, changes = self.sim.journal[-1].body, speaker.record(answer)["changes"]
+        written = {**speaker.defaults, **parameters, "messages": speaker.written(case)}
+        lost = losses(written, sent, changes)
+        if not lost:
+            return
+        control = self._sent_by_control(speaker, case, messages, parameters)
+        if control is not None:
+            of_both = {text.partition(": ")[0] for text in losses(control, sent, changes)}
+            lost = [text for text in lost if text.partition(": ")[0] in of_both]
+        if lost:
+            self._found(case, "dropped", f"{sent['model']}: {'; '.join(lost)}")
+        else:
+            self.outcomes["lost by the framework's own class, too"] += 1
+
+    def _sent_by_control(
+        self, speaker: Speaker, case: Case, messages: list[Any], parameters: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Return the body that the framework's own class sends, or None when it sends nothing."""
+        self.sim.reset()
+        with contextlib.suppress(Exception):  # whether it is answered does not matter
+            speaker.control(case, messages, parameters, self.loop)
+        return self.sim.journal[0].body if self.sim.journal else None
 
     def _control(self, speaker: Speaker, case: Case, messages: list[Any], parameters: dict[str, Any]) -> bool:
         """Say whether the framework's own class raises an untyped error, too, for the same call."""
@@ -153,12 +187,22 @@ class Fuzz:
         return False
 
     def _judge_refusal(
-        self, case: Case, parameters: dict[str, Any], refused: list[Any], error: Any, *, second: bool
+        self,
+        speaker: Speaker,
+        case: Case,
+        parameters: dict[str, Any],
+        refused: list[Any],
+        error: Any,
+        *,
+        second: bool,
     ) -> None:
         """A refusal is ours when the call was answered in the end, or another model would have taken it."""
         told = f"{refused[0].model} on {refused[0].path}: {refused[0].message}"
         if error is None:
             self._found(case, "refused", f"{told} (answered by another model)")
+            return
+        if self.every and not second:  # which the judge cannot say in Responses' form
+            self._judge_against_control(speaker, case, parameters, "refused", told)
             return
         names = [case.pinned] if case.pinned else self._judge(case).alive()
         able = self._takers(case, dict.fromkeys(names, judge.EFFORTS), parameters)
@@ -187,6 +231,9 @@ class Fuzz:
         self, speaker: Speaker, case: Case, parameters: dict[str, Any], error: NoModelFits
     ) -> None:
         """A denial is ours when a model that the policy admits would have taken the request."""
+        if self.every:  # which the judge cannot say in Responses' form
+            self._judge_against_control(speaker, case, parameters, "denied", str(error))
+            return
         given = {**speaker.defaults, **parameters}
         able = self._takers(case, _admitted(error, case), given, paths=speaker.paths(parameters))
         able = {model: how for model, how in able.items() if not _is_known(error, model)}
@@ -196,6 +243,19 @@ class Fuzz:
             self._found(case, "denied", f"{case.policy} {able} against {first}: {why}")
         else:
             self.outcomes["denied, and by every model"] += 1
+
+    def _judge_against_control(
+        self, speaker: Speaker, case: Case, parameters: dict[str, Any], kind: str, why: str
+    ) -> None:
+        """It is ours when the framework's own class is answered, and the policy asks for no more."""
+        self.sim.reset()
+        asked_more = case.pinned or case.policy.keys() - {"at_least", "optimize"}
+        if not asked_more:
+            with contextlib.suppress(Exception):  # then nobody serves it
+                speaker.control(case, speaker.messages(case), parameters, self.loop)
+                self._found(case, kind, f"{parameters}: {why}")
+                return
+        self.outcomes[f"{kind}, and by the framework's own class or by the policy"] += 1
 
     def _found(self, case: Case, kind: str, text: str) -> None:
         self.findings.append(Finding(self.adapter, case.name, kind, text))
@@ -239,18 +299,18 @@ def _tell(sim: Simulator, error: Exception | None) -> None:
 
 
 @contextlib.contextmanager
-def running(adapter: str) -> Iterator[Fuzz]:
+def running(adapter: str, *, every: bool) -> Iterator[Fuzz]:
     """Run a simulator, and give what runs cases through an adapter."""
     with serve(at=date(2026, 11, 22)) as sim:
-        yield Fuzz(adapter, sim)
+        yield Fuzz(adapter, sim, every=every)
 
 
-def chunk(work: tuple[str, int, int, int]) -> tuple[collections.Counter[str], list[Finding]]:
+def chunk(work: tuple[str, int, int, int, bool]) -> tuple[collections.Counter[str], list[Finding]]:
     """Run the cases of one worker."""
-    adapter, seed, first, last = work
-    with running(adapter) as fuzz:
+    adapter, seed, first, last, every = work
+    with running(adapter, every=every) as fuzz:
         for number in range(first, last):
-            fuzz.run(make(seed, number))
+            fuzz.run(make(seed, number, every=every))
         return fuzz.outcomes, fuzz.findings
 
 
@@ -274,7 +334,7 @@ def report(seed: int, cases: int, adapters: list[str], results: Iterator[Any]) -
     for name, count in outcomes.most_common():
         say(f"  {count:>8} {name}")
     kinds = collections.Counter(one.kind for one in findings)
-    say(f"untyped {kinds['untyped']}, refused {kinds['refused']}, denied {kinds['denied']}")
+    say(", ".join(f"{kind} {kinds[kind]}" for kind in ("untyped", "refused", "denied", "dropped")))
     return len(findings)
 
 
@@ -286,22 +346,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--adapter", choices=[*SPEAKERS, "both"], default="both")
+    parser.add_argument("--every-field", action="store_true", help="any field of the API may be set")
     parser.add_argument("--replay", help="run one case again: seed/number")
     chosen = parser.parse_args(arguments)
     adapters = list(SPEAKERS) if chosen.adapter == "both" else [chosen.adapter]
     if chosen.replay:
         seed, _, number = chosen.replay.partition("/")
-        case = make(int(seed), int(number))
+        case = make(int(seed), int(number), every=chosen.every_field)
         print(case)
         for adapter in adapters:
-            with running(adapter) as fuzz:
+            with running(adapter, every=chosen.every_field) as fuzz:
                 fuzz.run(case, loud=True)
                 print(adapter, dict(fuzz.outcomes), *fuzz.findings, sep="\n")
         return 0
-    begun, step = time.perf_counter(), 500
+    begun, step = time.perf_counter(), 250
     end = chosen.start + chosen.cases
     work = [
-        (adapter, chosen.seed, first, min(first + step, end))
+        (adapter, chosen.seed, first, min(first + step, end), chosen.every_field)
         for first in range(chosen.start, end, step)
         for adapter in adapters
     ]

@@ -155,32 +155,52 @@ def _chat(values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
             parts = _named(parts, name)
         yield from _said(role, parts, calls)
         for call in calls:
-            inner = call[call["type"]]
+            inner = call.get(call["type"]) or {"name": None}
             yield (
                 "call",
                 call["id"],
-                (call["type"], inner["name"], inner.get("arguments", inner.get("input"))),
+                (call["type"], inner["name"], _arguments(inner.get("arguments", inner.get("input")))),
                 None,
             )
 
 
 def _named(parts: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     if parts and parts[0]["type"] == "text":
-        return [{**parts[0], "text": f"{name}: {parts[0]['text']}".rstrip()}, *parts[1:]]
+        return [{**parts[0], "text": f"{name}: {parts[0]['text']}"}, *parts[1:]]
     return [{"type": "text", "text": f"{name}:"}, *parts]
 
 
-def _said(role: str, parts: Sequence[Mapping[str, Any]], calls: Any = ()) -> Iterator[tuple[Any, ...]]:
+def _together(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Put texts beside each other into one: it is all the same to a model, and LlamaIndex does it.
+
+    Each part has its ``marks`` for the cache: behind how many characters, and the mark.
+    """
+    found: list[dict[str, Any]] = []
     for part in parts:
+        if found and _is_text(part) and _is_text(found[-1]):
+            found[-1]["text"] += part["text"]
+        else:
+            found.append({**part, "marks": []})
+        if part.get("prompt_cache_breakpoint"):
+            found[-1]["marks"].append((len(found[-1].get("text", "")), part["prompt_cache_breakpoint"]))
+    return found
+
+
+def _is_text(part: Mapping[str, Any]) -> bool:
+    return part["type"] in ("text", "input_text", "output_text")
+
+
+def _said(role: str, parts: Sequence[Mapping[str, Any]], calls: Any = ()) -> Iterator[tuple[Any, ...]]:
+    for part in _together(parts):
         said = _part(part)
         if said != ("text", "") or not (calls or role == "assistant"):
-            yield *said[:1], role, said[1], part.get("prompt_cache_breakpoint")
+            yield *said[:1], role, said[1], part["marks"] or None
 
 
 def _part(part: Mapping[str, Any]) -> tuple[str, Any]:
     kind = str(part["type"])
-    if kind in ("text", "input_text", "output_text"):
-        return "text", str(part["text"]).rstrip()
+    if _is_text(part):
+        return "text", str(part["text"]).rstrip()  # as a speaker with nothing to say is written
     if kind == "refusal":
         return "refusal", part["refusal"]
     if kind == "image_url":
@@ -196,12 +216,20 @@ def _part(part: Mapping[str, Any]) -> tuple[str, Any]:
     return kind, json.dumps(part.get(kind), sort_keys=True)
 
 
+def _arguments(text: Any) -> Any:
+    """Read what a call says: the same JSON may be written in several ways."""
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except (TypeError, ValueError):
+        return text
+
+
 def _joined(parts: Sequence[Mapping[str, Any]]) -> Any:
-    return tuple(_part(part) for part in parts if _part(part) != ("text", ""))
+    return tuple(_part(part) for part in _together(parts) if _part(part) != ("text", ""))
 
 
 def _marked(parts: Sequence[Mapping[str, Any]]) -> Any:
-    return [part["prompt_cache_breakpoint"] for part in parts if part.get("prompt_cache_breakpoint")] or None
+    return [mark for part in _together(parts) for mark in part["marks"]] or None
 
 
 def _responses(values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ import base64
 import json
 from typing import Any, Protocol
 
-from langchain_core.messages import convert_to_messages
+from langchain_core.messages import AIMessage, convert_to_messages
 from langchain_openai import ChatOpenAI
 from langchain_routed import RoutedChatModel
 from llama_index.core.base.llms.types import (
@@ -36,11 +36,17 @@ class Speaker(Protocol):
     defaults: dict[str, Any]
     """What the framework adds to every call."""
 
+    def record(self, answer: Any) -> dict[str, Any]:
+        """Return the routing record of an answer."""
+
     def paths(self, parameters: dict[str, Any]) -> tuple[str, ...]:
         """Return the endpoints that the framework can send such a call to."""
 
     def messages(self, case: Case) -> list[Any]:
         """Return the conversation as the framework has it."""
+
+    def written(self, case: Case) -> list[dict[str, Any]]:
+        """Return what of the conversation the framework has a form for."""
 
     def followed(self, messages: list[Any], answer: Any, said: str) -> list[Any]:
         """Return the conversation with an answer and what is said next."""
@@ -65,6 +71,10 @@ class LangChain:
         self._llm = RoutedChatModel(model=baseline, router=router, **common)
         self._plain = ChatOpenAI(model=baseline, **common)
 
+    def record(self, answer: Any) -> dict[str, Any]:
+        """Return the routing record of a message."""
+        return dict(answer.response_metadata["routing"])
+
     def paths(self, parameters: dict[str, Any]) -> tuple[str, ...]:
         """Return both endpoints; the SDK takes a form beside loose tools on Responses only."""
         loose = [one for one in parameters.get("tools", ()) if not one["function"].get("strict")]
@@ -73,7 +83,11 @@ class LangChain:
     def messages(self, case: Case) -> list[Any]:
         """Return the conversation as LangChain's messages."""
         rows = [_native(row) for row in case.messages] if case.native else case.messages
-        return list(convert_to_messages(rows))
+        return list(convert_to_messages([_with_custom_calls(row) for row in rows]))
+
+    def written(self, case: Case) -> list[dict[str, Any]]:
+        """Return the whole conversation."""
+        return case.messages
 
     def followed(self, messages: list[Any], answer: Any, said: str) -> list[Any]:
         """Return the conversation with an answer, the results of its tools, and what is said next."""
@@ -109,6 +123,13 @@ class LangChain:
         return llm.invoke(messages, **keywords)
 
 
+def _with_custom_calls(row: dict[str, Any]) -> Any:
+    """Put calls of custom tools where LangChain keeps what it has no field for."""
+    if not any(call["type"] == "custom" for call in row.get("tool_calls", ())):
+        return row
+    return AIMessage(row["content"] or "", additional_kwargs={"tool_calls": row["tool_calls"]})
+
+
 async def _all(chunks: Any) -> list[Any]:
     return [chunk async for chunk in chunks]
 
@@ -129,6 +150,8 @@ def _native(row: dict[str, Any]) -> dict[str, Any]:
 
 def _block(block: dict[str, Any]) -> dict[str, Any]:
     kind = block["type"]
+    if "prompt_cache_breakpoint" in block or "file_id" in block.get("file", ()):
+        return block
     if (
         kind == "image_url"
         and block["image_url"]["url"].startswith("data:")
@@ -156,6 +179,10 @@ class LlamaIndex:
         self._llm = RoutedLLM(model=baseline, router=router, **common)
         self._plain = OpenAI(model=baseline, **common)
 
+    def record(self, answer: Any) -> dict[str, Any]:
+        """Return the routing record of a response."""
+        return dict(answer.additional_kwargs["routing"])
+
     def paths(self, parameters: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002 - it makes no difference here
         """Return both endpoints."""
         return PATHS
@@ -163,6 +190,15 @@ class LlamaIndex:
     def messages(self, case: Case) -> list[Any]:
         """Return the conversation as LlamaIndex's messages."""
         return [_message(row) for row in case.messages]
+
+    def written(self, case: Case) -> list[dict[str, Any]]:
+        """Return the conversation without marks for the cache and files that were uploaded."""
+        return [
+            {**row, "content": [_unmarked(part) for part in row["content"] if not _is_uploaded(part)]}
+            if isinstance(row.get("content"), list)
+            else row
+            for row in case.messages
+        ]
 
     def followed(self, messages: list[Any], answer: Any, said: str) -> list[Any]:
         """Return the conversation with an answer, the results of its tools, and what is said next."""
@@ -203,16 +239,32 @@ async def _last(stream: Any) -> Any:
 def _message(row: dict[str, Any]) -> ChatMessage:
     content = row.get("content") or []
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    blocks = [_part(part) for part in parts]
-    for call in row.get("tool_calls", ()):
-        told = call["function"]
+    refused = "".join(part["refusal"] for part in parts if part["type"] == "refusal")
+    shown = [part for part in parts if part["type"] != "refusal" and not _is_uploaded(part)]
+    blocks = [_part(part) for part in shown]
+    calls = row.get("tool_calls", ())
+    extra = {name: row[name] for name in ("tool_call_id", "name", "refusal", "annotations") if row.get(name)}
+    extra |= {"refusal": refused} if refused else {}
+    if any(call["type"] == "custom" for call in calls):  # for which there is no block
+        return ChatMessage(role=row["role"], blocks=blocks, additional_kwargs={**extra, "tool_calls": calls})
+    for call in calls:
+        called = call["function"]
         blocks.append(
             ToolCallBlock(
-                tool_call_id=call["id"], tool_name=told["name"], tool_kwargs=json.loads(told["arguments"])
+                tool_call_id=call["id"],
+                tool_name=called["name"],
+                tool_kwargs=json.loads(called["arguments"]),
             )
         )
-    extra = {"tool_call_id": row["tool_call_id"]} if "tool_call_id" in row else {}
     return ChatMessage(role=row["role"], blocks=blocks, additional_kwargs=extra)
+
+
+def _is_uploaded(part: dict[str, Any]) -> bool:
+    return "file_id" in part.get("file", ())
+
+
+def _unmarked(part: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if name != "prompt_cache_breakpoint"}
 
 
 def _part(part: dict[str, Any]) -> Any:

@@ -86,8 +86,9 @@ def _message(message: ChatMessage) -> dict[str, Any]:
     answer = role == "assistant"
     if answer and extra.get("reference_audio_id"):
         return {"role": role, "audio": {"id": extra["reference_audio_id"]}}
-    calls = [_call(block) for block in blocks if isinstance(block, ToolCallBlock)]
-    calls = calls or [_kept_call(call) for call in extra.get("tool_calls") or ()]
+    kept_calls = [_kept_call(call) for call in extra.get("tool_calls") or ()]
+    custom = {call["id"] for call in kept_calls if call["type"] == "custom"}
+    calls = [_call(block, custom) for block in blocks if isinstance(block, ToolCallBlock)] or kept_calls
     kept = [
         block
         for block in blocks
@@ -102,6 +103,8 @@ def _message(message: ChatMessage) -> dict[str, Any]:
         made[ITEMS] = extra[ITEMS]
     if answer and extra.get("function_call") and not calls:
         made["function_call"] = extra["function_call"]
+    if answer and extra.get("refusal"):
+        made["refusal"] = extra["refusal"]
     if extra.get("name"):
         made["name"] = extra["name"]
     identity = extra.get("tool_call_id", extra.get("call_id"))
@@ -151,23 +154,22 @@ def _document(block: DocumentBlock) -> dict[str, Any]:
     return {"type": "file", "file": file}
 
 
-def _call(block: ToolCallBlock) -> dict[str, Any]:
-    said = block.tool_kwargs
-    arguments = said if isinstance(said, str) else json.dumps(said)
-    function = {"name": block.tool_name, "arguments": arguments}
-    return {"id": block.tool_call_id, "type": "function", "function": function}
+def _call(block: ToolCallBlock, custom: set[Any]) -> dict[str, Any]:
+    kind = "custom" if block.tool_call_id in custom else "function"
+    return _made_call(block.tool_call_id, kind, block.tool_name, block.tool_kwargs)
 
 
 def _kept_call(call: Any) -> dict[str, Any]:
     """Return a call as upstream's classes keep it besides, in the form of the endpoint that made it."""
     plain = call if isinstance(call, Mapping) else call.model_dump()
-    function = plain.get("function") or plain
-    arguments = function.get("arguments") or "{}"
-    return {
-        "id": plain.get("call_id") or plain.get("id"),
-        "type": "function",
-        "function": {
-            "name": function.get("name") or "",
-            "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments),
-        },
-    }
+    kind = "custom" if str(plain.get("type")).startswith("custom") else "function"
+    inner = plain.get("function") or plain.get(kind) or plain
+    said = inner.get("arguments", inner.get("input"))
+    return _made_call(plain.get("call_id") or plain.get("id"), kind, inner.get("name"), said)
+
+
+def _made_call(identity: Any, kind: str, name: Any, said: Any) -> dict[str, Any]:
+    text = said if isinstance(said, str) else json.dumps(said or {})
+    if kind == "custom":
+        return {"id": identity, "type": kind, "custom": {"name": name or "", "input": text}}
+    return {"id": identity, "type": kind, "function": {"name": name or "", "arguments": text or "{}"}}

@@ -24,6 +24,7 @@ from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed.clients import Clients, asend, send, unpacked
 from llama_index.llms.routed.events import announce
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCallFunction
 from typing_extensions import override
 
 from routed_llm import Credential, Decision
@@ -91,7 +92,7 @@ class Route:
 
     def _stream(self) -> Iterator[ChatCompletionChunk]:
         for chunk in run_stream(stream_flow(self._driven), self.send, self.send):
-            yield unpacked(chunk, ChatCompletionChunk)
+            yield _readable(unpacked(chunk, ChatCompletionChunk))
 
     async def acreate(self, *, stream: bool = False, **given: Any) -> Any:
         """Make the call without holding the event loop."""
@@ -105,7 +106,7 @@ class Route:
         chunks = arun_stream(stream_flow(self._driven), self._asend, self._asend)
         async with aclosing(cast(AsyncGenerator[Any, None], chunks)):
             async for chunk in chunks:
-                yield unpacked(chunk, ChatCompletionChunk)
+                yield _readable(unpacked(chunk, ChatCompletionChunk))
 
     def leave(self) -> None:
         """Close the stream, if there is one: upstream leaves that to the garbage collector."""
@@ -119,7 +120,20 @@ class Route:
 
 
 def _whole(completion: Any) -> ChatCompletion:
-    return cast(ChatCompletion, unpacked(completion, ChatCompletion))
+    return cast(ChatCompletion, _readable(unpacked(completion, ChatCompletion)))
+
+
+def _readable(answer: Any) -> Any:
+    """Let upstream read calls of custom tools as it reads those of functions: it stumbles over others."""
+    for choice in answer.choices or ():
+        said = getattr(choice, "message", None) or getattr(choice, "delta", None)
+        for call in getattr(said, "tool_calls", None) or ():
+            custom = getattr(call, "custom", None)
+            if custom is not None:
+                plain = custom if isinstance(custom, dict) else custom.model_dump()
+                named = {"name": plain.get("name"), "arguments": plain.get("input")}
+                call.function = ChoiceDeltaToolCallFunction.construct(**named)
+    return answer
 
 
 class _Async:
