@@ -119,6 +119,10 @@ def _turns(rows: Iterator[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], list
     turns: list[tuple[Any, ...]] = []
     marks: list[Any] = []
     for kind, who, value, mark in rows:
+        if kind == "text" and who == "assistant" and turns and turns[-1][:2] == (kind, who):
+            # LangChain writes each text of an answer as an item of its own.
+            turns[-1] = (kind, who, f"{turns[-1][2]}{value}")
+            continue
         if kind == "call":
             numbers[who] = next(count)
             turns.append(("call", numbers[who], value))
@@ -126,7 +130,8 @@ def _turns(rows: Iterator[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], list
             turns.append((kind, numbers.get(who, who) if kind == "output" else who, value))
         if mark is not None:
             marks.append((len(turns) - 1, mark))
-    return turns, marks
+    # A speaker who says nothing may be written with a blank at the end or without.
+    return [row if row[0] != "text" else (*row[:2], row[2].rstrip(" ")) for row in turns], marks
 
 
 def _speaker(role: Any) -> str:
@@ -167,7 +172,7 @@ def _chat(values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
 def _named(parts: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     if parts and parts[0]["type"] == "text":
         return [{**parts[0], "text": f"{name}: {parts[0]['text']}"}, *parts[1:]]
-    return [{"type": "text", "text": f"{name}:"}, *parts]
+    return [{"type": "text", "text": f"{name}: "}, *parts]
 
 
 def _together(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -200,7 +205,7 @@ def _said(role: str, parts: Sequence[Mapping[str, Any]], calls: Any = ()) -> Ite
 def _part(part: Mapping[str, Any]) -> tuple[str, Any]:
     kind = str(part["type"])
     if _is_text(part):
-        return "text", str(part["text"]).rstrip()  # as a speaker with nothing to say is written
+        return "text", str(part["text"])
     if kind == "refusal":
         return "refusal", part["refusal"]
     if kind == "image_url":
@@ -247,7 +252,7 @@ def _responses(values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
             said = (
                 "custom" if custom else "function",
                 item["name"],
-                item["input" if custom else "arguments"],
+                _arguments(item["input" if custom else "arguments"]),
             )
             yield "call", item["call_id"], said, None
         elif kind in ("function_call_output", "custom_tool_call_output"):

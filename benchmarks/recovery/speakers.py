@@ -35,6 +35,8 @@ class Speaker(Protocol):
 
     defaults: dict[str, Any]
     """What the framework adds to every call."""
+    own: frozenset[str]
+    """What it does not send, for it means something else to it."""
 
     def record(self, answer: Any) -> dict[str, Any]:
         """Return the routing record of an answer."""
@@ -68,6 +70,7 @@ class LangChain:
     def __init__(self, url: str, baseline: str, router: Router) -> None:
         common: dict[str, Any] = {"base_url": url, "api_key": "k", "timeout": 60, "max_retries": 0}
         self.defaults = {}
+        self.own = frozenset({"metadata"})  # the trace's
         self._llm = RoutedChatModel(model=baseline, router=router, **common)
         self._plain = ChatOpenAI(model=baseline, **common)
 
@@ -113,7 +116,7 @@ class LangChain:
     def _made(
         self, llm: ChatOpenAI, case: Case, messages: list[Any], keywords: dict[str, Any], loop: Any
     ) -> Any:
-        keywords.pop("metadata", None)  # to LangChain it is the trace's
+        keywords.pop("metadata", None)
         if case.stream and case.asynchronous:
             return _sum(loop.run_until_complete(_all(llm.astream(messages, **keywords))))
         if case.stream:
@@ -176,6 +179,7 @@ class LlamaIndex:
     def __init__(self, url: str, baseline: str, router: Router) -> None:
         common: dict[str, Any] = {"api_base": url, "api_key": "k", "timeout": 60, "max_retries": 0}
         self.defaults = {"temperature": 0.1}
+        self.own = frozenset()
         self._llm = RoutedLLM(model=baseline, router=router, **common)
         self._plain = OpenAI(model=baseline, **common)
 

@@ -301,7 +301,7 @@ def spoken(parts: Any, name: Any, kind: str) -> Any:
     if not name:
         return parts
     if isinstance(parts, str):
-        return f"{name}: {parts}".rstrip()
+        return f"{name}: {parts}" if parts else f"{name}:"
     if parts and parts[0].get("type") == kind:
         return [{**parts[0], "text": f"{name}: {parts[0].get('text') or ''}"}, *parts[1:]]
     return [{"type": kind, "text": f"{name}:"}, *parts]
