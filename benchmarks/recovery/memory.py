@@ -99,7 +99,9 @@ def conversations(count: int, held: int) -> list[str]:
     budgets = [Budget(total=1_000_000), Budget(per_conversation="0.5")]
     router = Router(clock=lambda: TODAY, ledger=MemoryLedger(conversations=held), budgets=budgets)
     answers, provider = AnswerMemory(), Provider()
-    policy = Policy(endpoints=["chat_completions"])
+    policy = Policy(
+        endpoints=["chat_completions"], models=["gpt-4o", "gpt-4o-mini"]
+    )  # deciding is not what is measured
 
     def turn(messages: list[dict[str, Any]], key: str) -> None:
         asked = {"messages": messages}
