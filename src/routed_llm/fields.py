@@ -19,6 +19,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 __all__ = [
     "CHAT",
     "DEFAULTS",
+    "MOST_STOPS",
+    "RANGES",
     "RESPONSES",
     "SOFT",
     "Fate",
@@ -395,6 +397,21 @@ SOFT: Final = frozenset({
 })  # fmt: skip
 """The parameters that may be lost, on record, where a model or an endpoint does not take them: taste and
 price. Every other one counts: what cannot take it cannot serve the call."""
+
+RANGES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        "temperature": (0, 2),
+        "top_p": (0, 1),
+        "frequency_penalty": (-2, 2),
+        "presence_penalty": (-2, 2),
+    }
+)
+"""The least and the most that the provider takes of numbers that may be lost: one beyond is refused by every
+model, so it is not dropped. Source: openai-python 2.54, types/chat/completion_create_params.py, and for
+``top_p`` OpenAI's openapi.yaml (minimum 0, maximum 1)."""
+
+MOST_STOPS: Final = 4
+"""Sequences that ``stop`` may have. Source: the same file, "Up to 4 sequences"."""
 
 DEFAULTS: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
     {

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from routed_llm.errors import RequestError
 from routed_llm.facts import Previous
+from routed_llm.fields import MOST_STOPS, RANGES
 from routed_llm.parameters import INCLUDED
 from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
 from routed_llm.request.checks import as_json, check, short
@@ -58,6 +59,8 @@ class Settings:
         elif name in _CAP_NAMES:
             self._set_cap(name, value)
         else:
+            if name in RANGES:
+                _check_range(name, value)
             self._parameters[name] = value
         return self
 
@@ -245,9 +248,26 @@ class Settings:
             self._values["service_tier"] = window
         self._parameters["background_options"] = value
 
+    def _set_stop(self, value: Any) -> None:
+        if isinstance(value, (list, tuple)) and len(value) > MOST_STOPS:
+            raise RequestError(
+                f"stop has {len(value)} sequences. Give at most {MOST_STOPS}: no model takes more.",
+                where="stop",
+            )
+        self._parameters["stop"] = value
+
     def _set_web_search(self, value: Any) -> None:
         self._builtin |= {"web_search_options"}
         self._parameters["web_search_options"] = value
+
+
+def _check_range(name: str, value: Any) -> None:
+    """Refuse a number that every model refuses: one that may be lost would else be lost unseen."""
+    least, most = RANGES[name]
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most:
+        wanted = f"a number from {least} to {most}"
+        raise RequestError(f"{name}={short(value)} is refused by every model. Give {wanted}.", where=name)
 
 
 _SPECIAL: Mapping[str, Callable[[Settings, Any], object]] = {
@@ -263,6 +283,7 @@ _SPECIAL: Mapping[str, Callable[[Settings, Any], object]] = {
     "modalities": Settings._set_modalities,
     "service_tier": Settings._set_service_tier,
     "background_options": Settings._set_background_options,
+    "stop": Settings._set_stop,
     "web_search_options": Settings._set_web_search,
     "model": Settings.pin,
 }
