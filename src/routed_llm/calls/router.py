@@ -409,6 +409,7 @@ class Router:
             from routed_llm.rollout.watched import Watched
 
             run = Watched(trials, *parts, on_reported=on_reported)
+        run.again = self._again(decision)
         run.open()
         if decision.model is not None:
             whose = self.addresses.whose(decision.model, credential)
@@ -887,6 +888,12 @@ class Router:
             told = _Told(weakref.ref(decision.facts), talk, None if kept is None else weakref.ref(kept))
             remember(self._told, id(decision.facts), told)
         return decision
+
+    def _again(self, decision: Decision) -> float:
+        """Return the share of a request that a cache would have held, had all been written to it."""
+        told = self._told.get(id(decision.facts))
+        kept = None if told is None or told.kept is None else told.kept()
+        return 0.0 if kept is None or told is None or told.facts() is not decision.facts else kept.again
 
     def _listener(self, decision: Decision) -> Callable[[int], object] | None:
         """Return what is told the input tokens that the provider reports for a request, or None."""

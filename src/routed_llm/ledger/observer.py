@@ -200,6 +200,7 @@ class Observer:
         base: int | None,
         timing: Timing | None = None,
         paid: int | None = None,
+        again: float = 0.0,
     ) -> None:
         """Take in one finished call.
 
@@ -210,6 +211,7 @@ class Observer:
             base: output tokens that the policy expects of gpt-4o, or None.
             timing: how long it took; None where nobody measured it.
             paid: picodollars that it cost; None where that is not known.
+            again: share of it that a cache would have held, had what was sent before been written to it.
         """
         chosen, facts = decision.chosen, decision.facts
         if chosen is None or not usage.output_tokens:
@@ -230,7 +232,7 @@ class Observer:
             lessons.said.append(usage.output_tokens / choices - thought)
             if written.reasoning:
                 lessons.thought.append(thought / written.reasoning)
-            self._returned(facts, model, usage)
+            self._returned(facts, model, usage, again)
             self._keep_warm(decision, model, usage)
             if previous is None:
                 # Only a call without a previous one shows what all such requests have in common.
@@ -421,13 +423,13 @@ class Observer:
         if self._spreads.learn(names, paid, chosen.cost):
             self.value = replace(self.value, spreads=self._spreads.value)
 
-    def _returned(self, facts: RequestFacts, model: Model, usage: Usage) -> None:
+    def _returned(self, facts: RequestFacts, model: Model, usage: Usage, again: float) -> None:
         """Take in whether a call goes on from another, which a cache may still hold."""
         last, terms = facts.previous, model.cache
         previous = None if last is None else (last.model, last.prefix_tokens)
         aged = None if last is None or terms is None else last.age
         late = aged is not None and terms is not None and aged > terms.ttl
-        read = usage.cached_tokens / usage.input_tokens if usage.input_tokens else 0.0
+        read = max(usage.cached_tokens / usage.input_tokens if usage.input_tokens else 0.0, again)
         tokens = usage.input_tokens
         if self._returns.learn(facts.purpose, model.id, tokens, previous, is_late=late, read=read):
             self.value = replace(self.value, returns=self._returns.value)

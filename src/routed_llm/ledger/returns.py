@@ -11,19 +11,21 @@ from routed_llm.usage import Returns
 __all__ = ["ReturnLearner"]
 
 _KNOWN: Final = 24
-"""Calls whose follow-ups have been waited for before a share is known; nothing goes past a cache before."""
+"""Calls that have been waited for before a share is known; nothing goes past a cache before."""
 
-_MEMORY: Final = 512.0
+_WAITED: Final = 5
+"""The span of :data:`_SPANS` that they have reached: 32 calls have come after them."""
+
+_SPANS: Final = 13
+"""Spans of waiting: up to 2, 4, 8 and so on calls after a call, 8,192 at most."""
+
+_FEWEST: Final = 8
+"""Calls that must have reached a span before it says anything."""
+
+_MEMORY: Final = 1_024.0
 """Calls after which older ones count half: programs change."""
 
-_LAG: Final = 16.0
-"""Calls that come between a call and the one that goes on from it, before any has been seen."""
-
-_LAG_WEIGHT: Final = 8.0
-_WAITS: Final = 3
-"""How many times the usual calls between are waited for before a call counts as one that nobody followed."""
-
-_CALLS: Final = 4_096
+_CALLS: Final = 8_192
 """Latest calls in which a follow-up finds the one that it goes on from."""
 
 _PURPOSES: Final = 256
@@ -31,35 +33,85 @@ _MOVES: Final = 0.02
 """Change of a share below which its value stays the same."""
 
 
-class _Share:
-    """Calls of a purpose, first or later ones, and how many of them another one went on from."""
+class _Call:
+    __slots__ = ("at", "followed", "share", "span", "weight")
 
-    __slots__ = ("calls", "followed")
+    def __init__(self, at: int, share: _Share, tokens: int) -> None:
+        self.at = at
+        self.share = share
+        self.weight = share.weigh(tokens)
+        self.span = 0
+        self.followed = False
+
+
+class _Share:
+    """Calls of a purpose, first or later ones, by how long another one has been waited for.
+
+    Conversations pause for as long as people think: of most calls it is not known yet whether they will be
+    gone on from. So it is counted how many calls reached each span of waiting, and of how many the waiting
+    ended in it (the product-limit estimate of Kaplan and Meier, 1958), in spans that double. A call counts by
+    its tokens, for it is those that are written and read.
+    """
+
+    __slots__ = ("calls", "followed", "open", "reached", "read", "tokens", "waiting")
 
     def __init__(self) -> None:
-        self.calls = self.followed = 0.0
+        self.reached = [0.0] * _SPANS
+        self.followed = [0.0] * _SPANS
+        self.open = [0.0] * _SPANS
+        self.read = 0.0
+        self.calls = self.tokens = 0
+        self.waiting: list[deque[_Call]] = [deque() for _ in range(_SPANS)]
 
-    def add(self, followed: float) -> None:
-        if self.calls >= _MEMORY:
-            self.calls /= 2
-            self.followed /= 2
+    def weigh(self, tokens: int) -> float:
+        """Return what a call of so many tokens counts for, beside others."""
         self.calls += 1
-        self.followed += followed
+        self.tokens += tokens
+        return tokens * self.calls / self.tokens if self.tokens else 1.0
+
+    def add(self, call: _Call, now: int, read: float) -> None:
+        """Take in a call, and let those before it wait for longer."""
+        if self.reached[0] >= _MEMORY:
+            for counts in (self.reached, self.followed, self.open):
+                counts[:] = [count / 2 for count in counts]
+            self.read /= 2
+        self.read += read * call.weight
+        self._wait(call, 0)
+        for span, calls in enumerate(self.waiting):
+            while calls and now - calls[0].at >= 2 << span:
+                waited = calls.popleft()
+                if not waited.followed:
+                    self.open[span] = max(self.open[span] - waited.weight, 0.0)
+                    if span + 1 < _SPANS:
+                        self._wait(waited, span + 1)
+
+    def _wait(self, call: _Call, span: int) -> None:
+        call.span = span
+        self.reached[span] += call.weight
+        self.open[span] += call.weight
+        self.waiting[span].append(call)
+
+    def end(self, call: _Call, lag: int) -> None:
+        """Count a call as gone on from after so many others."""
+        call.followed = True
+        self.open[call.span] = max(self.open[call.span] - call.weight, 0.0)
+        ended = min(max(lag.bit_length() - 1, call.span), _SPANS - 1)
+        for span in range(call.span + 1, ended + 1):
+            self.reached[span] += call.weight
+        self.followed[ended] += call.weight
 
     @property
     def value(self) -> float | None:
-        return None if self.calls < _KNOWN else min(self.followed / self.calls, 1.0)
-
-
-class _Call:
-    __slots__ = ("at", "followed", "is_later", "purpose", "waits")
-
-    def __init__(self, at: int, purpose: object, *, is_later: bool) -> None:
-        self.at = at
-        self.purpose = purpose
-        self.is_later = is_later
-        self.followed = 0.0
-        self.waits = True
+        """The share of calls from which another one goes on, what first calls read of others added."""
+        if self.reached[_WAITED] + sum(self.followed[:_WAITED]) < _KNOWN:
+            return None
+        left = 1.0
+        for reached, followed, still in zip(self.reached, self.followed, self.open, strict=True):
+            # Who is waited for within the span has been so for half of it.
+            waited = reached - still / 2
+            if waited >= _FEWEST:
+                left *= max(1 - followed / waited, 0.0)
+        return min(1 - left + self.read / self.reached[0], 1.0)
 
 
 class _Purpose(NamedTuple):
@@ -72,18 +124,15 @@ class ReturnLearner:
 
     A follow-up names the model that answered before and the input tokens that it reported
     (:class:`routed_llm.Previous`); by these the call is found. Where it is not, first and later calls share
-    the follow-up by how many there are of each. A call that may still be followed does not count: for three
-    times as many calls as usually come between. What a first call reads, instructions or a document, another
-    first call has written.
+    the follow-up by how many there are of each. What a first call reads, instructions or a document, another
+    first call has written; where that was sent past the cache, what it would have read counts.
     """
 
     def __init__(self) -> None:
         self.value: Mapping[object, Returns] = {}
         self._purposes: dict[object, _Purpose] = {}
         self._latest: dict[tuple[str, int], _Call] = {}
-        self._waiting: deque[_Call] = deque()
         self._calls = 0
-        self._lag, self._lags = _LAG * _LAG_WEIGHT, _LAG_WEIGHT
 
     def learn(
         self,
@@ -104,48 +153,31 @@ class ReturnLearner:
             previous: the model that answered the turn before and the tokens that it read; None for a first
                 call.
             is_late: whether the cache has let go of that by now.
-            read: share of the tokens that were read from a cache.
+            read: share of the tokens that were read from a cache, or would have been, had what was sent
+                before been written to it.
         """
         self._calls += 1
-        moved = False
-        if previous is not None:
-            moved = not is_late and self._follow(purpose, previous)
-        elif read:
-            kept = self._of(purpose)
-            kept.first.followed += read
-            moved = self._publish(purpose, kept)
-        call = _Call(self._calls, purpose, is_later=previous is not None)
+        kept = self._of(purpose)
+        if previous is not None and not is_late:
+            self._follow(kept, previous)
+        share = kept.first if previous is None else kept.later
+        call = _Call(self._calls, share, tokens)
+        share.add(call, self._calls, read if previous is None else 0.0)
         self._latest[model, tokens] = call
         if len(self._latest) > _CALLS:
             del self._latest[next(iter(self._latest))]
-        self._waiting.append(call)
-        while self._waiting and self._calls - self._waiting[0].at > _WAITS * self._lag / self._lags:
-            done = self._waiting.popleft()
-            done.waits = False
-            kept = self._of(done.purpose)
-            (kept.later if done.is_later else kept.first).add(done.followed)
-            moved = self._publish(done.purpose, kept) or moved
-        return moved
+        return self._publish(purpose, kept)
 
-    def _follow(self, purpose: object, previous: tuple[str, int]) -> bool:
-        """Count a call as one that another went on from, and say whether shares have changed."""
+    def _follow(self, kept: _Purpose, previous: tuple[str, int]) -> None:
+        """Count a call as one that another went on from."""
         found = self._latest.get(previous)
         if found is None:
-            kept = self._of(purpose)
-            part = kept.first.calls / max(kept.first.calls + kept.later.calls, 1.0)
-            kept.first.followed += part
-            kept.later.followed += 1 - part
-            return self._publish(purpose, kept)
-        if found.followed:
-            return False  # a second answer to the same: the cache is read again, but it was counted
-        found.followed = 1.0
-        self._lag += self._calls - found.at
-        self._lags += 1
-        if found.waits:
-            return False
-        kept = self._of(found.purpose)
-        (kept.later if found.is_later else kept.first).followed += 1
-        return self._publish(found.purpose, kept)
+            first, later = kept.first.reached[0], kept.later.reached[0]
+            part = first / max(first + later, 1.0)
+            kept.first.followed[0] += part
+            kept.later.followed[0] += 1 - part
+        elif not found.followed:  # a second answer to the same reads the cache again, but was counted
+            found.share.end(found, self._calls - found.at)
 
     def _of(self, purpose: object) -> _Purpose:
         kept = self._purposes.get(purpose)

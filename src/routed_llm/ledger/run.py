@@ -62,6 +62,7 @@ class Run:
     Attributes:
         decision: what was decided.
         ticket: its place in the line of its model's rate limits, or None where nobody asked.
+        again: share of the request that a cache would have held, had what was sent before been written to it.
         pause: seconds to wait before it is sent, for its rate limit to have room; then ask
             :meth:`routed_llm.Router.turn` again.
         patience: the moment, by :func:`time.monotonic`, until which that is waited for.
@@ -82,6 +83,7 @@ class Run:
         "_observer",
         "_on_reported",
         "_policy",
+        "again",
         "decision",
         "exchange",
         "late",
@@ -116,6 +118,7 @@ class Run:
         self.ticket: Any = None
         self.pause, self.patience, self.late = 0.0, 0.0, False
         self.need: float | None = None
+        self.again = 0.0
         self.decision = decision
 
     def open(self) -> None:
@@ -175,7 +178,9 @@ class Run:
             model = self._catalog.get(self.decision.chosen.model)
             base = self._policy.output_tokens
             timing = self.exchange.timing
-            self._observer.learn(self.decision, model, usage, base=base, timing=timing, paid=cost)
+            self._observer.learn(
+                self.decision, model, usage, base=base, timing=timing, paid=cost, again=self.again
+            )
         if usage is not None and self._on_reported is not None:
             self._on_reported(usage.input_tokens)
         return record

@@ -30,6 +30,15 @@ REQUESTS: Final = 64
 CHARACTERS: Final = 8_000_000
 """Characters of all kept requests together, at most."""
 
+PREFIXES: Final = 16_384
+"""Beginnings that are known again by their outlines, long after their texts are gone."""
+
+_TEXTS: Final = 128
+"""Texts of a request at whose ends a beginning is known."""
+
+_EDGE: Final = 48
+"""Characters at either end of a text that its outline is made of, with its length."""
+
 _MARK: Final = 256
 _ALIKE: Final = 4
 """Most requests that are kept of those with the same first characters, and so compared."""
@@ -64,9 +73,10 @@ class Kept:
         until: when the cache lets go of it, in seconds of a clock that only goes forward.
         tokens: input tokens that the provider reported; 0 before it did.
         is_written: whether it is in the cache; False where it was sent past it.
+        again: share of it that other requests began with while a cache would still hold it.
     """
 
-    __slots__ = ("__weakref__", "is_written", "model", "size", "terms", "texts", "tokens", "until")
+    __slots__ = ("__weakref__", "again", "is_written", "model", "size", "terms", "texts", "tokens", "until")
 
     def __init__(self, texts: Sequence[str], model: str, terms: CacheTerms, until: float) -> None:
         self.texts = texts
@@ -76,6 +86,7 @@ class Kept:
         self.until = until
         self.tokens = 0
         self.is_written = True
+        self.again = 0.0
 
     def listen(self) -> Callable[[int], None]:
         """Return what takes the input tokens that the provider reports; it keeps no text alive."""
@@ -104,6 +115,7 @@ class Beginnings:
         self._held = 0
         self._by_mark: dict[tuple[str, str], list[Kept]] = {}
         self._order: list[_Place] = []
+        self._prefixes: dict[int, float] = {}
         self._lock = threading.Lock()
 
     def warm(self, texts: Sequence[str], now: float, credential: str = "") -> tuple[dict[str, int], bool]:
@@ -138,13 +150,14 @@ class Beginnings:
     ) -> Kept:
         """Keep a request that is about to be sent, in place of an equal one."""
         mark = (credential, texts[0][:_MARK])
+        again = self._again(texts, now, terms.ttl, credential)
         for old in self._by_mark.get(mark, ()):
             if old.model == model and old.texts == texts:
                 old.until = now + terms.ttl
-                old.is_written = is_written
+                old.is_written, old.again = is_written, again
                 return old
         made = Kept(texts, model, terms, now + terms.ttl)
-        made.is_written = is_written
+        made.is_written, made.again = is_written, again
         with self._lock:
             alike = self._by_mark.get(mark, [])
             if made.size <= self._room:
@@ -156,6 +169,21 @@ class Beginnings:
                 while len(self._order) > self._most or self._held > self._room:
                     self._drop(self._order[0])
         return made
+
+    def _again(self, texts: Sequence[str], now: float, ttl: float, credential: str) -> float:
+        """Say which share of a request others began with lately, whether or not a cache was written."""
+        known, outline = self._prefixes, hash(credential)
+        size = seen = 0
+        for text in texts[:_TEXTS]:
+            outline = hash((outline, len(text), text[:_EDGE], text[-_EDGE:]))
+            size += len(text)
+            if known.pop(outline, 0.0) > now:
+                seen = size
+            known[outline] = now + ttl
+        while len(known) > PREFIXES:
+            # Another thread may have taken it out just now.
+            known.pop(next(iter(known), 0), None)
+        return seen / (size or 1)
 
     def _drop(self, place: _Place) -> None:
         self._order.remove(place)
