@@ -11,6 +11,7 @@ budget was reported.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
@@ -83,6 +84,7 @@ def replay(calls: Sequence[Call], budget: Budget | None, under_way: int) -> Resu
         if cap is not None and used.output_tokens > cap:
             short += 1
             used = world.usage(choice, call, 0, most=cap)
+        used = replace(used, service_tier=decision.call.parameters.get("service_tier"))
         waiting.append((call.at, run, used))
     while waiting:
         settle()
@@ -107,23 +109,26 @@ def main() -> None:
         whole = replay(calls, None, 1)
         half = (whole.spent / 2).quantize(Decimal("0.000001"))
         print(f"{path.stem}: {len(calls):,} calls cost ${whole.spent:.4f}; the budget is ${half}")
-        print(f"  {'':28}{'spent':>8}{'refused':>9}{'first at':>10}{'over by':>10}{'short':>7}  reported")
+        print(f"  {'':38}{'spent':>8}{'refused':>9}{'first at':>10}{'over by':>10}{'short':>7}  reported")
         kinds: dict[str, dict[str, Any]] = {
             "hard": {},
             "soft": {"hard": False},
+            "soft, flex": {"hard": False, "downshift_tier": "flex"},
+            "soft, to 4o-mini": {"hard": False, "downshift_to": "gpt-4o-mini"},
+            "soft, refuses": {"hard": False, "refuse_at": 1.2},
             "paced": {"pace": True},
         }
         for (name, keywords), under_way, reserve in product(
             kinds.items(), (1, 50), ("expected", "p95", "worst")
         ):
-            if name == "soft" and reserve != "expected":
+            if name.startswith("soft") and reserve != "expected":
                 continue
             one = replay(calls, Budget(per_hour=half, reserve=reserve, **keywords), under_way)
             first = "-" if one.first is None else f"{100 * one.first:.0f}%"
             label = f"{name}, {under_way} under way, {reserve}"
-            over = f"${one.most:.5f}" if name != "soft" else "-"
+            over = "-" if name.startswith("soft") else f"${one.most:.5f}"
             print(
-                f"  {label:28}{100 * one.spent / half:>7.1f}%{one.refused:>9}{first:>10}{over:>10}"
+                f"  {label:38}{100 * one.spent / half:>7.1f}%{one.refused:>9}{first:>10}{over:>10}"
                 f"{one.short:>7}  {', '.join(f'{share:.0%}' for share in one.events)}; "
                 f"{one.reported} refusals"
             )

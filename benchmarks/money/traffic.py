@@ -6,7 +6,8 @@
 ``optimum.py`` what the last two rows are. All rows pass the same quality floor, but for fixed models that are
 marked as below it. ``blind`` is the router that is told of no earlier turn and learns nothing.
 
-Time is the trace's: what the router keeps for a while it keeps that long.
+Time is the trace's: what the router keeps for a while it keeps that long. A trace that is cut short (`--calls`)
+after less than a cache's life makes every write look wasted that would have been read behind the cut.
 """
 
 from __future__ import annotations
@@ -60,11 +61,14 @@ LEARNT = 100
 def routed(calls: Sequence[Call], world: World, policy: Policy, *, aware: bool) -> Spent:
     """Spend on a trace what a router would."""
     router = Router(policy=policy, clock=lambda: world.day, observe=aware)
-    caches, answered = Caches(), dict[int, Previous]()
+    caches, answered, now = Caches(), dict[int, Previous](), [0.0]
+    if router._observer is not None:
+        router._observer._clock = lambda: now[0]
+        router._observer._begun = 0.0
     total = unserved = switches = bypassed = estimated = 0
     within = [0, 0, 0]
     for call in calls:
-        last = None if call.before is None else answered.get(call.before)
+        last, now[0] = None if call.before is None else answered.get(call.before), call.at
         with mock.patch("routed_llm.calls.router.monotonic", lambda call=call: call.at):
             try:
                 decision = router.decide(request(call, _now(last, calls, call) if aware else None))

@@ -291,6 +291,7 @@ class Observed:
             kinds of requests; None before the first.
         warm: tokens by model that the request at hand begins with and that were sent to it before, in place
             of what is ``shared`` by requests of its kind; None where nobody looked.
+        skipped: whether the call that this one goes on from was sent past its model's cache.
         paces: (model, service tier) to how quick it has been.
         spreads: (model, effort) and kind of request to how far bills lay from what was expected.
         returns: purpose of a request (:attr:`RequestFacts.purpose`) to how often conversations go on.
@@ -300,6 +301,7 @@ class Observed:
     reads: Mapping[str, float] = field(default_factory=dict)
     thought: float | None = None
     warm: Mapping[str, int] | None = None
+    skipped: bool = False
     paces: Mapping[tuple[str, str], Pace] = field(default_factory=dict)
     returns: Mapping[Any, Returns] = field(default_factory=dict)
     spreads: Mapping[Any, Spread] = field(default_factory=dict)

@@ -840,8 +840,9 @@ class Router:
             share, warm = self._observer.reads_in(previous), self._observer.warm_in(previous)
             if share is not None and share != observed.reads.get(previous.model, 1.0):
                 observed = replace(observed, reads={**observed.reads, previous.model: share})
-            if warm:
-                observed = replace(observed, warm=warm)
+            skipped = not self._observer.is_written(previous)
+            if warm or skipped:
+                observed = replace(observed, warm=warm or None, skipped=skipped)
             return evaluation._replace(context=evaluation.context._replace(observed=observed))
         if observed is None or not is_long(request):
             return evaluation

@@ -403,7 +403,7 @@ def cached_tokens(row: Row, load: Workload, tokens: int) -> int:
     if previous.model != model or (previous.age is not None and previous.age > terms.ttl):
         return shared
     usable = min(previous.prefix_tokens // terms.step * terms.step, tokens)
-    if usable < terms.min_prefix:
+    if usable < terms.min_prefix or (load.observed is not None and load.observed.skipped):
         return shared
     share = 1.0 if load.observed is None else load.observed.reads.get(model, 1.0)
     return max(usable if share >= 1.0 else int(usable * share), shared)

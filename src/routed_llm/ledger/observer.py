@@ -64,6 +64,9 @@ _CONVERSATION = 3.0
 
 _KINDS = 1024
 
+_HELD = 4_096
+"""Latest calls of which it is known which caches hold them."""
+
 
 _AT_ONCE = 8
 """Most answers that are taken in together."""
@@ -182,6 +185,7 @@ class Observer:
         self._returns = ReturnLearner()
         self._spreads = SpreadLearner()
         self._clock = clock
+        self._begun, self._calls = clock(), 0
         self.begins = True
         self._kinds: dict[Any, _Kind] = {}
         self._pending: dict[Any, _Pending] = {}
@@ -233,13 +237,15 @@ class Observer:
             if written.reasoning:
                 lessons.thought.append(thought / written.reasoning)
             self._returned(facts, model, usage, again)
+            # A cache that was gone past holds nothing, which is not to say that it keeps badly what it gets.
+            was_given = previous is None or self.is_written(previous)
             self._keep_warm(decision, model, usage)
             if previous is None:
                 # Only a call without a previous one shows what all such requests have in common.
                 lessons.shared.append(usage.cached_tokens)
             else:
                 held = _held(previous, model, usage)
-                if held:
+                if held and was_given:
                     share = min(usage.cached_tokens / held, 1.0)
                     lessons.reads.append(share)
                     self._goes_on(previous, model, usage, share)
@@ -390,9 +396,14 @@ class Observer:
         if terms is not None and not past and usage.input_tokens >= terms.min_prefix:
             tokens = usage.input_tokens // terms.step * terms.step
             held = {**held, model.id: (tokens, self._clock() + terms.ttl)}
-        if len(self._held_by) >= _KINDS:
+        if len(self._held_by) >= _HELD:
             self._held_by.pop(next(iter(self._held_by)), None)
         self._held_by[model.id, usage.input_tokens] = held
+
+    def is_written(self, previous: Previous) -> bool:
+        """Say whether a call was sent to its model's cache, as far as that is known."""
+        held = self._held_by.get((previous.model, previous.prefix_tokens))
+        return held is None or previous.model in held
 
     def warm_in(self, previous: Previous) -> dict[str, int]:
         """Return the tokens of a conversation that caches of other models than the last may still hold."""
@@ -431,7 +442,13 @@ class Observer:
         late = aged is not None and terms is not None and aged > terms.ttl
         read = max(usage.cached_tokens / usage.input_tokens if usage.input_tokens else 0.0, again)
         tokens = usage.input_tokens
-        if self._returns.learn(facts.purpose, model.id, tokens, previous, is_late=late, read=read):
+        now = self._clock()
+        self._calls += 1
+        passed = now - self._begun
+        reach = int(self._calls * terms.ttl / passed) if terms is not None and passed > 0 else 0
+        if self._returns.learn(
+            facts.purpose, model.id, tokens, previous, is_late=late, read=read, reach=reach
+        ):
             self.value = replace(self.value, returns=self._returns.value)
 
     def _read(self, model: str, shares: list[float]) -> None:

@@ -16,6 +16,10 @@ _KNOWN: Final = 24
 _WAITED: Final = 5
 """The span of :data:`_SPANS` that they have reached: 32 calls have come after them."""
 
+_PATIENT: Final = 9
+"""The span that they must have reached where a call was gone on from at all: 512 calls. Pauses are long where
+people think, and what was not written by then is paid for in full when they return."""
+
 _SPANS: Final = 13
 """Spans of waiting: up to 2, 4, 8 and so on calls after a call, 8,192 at most."""
 
@@ -100,17 +104,34 @@ class _Share:
             self.reached[span] += call.weight
         self.followed[ended] += call.weight
 
-    @property
-    def value(self) -> float | None:
-        """The share of calls from which another one goes on, what first calls read of others added."""
+    def value(self, reach: int) -> float | None:
+        """Return the share of calls from which another one goes on, what first calls read of others added.
+
+        Args:
+            reach: calls that come within a cache's life. As long as nothing has been waited for that long, it
+                is taken to go on as it did in the last two spans: pauses have no usual length, so that as
+                many end while a time doubles, whatever the time.
+        """
+        returns = sum(self.followed)
         if self.reached[_WAITED] + sum(self.followed[:_WAITED]) < _KNOWN:
             return None
-        left = 1.0
-        for reached, followed, still in zip(self.reached, self.followed, self.open, strict=True):
+        if returns + self.read and self.reached[_PATIENT] + returns < _KNOWN:
+            return None
+        left, last = 1.0, 0
+        seen: list[tuple[float, float]] = []
+        for span, (reached, followed, still) in enumerate(
+            zip(self.reached, self.followed, self.open, strict=True)
+        ):
             # Who is waited for within the span has been so for half of it.
             waited = reached - still / 2
             if waited >= _FEWEST:
                 left *= max(1 - followed / waited, 0.0)
+                last = span
+                seen.append((followed, waited))
+        ahead = min(reach.bit_length(), _SPANS) - 1 - last
+        if ahead > 0:
+            ended, waited = (sum(counts) for counts in zip(*seen[-2:], strict=True))
+            left *= max(1 - ended / waited, 0.0) ** ahead
         return min(1 - left + self.read / self.reached[0], 1.0)
 
 
@@ -143,6 +164,7 @@ class ReturnLearner:
         *,
         is_late: bool = False,
         read: float = 0.0,
+        reach: int = 0,
     ) -> bool:
         """Take in one finished call, and say whether :attr:`value` is another one now.
 
@@ -155,6 +177,7 @@ class ReturnLearner:
             is_late: whether the cache has let go of that by now.
             read: share of the tokens that were read from a cache, or would have been, had what was sent
                 before been written to it.
+            reach: calls that come within a cache's life, as quickly as they have come until now.
         """
         self._calls += 1
         kept = self._of(purpose)
@@ -166,7 +189,7 @@ class ReturnLearner:
         self._latest[model, tokens] = call
         if len(self._latest) > _CALLS:
             del self._latest[next(iter(self._latest))]
-        return self._publish(purpose, kept)
+        return self._publish(purpose, kept, reach)
 
     def _follow(self, kept: _Purpose, previous: tuple[str, int]) -> None:
         """Count a call as one that another went on from."""
@@ -187,8 +210,8 @@ class ReturnLearner:
             kept = self._purposes[purpose] = _Purpose(_Share(), _Share())
         return kept
 
-    def _publish(self, purpose: object, kept: _Purpose) -> bool:
-        now = Returns(kept.first.value, kept.later.value)
+    def _publish(self, purpose: object, kept: _Purpose, reach: int) -> bool:
+        now = Returns(kept.first.value(reach), kept.later.value(reach))
         before = self.value.get(purpose)
         if before is not None and all(
             one is other or (one is not None and other is not None and abs(one - other) <= _MOVES)
