@@ -6,8 +6,8 @@
 ``optimum.py`` what the last two rows are. All rows pass the same quality floor, but for fixed models that are
 marked as below it. ``blind`` is the router that is told of no earlier turn and learns nothing.
 
-Time is the trace's: what the router keeps for a while it keeps that long. A trace that is cut short (`--calls`)
-after less than a cache's life makes every write look wasted that would have been read behind the cut.
+Time is the trace's: what the router keeps for a while it keeps that long. A trace that `--calls` cuts short
+after less than a cache's life makes each write look wasted that would have been read behind the cut.
 """
 
 from __future__ import annotations
