@@ -140,7 +140,7 @@ def test_runs_that_end_in_the_middle(how: signal.Signals, tmp_path: Path) -> Non
     as many calls as run at a time, and each counts as spent at the most that it may have cost. A run
     that is asked to stop waits for them.
     """
-    number, at_once, budget = 60, 4, Decimal("0.2")
+    number, at_once, budget = 100, 4, Decimal("0.3")
     file, found = tmp_path / "examples.jsonl", tmp_path / "found.json"
     file.write_text("\n".join(json.dumps(one.to_dict()) for one in examples(number)))
     rng, started = random.Random(4), multiprocessing.get_context("forkserver")

@@ -18,7 +18,7 @@ from routed_llm.calls.router import Router
 from routed_llm.errors import PolicyError
 from routed_llm.evaluate.asking import Asker, Forecast, Job, Kept
 from routed_llm.evaluate.examples import Answer, Example
-from routed_llm.evaluate.judges import RUBRIC, Judge, ModelJudge, Trust, judge_of
+from routed_llm.evaluate.judges import CONTROLS, RUBRIC, Judge, ModelJudge, Trust, judge_of
 from routed_llm.evaluate.statistics import Paired, compare
 from routed_llm.measures import Measured
 from routed_llm.policy import EFFORTS, Policy
@@ -276,9 +276,9 @@ def _refuse_itself(judge: ModelJudge, named: Mapping[str, Policy], router: Route
 
 def _judging(judge: ModelJudge, examples: Sequence[Example], configurations: int) -> list[Job]:
     """Return calls that cost about what judging will: the answers are not known yet."""
-    numbered = [replace(_ANSWER, text=f"{turn} {_ANSWER.text}") for turn in range(configurations)]
-    pairs = [(example, _ANSWER, one) for one in numbered for example in examples]
-    return judge.jobs(pairs)
+    numbered = [replace(_ANSWER, text=f"{turn} {_ANSWER.text}") for turn in range(configurations + 1)]
+    pairs = [(example, _ANSWER, one) for one in numbered[1:] for example in examples]
+    return judge.jobs([*pairs, *((example, _ANSWER, numbered[0]) for example in examples[:CONTROLS])])
 
 
 def _given(

@@ -91,8 +91,8 @@ class Progress:
         stopped: why it fell back to the baseline, or None.
         epoch: how often the count began anew, from 1: each has a part of the error that is allowed.
         pairs: of judged pairs, how much better routing's answer was.
-        baseline: scores of the baseline's answers, less one half.
-        routed: scores of routing's answers, less one half.
+        baseline: scores of the baseline's answers, spread from -1 to 1.
+        routed: scores of routing's answers, spread from -1 to 1.
         cost: how much more routing cost than it may, in parts of ``scale``.
         scale: US dollars that the range of ``cost`` stands for; None until enough calls were seen.
         first: number and dollars of the calls that the scale is taken from.
@@ -140,8 +140,8 @@ class Progress:
         low, high = bounds(self.pairs, alpha)
         ours, theirs = bounds(self.routed, alpha / 2), bounds(self.baseline, alpha / 2)
         return (
-            100 * max(-high, theirs[0] - ours[1]),
-            100 * min(-low, theirs[1] - ours[0]),
+            100 * max(-high, (theirs[0] - ours[1]) / 2),
+            100 * min(-low, (theirs[1] - ours[0]) / 2),
         )
 
     def excess(self, ladder: Ladder) -> tuple[float, float]:
@@ -242,13 +242,13 @@ class Climb:
 
         self.ledger.amend(f"scored:{self.ladder.name}:{id}", mark, keep=_SCORED_KEPT)
         if not seen[-1]:
-            self._take(arm, float(score) - 0.5)
+            self._take(arm, 2.0 * score - 1.0)
         return not seen[-1]
 
     def checked(self, arm: str, score: float) -> None:
         """Take in what the ladder's check found of an answer, from 0 to 1."""
         if arm in ("baseline", "routed"):
-            self._take(arm, min(max(score, 0.0), 1.0) - 0.5)
+            self._take(arm, 2.0 * min(max(score, 0.0), 1.0) - 1.0)
 
     def cost(self, routed: float, baseline: float) -> None:
         """Take in what a call cost, and what it would have cost with the other one, in US dollars."""
