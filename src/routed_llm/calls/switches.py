@@ -163,7 +163,10 @@ class Switches:
         named = {f"{_PREFIX}{name.upper()}": str(value) for name, value in switches.items()}
         catalog = self._laid_over()
         catalog = _with_relatives(catalog, self._environment.get(f"{_PREFIX}MODELS"))
-        stage = stage_from({**named, **self._variables()}, **self._given)
+        variables = self._variables()
+        if f"{_PREFIX}PIN" in variables:
+            named.pop(f"{_PREFIX}MODE", None)  # a pin alone means its mode, and a variable wins
+        stage = stage_from({**named, **variables}, **self._given)
         if stage.pin is not None:
             _check_pin(catalog, *stage.pin)
         setting = Setting(stage=stage, policy=policy, catalog=catalog)

@@ -108,7 +108,7 @@ def resolve(name: str, at: date, endpoint: str = "") -> SimulatedModel:
         raise failure("model_retired", model=name)
     if found.released is not None and at < found.released:
         raise failure(unknown, model=name)
-    return found
+    return _as_priced(name, at)
 
 
 def listing(at: date) -> list[dict[str, Any]]:
@@ -126,6 +126,27 @@ def entry(name: str) -> dict[str, Any]:
         "owned_by": "system",
         "shutdown_date": found.shutdown.isoformat() if found.shutdown else None,
     }
+
+
+@functools.cache
+def _as_priced(name: str, at: date) -> SimulatedModel:
+    """Return the model of a known id with the prices of a day."""
+    found = model(name)
+    rows = load("models")["models"][found.name].get("earlier_prices", ())
+    times = next((row for row in rows if at < row["until"]), None)
+    if times is None:
+        return found
+    prices = {
+        tier: {
+            size: {
+                kind: price * Decimal(times["output" if "output" in kind else "input"])
+                for kind, price in row.items()
+            }
+            for size, row in sizes.items()
+        }
+        for tier, sizes in found.prices.items()
+    }
+    return dataclasses.replace(found, prices=prices)
 
 
 def _offered(found: SimulatedModel, at: date) -> bool:
