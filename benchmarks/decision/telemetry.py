@@ -1,4 +1,4 @@
-"""What telemetry adds to a call: off, on without a provider, on with OpenTelemetry's SDK; by turns.
+"""What telemetry adds to a call: off, on without a provider, for Prometheus, with the SDK; by turns.
 
     python -m benchmarks.decision.telemetry --calls 2000
 
@@ -50,6 +50,16 @@ def recorder() -> Telemetry:
     return Telemetry(TracerProvider(), MeterProvider(metric_readers=[InMemoryMetricReader()]))
 
 
+def counted() -> Telemetry:
+    """Return telemetry that keeps metrics alone, for Prometheus."""
+    from prometheus_client import CollectorRegistry
+
+    from routed_llm.prometheus import Meters
+    from routed_llm.telemetry import only_metrics
+
+    return only_metrics(Meters(CollectorRegistry()))
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -58,9 +68,13 @@ def main() -> None:
     day = date(2026, 11, 29)
     routers = {
         "off": Router(clock=lambda: day),
+        "off, again": Router(clock=lambda: day),
         "on, no provider": Router(clock=lambda: day, telemetry=Telemetry()),
+        "on, Prometheus": Router(clock=lambda: day, telemetry=counted()),
         "on, SDK": Router(clock=lambda: day, telemetry=recorder()),
     }
+    for router in routers.values():  # these answers say nothing of limits, so that calls would wait
+        router.rate_limits.expect({model.id: (10.0**9, 10.0**12) for model in router.catalog})
     figures: dict[str, list[float]] = {name: [] for name in routers}
     for _ in range(rounds):
         for name, router in routers.items():

@@ -288,6 +288,8 @@ def travel(
             right[day] = None
             with suppress(RoutedError):
                 right[day] = router_of(public(day), program).decide(asked, at=noon(day)).model
+            if right[day] is None:
+                continue  # nobody can make this call: its model is not there yet
             outcomes = {
                 "updates": world.routed(program, public(day), day),
                 "3 days late": world.routed(program, public(max(day - timedelta(days=3), START)), day),
@@ -318,13 +320,17 @@ def main() -> int:
     with serve(at=START) as simulator, tempfile.TemporaryDirectory():
         world = World(simulator)
 
-        @cache
+        read: dict[date, Catalog] = {START: public(START)}
+
         def refreshed(day: date) -> Catalog:
             from genai_prices.data_snapshot import get_snapshot
 
-            base = public(START)
-            listed = listing(simulator.url, "any", noon(day))
-            return base.with_models(look(base, noon(day), listed=listed, snapshot=get_snapshot()).entries)
+            if day not in read:
+                base = read[max(known for known in read if known < day)]
+                listed = listing(simulator.url, "any", noon(day))
+                seen = look(base, noon(day), listed=listed, snapshot=get_snapshot())
+                read[day] = base.with_models(seen.entries)
+            return read[day]
 
         heads = f"{'days late':>12} {'mispriced $':>12} {'refused':>8} {'unanswered':>10}"
         print(f"{'change':<58} {'way':<13} {heads}")

@@ -395,6 +395,57 @@ def test_prices_of_now(amount: str, changed: dict[str, int], tmp_path: Path, sou
     assert list(seen.entries) == (["gpt-5.2"] if changed else [])
 
 
+def test_prices_have_a_history(tmp_path: Path, source: Any) -> None:
+    """What is the same a day later is no news; what changes again leaves the days between as they were."""
+    pytest.importorskip("genai_prices", reason="Install it with: pip install 'routed-llm[live-prices]'")
+    folder = tmp_path / "records"
+    for day, amount in enumerate((1.4, 1.4, 1.0)):
+        model = {
+            "id": "gpt-5.2",
+            "match": {"equals": "gpt-5.2"},
+            "prices": {"input_mtok": amount, "cache_read_mtok": 0.175, "output_mtok": 14},
+        }
+        data = [{"id": "openai", "name": "OpenAI", "api_pattern": "openai", "models": [model]}]
+        moment = NOON + timedelta(days=day)
+        with answering(200, json.dumps(data).encode()) as url:
+            refresh(folder, source, prices=True, prices_url=url, clock=lambda moment=moment: moment).once(
+                CATALOG
+            )
+        source.at = DAY + timedelta(days=day)
+    assert len(names(folder)) == 2
+    after = CATALOG.with_models(folder).get("gpt-5.2")
+    prices = [after.price(DAY + timedelta(days=day)) for day in (-1, 0, 1, 2)]
+    assert [price and price.input for price in prices] == [1_750_000, 1_400_000, 1_400_000, 1_000_000]
+
+
+def test_who_has_ended_is_not_listed_any_more(tmp_path: Path, source: Any) -> None:
+    """The day on which a model ends holds on when the list has it no more, over a newer catalog, too."""
+    folder = tmp_path / "records"
+    refresh(folder, source).once(older())
+    source.at = date(2027, 1, 20)
+    later = datetime(2027, 1, 20, 12, tzinfo=UTC)
+    refresh(folder, source, clock=lambda: later).once(older())
+    assert older().with_models(folder).get("gpt-4o").lifecycle.shutdown == date(2027, 1, 14)
+    newer = older().with_models({"mine": {"base": "gpt-4.1"}})
+    refresh(folder, source, clock=lambda: later + timedelta(days=1)).once(newer)
+    assert newer.with_models(folder).get("gpt-4o").lifecycle.shutdown == date(2027, 1, 14)
+
+
+def test_a_model_that_is_listed_again_is_chosen_again(tmp_path: Path) -> None:
+    """What an account could not call for a while is what it was."""
+    folder = tmp_path / "records"
+    for day, ends in enumerate((ids(), without("gpt-5.2"), without("gpt-5.2"), ids())):
+        data = {"data": [{"id": name, "shutdown_date": end and str(end)} for name, end in ends.items()]}
+        with answering(200, json.dumps(data).encode()) as url:
+            moment = NOON + timedelta(days=day)
+            Refresh(folder, base_url=url, api_key="k", prices=False, clock=lambda moment=moment: moment).once(
+                CATALOG
+            )
+        pool = CATALOG.with_models(folder).get("gpt-5.2").pool if names(folder) else None
+        assert pool == [None, "named", "named", "default"][day]
+    assert len(names(folder)) == 2
+
+
 def test_prices_that_cannot_be_read(tmp_path: Path, source: Any) -> None:
     """Then nothing is put on record: half of what is new is not what is new."""
     pytest.importorskip("genai_prices", reason="Install it with: pip install 'routed-llm[live-prices]'")

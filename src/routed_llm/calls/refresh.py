@@ -121,18 +121,19 @@ class Refresh:
             OSError: when the folder cannot be written.
         """
         moment = self._clock()
-        seen = look(
-            catalog,
-            moment,
-            listed=listing(self.base_url, self.api_key, moment),
-            snapshot=_snapshot(self.prices_url) if self.prices else None,
-        )
+        listed = listing(self.base_url, self.api_key, moment)
+        snapshot = _snapshot(self.prices_url) if self.prices else None
         before = current(self.folder)
-        kept = {} if before.name in (NONE, PACKAGED) else read(self.folder, before.name)["entries"]
-        if _plain(kept) == _plain(seen.entries):
+        known = {} if before.name in (NONE, PACKAGED) else read(self.folder, before.name)
+        kept = _kept(known, catalog, listed)
+        seen = look(catalog.with_models(kept), moment, listed=listed, snapshot=snapshot)
+        entries = {
+            id: {**kept.get(id, {}), **seen.entries.get(id, {})} for id in sorted({*kept, *seen.entries})
+        }
+        if entries == known.get("entries", {}):
             self._touch()
             return seen
-        made = catalog.with_models(seen.entries)  # as a whole or not at all
+        made = catalog.with_models(entries)  # as a whole or not at all
         record = {
             "read_at": moment.isoformat(),
             "url": self.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI,
@@ -140,7 +141,7 @@ class Refresh:
             "catalog": {"before": catalog.version, "after": made.version},
             "changes": seen.changes,
             "notes": seen.notes,
-            "entries": seen.entries,
+            "entries": entries,
         }
         name = write(self.folder, record, moment)
         if release or not before.held:
@@ -376,15 +377,22 @@ def _snapshot(url: str | None) -> Any:
         ) from error
 
 
-def _plain(entries: Mapping[str, Any]) -> Any:
-    """Return entries without the day on which they were read, which alone is no news."""
+def _kept(record: Mapping[str, Any], catalog: Catalog, listed: Listing) -> dict[str, dict[str, Any]]:
+    """Return what holds on of the last record: prices have a history, and who has ended is not listed.
 
-    def clean(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {k: clean(v) for k, v in value.items() if k not in ("source", "verified")}
-        return [clean(one) for one in value] if isinstance(value, (list, tuple)) else str(value)
-
-    return clean(entries)
+    Of a record over another catalog only ends hold on, for that catalog may know better.
+    """
+    entries = {id: entry for id, entry in record.get("entries", {}).items() if id in catalog}
+    if record and record["catalog"]["before"] != catalog.version:
+        entries = {
+            id: {"lifecycle": entry["lifecycle"]} for id, entry in entries.items() if "lifecycle" in entry
+        }
+    kept = {}
+    for id, entry in entries.items():
+        again = "pool" in entry and _named(catalog.get(id), listed)
+        if left := {key: value for key, value in entry.items() if key != "pool" or not again}:
+            kept[id] = left
+    return kept
 
 
 def _now() -> datetime:
