@@ -154,11 +154,10 @@ class Routed:
             "model": "auto",
             "messages": [{"role": "user", "content": one.text}],
             "max_tokens": CAP,
-            "reasoning_effort": "none",
         }
         said = None if self.deadline is None else {"deadline": self.deadline}
         call = EndpointCall(self.endpoints, Called(endpoint="chat_completions", body=body, routing=said))
-        driven = call.driven(self.router.decide(call.request, **call.around))
+        driven = call.driven(self.router.decide(call.request, call.options))
         driven.clock = lambda: self.world.now
         way = flow(driven)
         self.go_on(one, way, partial(next, way))
@@ -208,12 +207,12 @@ def routed(wanted: list[Call], deadline: float | None, **wish: Any) -> World:
     return made.world.run()
 
 
-def answer(model: str, call: Call) -> bytes:
+def answer(model: str, call: Call) -> dict[str, Any]:
     """Return a Chat Completion."""
     message = {"role": "assistant", "content": "word " * call.said}
     usage = {"prompt_tokens": call.tokens, "completion_tokens": call.said}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return json.dumps({"id": "c", "model": model, "choices": [choice], "usage": usage}).encode()
+    return {"id": "c", "model": model, "choices": [choice], "usage": usage}
 
 
 def by_price() -> list[str]:

@@ -49,9 +49,8 @@ def test_the_tier_that_is_chosen(models: Any, deadline: Any, offered: tuple[str,
     assert decision.policy.service_tier == tier
     by_policy = router(models=models, deadline=deadline).decide(request(), tiers=offered)
     assert (by_policy.call, by_policy.dollars) == (decision.call, decision.dollars)
-    usual = router(models=models).decide(
-        request(), policy=Policy(models=models, at_least=None, service_tier=tier)
-    )
+    named = Policy(models=models, at_least=None, service_tier=tier)
+    usual = router(models=models).decide(request(), policy=named, deadline=1e9)
     assert decision.dollars == usual.dollars
 
 

@@ -480,7 +480,11 @@ def _in_line(call: Driven, run: Run) -> Flow:
             if run.pause and run.late and waited >= looks:
                 looks *= 2
                 other = call.attempts(call.decision, call._since).again()
-                if other is not None and other.model != call.decision.model:
+                if (
+                    other is not None
+                    and other.model != call.decision.model
+                    and call.router.is_shorter(other, run)
+                ):
                     call.router.leave_line(run)
                     yield call._keep(run.cancel)
                     call.decision = other

@@ -105,13 +105,13 @@ class Evaluation(NamedTuple):
         Where nothing is, the quickest at the usual tier is taken, if it is in time more often than not.
         """
         plain = self._replace(tiers=(), at_tier=None)
-        first = best = plain.explain(request)
+        first = best = plain._exactly(request)
         for tier in self.tiers:
             window = WINDOWS.get(tier)
             # What promises a window is cheaper; the others are quicker, and cost more.
             if best.chosen is not None if window is None else window > deadline:
                 continue
-            other = plain._replace(table=at_tier(tier)).explain(request)
+            other = plain._replace(table=at_tier(tier))._exactly(request)
             if _costs_less(other, best):
                 best = _sent_at(other, tier)
         if best.chosen is not None or not _is_late(first):
@@ -121,11 +121,19 @@ class Evaluation(NamedTuple):
                 self.catalog, self.table.policy.replace(optimize="latency"), self.table.at, self.table.tags
             ),
             context=self.context._replace(deadline=None),
-        ).explain(request)
+        )._exactly(request)
         if late.seconds is None or late.seconds.whole > deadline:
             return first
         why = f"nothing is sure to be in time; half of these answers take up to {late.seconds.whole:.1f} s"
         return replace(late, changes=(*late.changes, Change("deadline", "relaxed", deadline, None, why)))
+
+    def _exactly(self, request: Request) -> Decision:
+        """Choose by the exact count: where time has a say, bounds would have to be asked all along."""
+        counting = counting_of(request)
+        counting.exact()
+        note(request)
+        decision = self.table.decide(bounded_by(counting, request.facts), self.context)
+        return self.or_cooling(decision, request)
 
     def at_bounds(self, facts: RequestFacts) -> Decision | None:
         """Choose by the bounds of the token count alone; None when they do not settle it."""

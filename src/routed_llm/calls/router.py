@@ -416,12 +416,13 @@ class Router:
             tokens, now = _counts_for(decision.facts), monotonic()
             run.ticket, run.pause = self.rate_limits.take(decision.model, tokens, now, credential=whose)
             if run.pause:
-                self._wait_in_line(run, left, now)
+                begun = now if since is None else since
+                self._wait_in_line(run, left, begun)
         return run
 
-    def _wait_in_line(self, run: Run, left: float | None, now: float) -> None:
-        """Say how long a request waits for its turn at most, and what it takes then."""
-        run.patience = now + (_LONGEST_PAUSE if left is None else left)
+    def _wait_in_line(self, run: Run, left: float | None, begun: float) -> None:
+        """Say until when a request waits for its turn, and what it takes then."""
+        now, run.patience = monotonic(), begun + (_LONGEST_PAUSE if left is None else left)
         seconds = run.decision.seconds
         if left is not None and seconds is not None:
             run.need = max(seconds.whole_p90 - run.pause, seconds.whole - run.pause, 0.0)
@@ -429,6 +430,8 @@ class Router:
 
     @staticmethod
     def _is_late(run: Run, now: float) -> bool:
+        if run.ticket.is_guess:
+            return False
         if run.need is None:
             return run.pause > PATIENCE
         return now + run.pause + run.need > run.patience
@@ -448,6 +451,19 @@ class Router:
         run.pause = self.rate_limits.turn(run.ticket, now)
         run.late = run.pause > 0 and self._is_late(run, now)
         return min(run.pause, run.patience - now)
+
+    def is_shorter(self, decision: Decision, run: Run) -> bool:
+        """Say whether another decision's model has a shorter line than a request is in.
+
+        Args:
+            decision: the other decision.
+            run: what :meth:`begin` returned for the request.
+        """
+        if decision.model is None or run.ticket is None:
+            return False
+        whose = self.addresses.whose(decision.model, run.ticket.credential)
+        waits = self.rate_limits.waits(_counts_for(decision.facts), monotonic(), credential=whose)
+        return waits.get(decision.model, 0.0) < run.pause
 
     def leave_line(self, run: Run) -> None:
         """Take a request out of the line of its rate limit: it is not sent.
@@ -572,7 +588,10 @@ class Router:
         left = _seconds_left(said.deadline or self.policy_for(said).deadline, self._clock())
 
         def again(avoid: Mapping[str, str]) -> Decision | None:
-            return self.rechoose(request, avoid, said)
+            asked = said
+            if left is not None and since is not None and not isinstance(said.deadline, datetime):
+                asked = replace(said, deadline=max(left - (monotonic() - since), 0.001))
+            return self.rechoose(request, avoid, asked)
 
         from routed_llm.recovery import Attempts  # only a failed call needs it
 
@@ -910,7 +929,7 @@ class Router:
         return listener if kept is None else both(listener, kept.listen())
 
 
-_LONGEST_PAUSE: Final = 30.0
+_LONGEST_PAUSE: Final = 120.0
 """Seconds that a call without a deadline waits at most for a rate limit to have room; then the provider is
 asked all the same."""
 

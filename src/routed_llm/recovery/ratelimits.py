@@ -62,6 +62,7 @@ class Ticket:
         credential: whose limits they are.
         place: a number that grows along the line.
         mark: what had been sent when it was; None while it waits.
+        is_guess: whether nothing is known of the limits that it waits for.
     """
 
     model: str
@@ -69,6 +70,7 @@ class Ticket:
     credential: str
     place: int = 0
     mark: Mark | None = None
+    is_guess: bool = True
 
 
 Unit: TypeAlias = "tuple[float, float, float]"
@@ -197,10 +199,14 @@ class _Limits:
             self.waiting = Mark(self.waiting.requests - 1, self.waiting.tokens - ticket.tokens)
 
     def ahead(self, ticket: Ticket) -> Mark:
-        """Return what waits before a request, as if all that was in line between were still there."""
-        first = next(iter(self.line))
-        share = (ticket.place - first) / max(self.places - first + 1, 1)
-        return Mark(int(self.waiting.requests * share), int(self.waiting.tokens * share))
+        """Return what waits before a request."""
+        requests = tokens = 0
+        for other in self.line.values():
+            if other is ticket:
+                break
+            requests += 1
+            tokens += other.tokens
+        return Mark(requests, tokens)
 
 
 class RateLimits:
@@ -275,6 +281,7 @@ class RateLimits:
     @staticmethod
     def _turn(limits: _Limits, ticket: Ticket, now: float) -> float:
         limits.grant(now)
+        ticket.is_guess = limits.assumed
         if ticket.mark is not None or ticket.place not in limits.line:
             return 0.0
         return max(limits.wait(ticket.tokens, now, limits.ahead(ticket)), _LEAST)
@@ -400,8 +407,10 @@ def _bucket(headers: Mapping[str, str], unit: str, later: int, now: float) -> _B
         return None
     if not 0 < limit < 1e15 or not left <= limit:
         return None
+    used = limit - max(left, 0.0)
+    if unit == "requests":  # whole ones are shown, and half of one may be missing
+        left -= 0.5
     left, reset = max(left, 0.0), _seconds(headers.get(f"x-ratelimit-reset-{unit}", ""))
-    used = limit - left
     # Resets are rounded down to milliseconds: of a small part of a bucket they say nothing of its rate.
     rate = used / min(reset, _MOST_WAIT) if reset >= 0.05 and used else limit / _MINUTE
     return _Bucket(limit, left - later, now, rate)
