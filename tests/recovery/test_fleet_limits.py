@@ -70,13 +70,13 @@ def test_what_others_send_counts(client: redis.Redis, monkeypatch: pytest.Monkey
     for each in (one, two):
         each._next = 1e9  # reports are made by hand here
     ticket, _ = one.take("m", 10, clock.now)
-    one.note(ticket, headers(4), clock.now)
+    one.note(ticket, headers(8), clock.now)
     two.take("m", 10, clock.now)
     for each in (one, two, one, two):
         each.report()
     assert two.waits(10, clock.now) == {}
     waits = [two.take("m", 10, clock.now)[1] for _ in range(3)]
-    assert waits[0] == 0, "two of the four are its part, less the one that it sent"
+    assert waits[0] == 0, "four of the eight are its part, less the one that it sent"
     assert waits[2] > 0
 
 
