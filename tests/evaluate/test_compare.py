@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from evaluate_support import TODAY, Api, examples, run_command
 
-from routed_llm import LedgerError, Policy, PolicyError
+from routed_llm import Answered, LedgerError, Policy, PolicyError, RequestBuilder, Router, Usage
 from routed_llm.evaluate import Answer, evaluate, read_examples
 from routed_llm.evaluate.asking import Kept
 from routed_llm.measures import read_measures
@@ -197,3 +197,22 @@ def test_the_command_keeps_the_baseline_and_writes_rows(tmp_path: Path) -> None:
     assert [row.configuration for row in read_measures(rows)] == ["gpt-4.1"]
     assert [one.answers["gpt-4o"].text for one in read_examples(kept)] == ["yes"] * 20
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_the_pairs_of_a_shadow_are_judged_without_a_call(tmp_path: Path) -> None:
+    """What a shadow kept with prompts is read, judged and gives a row for the calls' tag."""
+    log, used = tmp_path / "log.jsonl", Usage(input_tokens=20, output_tokens=9)
+    router = Router(clock=lambda: TODAY, mode="shadow", sample=1, keep="prompts", log=log)
+    for number in range(30):
+        request = RequestBuilder().message("user").text(f"Question {number}?").build()
+        run = router.begin(router.decide(request, scope={"feature": "support"}))
+        run.settle(used)
+        run.offer(lambda decision: Answered(used, None, "yes"), "yes" if number % 2 else "no")
+        router.wait()
+    kept = read_examples(log)
+    (routed,) = {name for one in kept for name in one.answers} - {"gpt-4o"}
+    api = Api(rule)
+    (verdict,) = compared(api, tmp_path, [routed], examples=kept, judge="regex:yes", by="feature").verdicts
+    assert api.asked == []
+    assert (verdict.paired.n, verdict.paired.difference, verdict.paired.verdict) == (30, 0.5, "proven")
+    assert verdict.measured.tag == "feature=support"

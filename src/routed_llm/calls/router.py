@@ -762,7 +762,7 @@ class Router:
             merged = merge(around, options.tags, options.conversation, options.budgets)
             allowance = self._books.allowance(merged, as_moment(moment))
             if policy.measures:
-                tags = measured_tags(policy, [f"{name}={value}" for name, value in merged.tags])
+                tags = live.measured(policy, merged.tags)
             policy = _pressed(live, policy, allowance)
         if deadline is not None:
             policy = live.varied(policy, prefer_tier=None)  # what is in time chooses the tier
@@ -965,6 +965,7 @@ class _Live:
         self._laid: dict[int, tuple[Policy, Policy]] = {}
         self._varied: dict[Any, tuple[Policy, Policy]] = {}
         self._prepared: tuple[Policy, date, Table] | None = None
+        self._measured: dict[tuple[int, tuple[tuple[str, str], ...]], tuple[Policy, frozenset[str]]] = {}
         self._tagged: dict[tuple[int, date, frozenset[str]], tuple[Policy, Table]] = {}
         self._announced: set[tuple[str, date]] = set()
 
@@ -986,6 +987,14 @@ class _Live:
         if found is None or found[0] is not policy:
             found = (policy, policy.replace(**changes))
             remember(self._varied, key, found)
+        return found[1]
+
+    def measured(self, policy: Policy, tags: tuple[tuple[str, str], ...]) -> frozenset[str]:
+        """Return those of a call's tags that a policy has measures of its own for."""
+        found = self._measured.get((id(policy), tags))
+        if found is None or found[0] is not policy:
+            found = (policy, measured_tags(policy, [f"{name}={value}" for name, value in tags]))
+            remember(self._measured, (id(policy), tags), found)
         return found[1]
 
     def table(self, policy: Policy, day: date, tags: frozenset[str] = _NO_TAGS) -> Table:
