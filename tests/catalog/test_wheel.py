@@ -157,7 +157,7 @@ def test_a_wheel_that_cannot_be_used_is_left(
     )
 
 
-def test_the_wheel_is_built_from_the_same_files(tmp_path: Path) -> None:
+def test_the_wheel_is_built_from_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its version is the day of the newest fact, and what it holds is the packaged catalog."""
     source = TREE / "integrations" / "routed-llm-catalog"
     done = subprocess.run(
@@ -171,6 +171,10 @@ def test_the_wheel_is_built_from_the_same_files(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     day = newest()
     assert wheel.name == f"routed_llm_catalog-{day.year}.{day.month}.{day.day}-py3-none-any.whl"
+    from routed_llm.cli import main
+
+    assert main(["catalog", "diff", "packaged", str(wheel)]) == 0
+    assert capsys.readouterr().out == (f"0 facts differ between {PACKAGED.version} and {PACKAGED.version}.\n")
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(tmp_path / "there")
     root = tmp_path / "there" / installed.PACKAGE

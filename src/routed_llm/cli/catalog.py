@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import shutil
 import tempfile
 import zipfile
 from collections import defaultdict
@@ -359,6 +361,7 @@ def _whole(root: Path) -> Catalog:
 
 def _of_wheel(path: Path) -> Catalog:
     folder = Path(tempfile.mkdtemp(prefix="routed-catalog-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # its files are read for as long as it is used
     try:
         with zipfile.ZipFile(path) as wheel:
             wheel.extractall(folder)  # zipfile keeps names inside the folder
