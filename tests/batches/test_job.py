@@ -13,6 +13,7 @@ import pytest
 from routed_llm import Budget, PolicyError, RequestError
 from routed_llm.batches import ApiError, BatchJob, Provider
 from routed_llm.batches import job as jobs
+from routed_llm.calls.endpoints import Endpoints
 
 from .conftest import Night
 
@@ -175,6 +176,39 @@ def test_killed_between_the_books_and_the_job(night: Night, monkeypatch: pytest.
                 job.collect()
     assert night.finish() == NAMES
     night.check_bill()
+
+
+DOUBTFUL = [
+    pytest.param(Provider, "send", 1, id="answered, and nobody heard"),
+    pytest.param(Endpoints, "respond", 0, id="answered and booked, and the job not told"),
+]
+
+
+@pytest.mark.parametrize(("of", "name", "unknown"), DOUBTFUL)
+def test_killed_as_it_answers_at_once(
+    night: Night, monkeypatch: pytest.MonkeyPatch, of: Any, name: str, unknown: int
+) -> None:
+    """What was under way is sent again, counted as doubtful, and booked once: as paid, or as expected."""
+    with night.job() as job:
+        job.plan(night.requests(1), deadline=60.0)
+        whole = getattr(of, name)
+
+        def dies(*given: Any) -> Any:
+            whole(*given)
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(of, name, dies)
+            with pytest.raises(Killed):
+                job.submit(workers=1)
+    assert night.finish() == NAMES[:1]
+    with night.job() as job:
+        assert job.status().doubtful == 1
+    outcomes = [entry.outcome for entry in night.ledger.entries()]
+    assert outcomes.count("unknown") == unknown
+    assert len(outcomes) == len([entry for entry in night.simulator.journal if entry.served]) == 2
+    if not unknown:
+        night.check_bill()
 
 
 def _dies_at(call: int, of: Callable[..., Any]) -> Callable[..., Any]:
