@@ -6,12 +6,14 @@ import asyncio
 import json
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
+from routed_llm.facts import Previous
 from routed_llm.gateway import KeyStore
 from routed_llm.simulator import Simulator
 from tests.gateway.conftest import Start
@@ -66,6 +68,27 @@ def test_a_stream_is_passed_on_as_it_comes(start: Start, sim: Simulator) -> None
         came = [time.monotonic() for _ in answer.iter_raw()]
     assert len(came) > 10
     assert came[-1] - came[0] > 0.3
+
+
+@pytest.mark.parametrize("shares", [True, False], ids=["workers of one gateway", "another gateway"])
+def test_a_later_turn_may_come_to_another_process(start: Start, tmp_path: Path, *, shares: bool) -> None:
+    """Workers know of each other who answered, by what was said and by the ids of calls."""
+    told = {"shared": str(tmp_path)} if shares else {}
+    first, second = start(**told), start(**told)
+    before = first.ask().json()
+    asked = [{"role": "user", "content": "What is a tide?"}, before["choices"][0]["message"]]
+    later = second.ask(messages=[*asked, {"role": "user", "content": "Thanks."}]).json()["routing"]
+    known = None if later["switch"] is None else later["switch"]["previous"]
+    assert known == (before["routing"]["model"] if shares else None)
+    called = {"id": "call_1", "type": "function", "function": {"name": "tides", "arguments": "{}"}}
+    first.gateway._endpoints.memory.remember(
+        [], [{"role": "assistant", "tool_calls": [called]}], Previous(model="gpt-4.1"), None
+    )
+    loop = [asked[0], {"role": "assistant", "tool_calls": [called]}]
+    loop.append({"role": "tool", "tool_call_id": "call_1", "content": "High at noon."})
+    tool = {"type": "function", "function": {"name": "tides", "parameters": {"type": "object"}}}
+    served = second.ask(messages=loop, tools=[tool]).json()["routing"]
+    assert (served["model"] == "gpt-4.1") is shares
 
 
 def test_models_are_those_that_may_be_chosen(start: Start) -> None:

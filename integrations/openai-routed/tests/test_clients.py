@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 try:
@@ -566,3 +568,37 @@ def test_the_module_says_that_azure_needs_deployments(monkeypatch: pytest.Monkey
     module_client.cache_clear()
     with pytest.raises(openai.OpenAIError, match=r"Make openai_routed\.AzureOpenAI\(deployments="):
         _ = openai_routed.chat
+
+
+@pytest.mark.parametrize("way", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_shadow_asks_a_second_time_apart(
+    sim: Simulator, tmp_path: Path, *, way: bool, stream: bool
+) -> None:
+    """The baseline answers the caller; what routing chose is asked after that, whole, and logged."""
+    log = tmp_path / "log.jsonl"
+    router = Router(clock=lambda: date(2026, 11, 22), mode="shadow", sample=1.0, log=log)
+    settings: dict[str, Any] = {"base_url": sim.url, "api_key": "sk-simulated", "router": router}
+    messages = [{"role": "user", "content": "What is a tide?"}]
+    asked: dict[str, Any] = {"model": "gpt-4o", "stream": stream, "messages": messages}
+    if way:
+
+        async def main() -> None:
+            async with AsyncOpenAI(**settings) as client:
+                answer = await client.chat.completions.create(**asked)
+                if stream:
+                    assert [part async for part in answer]
+                assert await asyncio.to_thread(router.wait, 10)
+
+        asyncio.run(main())
+    else:
+        with OpenAI(**settings) as client:
+            answer = client.chat.completions.create(**asked)
+            assert not stream or [*answer]
+            assert router.wait(10)
+    first, second = sim.journal
+    assert first.model == "gpt-4o"
+    assert second.model != "gpt-4o"
+    assert [bool(entry.body.get("stream")) for entry in sim.journal] == [stream, False]
+    logged = [json.loads(line)["arm"] for line in log.read_text().splitlines()]
+    assert logged.count("second") == 1

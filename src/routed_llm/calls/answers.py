@@ -49,6 +49,9 @@ class AnswerMemory:
         keys += [("call", call) for item in answer for call in _calls(item)]
         if identity:
             keys.append(("response", identity))
+        self._put(keys, previous)
+
+    def _put(self, keys: Sequence[Hashable], previous: Previous) -> None:
         answers = self._answers
         with self._lock:
             for key in keys:
@@ -57,26 +60,33 @@ class AnswerMemory:
             while len(answers) > _KEPT:
                 answers.popitem(last=False)
 
+    def _may_know(self) -> bool:
+        return bool(self._answers)
+
+    def _get(self, key: Hashable) -> Previous | None:
+        with self._lock:
+            return self._answers.get(key)
+
     def before(self, turns: Sequence[Any]) -> Previous | None:
         """Return who answered the last turn in these messages or items, where that is known.
 
         What was said up to it must be the same for its tokens to count as a prefix that the provider may
         have cached; within a loop of tool calls the ids alone tell who made them.
         """
-        if not self._answers or not isinstance(turns, (list, tuple)):
+        if not self._may_know() or not isinstance(turns, (list, tuple)):
             return None
         last = next((at for at in range(len(turns) - 1, -1, -1) if _is_answer(turns[at])), None)
         if last is None:
             return None
         calls = _calls(turns[last])
         keys = [_digest(turns[: last + 1]), *(("call", call) for call in calls)]
-        with self._lock:
-            key = next((key for key in keys if key in self._answers), None)
-            found = None if key is None else self._answers[key]
+        found = self._get(keys[0])
         if found is None:
-            return None
-        if key is not keys[0]:
-            found = replace(found, prefix_tokens=0)  # what was said up to it may be something else
+            # What was said up to it may be something else.
+            known = next((known for key in keys[1:] if (known := self._get(key)) is not None), None)
+            if known is None:
+                return None
+            found = replace(known, prefix_tokens=0)
         results = {
             one.get("tool_call_id") or one.get("call_id") for one in turns[last + 1 :] if _is_result(one)
         }
@@ -87,8 +97,7 @@ class AnswerMemory:
         """Return the model that gave a response, where that is known."""
         if not isinstance(identity, str):
             return None
-        with self._lock:
-            found = self._answers.get(("response", identity))
+        found = self._get(("response", identity))
         return found.model if found else None
 
 

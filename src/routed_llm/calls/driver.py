@@ -463,9 +463,10 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
     attempt.passed = True
     settled = yield call._keep(partial(run.settle, reader.usage, served=reader.served))
     attempt.run = None  # its books are closed: whoever leaves now changes nothing
-    for one in call.seam.last(reader, held, call._answered(settled)):
+    record = call._answered(settled)
+    call._offer(run, reader.text)  # who has read the end may not come back for more
+    for one in call.seam.last(reader, held, record):
         yield Give(one)
-    call._offer(run, reader.text)
 
 
 def _in_line(call: Driven, run: Run) -> Flow:

@@ -7,9 +7,11 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
@@ -25,6 +27,7 @@ from routed_llm.calls.options import CallOptions
 from routed_llm.calls.problems import problem
 from routed_llm.calls.router import Router
 from routed_llm.errors import LedgerError, RoutedError
+from routed_llm.gateway.answers import SharedAnswers
 from routed_llm.gateway.journal import open_journaled
 from routed_llm.gateway.keys import Key, KeyStore
 from routed_llm.gateway.metrics import Metrics
@@ -88,7 +91,10 @@ class Gateway:
             budgets=budgets_from(settings.budgets),
             clock=None if at is None else lambda: at,
         )
+        self._answers = None if settings.shared is None else SharedAnswers(Path(settings.shared) / "answers")
         self._endpoints = Endpoints.make(router=self._router, policy=settings.policy)
+        if self._answers is not None:
+            self._endpoints = replace(self._endpoints, memory=self._answers)
         self._policy = self._endpoints.options.applied_to(self._router.policy)
         self._keys = None if settings.keys is None else KeyStore(settings.keys)
         self._upstream = Upstream(settings.upstream, settings.upstream_key)
@@ -125,6 +131,8 @@ class Gateway:
             self._router.ledger.close()
             if self._keys is not None:
                 self._keys.close()
+            if self._answers is not None:
+                self._answers.close()
 
     def _recover(self) -> None:
         """Book what was under way in processes that died."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -41,8 +42,8 @@ def serve(settings: Settings) -> None:
         return
     # What is wrong is told once and not by every worker.
     make_app(settings)
-    os.environ[_VARIABLE] = settings.to_json()
-    with tempfile.TemporaryDirectory() as counts:
+    with tempfile.TemporaryDirectory() as shared, tempfile.TemporaryDirectory() as counts:
+        os.environ[_VARIABLE] = replace(settings, shared=shared).to_json()
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
         uvicorn.run(f"{__name__}:made", factory=True, workers=settings.workers, **options)
 

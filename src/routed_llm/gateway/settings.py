@@ -33,6 +33,7 @@ class Settings:
         largest: bytes of the largest body that is taken.
         patience: seconds in which the body of a request must have come, or a part of an answer be taken.
         grace: seconds that running requests are given when the gateway stops.
+        shared: a folder that the workers of this gateway share while they live, or None.
         at: the day to decide for, as an ISO date; None for each day's own.
     """
 
@@ -49,6 +50,7 @@ class Settings:
     largest: int = 64 * 1024 * 1024
     patience: float = 60.0
     grace: float = 30.0
+    shared: str | None = None
     at: str | None = None
 
     def __post_init__(self) -> None:
