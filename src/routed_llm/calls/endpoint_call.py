@@ -382,8 +382,11 @@ class EndpointCall:
         """Send a shadow's sampled request."""
         if self.again is None:
             raise AssertionError("a shadow that samples needs a way to send")
-        apart = Wired(asked={**self._asked, "stream": None}, catalog=self._router.catalog)
-        read = apart.read(self.again(self._outgoing(apart.prepare(decision), 0)))
+        apart = Wired(asked=self._asked, catalog=self._router.catalog)
+        prepared = apart.prepare(decision)
+        for name in ("stream", "stream_options"):
+            prepared.body.pop(name, None)  # nobody reads along
+        read = apart.read(self.again(self._outgoing(prepared, 0)))
         return Answered(read.usage, read.served, read.text)
 
     # ----- responses to the call
