@@ -12,7 +12,7 @@ from typing import Any
 import openai
 import openai_routed
 
-from routed_llm import Policy, exchange
+from routed_llm import Catalog, Policy, exchange
 from routed_llm.calls import endpoint_call, endpoints
 
 if os.environ.get("SDK_SWAP") == "routed":
@@ -32,13 +32,16 @@ if os.environ.get("SDK_SWAP") == "routed":
         endpoint_call.EndpointCall.complete = complete  # type: ignore[method-assign]
         endpoint_call.EventWriter._told = lambda self, part, record: part  # type: ignore[method-assign]
 
-    # Their mocks end a row of failures with an empty body, which is one more failure here: it is given an
-    # answer, so that what is counted on the way can be compared.
-    least = '{"choices":[{"index":0,"message":{"role":"assistant"}}]}'
+    # Their mocks answer with an empty body, or with no choices, which is one more failure here: they are
+    # given the least that is an answer, so that what is counted on the way can be compared.
+    least = [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": None}}]
 
     def check_answer(raw: bytes, path: str) -> tuple[dict[str, Any], bool]:
-        """Return the least that is an answer for an empty body."""
-        return _check_answer(raw, path) if raw else (json.loads(least), False)
+        """Give what has no choices the least that is an answer."""
+        body = json.loads(raw or b"{}") if raw[:1] in (b"", b"{") else None
+        if body is not None and not (body.get("choices") or body.get("error") or path.endswith("/responses")):
+            return {**body, "choices": least}, False
+        return _check_answer(raw, path)
 
     _check_answer = exchange.check_answer
     exchange.check_answer = check_answer
@@ -50,8 +53,13 @@ if os.environ.get("SDK_SWAP") == "routed":
         **around,
     )
 
-    # As the tests were written: the model that they name is the one that is meant.
-    plain = endpoints._with_baseline
-    endpoints._with_baseline = lambda policy, model: Policy(  # type: ignore[assignment]
-        models=[model], baseline=model, at_least=None
-    )
+    # As the tests were written: the model that they name is the one that is meant, while it is alive.
+    plain, known = endpoints._with_baseline, Catalog.load()
+
+    def with_baseline(policy: Policy, model: str) -> Policy:
+        """Return a policy that leaves no choice, where there is such a model."""
+        if model not in known:
+            return plain(policy, model)
+        return Policy(models=[model], baseline=model, at_least=None)
+
+    endpoints._with_baseline = with_baseline  # type: ignore[assignment]
