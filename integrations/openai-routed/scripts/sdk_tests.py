@@ -30,7 +30,7 @@ WITH_RECORD = "test_completions::test_parse_", "test_completions::test_async_par
 EXPLAINED = {
     "test_parse_as_does_not_send_a_top_level_schema": "it names no model: routing does, and the body has it",
     "test_visible_format_updates": "it asks with no input, which is refused before it is sent",
-    "test_api_key_refresh_on_retry": "a key that a function gives is asked for once a call, not once a request",
+    "test_api_key_refresh_on_retry": "a key that a function gives is asked for once a call",
     "test_bearer_token_refresh_async": "a key that a function gives is asked for once a call",
 }
 """Part of a test's name to the reason why it is lost."""
