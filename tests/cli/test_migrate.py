@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,26 @@ def test_a_report_that_can_be_read(
     assert capsys.readouterr().err == (
         "531 left to do in 32 files; 32 files searched.\nNot looked at: 1 hidden folder (.venv).\n"
     )
+
+
+def test_a_narrow_terminal_cuts_no_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 80 columns no line is longer; a place keeps its last folders, and those of one file stand together."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    deep = tmp_path / "a_folder_with_a_long_name" / "another_folder_with_a_long_name" / "and_one_more_of_them"
+    (deep / "node_modules").mkdir(parents=True)
+    (deep / "main.py").write_text(
+        CALL + "b = ChatOpenAI(model='gpt-4o', temperature=0.2)\nM = {'model': 'gpt-4o'}\n"
+    )
+    assert main(["migrate", str(tmp_path), *DAY]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "    .../another_folder_with_a_long_name/and_one_more_of_them/main.py:4  gpt-4o" in lines
+    assert any(line.startswith("    .../") and "main.py:2, 3  RM001  gpt-4o" in line for line in lines)
+    assert "Not looked at: 1 vendored or generated folder (.../node_modules)." in lines
 
 
 def test_after_writing(app: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Seque
 
     def cell(place: int, text: str) -> str:
         kind = ' class="n"' if place in numbers else ""
-        return f'<td{kind} data-h="{escape(heads[place])}"><span>{escape(text)}</span></td>'
+        written = escape(text).replace("/", "/<wbr>")  # a long path is broken between its folders
+        return f'<td{kind} data-h="{escape(heads[place])}"><span>{written}</span></td>'
 
     head = "".join(
         f"<th{' class=n' if i in numbers else ''}>{escape(name)}</th>" for i, name in enumerate(heads)

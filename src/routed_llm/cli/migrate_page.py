@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
 from routed_llm.cli.html import bars, document, table, tiles
-from routed_llm.cli.migrate_table import MEANING, by_cause, by_model, prices, rise, served
+from routed_llm.cli.migrate_table import MEANING, by_cause, by_model, places_of, prices, rise, served
 from routed_llm.cli.migrate_words import left_out, sentence
 from routed_llm.migrate import Kind
 
@@ -61,7 +61,7 @@ def _costs(sites: tuple[Site, ...]) -> list[str]:
     lines = []
     for (model, before, after_model, after), _ in rows.most_common():
         lines += [(f"{model}", _amount(before), before), (f"{after_model}", _amount(after), after)]
-    seen = list(dict.fromkeys(lines))
+    seen = [line for line in dict.fromkeys(lines) if line[2] != "unknown"]
     return [
         "<h2>Expected cost for a million tokens</h2>",
         '<p class="dim">80% input and 20% output, reasoning included, for the work that gpt-4o does with '
@@ -80,7 +80,7 @@ def _sites(sites: tuple[Site, ...]) -> list[str]:
     blocked = [site for site in sites if site.blocked is not None]
     parts = []
     if routed:
-        parts += ["<h2>Constructors that are rewritten</h2>", table(_HEADS, [_row(site) for site in routed])]
+        parts += ["<h2>Constructors that are rewritten</h2>", table(_HEADS, _rewritten(routed))]
     if blocked:
         rows = [(site.place, site.name, site.model, site.blocked or "") for site in blocked]
         parts += ["<h2>Constructors that are not</h2>", table(("where", "call", "model", "why"), rows)]
@@ -100,10 +100,17 @@ _HEADS = (
 )
 
 
+def _rewritten(sites: Iterable[Site]) -> list[tuple[str, ...]]:
+    """Return a row for the calls of each file of which the same is to be said."""
+    rows: dict[tuple[str, ...], list[Site]] = {}
+    for site in sites:
+        rows.setdefault((site.path, *_row(site)), []).append(site)
+    return [(places_of(some, len(some)), *row) for (_, *row), some in rows.items()]
+
+
 def _row(site: Site) -> tuple[str, ...]:
     changes = [str(change["text"]) for change in (site.effect or {}).get("changes", ())]
     return (
-        site.place,
         f"{site.rule}: {site.name} becomes {site.becomes}",
         site.model,
         served(site),

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from textwrap import fill
 from typing import TYPE_CHECKING
 
-from routed_llm.cli.migrate_words import counted, left_out, printable, sentence
+from routed_llm.cli.migrate_words import counted, left_out, printable, sentence, shortened
 from routed_llm.cli.screen import console
 from routed_llm.migrate import Kind
 
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
     from routed_llm.migrate import Migration, Occurrence, Site
 
-__all__ = ["MEANING", "by_cause", "by_model", "prices", "rise", "served", "show"]
+__all__ = ["MEANING", "by_cause", "by_model", "places_of", "prices", "rise", "served", "show"]
 
 MEANING = {
     Kind.REWRITE: "the constructor becomes a routed one",
     Kind.TRACE: "defined here, used by a constructor that becomes a routed one",
     Kind.REPORT: "a person decides",
-    Kind.KEEP: "price table, test, comparison, text, another vendor's name, or routed already",
+    Kind.KEEP: "price, test, comparison, text, another vendor's name, or routed",
     Kind.NEVER: "another identifier that contains the id",
 }
 
@@ -128,21 +129,40 @@ def rise(site: Site) -> str:
 
 
 def _line(screen: Console, text: str) -> None:
-    # A place or sentence stands on one line however narrow the terminal is: it is copied and grepped.
+    """Print a sentence: between words where a terminal is too narrow, on one line for other programs."""
+    if screen.is_terminal and len(text) > screen.width:
+        indent = " " * (len(text) - len(text.lstrip()) + 2)
+        text = fill(
+            text, screen.width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
     screen.print(text, soft_wrap=True)
+
+
+def _place(screen: Console, place: str, rest: str) -> None:
+    """Print a place on one line: for other programs whole, on a narrow terminal with its last folders."""
+    room = screen.width - len(rest) - 6 if screen.is_terminal else len(place)
+    screen.print(f"    {shortened(printable(place), room)}  {rest}".rstrip(), soft_wrap=True)
+
+
+def places_of(items: Sequence[Site], most: int) -> str:
+    """Write the places of one file together, the first of them by number: ``app.py:8, 12 and 3 more``."""
+    path, more = items[0].path, len(items) - most
+    named = [item.place.removeprefix(f"{path}:") for item in items[:most]]
+    between = ", " if items[0].cell is None else "; "
+    return f"{path}:{between.join(named)}" + (f" and {more} more" if more > 0 else "")
 
 
 def _summary(screen: Console, found: Migration, *, written: bool) -> None:
     files = counted(found.searched, "file")
     name = "names" if len(found.files) == 1 else "name"
     _line(screen, f"{files} searched, {len(found.files)} {name} a model that stops.")
-    for what in left_out(found.skipped):
+    for what in left_out(found.skipped, screen.width // 3 if screen.is_terminal else 1000):
         _line(screen, f"Not looked at: {what}.")
     screen.print()
     width = max(len(str(number)) for number in found.count().values())
     for kind, number in found.count().items():
         meaning = MEANING[kind].replace("becomes", "has become") if written else MEANING[kind]
-        _line(screen, f"{kind!s:<8}{number:>{width}}  {meaning}")
+        screen.print(f"{kind!s:<8}{number:>{width}}  {meaning}", soft_wrap=True)
     screen.print()
 
 
@@ -176,13 +196,12 @@ def _sites(screen: Console, sites: tuple[Site, ...], *, written: bool, every: bo
     for (model, by, before, after, replaced), items in sorted(
         groups.items(), key=lambda group: -len(group[1])
     ):
-        change = rise(items[0])
-        dearer = " COSTS MORE" if change.startswith("+") and change != "+0%" else ""
+        change = f" {rise(items[0])}".rstrip()
+        dearer = " COSTS MORE" if change.startswith(" +") and change != " +0%" else ""
         instead = (items[0].effect or {}).get("replacement")
         other = f"; OpenAI's {instead} {replaced}" if instead and replaced != "unknown" else ""
-        _line(
-            screen, f"  {len(items)} of {model}: served by {by}, {before} to {after} {change}{dearer}{other}"
-        )
+        cost = f"{before} to {after}{change}{dearer}{other}"
+        _line(screen, f"  {len(items)} of {model}: served by {by}, {cost}")
         _list_sites(screen, items, every=every)
     _totals(screen, routed)
     screen.print()
@@ -194,14 +213,13 @@ def _list_sites(screen: Console, items: Sequence[Site], *, every: bool) -> None:
         files.setdefault(site.path, []).append(site)
     shown = list(files.items()) if every else list(files.items())[:_FILES]
     for _, sites in shown:
-        for site in sites if every else sites[:_PLACES]:
-            changes = _changes(site)
-            _line(
-                screen,
-                f"    {printable(site.place)}  {site.rule}  {site.model}{'  ' + changes if changes else ''}",
-            )
-        if not every and len(sites) > _PLACES:
-            _line(screen, f"    {printable(sites[0].path)}: {len(sites) - _PLACES} more")
+        alike: dict[str, list[Site]] = {}
+        for site in sites:
+            key = "  ".join(filter(None, (site.rule, site.model, _changes(site))))
+            alike.setdefault(f"{site.place} {key}" if every else key, []).append(site)
+        for some in alike.values():
+            changes = _changes(some[0])
+            _place(screen, places_of(some, _PLACES), f"{some[0].rule}  {some[0].model}  {changes}".rstrip())
     if len(files) > len(shown):
         _line(screen, f"    and {counted(len(files) - len(shown), 'file')} more (--all)")
 
@@ -257,13 +275,10 @@ def _cause(screen: Console, cause: str, files: dict[str, list[Occurrence]], *, e
     shown = sorted(files.items()) if every else sorted(files.items())[:_FILES]
     for _, items in shown:
         if not every and len(items) > _PLACES:
-            _line(
-                screen,
-                f"    {printable(items[0].place)}  and {len(items) - 1} more of this file",
-            )
+            _place(screen, items[0].place, f"and {len(items) - 1} more of this file")
             continue
         for item in items:
-            _line(screen, f"    {printable(item.place)}  {printable(item.text)}")
+            _place(screen, item.place, printable(item.text))
     if len(files) > len(shown):
         left = sum(len(items) for path, items in files.items() if path not in dict(shown))
         _line(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["counted", "left_out", "printable", "sentence"]
+__all__ = ["counted", "left_out", "printable", "sentence", "shortened"]
 
 _NAMED = 3
 """Paths that are named of each kind of what was left out."""
@@ -20,12 +20,25 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {' '.join(words)}"
 
 
-def left_out(skipped: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what was not looked at, a phrase for each reason."""
+def shortened(place: str, room: int) -> str:
+    """Leave out a path's first folders where it is too long, as git does: ``.../agents/team.py:85``."""
+    if len(place) <= room:
+        return place
+    folders, name = place.split("/")[:-1], place.rpartition("/")[2]
+    kept = name
+    for folder in reversed(folders):
+        if len(f".../{folder}/{kept}") > room:
+            break
+        kept = f"{folder}/{kept}"
+    return f".../{kept}" if folders else place
+
+
+def left_out(skipped: Mapping[str, Sequence[str]], room: int = 1000) -> list[str]:
+    """Return what was not looked at, a phrase for each reason, no path much longer than there is room."""
     phrases = []
     for why, paths in sorted(skipped.items()):
         more = [f"{len(paths) - _NAMED:,} more"] if len(paths) > _NAMED else []
-        names = ", ".join([*map(printable, sorted(paths)[:_NAMED]), *more])
+        names = ", ".join([*(shortened(printable(path), room) for path in sorted(paths)[:_NAMED]), *more])
         phrases.append(f"{counted(len(paths), why)} ({names})")
     return phrases
 
