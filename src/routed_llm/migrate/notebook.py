@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from routed_llm.migrate.found import Edit
-from routed_llm.migrate.installs import insertions, is_install
-from routed_llm.migrate.jsontext import Located, escape, offsets, strings
+from routed_llm.migrate.located import Located, escape, offsets, strings
 from routed_llm.migrate.views import masked
 
 __all__ = ["Notebook"]
+
+_INSTALL = re.compile(
+    r"^[ \t]*(?:[%!]{1,2}[ \t]*)?(?:\S{0,80}python[\d.]*[ \t]+-m[ \t]+)?(?:uv[ \t]+)?"
+    r"(?:pip3?|conda|mamba)[ \t]+install\b",
+    re.MULTILINE,
+)
+"""A line that installs packages."""
 
 
 @dataclass(slots=True)
@@ -147,11 +154,11 @@ class Notebook:
                 lines.append((string, done, line))
                 done += len(line)
         edits = []
-        for number, place, text in insertions([line for _, _, line in lines], needed, beside):
+        for number, place, text in _insertions([line for _, _, line in lines], needed, beside):
             string, done, _ = lines[number]
             at = string.start + 1 + offsets(self._raw[string.start + 1 : string.end - 1])[done + place]
             edits.append(Edit(at, at, text))
-        return edits, any(is_install(line) for _, _, line in lines)
+        return edits, any(_is_install(line) for _, _, line in lines)
 
     def place(self, offset: int) -> int:
         """Return where a character of the text stands in the file's text."""
@@ -216,3 +223,58 @@ class Notebook:
         start = line.string.start
         lead = self._raw[self._raw.rfind("\n", 0, start) + 1 : start]
         return ",\n" + lead if not lead.strip() else ", "
+
+
+def _is_install(line: str) -> bool:
+    """Say whether a line installs packages."""
+    return _INSTALL.match(line) is not None
+
+
+def _insertions(
+    lines: Sequence[str], needed: Iterable[str], beside: Mapping[str, Sequence[str]]
+) -> list[tuple[int, int, str]]:
+    """Return what is to be inserted so that the lines install what is needed.
+
+    Args:
+        lines: the lines of the code cells, in order.
+        needed: distributions.
+        beside: the distributions that each extends, the nearest first.
+
+    Returns:
+        The number of a line, a place in it, and what is inserted there. Nothing for what is installed
+        already, and nothing at all where no line installs anything.
+    """
+    found: list[tuple[int, int, str]] = []
+    places = [number for number in range(len(lines)) if _in_command(lines, number)]
+    for distribution in needed:
+        if any(_named(lines[number], distribution) for number in places):
+            continue
+        named = (
+            (number, match.end())
+            for known in beside[distribution]
+            for number in places
+            if (match := _named(lines[number], known)) is not None
+        )
+        first = next((number for number in reversed(places) if _is_install(lines[number])), None)
+        after = _INSTALL.match(lines[first]) if first is not None else None
+        default = (first, after.end()) if first is not None and after is not None else None
+        place = next(named, default)
+        if place is not None:
+            found.append((*place, f" {distribution}"))
+    return found
+
+
+def _in_command(lines: Sequence[str], number: int) -> bool:
+    """Say whether a line is of a command that installs, which a backslash may carry on."""
+    first = number
+    while first > 0 and lines[first - 1].rstrip().endswith("\\"):
+        first -= 1
+    return _is_install(lines[first])
+
+
+def _named(line: str, distribution: str) -> re.Match[str] | None:
+    """Find a distribution on a line, with its extras, version and quotes."""
+    name = re.escape(distribution).replace(r"\-", "[-_.]")
+    return re.search(
+        rf"(?<![\w.\-/])(?P<quote>[\"']?){name}(?![\w.\-/])[^\s\"';&|#]*(?P=quote)", line, re.IGNORECASE
+    )

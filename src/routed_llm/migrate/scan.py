@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
+import threading
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -15,13 +18,11 @@ from routed_llm.migrate.effects import Effects
 from routed_llm.migrate.files import decode, encode, mark_of
 from routed_llm.migrate.found import Edit, FileFindings, Kind, Occurrence, Options, Site, place_of
 from routed_llm.migrate.ids import Hit, RetiringIds
-from routed_llm.migrate.limits import TimeLimitError, time_limit
-from routed_llm.migrate.markdown import fences, python_blocks
 from routed_llm.migrate.notebook import Notebook
 from routed_llm.migrate.python.contexts import of_word
 from routed_llm.migrate.python.origins import Known
 from routed_llm.migrate.python.reading import SETTERS, PythonFindings, read
-from routed_llm.migrate.views import Plain, View, parses
+from routed_llm.migrate.views import Plain, View, fences, parses, python_blocks
 
 __all__ = ["Scanner", "applied", "is_test"]
 
@@ -149,9 +150,9 @@ class Scanner:
                 return FileFindings(path=path, skipped="binary file")
             return self._undecodable(data, path, str(error))
         try:
-            with time_limit(SECONDS):
+            with _time_limit(SECONDS):
                 found = self._scan_text(text, path, lambda new: encode(new, encoding, mark), known)
-        except TimeLimitError:
+        except _TimeLimitError:
             found = self._unparsed(text, path, f"it takes more than {SECONDS} seconds")
         return found if found.new is None else replace(found, read=mark_of(data))
 
@@ -322,3 +323,41 @@ _Placed = TypeVar("_Placed", Occurrence, Site)
 def _celled(item: _Placed, at: int, view: View) -> _Placed:
     """Say in which cell of a notebook something stands."""
     return replace(item, cell=view.cell_at(at)) if isinstance(view, Notebook) else item
+
+
+class _TimeLimitError(Exception):
+    """What was limited has used up its time."""
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """End a block after seconds of the processor, where the system can: Unix, and the process's main thread.
+
+    Time of the processor and not of the clock is counted, so that a busy machine finds the same.
+
+    Raises:
+        _TimeLimitError: when the time is used up.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
+        raise _TimeLimitError
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    # Again and again: raised within a callback of the interpreter's, it is lost.
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, min(seconds, 0.1))
+    try:
+        yield
+    except Exception as error:
+        if ended and not isinstance(error, _TimeLimitError):
+            raise _TimeLimitError from error  # raised within compile() it comes out as a SystemError
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

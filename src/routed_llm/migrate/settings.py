@@ -8,10 +8,9 @@ from bisect import bisect_right
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from routed_llm.migrate import yamltext
 from routed_llm.migrate.found import Kind
 from routed_llm.migrate.ids import Hit
-from routed_llm.migrate.jsontext import Located, strings
+from routed_llm.migrate.located import Located, strings, yaml_strings
 from routed_llm.migrate.python.contexts import of_word
 
 __all__ = ["Judge", "environment_names", "is_configuration"]
@@ -201,7 +200,7 @@ def _structure(suffix: str, text: str) -> list[Located]:
             json.loads(text)
             return list(strings(text))
         if suffix in _YAML and len(text) <= _MOST_YAML:
-            return list(yamltext.strings(text))
+            return list(yaml_strings(text))
     except (ValueError, RecursionError):
         pass
     return []

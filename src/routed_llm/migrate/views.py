@@ -16,11 +16,13 @@ from typing import Protocol
 
 from routed_llm.migrate.found import Edit
 
-__all__ = ["Piece", "Pieces", "Plain", "View", "masked", "parses"]
+__all__ = ["Piece", "Pieces", "Plain", "View", "fences", "masked", "parses", "python_blocks"]
 
 _MAGIC = re.compile(r"^(?P<indent>\s*)(?P<rest>[%!?].*|[\w.\[\]'\"]+\?{1,2}\s*)$")
 _ASSIGNED = re.compile(r"^(?P<head>\s*[\w, ]+=\s*)(?P<rest>[%!].*)$")
 _PYTHON_CELLS = ("%%time", "%%timeit", "%%capture", "%%prun")
+_OPENS = re.compile(r"(?P<mark>`{3,}|~{3,})[ \t]*\{?\.?(?:python3?|py)\b", re.IGNORECASE)
+"""How a Python block of a Markdown text begins."""
 _TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
@@ -134,3 +136,26 @@ def _mask_line(body: str, *, carried: bool) -> str:
         head = assigned["head"]
         return head + "0" + "#" * (len(body) - len(head) - 1)
     return body
+
+
+def fences(text: str) -> list[tuple[int, int]]:
+    """Return where the Python blocks of a Markdown text stand; one that is never closed is none."""
+    found: list[tuple[int, int]] = []
+    place, begun, mark = 0, 0, ""
+    for line in text.splitlines(keepends=True):
+        if mark:
+            if line.rstrip() == mark:
+                found.append((begun, place))
+                mark = ""
+        elif line.startswith(("```", "~~~")):
+            opens = _OPENS.match(line)
+            if opens is not None:
+                mark, begun = opens["mark"], place + len(line)
+        place += len(line)
+    return found
+
+
+def python_blocks(text: str) -> Pieces:
+    """Return the Python blocks of a Markdown text, those that parse."""
+    found = ((masked(text[start:end]), start) for start, end in fences(text))
+    return Pieces([(python, start) for python, start in found if python is not None])
