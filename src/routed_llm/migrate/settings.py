@@ -35,7 +35,7 @@ _MODEL_KEY = re.compile(
 _RECORDED = frozenset(
     """
     answer choices completion completion_tokens duration finish_reason generated_text latency latency_ms
-    original_prompt output prompt_tokens query query_by reference_answer reference_contexts response return
+    original_prompt output prompt_tokens query_by reference_answer reference_contexts response return
     run_id score timestamp token_usage total_tokens trace_id usage
     """.split()  # noqa: SIM905 - one name after another is how it is read
 )
