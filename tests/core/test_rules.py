@@ -280,3 +280,10 @@ def test_where_long_context_begins(tokens: int, touched: bool) -> None:
     decision = decide(facts(tokens), models=["gpt-5.1-codex-mini", "gpt-5.6-luna", "gpt-4o"])
     settled = {item.dimension: item.verdict for item in decision.evidence}
     assert list(settled)[:2] == (["overall", "long_context"] if touched else ["overall", "knowledge"])
+
+
+@pytest.mark.parametrize("effort", ["none", "low", "medium"])
+def test_the_baseline_at_the_effort_asked_for_is_no_worse_than_itself(effort: str) -> None:
+    """A program that ran its model at an effort may go on to."""
+    decision = decide(facts(effort=effort), baseline="gpt-5.6-sol")
+    assert (decision.model, decision.effort) == ("gpt-5.6-sol", effort)

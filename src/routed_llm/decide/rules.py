@@ -245,10 +245,13 @@ def quality_floor(at: Configuration, facts: RequestFacts, setting: Setting) -> R
     """No published measure may put the configuration below the baseline where it matters here.
 
     What the user's own examples have settled is not asked of published ones. An incumbent is there by the
-    user's own word, whatever is published about it.
+    user's own word, whatever is published about it; so is the baseline's own model at the effort that the
+    call asks for, since that is what the program ran before.
     """
     floor = setting.floor
     if floor is None or facts.model is not None or at.model.id == setting.incumbent:
+        return None
+    if facts.effort is not None and at.effort == facts.effort and at.model.id == floor.baseline.id:
         return None
     own = setting.own.get((at.model.id, at.effort))
     if own is not None and own.verdict != "open":
