@@ -185,6 +185,11 @@ class RoutedCall:
         keywords = {n: v for n, v in body.items() if n not in ("messages", "input", "model", "stream")}
         if "text_format" in keywords:
             keywords["response_format"] = keywords.pop("text_format")
+        elif ((keywords.get("text") or {}).get("format") or {}).get("type") == "json_schema":
+            text = dict(keywords.pop("text"))
+            form = {name: value for name, value in text.pop("format").items() if name != "type"}
+            keywords["response_format"] = {"type": "json_schema", "json_schema": form}
+            keywords.update({"text": text} if text else {})
         return as_messages(body), keywords.pop("stop", None), keywords
 
     def payload(

@@ -414,9 +414,10 @@ def as_messages(body: Mapping[str, Any]) -> list[BaseMessage]:
     for item in body["input"]:
         role = item.get("role")
         if role == "user":
-            found.append(HumanMessage(item["content"]))
+            found.append(HumanMessage(_as_parts(item["content"])))
         elif role in ("system", "developer"):
-            found.append(SystemMessage(item["content"], additional_kwargs={"__openai_role__": role}))
+            kept = {"__openai_role__": role} if role == "developer" else {}
+            found.append(SystemMessage(_as_parts(item["content"]), additional_kwargs=kept))
         elif item["type"] == "function_call_output":
             found.append(ToolMessage(item["output"], tool_call_id=item["call_id"]))
         elif item["type"] in RESPONSES_ITEMS:
@@ -428,6 +429,13 @@ def as_messages(body: Mapping[str, Any]) -> list[BaseMessage]:
             else:
                 found.append(AIMessage(blocks))
     return found
+
+
+def _as_parts(content: Any) -> Any:
+    """Return what a user or a program said as LangChain's blocks; other parts it takes as they are."""
+    if isinstance(content, str):
+        return content
+    return [{**part, "type": "text"} if part["type"] == "input_text" else part for part in content]
 
 
 def _as_blocks(item: Mapping[str, Any]) -> list[Any]:
