@@ -8,6 +8,7 @@ goes back to the model it came from and is left out, or turned into text, for an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -423,12 +424,40 @@ def as_messages(body: Mapping[str, Any]) -> list[BaseMessage]:
         elif item["type"] in RESPONSES_ITEMS:
             found.append(HumanMessage([item]))
         else:
-            blocks = _as_blocks(item)
-            if found and isinstance(found[-1], AIMessage):
-                found[-1] = _with(found[-1], [*found[-1].content, *blocks])
-            else:
-                found.append(AIMessage(blocks))
+            _add_said(found, item)
     return found
+
+
+def _add_said(found: list[BaseMessage], item: Mapping[str, Any]) -> None:
+    """Add an item of an answer: as text and calls where it has no id, else as a block of what it came in."""
+    last = found[-1] if found and isinstance(found[-1], AIMessage) else None
+    content = item.get("content")
+    if isinstance(content, str):
+        found.append(AIMessage(content))
+        return
+    if content and not item.get("id") and all(part.get("type") == "output_text" for part in content):
+        found.append(AIMessage("".join(part["text"] for part in content)))
+        return
+    call = _bare_call(item)
+    if call is not None and (last is None or isinstance(last.content, str)):
+        made = AIMessage("") if last is None else last
+        found[len(found) - (last is not None) :] = [
+            made.model_copy(update={"tool_calls": [*made.tool_calls, call]})
+        ]
+        return
+    said: Any = [] if last is None else last.content
+    said = [{"type": "text", "text": said}] if isinstance(said, str) else said
+    found[len(found) - (last is not None) :] = [_with(last or AIMessage(""), [*said, *_as_blocks(item)])]
+
+
+def _bare_call(item: Mapping[str, Any]) -> dict[str, Any] | None:
+    if item.get("type") != "function_call" or item.get("id"):
+        return None
+    try:
+        arguments = json.loads(item.get("arguments") or "{}")
+    except ValueError:
+        return None
+    return {"name": item["name"], "args": arguments, "id": item["call_id"], "type": "tool_call"}
 
 
 def _as_parts(content: Any) -> Any:
@@ -442,8 +471,6 @@ def _as_blocks(item: Mapping[str, Any]) -> list[Any]:
     """Return an item of Responses as the blocks of LangChain's answers."""
     if item.get("type", "message") != "message":
         return [dict(item)]
-    if isinstance(item["content"], str):
-        return [{"type": "text", "text": item["content"]}]
     own = {"id": item["id"]} if item.get("id") else {}
     return [
         {**part, "type": "text" if part["type"] == "output_text" else part["type"], **own}

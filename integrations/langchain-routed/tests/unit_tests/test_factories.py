@@ -40,5 +40,7 @@ def test_it_hears_what_was_said_and_asked(make, sim, on_responses: bool) -> None
     assert [message.type for message in messages] == ["system", "human", "ai", "tool"]
     assert [message.text for message in messages] == ["Be kind.", "Add.", "So:", "2"]
     assert kwargs["response_format"]["json_schema"]["name"] == "city"
+    assert isinstance(messages[2].content, str)
+    assert messages[2].tool_calls == TALK[2].tool_calls
     assert messages[3].tool_call_id == "call_1"
     assert sim.journal == []
