@@ -32,6 +32,9 @@ _MEMORY: Final = 1_024.0
 _CALLS: Final = 8_192
 """Latest calls in which a follow-up finds the one that it goes on from."""
 
+_EVERY: Final = 4
+"""Calls between two looks at the shares."""
+
 _PURPOSES: Final = 256
 _MOVES: Final = 0.02
 """Change of a share below which its value stays the same."""
@@ -189,7 +192,8 @@ class ReturnLearner:
         self._latest[model, tokens] = call
         if len(self._latest) > _CALLS:
             del self._latest[next(iter(self._latest))]
-        return self._publish(purpose, kept, reach)
+        # Shares move slowly: it is enough to look at some of the calls.
+        return self._calls % _EVERY == 0 and self._publish(purpose, kept, reach)
 
     def _follow(self, kept: _Purpose, previous: tuple[str, int]) -> None:
         """Count a call as one that another went on from."""

@@ -33,8 +33,8 @@ CHARACTERS: Final = 8_000_000
 PREFIXES: Final = 16_384
 """Beginnings that are known again by their outlines, long after their texts are gone."""
 
-_TEXTS: Final = 128
-"""Texts of a request at whose ends a beginning is known."""
+_ENDS: Final = (0, 1, 2, 3, 5, 7, 11, 15, 23, 31, 47, 63, 95, 127)
+"""Places of the texts at whose ends a beginning is known."""
 
 _EDGE: Final = 48
 """Characters at either end of a text that its outline is made of, with its length."""
@@ -173,17 +173,21 @@ class Beginnings:
     def _again(self, texts: Sequence[str], now: float, ttl: float, credential: str) -> float:
         """Say which share of a request others began with lately, whether or not a cache was written."""
         known, outline = self._prefixes, hash(credential)
-        size = seen = 0
-        for text in texts[:_TEXTS]:
-            outline = hash((outline, len(text), text[:_EDGE], text[-_EDGE:]))
-            size += len(text)
+        size = seen = begun = 0
+        for end in _ENDS:
+            if end >= len(texts):
+                break
+            text = texts[end]
+            size += sum(map(len, texts[begun : end + 1]))
+            begun = end + 1
+            outline = hash((outline, size, text[:_EDGE], text[-_EDGE:]))
             if known.pop(outline, 0.0) > now:
                 seen = size
             known[outline] = now + ttl
         while len(known) > PREFIXES:
             # Another thread may have taken it out just now.
             known.pop(next(iter(known), 0), None)
-        return seen / (size or 1)
+        return seen / (size + sum(map(len, texts[begun:])) or 1)
 
     def _drop(self, place: _Place) -> None:
         self._order.remove(place)
