@@ -35,7 +35,7 @@ WANTED = 2.0
 """Seconds within which each change is to be in the log."""
 
 
-def program() -> None:
+def run_program() -> None:
     """Call with 32 threads until stdin ends; say each call and each event as a line of JSON."""
     import logging
 
@@ -90,7 +90,7 @@ def program() -> None:
 
 
 @dataclass
-class Watched:
+class Program:
     """What was heard of a running program."""
 
     process: subprocess.Popen[str]
@@ -139,7 +139,7 @@ class Watched:
 
 
 @contextmanager
-def running(folder: Path, url: str) -> Iterator[Watched]:
+def running(folder: Path, url: str) -> Iterator[Program]:
     """Run the program until all that it said is read."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("ROUTED_")},
@@ -151,21 +151,23 @@ def running(folder: Path, url: str) -> Iterator[Watched]:
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    watched = Watched(process)
-    listening = threading.Thread(target=watched.listen)
+    program = Program(process)
+    listening = threading.Thread(target=program.listen)
     listening.start()
     try:
         end = time.monotonic() + 120
-        while sum(watched.calls.values()) < CALLERS:
+        while sum(program.calls.values()) < CALLERS:
             assert process.poll() is None, "the program ended"
-            assert time.monotonic() < end, watched.failed[:3]
+            assert time.monotonic() < end, program.failed[:3]
             time.sleep(0.01)
-        yield watched
+        yield program
     finally:
         assert process.stdin is not None
         process.stdin.close()
         process.wait(60)
         listening.join()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def written(path: Path, text: str) -> None:
@@ -176,7 +178,7 @@ def written(path: Path, text: str) -> None:
 
 
 # Each is given the program and the folder; most need one of them.
-Change = tuple[str, Callable[[Watched, Path], Any], str, str, str | None]
+Change = tuple[str, Callable[[Program, Path], Any], str, str, str | None]
 CHANGES: list[Change] = [
     (
         "policy, by file",
@@ -261,7 +263,7 @@ CHANGES: list[Change] = [
 ]
 
 
-def measured() -> tuple[list[tuple[str, float, str]], Watched]:
+def measured() -> tuple[list[tuple[str, float, str]], Program]:
     """Make each change once, and return its seconds and who answered after it."""
     rows = []
     with serve(at=DAY) as simulator, tempfile.TemporaryDirectory() as place:
@@ -285,17 +287,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", action="store_true", help=argparse.SUPPRESS)
     if parser.parse_args().program:
-        program()
+        run_program()
         return 0
-    rows, watched = measured()
+    rows, program = measured()
     print(f"{'change':<36} {'in the log after':>16}  who answers then")
     for name, seconds, answering in rows:
         print(f"{name:<36} {seconds:>14.2f} s  {answering}")
     print(
-        f"{sum(watched.calls.values()):,} calls by {CALLERS} callers, {len(watched.failed)} failed; "
+        f"{sum(program.calls.values()):,} calls by {CALLERS} callers, {len(program.failed)} failed; "
         f"longest {max(seconds for _, seconds, _ in rows):.2f} s (wanted: {WANTED:.0f})"
     )
-    return int(bool(watched.failed) or max(seconds for _, seconds, _ in rows) > WANTED)
+    return int(bool(program.failed) or max(seconds for _, seconds, _ in rows) > WANTED)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class Telemetry:
         if shutdown is not None:
             self._shutdown.set(_since_1970(shutdown), {"gen_ai.request.model": baseline})
 
-    def watched(self, call: Any, way: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    def traced(self, call: Any, way: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """Go a call's way, and record it.
 
         Args:

@@ -360,7 +360,7 @@ def test_a_process_under_load_is_steered() -> None:
     from benchmarks.operations.switched import CHANGES as EVERY_CHANGE
     from benchmarks.operations.switched import measured
 
-    rows, watched = measured()
-    assert watched.failed == []
+    rows, program = measured()
+    assert program.failed == []
     assert [name for name, _, _ in rows] == [name for name, *_ in EVERY_CHANGE]
     assert max(seconds for _, seconds, _ in rows) < 10  # 1.4 where nothing else runs: see the benchmark

@@ -343,12 +343,12 @@ def flow(call: Driven) -> Flow:
     Raises:
         Exception: the call's first error, when nothing that may be done would help.
     """
-    return _watched(call, _flow(call))
+    return _traced(call, _flow(call))
 
 
-def _watched(call: Driven, way: Flow) -> Flow:
+def _traced(call: Driven, way: Flow) -> Flow:
     telemetry = call.router.telemetry
-    return way if telemetry is None else telemetry.watched(call, way)
+    return way if telemetry is None else telemetry.traced(call, way)
 
 
 def _flow(call: Driven) -> Flow:
@@ -386,7 +386,7 @@ def stream_flow(call: Driven) -> Flow:
         Exception: the call's first error, when nothing that may be done would help; once tokens have been
             passed on, whatever ends the stream.
     """
-    return _watched(call, _stream_flow(call))
+    return _traced(call, _stream_flow(call))
 
 
 def _stream_flow(call: Driven) -> Flow:

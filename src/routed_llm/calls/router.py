@@ -406,9 +406,9 @@ class Router:
         on_reported = self._listener(decision)
         run = Run(*parts, on_reported=on_reported)
         if (trials := self._live.trials) is not None:
-            from routed_llm.rollout.watched import Watched
+            from routed_llm.rollout.logged import LoggedRun
 
-            run = Watched(trials, *parts, on_reported=on_reported)
+            run = LoggedRun(trials, *parts, on_reported=on_reported)
         run.again = self._again(decision)
         run.open()
         if decision.model is not None:

@@ -153,7 +153,7 @@ class Table:
         # Of conversations, which grow, so that they would push out what lasts.
         self._talks: dict[Any, PiecewiseChoice] = {}
         self._compared: dict[Any, bool] = {}
-        self._watched = _value_sensitive(catalog)
+        self._by_value = _value_sensitive(catalog)
         self._endpoints = {name: catalog.endpoint(name) for name in _ENDPOINTS}
         floor, stands_for = self.pool.floor, self.pool.stands_for
         self._floor = (
@@ -446,8 +446,8 @@ class Table:
     def _values(self, facts: RequestFacts) -> tuple[Any, ...]:
         if not facts.parameters:
             return ()
-        watched = self._watched
-        return tuple([(name, value if name in watched else None) for name, value in facts.parameters])
+        by_value = self._by_value
+        return tuple([(name, value if name in by_value else None) for name, value in facts.parameters])
 
     def _build(self, facts: RequestFacts, long: bool, relaxation: int) -> Kind:
         pinned = facts.model is not None

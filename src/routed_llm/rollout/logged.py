@@ -1,4 +1,4 @@
-"""Watched: a Run whose end is noted in the decision log, and the second call that may follow it."""
+"""LoggedRun: a Run whose end is noted in the decision log, and the second call that may follow it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from routed_llm.rollout.trial import Trial, Trials
     from routed_llm.usage import Usage
 
-__all__ = ["Watched"]
+__all__ = ["LoggedRun"]
 
 
-class Watched(Run):
+class LoggedRun(Run):
     """A Run whose end is noted in the decision log."""
 
     offers = True
