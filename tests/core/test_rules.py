@@ -217,7 +217,7 @@ def test_a_model_that_was_found_dead() -> None:
 
 def test_every_reason_is_tested() -> None:
     """No sentence is left without a case."""
-    elsewhere = {"no_price", "no_price_known", "budget", "unavailable"}
+    elsewhere = {"no_price", "no_price_known", "budget", "unavailable", "deadline"}
     every = {*_WORDINGS, *(code for constraint in CONSTRAINTS for code in constraint.wordings)}
     assert {case[0] for case in CASES} | elsewhere == every
 
