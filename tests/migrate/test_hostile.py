@@ -56,6 +56,7 @@ HOSTILE = {
         "".join(" " * n + "if x:\n" for n in range(120)) + " " * 120 + "'gpt-4o'",
         {"report": 1},
     ),
+    "a string of hits": ("a.json", '{"model": "' + "gpt-4o " * MORE + '"}', {"keep": MORE}),
     "lists in lists": ("a.json", "[" * MORE + '"gpt-4o"' + "]" * MORE, {"report": 1}),
     "a notebook of lists": (
         "a.ipynb",

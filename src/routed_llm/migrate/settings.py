@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
 from routed_llm.migrate.found import Kind
@@ -110,25 +110,31 @@ class Judge:
         verdict = of_word(hit)
         if verdict is not None:
             return verdict
-        raw = self._text[item.start : item.end].strip("\"' \t\r\n|>-")
+        raw, has_blanks = self._written(item.start, item.end)
         if item.is_key:
             whole = "it is a key of a table, such as one of prices or limits"
             return Kind.KEEP, whole if raw == hit.word else "it stands in a longer text"
         if self._suffix == ".json" and self._is_recorded(item):
             return Kind.KEEP, "it stands in what a call has left behind: recorded data"
         # The line may hold more than this value: in a list or on one line.
-        inside = self._text[item.start : hit.start]
-        before = before if len(inside) > len(before) else before[len(before) - len(inside) :]
+        inside = hit.start - item.start
+        before = before if inside > len(before) else before[len(before) - inside :]
         before = before.removeprefix('"').removeprefix("'")
-        rest = self._text[hit.end : item.end][: len(after)].rstrip("\"'\r\n")
+        rest = self._text[hit.end : min(item.end, hit.end + len(after))].rstrip("\"'\r\n")
         if raw != hit.word:
-            return self._value(hit, before, rest, text=re.search(r"\s", raw) is not None)
+            return self._value(hit, before, rest, text=has_blanks)
         key = next((part for part in reversed(item.path) if isinstance(part, str)), "")
         if isinstance(item.path[-1] if item.path else "", int):
             return Kind.REPORT, _LISTED if _listed(
                 item
             ) else f"it is an item of {key!r}. Look at what reads it."
         return _of_key(key)
+
+    @lru_cache(maxsize=1)  # noqa: B019 - one string at a time, which may hold very many hits; it ends with its file
+    def _written(self, start: int, end: int) -> tuple[str, bool]:
+        """Return what a string says, and whether there are blanks in it."""
+        raw = self._text[start:end].strip("\"' \t\r\n|>-")
+        return raw, re.search(r"\s", raw) is not None
 
     def _is_recorded(self, item: Located) -> bool:
         return any(
