@@ -30,7 +30,6 @@ import openai
 
 from benchmarks.recovery import judge
 from benchmarks.recovery.conversations import Case, make
-from benchmarks.recovery.every_field import OF_RESPONSES
 from benchmarks.recovery.meaning import losses
 from benchmarks.recovery.speakers import LangChain, LlamaIndex, Speaker
 from routed_llm import NoModelFits, RoutedError, Router
@@ -163,7 +162,7 @@ class Fuzz:
         if control is not None:
             of_both = {text.partition(": ")[0] for text in losses(control, sent, changes)}
             lost = [text for text in lost if text.partition(": ")[0] in of_both]
-        elif not OF_RESPONSES.keys().isdisjoint(parameters):  # whose defaults hold then: stored, and strict
+        elif speaker.is_on_responses(parameters):  # whose defaults hold then: stored, and strict
             lost = [text for text in lost if not text.startswith(("store: ", "tools function "))]
         if lost:
             self._found(case, "dropped", f"{sent['model']}: {'; '.join(lost)}")

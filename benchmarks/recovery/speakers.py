@@ -22,6 +22,7 @@ from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed import RoutedLLM
 
 from benchmarks.recovery.conversations import Case
+from benchmarks.recovery.every_field import OF_RESPONSES
 from benchmarks.recovery.judge import PATHS
 from routed_llm import Router
 
@@ -62,6 +63,9 @@ class Speaker(Protocol):
         self, case: Case, messages: list[Any], parameters: dict[str, Any], loop: asyncio.AbstractEventLoop
     ) -> Any:
         """Make the call with the framework's own class and the baseline."""
+
+    def is_on_responses(self, parameters: dict[str, Any]) -> bool:
+        """Say whether the framework's own class would send these to Responses, though that may raise."""
 
 
 class LangChain:
@@ -112,6 +116,11 @@ class LangChain:
     ) -> Any:
         """Make the call with ChatOpenAI."""
         return self._made(self._plain, case, messages, dict(parameters), loop)
+
+    def is_on_responses(self, parameters: dict[str, Any]) -> bool:
+        """Ask ChatOpenAI, which goes by the model and by the parameters."""
+        asked = {"model": self._plain.model_name, **parameters}
+        return not OF_RESPONSES.keys().isdisjoint(parameters) or self._plain._use_responses_api(asked)
 
     def _made(
         self, llm: ChatOpenAI, case: Case, messages: list[Any], keywords: dict[str, Any], loop: Any
@@ -225,6 +234,10 @@ class LlamaIndex:
     ) -> Any:
         """Make the call with LlamaIndex's OpenAI."""
         return self._made(self._plain, case, messages, parameters, loop)
+
+    def is_on_responses(self, parameters: dict[str, Any]) -> bool:
+        """Say whether a parameter is one of Responses'; LlamaIndex has another class for that endpoint."""
+        return not OF_RESPONSES.keys().isdisjoint(parameters)
 
     def _made(self, llm: OpenAI, case: Case, messages: list[Any], keywords: dict[str, Any], loop: Any) -> Any:
         if case.stream and case.asynchronous:

@@ -163,7 +163,7 @@ def test_events_that_cannot_be_read(sim: Simulator, way: str, events: bytes) -> 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "chat", "achat"])
 def test_few_bytes_that_become_many(sim: Simulator, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """An answer is not read beyond what one can be long; another model answers, and it is booked."""
-    monkeypatch.setattr(exchange, "_LONGEST", 1_000_000)
+    monkeypatch.setattr(exchange, "LONGEST", 1_000_000)
     make, call = WAYS[way]
     router = booked_router()
     bomb = gzip.compress(json.dumps({**WHOLE, "filler": "x" * 20_000_000}).encode())

@@ -43,7 +43,7 @@ with serve(at=day) as sim:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Copy what the recipe and the tests of the data need."""
-    for folder in ("src", "tests", "scripts"):
+    for folder in ("src", "tests", "scripts", "integrations/routed-llm-catalog"):
         left_out = shutil.ignore_patterns("__pycache__", "recipes")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=left_out)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

@@ -69,6 +69,8 @@ KINDS = {
     "rate_limit": K.RATE_LIMIT,
     "request_too_large": K.TOO_LARGE,
     "insufficient_quota": K.QUOTA,
+    # A conflict is told by its status, and OpenAI's SDK sends it again.
+    "batch_not_cancellable": K.SERVER,
     "server_error": K.SERVER,
     "overloaded": K.SERVER,
     "stream_error": K.SERVER,

@@ -70,7 +70,7 @@ def test_a_wrong_decision_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(decision, call=replace(decision.call, parameters={"stop": "never"}))
 
     monkeypatch.setattr(Router, "decide", careless)
-    with fuzz.running("langchain") as run:
+    with fuzz.running("langchain", every=False) as run:
         case = next(one for one in (make(7, n) for n in range(500)) if not one.asynchronous)
         run.run(case)
     assert [one.kind for one in run.findings] == ["refused"]

@@ -430,7 +430,7 @@ class Router:
 
     @staticmethod
     def _is_late(run: Run, now: float) -> bool:
-        if run.ticket.is_guess:
+        if run.ticket is None or run.ticket.is_guess:
             return False
         if run.need is None:
             return run.pause > PATIENCE

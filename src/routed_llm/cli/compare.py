@@ -210,7 +210,7 @@ def _as_json(found: Comparison) -> dict[str, Any]:
     }
 
 
-HEADS = ("", "examples", "score", "difference", "verdict", "cost of an answer")
+HEADS = ("", "n", "score", "difference", "verdict", "an answer costs")
 
 
 def _show(found: Comparison, written: str | None) -> None:
@@ -223,7 +223,7 @@ def _show(found: Comparison, written: str | None) -> None:
     table = Table(box=None, pad_edge=False, title=title)
     table.title_justify = "left"
     for place, head in enumerate(HEADS):
-        table.add_column(head, justify="left" if place in (0, 4) else "right", no_wrap=place in (0, 3))
+        table.add_column(head, justify="left" if place in (0, 4) else "right", no_wrap=place not in (0, 4))
     for one in found.verdicts:
         name, *cells = _cells(one)
         table.add_row(name if len(groups) == 1 else f"{name}, {one.group}", *cells)
@@ -258,8 +258,8 @@ def _cells(one: Verdict) -> tuple[str, ...]:
     return (
         one.name,
         f"{paired.n:,}",
-        "-" if one.score is None else f"{100 * one.score[1]:.1f} ({100 * one.score[0]:.1f})",
+        "-" if one.score is None else f"{100 * one.score[1]:.1f}\n({100 * one.score[0]:.1f})",
         f"{100 * paired.difference:+.1f} [{100 * paired.low:.1f}, {100 * paired.high:.1f}]",
         verdict,
-        f"{money(one.cost[1])} ({money(one.cost[0])})",
+        f"{money(one.cost[1])}\n({money(one.cost[0])})",
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
 from routed_llm.exchange import Exchange
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from routed_llm.ledger.observer import Observer
     from routed_llm.policy import Policy
     from routed_llm.record import Record
+    from routed_llm.recovery.ratelimits import Ticket
 
 __all__ = ["UNKNOWN", "Answered", "Run", "Send", "as_moment"]
 
@@ -115,7 +116,7 @@ class Run:
         self._hold: Hold | None = None
         self._done = False
         self._on_reported = on_reported
-        self.ticket: Any = None
+        self.ticket: Ticket | None = None
         self.pause, self.patience, self.late = 0.0, 0.0, False
         self.need: float | None = None
         self.again = 0.0
@@ -314,6 +315,6 @@ class Run:
         return self._catalog.get(served)
 
 
-def _counts(usage: Usage) -> dict[str, Any]:
-    counts = {name: value for name in _COUNTED if (value := getattr(usage, name))}
+def _counts(usage: Usage) -> dict[str, object]:
+    counts: dict[str, object] = {name: value for name in _COUNTED if (value := getattr(usage, name))}
     return counts if not usage.hosted else {**counts, "hosted": [list(row) for row in usage.hosted]}
