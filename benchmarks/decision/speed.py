@@ -203,9 +203,9 @@ def adapters(kinds: list[str]) -> dict[str, float]:
         from langchain_core.messages import convert_to_messages
         from langchain_routed import RoutedChatModel
 
-        desk = RoutedChatModel(api_key="unused")._at_desk()
+        planner = RoutedChatModel(api_key="unused")._own_planner()
         said = convert_to_messages(talk)
-        ways["langchain_routed"] = lambda: desk.decide(desk.read(said, None, {}, stream=False))
+        ways["langchain_routed"] = lambda: planner.decide(planner.read(said, None, {}, stream=False))
     if importlib.util.find_spec("llama_index") and importlib.util.find_spec("llama_index.llms.routed"):
         from llama_index.core.base.llms.types import ChatMessage
         from llama_index.llms.routed.messages import chat_messages

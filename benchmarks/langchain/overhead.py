@@ -217,14 +217,14 @@ def decisions(pairs: int) -> Iterator[tuple[str, float]]:
     from langchain_routed import RoutedChatModel
 
     model = RoutedChatModel(api_key="local", use_responses_api=False)
-    desk, messages = model._at_desk(), [HumanMessage(SHORT)]
-    asked = desk.read(messages, None, {}, stream=False)
-    decision = desk.decide(asked)
+    planner, messages = model._own_planner(), [HumanMessage(SHORT)]
+    asked = planner.read(messages, None, {}, stream=False)
+    decision = planner.decide(asked)
     steps: dict[str, Callable[[], Any]] = {
-        "reading the request": lambda: desk.read(messages, None, {}, stream=False),
-        "deciding": lambda: desk.decide(asked),
-        "deciding, with the record": lambda: desk.decide(asked).record(),
-        "making the plan": lambda: desk.plan(asked, decision),
+        "reading the request": lambda: planner.read(messages, None, {}, stream=False),
+        "deciding": lambda: planner.decide(asked),
+        "deciding, with the record": lambda: planner.decide(asked).record(),
+        "making the plan": lambda: planner.plan(asked, decision),
     }
     for name, step in steps.items():
         step()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
     from langchain_routed._call import PreparedCall
-    from langchain_routed._desk import Desk, ParsedCall
+    from langchain_routed._planner import CallPlanner, ParsedCall
 
 __all__ = ["Question", "body_of"]
 
@@ -39,12 +39,17 @@ _OPTIONS: Final = ("extra_body", "extra_headers", "extra_query", "timeout")
 
 
 def body_of(
-    desk: Desk, asked: ParsedCall, prepared: PreparedCall, messages: Sequence[BaseMessage], *, stream: bool
+    planner: CallPlanner,
+    asked: ParsedCall,
+    prepared: PreparedCall,
+    messages: Sequence[BaseMessage],
+    *,
+    stream: bool,
 ) -> dict[str, Any]:
     """Return the body to send for a decided call, with the SDK's options.
 
     Args:
-        desk: where the call was planned.
+        planner: where the call was planned.
         asked: the call.
         prepared: who sends it, where; hears what was changed.
         messages: the conversation.
@@ -53,39 +58,44 @@ def body_of(
     decision = prepared.decision
     call = cast("Call", decision.call)
     on_responses = call.endpoint == "responses"
-    given = _asked(desk, asked, prepared, messages, stream=stream)
+    given = _asked(planner, asked, prepared, messages, stream=stream)
     lost: dict[str, Any] = {}
-    encrypted = _takes_encrypted(desk, prepared)
+    encrypted = _takes_encrypted(planner, prepared)
     body = request_body(
         given, decision, own=lambda _: True, encrypted=encrypted, stream_usage=False, left_out=lost
     )
     included = body.get("include") or ()
-    if encrypted and desk.unstored(asked) and _ENCRYPTED not in included:
+    if encrypted and planner.unstored(asked) and _ENCRYPTED not in included:
         included = body["include"] = [*included, _ENCRYPTED]
     if _ENCRYPTED in included and _ENCRYPTED not in (given.get("include") or ()):
         prepared.note(_TRAVELS)
     why = f"{'Responses' if on_responses else 'Chat Completions'} has no place for it"
     prepared.note(*({**Change(place, "dropped", lost[place], None, why).to_dict()} for place in lost))
-    if not on_responses and "max_tokens" in body and desk.owner.factory is None:
+    if not on_responses and "max_tokens" in body and planner.owner.factory is None:
         body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
-    body.update(dict.fromkeys(_harmless(desk, asked.nulls, prepared)))
+    body.update(dict.fromkeys(_harmless(planner, asked.nulls, prepared)))
     # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
-    body["stream"] = desk.owner.streaming and not decision.facts.stream
+    body["stream"] = planner.owner.streaming and not decision.facts.stream
     body.pop("stream_options", None)
     kept = [*_OPTIONS, *(["stream_options"] if stream else []), *([] if on_responses else ["strict"])]
     return {**body, **{name: prepared.shown[name] for name in kept if name in prepared.shown}}
 
 
 def _asked(
-    desk: Desk, asked: ParsedCall, prepared: PreparedCall, messages: Sequence[BaseMessage], *, stream: bool
+    planner: CallPlanner,
+    asked: ParsedCall,
+    prepared: PreparedCall,
+    messages: Sequence[BaseMessage],
+    *,
+    stream: bool,
 ) -> dict[str, Any]:
     """Return what was asked as the wire takes it: in the form of the endpoint that the caller expects."""
     call = cast("Call", prepared.decision.call)
     on_responses = call.endpoint == "responses"
-    own_form = on_responses and desk.wants_responses(asked)
+    own_form = on_responses and planner.wants_responses(asked)
     given = {name: value for name, value in asked.parameters.items() if name not in PASSED_ON}
     after = given.get("previous_response_id")
-    if on_responses and desk.owner.use_previous_response_id and not call.stateless:
+    if on_responses and planner.owner.use_previous_response_id and not call.stateless:
         messages, given["previous_response_id"] = _get_last_messages(messages)
     elif after is not None:
         messages = since(messages, after)
@@ -94,8 +104,8 @@ def _asked(
         messages=messages,
         model=str(prepared.decision.model),
         endpoint=call.endpoint,
-        known=desk.known,
-        store=False if desk.unstored(asked) else store,
+        known=planner.known,
+        store=False if planner.unstored(asked) else store,
         stateless=call.stateless,
     )
     strict = asked.parameters.get("strict")
@@ -123,20 +133,20 @@ def _as_format(schema: Any, *, strict: bool | None) -> Any:
     return _convert_to_openai_response_format(schema, strict=strict)
 
 
-def _takes_encrypted(desk: Desk, prepared: PreparedCall) -> bool:
+def _takes_encrypted(planner: CallPlanner, prepared: PreparedCall) -> bool:
     """Say whether the model's reasoning can travel with the conversation."""
     call = cast("Call", prepared.decision.call)
     if call.endpoint != "responses" or call.effort in (None, "none") or _ENCRYPTED in call.dropped:
         return False
-    rule = desk.router.catalog.get(str(prepared.decision.model)).parameters[call.endpoint].get(_ENCRYPTED)
+    rule = planner.router.catalog.get(str(prepared.decision.model)).parameters[call.endpoint].get(_ENCRYPTED)
     return rule is None or rule.accept != "no"
 
 
-def _harmless(desk: Desk, names: Sequence[str], prepared: PreparedCall) -> list[str]:
+def _harmless(planner: CallPlanner, names: Sequence[str], prepared: PreparedCall) -> list[str]:
     """Return the parameters of which a null may be sent: those that the model takes whatever they are."""
     model, endpoint = str(prepared.decision.model), str(prepared.decision.endpoint)
-    rules = desk.router.catalog.get(model).parameters.get(endpoint, {})
-    absent = desk.router.catalog.endpoint(endpoint).absent
+    rules = planner.router.catalog.get(model).parameters.get(endpoint, {})
+    absent = planner.router.catalog.endpoint(endpoint).absent
     return [name for name in names if not (name in rules or name in absent or name in NOT_SENT)]
 
 

@@ -17,8 +17,8 @@ from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from langchain_routed import _answers, _usage
 from langchain_routed._body import body_of
-from langchain_routed._children import PLAN, Child, genuine
 from langchain_routed._cut import Ends, StreamCut, cut_result, whole_chunk
+from langchain_routed._delegates import PLAN, Delegate, genuine
 from langchain_routed._errors import Written, as_langchains
 from langchain_routed._messages import as_messages
 from routed_llm import Answered, Decision, RetryLimits, classify_error, short_record
@@ -28,7 +28,7 @@ from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
-    from langchain_routed._desk import Desk, ParsedCall
+    from langchain_routed._planner import CallPlanner, ParsedCall
     from routed_llm import Attempts, ErrorFacts, Step
 
 __all__ = ["PreparedCall", "RejectedCall", "RoutedCall"]
@@ -42,7 +42,7 @@ class PreparedCall:
 
     Attributes:
         decision: what it was made for.
-        child: the langchain-openai model that sends it.
+        delegate: the langchain-openai model that sends it.
         shown: the call's keywords as traces and hooks see them, all but the stop sequences.
         stop: the stop sequences to send, or None.
         cut: where the answer has to be cut here, or None.
@@ -51,7 +51,7 @@ class PreparedCall:
     """
 
     decision: Decision
-    child: BaseChatOpenAI
+    delegate: BaseChatOpenAI
     shown: dict[str, Any]
     stop: list[str] | None = None
     cut: Ends | None = None
@@ -74,7 +74,7 @@ class RoutedCall:
     """A decided call on its way; when another model takes over, it goes on with that one.
 
     Args:
-        desk: where it was planned.
+        planner: where it was planned.
         parsed: what was asked.
         decision: what was decided; something was chosen.
 
@@ -83,14 +83,14 @@ class RoutedCall:
         begun: whether a request was made; an answer from the cache never is.
     """
 
-    def __init__(self, desk: Desk, parsed: ParsedCall, decision: Decision) -> None:
-        self._desk = desk
+    def __init__(self, planner: CallPlanner, parsed: ParsedCall, decision: Decision) -> None:
+        self._planner = planner
         self._parsed = parsed
         self._messages: list[BaseMessage] = []
         self._options: Mapping[str, Any] = {}
         self._manager: Any = None
         self.begun = False
-        self.prepared = desk.plan(parsed, decision)
+        self.prepared = planner.plan(parsed, decision)
 
     @property
     def model(self) -> str:
@@ -102,13 +102,13 @@ class RoutedCall:
     def generate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer."""
         self._messages, self._manager = messages, run_manager
-        with Written(self._desk.owner):
+        with Written(self._planner.owner):
             return cast("ChatResult", run(flow(self._driven()), self._send))
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, without holding the event loop."""
         self._messages, self._manager = messages, run_manager
-        with Written(self._desk.owner):
+        with Written(self._planner.owner):
             return cast("ChatResult", await arun(flow(self._driven()), self._asend))
 
     def stream(
@@ -117,7 +117,7 @@ class RoutedCall:
         """Make the call and pass its chunks on; the last one has the record."""
         self._messages, self._options = messages, options
         chunks = run_stream(stream_flow(self._driven()), self._send, self._open)
-        with Written(self._desk.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
+        with Written(self._planner.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
             for chunk in chunks:
                 if run_manager is not None:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk, **_logprobs(chunk))
@@ -129,7 +129,7 @@ class RoutedCall:
         """Make the call and pass its chunks on, as :meth:`stream` does."""
         self._messages, self._options = messages, options
         chunks: Any = arun_stream(stream_flow(self._driven()), self._asend, self._aopen)
-        with Written(self._desk.owner):
+        with Written(self._planner.owner):
             async with aclosing(chunks):
                 async for chunk in chunks:
                     if run_manager is not None:
@@ -139,7 +139,7 @@ class RoutedCall:
     def _driven(self) -> Driven:
         around = self._parsed.circumstances
         return Driven(
-            self._desk.router,
+            self._planner.router,
             self.prepared.decision,
             self,
             self._attempts,
@@ -148,14 +148,14 @@ class RoutedCall:
         )
 
     def _attempts(self, decision: Decision, since: float) -> Attempts:
-        desk, parsed = self._desk, self._parsed
-        return desk.router.attempts(
+        planner, parsed = self._planner, self._parsed
+        return planner.router.attempts(
             parsed.request,
             decision,
             policy=parsed.policy,
             # The models of a factory have clients of their own, which wait and retry by themselves.
-            limits=RetryLimits.from_retries(desk.owner.max_retries, waits=desk.owner.factory is None),
-            choose=partial(desk.rechoose, parsed),
+            limits=RetryLimits.from_retries(planner.owner.max_retries, waits=planner.owner.factory is None),
+            choose=partial(planner.rechoose, parsed),
             credential=parsed.circumstances["credential"],
             deadline=parsed.circumstances.get("deadline"),
             since=since,
@@ -165,11 +165,11 @@ class RoutedCall:
 
     def _send(self, prepared: PreparedCall) -> ChatResult:
         messages, stop, keywords = self._ready(prepared)
-        return prepared.child._generate(messages, stop=stop, run_manager=self._manager, **keywords)
+        return prepared.delegate._generate(messages, stop=stop, run_manager=self._manager, **keywords)
 
     async def _asend(self, prepared: PreparedCall) -> ChatResult:
         messages, stop, keywords = self._ready(prepared)
-        return await prepared.child._agenerate(messages, stop=stop, run_manager=self._manager, **keywords)
+        return await prepared.delegate._agenerate(messages, stop=stop, run_manager=self._manager, **keywords)
 
     def _open(self, prepared: PreparedCall) -> Iterator[ChatGenerationChunk]:
         return _usage.chunks(prepared, self._ready(prepared, stream=True), self._options)
@@ -178,8 +178,8 @@ class RoutedCall:
         return _usage.achunks(prepared, self._ready(prepared, stream=True), self._options)
 
     def _ready(self, prepared: PreparedCall, *, stream: bool = False) -> _usage.Ready:
-        """Return what a child is called with: a factory's own kind makes the body again."""
-        if isinstance(prepared.child, Child):
+        """Return what a delegate is called with: a factory's own kind makes the body again."""
+        if isinstance(prepared.delegate, Delegate):
             return self._messages, prepared.stop, {**prepared.shown, PLAN: self}
         body = self.payload(self._messages, prepared.stop, {"stream": stream})
         keywords = {n: v for n, v in body.items() if n not in ("messages", "input", "model", "stream")}
@@ -203,7 +203,7 @@ class RoutedCall:
             keywords: those that traces show; what a hook or langchain-openai changed of them is sent so.
         """
         prepared = self.prepared
-        body = body_of(self._desk, self._parsed, prepared, messages, stream=bool(keywords.get("stream")))
+        body = body_of(self._planner, self._parsed, prepared, messages, stream=bool(keywords.get("stream")))
         shown = prepared.shown
         body.update({n: v for n, v in keywords.items() if n not in shown or shown[n] is not v})
         return body if stop == prepared.stop else {**body, "stop": stop}
@@ -213,7 +213,7 @@ class RoutedCall:
     def prepare(self, decision: Decision) -> PreparedCall:
         """Return what to send for a decision."""
         if self.prepared.decision is not decision:
-            self.prepared = self._desk.plan(self._parsed, decision)
+            self.prepared = self._planner.plan(self._parsed, decision)
             metadata = getattr(self._manager, "metadata", None) or {}
             if "ls_model_name" in metadata:  # a run is named after the model that serves it
                 metadata["ls_model_name"] = self.prepared.model
@@ -228,7 +228,7 @@ class RoutedCall:
         """Note for whom the provider did not find what it should have stored."""
         del decision
         if step.kind == "state":
-            self._desk.note_lost(self._parsed.circumstances["credential"])
+            self._planner.note_lost(self._parsed.circumstances["credential"])
 
     def read(self, answer: ChatResult) -> Reading:
         """Read a whole answer."""
@@ -247,7 +247,7 @@ class RoutedCall:
         prepared = self.prepared
         streams = prepared.decision.call is not None and prepared.decision.call.stream
         cut = None if prepared.cut is None or not streams else StreamCut(prepared.cut)
-        whole = not streams or not genuine(prepared.child)
+        whole = not streams or not genuine(prepared.delegate)
         return _answers.ChunkReader(cut, whole=whole)
 
     def pieces(self, answer: ChatResult) -> Iterable[ChatGenerationChunk]:
@@ -283,7 +283,7 @@ class RoutedCall:
 
     def second(self, decision: Decision) -> Answered:
         """Make a sampled second call, which no callback and no cache hears of."""
-        apart = RoutedCall(self._desk, self._parsed, decision)
+        apart = RoutedCall(self._planner, self._parsed, decision)
         apart._messages = list(self._messages)
         apart.prepared.shown = {n: v for n, v in apart.prepared.shown.items() if n != "stream_options"}
         read = self.read(apart._send(apart.prepared))
@@ -293,7 +293,7 @@ class RoutedCall:
         added = self.prepared.added
         if added:
             record = {**record, "changes": [*record["changes"], *added]}
-        return short_record(record) if self._desk.owner.routing_record == "short" else record
+        return short_record(record) if self._planner.owner.routing_record == "short" else record
 
 
 def _raised_in(trace: TracebackType | None, module: str) -> bool:
@@ -328,7 +328,7 @@ class RejectedCall:
         self.error = as_langchains(error, owner)
         self.model: str = owner.model_name
         # The call as the baseline would have been sent it.
-        self.prepared = SimpleNamespace(child=owner, stop=stop, shown=dict(kwargs), cut=None, plain=False)
+        self.prepared = SimpleNamespace(delegate=owner, stop=stop, shown=dict(kwargs), cut=None, plain=False)
 
     def _raise(self, *_: Any) -> Any:
         raise self.error

@@ -17,7 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers._streaming import _StreamingCallbackHandler, _V2StreamingCallbackHandler
 
-from langchain_routed._children import PLAN
+from langchain_routed._delegates import PLAN
 from langchain_routed._messages import ROUTING
 from routed_llm import CallOptions, Policy, PolicyError
 

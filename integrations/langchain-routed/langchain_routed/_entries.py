@@ -23,12 +23,12 @@ from typing_extensions import override
 
 from langchain_routed import _calls
 from langchain_routed._call import RejectedCall, RoutedCall
-from langchain_routed._children import PLAN
+from langchain_routed._delegates import PLAN
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
-    from langchain_routed._desk import Desk
+    from langchain_routed._planner import CallPlanner
 else:
     ChatOpenAI = object  # a part of a class, not a pydantic model of its own, which would take long to make
 
@@ -40,15 +40,15 @@ class Entries(ChatOpenAI):
 
     if TYPE_CHECKING:
 
-        def _at_desk(self) -> Desk: ...
+        def _own_planner(self) -> CallPlanner: ...
 
     def _route(
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
     ) -> RoutedCall | RejectedCall:
         try:
-            desk = self._at_desk()
-            asked = desk.read(messages, stop, kwargs, stream=stream)
-            return RoutedCall(desk, asked, desk.decide(asked))
+            planner = self._own_planner()
+            asked = planner.read(messages, stop, kwargs, stream=stream)
+            return RoutedCall(planner, asked, planner.decide(asked))
         except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
             return RejectedCall(self, error, stop, _calls.visible(kwargs))
 
@@ -56,9 +56,9 @@ class Entries(ChatOpenAI):
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
     ) -> RoutedCall | RejectedCall:
         try:
-            desk = self._at_desk()
-            asked = desk.read(messages, stop, kwargs, stream=stream)
-            return RoutedCall(desk, asked, await desk.adecide(asked))
+            planner = self._own_planner()
+            asked = planner.read(messages, stop, kwargs, stream=stream)
+            return RoutedCall(planner, asked, await planner.adecide(asked))
         except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
             return RejectedCall(self, error, stop, _calls.visible(kwargs))
 
@@ -266,7 +266,7 @@ class Entries(ChatOpenAI):
         if call is None:
             return super()._get_invocation_params(stop=stop, **_calls.visible(kwargs))
         sent = call.prepared
-        return sent.child._get_invocation_params(stop=sent.stop, **sent.shown)
+        return sent.delegate._get_invocation_params(stop=sent.stop, **sent.shown)
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -274,7 +274,7 @@ class Entries(ChatOpenAI):
         if call is None:
             return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
         sent = call.prepared
-        told = sent.child._get_ls_params(stop=sent.stop, **sent.shown)
+        told = sent.delegate._get_ls_params(stop=sent.stop, **sent.shown)
         return cast("LangSmithParams", {**told, **_calls.traced(call)})
 
     @override
@@ -285,4 +285,4 @@ class Entries(ChatOpenAI):
         sent = call.prepared
         form = "plain" if sent.plain else "items"
         form = form if sent.cut is None else f"{form}/{json.dumps(sent.cut)}"
-        return f"routed/{form}/{sent.child._get_llm_string(stop=sent.stop, **sent.shown)}"
+        return f"routed/{form}/{sent.delegate._get_llm_string(stop=sent.stop, **sent.shown)}"

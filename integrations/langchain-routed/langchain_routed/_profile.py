@@ -40,8 +40,8 @@ class UsesResponses:
         given: bool | None = model.__dict__["use_responses_api"]
         if given is not None:
             return given
-        desk = model._at_desk()
-        return _only_responses(desk.router, desk.policy()) or None
+        planner = model._own_planner()
+        return _only_responses(planner.router, planner.policy()) or None
 
     def __set__(self, model: RoutedChatModel, value: bool | None) -> None:
         """Set the field."""

@@ -15,7 +15,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 from openai import APIStatusError, APITimeoutError
 
-from langchain_routed._children import Child
+from langchain_routed._delegates import Delegate
 
 if TYPE_CHECKING:
     from langchain_routed._call import PreparedCall
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["achunks", "chunks"]
 
 Ready = tuple[list[BaseMessage], list[str] | None, dict[str, Any]]
-"""Messages, stop sequences and keywords, as a child takes them."""
+"""Messages, stop sequences and keywords, as a delegate takes them."""
 
 _REFUSALS: Final = (400, 422)
 _SERVER: Final = 500
@@ -40,28 +40,28 @@ _LEFT_OUT: Final = {
 
 
 def chunks(prepared: PreparedCall, ready: Ready, options: Mapping[str, Any]) -> Iterator[ChatGenerationChunk]:
-    """Yield what a call's child streams."""
+    """Yield what a call's delegate streams."""
     history, stop, keywords = ready
     given = {**keywords, **_known(prepared, options)}
     try:
-        for chunk in prepared.child._stream(history, stop=stop, **given):
+        for chunk in prepared.delegate._stream(history, stop=stop, **given):
             _answered(prepared, given)
             yield chunk
         return
     except Exception as error:
         if not _given_up(prepared, given, error):
             raise
-    yield from prepared.child._stream(history, stop=stop, **given, stream_usage=False)
+    yield from prepared.delegate._stream(history, stop=stop, **given, stream_usage=False)
 
 
 async def achunks(
     prepared: PreparedCall, ready: Ready, options: Mapping[str, Any]
 ) -> AsyncIterator[ChatGenerationChunk]:
-    """Yield what a call's child streams."""
+    """Yield what a call's delegate streams."""
     history, stop, keywords = ready
     given = {**keywords, **_known(prepared, options)}
     try:
-        first: Any = prepared.child._astream(history, stop=stop, **given)
+        first: Any = prepared.delegate._astream(history, stop=stop, **given)
         async with aclosing(first):
             async for chunk in first:
                 _answered(prepared, given)
@@ -70,7 +70,7 @@ async def achunks(
     except Exception as error:
         if not _given_up(prepared, given, error):
             raise
-    second: Any = prepared.child._astream(history, stop=stop, **given, stream_usage=False)
+    second: Any = prepared.delegate._astream(history, stop=stop, **given, stream_usage=False)
     async with aclosing(second):
         async for chunk in second:
             yield chunk
@@ -83,35 +83,35 @@ def _known(prepared: PreparedCall, options: Mapping[str, Any]) -> dict[str, Any]
     usage = options.get("stream_usage")
     if usage is not None:
         return {"stream_usage": usage}
-    child = prepared.child
-    if not isinstance(child, Child) or _wanted(prepared, child):
+    delegate = prepared.delegate
+    if not isinstance(delegate, Delegate) or _wanted(prepared, delegate):
         return {}
-    if child.takes_usage.get(child.openai_api_base) is not False:
+    if delegate.takes_usage.get(delegate.openai_api_base) is not False:
         return {}
     prepared.note(_LEFT_OUT)
     return {"stream_usage": False}
 
 
-def _wanted(prepared: PreparedCall, child: Child) -> bool:
-    return "stream_options" in prepared.shown or child.owner.stream_usage is True
+def _wanted(prepared: PreparedCall, delegate: Delegate) -> bool:
+    return "stream_options" in prepared.shown or delegate.owner.stream_usage is True
 
 
 def _answered(prepared: PreparedCall, given: Mapping[str, Any]) -> None:
     """Note that a server streams to whoever asks for the usage."""
-    child = prepared.child
-    if isinstance(child, Child) and given.get("stream_usage") is not False:
-        child.takes_usage.setdefault(child.openai_api_base, True)
+    delegate = prepared.delegate
+    if isinstance(delegate, Delegate) and given.get("stream_usage") is not False:
+        delegate.takes_usage.setdefault(delegate.openai_api_base, True)
 
 
 def _given_up(prepared: PreparedCall, given: dict[str, Any], error: Exception) -> bool:
     """Say whether a stream is begun again without its usage, which nobody had told us to ask for."""
-    child = prepared.child
-    if not isinstance(child, Child) or prepared.decision.endpoint != "chat_completions":
+    delegate = prepared.delegate
+    if not isinstance(delegate, Delegate) or prepared.decision.endpoint != "chat_completions":
         return False
-    known, address = child.takes_usage, child.openai_api_base
+    known, address = delegate.takes_usage, delegate.openai_api_base
     if given.get("stream_usage") is False and known.get(address) is False and not _refuses(error):
         known.pop(address)  # it fails all the same
-    if "stream_usage" in given or _wanted(prepared, child):
+    if "stream_usage" in given or _wanted(prepared, delegate):
         return False
     if _refuses(error):
         known[address] = False

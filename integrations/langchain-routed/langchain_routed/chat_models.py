@@ -20,9 +20,9 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from typing_extensions import override
 
 from langchain_routed import _calls
-from langchain_routed._children import HOOKS
-from langchain_routed._desk import Desk, asks_for_responses, default_router
+from langchain_routed._delegates import HOOKS
 from langchain_routed._entries import Entries
+from langchain_routed._planner import CallPlanner, asks_for_responses, default_router
 from langchain_routed._profile import UsesResponses, has_schemas, profile_of
 from routed_llm import (
     BudgetEvent,
@@ -236,25 +236,25 @@ class RoutedChatModel(Entries, ChatOpenAI):
             PolicyError: for a wrong ``routing``.
         """
         messages = self._convert_input(input).to_messages()
-        asked = self._at_desk().read(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
-        router, around = self._at_desk().router, asked.circumstances
+        asked = self._own_planner().read(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+        router, around = self._own_planner().router, asked.circumstances
         decision = router.explain(asked.request, policy=asked.policy, **around)
         if decision.chosen is None and asked.soft:
             decision = router.explain(asked.without_lock(), policy=asked.policy, **around)
         return decision
 
-    def _at_desk(self) -> Desk:
+    def _own_planner(self) -> CallPlanner:
         # Not one of pydantic's private attributes, which take ten times as long to read.
-        desk: Desk | None = self.__dict__.get("_desk")
+        planner: CallPlanner | None = self.__dict__.get("_planner")
         if (
-            desk is None
-            or desk.owner is not self
-            or (self.router is not None and desk.router is not self.router)
+            planner is None
+            or planner.owner is not self
+            or (self.router is not None and planner.router is not self.router)
         ):
-            # A copy brings its original's desk along; it needs one of its own.
-            desk = Desk(self)
-            self.__dict__["_desk"] = desk
-        return desk
+            # A copy brings its original's planner along; it needs one of its own.
+            planner = CallPlanner(self)
+            self.__dict__["_planner"] = planner
+        return planner
 
     # --- what the router as a whole can do ---
 
@@ -267,8 +267,8 @@ class RoutedChatModel(Entries, ChatOpenAI):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
         """Bind a schema as ChatOpenAI does; by function calling where no model of the pool has schemas."""
-        desk = self._at_desk()
-        if method == "json_schema" and not has_schemas(desk.router, desk.policy()):
+        planner = self._own_planner()
+        if method == "json_schema" and not has_schemas(planner.router, planner.policy()):
             warnings.warn(
                 "Cannot use method='json_schema' since no model that the policy can reach supports it. "
                 "Overriding to method='function_calling'.",
@@ -279,9 +279,11 @@ class RoutedChatModel(Entries, ChatOpenAI):
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:
-        desk = self._at_desk()
+        planner = self._own_planner()
         on_responses = asks_for_responses(self, {})
-        profile = profile_of(desk.router, desk.policy(), scope=self.profile_scope, on_responses=on_responses)
+        profile = profile_of(
+            planner.router, planner.policy(), scope=self.profile_scope, on_responses=on_responses
+        )
         return copy.copy(profile)
 
     @override
@@ -289,7 +291,7 @@ class RoutedChatModel(Entries, ChatOpenAI):
         """Count a text's tokens, without a network."""
         if self.custom_get_token_ids is not None:
             return len(self.custom_get_token_ids(text))
-        return self._at_desk().router.count(Request(facts=RequestFacts(), texts=(text,)))
+        return self._own_planner().router.count(Request(facts=RequestFacts(), texts=(text,)))
 
     @override
     def get_token_ids(self, text: str) -> list[int]:
@@ -298,7 +300,7 @@ class RoutedChatModel(Entries, ChatOpenAI):
             return self.custom_get_token_ids(text)
         if self.tiktoken_model_name is not None:
             return super().get_token_ids(text)
-        return self._at_desk().router.token_ids(text)
+        return self._own_planner().router.token_ids(text)
 
     @override
     def get_num_tokens_from_messages(
@@ -319,14 +321,14 @@ class RoutedChatModel(Entries, ChatOpenAI):
         definitions = [convert_to_openai_tool(tool) for tool in tools or ()]
         if not messages and not definitions:
             return _OPENING  # an empty memory asks
-        return self._at_desk().count(messages, {"tools": definitions} if definitions else {})
+        return self._own_planner().count(messages, {"tools": definitions} if definitions else {})
 
     # --- copies and pickles keep what limits a call ---
 
     @override
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Copy the settings; clients and books stay those of the original, whose money it draws on."""
-        kept = (self.__dict__.get(name) for name in (*_CLIENTS, *_SHARED, "_desk"))
+        kept = (self.__dict__.get(name) for name in (*_CLIENTS, *_SHARED, "_planner"))
         return super().__deepcopy__({**(memo or {}), **{id(one): one for one in kept if one is not None}})
 
     @override

@@ -161,7 +161,7 @@ def outcomes(report: Path) -> dict[str, str]:
     """Read a JUnit report: test to ``passed``, ``failed`` or ``skipped``."""
     found = {}
     for case in ElementTree.parse(report).iter("testcase"):
-        kinds = {child.tag for child in case}
+        kinds = {delegate.tag for delegate in case}
         outcome = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
         found[f"{case.get('classname')}::{case.get('name')}"] = outcome
     return found

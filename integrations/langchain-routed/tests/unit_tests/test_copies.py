@@ -37,7 +37,7 @@ def test_a_copy_decides_alike(sim, settings: dict[str, Any], called: bool, how: 
     }[how]()
     assert {name: llm.__dict__[name] for name in before} == before
     assert type(other) is RoutedChatModel
-    assert other._at_desk().policy() == llm._at_desk().policy()
+    assert other._own_planner().policy() == llm._own_planner().policy()
     assert other._default_params == llm._default_params
     assert other.explain("Hi").model == llm.explain("Hi").model
     other.invoke("Hi")

@@ -344,7 +344,7 @@ def test_35_the_profile_is_the_baselines(make, settings: dict[str, Any], most: i
     """A program's thresholds stay where they were; where the baseline is not allowed, the usual choice's."""
     llm = make(**settings)
     if most is None:
-        most = llm._at_desk().router.catalog.get(llm.explain("Hello").model).limits.max_input
+        most = llm._own_planner().router.catalog.get(llm.explain("Hello").model).limits.max_input
     assert llm.profile["max_input_tokens"] == most
 
 

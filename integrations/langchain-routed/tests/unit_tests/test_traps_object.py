@@ -138,14 +138,14 @@ def test_22_a_changed_policy_or_baseline_reaches_the_next_call(make) -> None:
     assert llm.explain("Hi").baseline == "gpt-5"
 
 
-def test_22_a_copy_has_children_of_its_own(make) -> None:
+def test_22_a_copy_has_delegates_of_its_own(make) -> None:
     """A copy shares the router, not the cached models, which belong to the original's settings."""
     llm = make(policy=ONLY_41)
     llm.invoke("Hi")
     other = llm.model_copy()
     other.invoke("Hi")
-    assert other._at_desk() is not llm._at_desk()
-    assert other._at_desk().router is llm._at_desk().router
+    assert other._own_planner() is not llm._own_planner()
+    assert other._own_planner().router is llm._own_planner().router
 
 
 def test_22_a_replaced_client_is_used(make) -> None:
@@ -165,7 +165,7 @@ def test_22_a_replaced_client_is_used(make) -> None:
 
 @pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
 def test_22_what_is_patched_on_a_client_counts(make, responses: bool) -> None:
-    """Programs test themselves by patching the clients' methods; every child sends through these clients."""
+    """Programs test themselves by patching clients' methods; each delegate sends through these clients."""
     llm = make(use_responses_api=responses, max_retries=5)
     llm.invoke("Hi")
     place = llm.root_client.responses if responses else llm.client
@@ -182,7 +182,7 @@ def test_22_each_request_is_sent_once(make) -> None:
     own = OpenAI(api_key="simulated", base_url=llm.openai_api_base, max_retries=3)
     given = make(root_client=own, client=own.chat.completions)
     call = given.explain("Hi").call
-    assert given._at_desk().children.get(call).root_client.max_retries == 0
+    assert given._own_planner().delegates.get(call).root_client.max_retries == 0
     assert own.max_retries == 3
 
 
@@ -240,14 +240,14 @@ def test_23_alternatives_and_fallbacks(make, sim) -> None:
 
 
 def test_25_a_proxy_is_in_the_shared_clients(make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Children are made with the router's clients, which have the proxy; it is not given twice."""
+    """Delegates are made with the router's clients, which have the proxy; it is not given twice."""
     llm = make(openai_proxy="http://127.0.0.1:9", policy=ONLY_41)
     with pytest.raises(Exception, match="Connection error"):
         llm.invoke("Hi")
-    (child,) = llm._at_desk().children._kept[1].values()
-    assert child.root_client._client is llm.root_client._client
-    assert child.root_client.max_retries == 0
-    assert child.openai_proxy is None
+    (delegate,) = llm._own_planner().delegates._kept[1].values()
+    assert delegate.root_client._client is llm.root_client._client
+    assert delegate.root_client.max_retries == 0
+    assert delegate.openai_proxy is None
 
 
 @pytest.mark.parametrize("client", ["default", "http_client"])
@@ -279,8 +279,8 @@ def test_27_a_factory_needs_no_openai_key(monkeypatch: pytest.MonkeyPatch) -> No
     llm = RoutedChatModel(factory=factory, max_retries=0)
     with pytest.raises(Exception, match="Connection error"):
         llm.invoke("Hi")
-    (child,) = llm._at_desk().children._kept[1].values()
-    assert child.openai_api_key.get_secret_value() == "azure"
+    (delegate,) = llm._own_planner().delegates._kept[1].values()
+    assert delegate.openai_api_key.get_secret_value() == "azure"
     assert len(made) == 1
 
 
@@ -365,17 +365,17 @@ def test_models_with_an_address_of_their_own_are_called_there(make, sim) -> None
         assert [entry.model for entry in sim.journal] == ["gpt-4.1"] * 2
 
 
-def test_many_threads_make_one_child(make) -> None:
-    """Children are made once, however many threads ask first."""
+def test_many_threads_make_one_delegate(make) -> None:
+    """Delegates are made once, however many threads ask first."""
     llm, barrier = make(policy=ONLY_41), threading.Barrier(16)
 
-    def child() -> int:
+    def delegate() -> int:
         barrier.wait()
         call = llm.explain("Hi").call
-        return id(llm._at_desk().children.get(call))
+        return id(llm._own_planner().delegates.get(call))
 
     with ThreadPoolExecutor(16) as pool:
-        assert len({future.result() for future in [pool.submit(child) for _ in range(16)]}) == 1
+        assert len({future.result() for future in [pool.submit(delegate) for _ in range(16)]}) == 1
 
 
 def test_a_subclass_may_override_the_hooks(make, sim) -> None:

@@ -183,7 +183,7 @@ async def test_19_each_prompt_of_generate_is_routed(make, sim, how: str) -> None
     assert [run.run_id == first for run in result.run] == [True, False]
 
 
-def test_20_children_have_no_cache_callbacks_or_limiter(make, sim) -> None:
+def test_20_delegates_have_no_cache_callbacks_or_limiter(make, sim) -> None:
     """What belongs to the router's run is not handed to the model behind it."""
     book = Book()
     limiter = InMemoryRateLimiter(requests_per_second=1000, check_every_n_seconds=0.001, max_bucket_size=10)
@@ -191,9 +191,9 @@ def test_20_children_have_no_cache_callbacks_or_limiter(make, sim) -> None:
         callbacks=[book], tags=["mine"], metadata={"a": 1}, rate_limiter=limiter, cache=InMemoryCache()
     )
     llm.invoke("Hi")
-    (child,) = llm._at_desk().children._kept[1].values()
-    assert (child.callbacks, child.tags, child.rate_limiter, child.cache) == (None,) * 4
-    assert "a" not in child.metadata
+    (delegate,) = llm._own_planner().delegates._kept[1].values()
+    assert (delegate.callbacks, delegate.tags, delegate.rate_limiter, delegate.cache) == (None,) * 4
+    assert "a" not in delegate.metadata
     (start,) = book.starts
     assert start["tags"] == ["mine"]
     assert start["metadata"]["a"] == 1

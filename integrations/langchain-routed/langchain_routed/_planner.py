@@ -1,4 +1,4 @@
-"""Desk: where one RoutedChatModel turns a request into a call. It keeps what outlives calls only."""
+"""CallPlanner: where one RoutedChatModel turns a request into a call. It keeps what outlives calls only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from langchain_routed._body import Question
 from langchain_routed._call import PreparedCall
-from langchain_routed._children import Children
 from langchain_routed._cut import Ends
+from langchain_routed._delegates import DelegateCache
 from langchain_routed._reading import (
     merge,
     previous_of,
@@ -45,7 +45,7 @@ from routed_llm.calls.search import with_search
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["Desk", "ParsedCall", "asks_for_responses", "default_router"]
+__all__ = ["CallPlanner", "ParsedCall", "asks_for_responses", "default_router"]
 
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
@@ -129,12 +129,12 @@ class ParsedCall:
         return replace(self.request, facts=replace(self.request.facts, locked_to=None))
 
 
-class Desk:
+class CallPlanner:
     """Routes the calls of one RoutedChatModel. Safe to use from many threads."""
 
     def __init__(self, owner: RoutedChatModel) -> None:
         self.owner = owner
-        self.children = Children(owner)
+        self.delegates = DelegateCache(owner)
         if owner.router is not None:
             self.router = owner.router
         elif owner.catalog is not None:
@@ -307,7 +307,7 @@ class Desk:
         plain = moved and self.owner.output_version is None
         return PreparedCall(
             decision=decision,
-            child=self.children.get(call, credential, plain=plain),
+            delegate=self.delegates.get(call, credential, plain=plain),
             shown=keywords,
             stop=stop,
             cut=_ends(asked.parameters, call),

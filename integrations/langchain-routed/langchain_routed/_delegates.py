@@ -1,7 +1,7 @@
-"""Children: one langchain-openai model per (model, endpoint), made from the router's own settings.
+"""DelegateCache: one langchain-openai model per (model, endpoint), made from the router's own settings.
 
-A child holds what belongs to a model's name and endpoint; the parameters of a call go with the call.
-Children share the router's clients, so a new model costs no connection.
+A delegate holds what belongs to a model's name and endpoint; the parameters of a call go with the call.
+DelegateCache share the router's clients, so a new model costs no connection.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["HOOKS", "PLAN", "Child", "Children", "genuine"]
+__all__ = ["HOOKS", "PLAN", "Delegate", "DelegateCache", "genuine"]
 
 PLAN: Final = "routed_plan"
 """The keyword under which a call's Plan travels through LangChain's own methods."""
@@ -71,7 +71,7 @@ _HOOKS: Final = "_hooks"
 _TAKES_USAGE: Final = "_takes_usage"
 
 
-class Child(ChatOpenAI):
+class Delegate(ChatOpenAI):
     """A ChatOpenAI for one chosen model; what a user overrides or patches on the router still applies.
 
     Its fields never change once it is made, so that what LangChain works out of them several times a call
@@ -142,11 +142,11 @@ class Child(ChatOpenAI):
         return super()._get_request_payload(input_, stop=stop, **kwargs)
 
 
-def _hook(child: Child, name: str) -> Callable[..., Any]:
+def _hook(delegate: Delegate, name: str) -> Callable[..., Any]:
     """Return a method: that of the owner, or of a factory's model, where a class or a patch has its own."""
-    hook: Any = getattr(child.__dict__[_HOOKS], name)
+    hook: Any = getattr(delegate.__dict__[_HOOKS], name)
     original: Callable[..., Any] = getattr(ChatOpenAI, name)
-    return partial(original, child) if getattr(hook, "__func__", None) is original else hook
+    return partial(original, delegate) if getattr(hook, "__func__", None) is original else hook
 
 
 def _forwarded(name: str) -> Callable[..., Any]:
@@ -154,7 +154,7 @@ def _forwarded(name: str) -> Callable[..., Any]:
 
 
 for _name in ("_get_generation_chunk_from_completion", "_should_stream_usage"):
-    setattr(Child, _name, _forwarded(_name))
+    setattr(Delegate, _name, _forwarded(_name))
 
 
 def _keep_items(message: BaseMessage, kept: Mapping[str, Any] | None) -> None:
@@ -163,10 +163,10 @@ def _keep_items(message: BaseMessage, kept: Mapping[str, Any] | None) -> None:
         message.additional_kwargs[ITEMS] = kept["items"]
 
 
-class Children:
-    """The children of one router. Safe to use from many threads.
+class DelegateCache:
+    """The delegates of one router. Safe to use from many threads.
 
-    Assigning a field of the router, or copying it with other values, leads to other children.
+    Assigning a field of the router, or copying it with other values, leads to other delegates.
     """
 
     def __init__(self, owner: RoutedChatModel) -> None:
@@ -176,7 +176,7 @@ class Children:
         self._takes_usage: dict[str | None, bool] = {}
 
     def get(self, call: Call, credential: Credential | None = None, *, plain: bool = False) -> BaseChatOpenAI:
-        """Return the child that a call is made with.
+        """Return the delegate that a call is made with.
 
         Args:
             call: what is sent.
@@ -190,24 +190,24 @@ class Children:
             kept = self._kept = (settings, {})
         whose = None if credential is None else credential.whose
         made, key = kept[1], (call.model, call.endpoint, call.base_url, whose, plain)
-        child = made.get(key)
-        if child is None:
+        delegate = made.get(key)
+        if delegate is None:
             with self._lock:
-                child = made.get(key)
-                if child is None:
+                delegate = made.get(key)
+                if delegate is None:
                     made_by = None if owner.factory is None else owner.factory(call)
                     if made_by is None or type(made_by).__module__.startswith("langchain_openai."):
-                        child = _guarded(self._make(call, credential, plain=plain, made_by=made_by))
+                        delegate = _guarded(self._make(call, credential, plain=plain, made_by=made_by))
                     else:
-                        child = _guarded(made_by)  # it has ways of its own
+                        delegate = _guarded(made_by)  # it has ways of its own
                     if len(made) >= _MOST:
                         made.clear()
-                    made[key] = child
-        return child
+                    made[key] = delegate
+        return delegate
 
     def _make(
         self, call: Call, credential: Credential | None, *, plain: bool, made_by: BaseChatOpenAI | None
-    ) -> Child:
+    ) -> Delegate:
         fields: dict[str, Any] = {name: getattr(made_by or self.owner, name) for name in _SHARED}
         if made_by is not None:
             pass  # a factory's model has clients and settings of its own
@@ -223,16 +223,16 @@ class Children:
                 fields["root_async_client"]
             )
         # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
-        child = Child(
+        delegate = Delegate(
             model=call.model,
             temperature=None,
             use_responses_api=call.endpoint == "responses" and not plain,
             **{**fields, "stream_usage": fields["stream_usage"] is not False},
         )
-        child.__dict__.update(
+        delegate.__dict__.update(
             {_OWNER: self.owner, _HOOKS: made_by or self.owner, _TAKES_USAGE: self._takes_usage}
         )
-        return child
+        return delegate
 
 
 def _once(fields: dict[str, Any]) -> dict[str, Any]:
@@ -250,11 +250,11 @@ def _once(fields: dict[str, Any]) -> dict[str, Any]:
     return once
 
 
-def genuine(child: BaseChatOpenAI) -> bool:
-    """Say whether a child sends through the SDK itself, whose streams end with a finish reason."""
-    if not isinstance(child, Child):
+def genuine(delegate: BaseChatOpenAI) -> bool:
+    """Say whether a delegate sends through the SDK itself, whose streams end with a finish reason."""
+    if not isinstance(delegate, Delegate):
         return False
-    pairs = (child.root_client, child.client), (child.root_async_client, child.async_client)
+    pairs = (delegate.root_client, delegate.client), (delegate.root_async_client, delegate.async_client)
     return all(
         root is None
         or (
@@ -265,13 +265,13 @@ def genuine(child: BaseChatOpenAI) -> bool:
     )
 
 
-def _guarded(child: BaseChatOpenAI) -> BaseChatOpenAI:
-    """Look at what comes back where it comes in, whoever made the child."""
+def _guarded(delegate: BaseChatOpenAI) -> BaseChatOpenAI:
+    """Look at what comes back where it comes in, whoever made the delegate."""
     for name in ("root_client", "root_async_client"):
-        root = getattr(child, name, None)
+        root = getattr(delegate, name, None)
         if isinstance(root, (OpenAI, AsyncOpenAI)):
             guard_client(root._client)
-    return child
+    return delegate
 
 
 def _apart(fields: dict[str, Any], base_url: str, credential: Credential) -> dict[str, Any]:
