@@ -200,17 +200,17 @@ class Fuzz:
         second: bool,
     ) -> None:
         """A refusal is ours when the call was answered in the end, or another model would have taken it."""
-        told = f"{refused[0].model} on {refused[0].path}: {refused[0].message}"
+        words = f"{refused[0].model} on {refused[0].path}: {refused[0].message}"
         if error is None:
-            self._found(case, "refused", f"{told} (answered by another model)")
+            self._found(case, "refused", f"{words} (answered by another model)")
             return
         if self.every and not second:  # which the judge cannot say in Responses' form
-            self._judge_against_control(speaker, case, parameters, "refused", told)
+            self._judge_against_control(speaker, case, parameters, "refused", words)
             return
         names = [case.pinned] if case.pinned else self._judge(case).alive()
         able = self._takers(case, dict.fromkeys(names, judge.EFFORTS), parameters)
         if able or second:
-            self._found(case, "refused", f"second={second} {told}; would have served: {able}")
+            self._found(case, "refused", f"second={second} {words}; would have served: {able}")
         else:
             self.outcomes["refused, and by every model"] += 1
 

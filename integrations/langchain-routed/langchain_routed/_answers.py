@@ -111,10 +111,10 @@ class ChunkReader:
         if self._cut is not None:
             chunk = self._cut.feed(chunk)
         message = chunk.message
-        told = {**message.response_metadata, **(chunk.generation_info or {})}
-        if told.get("finish_reason") or told.get("status") or told.get("incomplete_details"):
+        metadata = {**message.response_metadata, **(chunk.generation_info or {})}
+        if metadata.get("finish_reason") or metadata.get("status") or metadata.get("incomplete_details"):
             self.finished = True
-        self.served = told.get("model_name") or self.served
+        self.served = metadata.get("model_name") or self.served
         self.usage = usage_of(message) or self.usage
         self._empty = "" if isinstance(message.content, str) else []
         if self._held is not None and not _says_more(message):

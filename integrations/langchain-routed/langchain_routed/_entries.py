@@ -274,8 +274,8 @@ class Entries(ChatOpenAI):
         if call is None:
             return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
         sent = call.prepared
-        told = sent.delegate._get_ls_params(stop=sent.stop, **sent.shown)
-        return cast("LangSmithParams", {**told, **_calls.traced(call)})
+        shown = sent.delegate._get_ls_params(stop=sent.stop, **sent.shown)
+        return cast("LangSmithParams", {**shown, **_calls.traced(call)})
 
     @override
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:

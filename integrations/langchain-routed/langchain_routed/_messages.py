@@ -274,9 +274,11 @@ def _with_refusal(content: Any, kept: dict[str, Any], *, on_responses: bool) -> 
     """
     said = kept.pop("refusal", None)
     blocks = [{"type": "text", "text": content}] if content and isinstance(content, str) else content or []
-    told = any(isinstance(b := unwrapped(block), Mapping) and b.get("type") == "refusal" for block in blocks)
+    refuses = any(
+        isinstance(b := unwrapped(block), Mapping) and b.get("type") == "refusal" for block in blocks
+    )
     # Chat Completions takes a refusal alone.
-    if not said or told or (blocks and not on_responses):
+    if not said or refuses or (blocks and not on_responses):
         return content
     return [*blocks, {"type": "refusal", "refusal": said}]
 

@@ -130,7 +130,7 @@ class Whole:
 
     @property
     def _content(self) -> bytes:
-        return self.extensions["routed"].body  # type: ignore[attr-defined, no-any-return]  # the library's
+        return self.extensions["routed"].body  # type: ignore[attr-defined, no-any-return] # the client puts it there
 
     def read(self) -> bytes:
         """Return the body."""
@@ -144,8 +144,8 @@ class Whole:
         """Return the body, decoded; the first time it is what the body would be written from."""
         if self.is_decoded_next:
             self.is_decoded_next = False
-            return self.extensions["routed"].answer  # type: ignore[attr-defined]
-        return super().json(**options)  # type: ignore[misc]
+            return self.extensions["routed"].answer  # type: ignore[attr-defined] # as above
+        return super().json(**options)  # type: ignore[misc] # of the response that it is mixed into
 
 
 class _Parts:
