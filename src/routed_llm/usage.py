@@ -246,6 +246,7 @@ class Seen(NamedTuple):
             tools that such requests have in common; None where there are none.
         density: input tokens reported for each one that was estimated where nothing was counted.
         thought: reasoning tokens reported for each one that is published of the configuration.
+        by_effort: the same for each effort that was seen, once there is more than one; else None.
     """
 
     base: float
@@ -253,6 +254,7 @@ class Seen(NamedTuple):
     shared: Mapping[str, int] | None = None
     density: float = 1.0
     thought: float = 1.0
+    by_effort: Mapping[str | None, float] | None = None
 
 
 class Spread(NamedTuple):

@@ -23,6 +23,7 @@ from routed_llm import (
 )
 from routed_llm.ledger import Entry, Ledger, MemoryLedger
 from routed_llm.ledger.observer import Observer
+from routed_llm.pricing import writes
 
 DAY = date(2026, 11, 22)
 
@@ -109,6 +110,29 @@ def test_little_thought_at_one_effort_says_little_of_higher_ones() -> None:
     assert known[at] == pytest.approx(100 + (published[at] - 232) / 4, rel=0.05)
     answered(router, ask(), 100, reasoning=0, times=60)
     assert expected(router.decide(ask())) == pytest.approx(100, rel=0.2)
+
+
+def test_efforts_are_learned_apart() -> None:
+    """What others think at an effort is expected of a model that was never called at it."""
+    at = {
+        effort: Policy(models=["gpt-5.6-terra"], effort=effort, at_least=None) for effort in ("low", "high")
+    }
+    other = {effort: Policy(models=["gpt-5.6-sol"], effort=effort, at_least=None) for effort in at}
+    router, fresh = Router(clock=lambda: DAY), Router(clock=lambda: DAY, observe=False)
+    published = {}
+    for effort, part in (("low", 0.05), ("high", 0.5)):
+        model = Catalog.load().get("gpt-5.6-terra")
+        thought = writes(model, effort).reasoning * part
+        for _ in range(100):
+            decision = router.decide(ask(), policy=at[effort])
+            router.begin(decision).settle(
+                Usage(input_tokens=9, output_tokens=200 + int(thought), reasoning_tokens=int(thought))
+            )
+        whole = writes(Catalog.load().get("gpt-5.6-sol"), effort)
+        published[effort] = 200 / writes(model, effort).ratio * whole.ratio + part * whole.reasoning
+    for effort, tokens in published.items():
+        assert expected(router.decide(ask(), policy=other[effort])) == pytest.approx(tokens, rel=0.08)
+        assert expected(fresh.decide(ask(), policy=other[effort])) != pytest.approx(tokens, rel=0.08)
 
 
 def test_capped_answers_teach_only_capped_ones() -> None:

@@ -171,11 +171,11 @@ class DecisionInputs:
         if self._slow is not None:
             return self._slow
         load, kept = self.load, self.shape.kept.slow
-        paces, outputs = load.paces, load.outputs
+        paces, seen = load.paces, load.seen
         key = (load.expected, load.thought, load.visible, self.setting.reference)
         found = kept.get(key)
-        if found is None or found[0] is not paces or found[1] is not outputs:
-            found = (paces, outputs, self._slow_rows())
+        if found is None or found[0] is not paces or found[1] is not seen:
+            found = (paces, seen, self._slow_rows())
             remember(kept, key, found)
         self._slow = found[2]
         return self._slow

@@ -47,7 +47,8 @@ class Workload(NamedTuple):
         facts: the request, or one that differs from it in nothing but tokens.
         expected: output tokens that gpt-4o would be expected to write.
         natural: the same if the caller had set no cap.
-        thought: reasoning tokens to expect for each one that is published of a configuration.
+        thought: reasoning tokens to expect for each one that is published of a configuration whose effort
+            has not been seen itself (:func:`reasoning_tokens`).
         horizon: further turns to expect.
         visible: output tokens asked for, as far as any configuration in reach can write; or None.
         reserve: output tokens kept free when no cap is given.
@@ -368,8 +369,16 @@ def output_tokens(row: Row, load: Workload) -> int:
     return known
 
 
+def reasoning_tokens(row: Row, load: Workload) -> float:
+    """Expected reasoning tokens of a configuration for one choice."""
+    seen = load.seen
+    if seen is None or seen.by_effort is None:
+        return load.thought * row.reasoning
+    return seen.by_effort.get(row.name[1], load.thought) * row.reasoning
+
+
 def _output_tokens(row: Row, load: Workload) -> int:
-    amount, thought = load.expected * row.ratio, load.thought * row.reasoning
+    amount, thought = load.expected * row.ratio, reasoning_tokens(row, load)
     if load.visible is not None:
         # Room for reasoning is room for text, too, until it is cut here: that is billed.
         amount = load.natural * row.ratio if row.room else min(amount, load.visible)
@@ -616,7 +625,7 @@ def recall_of(row: Row, tokens: int) -> float | None:
 def words_and_thought(row: Row, load: Workload) -> tuple[float, float]:
     """Return the tokens that are expected to be said and those to be thought, of one choice."""
     whole = output_tokens(row, load) / load.choices
-    thought = min(load.thought * row.reasoning, whole)
+    thought = min(reasoning_tokens(row, load), whole)
     return whole - thought, thought
 
 
@@ -647,7 +656,7 @@ def row_seconds(row: Row, load: Workload, tokens: int) -> Seconds:
 
 def row_wait(row: Row, load: Workload, tokens: int) -> float:
     """Return the seconds that a caller waits, in the median: for a stream's first token, else for the end."""
-    whole, thought = output_tokens(row, load) / load.choices, load.thought * row.reasoning
+    whole, thought = output_tokens(row, load) / load.choices, reasoning_tokens(row, load)
     thought = thought if thought < whole else whole
     pace, fresh = pace_at(row, load), uncached_tokens(row, load, tokens) if tokens else 0
     # As `speed.medians` has it, without a call for each configuration.
@@ -662,7 +671,7 @@ def waits_longer(row: Row, load: Workload, most: float) -> bool:
     """
     seen = load.outputs is not None and row.name in load.outputs
     if not (seen or load.paces or load.facts.stream) and load.visible is None:
-        tokens, pace = load.expected * row.ratio + load.thought * row.reasoning, row.pace
+        tokens, pace = load.expected * row.ratio + reasoning_tokens(row, load), row.pace
         if pace.start + (tokens + 1) / pace.per_second <= most:
             return False
     return row_wait(row, load, 0) > most

@@ -105,11 +105,12 @@ class _Prior(NamedTuple):
 
 
 class _Kind:
-    __slots__ = ("base", "density", "least", "shared", "thought", "tokens")
+    __slots__ = ("base", "by_effort", "density", "least", "shared", "thought", "tokens")
 
     def __init__(self, prior: _Prior) -> None:
         self.base = _Mean(prior.base, prior.weight)
         self.thought = _Mean(prior.thought)
+        self.by_effort: dict[str | None, _Mean] = {}
         self.least = prior.least
         self.tokens: dict[tuple[str, str | None], _Mean] = {}
         self.shared: dict[str, _Mean] = {}
@@ -126,16 +127,26 @@ class _Kind:
             warm or None,
             self.density.value,
             max(self.thought.value, self.least),
+            {effort: mean.value for effort, mean in self.by_effort.items()}
+            if len(self.by_effort) > 1
+            else None,
         )
 
-    def add(self, key: tuple[str, str | None], lessons: _Lessons, written: Writes) -> None:
-        """Count answers of one configuration."""
+    def add(
+        self, key: tuple[str, str | None], lessons: _Lessons, written: Writes, wide: _Mean | None = None
+    ) -> None:
+        """Count answers of one configuration; ``wide`` is how much its effort thinks for the wider kind."""
         self.base.add([said / written.ratio for said in lessons.said])
-        self.thought.add(lessons.thought)
+        thinking = self.thought
+        if lessons.thought:
+            # Ordinary questions take a smaller part of what is published at low efforts than at high ones.
+            thinking = self.by_effort.setdefault(key[1], _Mean(max((wide or thinking).value, self.least)))
+            self.thought.add(lessons.thought)
+            thinking.add(lessons.thought)
         mine = self.tokens.get(key)
         if mine is None:
             # A configuration that is new here begins where the others' experience puts it.
-            begins = self.base.value * written.ratio + self.thought.value * written.reasoning
+            begins = self.base.value * written.ratio + thinking.value * written.reasoning
             mine = self.tokens[key] = _Mean(begins)
         thought = lessons.thought or repeat(0.0)
         mine.add([a + b * written.reasoning for a, b in zip(lessons.said, thought, strict=False)])
@@ -340,7 +351,7 @@ class Observer:
         kind = wide
         for name in (narrow[0], narrow):
             kind = wide if name is not narrow else self._kind(narrow, prior, wide)
-            kind.add((model, effort), lessons, pending.written)
+            kind.add((model, effort), lessons, pending.written, wide.by_effort.get(effort))
             if lessons.shared:
                 kind.shared.setdefault(model, _Mean(0.0)).add(lessons.shared)
             kind.density.add(lessons.density)
@@ -491,6 +502,9 @@ def _moved(before: Seen | None, now: Seen) -> bool:
         return True
     pairs = [(before.base, now.base)]
     if _thinks_anew(before.thought, now.thought) or abs(before.density - now.density) > _PUBLISH / 4:
+        return True
+    efforts, others = before.by_effort or {}, now.by_effort or {}
+    if efforts.keys() != others.keys() or any(_thinks_anew(old, others[key]) for key, old in efforts.items()):
         return True
     pairs.extend((value, (now.tokens or {})[key]) for key, value in (before.tokens or {}).items())
     pairs.extend((count, (now.shared or {})[model]) for model, count in (before.shared or {}).items())
