@@ -46,7 +46,7 @@ def test_a_long_request_can_be_explained(routed: Routed) -> None:
         check=True,
     )
     assert read_openai(json.loads(done.stdout)).facts.cap == 500
-    shown = routed("explain", "-", "--json", "--at", "2026-11-22", stdin=done.stdout)
+    shown = routed("explain", "-", "--exact", "--json", "--at", "2026-11-22", stdin=done.stdout)
     assert shown.code == 0
     decision = json.loads(shown.out)
     assert decision["input_tokens"] == pytest.approx(300_000, rel=0.02)

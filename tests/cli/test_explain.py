@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import sys
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from routed_llm import Policy, Router, read_openai
+from routed_llm.cli import main
 from routed_llm.cli.screen import money
 
 from .conftest import Routed
@@ -58,15 +62,45 @@ def test_the_table_has_one_row_a_model_and_all_with_all(routed: Routed) -> None:
     head, table = done.out.split("candidate ", 1)
     decision = Router().decide(read_openai(LONG), at=DAY)
     assert decision.chosen is not None
-    assert f"chosen      {decision.chosen.name} on " in head
+    assert f"chosen    {decision.chosen.name} on " in head
     assert table.splitlines()[1].startswith(decision.chosen.name)
     for name in decision.rejected:
         assert f"\n{name}" in table
     assert "more than the 128,000 that" in table
-    assert "select took" in table
     every = routed("explain", "-", "--at", "2026-11-22", "--all", stdin=encoded(LONG))
     assert len(every.out.splitlines()) > len(done.out.splitlines())
     assert max(len(line) for line in every.out.splitlines()) <= 100
+    assert f"day       {decision.at}, catalog {decision.catalog_version}\n" in every.out
+
+
+@pytest.mark.parametrize("columns", [80, 100], ids=str)
+def test_a_narrow_table_wraps_words_and_never_money(routed: Routed, columns: int) -> None:
+    """Every amount that fits a wide screen is whole on a narrow one."""
+    amounts = set(re.findall(r"\$[\d.,]+\d", routed("explain", "-", stdin=encoded(LONG), columns=300).out))
+    shown = routed("explain", "-", stdin=encoded(LONG), columns=columns).out
+    assert max(map(len, shown.splitlines())) <= columns
+    assert set(re.findall(r"\$[\d.,]+\d", shown)) == amounts
+    assert "…" not in shown
+
+
+def test_a_pipe_gets_whole_lines(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For another program nothing is wrapped, coloured or filled up with spaces."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(encoded(LONG))))
+    assert main(("explain", "-", "--at", "2026-11-22")) == 0
+    lines = capfd.readouterr().out.splitlines()
+    decision = Router().decide(read_openai(LONG), at=DAY)
+    assert f"why       {decision.why}" in lines
+    assert [line for line in lines if line != line.rstrip() or "\x1b" in line] == []
+
+
+def test_text_is_counted_where_asked(routed: Routed) -> None:
+    """A decision needs no more than bounds here; `--exact` counts all the same."""
+    body = encoded(SHORT)
+    assert "request   about 14 text tokens\n" in routed("explain", "-", stdin=body).out
+    assert "request   14 text tokens\n" in routed("explain", "-", "--exact", stdin=body).out
+    timing = json.loads(routed("explain", "-", "--exact", "--json", stdin=body).out)["timing"]
+    assert timing["count_seconds"] >= 0
 
 
 def test_nothing_fits_is_an_answer_with_exit_code_1(routed: Routed) -> None:

@@ -40,13 +40,13 @@ class Timing:
 
     Attributes:
         read: reading the file and its JSON, and turning it into a Request.
-        count: counting its text exactly; a Router counts only as far as the choice depends on it.
+        count: counting its text exactly, or None: a Router counts only as far as the choice depends on it.
         prepare: the first decision, which prepares the table of this policy and day.
         select: `select` itself, median of `repeats` calls.
     """
 
     read: float
-    count: float
+    count: float | None
     prepare: float
     select: float
     repeats: int = REPEATS
@@ -55,7 +55,7 @@ class Timing:
         """Return the seconds as JSON-able data."""
         return {
             "read_seconds": round(self.read, 6),
-            "count_seconds": round(self.count, 6),
+            "count_seconds": None if self.count is None else round(self.count, 6),
             "prepare_seconds": round(self.prepare, 6),
             "select_seconds": round(self.select, 9),
             "select_repeats": self.repeats,
@@ -81,19 +81,21 @@ def run(asked: argparse.Namespace) -> int:
     read = time.perf_counter() - began
     policy = _policy(asked, body)
     catalog = Catalog.load()
-    began = time.perf_counter()
-    request = _counted(request)
-    count = time.perf_counter() - began
+    count = None
+    if asked.exact:
+        began = time.perf_counter()
+        request = _counted(request)
+        count = time.perf_counter() - began
     began = time.perf_counter()
     at = asked.at or datetime.now(UTC).date()
     decision = Router(catalog=catalog, policy=policy).explain(request, at=at)
     prepare = time.perf_counter() - began
-    median = _select_seconds(decision, policy, catalog)
-    timing = Timing(read=read, count=count, prepare=prepare, select=median)
     if out is None:
+        median = _select_seconds(decision, policy, catalog)
+        timing = Timing(read=read, count=count, prepare=prepare, select=median)
         print_json({**decision.to_dict(), "timing": timing.to_dict()})
     else:
-        show(out, decision, timing, every=asked.all)
+        show(out, decision, every=asked.all)
     return 0 if decision.chosen is not None else 1
 
 
@@ -186,7 +188,7 @@ def _request(body: Mapping[str, Any]) -> Request:
 
 
 def _counted(request: Request) -> Request:
-    """Count exactly: who asks for an explanation wants the numbers, not what suffices to choose."""
+    """Count exactly what the Router would only count as far as the choice depends on it."""
     exact = Counting(request.texts, known=request.fixed).exact()
     return replace(request, facts=request.facts.with_tokens(TokenCount.of(exact)))
 

@@ -12,44 +12,36 @@ from routed_llm.cli.screen import ENDPOINTS, money
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from routed_llm.cli.explain import Timing
     from routed_llm.decision import Candidate, Decision
 
 __all__ = ["show"]
 
 
-def show(out: Console, decision: Decision, timing: Timing, *, every: bool) -> None:
-    """Print a decision, its candidates and where the time went.
+def show(out: Console, decision: Decision, *, every: bool) -> None:
+    """Print a decision and its candidates.
 
     Args:
         out: the console.
         decision: what was decided.
-        timing: how long it took.
-        every: list every configuration instead of the best of each model.
+        every: name every measure, and list every configuration instead of the best of each model.
     """
-    out.print(_summary(decision))
+    out.print(_summary(decision, every=every))
     out.print()
     out.print(_table(decision.candidates if every else _best(decision.candidates)))
-    out.print()
-    out.print(
-        f"select took {_time(timing.select)} (median of {timing.repeats}). Before it: reading "
-        f"{_time(timing.read)}, counting {_time(timing.count)}, preparing the table {_time(timing.prepare)}.",
-        style="dim",
-    )
 
 
-def _summary(decision: Decision) -> Any:
+def _summary(decision: Decision, *, every: bool) -> Any:
     grid = required("rich.table", extra="'routed-llm[cli]'").Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
-    for name, lines in _lines(decision):
+    for name, lines in _lines(decision, every=every):
         for line in lines:
             grid.add_row(name, line)
             name = ""
     return grid
 
 
-def _lines(decision: Decision) -> Iterable[tuple[str, list[str]]]:
+def _lines(decision: Decision, *, every: bool) -> Iterable[tuple[str, list[str]]]:
     chosen, call = decision.chosen, decision.call
     if chosen is None or call is None:
         yield "chosen", ["nothing fits"]
@@ -71,21 +63,38 @@ def _lines(decision: Decision) -> Iterable[tuple[str, list[str]]]:
     yield "why", [decision.why]
     yield "request", [_request(decision)]
     yield "changes", [change.text for change in decision.changes]
-    against = f" against {decision.baseline}" if decision.baseline else ""
-    yield (
-        "evidence",
-        [
-            f"{item.dimension.replace('_', ' ')}: {item.verdict}{against} ({', '.join(item.measures)})"
-            if item.measures
-            else f"{item.dimension.replace('_', ' ')}: {item.verdict}"
-            for item in decision.evidence
-        ],
-    )
+    yield "evidence", list(_evidence(decision, every=every))
+    yield "estimates", list(decision.facts.estimates)
+    yield "day", [f"{decision.at}, catalog {decision.catalog_version}" if every else str(decision.at)]
+
+
+_VERDICTS = {
+    "above": "above",
+    "tie": "level with",
+    "same model": "the same model as",
+    "unknown": "unknown against",
+}
+"""How a verdict is said of a baseline."""
+
+
+def _evidence(decision: Decision, *, every: bool) -> Iterable[str]:
+    """Give a line for each verdict, with its dimensions; with every measure, a line for each dimension."""
+    against = decision.baseline or "the baseline"
+    verdicts: dict[str, list[str]] = {}
+    for item in decision.evidence:
+        name = item.dimension.replace("_", " ")
+        if every:
+            measures = f" ({', '.join(item.measures)})" if item.measures else ""
+            yield f"{name}: {item.verdict} against {against}{measures}"
+        verdict, bracket, how = item.verdict.partition(" (")
+        verdicts.setdefault(verdict, []).append(f"{name}{bracket}{how}")
+    if not every:
+        yield from (
+            f"{_VERDICTS[verdict]} {against} on {', '.join(names)}" for verdict, names in verdicts.items()
+        )
     if decision.without_evidence:
         names = ", ".join(name.replace("_", " ") for name in decision.without_evidence)
-        yield "no measure", [f"nothing is published on {names}"]
-    yield "estimates", list(decision.facts.estimates)
-    yield "day", [f"{decision.at}, catalog {decision.catalog_version}"]
+        yield f"nothing is published on {names}"
 
 
 def _replacement(named: Mapping[str, Any]) -> str:
@@ -98,7 +107,9 @@ def _replacement(named: Mapping[str, Any]) -> str:
 
 def _request(decision: Decision) -> str:
     facts = decision.facts
-    parts = [f"{facts.tokens.likely:,} text tokens"]
+    counted = facts.tokens
+    about = "" if counted.low == counted.high else "about "
+    parts = [f"{about}{counted.likely:,} text tokens"]
     for number, one, many in (
         (len(facts.images), "image", "images"),
         (facts.pdf_pages, "PDF page", "PDF pages"),
@@ -128,11 +139,15 @@ def _table(candidates: Iterable[Candidate]) -> Any:
     table.add_column("candidate", no_wrap=True)
     table.add_column("endpoint", no_wrap=True)
     table.add_column("expected", justify="right", no_wrap=True)
-    table.add_column("why not", ratio=1)
+    table.add_column("why not")
     for candidate in candidates:
-        # The cost has a column of its own.
+        # The cost has a column of its own, and so has the name.
+        name = f"{candidate.model} at {candidate.effort}" if candidate.effort else candidate.model
         reasons = [
-            reason.data["times"] if reason.code == "dearer" else reason.text for reason in candidate.reasons
+            reason.data["times"]
+            if reason.code == "dearer"
+            else reason.text.removeprefix(f"{name} ").removeprefix(f"{candidate.model} ")
+            for reason in candidate.reasons
         ]
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         table.add_row(
@@ -143,9 +158,3 @@ def _table(candidates: Iterable[Candidate]) -> Any:
             style="bold green" if not reasons else None,
         )
     return table
-
-
-def _time(seconds: float) -> str:
-    if seconds < 0.001:
-        return f"{seconds * 1e6:.0f} µs"
-    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

@@ -11,7 +11,6 @@ from decimal import Decimal, InvalidOperation
 from importlib import import_module
 from typing import Any, NoReturn
 
-from routed_llm.cli import migrate, report
 from routed_llm.cli.visible import visible
 from routed_llm.errors import RoutedError
 
@@ -42,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: for `--help`, `--version` and arguments that do not parse.
     """
     with visible():
-        return _run(_parser().parse_args(arguments))
+        words = sys.argv[1:] if arguments is None else arguments
+        return _run(_parser(words).parse_args(words))
 
 
 def _run(asked: argparse.Namespace) -> int:
@@ -79,7 +79,8 @@ def _unforeseen(error: Exception) -> str:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser; only the command that is named has its arguments, whose modules take time."""
     parser = _Parser(prog="routed", description="Which OpenAI model serves a call, and why.", epilog=_EPILOG)
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -88,18 +89,19 @@ def _parser() -> argparse.ArgumentParser:
         ("catalog", "how old the facts are, what changes, what others say, and the way back", _catalog),
         ("explain", "say which model would serve a request in a file, and why", _explain),
         ("simulate", "run a simulated OpenAI API on this machine", _simulate),
-        ("migrate", "find what names a model that stops, and rewrite it", migrate.arguments),
+        ("migrate", "find what names a model that stops, and rewrite it", _migrate),
         ("compare", "send examples of yours to models and say who is as good", _compare),
-        ("report", "add up a decision log: calls, models, dollars against the baseline", report.arguments),
+        ("report", "add up a decision log: calls, models, dollars against the baseline", _report),
         ("demo", "send every kind of request to a simulated OpenAI API, beside plain gpt-4o", _demo),
         ("spend", "say what has been spent, by scope, model, day", _spend),
         ("serve", "serve OpenAI's endpoints, routed, to programs in any language", _serve),
         ("keys", "manage the keys of `routed serve`", _keys),
         ("batch", "send a file of requests that may wait, each at the least price in time", _batch),
     ):
-        arguments(
-            commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.", epilog=_EPILOG)
-        )
+        said = f"{text[:1].upper()}{text[1:]}."
+        command = commands.add_parser(name, help=text, description=said, epilog=_EPILOG)
+        if name in words:
+            arguments(command)
     return parser
 
 
@@ -128,7 +130,10 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     )
     _at(parser)
     _json(parser)
-    parser.add_argument("--all", action="store_true", help="list every configuration, not each model's best")
+    parser.add_argument("--all", action="store_true", help="name the measures, and list every configuration")
+    parser.add_argument(
+        "--exact", action="store_true", help="count the text, though the choice need not know"
+    )
 
 
 def _simulate(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +145,18 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
 def _demo(parser: argparse.ArgumentParser) -> None:
     _at(parser, "the day to send them on (default: 2026-11-22, when gpt-4o is still served)")
     _json(parser)
+
+
+def _migrate(parser: argparse.ArgumentParser) -> None:
+    from routed_llm.cli.migrate import arguments
+
+    arguments(parser)
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    from routed_llm.cli.report import arguments
+
+    arguments(parser)
 
 
 def _spend(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from decimal import Decimal
@@ -19,22 +20,30 @@ if TYPE_CHECKING:
 __all__ = ["ENDPOINTS", "WIDTH", "console", "effort_range", "money", "print_json", "tokens"]
 
 WIDTH = 100
-"""Columns when the output is no terminal and nothing says otherwise."""
+"""Columns of what is laid out for a screen."""
+
+UNWRAPPED = 1_000_000
+"""Columns when the output is no terminal and nothing says otherwise: programs read a line at a time."""
 
 ENDPOINTS = {"chat_completions": "chat", "responses": "responses", "realtime": "realtime"}
 """Endpoints as tables spell them."""
 
 
-def console() -> Console:
+def console(*, piped: int = UNWRAPPED) -> Console:
     """Return the console to print on.
+
+    Args:
+        piped: the columns when the output is no terminal and ``COLUMNS`` is not set.
 
     Raises:
         CommandError: when rich is not installed.
     """
     rich = required("rich.console", extra="'routed-llm[cli]'")
-    fixed = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else WIDTH
+    fixed = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else piped
     # rich writes colours as control characters of its own: what it is given is made visible before.
     stream = getattr(sys.stdout, "inner", sys.stdout)
+    if not sys.stdout.isatty():
+        stream = _Unpadded(stream)
     made: Console = _console(rich.Console)(
         file=stream, width=fixed, highlight=False, emoji=False, markup=False
     )
@@ -47,6 +56,20 @@ def _console(base: Any) -> Any:
             return super().render_str(made_visible(text), **how)
 
     return Visible
+
+
+class _Unpadded:
+    """A text stream whose lines end where their text does: rich fills up cells with spaces."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def write(self, text: str) -> int:
+        self._inner.write(re.sub(r" +(?=\n)", "", text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
 
 def print_json(data: Any) -> None:

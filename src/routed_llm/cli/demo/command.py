@@ -9,7 +9,7 @@ from routed_llm.cli.demo.query_engine import run_query_engine
 from routed_llm.cli.demo.rendering import Screen, data
 from routed_llm.cli.demo.running import Pair, run_case, settings
 from routed_llm.cli.needs import required
-from routed_llm.cli.screen import console, print_json
+from routed_llm.cli.screen import WIDTH, console, print_json
 from routed_llm.simulator import serve
 
 __all__ = ["run"]
@@ -23,7 +23,7 @@ def run(asked: argparse.Namespace) -> int:
     """
     at = asked.at or DAY
     required("langchain_routed", extra="langchain-routed")
-    screen = None if asked.json else Screen(console())
+    screen = None if asked.json else Screen(console(piped=WIDTH))
     pairs: list[Pair] = []
     with settings(), serve(at=at) as simulator:
         if screen is not None:
