@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from routed_llm import RequestBuilder, Router, Usage
 from routed_llm.cli.main import main
+from routed_llm.cli.screen import money
 from routed_llm.errors import RequestError
 from routed_llm.replay import Summary, read_log, summarize
 
@@ -184,6 +187,38 @@ def test_report_says_how_sure_it_is(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert data["routed"]["confidence"] == 0.95
     assert data["routed"]["calls"] == {"paired": 10, "unpaired": 0, "carried": 0, "published": 0}
     assert (data["seconds"]["billed"], data["total"]["billed"]) == ("0.0008", "0.01")
+
+
+def test_what_the_provider_names_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log says what the provider's replacement was expected to cost beside routing's choice."""
+    monkeypatch.setenv("ROUTED_LOG", str(tmp_path / "log"))
+    router = Router(clock=lambda: date(2026, 11, 29))
+    expected = [Decimal(0), Decimal(0)]
+    for words in (10, 2_000):
+        builder = RequestBuilder()
+        builder.message("user")
+        builder.text("word " * words)
+        decision = router.decide(builder.build())
+        assert decision.replacement is not None
+        assert decision.chosen is not None
+        expected[0] += Decimal(decision.replacement["cost"])
+        expected[1] += decision.chosen.dollars or 0
+        router.begin(decision).settle(Usage(input_tokens=words, output_tokens=50))
+    assert main(["report", str(tmp_path / "log"), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["replacements"].items()
+    assert found[0] == "gpt-6-luna@medium"
+    assert (found[1]["calls"], [Decimal(found[1][name]) for name in ("cost", "routed")]) == (2, expected)
+    (why,) = found[1]["why_not"]
+    assert why.startswith("not in the pool; ")
+    assert main(["report", str(tmp_path / "log")]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"gpt-6-luna@medium, which the provider names in the baseline's place, was expected to cost "
+        f"{money(expected[0])} where routing's choice was expected to cost {money(expected[1])} (2 calls). "
+        f"Not chosen: {why} (2)."
+    ) in printed
 
 
 def test_report_without_a_sample_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

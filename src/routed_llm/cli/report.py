@@ -93,6 +93,15 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "chosen": {name: figures(group) for name, group in summary.chosen.items()},
         "changes": [[*change, number] for change, number in summary.changes.most_common()],
         "refusals": dict(summary.refusals),
+        "replacements": {
+            name: {
+                "calls": one.calls,
+                "cost": dollars(one.cost),
+                "routed": dollars(one.routed),
+                "why_not": dict(one.why_not),
+            }
+            for name, one in summary.replaced.items()
+        },
         "rollout": [
             {"time": entry.time, "outcome": entry.outcome, "why": entry.why, **(entry.ladder or {})}
             for entry in summary.climb
@@ -203,7 +212,22 @@ def sureness(summary: Summary) -> list[str]:
             f"Sampled second calls: {seconds.answered:,} answered for {money(seconds.billed)}, "
             f"which is not in the figures above or below{more}."
         )
-    return said + sentences(summary.climb) + waits(summary)
+    return said + replacements(summary) + sentences(summary.climb) + waits(summary)
+
+
+def replacements(summary: Summary) -> list[str]:
+    """Say what the provider's replacement of the baseline was expected to cost, and why it is not used."""
+    from routed_llm.cli.screen import money
+
+    said = []
+    for name, one in summary.replaced.items():
+        why = "".join(f" Not chosen: {why} ({number:,})." for why, number in one.why_not.most_common(2))
+        said.append(
+            f"{name}, which the provider names in the baseline's place, was expected to cost "
+            f"{money(one.cost)} where routing's choice was expected to cost {money(one.routed)} "
+            f"({one.calls:,} calls).{why}"
+        )
+    return said
 
 
 def _show(summary: Summary) -> None:

@@ -47,6 +47,22 @@ class Side(BaseModel):
         return self.output_cost / self.output_tokens
 
 
+class Replacement(BaseModel):
+    """What the provider names in the baseline's place, and what that was expected to cost."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    model: str
+    effort: str | None = None
+    cost: Decimal | None = None
+    why_not: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The model and its effort."""
+        return configuration(self.model, self.effort)
+
+
 class LogEntry(BaseModel):
     """One line of a decision log."""
 
@@ -74,6 +90,7 @@ class LogEntry(BaseModel):
     policy: dict[str, Any] = {}
     baseline: Side | None = None
     routed: Side | None = None
+    replacement: Replacement | None = None
     ladder: dict[str, Any] | None = None
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from routed_llm.replay.entry import LogEntry
     from routed_llm.replay.estimate import Interval
 
-__all__ = ["Group", "Seconds", "Summary", "summarize"]
+__all__ = ["Group", "Replaced", "Seconds", "Summary", "summarize"]
 
 
 @dataclass(slots=True)
@@ -115,6 +115,23 @@ class Group:
 
 
 @dataclass(slots=True)
+class Replaced:
+    """What the provider names in the baseline's place, for the calls where both costs were expected.
+
+    Attributes:
+        calls: how many there were.
+        cost: US dollars that it was expected to cost.
+        routed: US dollars that what routing chose was expected to cost.
+        why_not: reason for which it was not chosen, to the number of calls.
+    """
+
+    calls: int = 0
+    cost: Decimal = Decimal(0)
+    routed: Decimal = Decimal(0)
+    why_not: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class Summary:
     """What a log says.
 
@@ -128,6 +145,7 @@ class Summary:
         changes: parameter and what routing does to it, to the number of calls.
         refusals: reason for which the baseline would refuse, to the number of calls.
         modes: mode to the number of calls.
+        replaced: by the model and effort that the provider names in the baseline's place.
         estimate: how the dollars of routing were worked out where the baseline answered.
         seconds: the sampled second calls.
         climb: the steps of a rollout, and its bounds every now and then, in order.
@@ -143,6 +161,7 @@ class Summary:
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
+    replaced: dict[str, Replaced] = field(default_factory=dict)
     estimate: Estimate = field(default_factory=lambda: Estimate(Outputs()))
     seconds: Seconds = field(default_factory=Seconds)
     climb: list[LogEntry] = field(default_factory=list)
@@ -174,6 +193,14 @@ class Summary:
         self.changes.update(routed.changes if routed is not None else entry.changes)
         if entry.baseline is not None and entry.baseline.refused:
             self.refusals[entry.baseline.refused] += 1
+        named, expected = entry.replacement, (entry if routed is None else routed).estimated_cost
+        if named is not None and named.cost is not None and expected is not None:
+            held = self.replaced.setdefault(named.name, Replaced())
+            held.calls += 1
+            held.cost += named.cost
+            held.routed += expected
+            if named.why_not is not None:
+                held.why_not[named.why_not] += 1
 
 
 def summarize(log: Path | str, observed: Iterable[Path | str] = ()) -> Summary:

@@ -61,6 +61,7 @@ class Entries:
             **({"took": done["took"]} if "took" in done else {}),
             **_again(decision if trial is None else trial.routed),
             **_chosen(decision),
+            "replacement": (decision if trial is None else trial.routed).replacement,
         }
         if trial is None:
             return entry
