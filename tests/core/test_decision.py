@@ -110,8 +110,10 @@ def test_options_are_one_value(given: dict[str, Any]) -> None:
             "conversation=3 is not a text. Give the key under which your program keeps the conversation, as "
             "a string.",
         ),
+        ({"at": "2027-01-15"}, "at='2027-01-15' is not a day. Give a date or an aware datetime."),
+        ({"policy": "cheap"}, "policy='cheap' is not a Policy. Give one, or its keywords."),
     ],
-    ids=["no time", "a text", "a number for a key"],
+    ids=["no time", "a text", "a number for a key", "a text for a day", "a text for a policy"],
 )
 def test_wrong_options(given: dict[str, Any], message: str) -> None:
     """What cannot be meant is refused, with what to give instead."""

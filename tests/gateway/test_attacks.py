@@ -114,7 +114,20 @@ REFUSED = {
     "text": (request(body=BODY, kind="text/plain"), 415, "not application/json"),
     "no type": (request(body=BODY, kind=None), 415, "not application/json"),
     "a form": (request(body=b"a=b", kind="multipart/form-data"), 415, "not application/json"),
-    "compressed": (request(CHAT, "Content-Encoding: gzip", body=gzip.compress(BODY)), 400, "parse the JSON"),
+    "compressed": (
+        request(CHAT, "Content-Encoding: gzip", body=gzip.compress(BODY)),
+        415,
+        "The body is compressed (gzip). Send it as it is.",
+    ),
+    "compressed, to be passed on": (
+        request("/v1/embeddings", "Content-Encoding: zstd", body=BODY),
+        415,
+        "The body is compressed (zstd). Send it as it is.",
+    ),
+    "a stream that is neither true nor false": (text('"stream":"yes"'), 400, "Give true or false."),
+    "a day that is a text": (text('"routing":{"at":"2027-01-15"}'), 400, "is not a day. Give a date"),
+    "a policy that is a text": (text('"routing":{"policy":"cheap"}'), 400, "is not a Policy. Give one"),
+    "a policy with a wrong word": (text('"routing":{"policy":{"x":1}}'), 400, "'x' is not a keyword"),
     "objects without end": (text('"metadata":' + deep('{"a":', "}")), 400, "parse the JSON"),
     "lists without end": (text('"metadata":' + deep("[", "]")), 400, "parse the JSON"),
     "objects that are just too deep": (text('"metadata":' + deep('{"a":', "}", 900)), 400, "JSON"),
@@ -174,6 +187,15 @@ def test_what_nobody_should_send_is_refused(
 
 SERVED = {
     "HTTP/1.0": request(version="1.0", body=BODY),
+    "an offer of HTTP/2": request(CHAT, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", body=BODY),
+    "an offer of TLS, chunked": request(
+        CHAT,
+        "Connection: Upgrade",
+        "Upgrade: TLS/1.2",
+        "Transfer-Encoding: chunked",
+        length=False,
+        body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY),
+    ),
     "Expect: 100-continue": request(CHAT, "Expect: 100-continue", body=BODY),
     "a charset": request(body=BODY, kind="application/json; charset=utf-8"),
     "a byte order mark": request(body=b"\xef\xbb\xbf" + BODY),
@@ -197,6 +219,38 @@ def test_what_is_unusual_and_right_is_served(start: Start, sim: Simulator, sent:
     assert json.loads(body)["routing"]["cost"]
     assert [entry.path for entry in sim.journal] == [CHAT]
     assert len(gateway.entries()) == 1
+
+
+def test_a_stream_over_http_10_ends_with_its_connection(start: Start) -> None:
+    """That version knows no chunks: no length of one stands between the events."""
+    gateway = start()
+    status, headers, body = exchanged(
+        gateway.port, request(version="1.0", body=json.dumps({**ASKED, "stream": True}).encode())
+    )
+    assert (status, headers["connection"]) == (200, "close")
+    assert not {"transfer-encoding", "content-length"} & headers.keys()
+    events = body.decode().split("\n\n")
+    assert all(event.startswith("data: ") for event in events[:-1])
+    assert events[-2:] == ["data: [DONE]", ""]
+
+
+WRONG_TURNS = {
+    "calls that are no list": ({"role": "assistant", "tool_calls": 5}, "tool_calls is not a list"),
+    "a call that is none": ({"role": "assistant", "tool_calls": [5]}, "is not an object"),
+    "a result of no call": ({"role": "tool", "tool_call_id": {}, "content": "x"}, "must be a response to"),
+}
+
+
+@pytest.mark.parametrize(("turn", "said"), WRONG_TURNS.values(), ids=WRONG_TURNS)
+def test_a_wrong_turn_is_refused_when_others_are_remembered(
+    start: Start, sim: Simulator, turn: dict[str, Any], said: str
+) -> None:
+    """Who answered before is looked for in turns that nobody has read yet."""
+    gateway = start()
+    answer = gateway.ask().json()["choices"][0]["message"]
+    refused = gateway.ask(messages=[ASKED["messages"][0], answer, turn])
+    assert refused.status_code == 400
+    assert said in refused.json()["error"]["message"]
 
 
 PASSED = {

@@ -88,7 +88,7 @@ class AnswerMemory:
                 return None
             found = replace(known, prefix_tokens=0)
         results = {
-            one.get("tool_call_id") or one.get("call_id") for one in turns[last + 1 :] if _is_result(one)
+            str(one.get("tool_call_id") or one.get("call_id")) for one in turns[last + 1 :] if _is_result(one)
         }
         waiting = _is_result(turns[-1]) and results.issuperset(calls)
         return replace(found, in_tool_loop=bool(calls) and waiting)
@@ -111,7 +111,9 @@ def _is_result(turn: Any) -> bool:
 
 def _calls(turn: Mapping[str, Any]) -> list[str]:
     found = [turn.get("call_id")] if turn.get("type") in _CALLS else []
-    found += [call.get("id") for call in turn.get("tool_calls") or () if isinstance(call, Mapping)]
+    calls = turn.get("tool_calls")
+    if isinstance(calls, (list, tuple)):  # what is neither is refused when the request is read
+        found += [call.get("id") for call in calls if isinstance(call, Mapping)]
     return [str(call) for call in found if call]
 
 

@@ -84,6 +84,10 @@ class CallOptions:
 
     def __post_init__(self) -> None:
         read_deadline(self.deadline)
+        for name, kind, said in _KINDS:
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise PolicyError(f"{name}={value!r} is not {said}", key=name)
 
     @classmethod
     def of(cls, **given: Unpack[Circumstances]) -> CallOptions:
@@ -125,6 +129,8 @@ class CallOptions:
             )
         rest = {name: item for name, item in value.items() if name not in _OURS}
         ours: Any = {name: item for name, item in value.items() if name in _OURS}
+        if isinstance(ours.get("policy"), Mapping):
+            rest = {**ours.pop("policy"), **rest}
         return replace(cls.of(**ours), changes=rest or None)
 
     def over(self, other: CallOptions) -> CallOptions:
@@ -176,5 +182,9 @@ class CallOptions:
         return found
 
 
+_KINDS: Final = (
+    ("policy", Policy, "a Policy. Give one, or its keywords."),
+    ("at", date, "a day. Give a date or an aware datetime."),
+)
 _NOTHING: Final = CallOptions()
 _OURS: Final = frozenset({"policy", "scope", "conversation", "budget", "at", "deadline"})

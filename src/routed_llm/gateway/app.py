@@ -47,6 +47,11 @@ __all__ = ["make_app"]
 
 _LOG: Final = logging.getLogger("uvicorn.error")
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_ITS_OWN: Final = frozenset(
+    {"content-encoding", "content-length", "transfer-encoding"}
+    | {"connection", "keep-alive", "date", "set-cookie"}
+)
+"""Headers of the provider's that say something of its connection or to its client, which is the gateway."""
 _ADMIN: Final = ("/organization", "/projects")
 """What an API key of the operator may open and no key of the gateway does."""
 
@@ -228,6 +233,7 @@ class Gateway:
     def _called(self, endpoint: str, request: Request, key: Key | None, body: dict[str, Any]) -> Called:
         routing = CallOptions.read(body.pop("routing", None))
         if key is not None:
+            routing.applied_to(self._policy)  # refuses wrong words, although the key's policy holds
             routing = key.options(self._policy).over(routing)
         return Called(
             endpoint=endpoint,
@@ -263,6 +269,9 @@ class Gateway:
         too_large = Refusal(
             413, f"The body is larger than {largest} bytes. Send less, or raise --max-body.", code="too_large"
         )
+        coding = request.headers.get("content-encoding", "").lower()
+        if coding not in ("", "identity"):
+            raise Refusal(415, f"The body is compressed ({coding}). Send it as it is.")
         told = request.headers.get("content-length", "0")
         if not told.isdecimal() or int(told) > largest:
             raise too_large
@@ -282,7 +291,8 @@ class Gateway:
 
     async def _give(self, served: Served, endpoint: str, receive: Receive, send: Send) -> None:
         """Send an answer; one that comes in parts as they come, and no faster than the client takes them."""
-        headers = {**served.headers, "content-type": served.content_type}
+        headers = {name: value for name, value in served.headers.items() if name not in _ITS_OWN}
+        headers["content-type"] = served.content_type
         if served.body is not None:
             headers["content-length"] = str(len(served.body))
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
@@ -390,11 +400,10 @@ class Passed(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        skipped = {"transfer-encoding", "connection", "content-encoding", "content-length", "set-cookie"}
         raw = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in self._answer.headers.items()
-            if name.lower() not in skipped
+            if name.lower() not in _ITS_OWN
         ]
         with suppress(ClientLeft):
             await _while_there(receive, self._parts(raw, send))

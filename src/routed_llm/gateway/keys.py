@@ -90,7 +90,8 @@ class KeyStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
-        self._seen: tuple[Any, dict[str, tuple[bytes, Key]]] | None = None
+        self._seen: dict[str, tuple[bytes, Key]] = {}
+        self._seen_at: tuple[int, int] | None = None
         try:
             # Made before SQLite would make it, so that nobody else can read it.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -186,8 +187,7 @@ class KeyStore:
     def find(self, secret: str | None) -> Key | None:
         """Return the key with a secret, or None; how long it takes says nothing of any secret."""
         given = secret or ""
-        identity = given.removeprefix(PREFIX).partition("-")[0]
-        hashed, key = self._known().get(identity, (_NOBODY, None))
+        hashed, key = self._of(given.removeprefix(PREFIX).partition("-")[0]) or (_NOBODY, None)
         same = hmac.compare_digest(_hash(given), hashed)
         return key if same else None
 
@@ -196,18 +196,24 @@ class KeyStore:
         with self._lock, closing(self._connection):
             pass
 
-    def _known(self) -> dict[str, tuple[bytes, Key]]:
+    def _of(self, identity: str) -> tuple[bytes, Key] | None:
+        """Return the hash and the key with an id, unless it is revoked or there is none."""
         with self._lock:
             # It changes with what other connections write, `total_changes` with what this one does.
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
             state = (version, self._connection.total_changes)
-            if self._seen is None or self._seen[0] != state:
-                rows = self._connection.execute(
+            if self._seen_at != state:
+                self._seen_at, self._seen = state, {}
+            if identity not in self._seen:
+                row = self._connection.execute(
                     "SELECT hash, id, name, settings, created_at, revoked_at FROM keys "
-                    "WHERE revoked_at IS NULL"
-                ).fetchall()
-                self._seen = (state, {row[1]: (row[0], _key(*row[1:])) for row in rows})
-            return self._seen[1]
+                    "WHERE revoked_at IS NULL AND id = ?",
+                    (identity,),
+                ).fetchone()
+                if row is None:
+                    return None  # not kept: of wrong ids there is no end
+                self._seen[identity] = (row[0], _key(*row[1:]))
+            return self._seen[identity]
 
 
 def _hash(secret: str) -> bytes:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from httptools import HttpRequestParser
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 __all__ = ["Protocol"]
 
@@ -29,6 +32,7 @@ class Protocol(HttpToolsProtocol):
     _came = 0
     _in_head = True
     _refused = False
+    _read = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Wait for the first head."""
@@ -44,7 +48,9 @@ class Protocol(HttpToolsProtocol):
         """Read on, unless a head does not end."""
         if self._refused:
             return
+        self._read = data
         super().data_received(data)
+        self._read = b""
         if self._in_head:
             self._came += len(data)
             if self._came > LARGEST:
@@ -60,7 +66,32 @@ class Protocol(HttpToolsProtocol):
         """End it."""
         self._in_head = False
         self._wait_no_more()
+        if self._offers_another():
+            return
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            self.cycle.__class__ = UntilClosed
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if not self._offers_another():
+            super().on_message_complete()
+
+    def _offers_another(self) -> bool:
+        """Say whether HTTP/1.1 is one of the protocols that the client would speak, such as HTTP/2 (h2c)."""
+        offered = self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
+        return offered and not self._should_upgrade()
+
+    @override
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request again without its offer: the parser takes no body after one."""
+        after: Any = sys.exception()
+        rest = self._read[after.args[0] :]
+        kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        first = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        head = b"%b %b HTTP/%b\r\n" % first + b"".join([*kept, b"\r\n"])
+        self.parser = HttpRequestParser(self)
+        self.data_received(head + rest)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""
@@ -92,3 +123,18 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(head.encode() + body)
         self.transport.write_eof()
         self.loop.call_later(_LINGERS, self.transport.close)
+
+
+class UntilClosed(RequestResponseCycle):
+    """An answer to HTTP/1.0, which knows no chunks: one without a length ends where its connection does."""
+
+    _has_length = False
+
+    @override
+    async def send(self, message: Any) -> None:
+        """Send a part."""
+        if message["type"] == "http.response.start":
+            self._has_length = any(name == b"content-length" for name, _ in message["headers"])
+        if not self._has_length:
+            self.chunked_encoding, self.expected_content_length = False, len(message.get("body", b""))
+        await super().send(message)

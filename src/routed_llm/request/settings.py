@@ -228,6 +228,7 @@ class Settings:
             self._forced = tool_rules.sole_name([value])
 
     def _set_stream(self, value: Any) -> None:
+        check("stream", value, (bool, type(None)), "true or false")
         self._values["stream"] = bool(value)
 
     def _set_modalities(self, value: Any) -> None:
