@@ -34,7 +34,7 @@ def document() -> str:
     return " ".join(entries)
 
 
-def ask(llm: LLM, index: SummaryIndex, sim: Simulator, name: str) -> int:
+def ask(llm: LLM, index: SummaryIndex, sim: Simulator, name: str, *, why: bool = True) -> int:
     """Ask one question of the whole document, say what it took, and return how many requests were refused."""
     sim.reset()
     with record_routing() as log:
@@ -43,12 +43,12 @@ def ask(llm: LLM, index: SummaryIndex, sim: Simulator, name: str) -> int:
     print(
         f"{name}: {len(sim.journal)} calls of {sizes} tokens, {len(sim.refused)} refused, ${sim.billed:.4f}"
     )
-    for record in log:
+    for record in log if why else ():
         print(f"  {record['model']} at effort {record['effort']} for ${record['cost']}: {record['why']}")
     return len(sim.refused)
 
 
-def main() -> int:
+def main(*, why: bool = True) -> int:
     """Ask with the class the program had before, then with RoutedLLM; return what the latter had refused."""
     text = document()
     splitter = SentenceSplitter(chunk_size=1024, chunk_overlap=0)
@@ -58,11 +58,12 @@ def main() -> int:
         plain = OpenAI(model="gpt-4o", api_base=sim.url, api_key="simulated")
         routed = RoutedLLM(model="gpt-4o", api_base=sim.url, api_key="simulated", router=router)
         ask(plain, index, sim, 'OpenAI(model="gpt-4o")')
-        refused = ask(routed, index, sim, 'RoutedLLM(model="gpt-4o")')
-        decision = routed.explain(f"{text}\n\n{QUESTION}")
-        print(f"The whole document in one prompt would go to {decision.model}: {decision.why}")
-        for reason in decision.reasons_against("gpt-4o")[:1]:
-            print(f"  and not to gpt-4o: {reason.text}")
+        refused = ask(routed, index, sim, 'RoutedLLM(model="gpt-4o")', why=why)
+        if why:
+            decision = routed.explain(f"{text}\n\n{QUESTION}")
+            print(f"The whole document in one prompt would go to {decision.model}: {decision.why}")
+            for reason in decision.reasons_against("gpt-4o")[:1]:
+                print(f"  and not to gpt-4o: {reason.text}")
     return refused
 
 

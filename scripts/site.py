@@ -27,7 +27,7 @@ PAGES = {
     "integrations/routed-llm-catalog/README.md": "catalog-wheel.md",
 }
 SOURCES = {shown: source for source, shown in PAGES.items()}
-LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"(!?)\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -42,12 +42,12 @@ def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
     source = SOURCES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
 
     def site(link: re.Match[str]) -> str:
-        text, to, anchor = link[1], link[2], link[3] or ""
+        image, text, to, anchor = link[1], link[2], link[3], link[4] or ""
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), to))
         shown = PAGES.get(target) or (target.removeprefix("docs/") if target.startswith("docs/") else None)
         if shown is None or files.get_file_from_path(shown) is None:
             return text
-        return f"[{text}]({shown}{anchor})"
+        return f"{image}[{text}]({shown}{anchor})"
 
     blocks = re.split(r"(^```.*?^```)", markdown, flags=re.M | re.S)
     return "".join(block if block.startswith("```") else LINK.sub(site, block) for block in blocks)

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 import wave
@@ -21,12 +22,14 @@ from routed_llm.cli.demo.cases import CASES, DAY, Case
 from routed_llm.cli.demo.query_engine import EngineOutcome
 from routed_llm.cli.demo.rendering import Screen
 from routed_llm.cli.demo.running import Outcome, Pair, run_case, settings
-from routed_llm.cli.screen import console
+from routed_llm.cli.screen import console, money
+from routed_llm.policy import Policy
 from routed_llm.simulator import serve
 from routed_llm.tokens.images import data_url_size
 from routed_llm.tokens.pdf import read_pdf
 from routed_llm.tokens.text import default_counter
 
+ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).parent / "routed"
 SECONDS = 180
 
@@ -42,15 +45,22 @@ REFUSED_PLAIN = {
 }
 
 
-def test_the_demo_runs_as_a_user_would(subtests: pytest.Subtests) -> None:
-    """In a process of its own, every case comes out as it should and nothing routed is refused."""
+@pytest.fixture(scope="module")
+def demo() -> dict[str, Any]:
+    """What `routed demo --json` prints in a process of its own."""
     done = subprocess.run(
         [COMMAND, "demo", "--json"], capture_output=True, text=True, timeout=SECONDS, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    demo = json.loads(done.stdout)
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+def test_the_demo_runs_as_a_user_would(demo: dict[str, Any], subtests: pytest.Subtests) -> None:
+    """Every case comes out as it should and nothing routed is refused."""
     assert demo["refused"] == {"routed": 0, "plain": len(REFUSED_PLAIN)}
     assert demo["llama_index"]["skipped"] is None
+    assert all(shown["routed"]["seconds"] > 0 for shown in demo["cases"] if shown["routed"]["answered"])
     assert "RoutedLLM" in demo["llama_index"]["text"]
     assert len(demo["cases"]) == len(CASES) >= 14
     for case, shown in zip(CASES, demo["cases"], strict=True):
@@ -58,6 +68,12 @@ def test_the_demo_runs_as_a_user_would(subtests: pytest.Subtests) -> None:
             check_plain(case, shown["plain"])
             check_routed(case, shown["routed"])
             assert shown["as_it_should"] is True
+
+
+def test_the_readme_shows_what_the_demo_gives(demo: dict[str, Any]) -> None:
+    """The README's table is what this run of the demo came to; `python scripts/shown.py` writes it."""
+    shown = runpy.run_path(str(ROOT / "scripts" / "shown.py"))
+    assert shown["shown_table"]((ROOT / "README.md").read_text(encoding="utf-8")) == shown["table"](demo)
 
 
 def check_plain(case: Case, plain: dict[str, Any]) -> None:
@@ -94,24 +110,56 @@ def check_routed(case: Case, routed: dict[str, Any]) -> None:
 def test_a_case_is_shown_with_both_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A row shows who served, why and for how much, and beside it what plain gpt-4o did."""
-    monkeypatch.setenv("COLUMNS", "100")
+    """A row shows what plain gpt-4o did, and beside it who served, for how much and in what time."""
+    monkeypatch.setenv("COLUMNS", "80")
     case = next(case for case in CASES if case.at == date(2027, 1, 15))
     with settings(), serve(at=DAY) as simulator:
         pair = run_case(case, simulator, DAY)
-    screen = Screen(console())
+    screen = Screen(console(), why=True)
     screen.begin("http://127.0.0.1:1/v1", DAY)
-    screen.case(1, pair)
+    screen.case(pair)
     screen.end([pair], EngineOutcome(skipped="LlamaIndex: left out."))
     shown = capsys.readouterr().out
     text = " ".join(shown.split())
-    assert max(len(line) for line in shown.splitlines()) <= 100
-    assert f"{pair.routed.served[0]}" in text
-    assert "estimated $" in text
-    assert "404 model_not_found" in text
-    assert "Requests that the simulator refused: routed 0, plain 1." in text
-    assert "Cases answered: routed 1 of 1, plain 0." in text
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    (record,) = pair.routed.records
+    assert f"model_not_found {record['model']}@{record['effort']} {money(pair.routed.billed)}" in text
+    assert record["why"] in text
+    assert "Answered: RoutedChatModel 1 of 1, ChatOpenAI 0." in text
+    assert "Refused by the API: RoutedChatModel 0, ChatOpenAI 1." in text
+    assert "`routed explain FILE` says" in text
     assert "NOT AS IT SHOULD BE" not in text
+
+
+def test_the_best_is_added_up_apart_from_the_cheapest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who pays for the best does not spoil, nor flatter, the sum of those who asked for the cheapest."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def pair(routed: str, plain: str, policy: Policy | None = None) -> Pair:
+        case = Case(title="a case", turns=(), policy=policy)
+        outcomes = (Outcome(answered=True, billed=Decimal(sum_), seconds=2.0) for sum_ in (routed, plain))
+        return Pair(case=case, at=DAY, routed=next(outcomes), plain=next(outcomes))
+
+    best = Policy(optimize="quality")
+    Screen(console()).end([pair("1", "3"), pair("2", "4"), pair("9", "5", best)], EngineOutcome())
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "Both answered, 2 cases that asked for the cheapest: routed $3.00 in 4 s, plain $7.00 in 4 s. "
+        "Both answered, 1 case that asked for the best: routed $9.00 in 2 s, plain $5.00 in 2 s." in text
+    )
+
+
+def test_no_amount_is_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smallest and the largest amounts that a case comes to stand on one line."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for billed in ("0.0000000123", "0.0000268", "123.45"):
+        outcome = Outcome(answered=True, billed=Decimal(billed), seconds=123.0)
+        Screen(console()).case(
+            Pair(case=Case(title="a case", turns=()), at=DAY, routed=outcome, plain=outcome)
+        )
+        assert capsys.readouterr().out.count(money(Decimal(billed))) == 2
 
 
 REFUSED_BY_API = Outcome(answered=False, refused=1, code="400 unsupported_value")

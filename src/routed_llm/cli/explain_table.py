@@ -12,7 +12,7 @@ from routed_llm.cli.screen import ENDPOINTS, money
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from routed_llm.decision import Candidate, Decision
+    from routed_llm.decision import Candidate, Decision, Reason
 
 __all__ = ["show"]
 
@@ -27,7 +27,7 @@ def show(out: Console, decision: Decision, *, every: bool) -> None:
     """
     out.print(_summary(decision, every=every))
     out.print()
-    out.print(_table(decision.candidates if every else _best(decision.candidates)))
+    out.print(_table(decision.candidates if every else _best(decision.candidates), every=every))
 
 
 def _summary(decision: Decision, *, every: bool) -> Any:
@@ -132,7 +132,17 @@ def _best(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     return tuple(found.values())
 
 
-def _table(candidates: Iterable[Candidate]) -> Any:
+def _reason(candidate: Candidate, reason: Reason, *, every: bool) -> str:
+    """Say why a configuration was not chosen, without what its row says: its cost, its name."""
+    if reason.code == "dearer":
+        return str(reason.data["times"])
+    name = f"{candidate.model} at {candidate.effort}" if candidate.effort else candidate.model
+    text = reason.text.removeprefix(f"{name} ").removeprefix(f"{candidate.model} ")
+    measures = f" ({reason.data.get('measures')})"
+    return text if every else text.removesuffix(measures)
+
+
+def _table(candidates: Iterable[Candidate], *, every: bool) -> Any:
     table = required("rich.table", extra="'routed-llm[cli]'").Table(
         box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold"
     )
@@ -141,14 +151,7 @@ def _table(candidates: Iterable[Candidate]) -> Any:
     table.add_column("expected", justify="right", no_wrap=True)
     table.add_column("why not")
     for candidate in candidates:
-        # The cost has a column of its own, and so has the name.
-        name = f"{candidate.model} at {candidate.effort}" if candidate.effort else candidate.model
-        reasons = [
-            reason.data["times"]
-            if reason.code == "dearer"
-            else reason.text.removeprefix(f"{name} ").removeprefix(f"{candidate.model} ")
-            for reason in candidate.reasons
-        ]
+        reasons = [_reason(candidate, reason, every=every) for reason in candidate.reasons]
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         table.add_row(
             candidate.name,

@@ -145,6 +145,7 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
 def _demo(parser: argparse.ArgumentParser) -> None:
     _at(parser, "the day to send them on (default: 2026-11-22, when gpt-4o is still served)")
     _json(parser)
+    parser.add_argument("--why", action="store_true", help="say why below each case, and what was refused")
 
 
 def _migrate(parser: argparse.ArgumentParser) -> None:

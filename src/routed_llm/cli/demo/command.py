@@ -23,15 +23,15 @@ def run(asked: argparse.Namespace) -> int:
     """
     at = asked.at or DAY
     required("langchain_routed", extra="langchain-routed")
-    screen = None if asked.json else Screen(console(piped=WIDTH))
+    screen = None if asked.json else Screen(console(piped=WIDTH), why=asked.why)
     pairs: list[Pair] = []
     with settings(), serve(at=at) as simulator:
         if screen is not None:
             screen.begin(simulator.url, at)
-        for number, case in enumerate(CASES, 1):
+        for case in CASES:
             pairs.append(run_case(case, simulator, at))
             if screen is not None:
-                screen.case(number, pairs[-1])
+                screen.case(pairs[-1])
         engine = run_query_engine()
     if screen is not None:
         screen.end(pairs, engine)

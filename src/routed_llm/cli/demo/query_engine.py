@@ -39,7 +39,7 @@ def run_query_engine() -> EngineOutcome:
         return EngineOutcome(skipped="LlamaIndex: left out, `pip install llama-index-llms-routed` adds it.")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        refused: int = runpy.run_path(str(EXAMPLE))["main"]()
+        refused: int = runpy.run_path(str(EXAMPLE))["main"](why=False)
     return EngineOutcome(text=printed.getvalue(), refused=refused)
 
 

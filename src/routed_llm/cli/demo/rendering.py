@@ -1,4 +1,4 @@
-"""How the demo shows its cases: three columns, one row a case, as they come."""
+"""How the demo shows its cases: one row a case, as they come."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.cli.needs import required
-from routed_llm.cli.screen import ENDPOINTS, WIDTH, money
-from routed_llm.pricing import DEFAULT_OUTPUT_TOKENS
+from routed_llm.cli.screen import money
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,74 +19,89 @@ if TYPE_CHECKING:
 
 __all__ = ["Screen", "data"]
 
-_WIDTHS = (2, 19, 45, 28)
-"""Columns of text, which with two between them make 100."""
+_WIDTHS = (18, 23, 18, 12, 4)
+"""Columns of text, which with one between them make 79."""
+
+_HEADS = ("request", "ChatOpenAI gpt-4o", "RoutedChatModel", "billed", "s")
 
 _BRIEF = 140
 """Characters of a provider's message, beyond its first sentence, that are shown."""
 
+NEXT = """\
+Next: `routed explain FILE` says which model would serve a request of yours;
+      `routed migrate FOLDER` finds what names a model that stops;
+      `routed demo --why` says why each of these cases went where it went."""
+
 
 class Screen:
-    """The demo on a terminal of 100 columns."""
+    """The demo on a terminal of 80 columns."""
 
-    def __init__(self, out: Console) -> None:
-        self._out = out
+    def __init__(self, out: Console, *, why: bool = False) -> None:
+        self._out, self._why = out, why
         self._tables = required("rich.table", extra="'routed-llm[cli]'")
-        number, request, routed, plain = _WIDTHS
-        lacking = min(max(WIDTH - out.width, 0), 40)
-        less_routed, less_plain = lacking * 9 // 20, lacking * 7 // 20
-        request -= lacking - less_routed - less_plain
-        self._widths = (number, request, routed - less_routed, plain - less_plain)
 
     def begin(self, url: str, at: date) -> None:
         """Print what is about to happen and the heads of the columns."""
-        self._out.print(f"Simulated OpenAI API of {at} at {url}; nothing leaves this machine.\n")
-        routed, plain = 'RoutedChatModel(model="gpt-4o")', 'ChatOpenAI(model="gpt-4o")'
-        self._row([""], ["request"], [routed], [plain], style="bold")
-        self._out.rule(style="dim")
+        self._out.print(f"Simulated OpenAI API of {at} at {url};", soft_wrap=True)
+        self._out.print("nothing leaves this machine, and seconds are simulated, too.\n")
+        self._row(*_HEADS, style="bold")
 
-    def case(self, number: int, pair: Pair) -> None:
+    def case(self, pair: Pair) -> None:
         """Print one case."""
-        style = None if pair.as_it_should else "red"
-        cells = [f"{number:>2}"], [pair.case.title], _routed(pair.routed), _plain(pair.plain)
-        self._row(*cells, style=style)
-        self._out.print()
+        self._row(
+            pair.case.title,
+            _plain(pair.plain),
+            *_routed(pair.routed),
+            style=None if pair.as_it_should else "red",
+        )
+        for text in _reasons(pair) if self._why else ():
+            self._out.print(f"  {text}", style="dim")
 
     def end(self, pairs: Sequence[Pair], engine: EngineOutcome) -> None:
-        """Print the LlamaIndex part and the sums."""
-        if engine.skipped is None:
-            self._out.print("LlamaIndex: a query engine over one long document", style="bold")
-        self._out.print(engine.skipped or engine.text.rstrip())
-        self._out.rule(style="dim")
+        """Print the LlamaIndex part, the sums and what to do next."""
+        self._out.print()
+        self._out.print(engine.skipped or f"LlamaIndex, one long document:\n{engine.text.rstrip()}")
+        self._out.print()
         for line in _sums(pairs, engine):
             self._out.print(line)
+        self._out.print(f"\n{NEXT}", soft_wrap=True)
 
-    def _row(self, *cells: Iterable[str], style: str | None = None) -> None:
-        grid = self._tables.Table.grid(padding=(0, 2, 0, 0))
-        for width in self._widths:
-            grid.add_column(width=width, overflow="fold")
-        grid.add_row(*("\n".join(lines) for lines in cells), style=style)
+    def _row(self, *cells: str, style: str | None = None) -> None:
+        grid = self._tables.Table.grid(padding=(0, 1, 0, 0))
+        for place, width in enumerate(_WIDTHS):
+            grid.add_column(width=width, overflow="fold", justify="right" if place > 2 else "left")
+        grid.add_row(*cells, style=style)
         self._out.print(grid)
 
 
-def _routed(outcome: Outcome) -> list[str]:
+def _routed(outcome: Outcome) -> tuple[str, str, str]:
     if not outcome.answered:
-        sent = "before anything was sent" if outcome.sent == 0 else f"after {outcome.sent} requests"
-        return [f"{outcome.code}, {sent}", _ends(outcome.error or "")]
+        return outcome.code or "error", "not sent" if outcome.sent == 0 else f"{outcome.sent} sent", ""
     served = Counter(
-        f"{record['served']}{'@' + record['effort'] if record['effort'] else ''} "
-        f"on {ENDPOINTS[record['endpoint']]}"
-        for record in outcome.records
+        f"{record['model']}{'@' + record['effort'] if record['effort'] else ''}" for record in outcome.records
     )
     names = [f"{name}{f' x{times}' if times > 1 else ''}" for name, times in served.items()]
-    dollars = f"estimated {money(outcome.estimated)}, billed {money(outcome.billed)}"
-    return [*names, dollars, *dict.fromkeys(record["why"] for record in outcome.records)]
+    return "\n".join(names), money(outcome.billed), _seconds(outcome)
 
 
-def _plain(outcome: Outcome) -> list[str]:
+def _plain(outcome: Outcome) -> str:
     if outcome.answered:
-        return [_count("answered", len(outcome.served)), f"billed {money(outcome.billed)}"]
-    return [outcome.code or "error", _brief(outcome.error or "")]
+        return f"{money(outcome.billed)} {_seconds(outcome):>4} s"
+    return (outcome.code or "error").partition(" ")[2] or "error"
+
+
+def _seconds(outcome: Outcome) -> str:
+    return f"{outcome.seconds:.1f}" if outcome.seconds < 10 else f"{outcome.seconds:.0f}"
+
+
+def _reasons(pair: Pair) -> list[str]:
+    """Say why each answer came from where it came, or was refused, and what the other column was told."""
+    found = list(dict.fromkeys(record["why"] for record in pair.routed.records))
+    if pair.routed.error is not None:
+        found.append(_ends(pair.routed.error))
+    if pair.plain.error is not None:
+        found.append(f"{pair.plain.code}: {_brief(pair.plain.error)}")
+    return found
 
 
 def _brief(text: str) -> str:
@@ -106,26 +120,36 @@ def _ends(text: str) -> str:
     return f"{first}; ... {rest.rsplit(') ', 1)[-1]}" if ") " in rest else text
 
 
-def _count(word: str, times: int) -> str:
-    return word if times == 1 else f"{word} x{times}"
-
-
 def _sums(pairs: Sequence[Pair], engine: EngineOutcome) -> list[str]:
-    both = [pair for pair in pairs if pair.routed.answered and pair.plain.answered]
-    routed, plain = _dollars(pair.routed for pair in both), _dollars(pair.plain for pair in both)
     answered = sum(pair.routed.answered for pair in pairs)
     plainly = sum(pair.plain.answered for pair in pairs)
     refused = sum(pair.routed.refused for pair in pairs) + engine.refused
+    both = [pair for pair in pairs if pair.routed.answered and pair.plain.answered]
     lines = [
-        f"Requests that the simulator refused: routed {refused}, "
-        f"plain {sum(pair.plain.refused for pair in pairs)}.",
-        f"Cases answered: routed {answered} of {len(pairs)}, plain {plainly}.",
-        f"Billed for the {len(both)} that both answered: routed {money(routed)}, plain {money(plain)}; "
-        f"for all of routed {money(_dollars(pair.routed for pair in pairs))}.",
-        f"An estimate expects what gpt-4o writes on average ({DEFAULT_OUTPUT_TOKENS} tokens) "
-        "unless the call sets a cap.",
+        f"Answered: RoutedChatModel {answered} of {len(pairs)}, ChatOpenAI {plainly}.",
+        f"Refused by the API: RoutedChatModel {refused}, "
+        f"ChatOpenAI {sum(pair.plain.refused for pair in pairs)}.",
     ]
+    for what, best in (("asked for the cheapest", False), ("asked for the best", True)):
+        chosen = [pair for pair in both if _asks_for_the_best(pair) is best]
+        if chosen:
+            routed, plain = (
+                _spent(column) for column in zip(*((p.routed, p.plain) for p in chosen), strict=True)
+            )
+            lines.append(f"Both answered, {_cases(len(chosen))} that {what}: routed {routed}, plain {plain}.")
     return [*lines, *(f"NOT AS IT SHOULD BE: {pair.case.title}." for pair in pairs if not pair.as_it_should)]
+
+
+def _asks_for_the_best(pair: Pair) -> bool:
+    return pair.case.policy is not None and pair.case.policy.optimize == "quality"
+
+
+def _cases(number: int) -> str:
+    return "1 case" if number == 1 else f"{number} cases"
+
+
+def _spent(outcomes: Sequence[Outcome]) -> str:
+    return f"{money(_dollars(outcomes))} in {sum(outcome.seconds for outcome in outcomes):.0f} s"
 
 
 def _dollars(outcomes: Iterable[Outcome]) -> Decimal:
@@ -166,6 +190,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "refused": outcome.refused,
         "estimated": None if outcome.estimated is None else str(outcome.estimated),
         "billed": str(outcome.billed),
+        "seconds": round(outcome.seconds, 3),
         "code": outcome.code,
         "error": outcome.error,
         "routing": list(outcome.records),

@@ -36,6 +36,7 @@ class Outcome:
         sent: requests that reached the simulator.
         refused: those of them that broke a rule of the API.
         billed: US dollars in the simulator's journal.
+        seconds: how long the answers would have taken, by the simulator's data; it does not wait for them.
         code: the error's code, or None.
         error: the error's message, or None.
     """
@@ -46,6 +47,7 @@ class Outcome:
     sent: int = 0
     refused: int = 0
     billed: Decimal = Decimal(0)
+    seconds: float = 0.0
     code: str | None = None
     error: str | None = None
 
@@ -140,6 +142,7 @@ def _send(case: Case, simulator: Simulator, make: Callable[[], Any]) -> Outcome:
         sent=len(journal),
         refused=len(simulator.refused),
         billed=simulator.billed,
+        seconds=sum(entry.taken.whole for entry in journal if entry.taken is not None),
         code=code,
         error=error,
     )
