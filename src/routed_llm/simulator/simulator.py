@@ -56,6 +56,23 @@ class Simulator:
         """Requests that broke a rule of the API, also those refused inside a stream."""
         return [entry for entry in self.journal if entry.by == "rule"]
 
+    def assert_not_refused(self) -> None:
+        """Fail where a request in the journal broke a rule of the API.
+
+        Raises:
+            AssertionError: naming each such request, and the API's words.
+        """
+        refused = self.refused
+        if refused:
+            lines = (
+                f"  {one.model or 'no model'} on {one.path}: {one.status} {one.code or ''}: {one.message}\n"
+                for one in refused
+            )
+            raise AssertionError(
+                f"The API refuses {len(refused)} of {len(self.journal)} requests:\n{''.join(lines)}"
+                "Correct what is sent; `.refused` has the bodies."
+            )
+
     @property
     def connections(self) -> int:
         """How many TCP connections carried the requests in the journal."""
