@@ -40,20 +40,23 @@ _KEYS = 512
 class _Residual:
     """Running mean and spread of a logarithm around what was expected, which counts for some calls."""
 
-    __slots__ = ("square", "total", "weight")
+    __slots__ = ("noise", "square", "total", "weight")
 
     def __init__(self) -> None:
-        self.total = self.square = self.weight = 0.0
+        self.total = self.square = self.noise = self.weight = 0.0
 
     def fade(self, share: float) -> None:
         self.total *= share
         self.square *= share
+        self.noise *= share
         self.weight *= share
 
-    def add(self, value: float) -> None:
+    def add(self, value: float, noise: float) -> None:
+        """Count a value; ``noise`` is the deviation that other parts of the time account for."""
         value = min(max(value, -_MOST), _MOST)
         self.total += value
         self.square += value * value
+        self.noise += min(noise * noise, value * value)
         self.weight += 1.0
 
     @property
@@ -63,7 +66,7 @@ class _Residual:
     def spread(self, prior: float) -> float:
         """Return the standard deviation, the prior's counted as so many calls around the mean."""
         middle = self.total / self.weight if self.weight else 0.0
-        around = max(self.square - self.weight * middle * middle, 0.0)
+        around = max(self.square - self.noise - self.weight * middle * middle, 0.0)
         return math.sqrt((around + _PRIOR * prior * prior) / (self.weight + _PRIOR))
 
 
@@ -118,9 +121,9 @@ class SpeedLearner:
         lesson = _lesson(mine, usage, timing)
         if lesson is None:
             return False
-        residual, value = lesson
+        residual, value, noise = lesson
         mine.fade(at, calls=1)
-        residual.add(value)
+        residual.add(value, noise)
         mine.calls += 1
         return self._publish(key, mine)
 
@@ -157,33 +160,34 @@ class SpeedLearner:
         return True
 
 
-def _lesson(mine: _Measured, usage: Usage, timing: Timing) -> tuple[_Residual, float] | None:
-    """Say which part of the prediction a call speaks of, and by what logarithm it was off."""
+def _lesson(mine: _Measured, usage: Usage, timing: Timing) -> tuple[_Residual, float, float] | None:
+    """Say which part of the prediction a call speaks of, by what logarithm it was off, and its noise."""
     prior = mine.prior
-    factor = math.exp(mine.rate.mean)
-    per_second = prior.per_second * factor
+    per_second = prior.per_second * math.exp(mine.rate.mean)
     before = prior.start + prior.per_input * max(usage.input_tokens - usage.cached_tokens, 0)
-    if timing.first is not None:
-        waited = timing.first - usage.reasoning_tokens / per_second
-        return _unless_early(timing, mine.start, _log(waited, timing.first, before))
-    if timing.whole is None:
-        return None
-    if usage.output_tokens < _FEW:
-        waited = timing.whole - usage.output_tokens / per_second
-        return _unless_early(timing, mine.start, _log(waited, timing.whole, before))
-    writing = timing.whole - before * math.exp(mine.start.mean)
-    slow = _log(writing, timing.whole, usage.output_tokens / prior.per_second)
-    return _unless_early(timing, mine.rate, -slow, slow)
+    waits = before * math.exp(mine.start.mean)
+    took, tokens = timing.first, usage.reasoning_tokens
+    if took is None:
+        if timing.whole is None:
+            return None
+        took, tokens = timing.whole, usage.output_tokens
+    writes = tokens / per_second
+    if timing.first is not None or tokens < _FEW:
+        noise = writes * mine.rate.spread(prior.spread_rate) / waits
+        return _unless_early(timing, mine.start, _log(took - writes, took, before), noise)
+    noise = waits * mine.start.spread(prior.spread_start) / writes
+    slow = _log(took - waits, took, tokens / prior.per_second)
+    return _unless_early(timing, mine.rate, -slow, noise, slow)
 
 
 def _unless_early(
-    timing: Timing, residual: _Residual, value: float, slowness: float | None = None
-) -> tuple[_Residual, float] | None:
+    timing: Timing, residual: _Residual, value: float, noise: float, slowness: float | None = None
+) -> tuple[_Residual, float, float] | None:
     """Leave out a call that was given up before it was late: it shows nothing."""
     slowness = value if slowness is None else slowness
     if timing.is_censored and slowness <= 0:
         return None
-    return residual, value
+    return residual, value, noise
 
 
 def _log(part: float, whole: float, expected: float) -> float:
