@@ -104,7 +104,9 @@ def main() -> None:
     """Print a line for each budget."""
     found = arguments(__doc__)
     for path in found.paths:
-        hour = [call for call in read(path) if call.at < HOUR]
+        every = read(path)
+        begun = every[0].at
+        hour = [replace(call, at=call.at - begun) for call in every if call.at < begun + HOUR]
         calls = hour[:: max(len(hour) // (found.calls or len(hour)), 1)]
         whole = replay(calls, None, 1)
         half = (whole.spent / 2).quantize(Decimal("0.000001"))
