@@ -19,6 +19,7 @@ PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "examples/README.md": "examples.md",
     "integrations/langchain-routed/README.md": "langchain.md",
     "integrations/langchain-routed/docs/parameters.md": "parameters.md",
     "integrations/langchain-routed/docs/public_examples.md": "public_examples.md",
