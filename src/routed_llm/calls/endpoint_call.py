@@ -14,11 +14,19 @@ from routed_llm.calls.driver import Driven, Reading
 from routed_llm.calls.problems import problem
 from routed_llm.calls.sse import DONE, Event, written
 from routed_llm.calls.wired import Prepared, Wired
-from routed_llm.errors import RoutedError
+from routed_llm.errors import CatalogError, RoutedError
 from routed_llm.ledger.run import Answered
 from routed_llm.recovery import RetryLimits, classify_error, fingerprint
 from routed_llm.request import read_openai
-from routed_llm.request.wire import EventStream, count_body, failure_of, response
+from routed_llm.request.wire import (
+    EventStream,
+    ReasoningAside,
+    count_body,
+    failure_of,
+    reasoning_aside,
+    reasoning_back,
+    response,
+)
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoints import Endpoints
@@ -274,7 +282,7 @@ class EndpointCall:
 
     def __init__(self, endpoints: Endpoints, called: Called) -> None:
         self.since = time.monotonic()
-        body = endpoints.searching(called)
+        body = reasoning_back(endpoints.searching(called))
         self._memory, self._router = endpoints.memory, endpoints.router
         self._asked, self._form = body, called.endpoint
         turns = body.get("messages", body.get("input"))
@@ -289,6 +297,8 @@ class EndpointCall:
             endpoint=RESPONSES if "input" in body and body.get("store") is not False else None,
         )
         self.streams = bool(body.get("stream"))
+        # A program that was written for a model without reasoning takes the first item for the message.
+        self._aside = self._form == RESPONSES and not self._knows_of_reasoning()
         self.headers: Mapping[str, str] = {}
         self.again: Callable[[Outgoing], Any] | None = None
         self._retries = called.retries
@@ -296,6 +306,16 @@ class EndpointCall:
             asked=body, catalog=endpoints.router.catalog, fails=_in_the_answer, remember=self._remember
         )
         self._sent = 0
+
+    def _knows_of_reasoning(self) -> bool:
+        """Say whether the program asks for reasoning, or was written for a model that does it."""
+        included = str(self._asked.get("include") or "")
+        if "reasoning" in included or self._asked.get("reasoning") or self._asked.get("background"):
+            return True
+        try:
+            return self._router.catalog.get((self.options.policy or self._router.policy).baseline).reasons
+        except CatalogError:
+            return True
 
     def driven(self, decision: Decision) -> Driven:
         """Return the decided call for the driver."""
@@ -346,6 +366,8 @@ class EndpointCall:
         decision = self._wired.decision
         own = decision is not None and decision.endpoint == RESPONSES
         formed = reply if own else response(reading.answer, self._asked)
+        if self._aside:
+            formed = {**formed, "output": reasoning_aside(formed.get("output") or ())}
         # The wire remembers a Chat Completion; the caller gets a Response.
         return replace(reading, answer=(reading.answer, formed))
 
@@ -360,7 +382,8 @@ class EndpointCall:
         writer = EventWriter(self._asked, self._form, self._wired.routing)
         call = None if self._wired.decision is None else self._wired.decision.call
         passes = call is not None and call.stream and call.endpoint == self._form == RESPONSES
-        return AnswerStream(writer, self._wired.reader(), as_it_comes=passes)
+        aside = ReasoningAside() if self._aside else None
+        return AnswerStream(writer, self._wired.reader(), as_it_comes=passes, aside=aside)
 
     def last(self, reader: Any, held: list[bytes], record: dict[str, Any]) -> Iterable[bytes]:
         """Return the end of a stream, with the record."""
@@ -495,13 +518,17 @@ class AnswerStream:
         writer: writes them in the caller's form.
         inner: reads them, whichever endpoint they come from.
         as_it_comes: whether events are passed on as they are.
+        aside: what keeps reasoning out of those, or None.
 
     Attributes:
         inner: what reads them.
     """
 
-    def __init__(self, writer: EventWriter, inner: Any, *, as_it_comes: bool) -> None:
+    def __init__(
+        self, writer: EventWriter, inner: Any, *, as_it_comes: bool, aside: ReasoningAside | None = None
+    ) -> None:
         self.inner = inner
+        self._aside = aside
         self._writer = writer
         self._as_it_comes = as_it_comes
         self._tail: list[dict[str, Any]] = []
@@ -549,7 +576,10 @@ class AnswerStream:
         if not isinstance(event.data, dict):
             return []
         chunks = self.inner.feed(event.data)
-        parts = [event.data] if self._as_it_comes else self._writer.formed(chunks)
+        if not self._as_it_comes:
+            parts = self._writer.formed(chunks)
+        else:
+            parts = [event.data] if self._aside is None else self._aside.feed(event.data)
         # The end waits for what the answer has cost.
         if self.inner.finished or self.inner.done:
             self._tail += parts

@@ -9,6 +9,7 @@
 :func:`failure_of`                        the error that a reply or an event reports in its body
 :func:`count_body`                        the body for OpenAI's counting endpoint
 :func:`ids_apart`, :func:`spoken`         repeated ids of calls, and names: Responses takes neither
+:func:`reasoning_aside`                   the items of an answer, for programs that know no reasoning
 :func:`parameters`                        every field of a body, ``extra_body`` read as what it adds
 ========================================  =============================================================
 
@@ -19,6 +20,7 @@ means nothing on an endpoint rules it out.
 from routed_llm.fields import CHAT, RESPONSES, SOFT, Fate, Row, row_of, rules_out
 from routed_llm.request.wire.answers import chat_completion, chat_usage, failure_of, response, response_usage
 from routed_llm.request.wire.body import OPTIONS, count_body, form_of, parameters, request_body
+from routed_llm.request.wire.reasoning import ReasoningAside, reasoning_aside, reasoning_back
 from routed_llm.request.wire.streams import ChunkStream, EventStream, says_something
 from routed_llm.request.wire.turns import ITEMS, Replay, followed, ids_apart, same_model, spoken
 
@@ -31,6 +33,7 @@ __all__ = [
     "ChunkStream",
     "EventStream",
     "Fate",
+    "ReasoningAside",
     "Replay",
     "Row",
     "chat_completion",
@@ -41,6 +44,8 @@ __all__ = [
     "form_of",
     "ids_apart",
     "parameters",
+    "reasoning_aside",
+    "reasoning_back",
     "request_body",
     "response",
     "response_usage",

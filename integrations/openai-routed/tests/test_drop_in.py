@@ -1,0 +1,117 @@
+"""Programs written for a model that does not reason, on one that does: their answer is the first item."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from openai_routed import AsyncOpenAI, OpenAI
+from pydantic import BaseModel
+
+from routed_llm.simulator import Simulator
+
+REASONS: dict[str, Any] = {"models": ["gpt-5.6-luna"], "at_least": None, "effort": "low"}
+TOOL: dict[str, Any] = {
+    "type": "function",
+    "name": "tide",
+    "description": "Tell the tide at a place.",
+    "parameters": {
+        "type": "object",
+        "properties": {"place": {"type": "string"}},
+        "required": ["place"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+
+
+class Sea(BaseModel):
+    """A form of answer."""
+
+    name: str
+
+
+def whole(client: OpenAI, **asked: Any) -> Any:
+    """Ask for a whole answer."""
+    return client.responses.create(**asked)
+
+
+def parsed(client: OpenAI, **asked: Any) -> Any:
+    """Ask for an answer that is parsed."""
+    return client.responses.parse(**asked)
+
+
+def streamed(client: OpenAI, **asked: Any) -> Any:
+    """Ask for a stream, look at each of its events, and return its end."""
+    events = list(client.responses.create(**asked, stream=True))
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert {getattr(event, "output_index", 0) for event in events} == {0}
+    done = [event.item for event in events if event.type == "response.output_item.done"]
+    last = events[-1].response
+    assert [item.to_dict() for item in done] == [item.to_dict() for item in last.output]
+    return last
+
+
+def helped(client: OpenAI, **asked: Any) -> Any:
+    """Ask for a stream through the SDK's helper."""
+    with client.responses.stream(**asked) as stream:
+        return stream.get_final_response()
+
+
+def in_a_loop(client: OpenAI, **asked: Any) -> Any:
+    """Ask in an event loop."""
+
+    async def asking() -> Any:
+        async with AsyncOpenAI(base_url=client.base_url, api_key="any", policy=REASONS) as other:
+            return await other.responses.create(**asked)
+
+    return asyncio.run(asking())
+
+
+WAYS = (whole, parsed, streamed, helped, in_a_loop)
+
+
+@pytest.mark.parametrize("ask", WAYS, ids=lambda way: way.__name__)
+def test_the_first_item_is_the_answer(sim: Simulator, ask: Callable[..., Any]) -> None:
+    """A call, its result and the answer, as OpenAI's guide takes them; the reasoning goes back with them."""
+    with OpenAI(base_url=sim.url, api_key="any", policy=REASONS) as client:
+        said: list[Any] = [{"role": "user", "content": "What is the tide at Hull?"}]
+        call = ask(client, model="gpt-4.1", input=said, tools=[TOOL]).output[0]
+        assert call.type == "function_call"
+        said += [call, {"type": "function_call_output", "call_id": call.call_id, "output": "high"}]
+        answer = ask(client, model="gpt-4.1", input=said, tools=[TOOL])
+        assert answer.output[0].content[0].text == answer.output_text
+        (message,) = (item.to_dict() for item in answer.output)
+        message["content"][0].pop("parsed", None)  # the SDK would send it back, and the API refuses it
+        said += [message, {"role": "user", "content": "And at noon?"}]
+        ask(client, model="gpt-4.1", input=said, tools=[TOOL])
+    assert sim.refused == []
+    sent = [[item.get("type") for item in entry.body["input"]] for entry in sim.journal]
+    assert sent[1] == [None, "reasoning", "function_call", "function_call_output"]
+    assert sent[2] == [*sent[1], "reasoning", "message", None]
+
+
+def test_a_form_is_found_where_it_was(sim: Simulator) -> None:
+    """What is parsed stands in the first item."""
+    with OpenAI(base_url=sim.url, api_key="any", policy=REASONS) as client:
+        found = client.responses.parse(model="gpt-4o", input="Name a sea.", text_format=Sea)
+    (message,) = found.output
+    assert message.content[0].parsed == found.output_parsed
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"model": "gpt-5.4"},
+        {"model": "gpt-4o", "include": ["reasoning.encrypted_content"]},
+        {"model": "gpt-4o", "reasoning": {"summary": "auto"}},
+    ],
+    ids=["its model reasons", "it asks for reasoning", "it asks for a summary"],
+)
+def test_who_knows_of_reasoning_sees_it(sim: Simulator, asked: dict[str, Any]) -> None:
+    """The items come as the provider gave them."""
+    with OpenAI(base_url=sim.url, api_key="any", policy=REASONS) as client:
+        found = client.responses.create(input="Hi", **asked)
+    assert [item.type for item in found.output] == ["reasoning", "message"]
