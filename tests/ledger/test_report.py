@@ -127,6 +127,21 @@ def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+@pytest.mark.parametrize("width", [80, 60], ids=str)
+def test_a_narrow_screen_cuts_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """Whatever is grouped by, each amount of a wide screen stands whole on a narrow one."""
+    path = str(tmp_path / "book.db")
+    fill(open_ledger(path))
+    shown = {}
+    for columns in (200, width):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert spend.run(asked(path, "--by", "team,model,day,endpoint")) == 0
+        shown[columns] = sorted(capsys.readouterr().out.split())
+    assert shown[width] == shown[200]
+
+
 def test_no_such_ledger(tmp_path: Path) -> None:
     """A file that is not there is not made."""
     with pytest.raises(CommandError) as caught:

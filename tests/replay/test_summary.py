@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from routed_llm import RequestBuilder, Router, Usage
+from routed_llm import Decision, RequestBuilder, Router, Usage, read_openai
 from routed_llm.cli.main import main
 from routed_llm.cli.screen import money
 from routed_llm.errors import RequestError
@@ -231,6 +232,85 @@ def test_report_without_a_sample_says_so(tmp_path: Path, capsys: pytest.CaptureF
         "models: 10 by published ratios alone, which say little of a program's own answers. "
         "ROUTED_SAMPLE=0.05 sends a part of the calls twice, and tells."
     ) in printed
+
+
+def routed_at(day: str, **more: Any) -> dict[str, Any]:
+    """Return what a Router writes of a short question, on a day."""
+    decided = _decided(day)
+    who = {"model": decided.model, "effort": decided.effort}
+    return {
+        **call(),
+        "mode": "route",
+        "arm": "routed",
+        "at": day,
+        "facts": decided.facts.to_dict(),
+        **who,
+        "baseline": {"model": "gpt-4o", "cost": "0.001", "refused": None},
+        "routed": {**who, "cost": "0.0002"},
+        **more,
+    }
+
+
+def _decided(day: str) -> Decision:
+    return Router().explain(read_openai({"input": "What is a tide?"}), at=date.fromisoformat(day))
+
+
+def test_quality_time_and_failures_stand_beside_money(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each group has the part of its areas that is measured, its waits, failures and avoided refusals."""
+    monkeypatch.setenv("COLUMNS", "120")
+    retired = {"model": "gpt-4o", "cost": None, "refused": "retired"}
+    log = logged(
+        tmp_path / "log",
+        routed_at("2026-11-22", took={"first": 0.5, "whole": 2.0}),
+        routed_at("2026-11-22", took={"whole": 3.0}, outcome="failed", cost=None, tags={"user": "bob"}),
+        routed_at("2027-01-15", time="2027-01-15T10:00:00+00:00", baseline=retired),
+    )
+    decided = _decided("2026-11-22")
+    share = len(decided.evidence) / (len(decided.evidence) + len(decided.without_evidence))
+    found = summarize(log)
+    assert found.total.evidence == pytest.approx(share)
+    assert [found.days[day].avoided for day in ("2026-11-22", "2027-01-15")] == [0, 1]
+    page = tmp_path / "page.html"
+    assert main(["report", str(log), "--html", str(page)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if line.startswith("2026-11-22"))
+    assert row.split()[1:7] == ["2", "1", "0", f"{share:.0%}", "3.0", "3.0"]
+    assert next(line for line in lines if line.startswith("user=bob")).split()[1:3] == ["1", "1"]
+    text = page.read_text(encoding="utf-8")
+    order = [text.index(part) for part in ("<svg", 'class="tiles"', "<h2>By day", "<h2>By tag")]
+    assert order == sorted(order)
+    assert f"<b>{share:.0%}</b>of areas measured" in text
+    assert "<b>1</b>refusals avoided" in text
+    assert "<b>1</b>calls failed" in text
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"facts": None}, id="an older log"),
+        pytest.param({"routed": {"model": "gpt-4.1-nano", "effort": None}}, id="a model that is gone"),
+        pytest.param({"policy": {"at_least": "gpt-9"}}, id="a policy that names what is unknown"),
+    ],
+)
+def test_what_cannot_be_asked_again_counts_for_no_area(tmp_path: Path, more: dict[str, Any]) -> None:
+    """Where the catalog cannot say, there is no figure, and no failure."""
+    assert added(tmp_path / "log", routed_at("2026-11-22", **more)).total.evidence is None
+
+
+@pytest.mark.parametrize("width", [80, 60], ids=str)
+def test_a_narrow_screen_cuts_no_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """Each word and number of a wide screen stands on a narrow one, too."""
+    log = logged(tmp_path / "log", *[call(tags={"feature": "answers in five countries"})] * 1234)
+    shown = {}
+    for columns in (200, width):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main(["report", str(log)]) == 0
+        shown[columns] = Counter(capsys.readouterr().out.split())
+    assert shown[200] - shown[width] == Counter()
 
 
 def test_read_log_gives_none_for_a_broken_line(tmp_path: Path) -> None:

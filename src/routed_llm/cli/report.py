@@ -127,25 +127,26 @@ def figures(group: Group) -> dict[str, Any]:
         "unpriced": group.unpriced,
         "avoided": group.avoided,
         "unserved": group.unserved,
+        "measured_areas": group.measured,
+        "areas": group.areas,
         "saving": None if group.saving is None else f"{group.saving:.4f}",
         "p50": group.wait(0.5),
         "p95": group.wait(0.95),
     }
 
 
-def waits(summary: Summary) -> list[str]:
-    """Say how long callers waited, by who answered and by model: for the first token, or the whole answer."""
-    found = [*summary.arms.items(), *summary.answered.items()]
-    return [
-        f"{name} answered after {group.wait(0.5):.1f} s (p50), {group.wait(0.95):.1f} s (p95); "
-        f"{len(group.waits):,} calls were measured."
-        for name, group in found
-        if group.waits
-    ]
-
-
-HEADS = ("", "calls", "billed", "baseline", "routed", "saving", "refusals avoided")
+HEADS = (
+    "", "calls", "failed", "avoided", "measured", "p50", "p95", "billed", "baseline", "routed", "saving",
+)  # fmt: skip
 """The columns of every table of groups."""
+
+MEANING = (
+    "avoided: calls that the baseline would refuse and routing serves. measured: the part of the areas "
+    "that calls touch on which what routing chose has a published measure, and is nowhere below the "
+    "baseline. p50, p95: seconds to the first token of a stream, or to the whole answer. billed: what was "
+    "paid; baseline and routed: what each costs, or would."
+)
+"""What the columns are."""
 
 
 def rows(groups: Mapping[str, Group] | Iterable[tuple[str, Group]]) -> list[tuple[str, ...]]:
@@ -157,14 +158,22 @@ def rows(groups: Mapping[str, Group] | Iterable[tuple[str, Group]]) -> list[tupl
         (
             name,
             f"{group.calls:,}",
+            f"{group.failed:,}",
+            f"{group.avoided:,}",
+            "-" if group.evidence is None else f"{group.evidence:.0%}",
+            _seconds(group.wait(0.5)),
+            _seconds(group.wait(0.95)),
             money(group.billed),
             money(group.baseline) if group.compared else "-",
             money(group.routed) if group.compared else "-",
             "-" if group.saving is None else f"{group.saving:.0%}",
-            str(group.avoided),
         )
         for name, group in pairs
     ]
+
+
+def _seconds(wait: float | None) -> str:
+    return "-" if wait is None else f"{wait:.2f}" if wait < 1 else f"{wait:.1f}"
 
 
 TAGS = 20
@@ -212,7 +221,7 @@ def sureness(summary: Summary) -> list[str]:
             f"Sampled second calls: {seconds.answered:,} answered for {money(seconds.billed)}, "
             f"which is not in the figures above or below{more}."
         )
-    return said + replacements(summary) + sentences(summary.climb) + waits(summary)
+    return said + replacements(summary) + sentences(summary.climb)
 
 
 def replacements(summary: Summary) -> list[str]:
@@ -231,13 +240,11 @@ def replacements(summary: Summary) -> list[str]:
 
 
 def _show(summary: Summary) -> None:
-    from rich.table import Table
-
-    from routed_llm.cli.screen import console
+    from routed_llm.cli.screen import console, table
 
     screen = console()
     modes = ", ".join(f"{number} in mode {mode}" for mode, number in summary.modes.most_common())
-    screen.print(f"{summary.total.calls:,} calls: {modes}.")
+    screen.print(f"{_calls(summary.total.calls)}: {modes}.")
     for sentence in sureness(summary):
         screen.print(sentence)
     for title, groups in (
@@ -248,25 +255,25 @@ def _show(summary: Summary) -> None:
         ("By day", summary.days),
         ("By tag", shown_tags(summary)),
     ):
-        if not groups:
-            continue
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        for place, head in enumerate(HEADS):
-            table.add_column(head, justify="left" if place == 0 else "right")
-        for row in rows(groups):
-            table.add_row(*row)
-        screen.print()
-        screen.print(table)
+        if groups:
+            screen.print(f"\n{title}")
+            for line in table(HEADS, rows(groups), labels=1, width=screen.width):
+                screen.print(line, soft_wrap=True)
+    screen.print(f"\n{MEANING}")
     _show_climb(screen, summary.climb)
     screen.print()
     for (parameter, action), number in summary.changes.most_common():
-        screen.print(f"{parameter} {action}: {number} calls")
+        screen.print(f"{parameter} {action}: {_calls(number)}")
     for reason, number in summary.refusals.most_common():
-        screen.print(f"The baseline would refuse {number} calls: {reason}")
+        screen.print(f"The baseline would refuse {_calls(number)}: {reason}")
     if summary.total.failed:
-        screen.print(f"{summary.total.failed} calls failed.")
+        screen.print(f"{_calls(summary.total.failed)} failed.")
     if summary.broken:
         screen.print(f"{summary.broken} lines are no entries and were left out.")
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call{'' if number == 1 else 's'}"
 
 
 def _show_climb(screen: Console, entries: Sequence[LogEntry]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from routed_llm.cli.climb import parts as parts_of_climb
 from routed_llm.cli.html import bars, columns, document, table, tiles
-from routed_llm.cli.report import HEADS, rows, shown_tags, sureness
+from routed_llm.cli.report import HEADS, MEANING, rows, shown_tags, sureness
 from routed_llm.cli.screen import money
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ __all__ = ["page"]
 
 _NUMBERS = tuple(range(1, len(HEADS)))
 
+DAYS = 60
+"""Days that are shown: the last ones."""
+
 
 def page(summary: Summary, log: str) -> str:
     """Return the page."""
@@ -28,16 +31,19 @@ def page(summary: Summary, log: str) -> str:
     saving = "–" if total.saving is None else f"{total.saving:.0%}"
     parts = [
         f"<h1>Routing report: {escape(PurePath(log).name)}</h1>",
-        f'<p class="dim">{total.calls:,} calls: {escape(modes)}. Where one of the two did not answer, its '
-        "dollars are worked out from the tokens of the one that did.</p>",
+        *_picture(summary),
         tiles(
             [
                 (f"{total.calls:,}", "calls"),
+                (saving, "saving"),
                 (money(total.billed), "billed"),
                 (money(total.baseline) if total.compared else "–", "with the baseline"),
                 (money(total.routed) if total.compared else "–", "with routing"),
-                (saving, "saving"),
-                (str(total.avoided), "refusals avoided"),
+                (_or_dash(total.evidence, "{:.0%}"), "of areas measured"),
+                (_or_dash(total.wait(0.5), "{:.2f} s"), "to half of the answers"),
+                (_or_dash(total.wait(0.95), "{:.2f} s"), "to 95% of the answers"),
+                (f"{total.avoided:,}", "refusals avoided"),
+                (f"{total.failed:,}", "calls failed"),
                 *(
                     [(money(summary.seconds.billed), "sampled second calls")]
                     if summary.seconds.number
@@ -45,29 +51,41 @@ def page(summary: Summary, log: str) -> str:
                 ),
             ]
         ),
+        f'<p class="dim">{total.calls:,} calls: {escape(modes)}. Where one of the two did not answer, its '
+        "dollars are worked out from the tokens of the one that did.</p>",
         *(f"<p>{escape(sentence)}</p>" for sentence in sureness(summary)),
         *parts_of_climb(summary.climb),
-        *_days(summary),
-        *_models(summary),
-        *_groups("Who answered", "arm", summary.arms),
-        *_groups("The model that answered", "model", summary.answered),
+        *_groups("By day", "day", dict(list(summary.days.items())[-DAYS:])),
         *_groups("By tag", "tag", shown_tags(summary)),
+        *_models(summary),
+        *_groups("The model that answered", "model", summary.answered),
+        *_groups("Who answered", "arm", summary.arms),
+        f'<p class="dim">{escape(MEANING)}</p>',
         *_changes(summary),
         *_troubles(summary),
     ]
     return document("Routing report", parts)
 
 
-def _days(summary: Summary) -> list[str]:
-    days = list(summary.days.items())[-60:]
-    chart = columns(
-        [day for day, _ in days],
-        [group.baseline for _, group in days],
-        [group.routed for _, group in days],
-        names=("baseline, US dollars", "routing, US dollars"),
-        title="US dollars by day, with the baseline and with routing",
-    )
-    return ["<h2>By day</h2>", chart, *_table("day", summary.days)]
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _picture(summary: Summary) -> list[str]:
+    """Draw what each day cost beside what it would have with the baseline."""
+    days = list(summary.days.items())[-DAYS:]
+    if not summary.total.compared:
+        return []
+    return [
+        columns(
+            [day for day, _ in days],
+            [group.baseline for _, group in days],
+            # Where there is no baseline any more, what was paid.
+            [group.routed if group.compared else group.billed for _, group in days],
+            names=("baseline, US dollars", "routing, US dollars"),
+            title="US dollars by day, with the baseline and with routing",
+        )
+    ]
 
 
 def _models(summary: Summary) -> list[str]:

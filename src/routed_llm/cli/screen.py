@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from routed_llm.policy import EFFORTS
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["ENDPOINTS", "WIDTH", "console", "effort_range", "money", "print_json", "tokens"]
+__all__ = ["ENDPOINTS", "WIDTH", "console", "effort_range", "money", "print_json", "table", "tokens"]
 
 WIDTH = 100
 """Columns of what is laid out for a screen."""
@@ -70,6 +70,35 @@ class _Unpadded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, labels: int, width: int) -> list[str]:
+    """Return the lines of a table whose numbers are never cut: where it is too wide, labels stand above them.
+
+    Args:
+        heads: the columns' names, first those of the labels.
+        rows: the cells.
+        labels: how many columns are labels; the others are numbers.
+        width: the columns of the screen.
+    """
+    cells = [tuple(heads), *map(tuple, rows)]
+    wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if sum(wide) + 2 * len(wide) - 2 <= width:
+        return ["  ".join(_justified(row, wide, labels)).rstrip() for row in cells]
+    numbers = wide[labels:]
+    gap = "  " if sum(numbers) + 2 * len(numbers) <= width else " "
+    lines = []
+    for row in cells:
+        lines += [label for label in ["  ".join(filter(None, row[:labels]))] if label]
+        lines.append((gap + gap.join(_justified(row[labels:], numbers, 0))).rstrip())
+    return lines
+
+
+def _justified(row: Sequence[str], wide: Sequence[int], labels: int) -> list[str]:
+    return [
+        cell.ljust(room) if place < labels else cell.rjust(room)
+        for place, (cell, room) in enumerate(zip(row, wide, strict=True))
+    ]
 
 
 def print_json(data: Any) -> None:

@@ -6,17 +6,14 @@ import argparse
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from routed_llm.budget import PICO
 from routed_llm.cli.errors import CommandError
 from routed_llm.cli.needs import required
-from routed_llm.cli.screen import console, money, print_json
+from routed_llm.cli.screen import console, money, print_json, table
 from routed_llm.ledger import open_ledger
 from routed_llm.ledger.report import GROUPS, Spending, spending
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 __all__ = ["add_parser", "arguments", "run"]
 
@@ -54,7 +51,9 @@ def run(asked: argparse.Namespace) -> int:
         print_json({"by": by, "rows": [row.to_dict(by) for row in rows], "total": total.to_dict(by)})
         return 0
     out = console()
-    out.print(_table(by, [*rows, total] if len(rows) != 1 else rows))
+    cells = map(_cells, [*rows, total] if len(rows) != 1 else rows)
+    for line in table([*map(str.upper, by), *HEADS], cells, labels=len(by), width=out.width):
+        out.print(line, soft_wrap=True)
     if total.unknown:
         out.print(
             f"The cost of {total.unknown} of {total.calls + total.failed} requests is not known: the answer "
@@ -79,18 +78,13 @@ def _sums(
         ledger.close()
 
 
-def _table(by: list[str], rows: list[Spending]) -> Table:
-    rich = required("rich.table", extra="'routed-llm[cli]'")
-    table: Table = rich.Table(box=None, pad_edge=False, header_style="bold")
-    for name in by:
-        table.add_column(name.upper(), no_wrap=True)
-    for name in ("CALLS", "FAILED", "COST", "EXPECTED", "INPUT", "CACHED", "OUTPUT"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        amounts = (f"{row.input_tokens:,}", f"{row.cached_tokens:,}", f"{row.output_tokens:,}")
-        dollars = (money(Decimal(row.cost) / PICO), money(Decimal(row.estimated) / PICO))
-        table.add_row(*row.group, f"{row.calls:,}", f"{row.failed:,}", *dollars, *amounts)
-    return table
+HEADS = ("CALLS", "FAILED", "COST", "EXPECTED", "INPUT", "CACHED", "OUTPUT")
+
+
+def _cells(row: Spending) -> tuple[str, ...]:
+    amounts = (f"{row.input_tokens:,}", f"{row.cached_tokens:,}", f"{row.output_tokens:,}")
+    dollars = (money(Decimal(row.cost) / PICO), money(Decimal(row.estimated) / PICO))
+    return (*row.group, f"{row.calls:,}", f"{row.failed:,}", *dollars, *amounts)
 
 
 def _day(text: str) -> datetime:

@@ -9,9 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from routed_llm.catalog import Catalog
 from routed_llm.errors import RequestError
 from routed_llm.replay.entry import read_log
 from routed_llm.replay.estimate import Estimate
+from routed_llm.replay.measured import Measured
 from routed_llm.rollout.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -68,6 +70,9 @@ class Group:
         avoided: calls that the baseline would refuse and routing serves.
         unserved: calls that nothing routed can serve.
         waits: seconds to the first token of a stream, or else to the whole answer, where measured.
+        measured: areas that its calls touch on which what routing chose has a published measure that puts it
+            nowhere below the baseline, added up.
+        areas: all areas that these calls touch, added up.
     """
 
     calls: int = 0
@@ -80,6 +85,13 @@ class Group:
     avoided: int = 0
     unserved: int = 0
     waits: list[float] = field(default_factory=list)
+    measured: int = 0
+    areas: int = 0
+
+    @property
+    def evidence(self) -> float | None:
+        """The part of the areas that has a measure, or None when nothing is known of the calls."""
+        return self.measured / self.areas if self.areas else None
 
     def wait(self, share: float) -> float | None:
         """Return the seconds within which such a share of the measured calls was answered, or None."""
@@ -91,9 +103,18 @@ class Group:
         """The part of the baseline's cost that routing saves, or None when there is nothing to compare."""
         return None if not self.baseline else 1 - self.routed / self.baseline
 
-    def add(self, entry: LogEntry, routed: Decimal | None) -> None:
-        """Count a call; `routed` is what it costs with routing, or would."""
+    def add(self, entry: LogEntry, routed: Decimal | None, areas: tuple[int, int] | None) -> None:
+        """Count a call.
+
+        Args:
+            entry: the call.
+            routed: what it costs with routing, or would.
+            areas: those with a measure, and all; see :class:`Measured`.
+        """
         self.calls += 1
+        if areas is not None:
+            self.measured += areas[0]
+            self.areas += areas[1]
         if entry.outcome != "answered":
             self.failed += 1
         elif entry.cost is None:
@@ -147,6 +168,7 @@ class Summary:
         modes: mode to the number of calls.
         replaced: by the model and effort that the provider names in the baseline's place.
         estimate: how the dollars of routing were worked out where the baseline answered.
+        measured: what the catalog says of the calls' quality.
         seconds: the sampled second calls.
         climb: the steps of a rollout, and its bounds every now and then, in order.
         broken: lines that are no entries.
@@ -163,6 +185,7 @@ class Summary:
     modes: Counter[str] = field(default_factory=Counter)
     replaced: dict[str, Replaced] = field(default_factory=dict)
     estimate: Estimate = field(default_factory=lambda: Estimate(Outputs()))
+    measured: Measured = field(default_factory=lambda: Measured(Catalog.load()))
     seconds: Seconds = field(default_factory=Seconds)
     climb: list[LogEntry] = field(default_factory=list)
     broken: int = 0
@@ -180,8 +203,8 @@ class Summary:
         if entry.arm == "second":
             self.seconds.add(entry)
             return
-        cost = self.estimate.cost(entry)
-        self.total.add(entry, cost)
+        cost, areas = self.estimate.cost(entry), self.measured.areas(entry)
+        self.total.add(entry, cost, areas)
         self.modes[entry.mode] += 1
         places = [(self.days, entry.time[:10]), (self.arms, entry.arm), (self.answered, str(entry.model))]
         places += [(self.tags, f"{name}={value}") for name, value in sorted(entry.tags.items())]
@@ -189,7 +212,7 @@ class Summary:
         if routed is not None and routed.model is not None:
             places.append((self.chosen, routed.name))
         for groups, name in places:
-            groups.setdefault(name, Group()).add(entry, cost)
+            groups.setdefault(name, Group()).add(entry, cost, areas)
         self.changes.update(routed.changes if routed is not None else entry.changes)
         if entry.baseline is not None and entry.baseline.refused:
             self.refusals[entry.baseline.refused] += 1
