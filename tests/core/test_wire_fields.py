@@ -13,6 +13,7 @@ from openai.types.responses import InputTokenCountParams
 from openai.types.responses.response_create_params import ResponseCreateParamsBase as ResponsesParams
 from wire_examples import Maker, places, texts_in
 
+from routed_llm import read_openai
 from routed_llm.fields import CHAT, RESPONSES, SOFT, STAYS, Fate, Table
 from routed_llm.request.wire import form_of
 from routed_llm.request.wire.body import _COUNTED, translated
@@ -134,3 +135,20 @@ def test_what_arrives_on_responses_means_the_same(seed: int) -> None:
         ]
         strict += sum(one["strict"] for one in flat)
     assert strict > 0  # some were
+
+
+BOUND = [
+    pytest.param(place.partition(".")[2], name, id=f"{name} of {place}")
+    for place, fields in CHAT.items()
+    for name, row in fields.items()
+    if place.startswith("message.") and row.fate is Fate.BOUND
+]
+
+
+@pytest.mark.parametrize(("role", "field"), BOUND)
+def test_what_only_chat_completions_has_in_a_message_keeps_the_call_there(role: str, field: str) -> None:
+    """It is known before anything is decided, not when the body is written."""
+    values = {"audio": {"id": "a"}, "function_call": {"name": "f", "arguments": "{}"}, "name": "f"}
+    message = {"role": role, "content": "3", **({field: values[field]} if field in values else {})}
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}, message]}
+    assert read_openai(asked).facts.endpoint == "chat_completions"

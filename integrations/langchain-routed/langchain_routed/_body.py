@@ -77,7 +77,7 @@ def body_of(
     # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
     body["stream"] = planner.owner.streaming and not decision.facts.stream
     body.pop("stream_options", None)
-    kept = [*_OPTIONS, *(["stream_options"] if stream else []), *([] if on_responses else ["strict"])]
+    kept = [*_OPTIONS, *([] if on_responses else ["strict"])]
     return {**body, **{name: prepared.shown[name] for name in kept if name in prepared.shown}}
 
 

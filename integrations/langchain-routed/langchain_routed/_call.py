@@ -14,6 +14,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import BaseChatOpenAI
+from openai import LengthFinishReasonError
+from openai.types.chat import ChatCompletion
 
 from langchain_routed import _answers, _usage
 from langchain_routed._body import body_of
@@ -206,6 +208,13 @@ class RoutedCall:
         body = body_of(self._planner, self._parsed, prepared, messages, stream=bool(keywords.get("stream")))
         shown = prepared.shown
         body.update({n: v for n, v in keywords.items() if n not in shown or shown[n] is not v})
+        if keywords.get("stream"):
+            # langchain-openai writes its own question for the usage over what else the caller has said.
+            options = {**(shown.get("stream_options") or {}), **(keywords.get("stream_options") or {})}
+            if prepared.decision.endpoint == "responses":
+                options.pop("include_usage", None)  # it always reports the usage, and has no such field
+            body.pop("stream_options", None)
+            body.update({"stream_options": options} if options else {})
         return body if stop == prepared.stop else {**body, "stop": stop}
 
     # ----- what the driver asks: see routed_llm.calls.driver.Seam
@@ -263,6 +272,8 @@ class RoutedCall:
         schema = self.prepared.shown.get("response_format")
         if self.prepared.plain and isinstance(schema, type) and is_basemodel_subclass(schema):
             # langchain-openai reads the form of an answer from the whole of a stream.
+            if (last.generation_info or {}).get("finish_reason") == "length":
+                raise LengthFinishReasonError(completion=ChatCompletion.construct())
             with suppress(ValueError):
                 last.message.additional_kwargs["parsed"] = schema(**json.loads(reader.text))
         return [*held, last]

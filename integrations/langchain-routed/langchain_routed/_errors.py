@@ -16,6 +16,7 @@ from langchain_openai.chat_models.base import (
     OpenAIModelNotFoundError,
     OpenAIRateLimitError,
 )
+from openai import OpenAIError
 
 from routed_llm import (
     BudgetExceeded,
@@ -63,7 +64,7 @@ def as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
 
 
 class Written:
-    """Tells of a request that could not be written down, and of an answer that broke off, inside a block.
+    """Tells of a request that could not be written down or paid, and of an answer that broke off, in a block.
 
     Python's strings may hold one half of a pair that makes a character; neither JSON nor a server takes it.
 
@@ -79,7 +80,7 @@ class Written:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Raise what is wrong in the words of ChatOpenAI's callers."""
-        if isinstance(error, _BROKEN):
+        if isinstance(error, (*_BROKEN, *_REFUSALS)) and not isinstance(error, OpenAIError):
             raise as_langchains(error, self._owner) from error.__cause__
         if not isinstance(error, UnicodeEncodeError) or not error.object.startswith("{"):
             return

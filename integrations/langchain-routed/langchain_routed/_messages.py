@@ -133,15 +133,18 @@ class Conversation:
     def _chat_answer(self, message: AIMessage) -> dict[str, Any]:
         extra = message.additional_kwargs
         special = extra and any(key in extra for key in ("refusal", ITEMS, "audio", *_V03))
-        if isinstance(message.content, str) and not special:
+        calls = _calls_with_custom(message)
+        if isinstance(message.content, str) and not (special or calls):
             return _convert_message_to_dict(message)
         own = self._is_own(message)
         bare = _bare(message, keeps_audio=own and not self._on_responses)
         said = _convert_message_to_dict(_convert_from_v1_to_chat_completions(bare))
+        if calls:
+            said["tool_calls"] = calls
         if self._on_responses and own:
             said[WIRE_ITEMS] = {
                 "model": self.model,
-                "items": _construct_responses_api_input([_as_made(message)]),
+                "items": _items([_as_made(message)]),
             }
         return said
 
@@ -168,7 +171,7 @@ class Conversation:
             speaks = not isinstance(message, (ToolMessage, FunctionMessage))
         if speaks and message.name:
             message = _with(message, spoken(message.content, message.name, "text"))
-        return _construct_responses_api_input([message], store=self.store)
+        return _items([message], store=self.store)
 
     def _is_own(self, message: AIMessage) -> bool:
         """Say whether what an answer is made of goes back: to its own model, once, where it is found."""
@@ -181,6 +184,30 @@ class Conversation:
         )
         self._sent |= ids
         return own
+
+
+def _items(messages: Sequence[BaseMessage], *, store: Any = None) -> list[dict[str, Any]]:
+    """Return messages as langchain-openai's converter writes them; it takes every call for a function's."""
+    return _construct_responses_api_input([_with_calls(message) for message in messages], store=store)
+
+
+def _with_calls(message: BaseMessage) -> BaseMessage:
+    """Return an answer whose calls of custom tools stand among its blocks, in the order of all its calls."""
+    calls = _calls_with_custom(message)
+    if not calls:
+        return message
+    said: Any = message.content
+    if isinstance(said, str):
+        said = [{"type": "text", "text": said}] if said else []
+    types = {"custom": "custom_tool_call", "function": "function_call"}
+    made = [{"type": types[call["type"]], "call_id": call["id"], **call[call["type"]]} for call in calls]
+    return _with(message, [*said, *made])
+
+
+def _calls_with_custom(message: BaseMessage) -> list[dict[str, Any]]:
+    """Return an answer's calls where some are of custom tools, for which LangChain has no field."""
+    calls = message.additional_kwargs.get("tool_calls") or []
+    return calls if any(call["type"] == "custom" for call in calls) else []
 
 
 def _with(message: BaseMessage, content: Any) -> BaseMessage:

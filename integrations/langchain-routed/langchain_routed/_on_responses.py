@@ -7,10 +7,12 @@ becomes of an answer, whole or in parts, is the wire's; here is the client that 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from json import JSONDecodeError
 from typing import Any
 
 from langchain_openai._compat import httpx
-from openai import APIError
+from openai import APIError, ContentFilterFinishReasonError, LengthFinishReasonError
 from openai.types.chat import ChatCompletion
 
 from routed_llm.request.wire import ChunkStream, chat_completion, failure_of
@@ -42,20 +44,17 @@ class ChatOnResponses:
 
     def _way(self, body: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return the SDK's method and what it takes."""
-        options = {n: v for n, v in (body.pop("stream_options", None) or {}).items() if n != "include_usage"}
-        if options:
-            body["stream_options"] = options
         way = self.root.responses.with_raw_response if self._raw else self.root.responses
         return (way.parse if "text_format" in body else way.create), body
 
     def _read(self, answer: Any, body: Mapping[str, Any]) -> Any:
-        form = (body.get("text") or {}).get("format") or {}
-        has_form = "text_format" in body or form.get("type") == "json_schema"
+        # As with Chat Completions' own client, an answer for which a form is asked is one that was read.
+        has_form = "text_format" in body or bool((body.get("text") or {}).get("format"))
 
         def read(found: Any) -> Any:
             return Chunks(found) if body.get("stream") else _completion(found, has_form=has_form)
 
-        return _Raw(answer, read) if self._raw else read(answer)
+        return _Raw(answer, read, has_class="text_format" in body) if self._raw else read(answer)
 
 
 class AsyncChatOnResponses(ChatOnResponses):
@@ -68,16 +67,20 @@ class AsyncChatOnResponses(ChatOnResponses):
 
 
 class _Raw:
-    """An answer with its headers, unread."""
+    """An answer with its headers, unread; of one that is read into a class, an early end is seen before."""
 
-    def __init__(self, raw: Any, read: Any) -> None:
+    def __init__(self, raw: Any, read: Any, *, has_class: bool) -> None:
         self._raw = raw
         self._read = read
+        self._has_class = has_class
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
 
     def parse(self) -> Any:
+        if self._has_class:
+            with suppress(JSONDecodeError):  # which is the SDK's to refuse
+                _raise_unfinished(self._raw.http_response.json())
         return self._read(self._raw.parse())
 
 
@@ -124,6 +127,8 @@ class Chunks:
 def _completion(reply: Any, *, has_form: bool) -> ChatCompletion:
     plain = _plain(reply)
     _raise_for(plain, reply)
+    if has_form:
+        _raise_unfinished(plain)
     for item in plain.get("output") or ():
         item.pop("parsed_arguments", None)  # the SDK's own, which no request may have
         for part in item.get("content") or ():
@@ -132,6 +137,18 @@ def _completion(reply: Any, *, has_form: bool) -> ChatCompletion:
     if has_form:
         completion.choices[0].message.parsed = getattr(reply, "output_parsed", None)  # type: ignore[attr-defined] # as the SDK does
     return completion
+
+
+def _raise_unfinished(plain: Mapping[str, Any]) -> None:
+    """Raise what Chat Completions' own client raises for an answer that ends before its form does."""
+    if plain.get("status") != "incomplete":
+        return
+    completion = ChatCompletion.construct(**chat_completion(plain))
+    reasons = {choice.finish_reason for choice in completion.choices}
+    if "length" in reasons:
+        raise LengthFinishReasonError(completion=completion)
+    if "content_filter" in reasons:
+        raise ContentFilterFinishReasonError
 
 
 def _plain(told: Any) -> dict[str, Any]:

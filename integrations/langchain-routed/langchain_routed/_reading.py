@@ -123,8 +123,11 @@ def _tell_answer(builder: RequestBuilder, message: AIMessage) -> None:
                 builder.text(block_text(block))
             elif block.get("type") == "refusal":
                 builder.text(str(block.get("refusal") or ""))
-    for call in (*message.tool_calls, *message.invalid_tool_calls):
+    calls = (*message.tool_calls, *message.invalid_tool_calls)
+    for call in calls:
         builder.tool_call(call["name"] or "", call["args"] or "")
+    if message.additional_kwargs.get("function_call") and not calls:
+        builder.endpoint("chat_completions")  # the older form of a call exists there only
     audio = message.additional_kwargs.get("audio")
     if isinstance(audio, Mapping):
         builder.text(str(audio.get("transcript") or ""))

@@ -34,6 +34,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from routed_llm.errors import IncompleteStream
+from routed_llm.usage import Usage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from routed_llm.exchange import Exchange
     from routed_llm.ledger.run import Answered, Run
     from routed_llm.recovery import Attempt, Attempts, ErrorFacts, Step
-    from routed_llm.usage import Usage
 
 __all__ = [
     "CLOSE",
@@ -290,7 +290,7 @@ class Driven:
         if run is not None:
             self._heard(run)
         facts = self.seam.facts(error)
-        usage, served = (None, None) if reader is None else (reader.usage, reader.served)
+        usage, served = _told_by(error) if reader is None else (reader.usage, reader.served)
         return self._keep(
             partial(
                 self._failures.failed,
@@ -332,6 +332,16 @@ class Driven:
         """Let a shadow that samples send the request again, once this answer is complete."""
         if run.offers:
             run.offer(self.seam.second, text)
+
+
+def _told_by(error: Exception) -> tuple[Usage | None, str | None]:
+    """Return what the answer reported that an error was raised for: the SDK refuses one that was cut."""
+    answer = getattr(error, "completion", None)
+    usage = getattr(answer, "usage", None)
+    if usage is None:
+        return None, None
+    tier = getattr(answer, "service_tier", None)
+    return Usage.from_openai(usage.model_dump(), service_tier=tier), getattr(answer, "model", None)
 
 
 Flow: TypeAlias = Generator[Effect, Any, Any]

@@ -142,6 +142,8 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
         _content(builder, content, f"{where}.content")
     if item.get("tool_calls"):
         _each(builder, item["tool_calls"], f"{where}.tool_calls", _tool_call)
+    if role == "function" or item.get("function_call") or item.get("audio"):
+        builder.endpoint("chat_completions")  # Responses has no form for it
 
 
 def _tool_call(builder: RequestBuilder, call: Mapping[str, Any], where: str) -> None:

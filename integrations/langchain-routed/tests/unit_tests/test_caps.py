@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from langchain_core.tools import tool
+from openai import LengthFinishReasonError
 from pydantic import BaseModel
 
 from routed_llm.tokens.vocabulary import o200k_encoding
@@ -149,3 +150,25 @@ def test_room_is_not_free(make) -> None:
     llm = make(policy=one, max_tokens=20)
     assert llm.explain("Hi", routing={"effort": "none"}).chosen.output_tokens == 20
     assert llm.explain("Hi", routing={"effort": "low"}).chosen.output_tokens > 211
+
+
+FORMS_OF_ANSWERS = [
+    *[pytest.param(Person, how, id=f"class, {how}") for how in HOW[:4]],
+    *[pytest.param(Person.model_json_schema(), how, id=f"schema, {how}") for how in HOW[:2]],
+]
+
+
+@pytest.mark.parametrize(("schema", "how"), FORMS_OF_ANSWERS)
+@pytest.mark.parametrize("endpoint", ["chat_completions", "responses"])
+async def test_a_form_that_is_cut_off_is_the_sdks_error(
+    make, sim, endpoint: str, schema: Any, how: str
+) -> None:
+    """An answer that ends before its form does is refused alike on both endpoints, and booked as it came."""
+    policy = {"models": ["gpt-5.4"], "at_least": None, "effort": "none", "endpoints": [endpoint]}
+    llm = make(policy=policy, max_tokens=16, budget={"per_day": 5})
+    with pytest.raises(LengthFinishReasonError):
+        await ask(llm.with_structured_output(schema), how)
+    (entry,) = llm.router.ledger.entries()
+    assert entry.outcome == "answered"
+    if how in HOW[:2]:  # the SDK's stream ends before the usage comes
+        assert entry.usage.output_tokens == 16

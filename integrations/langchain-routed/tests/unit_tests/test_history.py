@@ -149,6 +149,62 @@ def test_state_of_the_provider_is_never_given_up(make, sim) -> None:
     assert len(sim.journal) == 1
 
 
+CUSTOM = {"id": "c1", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+FUNCTION = {"id": "c2", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize("settings", [{}, {"use_responses_api": True}], ids=["moved", "asked for"])
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        pytest.param(
+            AIMessage("So.", additional_kwargs={"tool_calls": [CUSTOM, FUNCTION]}),
+            ["message", "custom_tool_call", "function_call"],
+            id="calls of custom tools among its extras",
+        ),
+        pytest.param(
+            AIMessage("", additional_kwargs={"tool_calls": [CUSTOM]}), ["custom_tool_call"], id="only such"
+        ),
+        pytest.param(
+            AIMessage([{"type": "text", "text": "So."}], additional_kwargs={"tool_calls": [CUSTOM]}),
+            ["message", "custom_tool_call"],
+            id="beside blocks",
+        ),
+    ],
+)
+def test_calls_of_custom_tools_go_to_responses(
+    make, sim, settings: dict[str, Any], answer: AIMessage, said: list[str]
+) -> None:
+    """Each call stands once and in order, with its output behind it."""
+    llm = make(policy={"models": ["gpt-5.2-pro"], "at_least": None}, **settings)
+    calls = answer.additional_kwargs["tool_calls"]
+    llm.invoke([HumanMessage("Hi"), answer, *(ToolMessage("1", tool_call_id=call["id"]) for call in calls)])
+    outputs = [f"{kind}_output" for kind in said if kind.endswith("_call")]
+    assert [item["type"] for item in sim.journal[0].body["input"]] == ["message", *said, *outputs]
+    assert sim.refused == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"use_responses_api": True}], ids=["moved", "asked for"])
+@pytest.mark.parametrize(
+    ("content", "extra", "said"),
+    [
+        pytest.param([{"type": "text", "text": "Yes."}], {}, "Bob: Yes.", id="blocks"),
+        pytest.param("Yes.", {}, "Bob: Yes.", id="text"),
+        pytest.param("", {"refusal": "No."}, "Bob:", id="a refusal"),
+    ],
+)
+def test_who_spoke_is_known_on_responses(
+    make, sim, settings: dict[str, Any], content: Any, extra: dict[str, Any], said: str
+) -> None:
+    """Of several assistants each is named, however its message is written."""
+    llm = make(policy={"models": ["gpt-5.2-pro"], "at_least": None}, **settings)
+    bob = AIMessage(content, name="Bob", additional_kwargs=extra)
+    llm.invoke([HumanMessage("Hi"), bob, AIMessage("No.", name="Eve"), HumanMessage("And?")])
+    (item,) = sim.journal[0].body["input"][1:2]
+    text = item["content"] if isinstance(item["content"], str) else item["content"][0]["text"]
+    assert text == said
+
+
 def test_the_incumbent_is_known(make, sim) -> None:
     """The turn before tells model, effort, endpoint and prefix, so that switching can be priced."""
     llm = make()

@@ -10,7 +10,7 @@ import pytest
 from langchain.agents.middleware import SummarizationMiddleware
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import ContextOverflowError, ModelInvalidRequestError
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import ChatMessage, HumanMessage
 
 from routed_llm import BudgetExceeded, NoModelFits, PolicyError, RequestError, RoutedError
 
@@ -123,6 +123,26 @@ def test_the_error_is_also_what_chatopenai_raises(
         assert (
             error.response.json()["error"]["message"] == error.body["message"] == error.message == str(error)
         )
+    assert sim.journal == []
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+async def test_what_has_no_form_where_it_goes_is_chatopenais_error_too(make, sim, way: str) -> None:
+    """A request that is found wrong only when it is written is caught by the same handlers."""
+    llm = make(policy={"models": ["gpt-5.4"], "at_least": None, "endpoints": ["responses"]})
+
+    async def call() -> None:
+        found = WAYS[way](llm, [ChatMessage(role="critic", content="Hi")], {})
+        if hasattr(found, "__await__"):
+            await found
+
+    with pytest.raises(RequestError) as caught:
+        await call()
+    assert isinstance(caught.value, openai.BadRequestError)
+    assert str(caught.value) == (
+        "messages[0] ('critic') cannot be sent to Responses. Leave it out, or let a model on Chat "
+        "Completions serve the call."
+    )
     assert sim.journal == []
 
 

@@ -237,6 +237,25 @@ def test_usage_reaches_a_stream_even_at_another_address(make, sim) -> None:
     assert whole.usage_metadata["total_tokens"] > 0
 
 
+@pytest.mark.parametrize(
+    ("model", "keywords", "sent"),
+    [
+        pytest.param("gpt-4o", {}, {"include_usage": True}, id="chat completions"),
+        pytest.param("gpt-5.2-pro", {}, None, id="responses, in the form of the other"),
+        pytest.param("gpt-5.4", {"use_responses_api": True}, None, id="responses"),
+    ],
+)
+def test_asking_for_usage_keeps_the_other_options(
+    make, sim, model: str, keywords: dict[str, Any], sent: Any
+) -> None:
+    """What else the caller says of streams is sent, too; Responses has no question for the usage."""
+    llm = make(policy={"models": [model], "at_least": None}, **keywords)
+    list(llm.stream("Hi", stream_options={"include_obfuscation": False, "include_usage": True}))
+    assert sim.journal[0].body["stream_options"] == {"include_obfuscation": False, **(sent or {})}
+    list(llm.stream("Hi", stream_options={"include_usage": True}))
+    assert sim.journal[1].body.get("stream_options") == sent
+
+
 def test_a_server_without_usage_can_be_spared(make, sim) -> None:
     """`stream_usage=False` asks for none, and the cost is then unknown."""
     llm = make(policy={"models": ["gpt-4o"]}, stream_usage=False)

@@ -261,7 +261,8 @@ def _items_of(
 ) -> Iterator[dict[str, Any]]:
     role = str(message.get("role"))
     replayed = replay.of(message) if role == "assistant" else None
-    if replayed is not None:
+    # Who made items is known; without ids they are what someone has written, and a name would be lost.
+    if replayed is not None and (not message.get("name") or any(item.get("id") for item in replayed)):
         yield from replayed
         return
     plain = {key: item for key, item in message.items() if key != ITEMS and item is not None}

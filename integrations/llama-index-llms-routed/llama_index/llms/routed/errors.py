@@ -5,15 +5,17 @@ With `OpenAI` the server refuses it, and handlers catch the SDK's errors.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import httpx
 import openai
 
-from routed_llm import RoutedError
+from routed_llm import BudgetExceeded, NoModelFits, RequestError, RoutedError
 from routed_llm.calls.problems import both, problem
 
-__all__ = ["as_openais"]
+__all__ = ["as_openais", "refusing"]
 
 _BY_STATUS: Final[dict[int, type[openai.APIStatusError]]] = {
     400: openai.BadRequestError,
@@ -34,3 +36,18 @@ def as_openais(error: RoutedError, base_url: str | None) -> Exception:
     response = httpx.Response(said.status, json=said.body, request=request)
     kind = _BY_STATUS.get(said.status, openai.InternalServerError)
     return both(error, kind(str(error), response=response, body=said.error))
+
+
+@contextmanager
+def refusing(base_url: str | None) -> Iterator[None]:
+    """Raise what refuses a call inside a block as :func:`as_openais` has it.
+
+    Args:
+        base_url: where the call would have been sent.
+    """
+    try:
+        yield
+    except (BudgetExceeded, NoModelFits, RequestError) as error:
+        if isinstance(error, openai.OpenAIError):
+            raise
+        raise as_openais(error, base_url) from None

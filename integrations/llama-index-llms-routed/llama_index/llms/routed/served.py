@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import Any, cast
 
 from llama_index.core.base.llms.types import (
@@ -22,6 +22,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed.clients import Clients, asend, send, unpacked
+from llama_index.llms.routed.errors import refusing
 from llama_index.llms.routed.events import announce
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCallFunction
@@ -88,11 +89,16 @@ class Route:
         if stream:
             self._opened = self._stream()
             return self._opened
-        return _whole(run(flow(self._driven), self.send))
+        with self._refusing():
+            return _whole(run(flow(self._driven), self.send))
+
+    def _refusing(self) -> AbstractContextManager[None]:
+        return refusing(str(getattr(self._own, "base_url", "")) or None)
 
     def _stream(self) -> Iterator[ChatCompletionChunk]:
-        for chunk in run_stream(stream_flow(self._driven), self.send, self.send):
-            yield _readable(unpacked(chunk, ChatCompletionChunk))
+        with self._refusing():
+            for chunk in run_stream(stream_flow(self._driven), self.send, self.send):
+                yield _readable(unpacked(chunk, ChatCompletionChunk))
 
     async def acreate(self, *, stream: bool = False, **given: Any) -> Any:
         """Make the call without holding the event loop."""
@@ -100,13 +106,15 @@ class Route:
         if stream:
             self._opened = self._astream()
             return self._opened
-        return _whole(await arun(flow(self._driven), self._asend))
+        with self._refusing():
+            return _whole(await arun(flow(self._driven), self._asend))
 
     async def _astream(self) -> AsyncIterator[ChatCompletionChunk]:
         chunks = arun_stream(stream_flow(self._driven), self._asend, self._asend)
-        async with aclosing(cast(AsyncGenerator[Any, None], chunks)):
-            async for chunk in chunks:
-                yield _readable(unpacked(chunk, ChatCompletionChunk))
+        with self._refusing():
+            async with aclosing(cast(AsyncGenerator[Any, None], chunks)):
+                async for chunk in chunks:
+                    yield _readable(unpacked(chunk, ChatCompletionChunk))
 
     def leave(self) -> None:
         """Close the stream, if there is one: upstream leaves that to the garbage collector."""
