@@ -272,6 +272,14 @@ SDK = "from openai import OpenAI\n"
 SDK_NEW = "from openai_routed import OpenAI\n"
 ASK = ".chat.completions.create(model='gpt-4o', messages=[])\n"
 RM008 = {
+    "raw and streaming responses": (
+        "from openai import OpenAI\nc = OpenAI()\n"
+        "c.chat.completions.with_raw_response.create(model='gpt-4o', messages=[])\n"
+        "c.responses.with_streaming_response.create(model='gpt-4o', input='Hi')\n",
+        "from openai_routed import OpenAI\nc = OpenAI()\n"
+        "c.chat.completions.with_raw_response.create(model='gpt-4o', messages=[])\n"
+        "c.responses.with_streaming_response.create(model='gpt-4o', input='Hi')\n",
+    ),
     "a client": (SDK + "c = OpenAI()\nc" + ASK, SDK_NEW + "c = OpenAI()\nc" + ASK),
     "Responses": (
         SDK + "c = OpenAI()\nc.responses.parse(model='gpt-4o', input='x')\n",

@@ -30,8 +30,11 @@ _PLACES: Final = frozenset(
 )
 _DEEP: Final = 8
 
+_FORMS: Final = ("", ".with_raw_response", ".with_streaming_response")
+
 _CALLS: Final = tuple(
-    f".{resource}.{method}"
+    f".{resource}{form}.{method}"
+    for form in _FORMS
     for resource, methods in {
         "chat.completions": (
             "create",
@@ -48,7 +51,8 @@ _CALLS: Final = tuple(
 """What is routed of a client, instructor's additions to it among them."""
 
 MODULE_CALLS: Final = frozenset(
-    f"openai{beta}{resource}.{method}"
+    f"openai{beta}{resource}{form}.{method}"
+    for form in _FORMS
     for beta in ("", ".beta")
     for resource in (".chat.completions", ".responses")
     for method in ("create", "parse", "stream")
