@@ -136,3 +136,8 @@ def __getattr__(name: str) -> Any:
 
     globals()[name] = found = getattr(import_module(_LATER[name]), name)
     return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

@@ -46,3 +46,9 @@ def test_every_public_name_is_there(module: object) -> None:
         assert getattr(module, name) is not None, name
     with pytest.raises(AttributeError, match=r"^module '[a-z_.]+' has no attribute 'nothing'$"):
         _ = module.nothing  # type: ignore[attr-defined]
+
+
+def test_completion_shows_public_names() -> None:
+    """`dir()` of the package is what it promises, and what is imported later is there, too."""
+    assert dir(routed_llm) == sorted(routed_llm.__all__)
+    assert all(hasattr(routed_llm, name) for name in dir(routed_llm))

@@ -36,3 +36,8 @@ __version__ = "0.1.0"
 # on it spares callers `valid_namespaces`; what may be loaded is still theirs to say, in `allowed_objects`.
 if __name__ not in DEFAULT_NAMESPACES:
     DEFAULT_NAMESPACES.append(__name__)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

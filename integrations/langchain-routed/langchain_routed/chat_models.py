@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +91,19 @@ def _on_azure(settings: Mapping[str, Any], call: Call) -> BaseChatOpenAI:
 class RoutedChatModel(Entries, ChatOpenAI):
     """A drop-in for ChatOpenAI that picks the OpenAI model, effort and endpoint for each call.
 
+    Args:
+        model: the baseline: the model the program was written for.
+        policy: what is wanted: a Policy, a dict of its keywords, or the path of a TOML file.
+        budget: what may be spent on its calls: one or several ``Budget``, or dicts of their keywords.
+        ledger: where calls are booked: a Ledger, the path of an SQLite file, or a ``redis://`` URL.
+        on_budget: called with a BudgetEvent when a budget passes one of its ``notify_at`` shares.
+        router: the router to ask, with its ledger and catalog; one that all models share when left out.
+        catalog: the models there are; the packaged ones when left out.
+        factory: makes the model behind a call, for other back ends.
+        profile_scope: whose abilities ``profile`` tells: ``"baseline"``, or ``"pool"``.
+        routing_record: what travels with every answer: the ``"full"`` record, or a ``"short"`` one.
+        **kwargs: ChatOpenAI's.
+
     Every argument, method, type and result is ChatOpenAI's. What differs:
 
     * ``model`` names the model the program was written for: the quality floor of the default policy.
@@ -138,6 +152,10 @@ class RoutedChatModel(Entries, ChatOpenAI):
     why and for how much (:func:`routed_llm.short_record`)."""
 
     # --- construction ---
+
+    def __dir__(self) -> list[str]:
+        """Return what a program may use: completion and help leave out private parts."""
+        return [name for name in super().__dir__() if not name.startswith("_") or name.startswith("__")]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Make a model from ChatOpenAI's arguments and the fields above.
@@ -382,3 +400,18 @@ class RoutedChatModel(Entries, ChatOpenAI):
 
 # Put there once the class is made: a class may not declare it beside the field.
 RoutedChatModel.use_responses_api = UsesResponses()  # type: ignore[assignment]  # a descriptor in a field's place
+
+
+def _own_first(kind: type[BaseModel], parent: type[BaseModel]) -> inspect.Signature:
+    """Return a model's signature with the fields that its parent does not have, and its baseline, first."""
+    signature = inspect.signature(kind)
+    own = ("model", *(name for name in kind.model_fields if name not in parent.model_fields))
+    keywords = signature.parameters.values()
+    return signature.replace(
+        parameters=sorted(
+            keywords, key=lambda one: (one.kind, own.index(one.name) if one.name in own else len(own))
+        )
+    )
+
+
+setattr(RoutedChatModel, "__signature__", _own_first(RoutedChatModel, ChatOpenAI))  # noqa: B010 - pydantic's is lazy

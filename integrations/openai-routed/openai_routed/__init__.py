@@ -20,3 +20,8 @@ def __getattr__(name: str) -> Any:
     if name in ("chat", "responses", "beta"):
         return getattr(module_client(), name)
     raise AttributeError(f"module 'openai_routed' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

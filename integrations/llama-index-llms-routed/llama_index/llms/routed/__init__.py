@@ -4,3 +4,8 @@ from llama_index.llms.routed.base import RoutedLLM
 from llama_index.llms.routed.events import RoutingDecisionEvent, record_routing
 
 __all__ = ["RoutedLLM", "RoutingDecisionEvent", "record_routing"]
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

@@ -132,6 +132,10 @@ class RoutedLLM(CarefulOpenAI):
     )
     stream_usage: bool = Field(default=True, description="Whether streams are asked for their usage.")
 
+    def __dir__(self) -> list[str]:
+        """Return what a program may use: completion and help leave out private parts."""
+        return [name for name in super().__dir__() if not name.startswith("_") or name.startswith("__")]
+
     _keeps_books: bool = PrivateAttr(default=False)
     _template: Served = PrivateAttr(default_factory=Served)
     _answers: AnswerMemory = PrivateAttr(default_factory=AnswerMemory)
