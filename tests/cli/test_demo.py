@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -74,6 +75,15 @@ def test_the_readme_shows_what_the_demo_gives(demo: dict[str, Any]) -> None:
     """The README's table is what this run of the demo came to; `python scripts/shown.py` writes it."""
     shown = runpy.run_path(str(ROOT / "scripts" / "shown.py"))
     assert shown["shown_table"]((ROOT / "README.md").read_text(encoding="utf-8")) == shown["table"](demo)
+
+
+def test_the_documented_keys_are_printed(demo: dict[str, Any]) -> None:
+    """docs/json.md names the keys of the demo's document."""
+    part = (ROOT / "docs" / "json.md").read_text(encoding="utf-8").partition("## `routed demo`\n")[2]
+    part = part.partition("\n## ")[0]
+    case = demo["cases"][0]
+    named = {*demo, *case, *case["routed"], *demo["llama_index"], *demo["refused"]}
+    assert set(re.findall(r"`(\w+)`", part)) == named
 
 
 def check_plain(case: Case, plain: dict[str, Any]) -> None:
