@@ -155,6 +155,7 @@ USED = {
     "part of a text": (
         "import crewai\nM = 'gpt-4o'\ncrewai.LLM(model=f'openai/{M}')\n",
         "constant that reaches line 3: it is the model of crewai.LLM(), which has no routed counterpart. "
+        "openai before the name means OpenAI itself, where it stops, too. "
         "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays.",
     ),
     "a default of a method": (

@@ -215,11 +215,12 @@ def _list_sites(screen: Console, items: Sequence[Site], *, every: bool) -> None:
     for _, sites in shown:
         alike: dict[str, list[Site]] = {}
         for site in sites:
-            key = "  ".join(filter(None, (site.rule, site.model, _changes(site))))
+            key = "  ".join(filter(None, (site.rule, *site.models, _changes(site))))
             alike.setdefault(f"{site.place} {key}" if every else key, []).append(site)
         for some in alike.values():
             changes = _changes(some[0])
-            _place(screen, places_of(some, _PLACES), f"{some[0].rule}  {some[0].model}  {changes}".rstrip())
+            models = ", ".join(some[0].models)
+            _place(screen, places_of(some, _PLACES), f"{some[0].rule}  {models}  {changes}".rstrip())
     if len(files) > len(shown):
         _line(screen, f"    and {counted(len(files) - len(shown), 'file')} more (--all)")
 

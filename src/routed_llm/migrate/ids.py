@@ -22,7 +22,7 @@ _LONGEST = 256
 
 _PROVIDERS = ("openai", "azure_openai", "openai-chat", "openai-responses")
 _VENDOR = re.compile(r"[A-Za-z0-9_.\-]+/(?:[A-Za-z0-9_.\-]+/)*")
-_JOINED = re.compile(rb"[\"'][ \t]*[\"']")
+_JOINED = re.compile(rb"[\"'][\s+\\]*[rRuU]?[\"']")
 """Where a literal is written in pieces."""
 
 _OPENAI = frozenset({"openai", "azure", "azure_openai", "text-completion-openai"})

@@ -21,6 +21,7 @@ _BASELINE = "it is the baseline of a routed model"
 _COMPARED = "it is compared with something"
 _LOOK = "Look at what is done with it there."
 _STAR = re.compile(rb"import\s*\*")
+_DOTTED = re.compile(r"[\"']([A-Za-z_.][\w.]{0,200})[\"']")
 _Place = tuple[str, int]
 
 
@@ -57,6 +58,7 @@ class _Said:
     given: dict[str, list[str]] = field(default_factory=dict)
     same: dict[str, str] = field(default_factory=dict)
     places: dict[str, list[_Place]] = field(default_factory=dict)
+    environment: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def known(self, kept: Iterable[str] = ()) -> Known:
         return Known(
@@ -64,6 +66,7 @@ class _Said:
             given={name: tuple(dict.fromkeys(found)) for name, found in self.given.items()},
             same=self.same,
             kept=frozenset(kept),
+            environment=self.environment,
         )
 
 
@@ -83,6 +86,7 @@ class _Linker:
     def run(self) -> Link:
         self._imported()
         self._handed()
+        self._set()
         for path, said in self.said.items():
             again = self.scanner.scan(self.base / path, path, said.known())
             if again is not None:
@@ -177,6 +181,21 @@ class _Linker:
                 said.places.setdefault(key, []).append((file.path, item.literal[1]))
                 self.passed[file.path, item.literal[1]] = f"{name}() of {other}"
 
+    def _set(self) -> None:
+        """Tell each file what the settings files beside or above it give the variables that it reads."""
+        found: dict[str, dict[PurePosixPath, list[str]]] = {}
+        for file in self.files.values():
+            for item in file.occurrences:
+                if item.setting is not None and item.kind is Kind.REPORT:
+                    folders = found.setdefault(item.setting, {})
+                    folders.setdefault(PurePosixPath(file.path).parent, []).append(item.text)
+        for path in [path for path in self.files if found and path.endswith((".py", ".ipynb"))]:
+            data, above = self._read(path), PurePosixPath(path).parents
+            for name, folders in found.items():
+                values = [value for folder, given in folders.items() if folder in above for value in given]
+                if values and name.encode() in data:
+                    self._of(path).environment[name] = tuple(dict.fromkeys(values))
+
     def _of(self, path: str) -> _Said:
         return self.said.setdefault(path, _Said())
 
@@ -212,18 +231,41 @@ class _Linker:
             used = [place for name in _uses(text, set(names)) for place in self._dropped(path, name, drops)]
             for other, name in used:
                 kept.setdefault(other, set()).update({name} if other != path else ())
-            for line, module, name in _strings(text, names):
-                for other, dropped in self._dropped(path, f"{module}.{name}", drops):
-                    kept.setdefault(other, set()).add(dropped)
-                    notes.append(
-                        f'{path}:{line} names "{module}.{name}" in a string. {other} keeps that import, but '
-                        "calls the routed class now: change the string where it replaces what is called."
-                    )
+            for line, shown, other, dropped in self._named(path, text, names, drops):
+                kept.setdefault(other, set()).add(dropped)
+                notes.append(
+                    f"{path}:{line} names {shown}. {other} keeps that import, but "
+                    "calls the routed class now: change the string where it replaces what is called."
+                )
         for path, found in kept.items():
             again = self.scanner.scan(self.base / path, path, self._of(path).known(found))
             if again is not None:
                 self.files[path] = again
         return notes
+
+    def _named(
+        self, path: str, text: str, names: Sequence[str], drops: dict[str, set[str]]
+    ) -> Iterator[tuple[int, str, str, str]]:
+        """Give the lines whose strings name what would be gone: how it is written, the module, the name."""
+        for line, module, name in _strings(text, names):
+            for other, dropped in self._dropped(path, f"{module}.{name}", drops):
+                yield line, f'"{module}.{name}" in a string', other, dropped
+        alone = list(_alone(text, names))
+        meant = self._meant(path, text) if alone else set()
+        for line, name in alone:
+            for other in sorted(meant):
+                if name in drops.get(other, ()):
+                    yield line, f'"{name}" of {other} by a string', other, name
+
+    def _meant(self, path: str, text: str) -> set[str]:
+        """Return the modules that a file imports or names in a string."""
+        try:
+            named = set(imports_of(text).values())
+        except ValueError:
+            return set()
+        named |= {found[1] for found in _DOTTED.finditer(text)}
+        places = (self.modules.resolve(path, name) for name in named)
+        return {place[0] for place in places if not isinstance(place, str) and not place[1]}
 
     def _dropped(self, path: str, name: str, drops: dict[str, set[str]]) -> Iterator[tuple[str, str]]:
         """Give the modules that a name leads through and that would have it no more."""
@@ -285,6 +327,15 @@ def _strings(text: str, names: Sequence[str]) -> Iterator[tuple[int, str, str]]:
         rf"[\"']([A-Za-z_][\w.]{{0,200}})\.({'|'.join(map(re.escape, names))})[\"']", text
     ):
         yield text.count("\n", 0, found.start()) + 1, found[1], found[2]
+
+
+def _alone(text: str, names: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Give the strings and keywords that name something of a module which is named elsewhere."""
+    either = "|".join(map(re.escape, names))
+    for found in re.finditer(
+        rf"[\"'](?:[^\"'\n]{{0,80}}[}}\s]\.)?({either})[\"']|[(,]\s*({either})\s*=[^=]", text
+    ):
+        yield text.count("\n", 0, found.end()) + 1, found[1] or found[2]
 
 
 def _traced(file: FileFindings, offset: int, sites: list[Site]) -> FileFindings:

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from routed_llm.migrate.python.tree import aliases
+
 __all__ = ["Modules", "Place", "imports_of"]
 
 _HOPS = 8
@@ -17,7 +19,8 @@ Place = tuple[str, str]
 def imports_of(text: str) -> dict[str, str]:
     """Return the names that a module's imports bind, to what they are: ``.config.MODEL``, ``a.b``.
 
-    An import of ``*`` stands under ``*a.b``. Imports inside of functions count, too.
+    What is given an imported class counts, too (``Chat = ChatOpenAI``), and imports inside of functions. An
+    import of ``*`` stands under ``*a.b``.
 
     Raises:
         ValueError: when the text is not Python.
@@ -27,6 +30,7 @@ def imports_of(text: str) -> dict[str, str]:
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError("it is not Python") from error
     found: dict[str, str] = {}
+    assigned: list[tuple[str, str]] = []
     for node in _statements(tree):
         if isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
@@ -40,7 +44,13 @@ def imports_of(text: str) -> dict[str, str]:
                 )
                 if not item.asname and "." in item.name:
                     found[item.name] = item.name
-    return found
+        elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Name, ast.Attribute)):
+            assigned += [
+                (target.id, ast.unparse(node.value))
+                for target in node.targets
+                if isinstance(target, ast.Name)
+            ]
+    return {**aliases(assigned, found), **found}
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:

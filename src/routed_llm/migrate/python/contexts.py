@@ -39,12 +39,16 @@ _HANDED = {
     "agents": "Call set_default_openai_client(openai_routed.AsyncOpenAI()), or name a model that stays.",
     "pydantic_ai": "Hand its provider openai_client=openai_routed.AsyncOpenAI(), or name a model that stays.",
     **dict.fromkeys(
-        ("crewai", "litellm", "dspy", "smolagents", "haystack", "deepeval", "autogen", "ragas"), _GATEWAY
+        ("crewai", "litellm", "dspy", "smolagents", "haystack", "deepeval", "autogen", "ragas", "instructor"),
+        _GATEWAY,
     ),
 }
 """What to do where another package calls OpenAI: by the package's name."""
 
 _SETTINGS = frozenset({"get", "getenv", "Field", "field", "Option", "Argument", "option", "add_argument"})
+_CLASS_NAMES = frozenset(
+    {"ChatOpenAI", "AzureChatOpenAI", "OpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAIResponses"}
+)
 _OUT = "Write the ids out, then run this again."
 RESPONSES_ADVICE = "Ask Router().decide(read_openai(body)) what to send, or name a model that stays"
 
@@ -66,10 +70,13 @@ def _gateways(hit: Hit, who: str) -> Verdict:
 
 def of_string(tree: Tree, node: cst.SimpleString | cst.FormattedStringText, hit: Hit) -> Verdict:
     """Classify an occurrence inside a string literal."""
+    outer = tree.parent(node)
     if isinstance(node, cst.FormattedStringText):
-        return _formatted(node, hit)
+        if not isinstance(outer, cst.FormattedString) or text_of(outer) != hit.word:
+            return _formatted(node, hit)
+        return of_word(hit) or by_use(tree, outer, hit)
     value = text_of(node)
-    if isinstance(tree.parent(node), cst.Expr):
+    if isinstance(outer, cst.Expr):
         return Kind.KEEP, "it stands in a docstring or a bare text"
     if value is None or value.strip() != hit.word:
         return of_word(hit) or (Kind.KEEP, "it stands in a longer text") if _prose(value) else _embedded(hit)
@@ -96,7 +103,7 @@ def _formatted(node: cst.FormattedStringText, hit: Hit) -> Verdict:
     return Kind.REPORT, f"the id is put together in an f-string. {_OUT}"
 
 
-def by_use(tree: Tree, node: cst.SimpleString | cst.ConcatenatedString, hit: Hit) -> Verdict:
+def by_use(tree: Tree, node: cst.BaseExpression, hit: Hit) -> Verdict:
     """Go outwards from the literal until something says what it is for."""
     inner: cst.CSTNode = node
     for outer in tree.ancestors(node):
@@ -223,6 +230,12 @@ def of_call(tree: Tree, call: cst.Call, what: str, hit: Hit) -> Verdict:
         return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. {RESPONSES_ADVICE}."
     if _RAW_OTHER.search(name):
         return Kind.REPORT, f"{name}() calls OpenAI's SDK itself. Name a model that stays."
+    if known.rpartition(".")[2] in _CLASS_NAMES and any(known.startswith(f"{star}.") for star in tree.stars):
+        return Kind.REPORT, f"{name} comes from an import of *. Import it by name, then run this again."
+    return _of_other_call(tree, call, name, known, what, hit)
+
+
+def _of_other_call(tree: Tree, call: cst.Call, name: str, known: str, what: str, hit: Hit) -> Verdict:
     if name == "dict":
         return Kind.REPORT, f"it is the value of {what!r} in a dictionary. Look at what reads it."
     if name.split(".")[-1] in _SETTINGS:
@@ -231,11 +244,25 @@ def of_call(tree: Tree, call: cst.Call, what: str, hit: Hit) -> Verdict:
             f"it is the default of a setting that reaches no constructor known here.{_direct(hit)} "
             "Look at what reads it.",
         )
+    if isinstance(call.func, cst.Name) and not tree.names(call.func) and tree.assignments(call.func):
+        return (
+            Kind.REPORT,
+            f"it is handed to {name}(), which hands it to no constructor known here.{_direct(hit)} "
+            "Look at what is done with it there.",
+        )
     return (
         Kind.REPORT,
         f"it is the {what} of {known or 'a call'}(), which has no routed counterpart.{_direct(hit)} "
-        f"{_HANDED.get(known.split('.')[0], 'Name a model that stays.')}",
+        f"{_advice(known, hit)}",
     )
+
+
+def _advice(called: str, hit: Hit) -> str:
+    """Say what to do where another package calls OpenAI."""
+    provider = hit.vendor.split("/")[0] or hit.provider
+    if provider.startswith("azure"):
+        return "Deploy a model that stays, and name that deployment."
+    return _HANDED.get(called.split(".")[0], _GATEWAY if provider else "Name a model that stays.")
 
 
 def _direct(hit: Hit) -> str:

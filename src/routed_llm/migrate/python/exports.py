@@ -16,7 +16,10 @@ from routed_llm.migrate.python.tree import Tree, dotted, named_arguments, target
 __all__ = ["asked_elsewhere", "exports", "handed"]
 
 Retires = Callable[[str], bool]
+Offered = tuple[str, cst.BaseExpression]
 _NOTHING = Known()
+_DEEP = 3
+"""Fields of fields and tables of tables that are offered."""
 
 
 def exports(tree: Tree, retires: Retires, places: Sequence[int]) -> dict[str, list[Literal]]:
@@ -35,7 +38,11 @@ def exports(tree: Tree, retires: Retires, places: Sequence[int]) -> dict[str, li
         if items and _holds(tree, value, places):
             listed = [literal for item in items for literal in _literals(tree, item) if retires(literal[0])]
             found.setdefault(f"{name}[]", []).extend(listed)
-        if not _holds(tree, value, places) and dotted(value) not in found:
+        if (
+            not _holds(tree, value, places)
+            and dotted(value) not in found
+            and not _default(tree, value, places)
+        ):
             continue
         literals = [(item.value, item.offset) for item in trace(tree, value, _NOTHING).origins]
         if any(retires(text) for text, _ in literals):
@@ -48,19 +55,27 @@ def _holds(tree: Tree, node: cst.CSTNode, places: Sequence[int]) -> bool:
     return bisect_left(places, start) < bisect_left(places, end)
 
 
-def _offered(tree: Tree) -> Iterator[tuple[str, cst.BaseExpression]]:
+def _default(tree: Tree, node: cst.BaseExpression, places: Sequence[int]) -> bool:
+    """Say whether a name is that of a parameter whose default holds one."""
+    return isinstance(node, cst.Name) and any(
+        _holds(tree, value, places) for value in Objects.of(tree).defaults_of(node)
+    )
+
+
+def _offered(tree: Tree) -> Iterator[Offered]:
     """Give the names of a module, with the expressions that they stand for."""
-    classes = {kind.name.value: kind for kind in tree.nodes.classes}
-    for name, kind in classes.items():
-        for field, values in tree.fields_of(kind).items():
-            yield from ((f"{name}.{field}", value) for value in values)
+    for kind in tree.nodes.classes:
+        yield from _fields(tree, kind.name.value, kind, _DEEP)
     for node in tree.nodes.assigned:
         if node.value is None or tree.around(node, (cst.FunctionDef, cst.ClassDef, cst.Lambda)) is not None:
             continue
         for target in targets(node):
             name = dotted(target)
+            if isinstance(target, cst.Subscript) and isinstance(target.slice[0].slice, cst.Index):
+                key = text_of(target.slice[0].slice.value)
+                name = f"{dotted(target.value)}[{key or '*'}]"
             yield name, node.value
-            yield from _parts(tree, name, node.value, classes)
+            yield from _parts(tree, name, node.value, _DEEP)
     for function, returned in tree.returns_of.items():
         if (
             isinstance(function, cst.FunctionDef)
@@ -68,21 +83,37 @@ def _offered(tree: Tree) -> Iterator[tuple[str, cst.BaseExpression]]:
         ):
             for value in returned:
                 yield f"{function.name.value}()", value
-                yield from _parts(tree, f"{function.name.value}()", value, classes)
+                yield from _parts(tree, f"{function.name.value}()", value, _DEEP)
 
 
-def _parts(
-    tree: Tree, name: str, value: cst.BaseExpression, classes: dict[str, cst.ClassDef]
-) -> Iterator[tuple[str, cst.BaseExpression]]:
-    """Give the entries of a dictionary and the fields of an instance."""
-    if isinstance(value, cst.Call) and dotted(value.func) in classes:
-        for field, values in tree.fields_of(classes[dotted(value.func)]).items():
-            yield from ((f"{name}.{field}", item) for item in values)
+def _parts(tree: Tree, name: str, value: cst.BaseExpression, depth: int) -> Iterator[Offered]:
+    """Give the entries of a table, the fields of an instance and the options of a command line."""
+    if not depth or text_of(value) is not None:
+        return
+    objects = Objects.of(tree)
+    for kind in objects.classes_of(value):
+        yield from _fields(tree, name, kind, depth)
+    for option, defaults in objects.options(value).items():
+        yield from ((f"{name}.{option}", item) for item in defaults)
+    if isinstance(value, cst.Call):
         yield from ((f"{name}.{key}", item) for key, item in named_arguments(value).items())
-    for key, item in (
-        (Objects.of(tree).mapping(value) or {}).items() if isinstance(value, (cst.Dict, cst.Call)) else ()
-    ):
-        yield f"{name}[{key}]", item
+    entries: list[tuple[str, cst.BaseExpression]] = []
+    if isinstance(value, (cst.Dict, cst.Call)):
+        entries = list((objects.mapping(value) or {}).items())
+    elif isinstance(value, (cst.List, cst.Tuple)):
+        entries = [("*", item.value) for item in value.elements]
+    for key, item in entries:
+        for place in {f"{name}[{key}]", f"{name}[*]"}:
+            yield place, item
+            yield from _parts(tree, place, item, depth - 1)
+
+
+def _fields(tree: Tree, name: str, kind: cst.ClassDef, depth: int) -> Iterator[Offered]:
+    """Give the fields of a class or an instance of it, and what those hold in turn."""
+    for field, values in Objects.of(tree).fields_of(kind) if depth else ():
+        for value in values:
+            yield f"{name}.{field}", value
+            yield from _parts(tree, f"{name}.{field}", value, depth - 1)
 
 
 def handed(

@@ -21,7 +21,7 @@ _Statement = cst.Import | cst.ImportFrom
 
 def collision(tree: Tree, anchor: cst.BaseExpression, new: NewName) -> str | None:
     """Say why the new name cannot be imported next to the import of an expression, or None."""
-    root = _root(anchor)
+    root = tree.import_of(anchor)
     if root is None:
         return "it is not called by an imported name. Rewrite it by hand."
     imports = _imports(tree, root)
@@ -56,7 +56,7 @@ def tidy(
     gone_uses = {part for node in swapped for part in _chain(node)}
     statements: dict[_Statement, tuple[set[str], dict[str, NewName]]] = {}
     for anchor, new in wanted:
-        root = _root(anchor)
+        root = tree.import_of(anchor)
         found = _imports(tree, root) if root is not None else []
         # What is imported when another import fails is left alone.
         first = [item for item in found if tree.around(item, cst.ExceptHandler) is None]
@@ -94,7 +94,7 @@ def import_modules(tree: Tree, wanted: Iterable[tuple[cst.BaseExpression, str]])
     edits = []
     done: set[str] = set()
     for anchor, module in wanted:
-        root = _root(anchor)
+        root = tree.import_of(anchor)
         statements = _imports(tree, root) if root is not None else []
         if not statements or module in done or _imports_module(tree, module):
             continue
@@ -136,7 +136,7 @@ def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]
     made = [call.func for call in tree.nodes.calls if call not in taken]
     left = {node.value for node in made if isinstance(node, cst.Name)}
     for call, new in wanted:
-        root = _root(call.func)
+        root = tree.import_of(call.func)
         statements = _imports(tree, root) if root is not None else []
         alone = isinstance(call.func, cst.Name) and root is not None and root.value not in left
         alone = alone and any(name.endswith(f".{new.name}") for name in tree.names(call.func))
@@ -206,11 +206,6 @@ def _is_none(tree: Tree, item: BaseAssignment) -> bool:
     target = tree.parent(item.node) if isinstance(item, Assignment) else None
     made = tree.parent(target) if isinstance(target, cst.AssignTarget) else None
     return isinstance(made, cst.Assign) and dotted(made.value) == "None"
-
-
-def _root(node: cst.BaseExpression) -> cst.Name | None:
-    *_, current = _chain(node)
-    return current if isinstance(current, cst.Name) else None
 
 
 def _imports(tree: Tree, root: cst.Name) -> list[_Statement]:

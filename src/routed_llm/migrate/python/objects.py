@@ -9,12 +9,13 @@ from functools import cached_property
 import libcst as cst
 from libcst.metadata import Assignment, ImportAssignment
 
-from routed_llm.migrate.python.tree import Tree, dotted, keywords, named_arguments, text_of
+from routed_llm.migrate.python.tree import Tree, dotted, keywords, named_arguments, targets, text_of
 
 __all__ = ["Fields", "Objects"]
 
 _DEEP = 6
 _PARSED = ("parse_args", "parse_known_args", "parse_intermixed_args")
+_EITHER = cst.Name("either")
 _WRAPPERS = ("Optional", "Annotated", "Depends", "Final", "ClassVar", "Type", "type")
 
 
@@ -74,6 +75,8 @@ class Objects:
             yield from [value] if value is not None else []
         elif isinstance(value, (cst.Tuple, cst.List)):
             yield from [value.elements[place].value] if place < len(value.elements) else []
+        elif place == 0 and isinstance(value, cst.Call) and dotted(value.func).endswith(".parse_known_args"):
+            yield value
         elif isinstance(value, cst.Call) and depth:
             for returned in self.returned(value):
                 yield from self._at(returned, place, depth - 1)
@@ -116,6 +119,14 @@ class Objects:
             for table in self._tables(node, 1):
                 yield from (item.key for item in table)
 
+    def defaults_of(self, node: cst.Name) -> Iterator[cst.BaseExpression]:
+        """Give the defaults of the parameter that a name is."""
+        for item in self._tree.assignments(node):
+            bound = getattr(item, "node", None)
+            holder = self._tree.parent(bound) if isinstance(bound, cst.Name) else bound
+            if isinstance(holder, cst.Param) and holder.default is not None:
+                yield holder.default
+
     def _bound(self, node: cst.Name) -> Iterator[cst.BaseExpression]:
         """Give the expressions that a name is bound to; nothing when that is being asked already."""
         if node in self._asked:
@@ -147,17 +158,54 @@ class Objects:
             return
         for table in self._tables(holder, _DEEP):
             yield from (item.value for item in table if key in (None, text_of(item.key)))
+        yield from (value for name, value in self._set.get(dotted(holder), ()) if key in (None, name))
+
+    @cached_property
+    def _set(self) -> dict[str, list[tuple[str | None, cst.BaseExpression]]]:
+        """What is set in tables after they are made (``table[key] = value``), by the table's name."""
+        found: dict[str, list[tuple[str | None, cst.BaseExpression]]] = {}
+        for item in self._tree.nodes.assigned:
+            for target in targets(item) if item.value is not None else ():
+                holder, key = _looked_up(target) if isinstance(target, cst.Subscript) else (None, None)
+                if holder is not None and item.value is not None:
+                    found.setdefault(dotted(holder), []).append((key, item.value))
+        return found
 
     def entries_of(self, node: cst.BaseExpression, key: str) -> Iterator[cst.BaseExpression]:
         """Give what a dictionary may have under a key, whatever else is added to it later."""
         for table in self._tables(node, _DEEP):
             yield from (item.value for item in table if text_of(item.key) == key)
 
-    def wanted_entries(self, node: cst.Subscript | cst.Call) -> Iterator[str]:
-        """Give the dotted names of other modules' tables with the key, as ``config.MODELS[fast]``."""
-        holder, key = _looked_up(node)
-        if holder is not None and key is not None:
-            yield from (f"{name}[{key}]" for name in sorted(self._tree.names(holder)))
+    def elsewhere(self, node: cst.BaseExpression, depth: int = _DEEP) -> Iterator[str]:
+        """Give the dotted names that another module's object has here: ``config.MODELS[*][name]``."""
+        names = sorted(self._tree.names(node))
+        if names or not depth:
+            yield from names
+        elif isinstance(node, cst.Attribute):
+            yield from (f"{name}.{node.attr.value}" for name in self.elsewhere(node.value, depth - 1))
+        elif isinstance(node, cst.Name) and not self._tree.only_imported(node.value):
+            for item in self._tree.assignments(node):
+                if isinstance(item, Assignment) and not isinstance(item, ImportAssignment):
+                    yield from self._bound_elsewhere(item.node, depth - 1)
+        elif isinstance(node, (cst.Subscript, cst.Call)):
+            holder, key = _looked_up(node)
+            if holder is not None:
+                yield from (f"{name}[{key or '*'}]" for name in self.elsewhere(holder, depth - 1))
+            elif isinstance(node, cst.Call):
+                yield from (f"{name}()" for name in sorted(self._tree.names(node.func)))
+
+    def _bound_elsewhere(self, node: cst.CSTNode, depth: int) -> Iterator[str]:
+        loop = self._loop(node)
+        value, place = _value_of(self._tree, node)
+        if loop is None:
+            yield from self.elsewhere(value, depth) if value is not None and place is None else ()
+            return
+        over = loop.iter
+        if isinstance(over, cst.Call) and isinstance(over.func, cst.Attribute):
+            if over.func.attr.value not in ("values", "items"):
+                return
+            over = over.func.value
+        yield from (f"{name}[*]" for name in self.elsewhere(over, depth))
 
     def environment(self, node: cst.Subscript | cst.Call) -> str | None:
         """Return the environment variable that is looked up, or None."""
@@ -166,16 +214,21 @@ class Objects:
         return key if known else None
 
     def mapping(self, node: cst.BaseExpression) -> dict[str, cst.BaseExpression] | None:
-        """Return what ``**node`` passes, when one dictionary says so and nothing changes it later."""
+        """Return what ``**node`` passes, when dictionaries say so and nothing changes them later.
+
+        Where it may be one of several, each key has what any of them gives it.
+        """
         tables = list(self._tables(node, _DEEP))
-        if len(tables) != 1 or (isinstance(node, cst.Name) and node.value in self._changed):
+        if not tables or (isinstance(node, cst.Name) and node.value in self._changed):
             return None
-        found = {}
-        for item in tables[0]:
+        found: dict[str, cst.BaseExpression] = {}
+        for item in (item for table in tables for item in table):
             key = text_of(item.key)
             if key is None:
                 return None
-            found[key] = item.value
+            before = found.get(key) if len(tables) > 1 else None
+            # An expression that stands nowhere: it says that the value may be either.
+            found[key] = item.value if before is None else cst.IfExp(_EITHER, before, item.value)
         return found
 
     @cached_property
@@ -200,9 +253,27 @@ class Objects:
         elif isinstance(node, cst.Call) and dotted(node.func) == "dict":
             given = named_arguments(node).items()
             yield [cst.DictElement(cst.SimpleString(repr(name)), value) for name, value in given]
+        elif isinstance(node, cst.Call) and dotted(node.func) == "vars" and node.args:
+            if "argparse" in self._kinds(node.args[0].value, depth):
+                yield _entries(self._options)
         else:
             for value in self._held_by(node, depth):
                 yield from self._tables(value, depth - 1)
+            yield from self._keywords_of_options(node)
+
+    def _keywords_of_options(self, node: cst.BaseExpression) -> Iterator[list[cst.DictElement]]:
+        """Give what click passes to a function that takes ``**kwargs``."""
+        if not isinstance(node, cst.Name):
+            return
+        function = self._tree.around(node, cst.FunctionDef)
+        rest = function.params.star_kwarg if function is not None else None
+        if (
+            function is not None
+            and rest is not None
+            and rest.name.value == node.value
+            and function.decorators
+        ):
+            yield _entries(self._of_decorators(function))
 
     def _held_by(self, node: cst.BaseExpression, depth: int) -> Iterator[cst.BaseExpression]:
         """Give what a name, an attribute or an entry of a table may be."""
@@ -223,10 +294,6 @@ class Objects:
         if not depth:
             return found
         name = node.attr.value
-        if name in ("value", "name") and isinstance(node.value, cst.Attribute):
-            inner = self.fields(node.value, depth - 1)  # a member of an Enum
-            if inner.values or inner.wants:
-                return inner
         for kind in self._kinds(node.value, depth):
             if isinstance(kind, cst.ClassDef):
                 found.values += self._of_class(kind, name, depth)
@@ -235,18 +302,49 @@ class Objects:
                 found.how = "default of an option"
             else:
                 found.wants.append(f"{kind}.{name}")
+        if name in ("value", "name") and isinstance(node.value, cst.Attribute) and not found.values:
+            inner = self.fields(node.value, depth - 1)  # a member of an Enum
+            found.values += inner.values
+            found.wants += inner.wants
         return found
 
     def _of_class(self, kind: cst.ClassDef, name: str, depth: int) -> list[cst.BaseExpression]:
         values = list(self._tree.fields_of(kind).get(name, ()))
         init = self._tree.method(kind, "__init__")
         for call in self._tree.calls_of.get(kind.name.value, ()) if init is None else ():
-            values += keywords(call, name)
+            values += keywords(call, name) or self._placed(kind, call, name)
+        if name == "value" and any(dotted(base.value).endswith("Enum") for base in kind.bases):
+            values += [value for members in self._tree.fields_of(kind).values() for value in members]
+        getter = self._tree.method(kind, name)
+        if getter is not None and any("property" in dotted(item.decorator) for item in getter.decorators):
+            values += self._tree.returns_of.get(getter, ())
         for base in kind.bases:
             for parent in self._kinds(base.value, depth - 1):
                 if isinstance(parent, cst.ClassDef) and parent is not kind:
                     values += self._of_class(parent, name, depth - 1)
         return values
+
+    def _placed(self, kind: cst.ClassDef, call: cst.Call, name: str) -> list[cst.BaseExpression]:
+        """Return what a call gives a field by its place, as dataclasses and named tuples take it."""
+        names = [dotted(item.target) for item in self._tree.annotated_of(kind)]
+        given = [item.value for item in call.args if item.keyword is None and not item.star]
+        return [value for field, value in zip(names, given, strict=False) if field == name]
+
+    def fields_of(self, kind: cst.ClassDef) -> Iterator[tuple[str, list[cst.BaseExpression]]]:
+        """Give the fields of a class's instances, with what each may be."""
+        names = [
+            *self._tree.fields_of(kind),
+            *(dotted(item.target) for item in self._tree.annotated_of(kind)),
+        ]
+        yield from ((name, self._of_class(kind, name, _DEEP)) for name in dict.fromkeys(names))
+
+    def classes_of(self, node: cst.BaseExpression) -> list[cst.ClassDef]:
+        """Return the classes of this module that an object is of."""
+        return [kind for kind in self._kinds(node, _DEEP) if isinstance(kind, cst.ClassDef)]
+
+    def options(self, node: cst.BaseExpression) -> dict[str, list[cst.BaseExpression]]:
+        """Return the defaults of the options that an object of argparse has."""
+        return self._options if "argparse" in self._kinds(node, _DEEP) else {}
 
     def _kinds(self, node: cst.BaseExpression, depth: int) -> Iterator[cst.ClassDef | str]:
         """Give the classes that an object is of: one of this module, or the dotted name of another's."""
@@ -255,20 +353,45 @@ class Objects:
         if isinstance(node, cst.Name):
             yield from self._kinds_of_name(node, depth)
         elif isinstance(node, cst.Call):
-            if dotted(node.func).split(".")[-1] in _PARSED:
-                yield "argparse"
-            else:
-                yield from self._kinds_of_call(node, depth)
+            yield from self._kinds_of_call(node, depth)
+        elif isinstance(node, cst.Subscript):
+            yield from self._kinds_of_entry(node, depth)
         elif isinstance(node, cst.Attribute):
-            values = self.fields(node, depth - 1)
-            for value in values.values:
-                yield from self._kinds(value, depth - 1)
-            yield from values.wants if not values.values else ()
-            if not values.values and not values.wants:
-                yield from sorted(self._tree.names(node))
+            yield from self._kinds_of_attribute(node, depth)
         elif isinstance(node, cst.BooleanOperation):
             yield from self._kinds(node.left, depth - 1)
             yield from self._kinds(node.right, depth - 1)
+
+    def _kinds_of_attribute(self, node: cst.Attribute, depth: int) -> Iterator[cst.ClassDef | str]:
+        values = self.fields(node, depth - 1)
+        for value in values.values:
+            yield from self._kinds(value, depth - 1)
+        if values.values:
+            return
+        for kind in self._kinds(node.value, depth - 1):
+            if isinstance(kind, cst.ClassDef):
+                yield from self._annotated(kind, node.attr.value, depth)
+        yield from values.wants or sorted(self._tree.names(node))
+
+    def _kinds_of_entry(self, node: cst.Subscript | cst.Call, depth: int) -> Iterator[cst.ClassDef | str]:
+        entries = list(self.entries(node))
+        for value in entries:
+            yield from self._kinds(value, depth - 1)
+        yield from self.elsewhere(node, depth - 1) if not entries else ()
+
+    def _annotated(self, kind: cst.ClassDef, name: str, depth: int) -> Iterator[cst.ClassDef | str]:
+        """Give the classes that a class's own annotation of a field names."""
+        for item in self._tree.annotated_of(kind):
+            if dotted(item.target) == name:
+                yield from self._kinds_of_type(item.annotation, depth)
+
+    def _kinds_of_type(self, annotation: cst.Annotation, depth: int) -> Iterator[cst.ClassDef | str]:
+        quoted = text_of(annotation.annotation)
+        if quoted is not None:
+            yield from (kind for kind in self._tree.nodes.classes if kind.name.value == quoted)
+            return
+        for name in _named_types(annotation.annotation):
+            yield from self._kinds(name, depth - 1)
 
     def _kinds_of_name(self, node: cst.Name, depth: int) -> Iterator[cst.ClassDef | str]:
         if node.value in ("self", "cls"):
@@ -294,8 +417,7 @@ class Objects:
 
     def _kinds_of_parameter(self, parameter: cst.Param, depth: int) -> Iterator[cst.ClassDef | str]:
         if parameter.annotation is not None:
-            for name in _named_types(parameter.annotation.annotation):
-                yield from self._kinds(name, depth - 1)
+            yield from self._kinds_of_type(parameter.annotation, depth)
             return
         for value in self.handed_to(parameter):
             yield from self._kinds(value, depth - 1)
@@ -303,14 +425,28 @@ class Objects:
             yield from self._kinds(parameter.default, depth - 1)
 
     def _kinds_of_call(self, node: cst.Call, depth: int) -> Iterator[cst.ClassDef | str]:
+        last = dotted(node.func).split(".")[-1]
+        if last in _PARSED:
+            yield "argparse"
+        elif last in ("field", "Field"):
+            for made in keywords(node, "default_factory", "default"):
+                yield from self._kinds(made.body if isinstance(made, cst.Lambda) else made, depth - 1)
+        elif last == "get" and _looked_up(node)[0] is not None:
+            yield from self._kinds_of_entry(node, depth)
+        else:
+            yield from self._made_by(node, depth)
+
+    def _made_by(self, node: cst.Call, depth: int) -> Iterator[cst.ClassDef | str]:
+        """Give the classes of what a class or a function makes."""
         if isinstance(node.func, cst.Name):
             made = list(self._kinds(node.func, depth - 1))
             yield from made
+            # Another module's class is called as its function is: only that module knows which it is.
+            yield from (f"{name}()" for name in made if isinstance(name, str))
             if not made:
                 function = self._function(node.func)
                 if function is not None and function.returns is not None:
-                    for name in _named_types(function.returns.annotation):
-                        yield from self._kinds(name, depth - 1)
+                    yield from self._kinds_of_type(function.returns, depth)
                 for value in self.returned(node):
                     yield from self._kinds(value, depth - 1)
         elif isinstance(node.func, cst.Attribute):
@@ -361,16 +497,28 @@ class Objects:
 
     def _signature(self, parameter: cst.Param) -> tuple[str, str, int | None] | None:
         """Return what a parameter's function is called (``.A.name`` for a method), its name and place."""
-        function = self._tree.around(parameter, cst.FunctionDef)
-        if function is None or self._tree.around(parameter, cst.Lambda) is not None:
+        function = self._tree.around(parameter, (cst.FunctionDef, cst.Lambda))
+        if not isinstance(function, (cst.FunctionDef, cst.Lambda)):
+            return None
+        called = self._name_of(function)
+        if not called:
             return None
         outer = self._tree.around(function, (cst.FunctionDef, cst.ClassDef))
         names = [item.name.value for item in (*function.params.posonly_params, *function.params.params)]
-        name, called = parameter.name.value, function.name.value
-        if isinstance(outer, cst.ClassDef):
-            names = names[1:]
+        name = parameter.name.value
+        if isinstance(outer, cst.ClassDef) and isinstance(function, cst.FunctionDef):
+            static = any(dotted(item.decorator) == "staticmethod" for item in function.decorators)
+            names = names if static else names[1:]
             called = outer.name.value if called == "__init__" else f".{outer.name.value}.{called}"
         return called, name, names.index(name) if name in names else None
+
+    def _name_of(self, function: cst.FunctionDef | cst.Lambda) -> str:
+        """Return the name by which a function is called; the empty one of a lambda that has none."""
+        if isinstance(function, cst.FunctionDef):
+            return function.name.value
+        made = self._tree.parent(function)
+        named = isinstance(made, cst.Assign) and len(made.targets) == 1
+        return dotted(made.targets[0].target) if named and isinstance(made, cst.Assign) else ""
 
     # Options of command lines
 
@@ -382,20 +530,31 @@ class Objects:
             if dotted(call.func).split(".")[-1] == "add_argument":
                 for default in keywords(call, "default"):
                     found.setdefault(_destination(call), []).append(default)
+            elif dotted(call.func).endswith(".set_defaults"):
+                for name, default in named_arguments(call).items():
+                    found.setdefault(name, []).append(default)
         return found
 
     def options_of(self, parameter: cst.Param) -> Iterator[cst.BaseExpression]:
         """Give the defaults that click's decorators name for a parameter."""
         function = self._tree.around(parameter, cst.FunctionDef)
-        for decorator in function.decorators if function is not None else ():
-            call = decorator.decorator
-            if not isinstance(call, cst.Call) or dotted(call.func).split(".")[-1] not in (
-                "option",
-                "argument",
-            ):
-                continue
-            if _destination(call) == parameter.name.value:
-                yield from keywords(call, "default")
+        if function is not None and function.decorators:
+            yield from self._of_decorators(function).get(parameter.name.value, ())
+
+    def _of_decorators(self, function: cst.FunctionDef) -> dict[str, list[cst.BaseExpression]]:
+        found: dict[str, list[cst.BaseExpression]] = {}
+        for call in (item.decorator for item in function.decorators):
+            if isinstance(call, cst.Call) and dotted(call.func).split(".")[-1] in ("option", "argument"):
+                found.setdefault(_destination(call), []).extend(keywords(call, "default"))
+        return found
+
+
+def _entries(found: dict[str, list[cst.BaseExpression]]) -> list[cst.DictElement]:
+    return [
+        cst.DictElement(cst.SimpleString(repr(name)), value)
+        for name, values in found.items()
+        for value in values
+    ]
 
 
 def _value_of(tree: Tree, node: cst.CSTNode) -> tuple[cst.BaseExpression | None, int | None]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import prod
 
 import libcst as cst
 from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
@@ -15,6 +17,9 @@ from routed_llm.migrate.python.tree import Tree, dotted, keywords, text_of
 __all__ = ["Known", "Sources", "trace"]
 
 _DEPTH = 12
+_FOLDS, _ROWS = 200, 20
+"""How many parts are followed of texts that are put together, and how many texts may come of them."""
+
 _CHOICES = ("selectbox", "radio", "select_slider", "pills", "segmented_control")
 """What a form of Streamlit calls a choice among options."""
 
@@ -30,16 +35,18 @@ class Known:
         given: what other modules hand to parameters of this module's functions (``make:name``, ``make:0``).
         same: names under which this module imports what another module imports itself, to what they are.
         kept: imported names that other modules take from this one.
+        environment: what settings files give variables of the environment.
     """
 
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     same: Mapping[str, str] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
+    environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Say whether there is anything."""
-        return bool(self.values or self.given or self.same or self.kept)
+        return bool(self.values or self.given or self.same or self.kept or self.environment)
 
 
 @dataclass(slots=True)
@@ -82,8 +89,9 @@ def trace(tree: Tree, node: cst.BaseExpression, known: Known, *more: cst.BaseExp
 
 
 class _Walk:
-    def __init__(self, tree: Tree, found: Sources, known: Known) -> None:
+    def __init__(self, tree: Tree, found: Sources, known: Known, folds: list[None] | None = None) -> None:
         self.tree, self.found, self.known = tree, found, known
+        self.folds = [None] * _FOLDS if folds is None else folds
         self.objects = Objects.of(tree)
         self.seen: set[cst.CSTNode] = set()
 
@@ -113,11 +121,41 @@ class _Walk:
             self._call(node, depth)
         elif isinstance(node, cst.Subscript):
             self._entries(node, depth)
-        else:
+        elif not self._put_together(node, depth):
             for part in _parts(node):
                 self.found.built = self.found.built or self.tree.source(node)
                 self.follow(part, how, depth - 1)
             self._give_up(node)
+
+    def _put_together(self, node: cst.BaseExpression, depth: int) -> bool:
+        """Follow a text that is put together of others, where all of those are known."""
+        rows: list[list[Origin]] = []
+        inner = Sources()
+        for part in _pieces(node):
+            if isinstance(part, cst.FormattedStringText):
+                rows.append([Origin(offset=self.tree.span(part)[0], value=part.value, how="literal")])
+                continue
+            if not self.folds:
+                return False
+            self.folds.pop()
+            inner.origins = []
+            walk = _Walk(self.tree, inner, self.known, self.folds)
+            walk.follow(part, "literal", depth - 1)
+            rows.append(inner.origins)
+        if not rows or inner.unknown is not None or prod(map(len, rows)) not in range(1, _ROWS):
+            return False
+        # Whoever can change a part can make any id of it, but for what stands behind a provider's name.
+        lead = "".join(item.value for row in rows[:-1] for item in row)
+        if inner.open and not lead.endswith((":", "/")):
+            return False
+        for row in product(*rows):
+            value = "".join(item.value for item in row)
+            self.found.origins += [replace(item, value=value) for item in row]
+        self.found.environment += inner.environment
+        self.found.wants += inner.wants
+        self.found.asks += inner.asks
+        self.found.open = self.found.open or inner.open
+        return True
 
     def _give_up(self, node: cst.BaseExpression) -> None:
         self.found.unknown = self.found.unknown or self.tree.source(node)
@@ -223,7 +261,8 @@ class _Walk:
         if fields.values:
             # An instance may be made with another value than its class names.
             self.found.open = True
-        for name in fields.wants:
+        known = [name for name in fields.wants if name in self.known.values]
+        for name in known or fields.wants:
             self.found.open = True
             self._want(name)
         if not fields.values and not fields.wants:
@@ -237,7 +276,7 @@ class _Walk:
         last = dotted(node.func).split(".")[-1]
         if dotted(node.func) in _ENVIRONMENT or self.tree.names(node.func) & set(_ENVIRONMENT):
             variable = text_of(node.args[0].value) if node.args else None
-            self.found.environment += [variable] if variable is not None else []
+            self._environment(variable)
             self._default(node.args[1:], "environment default", depth)
         elif last == "get" and node.args and isinstance(node.func, cst.Attribute):
             self._entries(node, depth, must=len(node.args) < 2)
@@ -258,6 +297,12 @@ class _Walk:
         else:
             self._returned(node, depth)
 
+    def _environment(self, variable: str | None) -> None:
+        if variable is not None:
+            self.found.environment.append(variable)
+            for value in self.known.environment.get(variable, ()):
+                self.found.origins.append(Origin(offset=-1, value=value, how="environment"))
+
     def _default(self, items: Sequence[cst.Arg], how: str, depth: int) -> None:
         self.found.open = True
         for item in items:
@@ -277,12 +322,12 @@ class _Walk:
         variable = self.objects.environment(node)
         if variable is not None:
             self.found.open = True
-            self.found.environment.append(variable)
+            self._environment(variable)
             return
         values = list(self.objects.entries(node))
         for value in values:
             self.follow(value, "dictionary value", depth - 1)
-        wants = list(self.objects.wanted_entries(node)) if not values else []
+        wants = list(self.objects.elsewhere(node)) if not values else []
         for name in wants:
             self._want(name)
         if must and not values and not wants:
@@ -293,6 +338,25 @@ def _alternatives(node: cst.BooleanOperation | cst.IfExp | cst.NamedExpr) -> tup
     if isinstance(node, cst.BooleanOperation):
         return node.left, node.right
     return (node.body, node.orelse) if isinstance(node, cst.IfExp) else (node.value,)
+
+
+def _pieces(node: cst.BaseExpression) -> list[cst.BaseExpression | cst.FormattedStringText]:
+    """Return what a text is put together from, one after another; nothing where it is made otherwise."""
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add):
+        return [node.left, node.right]
+    found: list[cst.BaseExpression | cst.FormattedStringText] = []
+    for part in node.parts if isinstance(node, cst.FormattedString) else ():
+        if isinstance(part, cst.FormattedStringText):
+            found.append(part)
+        elif (
+            isinstance(part, cst.FormattedStringExpression)
+            and part.conversion is None
+            and not part.format_spec
+        ):
+            found.append(part.expression)
+        else:
+            return []
+    return found
 
 
 def _parts(node: cst.BaseExpression) -> list[cst.BaseExpression]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -45,6 +46,9 @@ SETTERS = re.compile(
     r"Routed|routed_"
 )
 """What a text must name for anything in it to be rewritten or to be routed already."""
+
+_BEFORE = len('f"""openai:')
+"""The most that stands in a literal before an id."""
 
 _BASELINES = ("model", "model_name", "baseline", "at_least")
 _BINDS = {
@@ -321,6 +325,12 @@ class _Reader:
             built = contexts.short(sources.built)
             return f"the id is put together ({built}). Write the ids out, then run this again."
         names = [item.value.removeprefix("openai:") for item in sources.origins]
+        for name, origin in zip(names, sources.origins, strict=True):
+            renamed = origin.offset >= 0 and self.options.baseline(name) is not None
+            if renamed and self._written(name, origin.offset) < 0:
+                return (
+                    f"{name} is put together, so --map cannot change it. Write it out, then run this again."
+                )
         strangers = [
             name for name in names if not self.ids.knows(name) and self.options.baseline(name) is None
         ]
@@ -413,8 +423,12 @@ class _Reader:
         if new is None or offset < 0 or offset in self.renamed:
             return
         self.renamed.add(offset)
-        place = self.tree.text.index(value, offset)
+        place = self._written(value, offset)
         self.found.edits.append(Edit(place, place + len(value), new))
+
+    def _written(self, value: str, offset: int) -> int:
+        """Return where a literal that begins at a place has an id; -1 where it is written in pieces."""
+        return self.tree.text.find(value, offset, offset + len(value) + _BEFORE)
 
     def _uses(self, node: cst.CSTNode) -> tuple[str, ...]:
         """Say what the file binds to the variable that the object is assigned to."""
@@ -441,16 +455,21 @@ class _Reader:
     def _judge(self) -> None:
         """Give every occurrence its class."""
         strings = sorted(((*self.tree.span(node), node) for node in self._strings), key=lambda item: item[0])
-        self._judge_joined()
+        joined = sorted(self._judge_joined())
         place = 0
         for hit in self.ids.find(self.tree.text):
+            near = bisect_right(joined, (hit.start, len(self.tree.text))) - 1
+            if near >= 0 and hit.start < joined[near][1]:
+                self.found.judged.append(Judged(hit, Kind.KEEP, "it is a piece of an id, not one by itself"))
+                continue
             while place < len(strings) and strings[place][1] <= hit.start:
                 place += 1
             inside = place < len(strings) and strings[place][0] <= hit.start
             self.found.judged.append(self._judge_one(hit, strings[place] if inside else None))
 
-    def _judge_joined(self) -> None:
-        """Account for an id whose literal is written in pieces (``"gpt-" "4o"``), which no search finds."""
+    def _judge_joined(self) -> list[tuple[int, int]]:
+        """Account for ids that are written in pieces (``"gpt-" "4o"``), and say where they stand."""
+        spans = []
         for node in self.tree.nodes.joined:
             value, (start, end) = text_of(node), self.tree.span(node)
             if value is None or not self._is_retiring(value) or value in self.tree.source(node):
@@ -458,6 +477,8 @@ class _Reader:
             hit = Hit(start, end, value, self._id(value) or value, exact=True)
             known = self.by_offset.get(start)
             self.found.judged.append(Judged(hit, *(known or contexts.by_use(self.tree, node, hit))))
+            spans.append((start, end))
+        return spans
 
     @cached_property
     def _strings(self) -> list[cst.SimpleString | cst.FormattedStringText]:
@@ -471,7 +492,9 @@ class _Reader:
     ) -> Judged:
         if string is None:
             return Judged(hit, *(contexts.of_word(hit) or (Kind.KEEP, "it stands in a comment")))
-        known = self.by_offset.get(string[0])
+        outer = self.tree.parent(string[2])
+        whole = self.tree.span(outer)[0] if isinstance(outer, cst.FormattedString) else -1
+        known = self.by_offset.get(string[0], self.by_offset.get(whole))
         if known is not None:
             return Judged(hit, *known)
         kind, why = contexts.of_string(self.tree, string[2], hit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -14,9 +14,12 @@ from libcst.metadata import BaseAssignment, ImportAssignment, QualifiedNameSourc
 
 from routed_llm.migrate.python.metadata import children, scopes, written
 
-__all__ = ["Tree", "bound_names", "dotted", "targets", "text_of"]
+__all__ = ["Tree", "aliases", "bound_names", "dotted", "targets", "text_of"]
 
 Node = TypeVar("Node", bound=cst.CSTNode)
+_LATER = ("partial", "submit", "to_thread")
+"""Functions that call the one that they are given, with the arguments after it."""
+
 _KEEP = re.compile(r"#\s*routed:\s*keep\b", re.IGNORECASE)
 
 
@@ -121,9 +124,39 @@ class Tree:
             # The last one that is known to have the name gives it.
             last = f"{self.stars[-1]}{'' if self.stars[-1].endswith('.') else '.'}{name}"
             names = {last} if last in self.same else names
+        elif head in self._aliases and len(self.assignments(_head(node))) == 1:
+            names = {f"{self._aliases[head]}.{rest}".removesuffix(".")}
         else:
             return frozenset()
         return frozenset(self.same.get(item, item) for item in names)
+
+    def import_of(self, node: cst.BaseExpression) -> cst.Name | None:
+        """Return the imported name that an expression begins with, another name of a class followed."""
+        first = _head(node)
+        if (
+            not isinstance(first, cst.Name)
+            or first.value not in self._aliases
+            or first.value in self.imported
+        ):
+            return first if isinstance(first, cst.Name) else None
+        bound = next((getattr(item, "node", None) for item in self.assignments(first)), None)
+        target = self.parent(bound) if isinstance(bound, cst.Name) else None
+        made = self.parent(target) if isinstance(target, cst.AssignTarget) else None
+        root = _head(made.value) if isinstance(made, cst.Assign) else first
+        return root if isinstance(root, cst.Name) else None
+
+    @cached_property
+    def _aliases(self) -> Mapping[str, str]:
+        """Further names that the module gives to classes that it imports (``Chat = ChatOpenAI``)."""
+        pairs = (
+            (dotted(item.targets[0].target), dotted(item.value))
+            for item in self.nodes.assigned
+            if isinstance(item, cst.Assign)
+            and len(item.targets) == 1
+            and isinstance(item.targets[0].target, cst.Name)
+            and isinstance(item.value, (cst.Name, cst.Attribute))
+        )
+        return aliases(pairs, self._plain)
 
     def only_imported(self, name: str) -> bool:
         """Say whether imports bind a name to one thing, and nothing else binds it."""
@@ -149,7 +182,7 @@ class Tree:
             if isinstance(item, cst.Import):
                 names = [dotted(alias.name) for alias in item.names if alias.asname is None]
                 found.update({name: name for name in names if "." in name})
-        return {**found, **dict(self._imported_as)}
+        return {**self._aliases, **found, **dict(self._imported_as)}
 
     @cached_property
     def _imported_as(self) -> list[tuple[str, str]]:
@@ -177,8 +210,10 @@ class Tree:
             if isinstance(item, cst.ImportFrom) and isinstance(item.names, cst.ImportStar)
         )
 
-    def assignments(self, name: cst.Name) -> Sequence[BaseAssignment]:
+    def assignments(self, name: cst.BaseExpression) -> Sequence[BaseAssignment]:
         """Return where a name is given its values: the nearest scope that has any."""
+        if not isinstance(name, cst.Name):
+            return []
         if name.value not in self.nodes.bound and name.value not in self.imported:
             return []
         scope: Scope | None = self.scope(name)
@@ -245,6 +280,11 @@ class Tree:
                     found.setdefault(outer, {}).setdefault(field, []).append(item.value)
         return found
 
+    def annotated_of(self, kind: cst.ClassDef) -> Sequence[cst.AnnAssign]:
+        """Return a class's own annotated fields, in order."""
+        lines = (line for line in kind.body.body if isinstance(line, cst.SimpleStatementLine))
+        return [item for line in lines for item in line.body if isinstance(item, cst.AnnAssign)]
+
     def method(self, kind: cst.ClassDef, name: str) -> cst.FunctionDef | None:
         """Return a method that a class itself defines, or None."""
         lines = kind.body.body
@@ -275,6 +315,11 @@ class Tree:
         named = {method for _, method in methods}
         for call in self.nodes.calls:
             name = call.func.value if isinstance(call.func, cst.Name) else None
+            if dotted(call.func).split(".")[-1] in _LATER and len(call.args) > 1:
+                # partial(make, "gpt-4o"): what is called has its arguments after it.
+                found.setdefault(dotted(call.args[0].value), []).append(
+                    cst.Call(call.args[0].value, call.args[1:])
+                )
             if isinstance(call.func, cst.Attribute) and call.func.attr.value in named:
                 kind = self._class_of(call.func.value)
                 name = f".{kind}.{call.func.attr.value}" if (kind, call.func.attr.value) in methods else None
@@ -300,6 +345,29 @@ class Tree:
         return ""
 
 
+def aliases(pairs: Iterable[tuple[str, str]], imported: Mapping[str, str]) -> dict[str, str]:
+    """Return the names that are given to imported classes, to what those are.
+
+    Args:
+        pairs: each name that is assigned to, with the dotted name that it is given.
+        imported: what imports bind, to what it is.
+    """
+    found = {}
+    for name, what in pairs:
+        head, _, rest = what.partition(".")
+        last = what.rpartition(".")[2]
+        if head in imported and last[:1].isupper() and not last.isupper():
+            found[name] = f"{imported[head]}.{rest}".removesuffix(".")
+    return found
+
+
+def _head(node: cst.BaseExpression) -> cst.BaseExpression:
+    """Return what a chain of attributes begins with."""
+    while isinstance(node, cst.Attribute):
+        node = node.value
+    return node
+
+
 class Nodes:
     """The nodes that anything here asks about, in no order."""
 
@@ -308,7 +376,7 @@ class Nodes:
         self.classes: list[cst.ClassDef] = []
         self.imports: list[cst.Import | cst.ImportFrom] = []
         self.strings: list[cst.SimpleString | cst.FormattedStringText] = []
-        self.joined: list[cst.ConcatenatedString] = []
+        self.joined: list[cst.ConcatenatedString | cst.BinaryOperation] = []
         self.assigned: list[cst.Assign | cst.AnnAssign] = []
         self.returns: list[cst.Return] = []
         self.stored: set[str] = set()
@@ -316,6 +384,8 @@ class Nodes:
         self.bound: set[str] = set()
         self.stored_names: set[cst.CSTNode] = set()
 
+
+_JOINED = (cst.ConcatenatedString, cst.BinaryOperation)
 
 _BINDING: dict[type[cst.CSTNode], str] = {
     **dict.fromkeys((cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.For, cst.CompFor), "target"),
@@ -369,7 +439,7 @@ def _walk(module: cst.Module, nodes: Nodes, parents: dict[cst.CSTNode, cst.CSTNo
             nodes.returns.append(node)  # type: ignore[arg-type]
         elif kind is cst.ComparisonTarget and isinstance(node.operator, (cst.In, cst.NotIn)):  # type: ignore[attr-defined]
             nodes.compared.append(node)  # type: ignore[arg-type]
-        elif kind is cst.ConcatenatedString:
+        elif kind in _JOINED and type(parents.get(node)) is not kind:
             nodes.joined.append(node)  # type: ignore[arg-type]
         for child in children(node):
             parents[child] = node
@@ -441,8 +511,27 @@ def bound_names(node: cst.Import | cst.ImportFrom) -> list[str]:
 
 
 def text_of(node: cst.CSTNode | None) -> str | None:
-    """Return the value of a plain string literal, or None."""
+    """Return the value of a plain string literal, in however many pieces it is written, or None."""
+    pieces = []
+    while isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add):
+        pieces.append(_literal(node.right))
+        if pieces[-1] is None:
+            return None
+        node = node.left
+    pieces.append(_literal(node))
+    return None if None in pieces else "".join(piece or "" for piece in reversed(pieces))
+
+
+def _literal(node: cst.CSTNode | None) -> str | None:
     if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
         value = node.evaluated_value
         return value if isinstance(value, str) else None
-    return None
+    return _unformatted(node) if isinstance(node, cst.FormattedString) else None
+
+
+def _unformatted(node: cst.FormattedString) -> str | None:
+    """Return the value of an f-string in which nothing is put, or None."""
+    texts = [part.value for part in node.parts if isinstance(part, cst.FormattedStringText)]
+    if len(texts) != 1 or len(node.parts) != 1 or any(mark in texts[0] for mark in "\\{}"):
+        return None
+    return texts[0]
