@@ -32,32 +32,97 @@ from routed_llm.migrate.ids import shared
 from routed_llm.migrate.modules import Modules, imports_of
 
 SAMPLE = 100
-SECONDS = 60
+SECONDS = 30
 BROWSER = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".vue", ".svelte")
 
 LIGHT = """
-import importlib.abc, importlib.machinery, runpy, sys, types
+import importlib.machinery, os, runpy, signal, sys, types
 from unittest.mock import MagicMock
 
-class Light(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+# What most of them import is imported once; each is then imported in a process of its own.
+import langchain.agents, langchain_openai, langchain_routed, llama_index.llms.routed, openai_routed
+
+ROOT = os.path.realpath(sys.argv[1]) + os.sep
+
+class Kind(type):
+    def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return MagicMock()
+    def __getitem__(cls, item):
+        return cls
+    def __iter__(cls):
+        return iter(())
+
+class Thing(metaclass=Kind):
+    def __new__(cls, *_, **__):
+        return object.__new__(cls)
+    def __init__(self, *_, **__):
+        pass
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return MagicMock()
+    def __call__(self, *_, **__):
+        return MagicMock()
+    def __or__(self, other):
+        return MagicMock()
+    __ror__ = __or__
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_):
+        from pydantic_core import core_schema
+        return core_schema.any_schema()
+
+def asked_by_the_tree():
+    frame = sys._getframe(2)
+    while frame is not None and "importlib" in frame.f_code.co_filename:
+        frame = frame.f_back
+    return frame is not None and os.path.realpath(frame.f_code.co_filename).startswith(ROOT)
+
+class Module(types.ModuleType):
+    light = True
+    __path__ = []
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Kind(name, (Thing,), {}) if name[:1].isupper() and not name.isupper() else MagicMock()
+    def __call__(self, *_, **__):
+        return MagicMock()
+
+class Light:
     def find_spec(self, name, path=None, target=None):
-        return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        parent = sys.modules.get(name.rpartition(".")[0])
+        if getattr(parent, "light", False) is True or asked_by_the_tree():
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
     def create_module(self, spec):
-        module = types.ModuleType(spec.name)
-        module.__path__ = []
-        def get(name):
-            if name.startswith("__"):
-                raise AttributeError(name)
-            return MagicMock()
-        module.__getattr__ = get
-        return module
+        return Module(spec.name)
     def exec_module(self, module):
         pass
 
+def imported(path):
+    signal.alarm(int(sys.argv[2]))
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(0, 1)
+    os.dup2(0, 2)
+    folder = os.path.dirname(path)
+    os.chdir(folder)
+    while (folder + os.sep).startswith(ROOT):
+        sys.path.append(folder)
+        folder = os.path.dirname(folder)
+    sys.path.append(ROOT + "src")
+    try:
+        runpy.run_path(path, run_name="imported")
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
 sys.meta_path.append(Light())
-runpy.run_path(sys.argv[1], run_name="imported")
+for line in sys.stdin.read().splitlines():
+    child = os.fork() or imported(ROOT + line)
+    if os.waitpid(child, 0)[1] == 0:
+        print(line, flush=True)
 """
-"""Imports a module with a light one in the place of each package that is not installed."""
+"""Imports a module with a light one in the place of each that the tree asks for and that is not there."""
 
 
 def main(out: Path, folders: list[Path], seed: int) -> None:
@@ -143,37 +208,26 @@ def imported(folder: Path, copy: Path, written: list[str]) -> tuple[int, list[st
         }
         if reached & set(written):
             chosen.add(path)
-    before = {path for path in sorted(chosen) if imports(folder, path)}
-    return len(before), [path for path in sorted(before) if not imports(copy, path)]
+    before = importable(folder, sorted(chosen))
+    after = importable(copy, before)
+    return len(before), [path for path in before if path not in after]
 
 
-def imports(root: Path, path: str) -> bool:
-    """Say whether a module can be imported, packages that are not installed made light."""
-    file = (root / path).resolve()
-    folders = [
-        str(folder)
-        for folder in (file.parent, *file.parent.parents)
-        if root.resolve() in (folder, *folder.parents)
-    ]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join([*folders, str(root.resolve() / "src")]),
-        "OPENAI_API_KEY": "sk-none",
-        "OPENAI_BASE_URL": "http://127.0.0.1:9",
-    }
-    try:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", LIGHT, str(file)],
-            cwd=file.parent,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+def importable(root: Path, paths: list[str]) -> list[str]:
+    """Return the modules that can be imported, packages that are not installed made light."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LIGHT, str(root), str(SECONDS)],
+        env={
+            "PATH": os.environ["PATH"],
+            "OPENAI_API_KEY": "sk-none",
+            "OPENAI_BASE_URL": "http://127.0.0.1:9",
+        },
+        input="\n".join(paths),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
 
 
 def missed(folder: Path, found: Migration) -> int:
