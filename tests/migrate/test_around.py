@@ -697,6 +697,11 @@ AROUND: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["docker-compose.yml:4 trace", "docker-compose.yml:5 report"],
         ["a.py"],
     ),
+    "openrouter class": (
+        {"a.py": "from agno.models.openrouter import OpenRouter\na = OpenRouter(id='openai/gpt-4o')\n"},
+        ["a.py:2 keep"],
+        [],
+    ),
 }
 """Files, then each place with its class, then the files that change."""
 

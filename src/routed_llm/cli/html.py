@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from html import escape
@@ -21,7 +22,7 @@ p{margin:.4rem 0;max-width:48rem}.dim{color:var(--dim)}.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{text-align:left;vertical-align:top;
 padding:.35rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:break-word}
 
-td:first-child:not(.n),td:last-child:not(.n){overflow-wrap:anywhere;min-width:11rem}th{color:var(--dim);font-weight:600}
+td:first-child:not(.n),td:last-child:not(.n){overflow-wrap:anywhere;min-width:10rem}.w{white-space:nowrap}th{color:var(--dim);font-weight:600}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:normal;white-space:nowrap}
 code{font:0.9em ui-monospace,monospace;background:var(--soft);padding:.05rem .25rem;border-radius:3px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:1rem 0}
@@ -40,6 +41,9 @@ padding:.1rem 0;
 text-align:left;white-space:normal}
 table.stack td::before{content:attr(data-h);flex:0 0 6.5rem;color:var(--dim)}}
 """
+
+
+_NAME = re.compile(r"\bgpt-\d[\w.]{0,5}(?:-[a-z]{1,6})?\b")
 
 
 def document(title: str, parts: Iterable[str]) -> str:
@@ -66,7 +70,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Seque
 
     def cell(place: int, text: str) -> str:
         kind = ' class="n"' if place in numbers else ""
-        written = escape(text).replace("/", "/<wbr>")  # a long path is broken between its folders
+        # A long path is broken between its folders and words, a model's name not at its hyphens.
+        written = escape(text).replace("/", "/<wbr>").replace("_", "_<wbr>")
+        written = _NAME.sub(r'<span class="w">\g<0></span>', written)
         return f'<td{kind} data-h="{escape(heads[place])}"><span>{written}</span></td>'
 
     head = "".join(

@@ -34,6 +34,9 @@ _COUNTS = re.compile(
     r"(encoding_for_model|num_tokens|get_encoding|Tokenizer|tokenizer|count_tokens|from_tiktoken_encoder)"
 )
 
+_GATEWAYS = re.compile(r"OpenRouter|Requesty|Portkey|AIGateway|AIMLAPI|CometAPI", re.IGNORECASE)
+"""Classes of servers that have names of their own for what others make."""
+
 _GATEWAY = "Set OPENAI_BASE_URL to a gateway (`routed serve`), or name a model that stays."
 _HANDED = {
     "agents": "Call set_default_openai_client(openai_routed.AsyncOpenAI()), or name a model that stays.",
@@ -215,7 +218,7 @@ def of_call(tree: Tree, call: cst.Call, what: str, hit: Hit) -> Verdict:
     """
     name = dotted(call.func)
     known = next(iter(sorted(tree.names(call.func))), name)
-    if hit.vendor and _elsewhere(tree, call):
+    if hit.vendor and (_elsewhere(tree, call) or _GATEWAYS.search(known)):
         return _gateways(hit, "that server")
     if _COUNTS.search(name):
         return Kind.KEEP, f"{name}() counts tokens by it and calls no model"
