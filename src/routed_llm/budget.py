@@ -435,7 +435,7 @@ def _tier(value: object) -> str | None:
     if value is None or value == "flex":
         return None if value is None else str(value)
     raise PolicyError(
-        f"downshift_tier={value!r} is no cheaper tier that a call can wait for. Give 'flex', or None.",
+        f"downshift_tier={value!r} is not a cheaper tier that a call can wait for. Give 'flex', or None.",
         key="downshift_tier",
     )
 
@@ -446,7 +446,7 @@ def _refuse_at(value: object, *, hard: bool) -> float | None:
     known = isinstance(value, (int, float)) and not isinstance(value, bool)
     if hard or not known or not 1 <= float(str(value)) <= _MOST_TIMES:
         raise PolicyError(
-            f"refuse_at={value!r} is no share of a soft budget's limit. Give a number from 1 to "
+            f"refuse_at={value!r} is not a share of a soft budget's limit. Give a number from 1 to "
             f"{_MOST_TIMES} together with hard=False.",
             key="refuse_at",
         )

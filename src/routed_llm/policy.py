@@ -286,7 +286,7 @@ class Policy:
             PolicyError: for an unknown name, or as the constructor does.
         """
         if name not in PROFILES:
-            raise PolicyError(f"{name!r} is no profile. Use one of {', '.join(PROFILES)}.", key="profile")
+            raise PolicyError(f"{name!r} is not a profile. Use one of {', '.join(PROFILES)}.", key="profile")
         return cls(**{**PROFILES[name], **changes})
 
     @classmethod
@@ -317,14 +317,14 @@ def read_deadline(value: Any) -> float | datetime | None:
         value: seconds, an aware datetime, or None.
 
     Raises:
-        PolicyError: when it is no time to answer in.
+        PolicyError: when it is not a time to answer in.
     """
     if value is None or (isinstance(value, datetime) and value.tzinfo is not None):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
         return value
     hint = "Give a number of seconds above 0, or an aware datetime."
-    raise PolicyError(f"deadline={value!r} is no time to answer in. {hint}", key="deadline")
+    raise PolicyError(f"deadline={value!r} is not a time to answer in. {hint}", key="deadline")
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
@@ -364,7 +364,7 @@ def _store(value: Any) -> bool | None:
     if value is None or value is False:
         return value
     raise PolicyError(
-        f"store={value!r} is no policy: False forbids storing, and a call that wants it says so itself. "
+        f"store={value!r} is not allowed: False forbids storing, and a call that wants it says so itself. "
         "Leave it out.",
         key="store",
     )

@@ -139,7 +139,7 @@ def expose(address: str, registry: CollectorRegistry | None = None) -> None:
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or not 0 < int(port) <= 65535:
         raise PolicyError(
-            f"metrics={address!r} is no port. Give one such as 9464, or host:port.", key="metrics"
+            f"metrics={address!r} is not a port. Give one such as 9464, or host:port.", key="metrics"
         )
     meters = Meters(registry)
     with _lock:

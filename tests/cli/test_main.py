@@ -40,7 +40,7 @@ def test_the_version_is_the_package_s(routed: Routed) -> None:
         ),
         pytest.param(
             ("models", "--at", "soon"),
-            "routed models: Argument --at: 'soon' is no date such as 2026-11-22. "
+            "routed models: Argument --at: 'soon' is not a date such as 2026-11-22. "
             "Run `routed models --help`.\n",
             id="bad date",
         ),
@@ -51,19 +51,19 @@ def test_the_version_is_the_package_s(routed: Routed) -> None:
         ),
         pytest.param(
             ("explain", "-", "--max-cost", "cheap"),
-            "routed explain: Argument --max-cost: 'cheap' is no amount of US dollars such as 0.05. "
+            "routed explain: Argument --max-cost: 'cheap' is not an amount of US dollars such as 0.05. "
             "Run `routed explain --help`.\n",
             id="bad amount",
         ),
         pytest.param(
             ("explain", "-", "--max-cost", "NaN"),
-            "routed explain: Argument --max-cost: 'NaN' is no amount of US dollars such as 0.05. "
+            "routed explain: Argument --max-cost: 'NaN' is not an amount of US dollars such as 0.05. "
             "Run `routed explain --help`.\n",
             id="no number",
         ),
         pytest.param(
             ("simulate", "--port", "70000"),
-            "routed simulate: Argument --port: '70000' is no port from 0 to 65535. "
+            "routed simulate: Argument --port: '70000' is not a port from 0 to 65535. "
             "Run `routed simulate --help`.\n",
             id="bad port",
         ),

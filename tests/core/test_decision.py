@@ -99,11 +99,12 @@ def test_options_are_one_value(given: dict[str, Any]) -> None:
     [
         (
             {"deadline": 0},
-            "deadline=0 is no time to answer in. Give a number of seconds above 0, or an aware datetime.",
+            "deadline=0 is not a time to answer in. Give a number of seconds above 0, or an aware datetime.",
         ),
         (
             {"deadline": "3"},
-            "deadline='3' is no time to answer in. Give a number of seconds above 0, or an aware datetime.",
+            "deadline='3' is not a time to answer in. "
+            "Give a number of seconds above 0, or an aware datetime.",
         ),
         (
             {"conversation": 3},

@@ -106,10 +106,10 @@ def test_profiles() -> None:
     assert Policy.profile("zero-retention", regional=True) == Policy(store=False, regional=True)
     with pytest.raises(PolicyError) as caught:
         Policy.profile("zero")
-    assert str(caught.value) == "'zero' is no profile. Use one of zero-retention."
+    assert str(caught.value) == "'zero' is not a profile. Use one of zero-retention."
     with pytest.raises(PolicyError) as caught:
         Policy(store=True)
     assert str(caught.value) == (
-        "store=True is no policy: False forbids storing, and a call that wants it says so itself. "
+        "store=True is not allowed: False forbids storing, and a call that wants it says so itself. "
         "Leave it out."
     )

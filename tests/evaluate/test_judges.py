@@ -59,7 +59,7 @@ def test_scores(name: str, body: Any, expected: Any, answer: Answer, score: floa
 
 WRONG = [
     ("no judge", "best", "judge='best' is none of exact, regex[:PATTERN], json, schema[:FILE], tool, similarity, MODULE:FUNCTION, model:CONFIGURATION."),
-    ("no pattern", "regex:(", "judge='regex:(' is no pattern: missing ), unterminated subpattern at position 0. Correct it."),
+    ("no pattern", "regex:(", "judge='regex:(' is not a pattern: missing ), unterminated subpattern at position 0. Correct it."),
     ("no module", "nowhere:f", "judge='nowhere:f': No module named 'nowhere'. Give module:function."),
     ("no score", "own_judge:half", "the judge own_judge:half gave 7.0. Give scores from 0 to 1."),
 ]  # fmt: skip

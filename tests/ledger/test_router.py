@@ -418,12 +418,12 @@ def test_a_soft_budget_refuses_where_it_is_said_to(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("keywords", "text"),
     [
-        ({"refuse_at": 1.5}, "refuse_at=1.5 is no share of a soft budget's limit. Give a number from 1 to "
+        ({"refuse_at": 1.5}, "refuse_at=1.5 is not a share of a soft budget's limit. Give a number from 1 to "
          "100 together with hard=False."),
-        ({"refuse_at": 0.5, "hard": False}, "refuse_at=0.5 is no share of a soft budget's limit. Give a "
+        ({"refuse_at": 0.5, "hard": False}, "refuse_at=0.5 is not a share of a soft budget's limit. Give a "
          "number from 1 to 100 together with hard=False."),
-        ({"downshift_tier": "batch"}, "downshift_tier='batch' is no cheaper tier that a call can wait for. "
-         "Give 'flex', or None."),
+        ({"downshift_tier": "batch"}, "downshift_tier='batch' is not a cheaper tier that a call can "
+         "wait for. Give 'flex', or None."),
     ],
 )  # fmt: skip
 def test_what_a_low_budget_may_do_is_checked(keywords: dict[str, Any], text: str) -> None:

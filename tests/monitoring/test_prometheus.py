@@ -291,4 +291,4 @@ def test_no_address(address: str) -> None:
     """A mistake at the start of a program is an error."""
     with pytest.raises(PolicyError) as caught:
         expose(address)
-    assert str(caught.value) == f"metrics={address!r} is no port. Give one such as 9464, or host:port."
+    assert str(caught.value) == f"metrics={address!r} is not a port. Give one such as 9464, or host:port."

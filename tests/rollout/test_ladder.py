@@ -177,7 +177,7 @@ def test_feedback_moves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 WRONG = [
-    ("an id of another kind", "0123456789abcdef", 1.0, "'0123456789abcdef' is no call of this rollout. Give the record's id, of a call made with a Ladder."),
+    ("an id of another kind", "0123456789abcdef", 1.0, "'0123456789abcdef' is not a call of this rollout. Give the record's id, of a call made with a Ladder."),
     ("a score above 1", "0123456789abcdef-routed", 5.0, "score=5.0 is out of range. Give a number from 0 to 1."),
 ]  # fmt: skip
 

@@ -366,9 +366,9 @@ def _of_wheel(path: Path) -> Catalog:
         with zipfile.ZipFile(path) as wheel:
             wheel.extractall(folder)  # zipfile keeps names inside the folder
     except (zipfile.BadZipFile, OSError) as error:
-        raise CommandError(f"{path} is no wheel ({error}). Download it anew.") from None
+        raise CommandError(f"{path} is not a wheel ({error}). Download it anew.") from None
     if not (folder / PACKAGE).is_dir():
-        raise CommandError(f"{path} is no wheel of routed-llm-catalog. Name one.")
+        raise CommandError(f"{path} is not a wheel of routed-llm-catalog. Name one.")
     return _whole(folder / PACKAGE)
 
 
@@ -389,4 +389,4 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-11-22") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-11-22") from None

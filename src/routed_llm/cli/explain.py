@@ -144,7 +144,7 @@ def _ask(asked: argparse.Namespace, body: Mapping[str, Any]) -> int:
     except ValueError:
         place = urlsplit("")
     if place.scheme not in ("http", "https") or not place.hostname:
-        raise CommandError(f"{asked.url!r} is no address. Give one such as http://127.0.0.1:4000/v1.")
+        raise CommandError(f"{asked.url!r} is not an address. Give one such as http://127.0.0.1:4000/v1.")
     kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
     headers = {
         "Content-Type": "application/json",

@@ -203,13 +203,13 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-11-22") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-11-22") from None
 
 
 def _port(text: str) -> int:
     if text.isdecimal() and int(text) <= 65535:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
 
 
 def _dollars(text: str) -> Decimal:
@@ -219,7 +219,7 @@ def _dollars(text: str) -> Decimal:
         amount = Decimal(-1)
     if amount.is_finite() and amount >= 0:
         return amount
-    raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars such as 0.05")
+    raise argparse.ArgumentTypeError(f"{text!r} is not an amount of US dollars such as 0.05")
 
 
 class _Version(argparse.Action):

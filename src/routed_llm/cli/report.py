@@ -269,7 +269,7 @@ def _show(summary: Summary) -> None:
     if summary.total.failed:
         screen.print(f"{_calls(summary.total.failed)} failed.")
     if summary.broken:
-        screen.print(f"{summary.broken} lines are no entries and were left out.")
+        screen.print(f"{summary.broken} lines are not entries and were left out.")
 
 
 def _calls(number: int) -> str:

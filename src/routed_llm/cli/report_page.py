@@ -126,7 +126,7 @@ def _troubles(summary: Summary) -> list[str]:
         ("nothing routed can serve it", summary.total.unserved),
         ("the call failed", summary.total.failed),
         ("its cost is not known", summary.total.unpriced),
-        ("the line is no entry", summary.broken),
+        ("the line is not an entry", summary.broken),
     ):
         if number:
             cells.append((text, f"{number:,}"))

@@ -270,7 +270,7 @@ def _regex(pattern: str) -> Judge:
         re.compile(pattern)
     except re.error as error:
         raise PolicyError(
-            f"judge='regex:{pattern}' is no pattern: {error}. Correct it.", key="judge"
+            f"judge='regex:{pattern}' is not a pattern: {error}. Correct it.", key="judge"
         ) from error
     return Judge(f"regex:{pattern}" if pattern else "regex", score, wants=not pattern)
 

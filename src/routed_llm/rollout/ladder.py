@@ -229,7 +229,7 @@ class Climb:
         arm = id.rpartition("-")[2]
         if arm not in ("baseline", "routed"):
             raise PolicyError(
-                f"{id!r} is no call of this rollout. Give the record's id, of a call made with a Ladder.",
+                f"{id!r} is not a call of this rollout. Give the record's id, of a call made with a Ladder.",
                 key="decision_id",
             )
         if not 0 <= score <= 1:
