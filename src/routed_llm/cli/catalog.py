@@ -19,7 +19,7 @@ from routed_llm.catalog.differences import differences
 from routed_llm.catalog.installed import ABOUT, PACKAGE, about, find
 from routed_llm.catalog.records import NONE, PACKAGED, current, is_folder, names, read, set_current
 from routed_llm.cli.errors import CommandError
-from routed_llm.cli.screen import money, print_json
+from routed_llm.cli.screen import money, print_json, working
 from routed_llm.errors import CatalogError
 
 __all__ = ["arguments", "run"]
@@ -238,7 +238,8 @@ def _check(asked: argparse.Namespace) -> int:
             "new": [str(one) for one in found.unexplained],
         }
     if asked.live:
-        data["live"] = _live(asked, catalog)
+        with working("Asking the provider"):
+            data["live"] = _live(asked, catalog)
         news += len(data["live"]["changes"]) + len(data["live"]["notes"])
     if asked.json:
         print_json(data)

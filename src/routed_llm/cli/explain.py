@@ -17,7 +17,7 @@ from routed_llm.calls.router import Router
 from routed_llm.catalog import Catalog
 from routed_llm.cli.errors import CommandError
 from routed_llm.cli.explain_table import show
-from routed_llm.cli.screen import console, print_json
+from routed_llm.cli.screen import console, print_json, working
 from routed_llm.decide.table import select
 from routed_llm.errors import RequestError
 from routed_llm.facts import TokenCount
@@ -84,11 +84,13 @@ def run(asked: argparse.Namespace) -> int:
     count = None
     if asked.exact:
         began = time.perf_counter()
-        request = _counted(request)
+        with working("Counting"):
+            request = _counted(request)
         count = time.perf_counter() - began
     began = time.perf_counter()
     at = asked.at or datetime.now(UTC).date()
-    decision = Router(catalog=catalog, policy=policy).explain(request, at=at)
+    with working("Deciding"):
+        decision = Router(catalog=catalog, policy=policy).explain(request, at=at)
     prepare = time.perf_counter() - began
     if out is None:
         median = _select_seconds(decision, policy, catalog)

@@ -41,10 +41,11 @@ def run(asked: argparse.Namespace) -> int:
         CommandError: when it has no entries, the page cannot be written, or rich is not installed.
     """
     from routed_llm.cli.errors import CommandError
-    from routed_llm.cli.screen import print_json
+    from routed_llm.cli.screen import print_json, working
     from routed_llm.replay import summarize
 
-    summary = summarize(asked.log, asked.observed)
+    with working(f"Reading {asked.log}"):
+        summary = summarize(asked.log, asked.observed)
     if not summary.total.calls and not summary.climb:
         raise CommandError(f"{asked.log} has no entries. Make calls with ROUTED_LOG={asked.log} set.")
     if asked.html:

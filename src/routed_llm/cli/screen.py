@@ -6,7 +6,10 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +20,17 @@ from routed_llm.policy import EFFORTS
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["ENDPOINTS", "WIDTH", "console", "effort_range", "money", "print_json", "table", "tokens"]
+__all__ = [
+    "ENDPOINTS",
+    "WIDTH",
+    "console",
+    "effort_range",
+    "money",
+    "print_json",
+    "table",
+    "tokens",
+    "working",
+]
 
 WIDTH = 100
 """Columns of what is laid out for a screen."""
@@ -70,6 +83,41 @@ class _Unpadded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+
+@contextmanager
+def working(what: str, *, after: float = 2.0, every: float = 1.0) -> Iterator[None]:
+    """Say on a terminal how long a block has been at work, once that is longer than a reader waits unasked.
+
+    Args:
+        what: is done.
+        after: seconds before the first word.
+        every: seconds between two.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+
+    def tell() -> None:
+        began = time.monotonic()
+        pause = after
+        while not done.wait(pause):
+            # To the terminal itself: what is printed elsewhere holds no control characters.
+            inner.write(f"\r{what}: {time.monotonic() - began:.0f} s")
+            inner.flush()
+            pause = every
+
+    inner = getattr(sys.stderr, "inner", sys.stderr)
+    teller = threading.Thread(target=tell, name="working", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+        inner.write("\r\x1b[K")
+        inner.flush()
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, labels: int, width: int) -> list[str]:

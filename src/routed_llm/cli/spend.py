@@ -11,7 +11,7 @@ from typing import Any
 from routed_llm.budget import PICO
 from routed_llm.cli.errors import CommandError
 from routed_llm.cli.needs import required
-from routed_llm.cli.screen import console, money, print_json, table
+from routed_llm.cli.screen import console, money, print_json, table, working
 from routed_llm.ledger import open_ledger
 from routed_llm.ledger.report import GROUPS, Spending, spending
 
@@ -46,7 +46,8 @@ def run(asked: argparse.Namespace) -> int:
     by = [name.strip() for name in asked.by.split(",") if name.strip()]
     last = asked.until is None or asked.until.date() == date.max
     until = None if last else asked.until + timedelta(days=1)
-    rows, total = _sums(asked.ledger, by, asked.since, until)
+    with working(f"Reading {asked.ledger}"):
+        rows, total = _sums(asked.ledger, by, asked.since, until)
     if asked.json:
         print_json({"by": by, "rows": [row.to_dict(by) for row in rows], "total": total.to_dict(by)})
         return 0
