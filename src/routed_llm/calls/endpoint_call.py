@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from routed_llm.calls.driver import Driven, Reading
@@ -29,6 +29,7 @@ from routed_llm.request.wire import (
 )
 
 if TYPE_CHECKING:
+    from routed_llm.calls.answers import AnswerMemory
     from routed_llm.calls.endpoints import Endpoints
     from routed_llm.decision import Decision
     from routed_llm.facts import Previous
@@ -300,10 +301,12 @@ class EndpointCall:
         # A program that was written for a model without reasoning takes the first item for the message.
         self._aside = self._form == RESPONSES and not self._knows_of_reasoning()
         self.headers: Mapping[str, str] = {}
-        self.again: Callable[[Outgoing], Any] | None = None
+        self.again: Callable[[EndpointCall, Outgoing], Any] | None = None
         self._retries = called.retries
+        # Nothing here refers to the call itself, so that it goes when it is over, without the collector.
+        remember = partial(_remember, self._memory, self._turns or ())
         self._wired = Wired(
-            asked=body, catalog=endpoints.router.catalog, fails=_in_the_answer, remember=self._remember
+            asked=body, catalog=endpoints.router.catalog, fails=_in_the_answer, remember=remember
         )
         self._sent = 0
 
@@ -409,7 +412,7 @@ class EndpointCall:
         prepared = apart.prepare(decision)
         for name in ("stream", "stream_options"):
             prepared.body.pop(name, None)  # nobody reads along
-        read = apart.read(self.again(self._outgoing(prepared, 0)))
+        read = apart.read(self.again(self, self._outgoing(prepared, 0)))
         return Answered(read.usage, read.served, read.text)
 
     # ----- responses to the call
@@ -451,8 +454,15 @@ class EndpointCall:
         told["x-routed-attempts"] = str(self._sent)
         return Served(status=status, headers=told, seconds=time.monotonic() - self.since, **content)
 
-    def _remember(self, message: Mapping[str, Any], previous: Previous, identity: str | None) -> None:
-        self._memory.remember(self._turns or (), [message], previous, identity)
+
+def _remember(
+    memory: AnswerMemory,
+    turns: Sequence[Any],
+    message: Mapping[str, Any],
+    previous: Previous,
+    identity: str | None,
+) -> None:
+    memory.remember(turns, [message], previous, identity)
 
 
 def _in_the_answer(failure: Mapping[str, Any]) -> FailedReply:

@@ -212,8 +212,8 @@ class Endpoints:
         since = time.monotonic()
         try:
             call = EndpointCall(self, called)
-            fetch, opened = partial(_fetch, call, send), partial(_open, call, send)
-            call.again = fetch
+            fetch, opened = partial(_fetch, send, call), partial(_open, call, send)
+            call.again = partial(_fetch, send)
             exact = partial(_counted, call, send)
             driven = call.driven(self.router.decide(call.request, call.options, exact=exact))
             try:
@@ -236,8 +236,8 @@ class Endpoints:
         since = time.monotonic()
         try:
             call = EndpointCall(self, called)
-            fetch, opened = partial(_afetch, call, send), partial(_aopen, call, send)
-            call.again = partial(_in_loop, asyncio.get_running_loop(), fetch)
+            fetch, opened = partial(_afetch, send, call), partial(_aopen, call, send)
+            call.again = partial(_in_loop, asyncio.get_running_loop(), partial(_afetch, send))
             exact = partial(_acounted, call, send)
             driven = call.driven(await self.router.adecide(call.request, call.options, exact=exact))
             try:
@@ -258,7 +258,7 @@ def _with_baseline(policy: Policy, model: str) -> Policy:
     return policy.replace(baseline=model)
 
 
-def _fetch(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> dict[str, Any]:
+def _fetch(send: Callable[[Outgoing], Reply], call: EndpointCall, sent: Outgoing) -> dict[str, Any]:
     """Send a request and return the whole answer, decoded."""
     reply = send(sent)
     try:
@@ -273,7 +273,7 @@ def _fetch(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing
 
 
 async def _afetch(
-    call: EndpointCall, send: Callable[[Outgoing], Awaitable[AsyncReply]], sent: Outgoing
+    send: Callable[[Outgoing], Awaitable[AsyncReply]], call: EndpointCall, sent: Outgoing
 ) -> dict[str, Any]:
     reply = await send(sent)
     try:
@@ -341,12 +341,12 @@ _NO_OBJECT: Final = b'{"error":{"message":"The answer is no JSON object. Ask aga
 def _counted(call: EndpointCall, send: Callable[[Outgoing], Reply], model: str) -> int:
     """Ask the provider for a count, and wait no longer for it than a decision may."""
     with Exchange(deadline=time.monotonic() + _SECONDS).current():
-        return _tokens(_fetch(call, send, call.question(model)))
+        return _tokens(_fetch(send, call, call.question(model)))
 
 
 async def _acounted(call: EndpointCall, send: Callable[[Outgoing], Awaitable[AsyncReply]], model: str) -> int:
     async with asyncio.timeout(_SECONDS):
-        return _tokens(await _afetch(call, send, call.question(model)))
+        return _tokens(await _afetch(send, call, call.question(model)))
 
 
 def _tokens(answer: Mapping[str, Any]) -> int:
@@ -395,10 +395,10 @@ def _note(call: EndpointCall, reply: Head) -> dict[str, Any] | None:
 
 
 def _in_loop(
-    loop: asyncio.AbstractEventLoop, fetch: Callable[[Outgoing], Any], sent: Outgoing
+    loop: asyncio.AbstractEventLoop, fetch: Callable[..., Any], call: EndpointCall, sent: Outgoing
 ) -> dict[str, Any]:
     """Fetch an answer in an event loop, from another thread."""
-    found: dict[str, Any] = asyncio.run_coroutine_threadsafe(fetch(sent), loop).result()
+    found: dict[str, Any] = asyncio.run_coroutine_threadsafe(fetch(call, sent), loop).result()
     return found
 
 

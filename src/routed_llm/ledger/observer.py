@@ -170,6 +170,18 @@ class _Lessons(NamedTuple):
     reads: list[float]
 
 
+class _Finished(NamedTuple):
+    """A call that has ended, and when it did."""
+
+    decision: Decision
+    model: Model
+    usage: Usage
+    timing: Timing | None
+    paid: int | None
+    again: float
+    at: float
+
+
 class _Pending:
     """Lessons of one configuration and kind of request that have not been taken in yet."""
 
@@ -204,6 +216,7 @@ class Observer:
         self._conversations: dict[tuple[str, int], tuple[float, int]] = {}
         self._held_by: dict[tuple[str, int], dict[str, tuple[int, float]]] = {}
         self._thought: _Mean | None = None
+        self._waiting: list[_Finished] = []
         self._lock = threading.Lock()
 
     def learn(
@@ -235,9 +248,9 @@ class Observer:
         key = (kind, chosen.model, chosen.effort)
         choices = choices_of(facts) if facts.parameters else 1
         with self._lock:
-            if timing is not None:
-                self._time(decision, model, usage, timing)
-            self._spread(chosen, facts, paid)
+            self._waiting.append(_Finished(decision, model, usage, timing, paid, again, self._clock()))
+            if len(self._waiting) >= min(max(self._calls // _PART, 1), _AT_ONCE):
+                self._catch_up()
             pending = self._pending.get(key)
             if pending is None or pending.model is not model:
                 pending = self._wait(key, _Pending(model, chosen.effort))
@@ -247,7 +260,6 @@ class Observer:
             lessons.said.append(usage.output_tokens / choices - thought)
             if written.reasoning:
                 lessons.thought.append(thought / written.reasoning)
-            self._returned(facts, model, usage, again)
             # A cache that was gone past holds nothing, which is not to say that it keeps badly what it gets.
             was_given = previous is None or self.is_written(previous)
             self._keep_warm(decision, model, usage)
@@ -274,16 +286,27 @@ class Observer:
         if chosen is not None:
             expected = Usage(input_tokens=chosen.input_tokens, cached_tokens=chosen.cached_tokens)
             with self._lock:
-                self._time(decision, model, expected, timing)
+                self._catch_up()
+                self._time(decision, model, expected, timing, self._clock())
 
-    def _time(self, decision: Decision, model: Model, usage: Usage, timing: Timing) -> None:
+    def _catch_up(self) -> None:
+        """Take in how long the calls took that have ended since, what they cost and what they went on from."""
+        waiting, self._waiting = self._waiting, []
+        for decision, model, usage, timing, paid, again, at in waiting:
+            if timing is not None:
+                self._time(decision, model, usage, timing, at)
+            if decision.chosen is not None:
+                self._spread(decision.chosen, decision.facts, paid)
+            self._returned(decision.facts, model, usage, again, at)
+
+    def _time(self, decision: Decision, model: Model, usage: Usage, timing: Timing, at: float) -> None:
         facts, policy = decision.facts, decision.policy
         tier = facts.service_tier
         if tier == "standard" and policy is not None:
             tier = policy.service_tier
         if any(change.parameter == "service_tier" for change in decision.changes) and decision.call:
             tier = decision.call.parameters["service_tier"]
-        if self._speeds.learn(model, tier, usage, timing, at=self._clock()):
+        if self._speeds.learn(model, tier, usage, timing, at=at):
             self.value = replace(self.value, paces=self._speeds.paces)
 
     def recall(
@@ -445,7 +468,7 @@ class Observer:
         if self._spreads.learn(names, paid, chosen.cost):
             self.value = replace(self.value, spreads=self._spreads.value)
 
-    def _returned(self, facts: RequestFacts, model: Model, usage: Usage, again: float) -> None:
+    def _returned(self, facts: RequestFacts, model: Model, usage: Usage, again: float, at: float) -> None:
         """Take in whether a call goes on from another, which a cache may still hold."""
         last, terms = facts.previous, model.cache
         previous = None if last is None else (last.model, last.prefix_tokens)
@@ -453,9 +476,8 @@ class Observer:
         late = aged is not None and terms is not None and aged > terms.ttl
         read = max(usage.cached_tokens / usage.input_tokens if usage.input_tokens else 0.0, again)
         tokens = usage.input_tokens
-        now = self._clock()
         self._calls += 1
-        passed = now - self._begun
+        passed = at - self._begun
         reach = int(self._calls * terms.ttl / passed) if terms is not None and passed > 0 else 0
         if self._returns.learn(
             facts.purpose, model.id, tokens, previous, is_late=late, read=read, reach=reach
