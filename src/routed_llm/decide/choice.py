@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from routed_llm.decide.dominance import pareto_front
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.shape import Row
     from routed_llm.decide.weigh import Workload
+    from routed_llm.facts import Previous
 
 __all__ = ["Choice", "choose", "is_chosen_throughout"]
 
@@ -23,8 +25,10 @@ Choice: TypeAlias = "tuple[Row | None, str]"
 
 def choose(inputs: DecisionInputs, tokens: int) -> Choice:
     """Choose a row at one text token count, and say what settled it."""
-    facts = inputs.facts
-    if inputs.is_ordinary and facts.previous is None:
+    previous = inputs.facts.previous
+    if inputs.is_ordinary:
+        if previous is not None:
+            return _or_stay(pareto_front(inputs), previous, inputs, tokens)
         row = _cheapest_admitted(inputs, tokens)
         return row, "none" if row is None else "cost"
     able = [row for row in pareto_front(inputs) if inputs.admits(row, tokens)]
@@ -36,11 +40,11 @@ def choose(inputs: DecisionInputs, tokens: int) -> Choice:
     settled = _settled(able, inputs, tokens)
     if settled is not None:
         return settled
-    if inputs.objective is not COST and (facts.previous is None or inputs.objective.name != COST.name):
+    if inputs.objective is not COST and (previous is None or inputs.objective.name != COST.name):
         return _best(able, inputs, tokens), inputs.objective.name
-    if facts.previous is None:
+    if previous is None:
         return _cheapest(able, inputs, tokens), "cost"
-    return _or_stay(able, inputs, tokens)
+    return _or_stay(able, previous, inputs, tokens)
 
 
 def _cheapest_admitted(inputs: DecisionInputs, text_tokens: int) -> Row | None:
@@ -169,10 +173,9 @@ def _within_pressure(best: Row, able: list[Row], inputs: DecisionInputs, tokens:
     return [row for row, cost in costs if cost is not None and cost <= max(most, least)]
 
 
-def _or_stay(able: list[Row], inputs: DecisionInputs, tokens: int) -> tuple[Row, str]:
+def _or_stay(rows: Iterable[Row], previous: Previous, inputs: DecisionInputs, tokens: int) -> Choice:
     """Weigh leaving the model that answered before: over the turns to come, and by more than a trifle."""
-    previous, policy = inputs.facts.previous, inputs.setting.policy
-
+    policy = inputs.setting.policy
     worth, turns = policy.second_pico, 1 + inputs.load.horizon
 
     def total(row: Row) -> tuple[bool, int, int]:
@@ -180,14 +183,18 @@ def _or_stay(able: list[Row], inputs: DecisionInputs, tokens: int) -> tuple[Row,
         wait = int(worth * turns * row_wait(row, inputs.load, inputs.tokens(row, tokens))) if worth else 0
         return (cost is None, (cost or 0) + wait, row.order)
 
-    totals = [total(row) for row in able]
-    (unknown, theirs, _) = least = min(totals)
-    best = able[totals.index(least)]
-    stay = None if previous is None else _of(able, previous.model, previous.effort)
+    mine = [row for row in rows if row.at.model.id == previous.model and inputs.admits(row, tokens)]
+    stay = _of(mine, previous.model, previous.effort)
+    if stay is not None and previous.in_tool_loop:
+        return stay, "tool_loop"
+    ranked = sorted([(total(row), row) for row in rows], key=itemgetter(0))
+    found = next((pair for pair in ranked if inputs.admits(pair[1], tokens)), None)
+    if found is None:
+        return None, "none"
+    (unknown, theirs, _), best = found
     if stay is None or stay is best or stay.at.model is best.at.model:
         return best, "cost"
-    mine = next(money for row, (_, money, _) in zip(able, totals, strict=True) if row is stay)
-    if unknown or theirs > mine * (1 - policy.switch_saving):
+    if unknown or theirs > total(stay)[1] * (1 - policy.switch_saving):
         return stay, "stays"
     return best, "switch"
 

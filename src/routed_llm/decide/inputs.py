@@ -76,8 +76,11 @@ class DecisionInputs:
 
     def under(self, constraints: Iterable[Constraint]) -> DecisionInputs:
         """Put in those of the constraints that can rule anything out here."""
-        self.constraints, self.front = tuple([one for one in constraints if one.applies(self)]), None
-        self.sides = {}
+        return self.adopt([one for one in constraints if one.applies(self)])
+
+    def adopt(self, constraints: Iterable[Constraint]) -> DecisionInputs:
+        """Put in constraints that can rule something out here."""
+        self.constraints, self.front, self.sides = tuple(constraints), None, {}
         self.is_kept = not [one for one in self.constraints if not one.is_kept]
         return self
 

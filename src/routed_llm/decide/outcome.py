@@ -148,9 +148,9 @@ class Explained:
         if row is None:
             return None
         tokens = inputs.tokens(row, inputs.likely)
+        cost = inputs.cost(row, tokens)
         # What is kept of such requests was worked out by an earlier observation.
-        load = inputs.load._replace(observed=inputs.context.observed)
-        cost, spread = inputs.cost(row, tokens), spread_of(row, load, tokens)
+        spread = spread_of(row, inputs.load, tokens, cost, inputs.context.observed)
         if cost is None or spread is None:
             return None
         return {"p50": int(cost * spread.p50), "p90": int(cost * spread.p90), "p95": int(cost * spread.p95)}

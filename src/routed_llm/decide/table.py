@@ -258,12 +258,10 @@ class Table:
 
     def _pick_from(self, inputs: DecisionInputs) -> Picked:
         facts, bounds = inputs.facts, inputs.facts.tokens
-        keeps = _is_steady(inputs) and not inputs.relaxation
-        kept = self._kept(inputs) if keeps else None
-        found = None if kept is None else self._look_up(kept, inputs)
-        certain = found is not None or bounds.low == bounds.high
+        kept = self._kept(inputs) if _is_steady(inputs) and not inputs.relaxation else None
+        certain = bounds.low == bounds.high
         # The upper bound is safe for limits when the count is not settled.
-        row, because = found or choose(inputs, bounds.high)
+        row, because = choose(inputs, bounds.high)
         if not certain:
             certain = self._agrees(row, inputs)
         return Picked(
@@ -280,28 +278,35 @@ class Table:
     ) -> tuple[Picked, DecisionInputs] | None:
         """Look up what was picked for requests that differ in nothing but tokens.
 
-        None at first sight, where a choice has a step between the bounds, and where this call has something
-        of its own.
+        None at first sight, where a choice has a step between the bounds, and where something of this call
+        alone has a say that goes beyond what was picked.
         """
-        if context.allowance is not None or context.unavailable or facts.previous is not None:
+        if facts.previous is not None or facts.images or facts.audio_seconds or facts.pdf_pages:
             return None
-        if facts.images or facts.audio_seconds or facts.pdf_pages:
+        if not _is_light(context.allowance):
             return None
         choices = self._talks if facts.framed.varies else self._choices
         kept = choices.get(self._key(facts, context.observed))
-        if kept is None or kept.breakpoints is None or not kept.holds(facts, context.observed):
+        if kept is None or not kept.holds(facts, context.observed):
             return None
+        if kept.breakpoints is None:
+            kept.breakpoints = self._breakpoints(kept.inputs)
         inputs = kept.inputs.like(facts, context)
-        for constraint in self._own:
-            if constraint.applies(inputs):
-                return None
-        row, because = kept.choice(facts.tokens.low, facts.tokens.high) or (None, "")
+        low, high = facts.tokens.low, facts.tokens.high
+        row, because = kept.choice(low, high) or (None, "")
         if row is None:
             return None
+        own = [constraint for constraint in self._own if constraint.applies(inputs)]
+        if own:
+            # What is chosen without the constraints of this call alone is chosen under them where they
+            # admit it.
+            if not _admit(own, row, inputs, low, high):
+                return None
+            inputs.adopt([it for it in self._constraints if it in own or it in inputs.constraints])
         picked = Picked(
             row=row, endpoint=row.at.endpoint, because=because, tokens=inputs.likely, certain=True
         )
-        picked.kept = kept if kept.is_exact else None
+        picked.kept = kept if kept.is_exact and not own else None
         return picked, inputs
 
     def _key(self, facts: RequestFacts, observed: Observed | None) -> tuple[Any, ...]:
@@ -320,29 +325,7 @@ class Table:
             alike = inputs.kept_only()
             kept = PiecewiseChoice(alike, self._chooser(alike), is_exact=_are_exact(alike))
             remember(choices, key, kept)
-        elif kept.breakpoints is None:
-            kept.breakpoints = self._breakpoints(kept.inputs)
         return kept
-
-    def _look_up(self, kept: PiecewiseChoice, inputs: DecisionInputs) -> Choice | None:
-        """Look up the choice where it is the same for all counts; None where it is not, or at first sight."""
-        if kept.breakpoints is None:
-            return None
-        low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
-        found = kept.choice(low, high)
-        if inputs.is_kept or found is None or found[0] is None:
-            return found
-        own = [constraint for constraint in inputs.constraints if not constraint.is_kept]
-        # What is chosen without the constraints of this call alone is chosen under them where they admit it.
-        row = found[0]
-        shift = inputs.tokens(row, 0)
-        counts = {low + shift, high + shift}
-        for constraint in own if low != high else ():
-            more = beside(inputs.load, row)[1] if constraint.of_most else 0
-            for mark in constraint.breakpoints(row, inputs):
-                counts.update(at - more for at in (mark, mark + 1) if low + shift < at - more < high + shift)
-        able = all(one.admits(row, inputs, tokens) for one in own for tokens in counts)
-        return found if able else None
 
     def _agrees(self, row: Row | None, inputs: DecisionInputs) -> bool:
         """Say whether the choice is the same wherever between its bounds the true count lies."""
@@ -391,16 +374,20 @@ class Table:
         far = facts.tokens.high > LONG_CONTEXT_FROM if far is None else far
         firm = tuple([constraint for constraint in inputs.constraints if constraint.is_kept])
         own = [constraint for constraint in inputs.constraints if not constraint.is_kept]
-        alone = own or shared is not None or facts.previous is not None or not inputs.objective.is_steady
+        alone = own or shared is not None or not inputs.objective.is_steady
         found = {LONG_CONTEXT_FROM}
         for long in (False, True) if far else (False,):
             side = self._side(inputs, long)
-            found |= _in_text(_kept_marks(side, firm), _without_previous(side).load)
+            bare = _without_previous(side)
+            found |= _in_text(_kept_marks(bare, firm), bare.load)
             if alone:
                 found |= _in_text(_marks(side, own, kept=False), side.load)
             if facts.previous is not None:
                 # It may go on at the endpoint where it was, and count otherwise there.
-                found |= _in_text(_marks(side, firm, kept=True, of=facts.previous.model), side.load)
+                model = facts.previous.model
+                found |= _in_text(_marks(side, firm, kept=True, of=model), side.load)
+                if not alone:  # else that has been done for all
+                    found |= _in_text(_marks(side, (), kept=False, of=model), side.load)
         return sorted([mark for mark in found if mark >= 0])
 
     def _inputs(
@@ -530,14 +517,13 @@ class Table:
         return {model.id: _as_named(name, model) or model.sent_as}
 
 
-def _kept_marks(side: DecisionInputs, firm: tuple[Constraint, ...]) -> Marks:
+def _kept_marks(bare: DecisionInputs, firm: tuple[Constraint, ...]) -> Marks:
     """Return the counts beyond which what is kept changes, worked out once for such requests."""
-    load = side.load
-    kept, key = side.shape.kept.marks, (firm, load.visible, load.reserve, load.media)
+    load = bare.load
+    kept, key = bare.shape.kept.marks, (firm, load.visible, load.reserve, load.media)
     found = kept.get(key)
     if found is None:
-        alike = _without_previous(side)
-        found = _marks(replace(alike, load=alike.load._replace(shared=None)), firm, kept=True)
+        found = _marks(replace(bare, load=load._replace(shared=None)), firm, kept=True)
         remember(kept, key, found)
     return found
 
@@ -583,11 +569,23 @@ def _in_text(marks: Marks, load: Workload) -> set[int]:
 
 def _is_steady(inputs: DecisionInputs) -> bool:
     """Whether the choice is the cheapest, by what is the same for all such requests."""
-    plain = inputs.load.plain and inputs.is_ordinary
-    return plain and (
-        inputs.allowance is None
-        or not (inputs.allowance.worst_case or inputs.allowance.p95 or inputs.load.pressure)
-    )
+    return inputs.load.plain and inputs.is_ordinary and _is_light(inputs.allowance)
+
+
+def _is_light(allowance: Allowance | None) -> bool:
+    """Whether budgets ask for nothing but room for what a call is expected to cost."""
+    return allowance is None or not (allowance.worst_case or allowance.p95 or allowance.pressure)
+
+
+def _admit(own: Iterable[Constraint], row: Row, inputs: DecisionInputs, low: int, high: int) -> bool:
+    """Whether constraints admit a configuration at every text token count from ``low`` to ``high``."""
+    low, high = inputs.tokens(row, low), inputs.tokens(row, high)
+    counts = {low, high}
+    for constraint in own if low != high else ():
+        more = beside(inputs.load, row)[1] if constraint.of_most else 0
+        for mark in constraint.breakpoints(row, inputs):
+            counts.update(at - more for at in (mark, mark + 1) if low < at - more < high)
+    return all(one.admits(row, inputs, tokens) for one in own for tokens in counts)
 
 
 def _are_exact(inputs: DecisionInputs) -> bool:

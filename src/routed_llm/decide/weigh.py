@@ -532,15 +532,17 @@ def _worst_input(price: Price, load: Workload, tokens: int) -> int:
     return total
 
 
-def spread_of(row: Row, load: Workload, tokens: int) -> Spread | None:
+def spread_of(
+    row: Row, load: Workload, tokens: int, cost: int | None, observed: Observed | None
+) -> Spread | None:
     """Say how far the bill of a configuration may lie from what is expected; None without a price.
 
     What was seen of such calls, or else what published answers were, for each token that was expected.
     """
-    seen = None if load.observed is None else load.observed.spread(row.name, load.facts)
+    seen = None if observed is None else observed.spread(row.name, load.facts)
     if seen is not None:
         return seen
-    cost, price = row_cost(row, load, tokens), price_of(row, tokens)
+    price = price_of(row, tokens)
     if not cost or price is None:
         return None
     written = STEP_SPREAD if load.facts.tools else ANSWER_SPREAD
@@ -566,7 +568,7 @@ def reserved(row: Row, load: Workload, tokens: int, most: int, cost: int) -> int
     if load.worst:
         worst = worst_cost(row, load, most)
         return cost if worst is None else worst
-    spread = spread_of(row, load, tokens) if load.p95 else None
+    spread = spread_of(row, load, tokens, cost, load.observed) if load.p95 else None
     return cost if spread is None else max(int(cost * spread.p95), cost)
 
 

@@ -290,7 +290,7 @@ class Observer:
                 self._time(decision, model, expected, timing, self._clock())
 
     def _catch_up(self) -> None:
-        """Take in how long the calls took that have ended since, what they cost and what they went on from."""
+        """Take in how long calls took that have ended since, what they cost and what they went on from."""
         waiting, self._waiting = self._waiting, []
         for decision, model, usage, timing, paid, again, at in waiting:
             if timing is not None:
