@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -182,6 +183,39 @@ def test_the_wheel_is_built_from_the_same_files(tmp_path: Path, capsys: pytest.C
     before = (root / "compiled.json").stat().st_mtime_ns
     assert Catalog.from_folder(root) == PACKAGED
     assert (root / "compiled.json").stat().st_mtime_ns == before, "it needs not be compiled again"
+
+
+def test_the_source_distribution_is_whole(tmp_path: Path) -> None:
+    """Where there is nothing but it, and no routed-llm, a wheel of the same files can be made of it."""
+    source = TREE / "integrations" / "routed-llm-catalog"
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--sdist",
+        "--outdir",
+        str(tmp_path),
+        str(source),
+    ]
+    done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr + done.stdout
+    (packed,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(packed) as files_of_it:
+        files_of_it.extractall(tmp_path, filter="data")
+    alone = (
+        "import sys; sys.modules['routed_llm'] = None; from hatchling.build import build_wheel as b; b('out')"
+    )
+    tree = tmp_path / packed.name.removesuffix(".tar.gz")
+    made = subprocess.run(
+        [sys.executable, "-c", alone], cwd=tree, capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    (wheel,) = (tree / "out").glob("*.whl")
+    assert wheel.name == f"{tree.name}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(tmp_path / "there")
+    assert Catalog.from_folder(tmp_path / "there" / installed.PACKAGE) == PACKAGED
 
 
 def test_it_is_dated_by_its_newest_fact() -> None:
