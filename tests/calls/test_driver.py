@@ -542,7 +542,7 @@ class Limited(Provider):
 LIMITED: list[Any] = [
     # what the first answer says is left, whether the second call stays, and whether it waits
     pytest.param(30_000, True, False, id="room"),
-    pytest.param(0, True, True, id="room soon"),
+    pytest.param(4_000, True, True, id="room soon"),
     pytest.param(0, False, False, id="room much later"),
 ]
 

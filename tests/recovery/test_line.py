@@ -8,7 +8,6 @@ import pytest
 
 from benchmarks.capacity import spread
 from routed_llm.calls import router as routers
-from routed_llm.recovery import ratelimits
 
 LIMITS = {"gpt-4.1-mini": (20_000, 50), "gpt-5.4-mini": (50_000, 50), "gpt-4.1": (30_000, 50)}
 """A tenth of what `benchmarks.capacity.spread` takes."""
@@ -17,7 +16,6 @@ LIMITS = {"gpt-4.1-mini": (20_000, 50), "gpt-5.4-mini": (50_000, 50), "gpt-4.1":
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spread, "LIMITS", LIMITS)
-    monkeypatch.setattr(ratelimits, "BURST", 4.0)
     monkeypatch.setattr(routers, "monotonic", routers.monotonic)  # put back in the end
 
 
@@ -39,6 +37,25 @@ def test_calls_at_once_are_spread(deadline: float | None, all_models: bool, wish
     assert (len(world.served) > 1) == all_models
     if deadline is not None:
         assert world.ended <= deadline
+
+
+@pytest.mark.parametrize("wish", [{}, {"optimize": "latency"}], ids=["cheapest", "quickest"])
+def test_calls_that_may_wait_use_all_that_there_is(wish: dict[str, Any]) -> None:
+    """Without a deadline no schedule, whatever it knows, sends them a tenth sooner."""
+    wanted = spread.calls(300)
+    world = spread.routed(wanted, None, **wish)
+    assert (world.refused, world.failed) == (0, 0)
+    assert spread.best(wanted, None).least / world.sent > 0.9
+
+
+def test_the_clairvoyant_schedule_can_be_kept() -> None:
+    """The provider refuses none of it, and it takes as long as the linear program says."""
+    wanted = spread.calls(200)
+    for deadline in (None, 90.0):
+        world = spread.clairvoyant(wanted, deadline)
+        found = world.sent if deadline is None else world.dollars
+        assert world.refused == 0
+        assert found == pytest.approx(spread.best(wanted, deadline).least, rel=0.05)
 
 
 def test_others_are_refused() -> None:

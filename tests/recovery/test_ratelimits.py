@@ -13,7 +13,7 @@ import pytest
 
 from routed_llm import Policy, Request, RequestBuilder, Router, Usage
 from routed_llm.calls import router as routers
-from routed_llm.recovery import RateLimits
+from routed_llm.recovery import RateLimits, ratelimits
 from routed_llm.recovery.ratelimits import PATIENCE, Mark
 from routed_llm.simulator.failures import ApiFailure
 from routed_llm.simulator.limits import RateLimits as Provider
@@ -106,6 +106,123 @@ def test_an_answer_that_comes_late_says_nothing_new() -> None:
     assert (first.mark, second.mark) == (Mark(1, 10), Mark(2, 20))
 
 
+ABLE: list[Any] = [
+    # tokens and requests a minute, the sizes that wait, which goes first when there is room for one
+    pytest.param(30_000, 30, (300, 900, 1_600), 900, id="the one that it has tokens for"),
+    pytest.param(30_000, 10, (300, 900, 1_600), 1_600, id="few requests: the longest"),
+    pytest.param(30_000, 600, (300, 900, 1_600), 300, id="few tokens: the shortest"),
+]
+
+
+@pytest.mark.parametrize(("tpm", "rpm", "sizes", "first"), ABLE)
+def test_what_may_wait_goes_where_it_fits(tpm: int, rpm: int, sizes: tuple[int, ...], first: int) -> None:
+    """Of several that wait, each model takes the one of the size that it has tokens for."""
+    limits = RateLimits({"a": (10.0, 10.0), "b": (float(rpm), float(tpm))})
+    homes = [("", "a"), ("", "b")]
+    for model, calls, tokens in (("a", 10, 1), ("b", rpm, tpm // rpm)):  # full buckets are gone
+        for _ in range(calls):
+            limits.take(model, tokens, 0.0)
+    waiting = [limits.take("a", size, 0.0, hurries=False)[0] for size in sizes]
+    for ticket in waiting:
+        limits.widen(ticket, dict.fromkeys(homes, ticket.tokens), 0.0)
+    now = 0.0
+    while not any(ticket.is_granted for ticket in waiting):
+        now += 0.1
+        for ticket in waiting:
+            limits.turn(ticket, now)
+    assert [(ticket.model, ticket.tokens) for ticket in waiting if ticket.is_granted] == [("b", first)]
+
+
+def test_who_has_waited_long_goes_first() -> None:
+    """After half a minute it is no longer asked what would fit better."""
+    limits = RateLimits({"a": (1.0, 1e6), "b": (1.0, 1e6)})
+    able = {("", "a"): 10, ("", "b"): 10}
+    for model in "ab":
+        limits.take(model, 1, 0.0)
+    old = limits.take("a", 10, 0.0, hurries=False)[0]
+    limits.widen(old, able, 0.0)
+    new = limits.take("a", 900_000, 31.0, hurries=False)[0]  # fits better
+    limits.widen(new, dict.fromkeys(able, 900_000), 31.0)
+    limits.turn(new, 60.5)
+    assert (old.is_granted, old.model) == (True, "a")
+
+
+def test_room_that_is_held_is_not_given_again() -> None:
+    """An answer to what was sent meanwhile does not speak of what is about to be sent."""
+    limits = RateLimits({"a": (600.0, None), "b": (600.0, None)})
+    for _ in range(600):
+        limits.take("a", 1, 0.0)
+    ticket = limits.take("a", 1, 0.0, hurries=False)[0]
+    limits.widen(ticket, {("", "a"): 1, ("", "b"): 1}, 0.0)
+    limits.turn(ticket, 0.0)
+    assert (ticket.model, ticket.is_granted, ticket.mark) == ("b", True, None)
+    other, _ = limits.take("b", 1, 0.0)
+    limits.note(other, headers("requests", limit=600, remaining=2, reset="59.8s"), 0.0)
+    assert limits.take("b", 1, 0.0)[1] > 0, "the second one's room is held"
+    limits.leave(ticket, 0.0)
+    assert limits.take("b", 1, 0.06)[1] == 0, "until it leaves"
+
+
+CLOSED: list[Any] = [
+    # what a refusal says, the moment, whether there is room then
+    pytest.param({"retry-after": "20"}, 19.9, False, id="a wait, and no limit"),
+    pytest.param({"retry-after": "20"}, 20.0, True, id="... is over"),
+    pytest.param({"retry-after-ms": "400"}, 0.3, False, id="milliseconds"),
+    pytest.param({"retry-after": "86400"}, 120.0, True, id="nobody waits for a day"),
+    pytest.param({"retry-after": "soon"}, 0.0, True, id="no time"),
+    pytest.param(
+        {"retry-after": "20", **headers(remaining=0, reset="1m0s")}, 0.1, True, id="what is left explains it"
+    ),
+    pytest.param(
+        {"retry-after": "20", **headers(remaining=30_000)}, 1.0, False, id="what is left does not explain it"
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "now", "room"), CLOSED)
+def test_a_wait_that_is_asked_for_is_kept(said: Mapping[str, str], now: float, room: bool) -> None:
+    """Retry-After closes a model where its limits do not say why it refused."""
+    limits = RateLimits()
+    limits.note(limits.take("gpt-4o", 10, 0.0)[0], said, 0.0)
+    assert (limits.take("gpt-4o", 10, now)[1] == 0) == room
+
+
+def test_a_model_that_fails_is_left_to_those_that_have_no_other() -> None:
+    """What waits goes to another model that has room, as long as there is one that is well."""
+    limits = RateLimits({"a": (1.0, None), "b": (60.0, None)})
+    limits.take("a", 1, 0.0)
+    limits.rest(("", "b"), 10.0, 0.0)
+    ticket = limits.take("a", 1, 0.0, hurries=False)[0]
+    limits.widen(ticket, {("", "a"): 1, ("", "b"): 1}, 0.0)
+    assert limits.turn(ticket, 9.9) > 0
+    assert (limits.turn(ticket, 10.0), ticket.model) == (0.0, "b")
+
+
+SHRINKS: list[Any] = [
+    pytest.param(30_000, 3_000, id="a limit that shrinks while it is used"),
+    pytest.param(3_000, 30_000, id="one that grows"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), SHRINKS)
+def test_limits_that_change(before: int, after: int) -> None:
+    """The newest answer counts."""
+    limits = RateLimits()
+    limits.note(limits.take("m", 10, 0.0)[0], headers(limit=before, remaining=before - 10, reset="20ms"), 0.1)
+    limits.note(limits.take("m", 10, 1.0)[0], headers(limit=after, remaining=after - 10, reset="20ms"), 1.1)
+    waits = [limits.take("m", 2_500, 2.0)[1] for _ in range(2)]
+    assert [wait > 0 for wait in waits] == [False, after < before]
+
+
+def test_a_clock_that_jumps_back_gives_no_room() -> None:
+    """Time that runs backwards refills nothing, and takes nothing away."""
+    limits = RateLimits({"m": (60.0, None)})
+    for _ in range(60):
+        limits.take("m", 1, 100.0)
+    assert limits.take("m", 1, 40.0)[1] > 0
+    assert limits.waits(1, 162.0) == {}
+
+
 def test_the_reason_says_when() -> None:
     """A model without room is named with the wait."""
     limits = RateLimits()
@@ -174,6 +291,6 @@ def test_calls_spread_before_they_are_refused(monkeypatch: pytest.MonkeyPatch) -
     blind = Fleet(monkeypatch, obeys=False, tpm=200_000, rpm=500)
     blind.run(2_000, every=0.13)
     assert fleet.refused == 0
-    assert fleet.waited <= PATIENCE
+    assert fleet.waited <= PATIENCE + ratelimits._LEAST
     assert len(fleet.served) == 3
     assert blind.refused > 400

@@ -158,9 +158,8 @@ class RoutedCall:
             # The models of a factory have clients of their own, which wait and retry by themselves.
             limits=RetryLimits.from_retries(planner.owner.max_retries, waits=planner.owner.factory is None),
             choose=partial(planner.rechoose, parsed),
-            credential=parsed.circumstances["credential"],
-            deadline=parsed.circumstances.get("deadline"),
             since=since,
+            **parsed.circumstances,
         )
 
     # ----- sending with langchain-openai

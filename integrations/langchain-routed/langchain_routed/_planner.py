@@ -323,13 +323,11 @@ class CallPlanner:
         """Say whether the provider seems to store nothing for this credential: twice it did not find it."""
         return bool(self.lost) and self.lost.get(asked.circumstances["credential"], 0) > 1
 
-    def rechoose(self, asked: ParsedCall, avoid: Mapping[str, str]) -> Decision | None:
+    def rechoose(self, asked: ParsedCall, avoid: Mapping[str, str], options: CallOptions) -> Decision | None:
         """Decide for what is left, giving up a lock that is only worth having; None when nothing is."""
-        found = self.router.rechoose(asked.request, avoid, policy=asked.policy, **asked.circumstances)
+        found = self.router.rechoose(asked.request, avoid, options)
         if found is None and asked.soft:
-            found = self.router.rechoose(
-                asked.without_lock(), avoid, policy=asked.policy, **asked.circumstances
-            )
+            found = self.router.rechoose(asked.without_lock(), avoid, options)
         return found
 
     def note_lost(self, credential: str) -> None:

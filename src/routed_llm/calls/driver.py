@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from routed_llm.exchange import Exchange
     from routed_llm.ledger.run import Answered, Run
     from routed_llm.recovery import Attempt, Attempts, ErrorFacts, Step
+    from routed_llm.recovery.ratelimits import Ticket
 
 __all__ = [
     "CLOSE",
@@ -121,9 +122,7 @@ CLOSE: Final = _Mark("CLOSE")
 END: Final = _Mark("END")
 
 _LOOK: Final = 0.25
-"""Seconds after which a call that waits for room looks again: answers to others may have said more."""
-_LONG_LOOK: Final = 2.0
-"""The same far behind in a line."""
+"""Seconds after which a call that would be late first looks for another model; then after twice as many."""
 
 Effect: TypeAlias = "Send | Give | Wait | Keep | _Mark"
 
@@ -268,7 +267,7 @@ class Driven:
         self.sent = True
         return Send(prepared, stream, run.exchange)
 
-    def _begin(self) -> Keep:
+    def _begin(self, ticket: Ticket | None = None) -> Keep:
         self.sent = False
         begin = partial(
             self.router.begin,
@@ -276,6 +275,7 @@ class Driven:
             since=self._since,
             deadline=self.deadline,
             credential=self.credential,
+            ticket=ticket,
         )
         return Keep(begin, self.router.ledger.blocks, opens=True)
 
@@ -480,33 +480,70 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
 
 
 def _in_line(call: Driven, run: Run) -> Flow:
-    """Wait until a request has room; where its line has become too long, look for another model."""
-    looks, waited, first = _LOOK, 0.0, run
+    """Wait until a request has room; where that takes too long, go where there is room sooner."""
+    first, line = run, _Line(call, run.need is None)
     try:
-        while run.pause:
-            seconds = min(run.pause, max(_LOOK, min(run.pause / 8, _LONG_LOOK)))
+        while run.pause and run.ticket is not None:
+            if line.widens(run):
+                line.able = yield Keep(line.choices.able, True)
+                call.router.widen(run, line.able, credential=call.credential)
+            seconds = run.ticket.look(run.pause)
             yield Wait(seconds)
-            waited += seconds
-            run.pause = call.router.turn(run)
-            if run.pause and run.late and waited >= looks:
-                looks *= 2
-                other = call.attempts(call.decision, call._since).again()
-                if (
-                    other is not None
-                    and other.model != call.decision.model
-                    and call.router.is_shorter(other, run)
-                ):
+            line.waited += seconds
+            run.pause, ticket = call.router.turn(run), run.ticket
+            if (other := line.elsewhere(run, ticket)) is not None:
+                given = ticket if ticket.is_granted and other.model == ticket.model else None
+                if given is None:
                     call.router.leave_line(run)
-                    yield call._keep(run.cancel)
-                    call.decision = other
-                    call.seam.prepare(other)
-                    run = yield call._begin()
+                yield call._keep(run.cancel)
+                call.decision = other
+                call.seam.prepare(other)
+                run = yield call._begin(given)
     except BaseException as error:
         call.router.leave_line(run)
         if run is not first:  # whose books are the caller's to close
             yield from _kept(call._keep(run.cancel), error)
         raise
     return run
+
+
+class _Line:
+    """Where a request that waits for room looks for it.
+
+    Args:
+        call: whose it is.
+        crowded: whether it may go to whichever model has room first, without looking for a better one.
+    """
+
+    def __init__(self, call: Driven, crowded: bool) -> None:
+        self.call = call
+        self.choices = call.attempts(call.decision, call._since)
+        self.able: tuple[Decision, ...] = ()
+        self.waited, self._looks, self._crowded = 0.0, _LOOK, crowded
+
+    def widens(self, run: Run) -> bool:
+        """Say whether it should go to whichever model has room first, from now on."""
+        if not (run.late and self._crowded) or run.is_wide or self.call.decision.trial is not None:
+            return False
+        run.is_wide = True
+        return True
+
+    def elsewhere(self, run: Run, ticket: Ticket) -> Decision | None:
+        """Return what to send in the decision's place, or None to stay."""
+        call = self.call
+        if ticket.model != call.decision.model:  # where room is held for it
+            other = next((one for one in self.able if one.model == ticket.model), None)
+            gone = other is None or call.router.cools(other, credential=call.credential)
+            return call.decision if gone else other
+        if not (run.pause and run.late) or self._crowded or self.waited < self._looks:
+            return None
+        self._looks *= 2
+        other = self.choices.again()
+        if other is not None and other.model != call.decision.model and call.router.is_shorter(other, run):
+            return other
+        # Where nothing is sure to be in time, whatever has room is the quickest.
+        self._crowded = other is None or any(one.parameter == "deadline" for one in other.changes)
+        return None
 
 
 def _moved(call: Driven, step: Step) -> Flow:

@@ -127,6 +127,11 @@ class Evaluation(NamedTuple):
         why = f"nothing is sure to be in time; half of these answers take up to {late.seconds.whole:.1f} s"
         return replace(late, changes=(*late.changes, Change("deadline", "relaxed", deadline, None, why)))
 
+    def only(self, request: Request, away: Mapping[str, str]) -> Decision:
+        """Choose by the exact count among the models that are not away, whatever home or deadline."""
+        context = self.context._replace(unavailable=away, deadline=None)
+        return self._replace(context=context, firm=away, draw=None)._exactly(request)
+
     def _exactly(self, request: Request) -> Decision:
         """Choose by the exact count: where time has a say, bounds would have to be asked all along."""
         counting = counting_of(request)

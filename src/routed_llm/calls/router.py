@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.ledger import Ledger
     from routed_llm.recovery import Attempts, CooldownStore, Credential, RetryLimits
+    from routed_llm.recovery.ratelimits import Ticket
     from routed_llm.request import Request
     from routed_llm.request.beginnings import Kept
     from routed_llm.request.talks import Talk
@@ -353,6 +354,27 @@ class Router:
         decision = self._evaluation(self._live, _options(options, given), request, avoid).explain(request)
         return None if decision.chosen is None else decision
 
+    def _able(self, request: Request, options: CallOptions) -> tuple[Decision, ...]:
+        """Decide for each of the models that could serve a request if they had room: the first before others.
+
+        They are counted for exactly, as what is sent goes by it.
+        """
+        evaluation = self._evaluation(self._live, options, request)
+        away = {**self._found(self.cooldowns.cooling, monotonic(), options.credential), **evaluation.firm}
+        found = evaluation.only(request, away)
+        if found.model is None:
+            return ()
+        models = sorted(
+            [self.model(one) for one in (found.model, *found.dearer)], key=lambda one: one.order or 1
+        )
+        names = [one.id for one in models if one.weight != 0][:_MOST_WAYS]
+        rest = dict.fromkeys((found.model, *found.dearer), "another one is asked for")
+        each = [
+            evaluation.only(request, {**{one: why for one, why in rest.items() if one != name}, **away})
+            for name in names
+        ]
+        return tuple(one for one in each if one.model in names)
+
     def count(self, request: Request) -> int:
         """Count a request's text tokens exactly, overheads included; images, audio and pages are not text."""
         return Counting(request.texts, known=request.fixed).exact()
@@ -385,6 +407,7 @@ class Router:
         since: float | None = None,
         deadline: float | datetime | None = None,
         credential: str = "",
+        ticket: Ticket | None = None,
     ) -> Run:
         """Open the books for a call that is about to be sent; see :class:`Run`.
 
@@ -394,14 +417,19 @@ class Router:
             since: when the call began, by :func:`time.monotonic`; now, when left out.
             deadline: the call's own deadline, in seconds or as a moment, which ends it in the same way.
             credential: whose key and address it is sent with (see :func:`routed_llm.fingerprint`).
+            ticket: of a request that waited and has been given room at the model decided for.
 
         Raises:
             BudgetExceeded: when other calls have taken the money since the decision; nothing was sent.
         """
         policy = self.policy if decision.policy is None else decision.policy
-        left = _seconds_left(deadline or policy.deadline, self._clock())
-        given = [seconds for seconds in (policy.max_seconds, left) if seconds is not None]
-        until = (monotonic() if since is None else since) + min(given) if given else None
+        deadline, now = deadline or policy.deadline, monotonic()
+        begun = now if since is None else since
+        left = _seconds_left(deadline, self._clock())
+        # A moment is that far from now, a number of seconds from the beginning.
+        due = None if left is None else left + (now if isinstance(deadline, datetime) else begun)
+        given = [due, None if policy.max_seconds is None else begun + policy.max_seconds]
+        until = min([one for one in given if one is not None], default=None)
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
         on_reported = self._listener(decision)
         run = Run(*parts, on_reported=on_reported)
@@ -411,30 +439,34 @@ class Router:
             run = LoggedRun(trials, *parts, on_reported=on_reported)
         run.again = self._again(decision)
         run.open()
-        if decision.model is not None:
+        if ticket is not None:
+            run.ticket = ticket
+            self.rate_limits.leave(ticket, monotonic(), is_sent=True)
+        elif decision.model is not None:
             whose = self.addresses.whose(decision.model, credential)
-            tokens, now = _counts_for(decision.facts), monotonic()
-            run.ticket, run.pause = self.rate_limits.take(decision.model, tokens, now, credential=whose)
+            tokens = _counts_for(decision)
+            run.ticket, run.pause = self.rate_limits.take(
+                decision.model, tokens, now, credential=whose, hurries=until is not None
+            )
             if run.pause:
-                begun = now if since is None else since
-                self._wait_in_line(run, left, begun)
+                self._wait_in_line(run, until, begun)
         return run
 
-    def _wait_in_line(self, run: Run, left: float | None, begun: float) -> None:
+    def _wait_in_line(self, run: Run, until: float | None, begun: float) -> None:
         """Say until when a request waits for its turn, and what it takes then."""
-        now, run.patience = monotonic(), begun + (_LONGEST_PAUSE if left is None else left)
+        now, run.patience = monotonic(), begun + _LONGEST_PAUSE if until is None else until
         seconds = run.decision.seconds
-        if left is not None and seconds is not None:
-            run.need = max(seconds.whole_p90 - run.pause, seconds.whole - run.pause, 0.0)
+        if until is not None:
+            run.need = 0.0 if seconds is None else max(seconds.whole_p90 - run.pause, 0.0)
         run.late = self._is_late(run, now)
 
     @staticmethod
     def _is_late(run: Run, now: float) -> bool:
-        if run.ticket is None or run.ticket.is_guess:
+        if run.ticket is None:
             return False
         if run.need is None:
             return run.pause > PATIENCE
-        return now + run.pause + run.need > run.patience
+        return not run.ticket.is_guess and now + run.pause + run.need > run.patience
 
     def turn(self, run: Run) -> float:
         """Return the seconds that a request still waits for its rate limit to have room; 0 to send it.
@@ -445,10 +477,10 @@ class Router:
         now = monotonic()
         if run.ticket is None:
             return 0.0
-        if now >= run.patience:
-            self.rate_limits.leave(run.ticket, now, is_sent=True)
-            return 0.0
         run.pause = self.rate_limits.turn(run.ticket, now)
+        if run.pause and now >= run.patience:
+            self.rate_limits.leave(run.ticket, now, is_sent=True)
+            run.pause = 0.0
         run.late = run.pause > 0 and self._is_late(run, now)
         return min(run.pause, run.patience - now)
 
@@ -461,9 +493,34 @@ class Router:
         """
         if decision.model is None or run.ticket is None:
             return False
-        whose = self.addresses.whose(decision.model, run.ticket.credential)
-        waits = self.rate_limits.waits(_counts_for(decision.facts), monotonic(), credential=whose)
+        whose = self.addresses.whose(decision.model, run.ticket.home[0])
+        waits = self.rate_limits.waits(_counts_for(decision), monotonic(), credential=whose)
         return waits.get(decision.model, 0.0) < run.pause
+
+    def widen(self, run: Run, able: Iterable[Decision], *, credential: str = "") -> None:
+        """Let a request that waits, and is in no hurry, go to whichever of several models has room first.
+
+        Args:
+            run: what :meth:`begin` returned for it.
+            able: a decision for each.
+            credential: as given to :meth:`begin`.
+        """
+        if run.ticket is not None:
+            homes = {
+                (self.addresses.whose(one.model, credential), one.model): _counts_for(one)
+                for one in able
+                if one.model is not None
+            }
+            self.rate_limits.widen(run.ticket, homes, monotonic())
+
+    def cools(self, decision: Decision, *, credential: str = "") -> bool:
+        """Say whether the model of a decision is left alone for a while.
+
+        Args:
+            decision: something was chosen.
+            credential: as given to :meth:`begin`.
+        """
+        return decision.model in self._found(self.cooldowns.cooling, monotonic(), credential)
 
     def leave_line(self, run: Run) -> None:
         """Take a request out of the line of its rate limit: it is not sent.
@@ -569,7 +626,7 @@ class Router:
         options: CallOptions | None = None,
         *,
         limits: RetryLimits | None = None,
-        choose: Callable[[Mapping[str, str]], Decision | None] | None = None,
+        choose: Callable[[Mapping[str, str], CallOptions], Decision | None] | None = None,
         since: float | None = None,
         **given: Unpack[Circumstances],
     ) -> Attempts:
@@ -580,28 +637,36 @@ class Router:
             decision: what was decided.
             options: what the call says of its routing, as given to :meth:`decide`.
             limits: how much may be tried.
-            choose: decides again, given the models to leave alone; :meth:`rechoose` when left out.
+            choose: decides again, given the models to leave alone and the options, whose deadline is what is
+                left of it; :meth:`rechoose` when left out.
             since: when the call began, by :func:`time.monotonic`; now, when left out.
             given: the options by keywords, as given to :meth:`decide`.
         """
         said = _options(options, given)
-        left = _seconds_left(said.deadline or self.policy_for(said).deadline, self._clock())
+        deadline = said.deadline or self.policy_for(said).deadline
+        begun = monotonic() if since is None else since
+        # What is left of a moment is left from now on, and of a number of seconds from the beginning.
+        passed = monotonic() - begun if isinstance(deadline, datetime) else 0.0
+        left = _seconds_left(deadline, self._clock())
+        whole = None if left is None else left + passed
 
         def again(avoid: Mapping[str, str]) -> Decision | None:
             asked = said
-            if left is not None and since is not None and not isinstance(said.deadline, datetime):
-                asked = replace(said, deadline=max(left - (monotonic() - since), 0.001))
-            return self.rechoose(request, avoid, asked)
+            if whole is not None and not isinstance(deadline, datetime):
+                asked = replace(said, deadline=max(whole - (monotonic() - begun), 0.001))
+            return self.rechoose(request, avoid, asked) if choose is None else choose(avoid, asked)
 
         from routed_llm.recovery import Attempts  # only a failed call needs it
 
         return Attempts(
             decision,
-            choose=again if choose is None else choose,
+            choose=again,
+            able=partial(self._able, request, said),
+            on_cool=partial(self._rests, said.credential),
             policy=self.policy_for(said),
             catalog=self.catalog,
             cooldowns=self.cooldowns,
-            limits=_in_time(limits, self.policy_for(said).max_seconds, left),
+            limits=_in_time(limits, self.policy_for(said).max_seconds, whole),
             on_dead=partial(self.mark_unavailable, credential=said.credential),
             on_missing=partial(self._missing_endpoint, said.credential),
             on_whole=partial(self._not_streamed, said.credential),
@@ -696,6 +761,11 @@ class Router:
         whose = self.addresses.whose(model, credential)
         self._whole.refused(model, why, now=monotonic(), credential=whose)
 
+    def _rests(self, credential: str, model: str, seconds: float) -> None:
+        """Let no call that waits for room go to a model that fails, while it can go elsewhere."""
+        whose = self.addresses.whose(model, credential)
+        self.rate_limits.rest((whose, model), seconds, monotonic())
+
     def _missing_endpoint(self, credential: str, model: str, endpoint: str) -> None:
         """Leave an endpoint alone, for an hour, at the address of a model and with its key."""
         address = self.model(model).base_url or ""
@@ -767,7 +837,7 @@ class Router:
         if deadline is not None:
             policy = live.varied(policy, prefer_tier=None)  # what is in time chooses the tier
         now = monotonic()
-        observed, firm, away = self._around(live, options, request, avoid, now, policy.service_tier, deadline)
+        observed, firm, away = self._around(live, options, request, avoid, now, policy, deadline)
         if self._endpoints.knows:
             policy = self._narrowed(policy, now, options.credential)
         context = EvaluationContext(allowance, observed, away, deadline)
@@ -809,7 +879,7 @@ class Router:
         request: Request,
         avoid: Mapping[str, str] | None,
         now: float,
-        tier: str,
+        policy: Policy,
         deadline: float | None,
     ) -> tuple[Observed | None, Mapping[str, str], Mapping[str, str]]:
         """Return what was observed, the models to leave alone in any case, and those to leave alone now."""
@@ -819,9 +889,12 @@ class Router:
         firm = {**gone, **lacking, **(avoid or {})} if avoid or lacking else gone
         cooling = self._found(self.cooldowns.cooling, now, options.credential)
         if self.rate_limits.known:
-            room = partial(self.rate_limits.waits, _counts_for(request.facts))
+            timed = deadline is not None or policy.max_seconds is not None
+            tokens = request.facts.tokens.likely + (request.facts.cap or _UNCAPPED)
+            room = partial(self.rate_limits.waits, tokens, hurries=timed)
             if waits := self._found(room, now, options.credential):
-                observed = self._waiting(observed, waits, tier, live.setting.catalog)
+                if timed or policy.max_first_token is not None:
+                    observed = self._waiting(observed, waits, policy.service_tier, live.setting.catalog)
                 if deadline is None:  # else the time that it takes decides
                     cooling = {**cooling, **_full(waits)}
         if request.facts.stream and (whole := self._found(self._whole.found, now, options.credential)):
@@ -943,13 +1016,22 @@ def _full(waits: Mapping[str, float]) -> dict[str, str]:
     }
 
 
-def _counts_for(facts: RequestFacts) -> int:
+_UNCAPPED: Final = 16
+"""Tokens of its answer that a request without an output cap counts for (unverified)."""
+
+_MOST_WAYS: Final = 6
+"""Models at most that a call waits for room at."""
+
+
+def _counts_for(decision: Decision) -> int:
     """Return the tokens that a request counts for in rate limits at most: its input and its cap.
 
     https://platform.openai.com/docs/guides/rate-limits (2026-11) speaks of the larger of the two; the sum
     walks into no limit either way, and the next answer says what was counted (unverified).
     """
-    return facts.tokens.likely + (facts.cap or 0)
+    chosen, call = decision.chosen, decision.call
+    cap = None if call is None else call.cap
+    return (0 if chosen is None else chosen.input_tokens) + (_UNCAPPED if cap is None else cap)
 
 
 class _Live:

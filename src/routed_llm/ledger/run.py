@@ -68,6 +68,7 @@ class Run:
             :meth:`routed_llm.Router.turn` again.
         patience: the moment, by :func:`time.monotonic`, until which that is waited for.
         late: whether another model should be looked for, as this one's line has become too long.
+        is_wide: whether it may go to whichever model has room first.
         need: seconds that its answer is expected to take at most, once it is sent; None without a deadline.
         exchange: what is known of it on the wire; send within ``with run.exchange.current():``.
     """
@@ -87,6 +88,7 @@ class Run:
         "again",
         "decision",
         "exchange",
+        "is_wide",
         "late",
         "need",
         "patience",
@@ -117,7 +119,7 @@ class Run:
         self._done = False
         self._on_reported = on_reported
         self.ticket: Ticket | None = None
-        self.pause, self.patience, self.late = 0.0, 0.0, False
+        self.pause, self.patience, self.late, self.is_wide = 0.0, 0.0, False, False
         self.need: float | None = None
         self.again = 0.0
         self.decision = decision

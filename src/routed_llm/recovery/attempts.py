@@ -103,7 +103,9 @@ class Attempts:
         policy: what the user wants.
         catalog: the models, for errors of length.
         cooldowns: shared by all callers.
+        able: decides for each of the models that could serve the call, if they had room for it.
         limits: how much may be tried.
+        on_cool: told of a model that is left alone for so many seconds.
         on_dead: told of a model that the provider does not have, with the reason.
         on_missing: told of a model whose address does not have an endpoint.
         on_whole: told of a model that does not stream for this credential, with the reason.
@@ -123,7 +125,9 @@ class Attempts:
         policy: Policy,
         catalog: Catalog,
         cooldowns: CooldownStore,
+        able: Callable[[], tuple[Decision, ...]] = tuple,
         limits: RetryLimits | None = None,
+        on_cool: Callable[[str, float], None] | None = None,
         on_dead: Callable[[str, str], None] | None = None,
         on_missing: Callable[[str, str], None] | None = None,
         on_whole: Callable[[str, str], None] | None = None,
@@ -137,10 +141,12 @@ class Attempts:
         self.decision = decision
         self.limits = limits or RetryLimits()
         self.failures: tuple[Attempt, ...] = ()
+        self.able = able
         self._choose = choose
         self._policy = policy
         self._catalog = catalog
         self._cooldowns = cooldowns
+        self._on_cool = on_cool
         self._on_dead = on_dead
         self._on_missing = on_missing
         self._on_whole = on_whole
@@ -308,6 +314,8 @@ class Attempts:
     def _cool(self, model: str, why: str, seconds: float) -> None:
         whose = self._whose(model)
         out = self._cooldowns.failed(model, why, now=self._clock(), seconds=seconds, credential=whose)
+        if out and self._on_cool is not None:
+            self._on_cool(model, out)
         if out:
             emit(
                 WARNING,

@@ -295,7 +295,7 @@ def _facts(
         code=code,
         param=param,
         message=message,
-        retry_after=None if (wait := _retry_after(headers, message)) is None else min(wait, _LONGEST_WAIT),
+        retry_after=None if (wait := retry_after(headers, message)) is None else min(wait, _LONGEST_WAIT),
         should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "")),
         endpoint=endpoint,
         tokens=told_tokens(message) if kind is _K.CONTEXT else None,
@@ -352,7 +352,8 @@ def _is_missing(status: int | None, body: Mapping[str, Any], message: str, *, co
     return status in (404, 405, 501) or not (body.get("type") or body.get("code"))
 
 
-def _retry_after(headers: Mapping[str, str], message: str) -> float | None:
+def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
+    """Return the seconds that a refusal asks to wait, by its headers or in words, or None."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         try:

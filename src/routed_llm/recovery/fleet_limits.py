@@ -97,10 +97,12 @@ class FleetRateLimits(RateLimits):
         self._guard = threading.Lock()
         self._down = False
 
-    def take(self, model: str, tokens: int, now: float, *, credential: str = "") -> tuple[Ticket, float]:
+    def take(
+        self, model: str, tokens: int, now: float, *, credential: str = "", hurries: bool = True
+    ) -> tuple[Ticket, float]:
         """Note that a request is to be sent, and report it soon; see :class:`RateLimits`."""
         self._report_soon(now)
-        return super().take(model, tokens, now, credential=credential)
+        return super().take(model, tokens, now, credential=credential, hurries=hurries)
 
     def turn(self, ticket: Ticket, now: float) -> float:
         """Return the seconds until a request has room; what others sent meanwhile counts."""

@@ -4,24 +4,48 @@ The ``x-ratelimit-*`` headers of every answer describe a bucket for requests and
 evenly: in 952 recorded answers of 12 public test suites (looked at on 2026-11-29) the time until the bucket
 is full is what was used of it, at the rate of its limit; in the median to the millisecond. So what is left at
 any later moment can be reckoned, less what has been sent since.
+
+A request in a hurry stands in the line of the model that was chosen for it. Any other stands in a crowd, with
+those that the same models can serve: whichever of them has room takes the one of the size that it has tokens
+for, for each request. A short one wastes the tokens of a model that may not be asked more often: so all are
+through a fifth sooner than in turn.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import threading
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
-__all__ = ["BURST", "PATIENCE", "Heard", "Mark", "RateLimits", "Ticket", "Unit"]
+from routed_llm.recovery.classify import retry_after
+
+__all__ = ["BURST", "PATIENCE", "Heard", "Home", "Mark", "RateLimits", "Ticket", "Unit"]
 
 PATIENCE: Final = 0.5
 """Seconds that are waited for room at the model that was chosen before another one is."""
 
 BURST: Final = 16.0
-"""Requests that are sent at once to a model of whose limits nothing is known, and then each second."""
+"""Requests that are sent at once to a model of whose limits nothing is known, and a quarter of it each
+second: the least of OpenAI's paid tiers (30,000 tokens a minute) is not reached before the first answer."""
+
+_BURST_TOKENS: Final = 20_000.0
+"""The same in tokens; long requests, which those limits would refuse in any case, go four at once."""
+_GROWTH: Final = 0.25
+"""Part of that which is added each second."""
+
+_AGED: Final = 30.0
+"""Seconds after which a request goes before those that would fit better."""
+_HORIZON: Final = 20.0
+"""Seconds over which a model's tokens are compared with its requests."""
+_LOOK: Final = 0.25
+"""Seconds after which a request that waits for room looks again: answers to others may have said more."""
+_LONG_LOOK: Final = 1.0
+"""The same far behind."""
 
 _LEAST: Final = 0.01
 """Seconds that are waited at least before a request looks again."""
@@ -48,29 +72,60 @@ class Mark(NamedTuple):
     requests: int
     tokens: int
 
+    def plus(self, tokens: int, requests: int = 1) -> Mark:
+        """Return it with a request more, or with -1 one less."""
+        return Mark(self.requests + requests, self.tokens + requests * tokens)
+
 
 _NOTHING: Final = Mark(0, 0)
 
 
+Home: TypeAlias = "tuple[str, str]"
+"""Whose limits, and of which model (catalog id)."""
+
+
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A request's place in the line of its model.
+    """A request's place among those that wait for room.
 
     Attributes:
-        model: catalog id.
-        tokens: what the request counts for.
-        credential: whose limits they are.
-        place: a number that grows along the line.
-        mark: what had been sent when it was; None while it waits.
+        home: where it goes, as far as that is known: with ``able``, whichever has room first.
+        tokens: what the request counts for there.
+        since: when it was taken.
+        able: where it may go, and what it counts for there; empty for a request in a hurry, which stays in
+            the line of its home.
+        place: a number that grows with every ticket.
+        is_granted: whether room is held for it.
+        crowd: among which it waits, or None.
+        mark: what had been sent when it was; None until then.
         is_guess: whether nothing is known of the limits that it waits for.
     """
 
-    model: str
+    home: Home
     tokens: int
-    credential: str
+    since: float = 0.0
+    able: Mapping[Home, int] = field(default_factory=dict)
     place: int = 0
+    is_granted: bool = False
+    crowd: _Crowd | None = None
     mark: Mark | None = None
     is_guess: bool = True
+
+    @property
+    def model(self) -> str:
+        """The catalog id of where it goes."""
+        return self.home[1]
+
+    @property
+    def is_home(self) -> bool:
+        """Whether it goes where it was to go at first."""
+        return not self.able or self.home == next(iter(self.able))
+
+    def look(self, wait: float) -> float:
+        """Return the seconds after which it should look again, of so many that it waits about."""
+        # Not all at once, though they may have come at once.
+        part = 0.5 + self.place * 0.6180339887498949 % 1.0 / 2
+        return min(wait, max(_LOOK, min(wait / 8, _LONG_LOOK)) * part)
 
 
 Unit: TypeAlias = "tuple[float, float, float]"
@@ -109,11 +164,15 @@ class _Bucket:
     at: float
     rate: float
 
+    def room(self, now: float) -> float:
+        """Return what is left."""
+        return min(self.limit, self.left + self.rate * (now - self.at))
+
     def wait(self, amount: float, now: float) -> float:
         """Return the seconds until there is room for an amount; 0 where there is room now."""
         # More than a full bucket holds is refused at any time; that is for the provider to say.
         wanted = min(amount, self.limit)
-        lacking = wanted - min(self.limit, self.left + self.rate * (now - self.at))
+        lacking = wanted - self.room(now)
         return 0.0 if lacking <= _DUST else lacking / self.rate
 
     @property
@@ -123,16 +182,18 @@ class _Bucket:
 
     def take(self, amount: float, now: float) -> None:
         """Take an amount out, though it may not be there."""
-        self.left = min(self.limit, self.left + self.rate * (now - self.at)) - amount
+        self.left = self.room(now) - amount
         self.at = now
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Limits:
     """What is known of one model and credential.
 
     Attributes:
+        home: which.
         sent: what has been sent, all told.
+        held: what room is held for, and is not sent yet.
         noted: what had been sent when the request was whose answer spoke last.
         at: when that was.
         requests: what is left of the requests, or None.
@@ -140,12 +201,16 @@ class _Limits:
         assumed: whether nothing has been said yet.
         said: what the last answer says that :meth:`RateLimits.heard` has not given yet.
         parts: among how many what is left is divided.
-        line: what waits for room, the first first.
+        line: what is in a hurry and waits for room, the first first.
         waiting: what that adds up to.
-        places: how many have ever waited.
+        crowds: what else waits for room, here among others.
+        closed: until when the provider has asked to wait.
+        rests: until when it is left alone by what can go elsewhere.
     """
 
+    home: Home
     sent: Mark = _NOTHING
+    held: Mark = _NOTHING
     noted: Mark = _NOTHING
     at: float = 0.0
     requests: _Bucket | None = None
@@ -155,7 +220,14 @@ class _Limits:
     parts: int = 1
     line: dict[int, Ticket] = field(default_factory=dict)
     waiting: Mark = _NOTHING
-    places: int = 0
+    crowds: list[_Crowd] = field(default_factory=list)
+    closed: float = -math.inf
+    rests: float = -math.inf
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it is known to be limited."""
+        return not self.assumed and (self.requests is not None or self.tokens is not None)
 
     def forget(self, now: float) -> None:
         """Take what was said too long ago as over: no false header may hold a model back for good."""
@@ -166,37 +238,85 @@ class _Limits:
             if bucket is not None:
                 bucket.left, bucket.at = bucket.limit, now
 
+    def expects(self, tokens: int) -> None:
+        """Take a request for a sign of the limits that there must be, where nothing is known of them."""
+        bucket = self.tokens
+        if self.assumed and bucket is not None and 4.0 * tokens > bucket.limit:
+            bucket.left += 4.0 * tokens - bucket.limit
+            bucket.limit, bucket.rate = 4.0 * tokens, 4.0 * tokens * _GROWTH
+
     def wait(self, tokens: int, now: float, ahead: Mark | None = None) -> float:
         """Return the seconds until there is room for a request behind others, or behind the whole line."""
         before = self.waiting if ahead is None else ahead
         amounts = ((self.requests, before.requests + 1), (self.tokens, before.tokens + tokens))
-        return max(
-            [bucket.wait(amount, now) for bucket, amount in amounts if bucket is not None], default=0.0
+        waits = [bucket.wait(amount, now) for bucket, amount in amounts if bucket is not None]
+        return max(*waits, self.closed - now, 0.0)
+
+    def disturb(self) -> None:
+        """Have it looked at again who has room."""
+        for crowd in self.crowds:
+            crowd.disturb()
+
+    def since(self, mark: Mark) -> Mark:
+        """Return what was sent since something was, and what will be."""
+        return Mark(
+            self.sent.requests + self.held.requests - mark.requests,
+            self.sent.tokens + self.held.tokens - mark.tokens,
         )
 
-    def grant(self, now: float) -> None:
-        """Let those go that have room, the first in line before the others."""
+    def take(self, tokens: int, now: float, requests: int = 1) -> None:
+        """Take a request out of what is left."""
+        for bucket, amount in ((self.requests, requests), (self.tokens, tokens)):
+            if bucket is not None:
+                bucket.take(amount, now)
+
+    def grant(self, now: float) -> float:
+        """Hold room for those that it is there for: the line goes before what is in no hurry.
+
+        Returns:
+            The seconds until there is room for the next one.
+        """
         while self.line:
             ticket = next(iter(self.line.values()))
-            if self.wait(ticket.tokens, now, _NOTHING) > 0:
-                return
+            if (wait := self.wait(ticket.tokens, now, _NOTHING)) > 0:
+                return wait
             self.leave(ticket)
-            self.sent = ticket.mark = Mark(self.sent.requests + 1, self.sent.tokens + ticket.tokens)
-            for bucket, amount in ((self.requests, 1), (self.tokens, ticket.tokens)):
-                if bucket is not None:
-                    bucket.take(amount, now)
+            self.hold(ticket, now)
+        while crowds := [one for one in self.crowds if self._serves(one, now)]:
+            crowd = min(crowds, key=_Crowd.first)
+            ticket = crowd.pick(self, now)
+            tokens = ticket.able[self.home]
+            if (wait := self.wait(tokens, now, _NOTHING)) > 0:
+                return wait
+            crowd.leave(ticket)
+            ticket.home, ticket.tokens = self.home, tokens
+            self.hold(ticket, now)
+        return math.inf
+
+    def _serves(self, crowd: _Crowd, now: float) -> bool:
+        return now >= self.rests or all(now < one.rests for one in crowd.homes)
+
+    def hold(self, ticket: Ticket, now: float) -> None:
+        """Hold room for a request."""
+        self.held = self.held.plus(ticket.tokens)
+        ticket.is_granted = True
+        self.take(ticket.tokens, now)
+
+    def send(self, ticket: Ticket) -> None:
+        """Note that a request is sent: from now on it is before those whose answers say what is left."""
+        if ticket.is_granted:
+            self.held = self.held.plus(ticket.tokens, -1)
+        self.sent = ticket.mark = self.sent.plus(ticket.tokens)
 
     def join(self, ticket: Ticket) -> None:
         """Let a request wait behind the others."""
-        self.places += 1
-        ticket.place = self.places
         self.line[ticket.place] = ticket
-        self.waiting = Mark(self.waiting.requests + 1, self.waiting.tokens + ticket.tokens)
+        self.waiting = self.waiting.plus(ticket.tokens)
 
     def leave(self, ticket: Ticket) -> None:
         """Take a request out of the line."""
         if self.line.pop(ticket.place, None) is not None:
-            self.waiting = Mark(self.waiting.requests - 1, self.waiting.tokens - ticket.tokens)
+            self.waiting = self.waiting.plus(ticket.tokens, -1)
 
     def ahead(self, ticket: Ticket) -> Mark:
         """Return what waits before a request."""
@@ -207,6 +327,91 @@ class _Limits:
             requests += 1
             tokens += other.tokens
         return Mark(requests, tokens)
+
+    def share(self, now: float) -> float | None:
+        """Return the tokens that there are for each request soon; None where one of them is not limited."""
+        if self.requests is None or self.tokens is None:
+            return None
+        tokens, requests = [one.room(now) + one.rate * _HORIZON for one in (self.tokens, self.requests)]
+        return max(tokens, 0.0) / max(requests, 1.0)
+
+
+class _Crowd:
+    """Requests that wait for whichever of the same homes has room first.
+
+    Args:
+        homes: what is known of these.
+    """
+
+    def __init__(self, homes: Sequence[_Limits]) -> None:
+        self.homes = homes
+        self.tickets: dict[int, Ticket] = {}
+        self._sizes: list[tuple[float, int]] = []
+        self._tokens = 0
+        self._calm = (-math.inf, 0.0)
+
+    def join(self, ticket: Ticket) -> None:
+        """Let a request wait."""
+        if not self.tickets:
+            for one in self.homes:
+                one.crowds.append(self)
+        ticket.crowd = self
+        self.disturb()
+        self.tickets[ticket.place] = ticket
+        self._tokens += ticket.tokens
+        insort(self._sizes, (ticket.tokens, ticket.place))
+
+    def leave(self, ticket: Ticket) -> None:
+        """Take a request out."""
+        ticket.crowd = None
+        del self.tickets[ticket.place]
+        self._tokens -= ticket.tokens
+        del self._sizes[bisect_left(self._sizes, (ticket.tokens, ticket.place))]
+        if not self.tickets:
+            for one in self.homes:
+                one.crowds.remove(self)
+
+    def disturb(self) -> None:
+        """Have it looked at again whether there is room, as something has changed."""
+        self._calm = (-math.inf, 0.0)
+
+    def turn(self, now: float) -> float:
+        """Hold room where it is, and return the seconds until all have been sent, about."""
+        calm, end = self._calm
+        if now < calm - _DUST:
+            return max(end - now, _LEAST)
+        for one in self.homes:
+            one.forget(now)
+        rest = min([one.grant(now) for one in self.homes])
+        rest = min([rest, *[one.rests - now for one in self.homes if one.rests > now]])
+        wait = self.wait(now)
+        self._calm = (now + rest, now + wait)
+        return wait
+
+    def first(self) -> int:
+        """Return the place of the request that has waited longest."""
+        return next(iter(self.tickets))
+
+    def pick(self, limits: _Limits, now: float) -> Ticket:
+        """Return the request that one of its homes should take next."""
+        first = self.tickets[self.first()]
+        share = limits.share(now)
+        if share is None or limits.assumed or len(self.homes) == 1 or now - first.since >= _AGED:
+            return first
+        at = bisect_left(self._sizes, (share, 0))
+        around = self._sizes[max(at - 1, 0) : at + 1]
+        return self.tickets[min(around, key=lambda size: abs(size[0] - share))[1]]
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until all of it has been sent, about."""
+        longest = 0.0
+        for name, amount in (("requests", len(self.tickets)), ("tokens", self._tokens)):
+            buckets: list[_Bucket | None] = [getattr(one, name) for one in self.homes]
+            known = [it for it in buckets if it is not None]
+            if len(known) == len(buckets):
+                room = sum(max(it.room(now), 0.0) for it in known)
+                longest = max(longest, (amount - room) / sum(it.rate for it in known))
+        return max(longest, _LEAST)
 
 
 class RateLimits:
@@ -222,6 +427,8 @@ class RateLimits:
     def __init__(self, expected: Mapping[str, tuple[float | None, float | None]] | None = None) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, _Limits]] = {}
+        self._crowds: dict[tuple[Home, ...], _Crowd] = {}
+        self._places = 0
         self.expect(expected or {})
 
     def expect(self, expected: Mapping[str, tuple[float | None, float | None]]) -> None:
@@ -230,61 +437,127 @@ class RateLimits:
         self.known = bool(expected) or any(self._known.values())
         """Whether a limit of any model is known."""
 
-    def take(self, model: str, tokens: int, now: float, *, credential: str = "") -> tuple[Ticket, float]:
+    def take(
+        self, model: str, tokens: int, now: float, *, credential: str = "", hurries: bool = True
+    ) -> tuple[Ticket, float]:
         """Note that a request is to be sent, and return its ticket and the seconds until it has room.
 
         Requests go one after the other, in the order in which they were noted. As long as nothing is known of
-        a model, :data:`BURST` requests go at once and as many each second: their answers say what it takes.
+        a model, :data:`BURST` requests go at once and a few each second: their answers say what it takes.
 
         Args:
             model: catalog id.
             tokens: what it counts for.
             now: the time.
             credential: whose limits they are.
+            hurries: whether it must be answered in time; others wait for those that do, and may be given
+                other models as well with :meth:`widen`.
+        """
+        home = (credential, model)
+        with self._lock:
+            limits = self._of(home, now)
+            limits.expects(tokens)
+            self._places += 1
+            ticket = Ticket(home, tokens, now, {} if hurries else {home: tokens}, self._places)
+            if hurries:
+                limits.join(ticket)
+            else:
+                self._gather(ticket, now)
+            return ticket, self._turn(ticket, now)
+
+    def widen(self, ticket: Ticket, able: Mapping[Home, int], now: float) -> None:
+        """Let a request that waits go to any of several models.
+
+        Args:
+            ticket: what :meth:`take` returned for it.
+            able: where it may go, the first before others, and the tokens that it counts for there.
+            now: the time.
         """
         with self._lock:
-            limits = self._of(model, now, credential)
-            ticket = Ticket(model, tokens, credential)
-            limits.join(ticket)
-            return ticket, self._turn(limits, ticket, now)
+            if not ticket.is_granted and ticket.mark is None:
+                self._scatter(ticket)
+                self._of(ticket.home, now).leave(ticket)
+                ticket.able = {ticket.home: ticket.tokens, **able}
+                ticket.tokens = ticket.able[ticket.home]
+                self._gather(ticket, now)
 
     def turn(self, ticket: Ticket, now: float) -> float:
         """Return the seconds until a request has room, about, by what is known by now; 0 to send it.
 
+        Its ticket says where; elsewhere room is held until it is sent with :meth:`leave`.
+
         Args:
             ticket: what :meth:`take` returned for it.
             now: the time.
         """
         with self._lock:
-            return self._turn(self._of(ticket.model, now, ticket.credential), ticket, now)
+            return self._turn(ticket, now)
 
     def leave(self, ticket: Ticket, now: float, *, is_sent: bool = False) -> None:
-        """Take a request out of its line.
+        """Let a request wait no more.
 
         Args:
             ticket: what :meth:`take` returned for it.
             now: the time.
-            is_sent: whether it is sent all the same, though there may be no room.
+            is_sent: whether it is sent: to where room is held for it, or else though there may be none.
         """
         with self._lock:
-            limits = self._of(ticket.model, now, ticket.credential)
-            if ticket.mark is None:
-                limits.leave(ticket)
-                if is_sent:
-                    limits.sent = ticket.mark = Mark(
-                        limits.sent.requests + 1, limits.sent.tokens + ticket.tokens
-                    )
-                    for bucket, amount in ((limits.requests, 1), (limits.tokens, ticket.tokens)):
-                        if bucket is not None:
-                            bucket.take(amount, now)
+            limits = self._of(ticket.home, now)
+            if ticket.mark is not None:
+                return
+            if ticket.is_granted and not is_sent:
+                limits.held = limits.held.plus(ticket.tokens, -1)
+                limits.take(-ticket.tokens, now, requests=-1)
+            self._scatter(ticket)
+            limits.leave(ticket)
+            if is_sent:
+                limits.send(ticket)
+                if not ticket.is_granted:
+                    limits.take(ticket.tokens, now)
 
-    @staticmethod
-    def _turn(limits: _Limits, ticket: Ticket, now: float) -> float:
-        limits.grant(now)
-        ticket.is_guess = limits.assumed
-        if ticket.mark is not None or ticket.place not in limits.line:
+    def _gather(self, ticket: Ticket, now: float) -> None:
+        """Let a request wait in its crowd."""
+        homes = self._open(ticket, now)
+        crowd = self._crowds.get(homes)
+        if crowd is None:
+            self._crowds = {key: one for key, one in self._crowds.items() if one.tickets}
+            crowd = self._crowds[homes] = _Crowd([self._of(home, now) for home in homes])
+        crowd.join(ticket)
+
+    def _scatter(self, ticket: Ticket) -> None:
+        """Take a request out of its crowd."""
+        crowd = ticket.crowd
+        if crowd is not None:
+            crowd.leave(ticket)
+
+    def _open(self, ticket: Ticket, now: float) -> tuple[Home, ...]:
+        """Return where a request may go now: elsewhere only once a limit has been heard of."""
+        heard = len(ticket.able) > 1 and any(self._of(home, now).is_limited for home in ticket.able)
+        return tuple(ticket.able) if heard else (ticket.home,)
+
+    def _turn(self, ticket: Ticket, now: float) -> float:
+        if ticket.mark is not None:
             return 0.0
+        if ticket.crowd is not None:
+            wait = ticket.crowd.turn(now)
+        else:
+            self._of(ticket.home, now).grant(now)
+        limits = self._of(ticket.home, now)
+        ticket.is_guess = limits.assumed
+        if ticket.is_granted:
+            if ticket.is_home:
+                limits.send(ticket)
+            return 0.0
+        if ticket.crowd is not None:
+            return wait
         return max(limits.wait(ticket.tokens, now, limits.ahead(ticket)), _LEAST)
+
+    def _heard_of(self, now: float) -> None:
+        """Open to requests that wait what else can serve them, now that a limit is known."""
+        for crowd in [one for one in self._crowds.values() if len(one.homes) == 1]:
+            for ticket in [one for one in crowd.tickets.values() if len(one.able) > 1]:
+                self._scatter(ticket)
+                self._gather(ticket, now)
 
     def note(self, ticket: Ticket, headers: Mapping[str, str], now: float) -> None:
         """Note what an answer says is left; headers that are missing or make no sense say nothing.
@@ -298,14 +571,22 @@ class RateLimits:
         if mark is None:
             return
         with self._lock:
-            limits = self._of(ticket.model, now, ticket.credential)
+            limits = self._of(ticket.home, now)
             if mark.requests < limits.noted.requests:
                 return  # a later request was answered sooner
-            later = Mark(limits.sent.requests - mark.requests, limits.sent.tokens - mark.tokens)
+            later = limits.since(mark)
             requests = _bucket(headers, "requests", later.requests, now)
             tokens = _bucket(headers, "tokens", later.tokens, now)
+            is_new = not limits.is_limited
             if limits.assumed:  # whoever says nothing of limits is not held back
                 limits.requests, limits.tokens, limits.assumed = None, None, False
+            # Where what is left does not explain why it was refused, the wait that was asked for does.
+            if (asked := retry_after(headers)) and not any(
+                one is not None and one.wait(amount, now)
+                for one, amount in ((requests, 1), (tokens, ticket.tokens))
+            ):
+                limits.closed = now + min(asked, _FORGET)
+                limits.disturb()
             if requests is None and tokens is None:
                 return
             limits.requests, limits.tokens = requests or limits.requests, tokens or limits.tokens
@@ -316,15 +597,34 @@ class RateLimits:
                     bucket.left = (bucket.left + after) / limits.parts - after
                     bucket.rate /= limits.parts
             limits.noted, limits.at = mark, now
+            limits.disturb()
             self.known = True
+            if is_new:
+                self._heard_of(now)
 
-    def waits(self, tokens: int, now: float, *, credential: str = "") -> Mapping[str, float]:
+    def rest(self, home: Home, seconds: float, now: float) -> None:
+        """Leave a model that fails alone for a while, where what waits can go elsewhere.
+
+        Args:
+            home: which.
+            seconds: for how long.
+            now: the time.
+        """
+        with self._lock:
+            limits = self._of(home, now)
+            limits.rests = now + seconds
+            limits.disturb()
+
+    def waits(
+        self, tokens: int, now: float, *, credential: str = "", hurries: bool = True
+    ) -> Mapping[str, float]:
         """Return the seconds until models have room for one more request, of those that have none now.
 
         Args:
             tokens: what the request counts for.
             now: the time.
             credential: whose limits they are.
+            hurries: whether it goes before those that do not.
         """
         models = self._known.get(credential)
         if models is None:
@@ -333,6 +633,11 @@ class RateLimits:
             for one in models.values():
                 one.grant(now)
             found = {model: one.wait(tokens, now) for model, one in models.items() if not one.assumed}
+            if not hurries:
+                for model, one in models.items():
+                    for crowd in one.crowds:
+                        if len(crowd.homes) > 1 or not one.assumed:
+                            found[model] = max(found.get(model, 0.0), crowd.wait(now))
         return {model: wait for model, wait in found.items() if wait > 0} or _NONE
 
     def heard(self) -> Mapping[tuple[str, str], Heard]:
@@ -369,8 +674,8 @@ class RateLimits:
             credential: whose limits they are.
         """
         with self._lock:
-            limits = self._of(model, now, credential)
-            later = (limits.sent.requests - sent.requests, limits.sent.tokens - sent.tokens)
+            limits = self._of((credential, model), now)
+            later, is_new = limits.since(sent), not limits.is_limited
             limits.parts = parts
             if all(unit is None for unit in units):
                 return
@@ -380,15 +685,22 @@ class RateLimits:
                 for it, unit, after in zip(known, units, later, strict=True)
             ]
             limits.assumed, limits.at, self.known = False, now, True
+            limits.disturb()
+            if is_new:
+                self._heard_of(now)
 
-    def _of(self, model: str, now: float, credential: str) -> _Limits:
+    def _of(self, home: Home, now: float) -> _Limits:
+        credential, model = home
         models = self._known.setdefault(credential, {})
         limits = models.get(model)
         if limits is None:
-            limits = models[model] = _Limits(at=now)
+            limits = models[model] = _Limits(home, at=now)
             expected = self._expected.get(model)
             if expected is None:
-                limits.requests, limits.assumed = _Bucket(BURST, BURST, now, BURST), True
+                limits.assumed = True
+                limits.requests, limits.tokens = [
+                    _Bucket(most, most, now, most * _GROWTH) for most in (BURST, _BURST_TOKENS)
+                ]
             else:
                 limits.requests, limits.tokens = [
                     None if limit is None else _Bucket(limit, limit, now, limit / _MINUTE)

@@ -424,3 +424,23 @@ def test_a_cap_is_raised_once_only(sim: Simulator, own: Router) -> None:
     with pytest.raises(openai.BadRequestError, match="Could not finish the message"):
         llm.invoke(ASK)
     assert [entry.body["max_completion_tokens"] for entry in sim.journal] == [400, 1600]
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+def test_a_deadline_counts_down_while_models_are_tried(
+    way: str, make: Any, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes over is chosen for the time that is left, not for the whole of it."""
+    sim.faults.add("500")
+    llm = make(max_retries=2).bind(routing={"deadline": 60.0})
+    seen: list[float] = []
+    whole = Router.rechoose
+
+    def rechoose(self: Router, request: Any, avoid: Any, options: Any = None, **given: Any) -> Any:
+        seen.append(options.deadline)
+        return whole(self, request, avoid, options, **given)
+
+    monkeypatch.setattr(Router, "rechoose", rechoose)
+    WAYS[way](llm)
+    assert seen
+    assert all(0 < left < 60 for left in seen)
