@@ -30,7 +30,7 @@ import openai
 
 from benchmarks.recovery import judge
 from benchmarks.recovery.conversations import Case, make
-from benchmarks.recovery.meaning import losses
+from benchmarks.recovery.meaning import losses, meaning
 from benchmarks.recovery.speakers import LangChain, LlamaIndex, Speaker
 from routed_llm import NoModelFits, RoutedError, Router
 from routed_llm.simulator import Simulator, serve
@@ -256,12 +256,19 @@ class Fuzz:
         if not asked_more:
             with contextlib.suppress(Exception):  # then nobody serves it
                 speaker.control(case, speaker.messages(case), parameters, self.loop)
-                self._found(case, kind, f"{parameters}: {why}")
-                return
+                written = {"messages": speaker.written(case)}
+                if _kinds(written) <= _kinds(self.sim.journal[-1].body):  # it answers the whole of it
+                    self._found(case, kind, f"{parameters}: {why}")
+                    return
         self.outcomes[f"{kind}, and by the framework's own class or by the policy"] += 1
 
     def _found(self, case: Case, kind: str, text: str) -> None:
         self.findings.append(Finding(self.adapter, case.name, kind, text))
+
+
+def _kinds(body: dict[str, Any]) -> set[str]:
+    """Return what kinds of things are said in a request: text, images, sound, calls, ..."""
+    return {row[0] for row in meaning(body)["turns"]}
 
 
 def _admitted(error: NoModelFits, case: Case) -> dict[str, Collection[str | None]]:

@@ -8,7 +8,9 @@ import threading
 import weakref
 from collections.abc import Callable
 
+import httpx
 import pytest
+from openai import APIConnectionError
 from recovery_support import AT, Clock, ProviderFailure, ask
 
 from routed_llm import (
@@ -306,6 +308,17 @@ def test_each_attempt_ends_its_run(
     books = Books()
     start().failed(raised, started=started, run=books, usage=usage)
     assert books.ends == [end]
+
+
+@pytest.mark.parametrize(("went_out", "unsure"), [(False, False), (True, True)], ids=["never sent", "sent"])
+def test_what_a_client_says_of_its_connection_decides(start: Start, went_out: bool, unsure: bool) -> None:
+    """An error that may mean anything is no reason to charge where it is known that no byte went out."""
+    books = Books()
+    books.exchange.note("connection.connect_tcp.started")
+    if went_out:
+        books.exchange.note("http11.send_request_headers.started")
+    start().failed(APIConnectionError(request=httpx.Request("POST", "http://x")), run=books)
+    assert books.ends == [("fail", "connection", None, False, unsure)]
 
 
 async def test_the_loop_is_free_while_a_ledger_works(start: Start) -> None:

@@ -227,6 +227,7 @@ RESPONSES: dict[str, tuple[dict[str, Any], int, str, str | None, str | None]] = 
         {"model": "gpt-4o", "input": "word " * 130000}, 400,
         "Your input exceeds the context window of this model. Please adjust your input and try again.", "input", "context_length_exceeded",
     ),
+    "usage is no option of its streams": ({"model": "gpt-4o", "extra_body": {"stream": True, "stream_options": {"include_usage": True}}}, 400, "Unknown parameter: 'stream_options.include_usage'.", "stream_options.include_usage", "unknown_parameter"),
     "stop is unknown": ({"model": "gpt-4o", "extra_body": {"stop": ["x"]}}, 400, "Unknown parameter: 'stop'.", "stop", "unknown_parameter"),
     "unanswered call": (
         {"model": "gpt-4o", "input": [{"type": "function_call", "call_id": "call_x", "name": "f", "arguments": "{}"}]}, 400,

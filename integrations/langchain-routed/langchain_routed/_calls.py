@@ -183,10 +183,14 @@ def joined(results: Sequence[LLMResult]) -> LLMResult:
     if len(results) == 1:
         return results[0]
     usage: dict[str, Any] = {}
-    for result in results:
-        usage = _added(usage, (result.llm_output or {}).get("token_usage") or {})
-    names = [(result.llm_output or {}).get("model_name") for result in results]
+    outputs = [result.llm_output or {} for result in results]
+    for one in outputs:
+        usage = _added(usage, one.get("token_usage") or {})
+    names = [one.get("model_name") for one in outputs]
     output = {"token_usage": usage, "model_name": names[0], "model_names": names}
+    fingerprint = next((one["system_fingerprint"] for one in outputs if one.get("system_fingerprint")), None)
+    if fingerprint is not None:
+        output["system_fingerprint"] = fingerprint  # the first one, as with ChatOpenAI
     return LLMResult(
         generations=[answers for result in results for answers in result.generations],
         llm_output=output,

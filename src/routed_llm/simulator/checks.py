@@ -32,6 +32,8 @@ def clean_body(body: Any, endpoint: str) -> dict[str, Any]:
     cleaned = {key: value for key, value in body.items() if value is not None}
     for key, value in cleaned.items():
         check_type(key, value, fields["types"].get(key))
+        if key in fields[f"{endpoint}_inner"]:
+            check_known(value, fields[f"{endpoint}_inner"][key], key)
         allowed = fields["values"].get(key)
         for item in value if isinstance(value, list) else [value]:
             if allowed and item not in allowed:

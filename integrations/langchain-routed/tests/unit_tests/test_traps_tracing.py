@@ -175,6 +175,7 @@ async def test_19_each_prompt_of_generate_is_routed(make, sim, how: str) -> None
     result = llm.generate(prompts, **call) if how == "generate" else await llm.agenerate(prompts, **call)
     models = [routing(answers[0].message)["model"] for answers in result.generations]
     assert models == result.llm_output["model_names"]
+    assert result.llm_output["system_fingerprint"]  # as from ChatOpenAI
     assert models[1] == "gpt-4.1"
     assert sorted(start["metadata"]["ls_model_name"] for start in book.starts) == sorted(models)
     assert result.llm_output["token_usage"]["prompt_tokens"] == sum(
