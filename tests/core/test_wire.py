@@ -617,3 +617,16 @@ def test_a_chat_completion_has_the_shape_of_responses_and_back() -> None:
     assert back["choices"][0]["message"]["content"] == "He"
     assert back["choices"][0]["finish_reason"] == "length"
     assert back["usage"]["total_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [(CHAT, {"verbosity": "medium"}), (RESPONSES, {"text": {"verbosity": "medium"}})],
+)
+def test_what_is_said_twice_is_what_the_form_of_the_request_says(
+    endpoint: str, expected: dict[str, Any]
+) -> None:
+    """A request in Chat Completions' form that has Responses' field, too, means its own."""
+    body = sent({"messages": HELLO, "verbosity": "medium", "text": {"verbosity": "low"}}, endpoint)
+    assert {name: body[name] for name in expected} == expected
+    assert {"verbosity", "text"} & body.keys() == expected.keys()

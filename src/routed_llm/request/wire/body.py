@@ -437,7 +437,7 @@ def _as_chat(values: Mapping[str, Any]) -> dict[str, Any]:
         sent["tool_choice"] = _nested_choice(sent["tool_choice"], carrier)
     if isinstance(sent.get("text"), Mapping):
         text = sent.pop("text")
-        sent.update(carrier.carry("text", text, "text"))
+        sent = {**carrier.carry("text", text, "text"), **sent}  # what is said in its own words wins
         if text.get("format") is not None:
             sent["response_format"] = _nested_format(text["format"])
     elif "response_format" in sent:
