@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import pathlib
 import random
 import resource
@@ -174,9 +175,10 @@ def records(router: Router, kinds: list[str]) -> float:
 
 
 def fresh(code: str, *arguments: str) -> str:
-    """Run code in a new process and return what it prints."""
+    """Run code in a new process, its modules compiled as installed ones are; return what it prints."""
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    about = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=about).stdout
 
 
 def start() -> dict[str, dict[str, float]]:
