@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -18,6 +19,7 @@ from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.shape import Row
+from routed_llm.decide.speed import Pace
 from routed_llm.decide.table import Table, prepare
 from routed_llm.usage import Returns, Seen
 
@@ -208,3 +210,31 @@ def test_what_is_kept_is_kept_for_the_same_caches_only() -> None:
         assert kept == Table(CATALOG, pool, table.at).select(asked, observed=observed).to_dict()
         chosen.append(kept["model"])
     assert chosen == ["gpt-5.1", "gpt-5.1", "gpt-4.1", "gpt-4.1", "gpt-5.1", "gpt-5.1", "gpt-5.1"]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        pytest.param({}, id="nothing else"),
+        pytest.param({"deadline": 30.0}, id="a deadline that the choice keeps"),
+        pytest.param({"deadline": 0.5}, id="a deadline that nothing keeps"),
+        pytest.param({"unavailable": {"gpt-4.1": "it is down"}}, id="another model is down"),
+        pytest.param({"unavailable": {"gpt-5.6-luna": "it is down"}}, id="the choice is down"),
+        pytest.param({"allowance": Allowance(remaining=PICO)}, id="a budget with room"),
+        pytest.param({"allowance": Allowance(remaining=1)}, id="a budget without"),
+        pytest.param({"allowance": Allowance(remaining=PICO, pressure=0.5)}, id="a budget that runs low"),
+    ],
+)
+def test_what_is_kept_says_what_is_worked_out_anew(around: dict[str, Any]) -> None:
+    """Whatever a call meets, and however quick models have become, a look-up decides and says the same."""
+    asked, table = facts(500), Table(CATALOG, Policy(), date(2026, 11, 22))
+    usual, before = Pace(start=1.0, per_second=80.0, calls=10), observed_for(asked, Seen(211))
+    for pace in (None, usual, usual._replace(per_second=60.0), usual._replace(per_second=4.0), None):
+        paces = {} if pace is None else {(model, "standard"): pace for model in MODELS[:2]}
+        observed = replace(before, paces=paces)
+        for _ in range(3):
+            table.select(asked, observed=observed).to_dict()
+        kept = table.select(asked, observed=observed, **around)
+        anew = Table(CATALOG, Policy(), table.at).select(asked, observed=observed, **around)
+        assert kept == anew
+        assert kept.to_dict() == anew.to_dict()

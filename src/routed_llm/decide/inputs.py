@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.shape import Row, Shape
     from routed_llm.decision import Reason
     from routed_llm.facts import RequestFacts
+    from routed_llm.usage import Observed
 
 __all__ = ["DecisionInputs"]
 
@@ -89,6 +90,13 @@ class DecisionInputs:
         made = object.__new__(DecisionInputs)
         likely = likely_tokens(facts, self.load.seen)
         made.__dict__.update(self.__dict__, facts=facts, likely=likely, context=context)
+        return made
+
+    def at_pace(self, observed: Observed) -> DecisionInputs:
+        """Return the same inputs, with how quick models have been until now."""
+        made = object.__new__(DecisionInputs)
+        load, context = self.load._replace(paces=observed.paces), self.context._replace(observed=observed)
+        made.__dict__.update(self.__dict__, load=load, context=context, sides={}, _slow=None)
         return made
 
     def kept_only(self) -> DecisionInputs:

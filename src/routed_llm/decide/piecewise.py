@@ -60,23 +60,43 @@ class PiecewiseChoice:
         self.turns: list[int] | None = None
         self._choices: dict[int, Choice | None] = {}
 
-    def holds(self, facts: RequestFacts, observed: Observed | None) -> bool:
-        """Say whether what is observed now comes to the same for a request of this kind."""
+    def holds(self, facts: RequestFacts, observed: Observed | None, *, at_any_pace: bool = False) -> bool:
+        """Say whether what is observed now comes to the same for a request of this kind.
+
+        Args:
+            facts: the request.
+            observed: what is observed now.
+            at_any_pace: whatever has been learned of how quick models are.
+        """
         before = self._observed
         if observed is before:
             return True
         # What is observed changes with each call at first: then there is nothing to be kept for.
-        if observed is None or before is None or observed.paces is not before.paces:
+        if observed is None or before is None or observed.returns is not before.returns:
             return False
-        if observed.returns is not before.returns:
+        if not at_any_pace and observed.paces is not before.paces:
             return False
         seen, load = observed.of(facts), self.inputs.load
         if seen is not load.seen or shared_by(seen, observed) is not load.shared:
             return False
         if seen is None and observed.thought != before.thought:
             return False
-        self._observed = observed
+        if not at_any_pace:
+            self._observed = observed
         return True
+
+    def at_pace(self, inputs: DecisionInputs, choose: Callable[[int], Choice]) -> PiecewiseChoice:
+        """Return the same choices for a moment at which models are quicker or slower, but none too slow.
+
+        Args:
+            inputs: those of this one, at the new paces.
+            choose: chooses by them.
+        """
+        made = PiecewiseChoice(inputs, choose, is_exact=self.is_exact)
+        made.breakpoints, made._choices = self.breakpoints, dict(self._choices)
+        # What has been said of them speaks of seconds.
+        made.alternatives = {at: one._replace(said={}) for at, one in self.alternatives.items()}
+        return made
 
     def span(self, tokens: int) -> int:
         """Return the number of the span that a text token count lies in."""

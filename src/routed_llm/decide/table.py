@@ -285,9 +285,16 @@ class Table:
             return None
         if not _is_light(context.allowance):
             return None
-        choices = self._talks if facts.framed.varies else self._choices
-        kept = choices.get(self._key(facts, context.observed))
-        if kept is None or not kept.holds(facts, context.observed):
+        choices, key = (
+            self._talks if facts.framed.varies else self._choices,
+            self._key(facts, context.observed),
+        )
+        kept = choices.get(key)
+        if kept is not None and not kept.holds(facts, context.observed):
+            kept = self._at_pace(kept, facts, context.observed)
+            if kept is not None:
+                remember(choices, key, kept)
+        if kept is None:
             return None
         if kept.breakpoints is None:
             kept.breakpoints = self._breakpoints(kept.inputs)
@@ -308,6 +315,16 @@ class Table:
         )
         picked.kept = kept if kept.is_exact and not own else None
         return picked, inputs
+
+    def _at_pace(
+        self, kept: PiecewiseChoice, facts: RequestFacts, observed: Observed | None
+    ) -> PiecewiseChoice | None:
+        """Return what is kept, now that models have been quicker or slower; None where that has a say."""
+        far = facts.tokens.high > LONG_CONTEXT_FROM  # there the configurations are others, too
+        if far or observed is None or not kept.holds(facts, observed, at_any_pace=True):
+            return None
+        inputs = kept.inputs.at_pace(observed)
+        return kept.at_pace(inputs, self._chooser(inputs)) if inputs.slow == kept.inputs.slow else None
 
     def _key(self, facts: RequestFacts, observed: Observed | None) -> tuple[Any, ...]:
         """Return what requests have in common that differ in nothing but tokens."""
