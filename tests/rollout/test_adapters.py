@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from langchain_routed import RoutedChatModel
 from llama_index.core.llms import ChatMessage
@@ -34,16 +35,28 @@ def langchain_stream(simulator: Simulator, router: Router) -> object:
     return list(llm.stream("Name a river."))
 
 
+def routed_llm(simulator: Simulator, router: Router, client: httpx.Client) -> RoutedLLM:
+    """Make LlamaIndex's model on a client that is closed after the call: it closes none itself."""
+    return RoutedLLM(
+        model="gpt-4o",
+        api_base=simulator.url,
+        api_key="x",
+        router=router,
+        temperature=0.3,
+        http_client=client,
+    )
+
+
 def llama_index(simulator: Simulator, router: Router) -> object:
     """Ask with LlamaIndex."""
-    llm = RoutedLLM(model="gpt-4o", api_base=simulator.url, api_key="x", router=router, temperature=0.3)
-    return llm.chat([ChatMessage("Name a river.")])
+    with httpx.Client() as client:
+        return routed_llm(simulator, router, client).chat([ChatMessage("Name a river.")])
 
 
 def llama_index_stream(simulator: Simulator, router: Router) -> object:
     """Stream with LlamaIndex."""
-    llm = RoutedLLM(model="gpt-4o", api_base=simulator.url, api_key="x", router=router, temperature=0.3)
-    return list(llm.stream_chat([ChatMessage("Name a river.")]))
+    with httpx.Client() as client:
+        return list(routed_llm(simulator, router, client).stream_chat([ChatMessage("Name a river.")]))
 
 
 ASKS = [langchain, langchain_stream, llama_index, llama_index_stream]
