@@ -702,6 +702,130 @@ AROUND: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["a.py:2 keep"],
         [],
     ),
+    "init spread": (
+        {
+            "a.py": "from langchain.chat_models import init_chat_model\ncfg = {'model': 'openai:gpt-4o', 'temperature': 0}\nx = init_chat_model(**cfg)\n"
+        },
+        ["a.py:2 report"],
+        [],
+    ),
+    "init spread provider": (
+        {
+            "a.py": "from langchain.chat_models import init_chat_model\ncfg = {'model': 'gpt-4o', 'model_provider': 'openai'}\nx = init_chat_model(**cfg)\n"
+        },
+        ["a.py:2 report"],
+        [],
+    ),
+    "init spread registry": (
+        {
+            "a.py": "from langchain.chat_models import init_chat_model\nR = {'a': {'model': 'openai:gpt-4o'}, 'b': {'model': 'gpt-4o-mini'}}\ndef f(k):\n    return init_chat_model(**R[k])\n"
+        },
+        ["a.py:2 report", "a.py:2 report"],
+        [],
+    ),
+    "mixed providers registry": (
+        {
+            "a.py": LC
+            + "R = {'a': {'model': 'gpt-4o'}, 'b': {'model': 'deepseek-chat', 'base_url': 'https://api.deepseek.com'}}\ndef f(k):\n    return ChatOpenAI(**R[k])\n"
+        },
+        ["a.py:2 report"],
+        [],
+    ),
+    "fold provider": (
+        {
+            "a.py": "from langchain.chat_models import init_chat_model\nP = 'anthropic'\nM = 'gpt-4o'\nx = init_chat_model(f'{P}:{M}')\nQ = 'openai'\ny = init_chat_model(f'{Q}:{M}')\n"
+        },
+        ["a.py:3 trace"],
+        ["a.py"],
+    ),
+    "alias twice": (
+        {
+            "a.py": LC
+            + "from langchain_anthropic import ChatAnthropic\nChat = ChatOpenAI\nif 1:\n    Chat = ChatAnthropic\nx = Chat(model='gpt-4o')\n"
+        },
+        ["a.py:6 report"],
+        [],
+    ),
+    "alias azure": (
+        {
+            "a.py": "from langchain_openai import AzureChatOpenAI\nChat = AzureChatOpenAI\nx = Chat(model='gpt-4o', azure_deployment='gpt-4o')\n"
+        },
+        ["a.py:3 report", "a.py:3 report"],
+        [],
+    ),
+    "alias llamaindex": (
+        {
+            "a.py": "from llama_index.llms.openai import OpenAI as LIO\nfrom llama_index.core import Settings\nLLM = LIO\nSettings.llm = LLM(model='gpt-4o')\n"
+        },
+        ["a.py:4 rewrite"],
+        ["a.py"],
+    ),
+    "env other vendor": (
+        {
+            ".env": "MODEL=gpt-4o\n",
+            "a.py": LC
+            + "import os\nx = ChatOpenAI(model=os.getenv('MODEL', 'deepseek-chat'), base_url='https://api.deepseek.com')\n",
+        },
+        [".env:1 report"],
+        [],
+    ),
+    "env prefix": (
+        {
+            ".env": "MODEL=openai:gpt-4o\n",
+            "a.py": "from langchain.chat_models import init_chat_model\nimport os\nx = init_chat_model(os.getenv('MODEL'))\nfrom langchain_openai import ChatOpenAI\ny = ChatOpenAI(model=os.environ['MODEL'])\n",
+        },
+        [".env:1 trace"],
+        ["a.py"],
+    ),
+    "static in other": (
+        {
+            "h.py": LC
+            + "class F:\n    @staticmethod\n    def make(name):\n        return ChatOpenAI(model=name)\n    @classmethod\n    def make2(cls, name='gpt-4.1'):\n        return ChatOpenAI(model=name)\n",
+            "a.py": "from h import F\nx = F.make('gpt-4o')\ny = F().make('gpt-4o-mini')\n",
+        },
+        ["a.py:2 trace", "a.py:3 trace", "h.py:7 trace"],
+        ["h.py"],
+    ),
+    "dataclass subclass": (
+        {
+            "a.py": LC
+            + "from dataclasses import dataclass\n@dataclass\nclass B:\n    model: str = 'gpt-4o'\n@dataclass\nclass D(B):\n    t: int = 0\nd = D('gpt-4o-mini', 1)\nx = ChatOpenAI(model=d.model)\n"
+        },
+        ["a.py:5 trace", "a.py:9 trace"],
+        ["a.py"],
+    ),
+    "property other": (
+        {
+            "c.py": "class S:\n    @property\n    def model(self):\n        return 'gpt-4o'\ns = S()\n",
+            "a.py": LC + "from c import s\nx = ChatOpenAI(model=s.model)\n",
+        },
+        ["c.py:4 trace"],
+        ["a.py"],
+    ),
+    "pydantic kwargs": (
+        {
+            "a.py": LC
+            + "from pydantic import BaseModel\nclass S(BaseModel):\n    model: str = 'gpt-4o'\n    temperature: float = 0\ns = S()\nx = ChatOpenAI(**s.model_dump())\n"
+        },
+        ["a.py:4 trace"],
+        ["a.py"],
+    ),
+    "global": (
+        {
+            "a.py": LC
+            + "M = 'gpt-4o'\ndef set_model(m):\n    global M\n    M = m\ndef f():\n    return ChatOpenAI(model=M)\nset_model('gpt-4o-mini')\n"
+        },
+        ["a.py:2 trace", "a.py:8 trace"],
+        ["a.py"],
+    ),
+    "getattr": (
+        {
+            "conf.py": "MODEL = 'gpt-4o'\n",
+            "a.py": LC + "import conf\nx = ChatOpenAI(model=getattr(conf, 'MODEL', 'gpt-4.1'))\n",
+        },
+        ["a.py:3 rewrite", "conf.py:1 trace"],
+        ["a.py"],
+    ),
 }
 """Files, then each place with its class, then the files that change."""
 
@@ -783,3 +907,16 @@ def test_a_model_that_is_put_together_is_not_renamed(tmp_path: Path) -> None:
     assert found.occurrences[0].why == (
         "gpt-4o is put together, so --map cannot change it. Write it out, then run this again."
     )
+
+
+def test_a_file_that_is_misread_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect of the command costs the rewrite of one file, not the search of all others."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a")
+
+    monkeypatch.setattr("routed_llm.migrate.scan.read", broken)
+    found = search(tmp_path, {"a.py": LC + "a = ChatOpenAI(model='gpt-4o')\n"})
+    assert [item.why for item in found.occurrences] == [
+        "the file could not be parsed (KeyError, which is a defect of this command). Fix it first."
+    ]

@@ -251,8 +251,9 @@ def environment_names(path: str, text: str, hit: Hit) -> str | None:
     """Return the name of the environment variable that a line of a configuration sets, or None."""
     if not is_configuration(path):
         return None
-    line = max(text.rfind("\n", max(hit.start - _NEAR, 0), hit.start) + 1, hit.start - _NEAR, 0)
-    assigned = _ASSIGNED.search(text[line : hit.start])
-    fallback = _FALLBACK.search(text[line : hit.start])
+    start = text.find(hit.word, max(hit.start - len(hit.word), 0), hit.end + len(hit.word))
+    line = max(text.rfind("\n", max(start - _NEAR, 0), start) + 1, start - _NEAR, 0)
+    assigned = _ASSIGNED.search(text[line:start])
+    fallback = _FALLBACK.search(text[line:start])
     found = fallback["name"] if fallback else assigned["key"] if assigned else ""
     return found if found.isupper() else None

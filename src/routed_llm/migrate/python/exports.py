@@ -135,7 +135,9 @@ def handed(
             for place, item in enumerate(call.args if call not in besides else ())
             if not item.star and (dotted(item.value) in held or _holds(tree, item.value, places))
         ]
-        for callee in sorted(tree.names(call.func)) if values else ():
+        for callee in (
+            (sorted(tree.names(call.func)) or Objects.of(tree).methods(call.func)) if values else ()
+        ):
             for place, item in values:
                 key = item.keyword.value if item.keyword is not None else str(place)
                 for value, offset in _literals(tree, item.value):

@@ -15,7 +15,7 @@ __all__ = ["Fields", "Objects"]
 
 _DEEP = 6
 _PARSED = ("parse_args", "parse_known_args", "parse_intermixed_args")
-_EITHER = cst.Name("either")
+_AS_TABLES = ("vars", "asdict", "_asdict", "model_dump")
 _WRAPPERS = ("Optional", "Annotated", "Depends", "Final", "ClassVar", "Type", "type")
 
 
@@ -221,15 +221,17 @@ class Objects:
         tables = list(self._tables(node, _DEEP))
         if not tables or (isinstance(node, cst.Name) and node.value in self._changed):
             return None
-        found: dict[str, cst.BaseExpression] = {}
-        for item in (item for table in tables for item in table):
-            key = text_of(item.key)
-            if key is None:
-                return None
-            before = found.get(key) if len(tables) > 1 else None
-            # An expression that stands nowhere: it says that the value may be either.
-            found[key] = item.value if before is None else cst.IfExp(_EITHER, before, item.value)
-        return found
+        found: dict[str, list[cst.BaseExpression]] = {}
+        for table in tables:
+            given: dict[str, cst.BaseExpression] = {}
+            for item in table:
+                key = text_of(item.key)
+                if key is None:
+                    return None
+                given[key] = item.value
+            for key, value in given.items():
+                found.setdefault(key, []).append(value)
+        return {key: _either(values) for key, values in found.items()}
 
     @cached_property
     def _changed(self) -> frozenset[str]:
@@ -253,13 +255,23 @@ class Objects:
         elif isinstance(node, cst.Call) and dotted(node.func) == "dict":
             given = named_arguments(node).items()
             yield [cst.DictElement(cst.SimpleString(repr(name)), value) for name, value in given]
-        elif isinstance(node, cst.Call) and dotted(node.func) == "vars" and node.args:
-            if "argparse" in self._kinds(node.args[0].value, depth):
-                yield _entries(self._options)
+        elif isinstance(node, cst.Call) and dotted(node.func).split(".")[-1] in _AS_TABLES:
+            made = node.args[0].value if node.args else node.func
+            yield from self._as_table(
+                made.value if isinstance(made, cst.Attribute) and not node.args else made, depth
+            )
         else:
             for value in self._held_by(node, depth):
                 yield from self._tables(value, depth - 1)
             yield from self._keywords_of_options(node)
+
+    def _as_table(self, node: cst.BaseExpression, depth: int) -> Iterator[list[cst.DictElement]]:
+        """Give the fields of an object as a dictionary, as vars() and model_dump() do."""
+        for kind in self._kinds(node, depth - 1):
+            if isinstance(kind, cst.ClassDef):
+                yield _entries(dict(self.fields_of(kind)))
+            elif kind == "argparse":
+                yield _entries(self._options)
 
     def _keywords_of_options(self, node: cst.BaseExpression) -> Iterator[list[cst.DictElement]]:
         """Give what click passes to a function that takes ``**kwargs``."""
@@ -316,7 +328,7 @@ class Objects:
         if name == "value" and any(dotted(base.value).endswith("Enum") for base in kind.bases):
             values += [value for members in self._tree.fields_of(kind).values() for value in members]
         getter = self._tree.method(kind, name)
-        if getter is not None and any("property" in dotted(item.decorator) for item in getter.decorators):
+        if getter is not None and _is_getter(getter):
             values += self._tree.returns_of.get(getter, ())
         for base in kind.bases:
             for parent in self._kinds(base.value, depth - 1):
@@ -326,21 +338,38 @@ class Objects:
 
     def _placed(self, kind: cst.ClassDef, call: cst.Call, name: str) -> list[cst.BaseExpression]:
         """Return what a call gives a field by its place, as dataclasses and named tuples take it."""
-        names = [dotted(item.target) for item in self._tree.annotated_of(kind)]
+        names = list(dict.fromkeys(self._field_names(kind, _DEEP)))
         given = [item.value for item in call.args if item.keyword is None and not item.star]
         return [value for field, value in zip(names, given, strict=False) if field == name]
 
+    def _field_names(self, kind: cst.ClassDef, depth: int) -> Iterator[str]:
+        """Give the annotated fields of a class, those of the classes that it is made from first."""
+        for base in kind.bases if depth else ():
+            for parent in self._kinds(base.value, depth - 1):
+                if isinstance(parent, cst.ClassDef) and parent is not kind:
+                    yield from self._field_names(parent, depth - 1)
+        yield from (dotted(item.target) for item in self._tree.annotated_of(kind))
+
     def fields_of(self, kind: cst.ClassDef) -> Iterator[tuple[str, list[cst.BaseExpression]]]:
         """Give the fields of a class's instances, with what each may be."""
-        names = [
-            *self._tree.fields_of(kind),
-            *(dotted(item.target) for item in self._tree.annotated_of(kind)),
+        getters = [
+            item.name.value
+            for item in kind.body.body
+            if isinstance(item, cst.FunctionDef) and _is_getter(item)
         ]
+        names = [*self._tree.fields_of(kind), *self._field_names(kind, _DEEP), *getters]
         yield from ((name, self._of_class(kind, name, _DEEP)) for name in dict.fromkeys(names))
 
     def classes_of(self, node: cst.BaseExpression) -> list[cst.ClassDef]:
         """Return the classes of this module that an object is of."""
         return [kind for kind in self._kinds(node, _DEEP) if isinstance(kind, cst.ClassDef)]
+
+    def methods(self, node: cst.BaseExpression) -> list[str]:
+        """Return the dotted names that a method of another module's object may have here."""
+        if not isinstance(node, cst.Attribute):
+            return []
+        kinds = {kind for kind in self._kinds(node.value, _DEEP) if isinstance(kind, str)}
+        return sorted(f"{kind}.{node.attr.value}" for kind in kinds if not kind.endswith(")"))
 
     def options(self, node: cst.BaseExpression) -> dict[str, list[cst.BaseExpression]]:
         """Return the defaults of the options that an object of argparse has."""
@@ -490,9 +519,9 @@ class Objects:
     def keys_of(self, parameter: cst.Param) -> tuple[str, ...]:
         """Return what callers in other modules may name a parameter by: ``make:name`` and ``make:0``."""
         signature = self._signature(parameter)
-        if signature is None or signature[0].startswith("."):
+        if signature is None:
             return ()
-        called, name, place = signature
+        called, name, place = signature[0].removeprefix("."), *signature[1:]
         return (f"{called}:{name}",) if place is None else (f"{called}:{name}", f"{called}:{place}")
 
     def _signature(self, parameter: cst.Param) -> tuple[str, str, int | None] | None:
@@ -547,6 +576,18 @@ class Objects:
             if isinstance(call, cst.Call) and dotted(call.func).split(".")[-1] in ("option", "argument"):
                 found.setdefault(_destination(call), []).extend(keywords(call, "default"))
         return found
+
+
+def _is_getter(function: cst.FunctionDef) -> bool:
+    return any("property" in dotted(item.decorator) for item in function.decorators)
+
+
+def _either(values: list[cst.BaseExpression]) -> cst.BaseExpression:
+    """Return an expression that may be any of several; where there are more than one, it stands nowhere."""
+    if len(values) == 1:
+        return values[0]
+    half = len(values) // 2
+    return cst.IfExp(cst.Name("either"), _either(values[:half]), _either(values[half:]))
 
 
 def _entries(found: dict[str, list[cst.BaseExpression]]) -> list[cst.DictElement]:

@@ -289,6 +289,8 @@ class _Walk:
             self._default([item for item in first if item.keyword is None] + named, "field", depth)
         elif last in ("strip", "lower", "removeprefix") and isinstance(node.func, cst.Attribute):
             self.follow(node.func.value, "variable", depth - 1)
+        elif dotted(node.func) == "getattr" and len(node.args) > 1:
+            self._named_attribute(node, depth)
         elif last in ("str", "cast") and node.args:
             self.follow(node.args[-1].value, "variable", depth - 1)
         elif last in _CHOICES and len(node.args) > 1:
@@ -296,6 +298,17 @@ class _Walk:
                 self.follow(value, "choice of a form", depth - 1)
         else:
             self._returned(node, depth)
+
+    def _named_attribute(self, node: cst.Call, depth: int) -> None:
+        """Follow ``getattr(settings, "MODEL", "gpt-4o")``."""
+        name = text_of(node.args[1].value) or ""
+        wants = [f"{holder}.{name}" for holder in sorted(self.tree.names(node.args[0].value))]
+        for want in wants:
+            if want in self.known.values or len(node.args) < 3:
+                self._want(want)
+        if not wants and len(node.args) < 3:
+            self._give_up(node)
+        self._default(node.args[2:], "default of a lookup", depth)
 
     def _environment(self, variable: str | None) -> None:
         if variable is not None:

@@ -340,7 +340,8 @@ class _Reader:
             other = contexts.short(sources.unknown)
             return f"its model may also come from {other}, which is not known here. Check it by hand."
         prefixed = any(item.value.startswith("openai:") for item in sources.origins)
-        if prefixed and not swap.prefixed and text_of(swap.model) is None:
+        inside = swap.model is not None and self.tree.stands(swap.model, swap.node)
+        if prefixed and not (inside and (swap.prefixed or text_of(swap.model) is not None)):
             return "its model has the prefix openai: where it is defined. Take the prefix off there first."
         return None
 

@@ -72,8 +72,17 @@ class Tree:
 
     def source(self, node: cst.CSTNode) -> str:
         """Return a node's own text."""
+        if not self.stands(node):
+            return self.module.code_for_node(node)
         start, end = self.span(node)
         return self.text[start:end]
+
+    def stands(self, node: cst.CSTNode, within: cst.CSTNode | None = None) -> bool:
+        """Say whether a node stands in the text, and within another one."""
+        start, end = (
+            self._spans.get(within, (0, len(self.text))) if within is not None else (0, len(self.text))
+        )
+        return node in self._spans and start <= self._spans[node][0] < end
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """Return what a node stands in."""
@@ -355,9 +364,10 @@ def aliases(pairs: Iterable[tuple[str, str]], imported: Mapping[str, str]) -> di
     found = {}
     for name, what in pairs:
         head, _, rest = what.partition(".")
-        last = what.rpartition(".")[2]
-        if head in imported and last[:1].isupper() and not last.isupper():
-            found[name] = f"{imported[head]}.{rest}".removesuffix(".")
+        whole = f"{imported.get(head, '')}.{rest}".removesuffix(".")
+        last = whole.rpartition(".")[2]
+        if last[:1].isupper() and not last.isupper():
+            found[name] = whole
     return found
 
 

@@ -37,7 +37,8 @@ def match(tree: Tree, node: cst.Call | cst.ClassDef) -> Swap | None:
         replaced=[node.func],
         parameters={name: value for name, value in values.items() if name != "model_provider"},
         prefixed=True,
-        blocked=_blocked(values, starred) or elsewhere(values),
+        blocked=_blocked(values, starred or (provider is not None and provider not in node.args))
+        or elsewhere(values),
     )
     if model is not None and model.keyword is None and model in node.args:
         start = tree.span(model)[0]
