@@ -44,6 +44,7 @@ class Objects:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._asked: set[cst.Name] = set()
+        self._of_options: dict[cst.FunctionDef, list[cst.DictElement]] = {}
 
     @classmethod
     def of(cls, tree: Tree) -> Objects:
@@ -285,7 +286,9 @@ class Objects:
             and rest.name.value == node.value
             and function.decorators
         ):
-            yield _entries(self._of_decorators(function))
+            if function not in self._of_options:
+                self._of_options[function] = _entries(self._of_decorators(function))
+            yield self._of_options[function]
 
     def _held_by(self, node: cst.BaseExpression, depth: int) -> Iterator[cst.BaseExpression]:
         """Give what a name, an attribute or an entry of a table may be."""

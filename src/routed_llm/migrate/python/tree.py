@@ -296,10 +296,14 @@ class Tree:
 
     def method(self, kind: cst.ClassDef, name: str) -> cst.FunctionDef | None:
         """Return a method that a class itself defines, or None."""
-        lines = kind.body.body
-        return next(
-            (item for item in lines if isinstance(item, cst.FunctionDef) and item.name.value == name), None
-        )
+        return self._methods.get(kind, {}).get(name)
+
+    @cached_property
+    def _methods(self) -> Mapping[cst.CSTNode, Mapping[str, cst.FunctionDef]]:
+        return {
+            kind: {item.name.value: item for item in kind.body.body if isinstance(item, cst.FunctionDef)}
+            for kind in self.nodes.classes
+        }
 
     @cached_property
     def returns_of(self) -> Mapping[cst.CSTNode, Sequence[cst.BaseExpression]]:
