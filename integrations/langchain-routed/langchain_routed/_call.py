@@ -50,6 +50,7 @@ class PreparedCall:
         cut: where the answer has to be cut here, or None.
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
         added: what the adapter changed, as the record's ``changes`` show it.
+        spared: whether it failed for what nobody had asked to send with it, so that it has to be sent again.
     """
 
     decision: Decision
@@ -59,6 +60,7 @@ class PreparedCall:
     cut: Ends | None = None
     plain: bool
     added: tuple[dict[str, Any], ...] = ()
+    spared: bool = False
 
     @property
     def model(self) -> str:
@@ -151,12 +153,15 @@ class RoutedCall:
 
     def _attempts(self, decision: Decision, since: float) -> Attempts:
         planner, parsed = self._planner, self._parsed
+        retries = planner.owner.max_retries
+        if self.prepared.spared and retries == 0:
+            retries = 1
         return planner.router.attempts(
             parsed.request,
             decision,
             policy=parsed.policy,
             # The models of a factory have clients of their own, which wait and retry by themselves.
-            limits=RetryLimits.from_retries(planner.owner.max_retries, waits=planner.owner.factory is None),
+            limits=RetryLimits.from_retries(retries, waits=planner.owner.factory is None),
             choose=partial(planner.rechoose, parsed),
             since=since,
             **parsed.circumstances,

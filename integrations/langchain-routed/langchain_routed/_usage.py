@@ -119,6 +119,7 @@ def _given_up(prepared: PreparedCall, given: dict[str, Any], error: Exception) -
         return True
     if address not in known and _may_be_for_it(error):
         known[address] = False  # recovery sends the next request
+        prepared.spared = True
     return False
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import openai
 import pytest
-from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
+from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock, ToolCallBlock
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.routed import RoutedLLM, record_routing
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -87,6 +87,27 @@ def test_a_tool_turn_is_replayed_once_and_in_order(make, sim, way) -> None:
     kinds = [item["type"] for item in sim.journal[-1].body["input"]]
     made = [item["type"] for item in answer.message.additional_kwargs[ITEMS]["items"]]
     assert kinds == ["message", *made, "function_call_output"]
+    assert sim.refused == []
+
+
+SQL = {"type": "custom", "custom": {"name": "sql", "description": "Runs a query."}}
+NAMED = {"type": "custom", "custom": {"name": "sql"}}
+
+
+@pytest.mark.parametrize("endpoint", ["chat_completions", "responses"])
+@pytest.mark.parametrize("way", WAYS)
+def test_calls_of_custom_tools_are_read_and_sent_back(make, sim, way, endpoint) -> None:
+    """There is no block for what they are called with: it stands as the call's arguments, and goes back."""
+    llm = make(policy={"models": ["gpt-5.4"], "at_least": None, "effort": "none", "endpoints": [endpoint]})
+    answer = ask(llm, way, tools=[SQL], tool_choice=NAMED)
+    (block,) = [one for one in answer.message.blocks if isinstance(one, ToolCallBlock)]
+    assert (block.tool_name, bool(block.tool_kwargs)) == ("sql", True)
+    result = ChatMessage("7", role="tool", additional_kwargs={"tool_call_id": block.tool_call_id})
+    again = ChatMessage.model_validate(answer.message.model_dump())  # as a chat store keeps it
+    ask(llm, way, [*HELLO, again, result], tools=[SQL])
+    sent = json.dumps(sim.journal[-1].body)
+    assert ('"type": "custom"' if endpoint == "chat_completions" else "custom_tool_call_output") in sent
+    assert json.dumps(block.tool_kwargs) in sent
     assert sim.refused == []
 
 

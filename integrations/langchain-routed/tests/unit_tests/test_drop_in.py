@@ -191,11 +191,19 @@ def _hangs(request: httpx.Request) -> httpx.Response:
         pytest.param(_hangs, id="hangs"),
     ],
 )
-def test_a_server_that_breaks_over_stream_options_is_spared(router, fails: Any) -> None:
-    """Recovery sends the stream again without the question, and later ones are sent without it at once."""
+@pytest.mark.parametrize("retries", [None, 0], ids=["retries", "no retries"])
+def test_a_server_that_breaks_over_stream_options_is_spared(router, fails: Any, retries: int | None) -> None:
+    """Recovery sends the stream again without the question, and later ones are sent without it at once.
+
+    A program that wants no retries had not asked for the usage: with ChatOpenAI its stream would have come.
+    """
     asked: list[bool] = []
     llm = RoutedChatModel(
-        base_url="http://127.0.0.1:9/v1", router=router, policy=ONLY_4O, http_client=_sparse(fails, asked)
+        base_url="http://127.0.0.1:9/v1",
+        router=router,
+        policy=ONLY_4O,
+        http_client=_sparse(fails, asked),
+        max_retries=retries,
     )
     assert ask(llm, "stream").content == "Lima"
     assert ask(llm, "stream").content == "Lima"
