@@ -26,7 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -167,9 +167,12 @@ def booked(ledger: str) -> float:
 
 def children(pid: int) -> list[int]:
     """Return the workers of a gateway."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    names = {int(one): Path(f"/proc/{one}/cmdline").read_text() for one in listed.split()}
-    return [one for one, command in names.items() if "spawn_main" in command]
+    found = []
+    for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):  # it may have ended since
+            if "spawn_main" in Path(f"/proc/{one}/cmdline").read_text():
+                found.append(int(one))
+    return found
 
 
 def killed(sim: Simulator, folder: Path, calls: int) -> Outcome:

@@ -125,6 +125,17 @@ def test_the_rest_is_passed_on(start: Start, sim: Simulator) -> None:
     assert gateway.post("/embeddings", json={"model": "m", "input": "Hi"}).status_code == 404
 
 
+def test_reasoning_that_stands_aside_is_not_counted(start: Start, sim: Simulator) -> None:
+    """The model that is named counts an answer's items itself: it knows no reasoning, and no key of ours."""
+    gateway = start(policy={"models": ["gpt-5.6-luna"], "at_least": None, "effort": "low"})
+    asked = {"model": "gpt-4o", "input": "Name a sea."}
+    output = gateway.post("/responses", json=asked).json()["output"]
+    assert [item["type"] for item in output] == ["message"]
+    counted = gateway.post("/responses/input_tokens", json={"model": "gpt-4o", "input": output})
+    assert counted.status_code == 200
+    assert [item["type"] for item in sim.journal[-1].body["input"]] == ["message"]
+
+
 def test_health_and_metrics(start: Start) -> None:
     """Health asks the ledger; the counts say who served and how long it took to begin."""
     gateway = start()

@@ -49,8 +49,7 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
     @classmethod
     def deferred(cls, api_key: str | None = None, **kwargs: Any) -> Self:
         """Create a client before its key is known: the environment is asked at each call."""
-        read = _akey if issubclass(cls, openai.AsyncOpenAI) else _key
-        return cls(api_key=api_key or read, **kwargs)
+        return cls(api_key=api_key or (_akey if issubclass(cls, openai.AsyncOpenAI) else _key), **kwargs)
 
     def __init__(self, **kwargs: Any) -> None:
         routing = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
@@ -107,6 +106,8 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
             # Out before the body is written: it may hold a Policy or a Budget, and is not the provider's.
             routing = extra["routing"]
             options.extra_json = {name: value for name, value in extra.items() if name != "routing"}
+        elif called_at.startswith(f"{ENDPOINTS[1]}/") and isinstance(options.json_data, Mapping):
+            options.json_data = self.endpoints.passed_on(options.json_data)  # counted, or compacted
         request = super()._build_request(options, **kwargs)
         if called_at in ENDPOINTS:
             retries = options.get_max_retries(self.max_retries)

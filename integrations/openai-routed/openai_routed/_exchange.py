@@ -120,13 +120,9 @@ def _answer(request: Any, served: Served) -> Any:
 
 
 class Whole:
-    """A response whose body is written where somebody reads it: the SDK wants what it is written from.
+    """A response whose body is written where somebody reads it: the SDK wants what it is written from."""
 
-    Attributes:
-        is_decoded_next: whether :meth:`json` comes next, before which the SDK reads the body in vain.
-    """
-
-    is_decoded_next = False
+    is_decoded_next = False  # whether json() comes next, before which the SDK reads the body in vain
 
     @property
     def _content(self) -> bytes:

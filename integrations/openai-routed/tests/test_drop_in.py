@@ -93,6 +93,15 @@ def test_the_first_item_is_the_answer(sim: Simulator, ask: Callable[..., Any]) -
     assert sent[2] == [*sent[1], "reasoning", "message", None]
 
 
+def test_a_count_is_asked_of_the_model_itself(sim: Simulator) -> None:
+    """It knows of no reasoning, and no key of ours."""
+    with OpenAI(base_url=sim.url, api_key="any", policy=REASONS) as client:
+        said = client.responses.create(model="gpt-4o", input="Name a sea.").output
+        client.responses.input_tokens.count(model="gpt-4o", input=[item.to_dict() for item in said])
+    assert [item["type"] for item in sim.journal[-1].body["input"]] == ["message"]
+    assert sim.refused == []
+
+
 def test_a_form_is_found_where_it_was(sim: Simulator) -> None:
     """What is parsed stands in the first item."""
     with OpenAI(base_url=sim.url, api_key="any", policy=REASONS) as client:

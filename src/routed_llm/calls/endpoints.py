@@ -29,6 +29,7 @@ from routed_llm.catalog.ended import held_to
 from routed_llm.decide.piecewise import remember
 from routed_llm.errors import RequestError, RoutedError, UnreadableAnswer
 from routed_llm.exchange import LONGEST, Exchange, note_headers
+from routed_llm.request.wire import reasoning_back
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing, Served
@@ -179,6 +180,10 @@ class Endpoints:
         # A model that stopped long ago is still what a program was written for.
         known = known or held_to(str(model), self.router.catalog.root) is not None
         return known or self.router.keeps_books or bool(self.options.budgets) or called.routing is not None
+
+    def passed_on(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a body that is counted or compacted by the model that it names, with nothing of ours."""
+        return reasoning_back(body, dropped=True)
 
     def searching(self, called: Called) -> Mapping[str, Any]:
         """Return a call's body, asking for the search of a model that searches at every call."""

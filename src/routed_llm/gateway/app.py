@@ -35,6 +35,7 @@ from routed_llm.gateway.upstream import TransportError, Upstream
 from routed_llm.policy import Policy
 from routed_llm.prometheus import Meters
 from routed_llm.recovery import fingerprint
+from routed_llm.request.wire import REASONING
 from routed_llm.telemetry import only_metrics
 
 if TYPE_CHECKING:
@@ -253,16 +254,7 @@ class Gateway:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise Refusal(415, "The body is not application/json. Send it with that Content-Type.")
-        data = await self._read(request)
-        try:
-            body = json.loads(data, parse_constant=_no_number, parse_float=_finite)
-        except (ValueError, RecursionError) as error:
-            raise Refusal(
-                400, f"We could not parse the JSON body of your request: {error}. Send a JSON object."
-            ) from None
-        if not isinstance(body, dict):
-            raise Refusal(400, "The JSON body of your request is no object. Send a JSON object.")
-        return body
+        return _parsed(await self._read(request))
 
     async def _read(self, request: Request) -> bytes:
         largest = self.settings.largest
@@ -369,6 +361,8 @@ class Gateway:
         if request.url.query:
             path = f"{path}?{request.url.query}"
         data = await self._read(request) if request.method not in ("GET", "HEAD", "DELETE") else None
+        if data and REASONING.encode() in data and path.startswith("/responses/"):  # counted, or compacted
+            data = json.dumps(self._endpoints.passed_on(_parsed(data))).encode()
         try:
             answer = await self._upstream.send_on(request.method, path, request.headers, data)
         except TransportError as error:
@@ -417,6 +411,23 @@ class Passed(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             self._answer.close()
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    """Return a body's object.
+
+    Raises:
+        Refusal: when it is none.
+    """
+    try:
+        body = json.loads(data, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(
+            400, f"We could not parse the JSON body of your request: {error}. Send a JSON object."
+        ) from None
+    if not isinstance(body, dict):
+        raise Refusal(400, "The JSON body of your request is no object. Send a JSON object.")
+    return body
 
 
 def _no_number(word: str) -> float:

@@ -28,8 +28,13 @@ def reasoning_aside(items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def reasoning_back(asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what is asked of Responses with reasoning in its place; the same object where none is aside."""
+def reasoning_back(asked: Mapping[str, Any], *, dropped: bool = False) -> Mapping[str, Any]:
+    """Return what is asked of Responses with reasoning in its place; the same object where none is aside.
+
+    Args:
+        asked: the body.
+        dropped: whether to leave reasoning out: the model that is named, which knows none, is asked itself.
+    """
     given = asked.get("input")
     if not isinstance(given, (list, tuple)) or not any(
         isinstance(item, Mapping) and REASONING in item for item in given
@@ -39,7 +44,7 @@ def reasoning_back(asked: Mapping[str, Any]) -> Mapping[str, Any]:
     for item in given:
         if isinstance(item, Mapping) and REASONING in item:
             aside = item[REASONING]
-            items += aside if isinstance(aside, (list, tuple)) else ()
+            items += aside if isinstance(aside, (list, tuple)) and not dropped else ()
             item = {key: value for key, value in item.items() if key != REASONING}
         items.append(item)
     return {**asked, "input": items}
