@@ -81,7 +81,7 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
         if not all(_answers(constraint, mine, inputs, low, high)):
             return False
     shift, most, written = beside(amounts, mine)[0], mine.dearest, output_tokens(mine, amounts)
-    fixed = most[0] * shift + most[1] * written
+    fixed, mine_ends = most[0] * shift + most[1] * written, _kinks(mine, shift, low, high)
     for row in rows:
         if row is mine or not row.rates:
             continue
@@ -89,7 +89,7 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
         # Where each token costs no less, and what does not depend on them costs more, no count need be asked.
         if least[0] >= most[0] and least[0] * away + least[1] * output_tokens(row, amounts) > fixed:
             continue
-        ends = {*_kinks(row, away, low, high), *_kinks(mine, shift, low, high)}
+        ends = mine_ends if len(row.rates) == 1 else mine_ends | _kinks(row, away, low, high)
         if all(_money(mine, amounts, shift + at) < _money(row, amounts, away + at) for at in ends):
             continue
         # What costs less somewhere is to be ruled out everywhere.

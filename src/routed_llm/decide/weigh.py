@@ -169,24 +169,22 @@ def endpoint_for(row: Row, facts: RequestFacts) -> str:
 
 def beside(load: Workload, row: Row) -> tuple[int, int]:
     """Tokens beside those of the texts by a model's own rules, and how many more there may be at most."""
-    known = load.beside.get(row.order)
-    if known is not None:
-        return known
-    model, endpoint = row.at.model, endpoint_for(row, load.facts)
-    key = frames_of(load, row)
-    found = load.beside.get(key)
+    found = load.beside.get(row.order)
     if found is None:
-        count = tokens_for(load.facts, model, endpoint)
-        found = load.beside[key] = (count.likely, count.high - count.likely)
-    load.beside[row.order] = found
+        key = frames_of(load, row)
+        found = load.beside.get(key)
+        if found is None:
+            count = tokens_for(load.facts, row.at.model, endpoint_for(row, load.facts))
+            found = load.beside[key] = (count.likely, count.high - count.likely)
+        load.beside[row.order] = found
     return found
 
 
 def frames_of(load: Workload, row: Row) -> Any:
     """Return what is the same for configurations that count as much beside texts."""
-    model, endpoint = row.at.model, endpoint_for(row, load.facts)
+    endpoint = row.at.endpoint if load.facts.previous is None else endpoint_for(row, load.facts)
     # What stands around texts is the same for all models of a kind.
-    return (model.id, endpoint) if load.media else model.framing.get(endpoint)
+    return (row.at.model.id, endpoint) if load.media else row.at.model.framing.get(endpoint)
 
 
 def growth(one: Row, other: Row, facts: RequestFacts) -> float:
@@ -664,16 +662,3 @@ def row_wait(row: Row, load: Workload, tokens: int) -> float:
     # As `speed.medians` has it, without a call for each configuration.
     first = pace.start + pace.per_input * fresh + thought / pace.per_second
     return first if load.facts.stream else first + (whole - thought) / pace.per_second
-
-
-def waits_longer(row: Row, load: Workload, most: float) -> bool:
-    """Say whether a caller waits longer than so many seconds for a configuration to think and write.
-
-    Nearly always what is expected says so before it is made whole tokens.
-    """
-    seen = load.outputs is not None and row.name in load.outputs
-    if not (seen or load.paces or load.facts.stream) and load.visible is None:
-        tokens, pace = load.expected * row.ratio + reasoning_tokens(row, load), row.pace
-        if pace.start + (tokens + 1) / pace.per_second <= most:
-            return False
-    return row_wait(row, load, 0) > most
