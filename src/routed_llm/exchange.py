@@ -279,7 +279,8 @@ def _before(request: Any) -> None:
     if exchange is None:
         return
     exchange.began = exchange.clock()
-    _limit(request, exchange)
+    if exchange.deadline is not None:
+        _limit(request, exchange)
     others = request.extensions.get("trace")
 
     def trace(name: str, info: Any) -> None:
@@ -296,7 +297,8 @@ async def _abefore(request: Any) -> None:
     if exchange is None:
         return
     exchange.began = exchange.clock()
-    _limit(request, exchange)
+    if exchange.deadline is not None:
+        _limit(request, exchange)
     others = request.extensions.get("trace")
 
     async def trace(name: str, info: Any) -> None:
@@ -342,7 +344,8 @@ def _after(response: Any) -> None:
     exchange = _CURRENT.get()
     if exchange is None or _is_refused(response, exchange):
         return
-    _limit(response.request, exchange)
+    if exchange.deadline is not None:
+        _limit(response.request, exchange)
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[0]
@@ -358,7 +361,8 @@ async def _aafter(response: Any) -> None:
     exchange = _CURRENT.get()
     if exchange is None or _is_refused(response, exchange):
         return
-    _limit(response.request, exchange)
+    if exchange.deadline is not None:
+        _limit(response.request, exchange)
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from threading import Lock
@@ -128,11 +128,9 @@ def _digest(turns: Sequence[Any]) -> bytes:
     return digest.digest()
 
 
-def _said(turn: Mapping[str, Any]) -> Iterator[str]:
+def _said(turn: Mapping[str, Any]) -> list[str]:
     content = turn.get("content", turn.get("output"))
     if isinstance(content, str):
-        yield content
-    elif isinstance(content, (list, tuple)):
-        for part in content:
-            if isinstance(part, Mapping) and isinstance(part.get("text"), str):
-                yield part["text"]
+        return [content]
+    parts = content if isinstance(content, (list, tuple)) else ()
+    return [it["text"] for it in parts if isinstance(it, Mapping) and isinstance(it.get("text"), str)]

@@ -77,19 +77,20 @@ class Wired:
     left_out: Mapping[str, str] = field(default_factory=dict)
     routing: dict[str, Any] = field(default_factory=dict)
     _decision: Decision | None = field(default=None, init=False)
+    _call: Any = field(default=None, init=False)
     _lost: dict[str, Any] = field(default_factory=dict, init=False)
     _used: Usage | None = field(default=None, init=False)
 
     def prepare(self, decision: Decision) -> Prepared:
         """Return the body for a decision; see :class:`routed_llm.calls.driver.Seam`."""
-        call = decision.call
-        if call is None or decision.model is None:
+        call, model = decision.call, decision.model
+        if call is None or model is None:
             raise AssertionError("a decision without a choice is raised before anything is sent")
-        self._decision = decision
+        self._decision, self._call = decision, call
         self._cutter()  # wrong stop sequences are refused now and not once the call is sent
         # A model that was added to the catalog while this call was being read has no rule here.
-        known = decision.model in self.catalog
-        rules = self.catalog.get(decision.model).parameters.get(call.endpoint, {}) if known else {}
+        known = model in self.catalog
+        rules = self.catalog.get(model).parameters.get(call.endpoint, {}) if known else {}
         rule = rules.get(ENCRYPTED)
         self._lost = {}
         body = request_body(
@@ -110,12 +111,6 @@ class Wired:
     @property
     def _stop(self) -> Any:
         return parameters(self.asked).get("stop")
-
-    @property
-    def _call(self) -> Any:
-        if self._decision is None or self._decision.call is None:
-            raise AssertionError("nothing is read before it was prepared")
-        return self._decision.call
 
     def _cutter(self) -> AnswerCutter | None:
         stops = self._stop if "stop" in self._call.emulated else ()

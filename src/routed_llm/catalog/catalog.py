@@ -134,7 +134,7 @@ class Catalog:
         Raises:
             CatalogError: when nothing has the name.
         """
-        found = self._find(name) or _retired(self, name)
+        found = self._built.get(name) or self._find(name) or _retired(self, name)
         if found is None:
             raise problem(
                 None,
@@ -145,7 +145,7 @@ class Catalog:
         return found
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._find(name) is not None
+        return isinstance(name, str) and (name in self._built or self._find(name) is not None)
 
     def __iter__(self) -> Iterator[Model]:
         return (self._model(name) for name in self._data["models"])

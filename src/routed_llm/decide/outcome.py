@@ -323,7 +323,7 @@ def _storing(row: Row, picked: Picked, inputs: DecisionInputs) -> Iterator[Chang
 def _goes_past(row: Row, inputs: DecisionInputs) -> bool:
     """Say whether a call goes past the cache."""
     load = inputs.load
-    if not load.bypasses:
+    if not (load.bypasses and row.write_from):
         return False
     tokens = inputs.tokens(row, inputs.likely)
     return goes_past_cache(row, load, tokens, cached_tokens(row, load, tokens))
@@ -415,7 +415,7 @@ def _candidate(
         cost=inputs.cost(row, tokens),
         input_tokens=tokens,
         output_tokens=output_tokens(row, shared),
-        cached_tokens=0 if goes_past_cache(row, shared, tokens, cached) else cached,
+        cached_tokens=0 if cached and goes_past_cache(row, shared, tokens, cached) else cached,
         reasons=reasons,
         sent_as=inputs.send_as.get(model.id, model.sent_as),
         base_url=model.base_url,

@@ -604,12 +604,12 @@ def cold_cost(row: Row, load: Workload, tokens: int) -> int | None:
 def input_cost(price: Price, row: Row, load: Workload, tokens: int, cached: int) -> int:
     """Expected picodollars of the input, a data-residency surcharge left out."""
     rate = price.input
-    if goes_past_cache(row, load, tokens, cached):
+    if row.write_from and goes_past_cache(row, load, tokens, cached):
         cached = 0
     # Where writes are charged, whatever is not read from the cache is written to it.
     elif price.cache_write is not None and row.write_from and tokens >= row.write_from:
         rate = price.cache_write
-    total = (tokens - cached) * rate + cached * _read_price(price)
+    total = (tokens - cached) * rate + (cached * _read_price(price) if cached else 0)
     if load.facts.audio_seconds and price.audio_input is not None:
         audio = audio_tokens(load.facts.audio_seconds)
         total += audio * (price.audio_input - rate)

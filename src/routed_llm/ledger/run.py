@@ -157,7 +157,8 @@ class Run:
         record["served"] = served
         record["cost"] = None if cost is None else format_dollars(cost)
         record["usage"] = None if usage is None else _counts(usage)
-        took = self.exchange.timing.to_dict()
+        timing = self.exchange.timing
+        took = timing.to_dict()
         if took:
             record["took"] = took
         moment = as_moment(self._clock())
@@ -175,12 +176,11 @@ class Run:
                 cost=cost,
                 served=served,
                 at=moment,
-                timing=self.exchange.timing,
+                timing=timing,
             )
         if self._observer is not None and usage is not None and self.decision.chosen is not None:
             model = self._catalog.get(self.decision.chosen.model)
             base = self._policy.output_tokens
-            timing = self.exchange.timing
             self._observer.learn(
                 self.decision, model, usage, base=base, timing=timing, paid=cost, again=self.again
             )

@@ -459,6 +459,11 @@ class RateLimits:
             limits.expects(tokens)
             self._places += 1
             ticket = Ticket(home, tokens, now, {} if hurries else {home: tokens}, self._places)
+            if not (limits.line or limits.crowds) and limits.wait(tokens, now, _NOTHING) <= 0:
+                limits.hold(ticket, now)  # nobody waits and there is room, as nearly always
+                limits.send(ticket)
+                ticket.is_guess = limits.assumed
+                return ticket, 0.0
             if hurries:
                 limits.join(ticket)
             else:

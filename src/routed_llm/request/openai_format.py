@@ -56,7 +56,11 @@ def read_openai(
         builder.emulates(*emulates)
     if endpoint is not None:
         builder.endpoint(endpoint)
-    return builder.previous(previous).locked_to(locked_to).build()
+    if previous is not None:
+        builder.previous(previous)
+    if locked_to is not None:
+        builder.locked_to(locked_to)
+    return builder.build()
 
 
 def _said(builder: RequestBuilder, payload: Mapping[str, Any]) -> tuple[str, ...]:
@@ -86,21 +90,22 @@ def _told(
     whole = items
     if instructions and type(items) is list:
         whole = [instructions, *items]
-    begun = builder.resume(whole) if type(whole) is list else 0
+    long = type(whole) is list and len(whole) >= SHORTEST
+    begun = builder.resume(whole) if long else 0
     if instructions and not begun:
         builder.message("system").text(instructions)
-    if not begun and whole is items and type(items) is list and _is_plain(items):
+    if not begun and long and whole is items and _is_plain(items):
         builder.messages([item["role"] for item in items], [item["content"] for item in items])
         builder.remember(items, plain=True)
         return
     _each(builder, items, where, read, max(begun - bool(instructions), 0))
-    if type(whole) is list:
+    if long:
         builder.remember(whole)
 
 
 def _is_plain(items: list[Any]) -> bool:
     """Say whether messages are dicts of a role and a text each, as most are: then they are told at once."""
-    if len(items) < SHORTEST or {*map(type, items)} != {dict} or {*map(len, items)} != {2}:
+    if {*map(type, items)} != {dict} or {*map(len, items)} != {2}:
         return False
     try:
         texts = {type(item["content"]) for item in items} == {str}
