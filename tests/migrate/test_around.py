@@ -826,6 +826,30 @@ AROUND: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         ["a.py:3 rewrite", "conf.py:1 trace"],
         ["a.py"],
     ),
+    "a table that is looked up in itself": (
+        {
+            "a.py": LC
+            + "M = 'gpt-4o'\ndef f():\n    reply = ask()\n    reply = reply.get('a', {}).get('b')\n    reply = reply['c'].get('d')\n    return reply.get('e')\nx = ChatOpenAI(model=M)\n"
+        },
+        ["a.py:2 trace"],
+        ["a.py"],
+    ),
+    "a loop through what it binds": (
+        {
+            "a.py": LC
+            + "M = 'gpt-4o'\nfor node in node.children.values():\n    ChatOpenAI(model=node.m)\nx = ChatOpenAI(model=M)\n"
+        },
+        ["a.py:2 trace"],
+        ["a.py"],
+    ),
+    "a name that a module of its own compares": (
+        {
+            "names.py": "Names = str\nclass Kinds(str):\n    pass\n",
+            "a.py": "from names import Kinds\ndef f(model: Kinds):\n    if model.startswith('gpt-4o'):\n        return 2.5\n",
+        },
+        ["a.py:3 keep"],
+        [],
+    ),
 }
 """Files, then each place with its class, then the files that change."""
 

@@ -100,7 +100,8 @@ class _Linker:
         for (path, offset), function in self.passed.items():
             if (path, offset) not in self.reached and (path, offset) not in self.settled:
                 why = f"it is handed to {function}, which hands it to no constructor known here. {_LOOK}"
-                self.files[path] = _changed(self.files[path], offset, Kind.REPORT, why, None)
+                # What is only compared, shown or counted there is settled already.
+                self.files[path] = _changed(self.files[path], offset, Kind.REPORT, why, None, (Kind.REPORT,))
         for (path, offset), sites in self.reached.items():
             self.files[path] = _traced(self.files[path], offset, sites)
         return Link(list(self.files.values()), notes)
@@ -347,11 +348,18 @@ def _traced(file: FileFindings, offset: int, sites: list[Site]) -> FileFindings:
     return _changed(file, offset, kind, why, site.rule)
 
 
-def _changed(file: FileFindings, offset: int, kind: Kind, why: str, rule: str | None) -> FileFindings:
+def _changed(
+    file: FileFindings,
+    offset: int,
+    kind: Kind,
+    why: str,
+    rule: str | None,
+    before: tuple[Kind, ...] = (Kind.REPORT, Kind.KEEP),
+) -> FileFindings:
     def occurrences() -> Iterator[Occurrence]:
         for item in file.occurrences:
             # The literal begins at its quote, the id one or two characters later, a prefix before it.
-            if 0 <= item.offset - offset <= 11 and item.kind in (Kind.REPORT, Kind.KEEP):
+            if 0 <= item.offset - offset <= 11 and item.kind in before:
                 yield replace(item, kind=kind, why=why, rule=rule)
             else:
                 yield item

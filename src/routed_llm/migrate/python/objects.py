@@ -43,7 +43,7 @@ class Objects:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._asked: set[cst.Name] = set()
+        self._asked: set[cst.CSTNode] = set()
         self._of_options: dict[cst.FunctionDef, list[cst.DictElement]] = {}
 
     @classmethod
@@ -64,7 +64,12 @@ class Objects:
         """Give the expressions that the binding of a name gives it."""
         loop = self._loop(node)
         if loop is not None:
-            yield from self._looped(loop, name)
+            if loop not in self._asked:
+                self._asked.add(loop)
+                try:
+                    yield from self._looped(loop, name)
+                finally:
+                    self._asked.discard(loop)
             return
         yield from self._at(*_value_of(self._tree, node))
 
@@ -78,7 +83,7 @@ class Objects:
             yield from [value.elements[place].value] if place < len(value.elements) else []
         elif place == 0 and isinstance(value, cst.Call) and dotted(value.func).endswith(".parse_known_args"):
             yield value
-        elif isinstance(value, cst.Call) and depth:
+        elif isinstance(value, cst.Call) and depth > 0:
             for returned in self.returned(value):
                 yield from self._at(returned, place, depth - 1)
 
@@ -114,7 +119,7 @@ class Objects:
         """Give the items of a list, a tuple or a set; of a dictionary its keys."""
         if isinstance(node, (cst.List, cst.Tuple, cst.Set)):
             yield from (item.value for item in node.elements if isinstance(item, cst.Element))
-        elif isinstance(node, cst.Name) and depth:
+        elif isinstance(node, cst.Name) and depth > 0:
             for value in self._bound(node):
                 yield from self.listed(value, depth - 1)
             for table in self._tables(node, 1):
@@ -152,12 +157,12 @@ class Objects:
 
     # Dictionaries
 
-    def entries(self, node: cst.Subscript | cst.Call) -> Iterator[cst.BaseExpression]:
+    def entries(self, node: cst.Subscript | cst.Call, depth: int = _DEEP) -> Iterator[cst.BaseExpression]:
         """Give what ``table[key]`` or ``table.get(key)`` may be; all values where the key is no literal."""
         holder, key = _looked_up(node)
         if holder is None:
             return
-        for table in self._tables(holder, _DEEP):
+        for table in self._tables(holder, depth):
             yield from (item.value for item in table if key in (None, text_of(item.key)))
         yield from (value for name, value in self._set.get(dotted(holder), ()) if key in (None, name))
 
@@ -180,7 +185,7 @@ class Objects:
     def elsewhere(self, node: cst.BaseExpression, depth: int = _DEEP) -> Iterator[str]:
         """Give the dotted names that another module's object has here: ``config.MODELS[*][name]``."""
         names = sorted(self._tree.names(node))
-        if names or not depth:
+        if names or depth <= 0:
             yield from names
         elif isinstance(node, cst.Attribute):
             yield from (f"{name}.{node.attr.value}" for name in self.elsewhere(node.value, depth - 1))
@@ -247,7 +252,7 @@ class Objects:
 
     def _tables(self, node: cst.BaseExpression, depth: int) -> Iterator[list[cst.DictElement]]:
         """Give the entries of each dictionary that an expression may be."""
-        if not depth:
+        if depth <= 0:
             return
         if isinstance(node, cst.Dict):
             spread = [item.value for item in node.elements if isinstance(item, cst.StarredDictElement)]
@@ -270,7 +275,7 @@ class Objects:
         """Give the fields of an object as a dictionary, as vars() and model_dump() do."""
         for kind in self._kinds(node, depth - 1):
             if isinstance(kind, cst.ClassDef):
-                yield _entries(dict(self.fields_of(kind)))
+                yield _entries(dict(self.fields_of(kind, depth - 1)))
             elif kind == "argparse":
                 yield _entries(self._options)
 
@@ -299,14 +304,14 @@ class Objects:
         elif isinstance(node, cst.Subscript) or (
             isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute)
         ):
-            yield from self.entries(node)
+            yield from self.entries(node, depth - 1)
 
     # Attributes
 
     def fields(self, node: cst.Attribute, depth: int = _DEEP) -> Fields:
         """Return what an attribute may be."""
         found = Fields()
-        if not depth:
+        if depth <= 0:
             return found
         name = node.attr.value
         for kind in self._kinds(node.value, depth):
@@ -327,7 +332,7 @@ class Objects:
         values = list(self._tree.fields_of(kind).get(name, ()))
         init = self._tree.method(kind, "__init__")
         for call in self._tree.calls_of.get(kind.name.value, ()) if init is None else ():
-            values += keywords(call, name) or self._placed(kind, call, name)
+            values += keywords(call, name) or self._placed(kind, call, name, depth)
         if name == "value" and any(dotted(base.value).endswith("Enum") for base in kind.bases):
             values += [value for members in self._tree.fields_of(kind).values() for value in members]
         getter = self._tree.method(kind, name)
@@ -339,29 +344,31 @@ class Objects:
                     values += self._of_class(parent, name, depth - 1)
         return values
 
-    def _placed(self, kind: cst.ClassDef, call: cst.Call, name: str) -> list[cst.BaseExpression]:
+    def _placed(self, kind: cst.ClassDef, call: cst.Call, name: str, depth: int) -> list[cst.BaseExpression]:
         """Return what a call gives a field by its place, as dataclasses and named tuples take it."""
-        names = list(dict.fromkeys(self._field_names(kind, _DEEP)))
+        names = list(dict.fromkeys(self._field_names(kind, depth - 1)))
         given = [item.value for item in call.args if item.keyword is None and not item.star]
         return [value for field, value in zip(names, given, strict=False) if field == name]
 
     def _field_names(self, kind: cst.ClassDef, depth: int) -> Iterator[str]:
         """Give the annotated fields of a class, those of the classes that it is made from first."""
-        for base in kind.bases if depth else ():
+        for base in kind.bases if depth > 0 else ():
             for parent in self._kinds(base.value, depth - 1):
                 if isinstance(parent, cst.ClassDef) and parent is not kind:
                     yield from self._field_names(parent, depth - 1)
         yield from (dotted(item.target) for item in self._tree.annotated_of(kind))
 
-    def fields_of(self, kind: cst.ClassDef) -> Iterator[tuple[str, list[cst.BaseExpression]]]:
+    def fields_of(
+        self, kind: cst.ClassDef, depth: int = _DEEP
+    ) -> Iterator[tuple[str, list[cst.BaseExpression]]]:
         """Give the fields of a class's instances, with what each may be."""
         getters = [
             item.name.value
             for item in kind.body.body
             if isinstance(item, cst.FunctionDef) and _is_getter(item)
         ]
-        names = [*self._tree.fields_of(kind), *self._field_names(kind, _DEEP), *getters]
-        yield from ((name, self._of_class(kind, name, _DEEP)) for name in dict.fromkeys(names))
+        names = [*self._tree.fields_of(kind), *self._field_names(kind, depth), *getters]
+        yield from ((name, self._of_class(kind, name, depth)) for name in dict.fromkeys(names))
 
     def classes_of(self, node: cst.BaseExpression) -> list[cst.ClassDef]:
         """Return the classes of this module that an object is of."""
@@ -380,7 +387,7 @@ class Objects:
 
     def _kinds(self, node: cst.BaseExpression, depth: int) -> Iterator[cst.ClassDef | str]:
         """Give the classes that an object is of: one of this module, or the dotted name of another's."""
-        if not depth:
+        if depth <= 0:
             return
         if isinstance(node, cst.Name):
             yield from self._kinds_of_name(node, depth)
@@ -406,7 +413,7 @@ class Objects:
         yield from values.wants or sorted(self._tree.names(node))
 
     def _kinds_of_entry(self, node: cst.Subscript | cst.Call, depth: int) -> Iterator[cst.ClassDef | str]:
-        entries = list(self.entries(node))
+        entries = list(self.entries(node, depth - 1))
         for value in entries:
             yield from self._kinds(value, depth - 1)
         yield from self.elsewhere(node, depth - 1) if not entries else ()
