@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-from datetime import date
+from datetime import date, timedelta
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from routed_llm.catalog import Catalog
+from routed_llm.simulator import serve
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -79,6 +81,23 @@ def test_the_first_lines_name_what_ends() -> None:
     ending = sorted(model.id for model in Catalog.packaged() if model.lifecycle.shutdown == ENDS)
     first = f"On {ENDS} OpenAI shuts down {', '.join(ending[:-1])} and {ending[-1]}. "
     assert first in " ".join(BEGINNING.split())
+
+
+def test_the_first_lines_say_what_breaks() -> None:
+    """The model that OpenAI names instead of all of them refuses both parameters on the simulator."""
+    catalog = Catalog.packaged()
+    (instead,) = {one.lifecycle.replacement for one in catalog if one.lifecycle.shutdown == ENDS}
+    assert (
+        f"and {instead}, which OpenAI names instead, refuses what it sends: `temperature=0`, `stop`."
+        in " ".join(BEGINNING.split())
+    )
+    with serve(at=ENDS + timedelta(days=1)) as simulator:
+        for parameter in ({"temperature": 0}, {"stop": ["\n"]}):
+            body = {"model": instead, "messages": [{"role": "user", "content": "Hello"}], **parameter}
+            httpx.post(
+                f"{simulator.url}/chat/completions", json=body, headers={"authorization": "Bearer any"}
+            )
+        assert [entry.param for entry in simulator.refused] == ["temperature", "stop"]
 
 
 def test_the_badges_are_true() -> None:
