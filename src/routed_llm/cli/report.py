@@ -235,7 +235,7 @@ def replacements(summary: Summary) -> list[str]:
         said.append(
             f"{name}, which the provider names in the baseline's place, was expected to cost "
             f"{money(one.cost)} where routing's choice was expected to cost {money(one.routed)} "
-            f"({one.calls:,} calls).{why}"
+            f"({_calls(one.calls)}).{why}"
         )
     return said
 
