@@ -72,6 +72,16 @@ def failing(router: Router) -> Router:
     return router
 
 
+def limited(left: int) -> Router:
+    """A router that has heard how many of 500 requests a minute are left of the model chosen first."""
+    router = Router()
+    decision = router.decide(asked())
+    told = {"limit": "500", "remaining": str(left), "reset": f"{60 - left * 60 // 500}s"}
+    headers = {f"x-ratelimit-{name}-requests": value for name, value in told.items()}
+    router.heard(decision, router.begin(decision), headers)
+    return router
+
+
 def cases() -> Iterator[tuple[str, Router, Request]]:
     """Yield each circumstance with a router and a request."""
     tool = {
@@ -85,6 +95,9 @@ def cases() -> Iterator[tuple[str, Router, Request]]:
     yield "a cap on cost", Router(policy=Policy(max_cost_per_call="0.01")), asked()
     yield "a budget", Router(budgets=Budget(per_day=10, downshift_below=0.2)), asked()
     yield "a failing model", failing(Router()), asked()
+    yield "a rate limit with room", limited(400), asked()
+    yield "a rate limit without", limited(0), asked()
+    yield "a deadline", Router(policy=Policy(deadline=20.0)), asked()
     yield "two models observed", learnt(asked(), None, WATCHED), asked()
     yield "shared instructions observed", learnt(long, None, cached=2_048), long
     yield "an image", Router(), pictured()
