@@ -330,15 +330,15 @@ class Decision(_Made):
     explanation: Explanation = field(default=Told(), repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        told, whole = self.explanation, {item.name: getattr(self, item.name) for item in fields(self)}
+        shown, whole = self.explanation, {item.name: getattr(self, item.name) for item in fields(self)}
         whole["explanation"] = Told(
-            why=told.why,
-            others=told.others,
-            candidates=told.candidates,
-            seconds=told.seconds,
-            replacement=told.replacement,
-            worst_cost=told.worst_cost,
-            cost_range=told.cost_range,
+            why=shown.why,
+            others=shown.others,
+            candidates=shown.candidates,
+            seconds=shown.seconds,
+            replacement=shown.replacement,
+            worst_cost=shown.worst_cost,
+            cost_range=shown.cost_range,
         )
         return (_decision, (whole,))
 

@@ -10,7 +10,7 @@ import pytest
 
 from routed_llm import Decision, NoModelFits, Policy, PolicyError, Router, TokenCount, read_openai
 from routed_llm.calls.recount import is_near
-from routed_llm.request.talks import shared
+from routed_llm.request.conversations import shared
 from routed_llm.tokens.memo import shared as memo
 
 MARK = 123_904

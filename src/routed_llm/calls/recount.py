@@ -115,10 +115,10 @@ class Recounts:
         decision = replace(decision, counted={"by": "provider", "tokens": tokens, "local": question.local})
         if question.key is not None:
             remember(self._answers, question.key, reported)
-        talk = request.talk
-        if talk is not None and talk.tokens.exact:
+        conversation = request.conversation
+        if conversation is not None and conversation.tokens.exact:
             # The next turn begins from it.
-            talk.tokens = TokenCount.of(max(talk.tokens.low + tokens - question.local, 0))
+            conversation.tokens = TokenCount.of(max(conversation.tokens.low + tokens - question.local, 0))
         return decision
 
 

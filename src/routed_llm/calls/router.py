@@ -40,7 +40,7 @@ from routed_llm.policy import ENDPOINTS, Policy
 from routed_llm.recovery import Addresses, Cooldowns, RateLimits, UnavailableModels
 from routed_llm.recovery.ratelimits import PATIENCE
 from routed_llm.request import RequestBuilder
-from routed_llm.request.beginnings import Beginnings, both, is_long
+from routed_llm.request.prefix_cache import PromptPrefixCache, both, is_long
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import warm_up
 from routed_llm.tokens.vocabulary import o200k_encoding
@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from routed_llm.recovery import Attempts, CooldownStore, Credential, RetryLimits
     from routed_llm.recovery.ratelimits import Ticket
     from routed_llm.request import Request
-    from routed_llm.request.beginnings import Kept
-    from routed_llm.request.talks import Talk
+    from routed_llm.request.conversations import Conversation
+    from routed_llm.request.prefix_cache import Kept
     from routed_llm.rollout.ladder import Ladder, Progress
     from routed_llm.rollout.trial import Trials
     from routed_llm.telemetry import Telemetry
@@ -139,7 +139,7 @@ class Router:
         self._clock = _now if clock is None else clock
         self._books = Books(ledger, merge(None, None, None, budgets).budgets, on_budget)
         self._observer = Observer() if observe else None
-        self._beginnings = Beginnings()
+        self._prefix_cache = PromptPrefixCache()
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
         self._gone, self._whole, self._endpoints = (
             UnavailableModels(),
@@ -151,7 +151,7 @@ class Router:
         self._turns: dict[str, int] = {}
         self.telemetry = _telemetry(telemetry)
         self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
-        self._told: dict[int, _Told] = {}
+        self._listeners: dict[int, _Listeners] = {}
         stage: dict[str, Any] = {"mode": mode, "pin": pin, "share": share, "key": key, "log": log}
         stage |= {"sample": sample, "keep": keep, "observed": observed, "ladder": ladder}
         self._base = Catalog.load() if catalog is None else catalog
@@ -938,7 +938,7 @@ class Router:
             return evaluation._replace(context=evaluation.context._replace(observed=observed))
         if observed is None or not is_long(request):
             return evaluation
-        warm, again = self._beginnings.warm(request.texts, monotonic(), options.credential)
+        warm, again = self._prefix_cache.warm(request.texts, monotonic(), options.credential)
         # Where nothing was seen yet there is nothing that an empty table would stand in place of.
         if not warm and not observed.outputs:
             return evaluation
@@ -966,7 +966,7 @@ class Router:
             model = catalog.get(chosen.model)
             bypassed = "prompt_cache_options" in [it.parameter for it in decision.changes]
             if model.cache is not None:
-                kept = self._beginnings.keep(
+                kept = self._prefix_cache.keep(
                     request.texts,
                     model.id,
                     model.cache,
@@ -976,29 +976,31 @@ class Router:
                 )
         if decision.changes:
             _say_changes(decision)
-        if chosen is not None and (kept is not None or request.talk is not None):
-            talk = None if request.talk is None else weakref.ref(request.talk)
-            told = _Told(weakref.ref(decision.facts), talk, None if kept is None else weakref.ref(kept))
-            remember(self._told, id(decision.facts), told)
+        if chosen is not None and (kept is not None or request.conversation is not None):
+            earlier = None if request.conversation is None else weakref.ref(request.conversation)
+            those = _Listeners(
+                weakref.ref(decision.facts), earlier, None if kept is None else weakref.ref(kept)
+            )
+            remember(self._listeners, id(decision.facts), those)
         return decision
 
     def _again(self, decision: Decision) -> float:
         """Return the share of a request that a cache would have held, had all been written to it."""
-        told = self._told.get(id(decision.facts))
-        kept = None if told is None or told.kept is None else told.kept()
-        return 0.0 if kept is None or told is None or told.facts() is not decision.facts else kept.again
+        those = self._listeners.get(id(decision.facts))
+        kept = None if those is None or those.kept is None else those.kept()
+        return 0.0 if kept is None or those is None or those.facts() is not decision.facts else kept.again
 
     def _listener(self, decision: Decision) -> Callable[[int], object] | None:
         """Return what is told the input tokens that the provider reports for a request, or None."""
-        told, chosen = self._told.get(id(decision.facts)), decision.chosen
-        if told is None or chosen is None or told.facts() is not decision.facts:
+        those, chosen = self._listeners.get(id(decision.facts)), decision.chosen
+        if those is None or chosen is None or those.facts() is not decision.facts:
             return None
-        talk = None if told.talk is None else told.talk()
-        kept = None if told.kept is None else told.kept()
+        earlier = None if those.earlier is None else those.earlier()
+        kept = None if those.kept is None else those.kept()
         listener = None
-        if talk is not None:
+        if earlier is not None:
             frames = tokens_for(decision.facts, self.model(chosen.model), chosen.endpoint)
-            listener = talk.listen(decision.facts, frames.likely)
+            listener = earlier.listen(decision.facts, frames.likely)
         return listener if kept is None else both(listener, kept.listen())
 
 
@@ -1110,11 +1112,11 @@ def _turn(
     )
 
 
-class _Told(NamedTuple):
+class _Listeners(NamedTuple):
     """Who is told the input tokens that the provider reports for a request; it keeps no text alive."""
 
     facts: weakref.ref[RequestFacts]
-    talk: weakref.ref[Talk] | None
+    earlier: weakref.ref[Conversation] | None
     kept: weakref.ref[Kept] | None
 
 

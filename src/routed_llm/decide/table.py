@@ -151,7 +151,7 @@ class Table:
         self._shapes: dict[Any, Kind] = {}
         self._choices: dict[Any, PiecewiseChoice] = {}
         # Of conversations, which grow, so that they would push out what lasts.
-        self._talks: dict[Any, PiecewiseChoice] = {}
+        self._varied: dict[Any, PiecewiseChoice] = {}
         self._compared: dict[Any, bool] = {}
         self._by_value = _value_sensitive(catalog)
         self._endpoints = {name: catalog.endpoint(name) for name in _ENDPOINTS}
@@ -286,7 +286,7 @@ class Table:
         if not _is_light(context.allowance):
             return None
         choices, key = (
-            self._talks if facts.framed.varies else self._choices,
+            self._varied if facts.framed.varies else self._choices,
             self._key(facts, context.observed),
         )
         kept = choices.get(key)
@@ -336,7 +336,7 @@ class Table:
     def _kept(self, inputs: DecisionInputs) -> PiecewiseChoice:
         """Return what is kept for requests that differ in nothing but tokens, as long as estimates stay."""
         facts, observed = inputs.facts, inputs.context.observed
-        choices, key = self._talks if facts.framed.varies else self._choices, self._key(facts, observed)
+        choices, key = self._varied if facts.framed.varies else self._choices, self._key(facts, observed)
         kept = choices.get(key)
         if kept is None or not kept.holds(facts, observed):
             alike = inputs.kept_only()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from routed_llm.recovery.addresses import origin_of
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
-from routed_llm.recovery.mend import mend, unstreamed
+from routed_llm.recovery.repair import repair, unstreamed
 from routed_llm.recovery.step import Action, Attempt, RetryLimits, Step
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ def recover(
     if ending is not None:
         return replace(learned, action=Action.STOP, reason=ending)
     if error.kind in _MENDABLE:
-        mended = mend(decision, error, policy, writes)
-        if mended is not None:
-            fixed, change = mended
+        repaired = repair(decision, error, policy, writes)
+        if repaired is not None:
+            fixed, change = repaired
             return Step(action=Action.CHANGE, reason=change.text, decision=fixed, change=change)
     model = decision.model or ""
     if learned.missing is not None and not alone:

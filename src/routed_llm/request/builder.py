@@ -15,8 +15,8 @@ from routed_llm.facts import ImageFacts, RequestFacts, TokenCount, freeze_parame
 from routed_llm.framing import MESSAGE as FRAME
 from routed_llm.framing import REFERENCE, Framed
 from routed_llm.request.checks import as_json, check
+from routed_llm.request.conversations import MESSAGE, SHORTEST, Conversation, copy_of, shared, size_of
 from routed_llm.request.settings import Settings
-from routed_llm.request.talks import MESSAGE, SHORTEST, Talk, copy_of, shared, size_of
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import bounds_of, estimates_of
@@ -41,14 +41,14 @@ class Request:
         fixed: tokens that are known without counting (message and tool overheads).
         opening: how many of the texts open the conversation, its first user message included: they are
             the same on every turn. 0 when it is not known.
-        talk: its messages as a conversation that is recognised when it is sent again, or None.
+        conversation: its messages as a conversation that is recognised when it is sent again, or None.
     """
 
     facts: RequestFacts
     texts: tuple[str, ...] = field(repr=False)
     fixed: int = 0
     opening: int = 0
-    talk: Talk | None = field(default=None, repr=False, compare=False)
+    conversation: Conversation | None = field(default=None, repr=False, compare=False)
 
 
 class RequestBuilder(Settings):
@@ -82,7 +82,7 @@ class RequestBuilder(Settings):
     _inputs: frozenset[str] = _TEXT
     _tool_inputs: frozenset[str] = frozenset()
     _estimates: tuple[str, ...] = ()
-    _talk: Talk | None = None
+    _conversation: Conversation | None = None
     _from_the_start = False
 
     def resume(self, messages: list[Any]) -> int:
@@ -101,12 +101,12 @@ class RequestBuilder(Settings):
         if len(messages) < SHORTEST or self._messages:
             return 0
         self._from_the_start = True
-        talk = shared.find(messages)
-        if talk is None:
+        conversation = shared.find(messages)
+        if conversation is None:
             return 0
-        self._talk = talk
-        self._texts.extend(talk.texts)
-        self._fixed += talk.fixed
+        self._conversation = conversation
+        self._texts.extend(conversation.texts)
+        self._fixed += conversation.fixed
         (
             self._assistants,
             self._calls,
@@ -120,10 +120,10 @@ class RequestBuilder(Settings):
             self._kept,
             self._recalled,
             self._last,
-        ) = talk.framed
-        self._role = talk.role
-        self._opening = talk.opening
-        self._messages = len(talk.seen)
+        ) = conversation.framed
+        self._role = conversation.role
+        self._opening = conversation.opening
+        self._messages = len(conversation.seen)
         return self._messages
 
     def messages(self, roles: Sequence[str], texts: Sequence[str]) -> Self:
@@ -160,7 +160,7 @@ class RequestBuilder(Settings):
             messages: as :meth:`resume` was given them.
             plain: True where each is known to be a dict of strings.
         """
-        known = self._talk
+        known = self._conversation
         begun = 0 if known is None else len(known.seen)
         if not self._from_the_start or begun == len(messages) or self._inputs != _TEXT or self._values:
             return
@@ -172,7 +172,7 @@ class RequestBuilder(Settings):
             return
         size = 0 if known is None else known.size
         size += MESSAGE * len(seen) + sum(map(len, self._texts)) if plain else size_of(seen)
-        self._talk = Talk(
+        self._conversation = Conversation(
             seen if known is None else known.seen + seen,
             tuple(self._texts),
             fixed=self._fixed,
@@ -195,7 +195,7 @@ class RequestBuilder(Settings):
             tokens=self._bounds(0),
             size=size,
         )
-        shared.keep(self._talk)
+        shared.keep(self._conversation)
 
     def message(self, role: str, *, name: str | None = None) -> Self:
         """Begin a message; the parts told next belong to it."""
@@ -434,7 +434,7 @@ class RequestBuilder(Settings):
             texts=tuple(self._texts),
             fixed=fixed,
             opening=self._opening or 0,
-            talk=self._talk,
+            conversation=self._conversation,
         )
 
     def _thinking(self) -> tuple[int, int]:
@@ -484,10 +484,10 @@ class RequestBuilder(Settings):
 
     def _bounds(self, fixed: int) -> TokenCount:
         """Return bounds of all texts' tokens, from what is known of the conversation's beginning."""
-        talk = self._talk
-        if talk is None:
+        conversation = self._conversation
+        if conversation is None:
             return _bound(self._texts, fixed)
-        known, new = talk.tokens, self._texts[len(talk.texts) :]
+        known, new = conversation.tokens, self._texts[len(conversation.texts) :]
         if not new:
             return known + fixed
         rest = _bound(new, fixed)

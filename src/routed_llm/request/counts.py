@@ -16,20 +16,20 @@ __all__ = ["bounded_by", "counting_of", "note"]
 
 def counting_of(request: Request) -> Counting:
     """Begin to count what is not known of a request."""
-    talk = request.talk
-    if talk is None or not talk.tokens.exact:
+    conversation = request.conversation
+    if conversation is None or not conversation.tokens.exact:
         return Counting(request.texts, known=request.fixed)
-    return Counting(request.texts[len(talk.texts) :], known=request.fixed + talk.tokens.low)
+    return Counting(request.texts[len(conversation.texts) :], known=request.fixed + conversation.tokens.low)
 
 
 def note(request: Request) -> None:
     """Note what has been counted of a conversation, for the time when it is sent again."""
-    talk = request.talk
-    if talk is None or talk.tokens.exact:
+    conversation = request.conversation
+    if conversation is None or conversation.tokens.exact:
         return
-    counted = Counting(talk.texts)
+    counted = Counting(conversation.texts)
     counted.recall()
-    talk.tokens = TokenCount(counted.low, counted.likely, counted.high)
+    conversation.tokens = TokenCount(counted.low, counted.likely, counted.high)
 
 
 def bounded_by(counting: Counting, facts: RequestFacts) -> RequestFacts:

@@ -9,7 +9,7 @@ from typing import Any
 from routed_llm.errors import RequestError
 from routed_llm.facts import Previous
 from routed_llm.request.builder import Request, RequestBuilder
-from routed_llm.request.talks import SHORTEST
+from routed_llm.request.conversations import SHORTEST
 
 __all__ = ["read_openai"]
 

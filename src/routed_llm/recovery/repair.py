@@ -1,4 +1,4 @@
-"""mend: one refused parameter put right for the same model, as the provider's own words say how. Pure."""
+"""repair: one refused parameter put right for the same model, as the provider's own words say how. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 if TYPE_CHECKING:
     from routed_llm.policy import Policy
 
-__all__ = ["TASTE", "mend", "unstreamed"]
+__all__ = ["TASTE", "repair", "unstreamed"]
 
 TASTE: Final = frozenset(
     {
@@ -42,7 +42,7 @@ _SUPPORTED: Final = re.compile(r"Supported values are: (.+?)\.?$")
 _RAISE: Final = 4
 
 
-def mend(
+def repair(
     decision: Decision, error: ErrorFacts, policy: Policy, writes: int | None = None
 ) -> tuple[Decision, Change] | None:
     """Return the Decision with the refused parameter put right and the Change, or None.

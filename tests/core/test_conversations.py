@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from routed_llm import Policy, RequestBuilder, RequestError, Router, TokenCount, Usage, read_openai
-from routed_llm.request.talks import Talk, Talks, copy_of, shared
+from routed_llm.request.conversations import Conversation, ConversationCache, copy_of, shared
 from routed_llm.tokens.vocabulary import o200k_encoding
 
 Messages = list[dict[str, Any]]
@@ -47,13 +47,13 @@ def body(messages: Messages, **others: Any) -> dict[str, Any]:
 
 def fresh(payload: dict[str, Any]) -> Any:
     """Read as if nothing had been read before, leaving what is known as it is."""
-    kept = dict(shared._talks)
-    shared._talks.clear()
+    kept = dict(shared._conversations)
+    shared._conversations.clear()
     try:
         return read_openai(copy.deepcopy(payload))
     finally:
-        shared._talks.clear()
-        shared._talks.update(kept)
+        shared._conversations.clear()
+        shared._conversations.update(kept)
 
 
 def same(payload: dict[str, Any]) -> None:
@@ -220,11 +220,11 @@ def test_responses_with_instructions() -> None:
 
 def test_conversations_are_bounded() -> None:
     """The oldest leave first, by number and by characters, and one that is too large is not kept."""
-    talks = Talks(conversations=3, characters=1_000)
+    talks = ConversationCache(conversations=3, characters=1_000)
 
-    def kept(number: int, size: int) -> Talk:
+    def kept(number: int, size: int) -> Conversation:
         seen = [{"role": "user", "content": f"{number}"}] * 4
-        return Talk(
+        return Conversation(
             seen, ("x" * size,), fixed=0, role="user", opening=1, tokens=TokenCount(0, 1, size), size=size
         )
 
@@ -335,7 +335,7 @@ def test_a_decision_keeps_no_conversation_alive() -> None:
     router = Router(policy=Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o"))
     request = read_openai({"messages": long_talk(123_900)})
     decision = router.decide(request)
-    held = weakref.ref(request.talk)
+    held = weakref.ref(request.conversation)
     del request
     shared.clear()
     gc.collect()

@@ -11,7 +11,7 @@ from recovery_support import ask
 
 from routed_llm import Policy, Router
 from routed_llm.recovery import classify_error
-from routed_llm.recovery.mend import mend
+from routed_llm.recovery.repair import repair
 
 
 def refused(message: str, param: str | None, code: str | None = None) -> Any:
@@ -70,18 +70,18 @@ def test_mend(
         decision = router.decide(ask(model="gpt-4.1", **{**parameters, "max_tokens": 10000}), policy=wanted)
     if "instead" in error.message:
         decision = replace(decision, changes=())  # as where the catalog does not know of the new name
-    found = mend(decision, error, wanted, 32768)
+    found = repair(decision, error, wanted, 32768)
     if change is None:
         assert found is None
         return
     assert found is not None
-    mended, made = found
+    repaired, made = found
     assert (made.parameter, made.action, made.before, made.after) == change
-    assert mended.changes == (*decision.changes, made)
-    assert mended.call is not None
+    assert repaired.changes == (*decision.changes, made)
+    assert repaired.call is not None
     for name, value in sent.items():
-        assert (mended.call.cap if name == "cap" else mended.call.parameters.get(name)) == value
-    assert mended.record()["changes"][-1]["why"].endswith(")")
+        assert (repaired.call.cap if name == "cap" else repaired.call.parameters.get(name)) == value
+    assert repaired.record()["changes"][-1]["why"].endswith(")")
     assert decision.call is not None
     assert decision.call.parameters.get("temperature") == parameters.get("temperature")
 
@@ -92,12 +92,12 @@ def test_effort_goes_up_to_what_is_offered() -> None:
     message = (
         "Unsupported value: 'low' is not supported with the 'gpt-5.6-luna' model. Supported values are: {}."
     )
-    found = mend(
+    found = repair(
         decision, refused(message.format("'none', 'medium', and 'high'"), "reasoning.effort"), Policy()
     )
     assert found is not None
     assert (found[0].effort, found[0].call and found[0].call.effort) == ("medium", "medium")
-    assert mend(decision, refused(message.format("'none'"), "reasoning.effort"), Policy()) is None
+    assert repair(decision, refused(message.format("'none'"), "reasoning.effort"), Policy()) is None
 
 
 def test_a_cap_is_raised_once() -> None:
@@ -106,9 +106,9 @@ def test_a_cap_is_raised_once() -> None:
     error = refused(
         "Could not finish the message because max_tokens or model output limit was reached.", None
     )
-    found = mend(decision, error, Policy())
+    found = repair(decision, error, Policy())
     assert found is not None
-    assert mend(found[0], error, Policy()) is None
+    assert repair(found[0], error, Policy()) is None
 
 
 def test_a_mark_in_the_messages_is_left_out_there() -> None:
@@ -122,10 +122,10 @@ def test_a_mark_in_the_messages_is_left_out_there() -> None:
         "prompt_cache_breakpoint",
         "invalid_parameter",
     )
-    found = mend(decision, error, Policy(), 32768)
+    found = repair(decision, error, Policy(), 32768)
     assert found is not None
-    mended, made = found
+    repaired, made = found
     assert (made.parameter, made.action, made.before) == ("prompt_cache_breakpoint", "dropped", mark)
-    assert mended.call is not None
-    assert mended.call.dropped == {"prompt_cache_breakpoint"}
-    assert mend(mended, error, Policy(), 32768) is None
+    assert repaired.call is not None
+    assert repaired.call.dropped == {"prompt_cache_breakpoint"}
+    assert repair(repaired, error, Policy(), 32768) is None

@@ -1,4 +1,4 @@
-"""Beginnings of long requests that were sent before, and are expected in a prompt cache."""
+"""PromptPrefixCache of long requests that were sent before, and are expected in a prompt cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from routed_llm import Decision, Policy, Previous, RequestBuilder, Router, Usage, read_openai
 from routed_llm.catalog.model import CacheTerms
-from routed_llm.request.beginnings import Beginnings
+from routed_llm.request.prefix_cache import PromptPrefixCache
 
 DAY = date(2026, 11, 22)
 TERMS = CacheTerms(min_prefix=1_024, step=128, ttl=300.0)
@@ -20,7 +20,7 @@ WORDS = " ".join(f"w{number}" for number in range(3_000))
 TOKENS = 10_000
 
 
-def kept(table: Beginnings, texts: tuple[str, ...], model: str = "a", now: float = 0.0) -> None:
+def kept(table: PromptPrefixCache, texts: tuple[str, ...], model: str = "a", now: float = 0.0) -> None:
     """Keep a request of as many tokens as a tenth of its characters."""
     table.keep(texts, model, TERMS, now).listen()(sum(map(len, texts)) // 10)
 
@@ -45,14 +45,14 @@ LONG = "x" * 300 + "y" * 20_000
 )
 def test_what_a_cache_may_hold(texts: tuple[str, ...], now: float, expected: dict[str, int]) -> None:
     """As much as begins alike is expected, in whole steps, by the model that read it, while it is kept."""
-    table = Beginnings()
+    table = PromptPrefixCache()
     kept(table, (LONG,))
     assert table.warm(texts, now) == (expected, False)
 
 
 def test_each_model_has_a_cache_of_its_own() -> None:
     """The longest beginning that a model has read counts; one whose answer has not come does not."""
-    table = Beginnings()
+    table = PromptPrefixCache()
     kept(table, (LONG,))
     kept(table, (LONG + LONG,))
     kept(table, (LONG[:12_000],), "b")
@@ -62,16 +62,16 @@ def test_each_model_has_a_cache_of_its_own() -> None:
 
 def test_the_table_is_bounded() -> None:
     """The oldest requests leave first, by number, by characters, and of those that begin alike."""
-    few = Beginnings(requests=2)
+    few = PromptPrefixCache(requests=2)
     for letter in "abc":
         kept(few, (letter * 20_000,))
     assert [len(few.warm((letter * 20_000,), 0.0)[0]) for letter in "abc"] == [0, 1, 1]
-    small = Beginnings(characters=45_000)
+    small = PromptPrefixCache(characters=45_000)
     for letter in "abc":
         kept(small, (letter * 20_000,))
     kept(small, ("d" * 50_000,))
     assert [len(small.warm((letter * 20_000,), 0.0)[0]) for letter in "abcd"] == [0, 1, 1, 0]
-    alike = Beginnings()
+    alike = PromptPrefixCache()
     for letter in "abcdefgh":
         kept(alike, ("x" * 15_000 + letter * 15_000,))
     found = [alike.warm(("x" * 15_000 + letter * 15_000,), 0.0)[0]["a"] for letter in "abcdefgh"]
@@ -80,7 +80,7 @@ def test_the_table_is_bounded() -> None:
 
 def test_threads_share_a_table() -> None:
     """What many threads keep at once stays within the bounds, and none of them fails."""
-    table, failed = Beginnings(requests=8), []
+    table, failed = PromptPrefixCache(requests=8), []
 
     def work(letter: str) -> None:
         try:
@@ -174,10 +174,10 @@ def test_a_decision_keeps_no_text_alive() -> None:
     """Whoever keeps a Decision keeps no text with it, and a report that comes late does nothing."""
     router = Router(clock=lambda: DAY)
     decision = router.decide(ask(WORDS))
-    (place,) = router._beginnings._order
+    (place,) = router._prefix_cache._order
     held = weakref.ref(place.kept)
     del place
-    router._beginnings = Beginnings()
+    router._prefix_cache = PromptPrefixCache()
     gc.collect()
     assert held() is None
     router.begin(decision).settle(Usage(input_tokens=5, output_tokens=1))

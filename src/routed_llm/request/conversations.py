@@ -5,7 +5,7 @@ a message is the same object proves nothing, since its content may have been cha
 of a message sent again are the same objects or equal ones, so the comparison costs some 20 ns a message.
 
 The copies hold the caller's own strings. So these live on until their conversation is displaced: see
-`CONVERSATIONS` and `CHARACTERS`, and `Talks.clear`, which forgets them all.
+`CONVERSATIONS` and `CHARACTERS`, and `ConversationCache.clear`, which forgets them all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from routed_llm.facts import TokenCount
 if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
 
-__all__ = ["CHARACTERS", "CONVERSATIONS", "OFF", "SHORTEST", "Talk", "Talks", "copy_of", "shared", "size_of"]
+__all__ = [
+    "CHARACTERS",
+    "CONVERSATIONS",
+    "OFF",
+    "SHORTEST",
+    "Conversation",
+    "ConversationCache",
+    "copy_of",
+    "shared",
+    "size_of",
+]
 
 SHORTEST: Final = 4
 """Fewest messages of a conversation that is kept: shorter ones are read as quickly as they are recognised."""
@@ -43,7 +53,7 @@ _MARKED: Final = 3
 _EDGE: Final = 24
 
 
-class Talk:
+class Conversation:
     """The leading messages of a conversation, and what they came to.
 
     Attributes:
@@ -110,63 +120,63 @@ class Talk:
         return partial(_estimate, weakref.ref(self), beside)
 
 
-class Talks:
+class ConversationCache:
     """A bounded table of conversations; safe to share between threads."""
 
     def __init__(self, conversations: int = CONVERSATIONS, characters: int = CHARACTERS) -> None:
-        self._talks: dict[Any, Talk] = {}
+        self._conversations: dict[Any, Conversation] = {}
         self._most = conversations
         self._room = characters
         self._held = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._talks)
+        return len(self._conversations)
 
     @property
     def characters(self) -> int:
         """Characters of the texts that are kept alive."""
         return self._held
 
-    def find(self, messages: Sequence[Any]) -> Talk | None:
+    def find(self, messages: Sequence[Any]) -> Conversation | None:
         """Return what is known of the longest leading part of a conversation, or None."""
-        talk = self._talks.get(_mark_of(messages))
-        if talk is None:
+        conversation = self._conversations.get(_mark_of(messages))
+        if conversation is None:
             return None
-        length = len(talk.seen)
+        length = len(conversation.seen)
         if length > len(messages):
             return None
         try:
-            same = (messages if length == len(messages) else messages[:length]) == talk.seen
+            same = (messages if length == len(messages) else messages[:length]) == conversation.seen
         except Exception:  # noqa: BLE001 - what refuses to be compared is read, and refused by name there
             return None
-        return talk if same else None
+        return conversation if same else None
 
-    def keep(self, talk: Talk) -> None:
+    def keep(self, conversation: Conversation) -> None:
         """Keep a conversation in the place of its shorter self; one that is too large is not kept."""
-        if talk.size > self._room:
+        if conversation.size > self._room:
             return
-        mark = _mark_of(talk.seen)
+        mark = _mark_of(conversation.seen)
         with self._lock:
             self._drop(mark)
-            self._talks[mark] = talk
-            self._held += talk.size
-            while self._held > self._room or len(self._talks) > self._most:
-                self._drop(next(iter(self._talks)))
+            self._conversations[mark] = conversation
+            self._held += conversation.size
+            while self._held > self._room or len(self._conversations) > self._most:
+                self._drop(next(iter(self._conversations)))
 
     def clear(self) -> None:
         """Forget every conversation."""
         with self._lock:
-            self._talks.clear()
+            self._conversations.clear()
             self._held = 0
 
     def _drop(self, mark: Any) -> None:
-        old = self._talks.pop(mark, None)
+        old = self._conversations.pop(mark, None)
         if old is not None:
             self._held -= old.size
 
 
-shared: Final = Talks()
+shared: Final = ConversationCache()
 """The conversations of this process."""
 
 
@@ -221,15 +231,15 @@ def _characters(value: Any) -> int:
     return MESSAGE // 8
 
 
-def _report(talk: weakref.ref[Talk], texts: int, whole: int, reported: int) -> None:
-    kept = talk()
+def _report(conversation: weakref.ref[Conversation], texts: int, whole: int, reported: int) -> None:
+    kept = conversation()
     off = reported - whole
     if kept is not None and abs(off) <= OFF + whole // 50 and texts + off > 0:
         kept.tokens = TokenCount.of(texts + off)
 
 
-def _estimate(talk: weakref.ref[Talk], beside: int, reported: int) -> None:
-    kept = talk()
+def _estimate(conversation: weakref.ref[Conversation], beside: int, reported: int) -> None:
+    kept = conversation()
     if kept is not None and not kept.tokens.exact:
         low, high = kept.tokens.low, kept.tokens.high
         kept.tokens = TokenCount(low, min(max(reported - beside, low), high), high)

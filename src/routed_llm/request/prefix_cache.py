@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from routed_llm.catalog.model import CacheTerms
     from routed_llm.request.builder import Request
 
-__all__ = ["CHARACTERS", "REQUESTS", "SHORTEST", "Beginnings", "Kept", "both", "is_long"]
+__all__ = ["CHARACTERS", "REQUESTS", "SHORTEST", "Kept", "PromptPrefixCache", "both", "is_long"]
 
 SHORTEST: Final = 1_024
 """Fewest tokens of a request that is kept: no cache holds less."""
@@ -31,7 +31,7 @@ CHARACTERS: Final = 8_000_000
 """Characters of all kept requests together, at most."""
 
 PREFIXES: Final = 16_384
-"""Beginnings that are known again by their outlines, long after their texts are gone."""
+"""PromptPrefixCache that are known again by their outlines, long after their texts are gone."""
 
 _ENDS: Final = (0, 1, 2, 3, 5, 7, 11, 15, 23, 31, 47, 63, 95, 127)
 """Places of the texts at whose ends a beginning is known."""
@@ -106,7 +106,7 @@ class _Place(NamedTuple):
     kept: Kept
 
 
-class Beginnings:
+class PromptPrefixCache:
     """A bounded table of long requests; safe to share between threads."""
 
     def __init__(self, requests: int = REQUESTS, characters: int = CHARACTERS) -> None:
