@@ -237,6 +237,11 @@ class RoutedCall:
         del decision
         self.begun = True
 
+    def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
+        """Say no: where a delegate streams it is seen to."""
+        del error, known, openais
+        return False
+
     def moved(self, step: Step, decision: Decision) -> None:
         """Note for whom the provider did not find what it should have stored."""
         del decision

@@ -26,7 +26,8 @@ Ready = tuple[list[BaseMessage], list[str] | None, dict[str, Any]]
 """Messages, stop sequences and keywords, as a delegate takes them."""
 
 _REFUSALS: Final = (400, 422)
-_SERVER: Final = 500
+_BROKE: Final = 500
+_OPENAI: Final = "https://api.openai.com/"
 _NAMES: Final = ("stream_options", "include_usage")
 _OPENAIS: Final = ("openai-version", "openai-processing-ms")
 """Headers of OpenAI's own answers, of which an error is no sign that it does not take the question."""
@@ -117,7 +118,7 @@ def _given_up(prepared: PreparedCall, given: dict[str, Any], error: Exception) -
         known[address] = False
         prepared.note(_LEFT_OUT)
         return True
-    if address not in known and _may_be_for_it(error):
+    if address not in known and _may_be_for_it(error, address):
         known[address] = False  # recovery sends the next request
         prepared.spared = True
     return False
@@ -129,9 +130,13 @@ def _refuses(error: Exception) -> bool:
     return status in _REFUSALS and any(name in told for name in _NAMES)
 
 
-def _may_be_for_it(error: Exception) -> bool:
-    """Say whether a server of an unknown kind has failed in a way in which some answer the question."""
+def _may_be_for_it(error: Exception, address: str | None) -> bool:
+    """Say whether a server of an unknown kind has failed in a way in which some answer the question.
+
+    Proxies before OpenAI's own fail with other statuses, and it may be slow.
+    """
     if isinstance(error, APIStatusError):
         ours = any(name in error.response.headers for name in _OPENAIS)
-        return error.status_code >= _SERVER and not ours
-    return isinstance(error, (APITimeoutError, TimeoutError))
+        return error.status_code == _BROKE and not ours
+    unknown = address is not None and not address.startswith(_OPENAI)
+    return unknown and isinstance(error, (APITimeoutError, TimeoutError))

@@ -21,9 +21,15 @@ _RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
 class AnswerMemory:
-    """A bounded memory of answers, by what the next request repeats of them. Threads may share it."""
+    """A bounded memory of answers, by what the next request repeats of them. Threads may share it.
+
+    Attributes:
+        takes_usage: addresses (None for the caller's own) to whether streams there can be asked for the
+            usage, where that is known.
+    """
 
     def __init__(self) -> None:
+        self.takes_usage: dict[str | None, bool] = {}
         self._lock = Lock()
         self._answers: OrderedDict[Hashable, Previous] = OrderedDict()
 

@@ -121,6 +121,8 @@ NEXT: Final = _Mark("NEXT")
 CLOSE: Final = _Mark("CLOSE")
 END: Final = _Mark("END")
 
+_OPENAIS: Final = frozenset({"openai-version", "openai-processing-ms"})
+"""Headers of OpenAI's own answers."""
 _LOOK: Final = 0.25
 """Seconds after which a call that would be late first looks for another model; then after twice as many."""
 
@@ -213,6 +215,15 @@ class Seam(Protocol):
     def facts(self, error: Exception) -> ErrorFacts | None:
         """Say what an error is where the adapter knows better than the core; else None."""
 
+    def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
+        """Say whether a stream that failed is sent again, without what nobody had asked to send with it.
+
+        Args:
+            error: what was raised before a token came.
+            known: what it is.
+            openais: whether the answer was OpenAI's own.
+        """
+
     def moved(self, step: Step, decision: Decision) -> None:
         """Hear that a request failed and what is sent next."""
 
@@ -302,6 +313,23 @@ class Driven:
                 served=served,
             )
         )
+
+    def _spared(self, error: Exception, run: Run | None) -> Keep | None:
+        """Close the books of a stream that is sent again without what it failed for; None where it is not."""
+        if run is None:
+            return None
+        # Loaded when something has failed, as recovery is.
+        from routed_llm.recovery import ErrorKind, classify_error
+        from routed_llm.recovery.attempts import end
+
+        known = classify_error(error, answered=run.exchange.answered)
+        if known.kind is ErrorKind.FOREIGN:
+            known = self.seam.facts(error) or known
+        headers = run.exchange.headers  # without any nothing is known of who has answered
+        openais = headers is None or any(name in _OPENAIS for name in headers)
+        if not self.seam.spares(error, known, openais=openais):
+            return None
+        return self._keep(partial(end, run, known))
 
     def _abandoned(self, run: Run, reader: Reader | None = None) -> Keep:
         """Close the books of a request whose answer nobody waits for: once it is sent, it may be billed."""
@@ -407,6 +435,10 @@ def _stream_flow(call: Driven) -> Flow:
             yield from _streamed(call, attempt)
         except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
             yield CLOSE
+            spared = None if attempt.passed else call._spared(error, attempt.run)
+            if spared is not None:
+                yield spared
+                continue
             step = yield call._failed(error, attempt.run, attempt.reader, started=attempt.passed)
         except BaseException as error:
             if type(error) is not GeneratorExit:

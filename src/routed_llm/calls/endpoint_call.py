@@ -306,7 +306,11 @@ class EndpointCall:
         # Nothing here refers to the call itself, so that it goes when it is over, without the collector.
         remember = partial(_remember, self._memory, self._turns or ())
         self._wired = Wired(
-            asked=body, catalog=endpoints.router.catalog, fails=_in_the_answer, remember=remember
+            asked=body,
+            catalog=endpoints.router.catalog,
+            fails=_in_the_answer,
+            remember=remember,
+            takes_usage=endpoints.memory.takes_usage,
         )
         self._sent = 0
 
@@ -400,6 +404,10 @@ class EndpointCall:
     def facts(self, error: Exception) -> ErrorFacts | None:
         """Say what kind of failure a response is; other errors speak for themselves."""
         return error.facts() if isinstance(error, FailedReply) else None
+
+    def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
+        """Say whether a stream is sent again without the question for its usage."""
+        return self._wired.spares(error, known, openais=openais)
 
     def moved(self, step: Step, decision: Decision) -> None:
         """Nothing is kept between requests."""

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["Prepared", "Wired", "calls_before"]
 
 RESPONSES: Final = "responses"
+_REFUSALS: Final = (400, 422)
+_BROKE: Final = 500
+_QUESTION: Final = ("stream_options", "include_usage")
+_NO_USAGE: Final = "the server refuses it, so the usage and the cost of this stream are not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Wired:
         defaults: whose defaults hold for what is left out; see :func:`routed_llm.request.wire.request_body`.
         stream_usage: whether streams are asked for their usage.
         left_out: what the adapter itself left out of the request, by its place, with the reason.
+        takes_usage: addresses to whether they can be asked for it; what is learned is noted there.
         routing: the record: one dictionary for the whole call, whoever answers it.
     """
 
@@ -75,11 +80,13 @@ class Wired:
     defaults: str | None = None
     stream_usage: bool = True
     left_out: Mapping[str, str] = field(default_factory=dict)
+    takes_usage: dict[str | None, bool] = field(default_factory=dict)
     routing: dict[str, Any] = field(default_factory=dict)
     _decision: Decision | None = field(default=None, init=False)
     _call: Any = field(default=None, init=False)
     _lost: dict[str, Any] = field(default_factory=dict, init=False)
     _used: Usage | None = field(default=None, init=False)
+    _spared: bool = field(default=False, init=False)
 
     def prepare(self, decision: Decision) -> Prepared:
         """Return the body for a decision; see :class:`routed_llm.calls.driver.Seam`."""
@@ -98,15 +105,42 @@ class Wired:
             decision,
             defaults=self.defaults,
             encrypted=rule is None or rule.accept != "no",
-            stream_usage=self.stream_usage,
+            stream_usage=self.stream_usage and self.takes_usage.get(call.base_url, not self._spared),
             left_out=self._lost,
         )
+        if self._asks_for_usage and "include_usage" not in body.get("stream_options", ()):
+            self._lost["stream_options"] = {"include_usage": True}
         return Prepared(call.endpoint, body, decision)
 
     @property
     def decision(self) -> Decision | None:
         """What was prepared last, or None."""
         return self._decision
+
+    @property
+    def _asks_for_usage(self) -> bool:
+        """Whether the stream is asked for its usage although its caller has not said so."""
+        call, options = self._call, parameters(self.asked).get("stream_options") or {}
+        chat = call.stream and call.endpoint != RESPONSES
+        return chat and self.stream_usage and options.get("include_usage") is None
+
+    def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
+        """Note where a stream fails for the question for its usage; see :class:`Seam`.
+
+        A compatible server may refuse it or break over it. One that has answered it, and OpenAI's own, fail
+        for something else; so do the proxies before them, with statuses of their own.
+        """
+        address = self._call.base_url
+        if self._spared:
+            self.takes_usage.pop(address, None)  # it fails all the same
+        if self._spared or not self._asks_for_usage or address in self.takes_usage:
+            return False
+        said = f"{known.param} {known.message} {error}"
+        refused = known.status in _REFUSALS and any(name in said for name in _QUESTION)
+        self._spared = refused or (known.status == _BROKE and not openais)
+        if self._spared:
+            self.takes_usage[address] = False
+        return self._spared
 
     @property
     def _stop(self) -> Any:
@@ -190,6 +224,8 @@ class Wired:
     def last(self, reader: Any, held: list[Any], record: dict[str, Any]) -> Iterable[Any]:
         """Fill the record in, note who answered, and pass on what was held back."""
         self._record(record)
+        if self._asks_for_usage:
+            self.takes_usage.setdefault(self._call.base_url, True)
         self._remember(reader.message, reader.usage, reader.id)
         return held
 
@@ -198,6 +234,8 @@ class Wired:
         if self.left_out or self._lost:
             title = "Responses" if self._call.endpoint == RESPONSES else "Chat Completions"
             why = {**self.left_out, **dict.fromkeys(self._lost, f"{title} has no place for it")}
+            if "stream_options" in self._lost:
+                why["stream_options"] = _NO_USAGE
             lost = [Change(at, "dropped", self._lost.get(at), None, why[at]).to_dict() for at in why]
             record["changes"] = [*record["changes"], *lost]
         self.routing.update(record)

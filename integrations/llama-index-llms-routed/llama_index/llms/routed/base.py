@@ -335,6 +335,7 @@ class RoutedLLM(CarefulOpenAI):
             remember=partial(self._remember, asked["messages"]),
             stream_usage=self.stream_usage,
             left_out=left_out(messages),
+            takes_usage=self._answers.takes_usage,
         )
 
         def attempts(decided: Decision, since: float) -> Attempts:
