@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import routed_llm
-from routed_llm import recovery
+from routed_llm import recovery, rollout
 
 HEAVY = (
     "asyncio",
@@ -25,6 +25,7 @@ HEAVY = (
 LATE = (
     "routed_llm.recovery.attempts",
     "routed_llm.request.files",
+    "routed_llm.rollout.ladder",
     "routed_llm.rollout.trial",
     "routed_llm.tokens.pdf",
 )
@@ -39,7 +40,7 @@ def test_import_loads_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("module", [routed_llm, recovery], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [routed_llm, recovery, rollout], ids=lambda module: module.__name__)
 def test_every_public_name_is_there(module: object) -> None:
     """A name that is imported late is there like any other."""
     for name in module.__all__:  # type: ignore[attr-defined]
