@@ -124,7 +124,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = 300) -> None:
     """Wait until something has happened."""
     end = time.monotonic() + seconds
     while not true():

@@ -93,6 +93,19 @@ def test_the_first_item_is_the_answer(sim: Simulator, ask: Callable[..., Any]) -
     assert sent[2] == [*sent[1], "reasoning", "message", None]
 
 
+@pytest.mark.parametrize("ask", [whole, streamed], ids=["whole", "streamed"])
+def test_who_keeps_only_what_the_sdk_names_is_not_refused(sim: Simulator, ask: Callable[..., Any]) -> None:
+    """Frameworks copy the fields that they know: what has lost its reasoning goes back without its id."""
+    with OpenAI(base_url=sim.url, api_key="any", policy=REASONS) as client:
+        said: list[Any] = [{"role": "user", "content": "What is the tide at Hull?"}]
+        call = ask(client, model="gpt-4.1", input=said, tools=[TOOL]).output[0].to_dict()
+        call.pop("reasoning_items")
+        said += [call, {"type": "function_call_output", "call_id": call["call_id"], "output": "high"}]
+        assert ask(client, model="gpt-4.1", input=said, tools=[TOOL]).output_text
+    assert sim.refused == []
+    assert [item.get("id") for item in sim.journal[-1].body["input"]] == [None] * 3
+
+
 def test_a_count_is_asked_of_the_model_itself(sim: Simulator) -> None:
     """It knows of no reasoning, and no key of ours."""
     with OpenAI(base_url=sim.url, api_key="any", policy=REASONS) as client:

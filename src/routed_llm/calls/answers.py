@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from threading import Lock
 from typing import Any, Final
 
 from routed_llm.facts import Previous
+from routed_llm.request.wire import REASONING
 
 __all__ = ["AnswerMemory"]
 
@@ -56,6 +57,16 @@ class AnswerMemory:
         if identity:
             keys.append(("response", identity))
         self._put(keys, previous)
+
+    def remember_apart(self, output: Iterable[Mapping[str, Any]], model: str) -> None:
+        """Note the ids of items whose reasoning stood aside: it may be lost before they are sent back."""
+        keys = [("apart", item["id"]) for item in output if REASONING in item and item.get("id")]
+        if keys:
+            self._put(keys, Previous(model=model))
+
+    def is_apart(self, identity: str) -> bool:
+        """Say whether an id was noted so."""
+        return self._get(("apart", identity)) is not None
 
     def _put(self, keys: Sequence[Hashable], previous: Previous) -> None:
         answers = self._answers

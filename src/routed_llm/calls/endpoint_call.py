@@ -25,6 +25,7 @@ from routed_llm.request.wire import (
     failure_of,
     reasoning_aside,
     reasoning_back,
+    reasoning_lost,
     response,
 )
 
@@ -283,7 +284,7 @@ class EndpointCall:
 
     def __init__(self, endpoints: Endpoints, called: Called) -> None:
         self.since = time.monotonic()
-        body = reasoning_back(endpoints.searching(called))
+        body = reasoning_lost(reasoning_back(endpoints.searching(called)), endpoints.memory.is_apart)
         self._memory, self._router = endpoints.memory, endpoints.router
         self._asked, self._form = body, called.endpoint
         turns = body.get("messages", body.get("input"))
@@ -300,6 +301,7 @@ class EndpointCall:
         self.streams = bool(body.get("stream"))
         # A program that was written for a model without reasoning takes the first item for the message.
         self._aside = self._form == RESPONSES and not self._knows_of_reasoning()
+        self._output: list[dict[str, Any]] = []
         self.headers: Mapping[str, str] = {}
         self.again: Callable[[EndpointCall, Outgoing], Any] | None = None
         self._retries = called.retries
@@ -374,12 +376,14 @@ class EndpointCall:
         own = decision is not None and decision.endpoint == RESPONSES
         formed = reply if own else response(reading.answer, self._asked)
         if self._aside:
-            formed = {**formed, "output": reasoning_aside(formed.get("output") or ())}
+            self._output = reasoning_aside(formed.get("output") or ())
+            formed = {**formed, "output": self._output}
         # The wire remembers a Chat Completion; the caller gets a Response.
         return replace(reading, answer=(reading.answer, formed))
 
     def complete(self, answer: Any, record: dict[str, Any]) -> Served:
         """Return the response to the call, once its books are closed."""
+        self._memory.remember_apart(self._output, str(record["model"]))
         completion, reply = (answer, answer) if self._form == CHAT else answer
         self._wired.complete(completion, record)
         return self._response(200, record, answer={**reply, "routing": record})
@@ -389,11 +393,12 @@ class EndpointCall:
         writer = EventWriter(self._asked, self._form, self._wired.routing)
         call = None if self._wired.decision is None else self._wired.decision.call
         passes = call is not None and call.stream and call.endpoint == self._form == RESPONSES
-        aside = ReasoningAside() if self._aside else None
+        aside = ReasoningAside() if self._aside and passes else None
         return AnswerStream(writer, self._wired.reader(), as_it_comes=passes, aside=aside)
 
     def last(self, reader: Any, held: list[bytes], record: dict[str, Any]) -> Iterable[bytes]:
         """Return the end of a stream, with the record."""
+        self._memory.remember_apart(reader.output, str(record["model"]))
         self._wired.last(reader.inner, [], record)
         yield b"".join([*held, reader.close(record)])
 
@@ -551,6 +556,11 @@ class AnswerStream:
         self._as_it_comes = as_it_comes
         self._tail: list[dict[str, Any]] = []
         self._over = False
+
+    @property
+    def output(self) -> list[dict[str, Any]]:
+        """The answer's items, where reasoning was kept out of them."""
+        return [] if self._aside is None else self._aside.output
 
     @property
     def usage(self) -> Usage | None:

@@ -20,7 +20,13 @@ means nothing on an endpoint rules it out.
 from routed_llm.fields import CHAT, RESPONSES, SOFT, Fate, Row, row_of, rules_out
 from routed_llm.request.wire.answers import chat_completion, chat_usage, failure_of, response, response_usage
 from routed_llm.request.wire.body import OPTIONS, count_body, form_of, parameters, request_body
-from routed_llm.request.wire.reasoning import REASONING, ReasoningAside, reasoning_aside, reasoning_back
+from routed_llm.request.wire.reasoning import (
+    REASONING,
+    ReasoningAside,
+    reasoning_aside,
+    reasoning_back,
+    reasoning_lost,
+)
 from routed_llm.request.wire.streams import ChunkStream, EventStream, says_something
 from routed_llm.request.wire.turns import ITEMS, Replay, followed, ids_apart, same_model, spoken
 
@@ -47,6 +53,7 @@ __all__ = [
     "parameters",
     "reasoning_aside",
     "reasoning_back",
+    "reasoning_lost",
     "request_body",
     "response",
     "response_usage",

@@ -6,10 +6,10 @@ as the provider demands of what it has stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-__all__ = ["REASONING", "ReasoningAside", "reasoning_aside", "reasoning_back"]
+__all__ = ["REASONING", "ReasoningAside", "reasoning_aside", "reasoning_back", "reasoning_lost"]
 
 REASONING: Final = "reasoning_items"
 """Key of an item with the reasoning items that stood right before it."""
@@ -50,10 +50,35 @@ def reasoning_back(asked: Mapping[str, Any], *, dropped: bool = False) -> Mappin
     return {**asked, "input": items}
 
 
+def reasoning_lost(asked: Mapping[str, Any], is_known: Callable[[str], bool]) -> Mapping[str, Any]:
+    """Return what is asked of Responses without the ids of items whose reasoning a program did not keep.
+
+    Args:
+        asked: the body.
+        is_known: says of an id whether it was given to an item whose reasoning stood aside.
+    """
+    given = asked.get("input")
+    if not isinstance(given, (list, tuple)):
+        return asked
+    items: list[Any] = []
+    for item in given:
+        follows = bool(items) and isinstance(items[-1], Mapping) and items[-1].get("type") == "reasoning"
+        identity = item.get("id") if isinstance(item, Mapping) and not follows else None
+        if isinstance(identity, str) and is_known(identity):
+            item = {key: value for key, value in item.items() if key != "id"}
+        items.append(item)
+    return {**asked, "input": items}
+
+
 class ReasoningAside:
-    """Does to the events of a stream what :func:`reasoning_aside` does to an answer."""
+    """Does to the events of a stream what :func:`reasoning_aside` does to an answer.
+
+    Attributes:
+        output: the answer's items, once they have come.
+    """
 
     def __init__(self) -> None:
+        self.output: list[dict[str, Any]] = []
         self._hidden: dict[int, Mapping[str, Any]] = {}
         self._dropped = 0
 
@@ -76,7 +101,8 @@ class ReasoningAside:
                 (changed["item"],) = reasoning_aside([*self._before(place), item])
         whole = event.get("response")
         if isinstance(whole, Mapping) and isinstance(whole.get("output"), list):
-            changed["response"] = {**whole, "output": reasoning_aside(whole["output"])}
+            self.output = reasoning_aside(whole["output"])
+            changed["response"] = {**whole, "output": self.output}
         return [changed]
 
     def _before(self, place: int) -> list[Mapping[str, Any]]:
