@@ -28,7 +28,7 @@ from llama_index.llms.routed import RoutedLLM
 from routed_llm import Decision, Policy, Router
 from routed_llm.gateway import Settings
 from routed_llm.gateway.app import Gateway
-from routed_llm.request import talks
+from routed_llm.request import conversations
 from routed_llm.simulator import serve
 from routed_llm.tokens import memo
 from tests.gateway.conftest import running
@@ -292,10 +292,10 @@ def test_both_frameworks_get_the_same_decision(router: Router, seed: int) -> Non
     index = RoutedLLM(model="gpt-4o", router=apart, policy=policy, api_key="simulated")
     # What the process has counted before says how far a request is still counted.
     memo.shared.clear()
-    talks.shared.clear()
+    conversations.shared.clear()
     one = chain.explain(langchain_messages(wanted), **wanted.kwargs)
     memo.shared.clear()
-    talks.shared.clear()
+    conversations.shared.clear()
     other = index.explain(llama_index_messages(wanted), **wanted.kwargs)
     assert one.facts.to_dict() == other.facts.to_dict()
     assert one.facts == other.facts
@@ -316,7 +316,7 @@ def test_the_client_and_the_gateway_decide_as_frameworks_do(seed: int) -> None:
         by_gateway,
     ):
         memo.shared.clear()
-        talks.shared.clear()
+        conversations.shared.clear()
         decisions.append(plain(way(wanted)))
     framework, client, gateway = decisions
     assert client == framework
