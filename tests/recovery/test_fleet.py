@@ -41,7 +41,7 @@ def eventually(holds: Callable[[], object], seconds: float = 5.0) -> bool:
 
 def told(one: FleetCooldowns) -> bool:
     """Say whether a process has told the fleet everything."""
-    return not one._untold and not (one._worker is not None and one._worker.is_alive())
+    return not one._untold and not one._exchanger.is_busy
 
 
 def test_a_fleet_learns(client: redis.Redis) -> None:
@@ -103,7 +103,7 @@ def test_without_redis_each_goes_by_what_it_met(caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.WARNING, "routed_llm"):
         for _ in range(3):
             one.failed("a", "why", now=time.monotonic())
-            assert eventually(lambda: not (one._worker and one._worker.is_alive()))
+            assert eventually(lambda: not one._exchanger.is_busy)
         for _ in range(50):
             assert one.cooling(time.monotonic()) == {"a": "why"}
     assert [record.getMessage() for record in caplog.records] == [
@@ -130,9 +130,9 @@ def test_what_redis_missed_is_told_later(client: redis.Redis) -> None:
     """When Redis is back, it hears what happened meanwhile."""
     one = FleetCooldowns(Away(), refresh=0.0)
     one.failed("a", "why", now=time.monotonic(), seconds=60)
-    assert eventually(lambda: one._down and not one._worker.is_alive())
+    assert eventually(lambda: one._exchanger._down and not one._exchanger.is_busy)
     one._client = client
-    one._next = 0.0
+    one._exchanger.next = 0.0
     one.cooling(time.monotonic())
     assert eventually(lambda: client.hget("{routed}:cooling", "/a"))
 

@@ -68,7 +68,7 @@ def test_what_others_send_counts(client: redis.Redis, monkeypatch: pytest.Monkey
     timed = Timed(client, clock)
     one, two = (FleetRateLimits(timed, clock=clock, refresh=1e9, name=name) for name in "ab")
     for each in (one, two):
-        each._next = 1e9  # reports are made by hand here
+        each._exchanger.next = 1e9  # reports are made by hand here
     ticket, _ = one.take("m", 10, clock.now)
     one.note(ticket, headers(8), clock.now)
     two.take("m", 10, clock.now)
@@ -87,7 +87,7 @@ def test_a_fleet_is_not_refused(client: redis.Redis, monkeypatch: pytest.MonkeyP
     provider.set("m", rpm=600)
     fleet = [FleetRateLimits(timed, clock=clock, refresh=1.0, name=str(at)) for at in range(4)]
     for one in fleet:
-        one._next = 1e9
+        one._exchanger.next = 1e9
     waiting: list[tuple[FleetRateLimits, Any]] = []
     answers: list[tuple[float, FleetRateLimits, Any, dict[str, str]]] = []
     served = refused = 0
@@ -122,9 +122,8 @@ def test_while_redis_is_away(caplog: pytest.LogCaptureFixture) -> None:
     one = FleetRateLimits(away, name="a")
     with caplog.at_level(logging.WARNING, logger="routed_llm"):
         for _ in range(2):
-            one._guard.acquire()
-            one.take("m", 1, 0.0)
-            one._talk()
+            one.take("m", 1, -1.0)
+            one._exchanger.run()
     assert [record.getMessage() for record in caplog.records if "Redis" in record.getMessage()] == [
         "rate limits are not shared while Redis is away: ConnectionError"
     ]

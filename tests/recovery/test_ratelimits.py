@@ -106,6 +106,24 @@ def test_an_answer_that_comes_late_says_nothing_new() -> None:
     assert (first.mark, second.mark) == (Mark(1, 10), Mark(2, 20))
 
 
+OVERTAKEN: list[Any] = [
+    # what the third of three requests says is left of ten, how many more go at once
+    pytest.param(7, 7, id="all three are counted"),
+    pytest.param(9, 7, id="it has overtaken the others, which will be"),
+    pytest.param(4, 4, id="somebody else uses the same key"),
+]
+
+
+@pytest.mark.parametrize(("remaining", "more"), OVERTAKEN)
+def test_an_answer_that_overtook_other_requests(remaining: int, more: int) -> None:
+    """What was sent before it and may not be counted yet is taken as sent all the same."""
+    limits = RateLimits({"m": (10.0, None)})
+    tickets = [limits.take("m", 1, 0.0)[0] for _ in range(3)]
+    said = headers("requests", limit=10, remaining=remaining, reset=f"{(10 - remaining) * 6}s")
+    limits.note(tickets[2], said, 0.0)
+    assert [limits.take("m", 1, 0.0)[1] > 0 for _ in range(9)].index(True) in (more, more - 1)
+
+
 ABLE: list[Any] = [
     # tokens and requests a minute, the sizes that wait, which goes first when there is room for one
     pytest.param(30_000, 30, (300, 900, 1_600), 900, id="the one that it has tokens for"),

@@ -7,21 +7,16 @@ met itself.
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from routed_llm.recovery.cooldowns import Cooldowns
+from routed_llm.recovery.shared import KEEP, Exchanger, text
 
 __all__ = ["FleetCooldowns"]
 
-_log = logging.getLogger("routed_llm")
-_KEEP: Final = 3600
-_REST: Final = 5.0
-"""Seconds for which Redis is left alone after it did not answer."""
 _MOST: Final = 1_000
 """Untold events that are kept; the oldest are dropped."""
 
@@ -86,25 +81,22 @@ class FleetCooldowns(Cooldowns):
         most: float = 120.0,
     ) -> None:
         super().__init__(threshold=threshold, base=base, most=most)
-        self.refresh = refresh
         self._client = client
         self._keys = ["{" + prefix + "}:strikes", "{" + prefix + "}:cooling"]
         self._clock = clock
         self._untold: deque[tuple[str, list[str]]] = deque(maxlen=_MOST)
-        self._next = 0.0
-        self._worker: threading.Thread | None = None
-        self._guard = threading.Lock()
-        self._busy = False
-        self._down = False
+        self._exchanger = Exchanger(
+            self._exchange, "cool-downs", refresh=refresh, clock=clock, more=lambda: self._untold
+        )
 
     def failed(
         self, model: str, why: str, *, now: float, seconds: float = 0.0, credential: str = ""
     ) -> float:
         """Note a failure here and tell the fleet; see :class:`Cooldowns`."""
         out = super().failed(model, why, now=now, seconds=seconds, credential=credential)
-        limits = [f"{seconds:.3f}", str(self.threshold), str(self.base), str(self.most), str(_KEEP)]
+        limits = [f"{seconds:.3f}", str(self.threshold), str(self.base), str(self.most), str(KEEP)]
         self._untold.append((_FAILED, [_field(credential, model), why, *limits]))
-        self._work(now)
+        self._exchanger.start(now)
         return out
 
     def answered(self, model: str, *, credential: str = "") -> None:
@@ -114,42 +106,12 @@ class FleetCooldowns(Cooldowns):
             return
         super().answered(model, credential=credential)
         self._untold.append((_ANSWERED, [_field(credential, model)]))
-        self._work(self._clock())
+        self._exchanger.start(self._clock())
 
     def cooling(self, now: float, *, credential: str = "") -> Mapping[str, str]:
         """Return the models that are out, here or in the fleet as it was last seen."""
-        if now >= self._next:
-            self._work(now)
+        self._exchanger.look(now)
         return super().cooling(now, credential=credential)
-
-    def _work(self, now: float) -> None:
-        """Let a thread talk to Redis, unless one does or Redis was away a moment ago."""
-        if self._down and now < self._next:
-            return
-        with self._guard:
-            # A thread of a parent process is not alive in its child.
-            if self._busy and self._worker is not None and self._worker.is_alive():
-                return
-            self._busy, self._next = True, now + self.refresh
-            self._worker = threading.Thread(target=self._talk, name="routed-cooldowns", daemon=True)
-            self._worker.start()
-
-    def _talk(self) -> None:
-        while True:
-            try:
-                self._exchange()
-            except Exception as error:  # noqa: BLE001 - whatever a client raises: no call fails for it
-                self._next = self._clock() + _REST
-                if not self._down:
-                    _log.warning("cool-downs are not shared while Redis is away: %s", type(error).__name__)
-                self._down = True
-            else:
-                self._down = False
-            with self._guard:
-                # What came meanwhile counts on this thread.
-                if self._down or not self._untold:
-                    self._busy = False
-                    return
 
     def _exchange(self) -> None:
         while self._untold:
@@ -157,7 +119,7 @@ class FleetCooldowns(Cooldowns):
             self._client.eval(script, 2, *self._keys, *arguments)
             self._untold.popleft()
         rows = self._client.eval(_FETCH, 1, self._keys[1])
-        self._take([_text(row) for row in rows])
+        self._take([text(row) for row in rows])
 
     def _take(self, rows: list[str]) -> None:
         """Put what the fleet knows beside what is known here."""
@@ -170,7 +132,3 @@ class FleetCooldowns(Cooldowns):
 
 def _field(credential: str, model: str) -> str:
     return f"{credential}/{model}"
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -7,21 +7,16 @@ than there is, whatever they do until they ask again. While Redis is away each g
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from routed_llm.recovery.ratelimits import Mark, RateLimits, Ticket, Unit
+from routed_llm.recovery.shared import KEEP, Exchanger, text
 
 __all__ = ["FleetRateLimits"]
 
-_log = logging.getLogger("routed_llm")
-_KEEP: Final = 3600
-_REST: Final = 5.0
-"""Seconds for which Redis is left alone after it did not answer."""
 _KEPT: Final = 64
 """Reports that are remembered."""
 _ALIVE: Final = 3.0
@@ -93,39 +88,19 @@ class FleetRateLimits(RateLimits):
         self.refresh = refresh
         self._client, self._prefix, self._clock, self._name = client, prefix, clock, name
         self._reports: dict[tuple[str, str], deque[tuple[Mark, tuple[int, int]]]] = {}
-        self._next = 0.0
-        self._guard = threading.Lock()
-        self._down = False
+        self._exchanger = Exchanger(self.report, "rate limits", refresh=refresh, clock=clock)
 
     def take(
         self, model: str, tokens: int, now: float, *, credential: str = "", hurries: bool = True
     ) -> tuple[Ticket, float]:
         """Note that a request is to be sent, and report it soon; see :class:`RateLimits`."""
-        self._report_soon(now)
+        self._exchanger.look(now)
         return super().take(model, tokens, now, credential=credential, hurries=hurries)
 
     def turn(self, ticket: Ticket, now: float) -> float:
         """Return the seconds until a request has room; what others sent meanwhile counts."""
-        self._report_soon(now)
+        self._exchanger.look(now)
         return super().turn(ticket, now)
-
-    def _report_soon(self, now: float) -> None:
-        if now >= self._next and self._guard.acquire(blocking=False):
-            self._next = now + self.refresh
-            threading.Thread(target=self._talk, name="routed-rate-limits", daemon=True).start()
-
-    def _talk(self) -> None:
-        try:
-            self.report()
-        except Exception as error:  # noqa: BLE001 - whatever a client raises: no call fails for it
-            self._next = self._clock() + _REST
-            if not self._down:
-                _log.warning("rate limits are not shared while Redis is away: %s", type(error).__name__)
-            self._down = True
-        else:
-            self._down = False
-        finally:
-            self._guard.release()
 
     def report(self) -> None:
         """Report what was sent and heard, and take this process's part of what is left."""
@@ -144,9 +119,7 @@ class FleetRateLimits(RateLimits):
             key = f"{{{self._prefix}}}:limits:{credential}/{model}"
             keys = [f"{key}:processes", f"{key}:requests", f"{key}:tokens"]
             alive = _ALIVE * self.refresh
-            told = [
-                _text(one) for one in self._client.eval(_REPORT, 3, *keys, self._name, alive, _KEEP, *rows)
-            ]
+            told = [text(one) for one in self._client.eval(_REPORT, 3, *keys, self._name, alive, KEEP, *rows)]
             reports.append((heard.sent, (int(told[1]), int(told[5]))))
             units: list[Unit | None] = [
                 (float(limit), float(left), float(rate)) if limit else None
@@ -163,7 +136,3 @@ def _sums_before(reports: Iterable[tuple[Mark, tuple[int, int]]], noted: Mark) -
         if sent.requests < noted.requests:
             sums = known
     return sums
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

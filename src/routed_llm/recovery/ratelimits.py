@@ -40,6 +40,12 @@ _GROWTH: Final = 0.25
 
 _AGED: Final = 30.0
 """Seconds after which a request goes before those that would fit better."""
+_TRUST: Final = 0.1
+"""Part of what an answer says is left more than should be that is believed: the next ones say it again."""
+_SILENT: Final = 60.0
+"""Seconds after which a request that was not answered is taken to have been counted."""
+_MANY: Final = 100
+"""Requests that wait for a model of whose limits nothing is known, beyond which others are asked as well."""
 _HORIZON: Final = 20.0
 """Seconds over which a model's tokens are compared with its requests."""
 _LOOK: Final = 0.25
@@ -194,6 +200,8 @@ class _Limits:
         home: which.
         sent: what has been sent, all told.
         held: what room is held for, and is not sent yet.
+        began: when the first was sent.
+        unheard: what is sent and was not answered yet, by its place.
         noted: what had been sent when the request was whose answer spoke last.
         at: when that was.
         requests: what is left of the requests, or None.
@@ -211,6 +219,8 @@ class _Limits:
     home: Home
     sent: Mark = _NOTHING
     held: Mark = _NOTHING
+    began: float = math.inf
+    unheard: dict[int, tuple[float, int]] = field(default_factory=dict)
     noted: Mark = _NOTHING
     at: float = 0.0
     requests: _Bucket | None = None
@@ -264,6 +274,37 @@ class _Limits:
             self.sent.tokens + self.held.tokens - mark.tokens,
         )
 
+    def hears(self, ticket: Ticket, now: float) -> Mark:
+        """Note that a request was answered, and return what others were sent and have not been."""
+        self.unheard.pop(ticket.place, None)
+        while self.unheard:
+            place, (at, _) = next(iter(self.unheard.items()))
+            if now - at <= _SILENT:
+                break
+            del self.unheard[place]
+        return Mark(len(self.unheard), sum([tokens for _, tokens in self.unheard.values()]))
+
+    def agree(self, said: _Bucket | None, unit: int, unheard: Mark, later: Mark, now: float) -> None:
+        """Lay what an answer says is left beside what should be.
+
+        It may have overtaken requests that were sent before it, and say nothing of them: so what should be
+        left holds as far as what was said can be true, and is brought nearer to that by each answer.
+        """
+        if said is None:
+            return
+        known, after = (self.requests, self.tokens)[unit], later[unit]
+        if self.parts > 1:
+            said.left = (said.left + after) / self.parts - after
+            said.rate /= self.parts
+        least = said.left - max(unheard[unit] - (after - self.held[unit]), 0)
+        if known is None or self.assumed:
+            refilled = said.rate * (now - self.began)
+            ours = said.limit - self.sent[unit] - self.held[unit] + refilled
+        else:
+            ours = known.room(now) if known.limit == said.limit else said.left
+        ours = min(max(ours, least), said.left)
+        said.left = ours + (said.left - ours) * _TRUST
+
     def take(self, tokens: int, now: float, requests: int = 1) -> None:
         """Take a request out of what is left."""
         for bucket, amount in ((self.requests, requests), (self.tokens, tokens)):
@@ -302,8 +343,10 @@ class _Limits:
         ticket.is_granted = True
         self.take(ticket.tokens, now)
 
-    def send(self, ticket: Ticket) -> None:
+    def send(self, ticket: Ticket, now: float) -> None:
         """Note that a request is sent: from now on it is before those whose answers say what is left."""
+        self.unheard[ticket.place] = (now, ticket.tokens)
+        self.began = min(self.began, now)
         if ticket.is_granted:
             self.held = self.held.plus(ticket.tokens, -1)
         self.sent = ticket.mark = self.sent.plus(ticket.tokens)
@@ -516,7 +559,7 @@ class RateLimits:
             self._scatter(ticket)
             limits.leave(ticket)
             if is_sent:
-                limits.send(ticket)
+                limits.send(ticket, now)
                 if not ticket.is_granted:
                     limits.take(ticket.tokens, now)
 
@@ -536,9 +579,15 @@ class RateLimits:
             crowd.leave(ticket)
 
     def _open(self, ticket: Ticket, now: float) -> tuple[Home, ...]:
-        """Return where a request may go now: elsewhere only once a limit has been heard of."""
-        heard = len(ticket.able) > 1 and any(self._of(home, now).is_limited for home in ticket.able)
-        return tuple(ticket.able) if heard else (ticket.home,)
+        """Return where a request may go now: elsewhere once a limit has been heard of, or when many wait."""
+        home = (ticket.home,)
+        if len(ticket.able) > 1:
+            crowd = self._crowds.get(home)
+            if crowd is not None and len(crowd.tickets) >= _MANY:
+                return tuple(ticket.able)
+            if any(self._of(one, now).is_limited for one in ticket.able):
+                return tuple(ticket.able)
+        return home
 
     def _turn(self, ticket: Ticket, now: float) -> float:
         if ticket.mark is not None:
@@ -551,7 +600,7 @@ class RateLimits:
         ticket.is_guess = limits.assumed
         if ticket.is_granted:
             if ticket.is_home:
-                limits.send(ticket)
+                limits.send(ticket, now)
             return 0.0
         if ticket.crowd is not None:
             return wait
@@ -577,12 +626,16 @@ class RateLimits:
             return
         with self._lock:
             limits = self._of(ticket.home, now)
+            unheard = limits.hears(ticket, now)
             if mark.requests < limits.noted.requests:
                 return  # a later request was answered sooner
             later = limits.since(mark)
             requests = _bucket(headers, "requests", later.requests, now)
             tokens = _bucket(headers, "tokens", later.tokens, now)
             is_new = not limits.is_limited
+            said = [None if it is None else it.unit for it in (requests, tokens)]
+            for unit, bucket in enumerate((requests, tokens)):
+                limits.agree(bucket, unit, unheard, later, now)
             if limits.assumed:  # whoever says nothing of limits is not held back
                 limits.requests, limits.tokens, limits.assumed = None, None, False
             # Where what is left does not explain why it was refused, the wait that was asked for does.
@@ -595,12 +648,7 @@ class RateLimits:
             if requests is None and tokens is None:
                 return
             limits.requests, limits.tokens = requests or limits.requests, tokens or limits.tokens
-            said = [None if it is None else it.unit for it in (requests, tokens)]
             limits.said = Heard(limits.sent, mark, *said)
-            for bucket, after in ((requests, later.requests), (tokens, later.tokens)):
-                if bucket is not None and limits.parts > 1:
-                    bucket.left = (bucket.left + after) / limits.parts - after
-                    bucket.rate /= limits.parts
             limits.noted, limits.at = mark, now
             limits.disturb()
             self.known = True
