@@ -8,7 +8,10 @@ from typing import Any
 
 from routed_llm.facts import jsonable
 
-__all__ = ["Reason", "Wording"]
+__all__ = ["PASSED_OVER", "Reason", "Wording"]
+
+PASSED_OVER = "another home or model comes before it"
+"""Why one is not asked that could serve the call: where what is asked fails, it may be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,23 @@ def test_what_a_batch_did_not_answer_is_sent_again(
     assert len(answered) == 8
 
 
+@pytest.mark.parametrize("most", [250, 1], ids=["half of it", "not even one"])
+def test_a_file_that_is_more_than_may_wait_is_divided(night: Night, most: int) -> None:
+    """An account's queue may be shorter than a file is long: then parts of it go one after the other."""
+    night.simulator.batches.enqueued["gpt-4.1"] = most
+    with night.job() as job:
+        job.plan(night.requests(8), deadline=3 * 86_400.0)
+    for _ in range(12):
+        with night.job() as job:
+            job.submit()
+            night.pass_time(3600)
+            job.collect()
+    assert night.finish() == NAMES
+    night.check_bill()
+    assert len([entry for entry in night.simulator.journal if entry.served]) == 8
+    assert ("gpt-4.1" in {entry.model for entry in night.simulator.journal if entry.served}) == (most > 1)
+
+
 def test_what_is_late_is_sent_at_once_on_record(night: Night) -> None:
     """Where a batch took a request's whole time, the answer says that its deadline was passed."""
     with night.job() as job:
@@ -238,6 +255,16 @@ def test_files_keep_to_the_limits(
     with night.job() as job:
         assert [file["lines"] for file in job.plan(night.requests(8)).files] == sizes
     assert night.finish() == NAMES
+
+
+def test_a_request_that_no_file_holds(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request over a file's limit is said before anything is sent."""
+    monkeypatch.setattr(jobs, "MOST_BYTES", 100)
+    with night.job() as job:
+        with pytest.raises(RequestError) as caught:
+            job.plan(night.requests(2))
+        assert str(caught.value) == "line 1 is over the 200 MB of a Batch file. Shorten it."
+    assert night.simulator.journal == []
 
 
 def test_a_file_holds_one_model(night: Night) -> None:

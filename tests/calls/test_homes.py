@@ -98,6 +98,30 @@ def test_a_failing_home_is_left_for_another() -> None:
     assert (decision.model, attempts.decision.model) == (A, "gpt-4.1")
 
 
+@pytest.mark.parametrize("draw", [0.1, 0.9], ids=["the first is drawn", "the second is drawn"])
+def test_whichever_home_was_drawn_another_takes_over(draw: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home that weights have passed over is there when the one that was drawn fails."""
+    one = router({"own": {"weight": 0}, "a": home("a", weight=1), "b": home("b", weight=1)})
+    monkeypatch.setattr(one, "_draw", lambda _: draw)
+    decision = one.decide(request(), own=OWN)
+    assert decision.model == (A if draw < 0.5 else B)
+    attempts = one.attempts(request(), decision, own=OWN)
+    attempts.failed({"error": {"message": "The server had an error"}, "status": 500})
+    assert attempts.decision.model == (B if draw < 0.5 else A)
+
+
+def test_a_call_that_waited_for_a_full_home_moves_on_from_the_one_that_it_was_given() -> None:
+    """What each could do stands side by side: a failure of one is answered by another."""
+    one = router({"own": {"order": 3}, "a": home("a", order=1), "b": home("b", order=2)})
+    attempts = one.attempts(request(), one.decide(request(), own=OWN), own=OWN)
+    ways = {way.model: way for way in attempts.able()}
+    assert list(ways) == [A, B, "gpt-4.1"]
+    moved = one.attempts(request(), ways[B], own=OWN)
+    step = moved.failed({"error": {"message": "The server had an error"}, "status": 500})
+    assert (step.error, moved.decision.model) == (None, A)
+    assert [way.model for way in moved.able()] == [A, "gpt-4.1"]
+
+
 def test_weights_give_way_to_a_warm_cache() -> None:
     """A conversation stays where its beginning is cached."""
     one = router({"own": {"weight": 1}, "a": home("a", weight=1)})

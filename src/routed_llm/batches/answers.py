@@ -87,7 +87,8 @@ def outcomes(batch: Mapping[str, Any], content: Callable[[str], bytes]) -> Outco
     told = [one for one in ((batch.get("errors") or {}).get("data") or ()) if isinstance(one, Mapping)]
     first = dict(told[0]) if told else {"message": f"the batch has {status} without it", "code": status}
     again = status == "failed" and bool(told) and all(one.get("code") == _LATER for one in told)
-    return Outcomes(lines=lines, missing=Outcome(error=first, passing=True), again=again)
+    missing = Outcome(error=first, passing=True, of_model=again)
+    return Outcomes(lines=lines, missing=missing, again=again)
 
 
 def _rows(data: bytes, name: str) -> list[Mapping[str, Any]]:

@@ -475,15 +475,11 @@ class BatchJob:
         told = outcomes(batch, provider.content)
         if told is None:
             return
-        if told.again:  # nothing of it was done: the same file goes once more
-            with self._lock, self._file.change() as db:
-                changes = (file["file"],)
-                db.execute(
-                    "UPDATE files SET state = 'planned', attempt = attempt + 1 WHERE file = ?", changes
-                )
-                db.execute("UPDATE lines SET state = 'planned' WHERE file = ?", changes)
+        rows = self._file.rows(
+            "SELECT * FROM lines WHERE file = ? AND state = 'sent' ORDER BY n", file["file"]
+        )
+        if told.again and self._go_once_more(file, [row["n"] for row in rows]):
             return
-        rows = self._file.rows("SELECT * FROM lines WHERE file = ? AND state = 'sent'", file["file"])
         again: list[tuple[sqlite3.Row, Mapping[str, str]]] = []
         results: list[tuple[str, str | None, int | None, str | None, int]] = []
         for row in rows:
@@ -503,6 +499,34 @@ class BatchJob:
             db.execute("UPDATE files SET state = 'done' WHERE file = ?", (file["file"],))
         # Killed here, they are still planned: at once, by the plan that they have.
         self._plan_again(again)
+
+    def _go_once_more(self, file: sqlite3.Row, lines: list[int]) -> bool:
+        """Plan a file again of which nothing was done; in two where it is too much even by itself.
+
+        Returns:
+            Whether that may help: one request that is too much is for another model.
+        """
+        alone = not self._file.value(
+            "SELECT COUNT(*) FROM files WHERE state = 'sent' AND model = ? AND file != ?",
+            file["model"],
+            file["file"],
+        )
+        if alone and len(lines) == 1:
+            return False
+        with self._lock, self._file.change() as db:
+            db.execute(
+                "UPDATE files SET state = 'planned', attempt = attempt + 1 WHERE file = ?", (file["file"],)
+            )
+            db.execute("UPDATE lines SET state = 'planned' WHERE file = ?", (file["file"],))
+            if alone:
+                (last,) = db.execute("SELECT MAX(file) FROM files").fetchone()
+                db.execute(
+                    "INSERT INTO files (file, model, endpoint, state) VALUES (?, ?, ?, 'planned')",
+                    (last + 1, file["model"], file["endpoint"]),
+                )
+                rest = [(last + 1, number) for number in lines[len(lines) // 2 :]]
+                db.executemany("UPDATE lines SET file = ? WHERE n = ?", rest)
+        return True
 
     def _result(
         self, row: sqlite3.Row, outcome: Outcome

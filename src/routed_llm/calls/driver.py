@@ -549,7 +549,7 @@ class _Line:
 
     def __init__(self, call: Driven, crowded: bool) -> None:
         self.call = call
-        self.choices = call.attempts(call.decision, call._since)
+        self.choices = call._failures or call.attempts(call.decision, call._since)
         self.able: tuple[Decision, ...] = ()
         self.waited, self._looks, self._crowded = 0.0, _LOOK, crowded
 

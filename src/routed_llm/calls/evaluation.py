@@ -15,6 +15,7 @@ from routed_llm.decide.table import prepare
 from routed_llm.decision import Change
 from routed_llm.errors import NoModelFits
 from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
+from routed_llm.reasons import PASSED_OVER
 from routed_llm.request.counts import bounded_by, counting_of, note
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Evaluation(NamedTuple):
                 names = {one.id for one in group}
                 if chosen.model in names:
                     return decision
-                behind = {one.id: "another home comes before it" for one in homes if one.id not in names}
+                behind = {one.id: PASSED_OVER for one in homes if one.id not in names}
                 context = self.context._replace(unavailable={**behind, **away})
                 firm = {**behind, **self.firm}
                 there = whole._replace(context=context, firm=firm).explain(request)

@@ -37,6 +37,7 @@ from routed_llm.ledger.run import Answered, Run, as_moment
 from routed_llm.ledger.scoped import CURRENT, merge
 from routed_llm.media import tokens_for
 from routed_llm.policy import ENDPOINTS, Policy
+from routed_llm.reasons import PASSED_OVER
 from routed_llm.recovery import Addresses, Cooldowns, RateLimits, UnavailableModels
 from routed_llm.recovery.ratelimits import PATIENCE
 from routed_llm.request import RequestBuilder
@@ -368,7 +369,7 @@ class Router:
             [self.model(one) for one in (found.model, *found.dearer)], key=lambda one: one.order or 1
         )
         names = [one.id for one in models if one.weight != 0][:_MOST_WAYS]
-        rest = dict.fromkeys((found.model, *found.dearer), "another one is asked for")
+        rest = dict.fromkeys((found.model, *found.dearer), PASSED_OVER)
         each = [
             evaluation.only(request, {**{one: why for one, why in rest.items() if one != name}, **away})
             for name in names

@@ -141,7 +141,7 @@ class Attempts:
         self.decision = decision
         self.limits = limits or RetryLimits()
         self.failures: tuple[Attempt, ...] = ()
-        self.able = able
+        self._able = able
         self._choose = choose
         self._policy = policy
         self._catalog = catalog
@@ -161,7 +161,11 @@ class Attempts:
 
     def again(self) -> Decision | None:
         """Decide again, by what is known by now; None where nothing fits."""
-        return self._choose({})
+        return self._choose(self._avoid)
+
+    def able(self) -> tuple[Decision, ...]:
+        """Decide for each of the models that could serve the call, and have not failed it."""
+        return tuple(one for one in self._able() if one.model not in self._avoid)
 
     def failed(
         self,

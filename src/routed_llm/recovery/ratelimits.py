@@ -40,7 +40,7 @@ _GROWTH: Final = 0.25
 
 _AGED: Final = 30.0
 """Seconds after which a request goes before those that would fit better."""
-_TRUST: Final = 0.1
+_TRUST: Final = 0.3
 """Part of what an answer says is left more than should be that is believed: the next ones say it again."""
 _SILENT: Final = 60.0
 """Seconds after which a request that was not answered is taken to have been counted."""
@@ -504,7 +504,7 @@ class RateLimits:
             ticket = Ticket(home, tokens, now, {} if hurries else {home: tokens}, self._places)
             if not (limits.line or limits.crowds) and limits.wait(tokens, now, _NOTHING) <= 0:
                 limits.hold(ticket, now)  # nobody waits and there is room, as nearly always
-                limits.send(ticket)
+                limits.send(ticket, now)
                 ticket.is_guess = limits.assumed
                 return ticket, 0.0
             if hurries:

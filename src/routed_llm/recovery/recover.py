@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from routed_llm.reasons import PASSED_OVER
 from routed_llm.recovery.addresses import origin_of
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 from routed_llm.recovery.repair import repair, unstreamed
@@ -159,7 +160,8 @@ def others(decision: Decision) -> list[str]:
     found = (
         one.model
         for one in decision.candidates
-        if one.model != decision.model and all(reason.code in _RANKED for reason in one.reasons)
+        if one.model != decision.model
+        and all(reason.code in _RANKED or reason.data.get("why") == PASSED_OVER for reason in one.reasons)
     )
     return list(dict.fromkeys(found))
 
