@@ -5,7 +5,8 @@ notebook that was rewritten, and whose imports are installed here, is then run f
 the simulator on 2027-01-15, with nothing but the loopback to reach. Prints what was sent and refused.
 Notebooks are executed as they stand, with a fresh kernel each. What the programs import beside the packages
 of this repository has to be installed for it (pip install ipykernel nbclient langchain-community
-langchain-text-splitters langchain-tavily trustcall llama-index-embeddings-openai).
+langchain-text-splitters langchain-tavily trustcall llama-index-embeddings-openai
+llama-index-vector-stores-faiss llama-index-readers-file).
 The checkouts and the copies are never part of this repository.
 """
 
@@ -59,6 +60,25 @@ else:
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     )
     Graph.draw_mermaid_png = lambda *_, **__: picture  # a web service draws it
+try:
+    from openai.resources import embeddings
+    from openai.types import CreateEmbeddingResponse
+except ImportError:
+    pass
+else:
+    import random
+    def embed(_, *, input, model="", dimensions=1536, **__):
+        rows = [
+            {"object": "embedding", "index": place, "embedding": [random.Random(f"{text}{i}").uniform(-1, 1)
+             for i in range(dimensions)]}
+            for place, text in enumerate([input] if isinstance(input, str) else input)
+        ]
+        used = {"prompt_tokens": 0, "total_tokens": 0}
+        return CreateEmbeddingResponse(object="list", model=model, data=rows, usage=used)
+    async def embed_later(_, **given):
+        return embed(_, **given)
+    embeddings.Embeddings.create = embed  # the simulator has no embeddings, and they are not routed
+    embeddings.AsyncEmbeddings.create = embed_later
 """
 """What each interpreter runs first (as ``sitecustomize``): the day, and no network but the loopback."""
 
