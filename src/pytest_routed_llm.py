@@ -5,6 +5,7 @@ It is a module of its own, so that a test run that never asks for it imports not
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,7 @@ def openai_simulator(
         wrong = ", ".join(asked) or "arguments without a name"
         raise pytest.UsageError(f"The marker {MARKER} takes no {wrong}. Give it at=... and faults=[...].")
     simulator.reset()
+    _forget_routers()
     simulator.at = date.fromisoformat(at) if isinstance(at, str) else at
     for fault in faults:
         simulator.faults.add(fault)
@@ -75,3 +77,12 @@ def openai_simulator(
     )
     yield simulator
     simulator.reset()
+    _forget_routers()
+
+
+def _forget_routers() -> None:
+    """Let the next model make a new router, so that no test goes by another's failures or day."""
+    if (langchain := sys.modules.get("langchain_routed._planner")) is not None:
+        langchain.default_router.cache_clear()
+    if (llama_index := sys.modules.get("llama_index.llms.routed.own")) is not None:
+        llama_index.forget_shared()

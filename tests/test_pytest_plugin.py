@@ -166,3 +166,29 @@ def test_who_does_not_ask_imports_nothing(project: pytest.Pytester) -> None:
     """A run of tests that never uses the fixture does not load routed_llm for it."""
     project.makepyfile("import sys\ndef test(): assert not {'routed_llm', 'pydantic'} & set(sys.modules)")
     project.runpytest_subprocess("-p", "no:langsmith_plugin").assert_outcomes(passed=1)
+
+
+def test_no_test_goes_by_another_s_failures_or_day(project: pytest.Pytester) -> None:
+    """Models without a router of their own share one, and what it has met, with the test at hand only."""
+    project.makepyfile(
+        """
+        import pytest
+        from langchain_routed import RoutedChatModel
+        from langchain_routed._planner import default_router
+        from llama_index.llms.routed import RoutedLLM
+
+        default_router(), (kept := RoutedLLM()).metadata  # of the day of the import
+
+        @pytest.mark.parametrize("ask", [RoutedChatModel.invoke, RoutedLLM.complete], ids=["chain", "index"])
+        @pytest.mark.parametrize("day", ["2026-11-22", "2027-01-15"])
+        @pytest.mark.parametrize("failing", [True, False])
+        def test_a_call(openai_simulator, ask, day, failing):
+            openai_simulator.at = type(openai_simulator.at).fromisoformat(day)
+            if failing:
+                openai_simulator.faults.add("503;times=2")
+            ask((RoutedChatModel if ask is RoutedChatModel.invoke else RoutedLLM)(), "Hello")
+            openai_simulator.assert_not_refused()
+            assert openai_simulator.journal[0].model == "gpt-5.6-luna"
+        """
+    )
+    project.runpytest("-p", "no:xdist", *QUIET).assert_outcomes(passed=8)

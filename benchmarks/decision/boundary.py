@@ -27,6 +27,7 @@ from benchmarks.tokens.compare import machine, sources
 from routed_llm import Budget, Decision, Policy, Request, Router, TokenCount, read_openai
 from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.table import Table, prepare
+from routed_llm.request.conversations import shared as known
 from routed_llm.tokens.memo import shared
 from routed_llm.tokens.text import TiktokenCounter
 from routed_llm.tokens.vocabulary import o200k_encoding
@@ -215,7 +216,7 @@ def differing(
         if case is None:
             continue
         shared.clear()
-        conversations.shared.clear()
+        known.clear()
         request = case.read()
         found, again = router.explain(request), router.explain(case.read())
         facts = request.facts.with_tokens(TokenCount.of(case.tokens))

@@ -266,6 +266,8 @@ def test_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "saving": "0.7500",
         "p50": None,
         "p95": None,
+        "areas": 0,
+        "measured_areas": 0,
     }
     assert (found["broken"], found["refusals"]) == (1, {"max_input": 1})
     assert found["changes"] == [["temperature", "dropped", 4]]

@@ -127,7 +127,7 @@ def test_explain_asks_a_running_gateway(
         assert main(["explain", str(asked), "--url", url]) == 2
         assert "refused: The request has neither messages nor input" in capsys.readouterr().err
     assert main(["explain", str(asked), "--url", "nowhere"]) == 2
-    assert "'nowhere' is no address" in capsys.readouterr().err
+    assert "'nowhere' is not an address" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

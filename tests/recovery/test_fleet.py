@@ -106,9 +106,9 @@ def test_without_redis_each_goes_by_what_it_met(caplog: pytest.LogCaptureFixture
             assert eventually(lambda: not one._exchanger.is_busy)
         for _ in range(50):
             assert one.cooling(time.monotonic()) == {"a": "why"}
-    assert [record.getMessage() for record in caplog.records] == [
-        "cool-downs are not shared while Redis is away: ConnectionError"
-    ]
+    # A thread of an earlier test may say something of a client that is closed by now.
+    said = [line for line in caplog.messages if "ValueError" not in line]
+    assert said == ["cool-downs are not shared while Redis is away: ConnectionError"]
     assert away.asked == 1
     one.answered("a")
     assert one.cooling(time.monotonic()) == {}

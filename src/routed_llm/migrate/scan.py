@@ -176,7 +176,7 @@ class Scanner:
             return self._unparsed(text, path, "it is nested too deeply")
         except ValueError as error:
             return self._unparsed(text, path, str(error))
-        except _TimeLimitError:
+        except (_TimeLimitError, SystemError):  # raised within compile() the one comes out as the other
             raise
         except Exception as error:  # noqa: BLE001 - a file that is misread is reported; the others are searched
             return self._unparsed(text, path, f"{type(error).__name__}, which is a defect of this command")

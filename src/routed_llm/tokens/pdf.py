@@ -188,7 +188,20 @@ def _read(page: PageObject, end: float) -> _Page:
     if not text and any(shows in content for shows in _SHOWS):
         # There is text that is not read here; the provider's reader may be able to.
         return _Page(most=min(size, FULL_PAGE), failed=True)
+    if not text and _draws_forms(page):
+        # Where forms draw forms without end, pypdf leaves out what comes after some thousands of them.
+        return _Page(most=FULL_PAGE, failed=True)
     return _Page(text=text)
+
+
+def _draws_forms(page: PageObject) -> bool:
+    """Say whether a page may draw what has drawing instructions of its own."""
+    try:
+        resources: Any = page["/Resources"]
+        drawn = resources["/XObject"].get_object().values()
+        return any(one.get_object().get("/Subtype") == "/Form" for one in drawn)
+    except Exception:  # noqa: BLE001 - pypdf raises whatever a broken object leads to; most pages draw none
+        return False
 
 
 def _in_time(work: Callable[[], T], end: float) -> T:

@@ -13,7 +13,7 @@ from routed_llm import Catalog, Policy, Router, fingerprint
 from routed_llm.calls.adapting import policy_from
 from routed_llm.calls.window import largest, workhorse
 
-__all__ = ["OwnRouter", "shared_router"]
+__all__ = ["OwnRouter", "forget_shared", "shared_router"]
 
 _OPENAI = "https://api.openai.com/v1"
 
@@ -30,6 +30,12 @@ def shared_router(catalog: Catalog | None) -> Router:
         if found is None:
             found = _SHARED[None if catalog is None else id(catalog)] = Router(catalog=catalog)
         return found
+
+
+def forget_shared() -> None:
+    """Let the next LLM without a router of its own make a new one."""
+    with _LOCK:
+        _SHARED.clear()
 
 
 class OwnRouter:
