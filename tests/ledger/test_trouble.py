@@ -203,9 +203,13 @@ ledger.settle = book.settle
     assert line.cost == 242_200_000
 
 
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+"""With a write a second, Redis acknowledges on a busy disk what a killed process then loses."""
+
+
 def test_redis_killed_in_mid_run(tmp_path: Path, run_redis: Callable[..., Any]) -> None:
     """When the server dies, calls are refused in words; what was answered is booked when it is back."""
-    with run_redis(tmp_path, "--appendonly", "yes") as (url, process):
+    with run_redis(tmp_path, *DURABLE) as (url, process):
         ledger = open_ledger(url)
         router = Router(ledger=ledger, budgets=Budget(per_day=1), clock=lambda: NOON)
         router.begin(router.decide(ask())).settle(USED)
@@ -218,7 +222,7 @@ def test_redis_killed_in_mid_run(tmp_path: Path, run_redis: Callable[..., Any]) 
         place = url.removesuffix("/0")
         assert str(caught.value).startswith(f"The ledger on {place}/0 cannot be used: ")
         assert str(caught.value).endswith("See that the server runs and that this process may reach it.")
-    with run_redis(tmp_path, "--appendonly", "yes", port=int(url.split(":")[2].split("/")[0])):
+    with run_redis(tmp_path, *DURABLE, port=int(url.split(":")[2].split("/")[0])):
         router.begin(router.decide(ask())).settle(USED)
         assert [line.cost for line in ledger.entries()] == [242_200_000] * 3
         rest = ledger.remaining(DAY, at=NOON)
