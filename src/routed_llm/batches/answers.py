@@ -84,9 +84,9 @@ def outcomes(batch: Mapping[str, Any], content: Callable[[str], bytes]) -> Outco
         if batch.get(key):
             for row in _rows(content(str(batch[key])), str(batch[key])):
                 lines.setdefault(str(row.get("custom_id")), _outcome(row))
-    told = [one for one in ((batch.get("errors") or {}).get("data") or ()) if isinstance(one, Mapping)]
-    first = dict(told[0]) if told else {"message": f"the batch has {status} without it", "code": status}
-    again = status == "failed" and bool(told) and all(one.get("code") == _LATER for one in told)
+    errors = [one for one in ((batch.get("errors") or {}).get("data") or ()) if isinstance(one, Mapping)]
+    first = dict(errors[0]) if errors else {"message": f"the batch has {status} without it", "code": status}
+    again = status == "failed" and bool(errors) and all(one.get("code") == _LATER for one in errors)
     missing = Outcome(error=first, passing=True, of_model=again)
     return Outcomes(lines=lines, missing=missing, again=again)
 
@@ -134,8 +134,8 @@ def read_answer(
             return None
         return AnswerCutter(stops, most=most, encoding=o200k_encoding)
 
-    told = completion.get("usage")
-    usage = Usage.from_openai(told) if isinstance(told, Mapping) and told else None
+    used = completion.get("usage")
+    usage = Usage.from_openai(used) if isinstance(used, Mapping) and used else None
     # The results of batches name the default tier.
     usage = None if usage is None else replace(usage, service_tier="batch")
     return cut_answer(completion, cutter), usage

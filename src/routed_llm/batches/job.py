@@ -347,9 +347,9 @@ class BatchJob:
             return
         job = self._file.value("SELECT id FROM job")
         known = {
-            str(told.get("routed_file")): one
+            str(noted.get("routed_file")): one
             for one in provider.batches()
-            if (told := one.get("metadata") or {}).get("routed_job") == job
+            if (noted := one.get("metadata") or {}).get("routed_job") == job
         }
         for file in files:
             name = f"{file['file']}.{file['attempt']}"
@@ -377,8 +377,8 @@ class BatchJob:
                 _batch_line(row["n"], row["endpoint"], json.loads(row["plan"])["body"]) for row in rows
             )
             upload = provider.upload(title, data)["id"]
-        told = {"routed_job": job, "routed_file": name}
-        return provider.create(upload, _URLS[file["endpoint"]], told)
+        metadata = {"routed_job": job, "routed_file": name}
+        return provider.create(upload, _URLS[file["endpoint"]], metadata)
 
     def _set_due(self, db: sqlite3.Connection, where: str, value: int, now: datetime) -> None:
         """Let the deadlines that are counted from the sending begin."""
@@ -472,18 +472,18 @@ class BatchJob:
 
     def _collect_file(self, provider: Provider, file: sqlite3.Row) -> None:
         batch = provider.batch(file["batch"])
-        told = outcomes(batch, provider.content)
-        if told is None:
+        found = outcomes(batch, provider.content)
+        if found is None:
             return
         rows = self._file.rows(
             "SELECT * FROM lines WHERE file = ? AND state = 'sent' ORDER BY n", file["file"]
         )
-        if told.again and self._go_once_more(file, [row["n"] for row in rows]):
+        if found.again and self._go_once_more(file, [row["n"] for row in rows]):
             return
         again: list[tuple[sqlite3.Row, Mapping[str, str]]] = []
         results: list[tuple[str, str | None, int | None, str | None, int]] = []
         for row in rows:
-            outcome = told.lines.get(str(row["n"]), told.missing)
+            outcome = found.lines.get(str(row["n"]), found.missing)
             result = self._result(row, outcome)
             if result is not None:
                 results.append(result)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from routed_llm.decision import Call, Change, Decision
+from routed_llm.fields import SOFT
 from routed_llm.parameters import ENCRYPTED, IN_MESSAGES, take_out
 from routed_llm.policy import EFFORTS
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
@@ -14,23 +15,7 @@ from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 if TYPE_CHECKING:
     from routed_llm.policy import Policy
 
-__all__ = ["TASTE", "repair", "unstreamed"]
-
-TASTE: Final = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "frequency_penalty",
-        "presence_penalty",
-        "seed",
-        "verbosity",
-        "prompt_cache_retention",
-        "prompt_cache_options",
-        "prompt_cache_breakpoint",
-        "prompt_cache_key",
-    }
-)
-"""Parameters whose loss changes taste or price and never what a program means."""
+__all__ = ["repair", "unstreamed"]
 
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _INSTEAD: Final = re.compile(r"Use '([A-Za-z_.]+)' instead")
@@ -128,7 +113,7 @@ def _drop(
     sent = call.parameters
     marked = name in IN_MESSAGES and name not in call.dropped
     asked = sent.get(name, decision.facts.parameter(name) if marked else None)
-    if name not in TASTE or asked is None or policy.on_unsupported != "drop":
+    if name not in SOFT or asked is None or policy.on_unsupported != "drop":
         return None
     rest = {key: value for key, value in sent.items() if key != name}
     change = Change(name, "dropped", asked, None, _because(error))
