@@ -1,11 +1,12 @@
 """A night's work through `routed batch`, whose process is killed at ten places.
 
-    python -m benchmarks.capacity.night [PROMPTS]
+    python -m benchmarks.capacity.night [PROMPTS] [--store]
 
 Of the prompts (10,000 when left out) eight of ten may take a day, one a quarter of an hour and one a minute.
 A process plans, submits and collects, in files of 2,000; this one runs the simulated API and its clock, and
 kills it ten times: while it plans, uploads, makes a batch, answers at once, fetches, books, and writes. There
-must be one answer for each prompt, one batch for each file, and books that agree with the API's bill.
+must be one answer for each prompt, one batch for each file, and a bill within what the job says. With --store
+what is answered at once is stored and found again: then nothing is paid twice, and books and bill are equal.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 DEADLINES = (86_400, 86_400, 86_400, 86_400, 86_400, 86_400, 86_400, 86_400, 900, 60)
 
 
-def work(folder: Path, url: str) -> None:
+def work(folder: Path, url: str, store: bool) -> None:
     """Do what is to be done next, until the job is complete: the process that is killed."""
 
     def clock() -> datetime:
@@ -42,7 +43,7 @@ def work(folder: Path, url: str) -> None:
 
     jobs.MOST_LINES = 2_000  # so that there are several files
     router = Router(clock=clock, ledger=SQLiteLedger(folder / "ledger.db"))
-    with BatchJob(folder / "job.db", provider=Provider(url, "k"), router=router) as job:
+    with BatchJob(folder / "job.db", provider=Provider(url, "k"), router=router, store=store) as job:
         if not (folder / "planned").exists():
             found = job.plan(folder / "in.jsonl")
             (folder / "planned").write_text(f"{found.expected} {found.at_once}")
@@ -83,7 +84,7 @@ def places(api: Simulator, folder: Path, prompts: int) -> list[tuple[str, Callab
     ]
 
 
-def show(prompts: int) -> int:
+def show(prompts: int, store: bool) -> int:
     """Run the night and print what came of it; 1 where something is lost, doubled or unpaid."""
     with tempfile.TemporaryDirectory() as name, serve(at=DAY) as api:
         folder = Path(name)
@@ -97,6 +98,7 @@ def show(prompts: int) -> int:
                 row = {"custom_id": f"p{at}", "deadline": DEADLINES[at % 10], "body": body}
                 file.write(json.dumps(row) + "\n")
         command = [sys.executable, "-m", "benchmarks.capacity.night", "--work", name, api.url]
+        command += ["--store"] if store else []
         killed, left, begun = [], places(api, folder, prompts), time.monotonic()
         while not (folder / "done").exists():
             child = subprocess.Popen(command)
@@ -111,10 +113,10 @@ def show(prompts: int) -> int:
             if child.returncode not in (0, -signal.SIGKILL):
                 return child.returncode
         print(f"killed {len(killed)} times: {'; '.join(killed)} ({time.monotonic() - begun:.0f} s)")
-        return _judged(api, folder, prompts)
+        return _judged(api, folder, prompts, store)
 
 
-def _judged(api: Simulator, folder: Path, prompts: int) -> int:
+def _judged(api: Simulator, folder: Path, prompts: int, store: bool) -> int:
     answers = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
     ids = [row["custom_id"] for row in answers if row["response"]]
     ordered = ids == [f"p{at}" for at in range(prompts)]
@@ -133,27 +135,31 @@ def _judged(api: Simulator, folder: Path, prompts: int) -> int:
     print(f"answered {len(ids):,} of {prompts:,}, once each and in order: {once}")
     print(f"requests paid by tier: {dict(tiers)}; batches made: {batches}")
     print(f"the API bills ${api.billed:.6f}; of that for answers lost in a killed process ${double:.6f}")
-    doubt = len(paid) - prompts
-    print(
-        f"booked ${answered:.6f} for answers, ${unsure:.6f} for what was in doubt ({doubt} were paid twice)"
-    )
+    twice = len(paid) - prompts
+    with BatchJob(folder / "job.db") as job:
+        found = job.status()
+    most = found.doubtful_cost or Decimal(0)
+    print(f"booked ${answered:.6f} for answers, ${unsure:.6f} for what was in doubt; {twice} were paid twice")
+    print(f"the job: {found.doubtful} in doubt; it cost ${found.cost:.6f} to ${found.cost + most:.6f}")
     print(
         f"at once, at the standard tier, the same would have cost ${at_once:.6f}: {api.billed / at_once:.0%}"
     )
-    # What a killed process had answered and booked, and what nobody knows of, lie between.
-    return int(not once or not api.billed - double <= answered <= api.billed <= answered + unsure)
+    if store:
+        return int(not once or bool(twice) or not found.cost == answered == api.billed)
+    return int(not once or not found.cost <= api.billed <= found.cost + most)
 
 
 def main() -> int:
     """Run the benchmark, or the process that it kills."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("prompts", nargs="?", type=int, default=10_000)
+    parser.add_argument("--store", action="store_true")
     parser.add_argument("--work", nargs=2, metavar=("FOLDER", "URL"))
     asked = parser.parse_args()
     if asked.work:
-        work(Path(asked.work[0]), asked.work[1])
+        work(Path(asked.work[0]), asked.work[1], asked.store)
         return 0
-    return show(asked.prompts)
+    return show(asked.prompts, asked.store)
 
 
 if __name__ == "__main__":

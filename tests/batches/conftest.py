@@ -26,6 +26,7 @@ class Night:
         self.folder, self.simulator = folder, simulator
         self.now = datetime(2026, 11, 29, 12, tzinfo=UTC)
         self.policy = Policy(models=["gpt-4.1", "gpt-5.4"], at_least=None)
+        self.store = False
         self.provider: Callable[[], Provider] = self.reached
 
     def reached(self) -> Provider:
@@ -45,10 +46,10 @@ class Night:
     def job(self, **router: Any) -> BatchJob:
         """Open the job, as a process does."""
         made = Router(policy=self.policy, clock=lambda: self.now, ledger=self.ledger, observe=False, **router)
-        return BatchJob(self.folder / "job.db", provider=self.provider(), router=made)
+        return BatchJob(self.folder / "job.db", provider=self.provider(), router=made, store=self.store)
 
-    def requests(self, count: int, **fields: Any) -> Path:
-        """Write a file of requests."""
+    def requests(self, count: int, body: Any = None, **fields: Any) -> Path:
+        """Write a file of requests, with fields of its own in each line or body."""
         path = self.folder / "in.jsonl"
         rows = [
             {
@@ -57,6 +58,7 @@ class Night:
                     "model": "gpt-4o",
                     "messages": [{"role": "user", "content": f"Tell me about number {at}."}],
                     "max_tokens": 50,
+                    **(body or {}),
                 },
                 **fields,
             }

@@ -14,6 +14,7 @@ from routed_llm import Budget, PolicyError, RequestError
 from routed_llm.batches import ApiError, BatchJob, Provider
 from routed_llm.batches import job as jobs
 from routed_llm.calls.endpoints import Endpoints
+from routed_llm.ledger import SQLiteLedger
 
 from .conftest import Night
 
@@ -195,37 +196,128 @@ def test_killed_between_the_books_and_the_job(night: Night, monkeypatch: pytest.
     night.check_bill()
 
 
-DOUBTFUL = [
-    pytest.param(Provider, "send", 1, id="answered, and nobody heard"),
-    pytest.param(Endpoints, "respond", 0, id="answered and booked, and the job not told"),
-]
+def dies_after(of: Any, name: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Let the process be killed once a part of sending a request at once has done its work."""
 
-
-@pytest.mark.parametrize(("of", "name", "unknown"), DOUBTFUL)
-def test_killed_as_it_answers_at_once(
-    night: Night, monkeypatch: pytest.MonkeyPatch, of: Any, name: str, unknown: int
-) -> None:
-    """What was under way is sent again, counted as doubtful, and booked once: as paid, or as expected."""
-    with night.job() as job:
-        job.plan(night.requests(1), deadline=60.0)
+    def patched(patch: pytest.MonkeyPatch) -> None:
         whole = getattr(of, name)
+
+        def gone(*given: Any) -> Any:
+            raise Killed
 
         def dies(*given: Any) -> Any:
             whole(*given)
+            patch.setattr(SQLiteLedger, "settle", gone)
             raise Killed
 
+        patch.setattr(of, name, dies)
+
+    return patched
+
+
+HEARD, BOOKED = dies_after(Provider, "send"), dies_after(Endpoints, "respond")
+STORED = {"store": True}
+FULL = {"store": True, "metadata": {f"k{at}": "v" for at in range(16)}}
+# How the process ends, whether the job may store, the request's own fields; outcomes booked, answers paid.
+DOUBTFUL = [
+    pytest.param(HEARD, False, {}, ["unknown", "answered"], 2, id="answered, and nobody heard"),
+    pytest.param(BOOKED, False, {}, ["answered"] * 2, 2, id="answered and booked, and the job not told"),
+    pytest.param(HEARD, True, {}, ["answered"], 1, id="the job may store it"),
+    pytest.param(BOOKED, True, {}, ["answered"], 1, id="stored and booked, and the job not told"),
+    pytest.param(HEARD, False, STORED, ["answered"], 1, id="stored by its own wish"),
+    pytest.param(HEARD, True, {"store": False}, ["unknown", "answered"], 2, id="not to be stored"),
+    pytest.param(HEARD, False, FULL, ["unknown", "answered"], 2, id="its metadata is full"),
+]
+
+
+@pytest.mark.parametrize(("ends", "store", "fields", "outcomes", "paid"), DOUBTFUL)
+def test_killed_as_it_answers_at_once(
+    night: Night,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: Callable[[pytest.MonkeyPatch], None],
+    store: bool,
+    fields: dict[str, Any],
+    outcomes: list[str],
+    paid: int,
+) -> None:
+    """What was stored is found again; else it is sent again, counted as doubtful, and booked as expected."""
+    night.store = store
+    with night.job() as job:
+        job.plan(night.requests(1, body=fields), deadline=60.0)
         with monkeypatch.context() as patch:
-            patch.setattr(of, name, dies)
+            ends(patch)
             with pytest.raises(Killed):
                 job.submit(workers=1)
     assert night.finish() == NAMES[:1]
     with night.job() as job:
-        assert job.status().doubtful == 1
-    outcomes = [entry.outcome for entry in night.ledger.entries()]
-    assert outcomes.count("unknown") == unknown
-    assert len(outcomes) == len([entry for entry in night.simulator.journal if entry.served]) == 2
-    if not unknown:
+        found = job.status()
+    assert [entry.outcome for entry in night.ledger.entries()] == outcomes
+    assert len([entry for entry in night.simulator.journal if entry.served]) == paid
+    assert found.doubtful == paid - 1
+    most = found.doubtful_cost
+    assert most is not None
+    assert found.cost <= night.simulator.billed <= found.cost + most
+    if "unknown" not in outcomes:
+        assert found.cost + most == night.simulator.billed
         night.check_bill()
+    if paid == 1:
+        assert found.cost == night.simulator.billed
+        assert night.answers[0]["response"]["body"]["routing"]["tier"] == "standard"
+
+
+WAITED = [
+    pytest.param(3, 60.0, 1, [1.0, 2.0], id="it comes"),
+    pytest.param(99, 40.0, 2, [1.0, 2.0, 4.0, 8.0, 16.0], id="it does not"),
+    pytest.param(99, 1.5, 2, [1.0], id="there is no time"),
+]
+
+
+@pytest.mark.parametrize(("looks", "deadline", "paid", "pauses"), WAITED)
+def test_an_answer_may_come_after_its_process_was_killed(
+    night: Night,
+    monkeypatch: pytest.MonkeyPatch,
+    looks: int,
+    deadline: float,
+    paid: int,
+    pauses: list[float],
+) -> None:
+    """What is not listed yet is waited for, as long as there is time for another attempt."""
+    waits: list[float] = []
+    night.store = True
+    night.provider = lambda: Provider(night.simulator.url, "k", sleep=waits.append)
+    with night.job() as job:
+        job.plan(night.requests(1), deadline=deadline)
+        with monkeypatch.context() as patch:
+            HEARD(patch)
+            with pytest.raises(Killed):
+                job.submit(workers=1)
+    whole, left = Provider.completions, [looks]
+
+    def listed(self: Provider, metadata: Any) -> Any:
+        left[0] -= 1
+        return whole(self, metadata) if left[0] < 0 else iter(())
+
+    monkeypatch.setattr(Provider, "completions", listed)
+    assert night.finish() == NAMES[:1]
+    assert waits == pauses
+    assert len([entry for entry in night.simulator.journal if entry.served]) == paid
+
+
+def test_a_server_without_a_list_of_completions(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that lists none is asked in vain, and the request is sent again."""
+    night.store = True
+    with night.job() as job:
+        job.plan(night.requests(1), deadline=60.0)
+        with monkeypatch.context() as patch:
+            HEARD(patch)
+            with pytest.raises(Killed):
+                job.submit(workers=1)
+
+    def listed(self: Provider, metadata: Any) -> Any:
+        raise ApiError("GET /chat/completions was answered with 404.", status=404)
+
+    monkeypatch.setattr(Provider, "completions", listed)
+    assert night.finish() == NAMES[:1]
 
 
 def _dies_at(call: int, of: Callable[..., Any]) -> Callable[..., Any]:

@@ -29,6 +29,23 @@ def test_previous_response(client: openai.OpenAI) -> None:
     assert second.usage.input_tokens > first.usage.input_tokens
 
 
+def test_stored_completions_are_listed_by_metadata(client: openai.OpenAI) -> None:
+    """Completions are listed where they were stored, by what they were marked with."""
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+    made = {
+        mark: client.chat.completions.create(**asked, store=True, metadata={"mark": mark, "of": "x"}).id
+        for mark in ("a", "b")
+    }
+    client.chat.completions.create(**asked)
+    client.chat.completions.create(**asked, store=False)
+    listed = client.chat.completions.list
+    assert [one.id for one in listed()] == list(made.values())
+    assert [one.id for one in listed(order="desc", limit=1)] == list(made.values())[::-1]
+    assert [one.id for one in listed(metadata={"mark": "b", "of": "x"})] == [made["b"]]
+    assert [one.id for one in listed(metadata={"mark": "c"})] == []
+    assert [one.id for one in listed(model="gpt-4.1")] == []
+
+
 def test_store_false_keeps_nothing(client: openai.OpenAI) -> None:
     """A response that was not stored cannot be referred to."""
     first = client.responses.create(model="gpt-4o", input="hi", store=False)

@@ -117,14 +117,15 @@ def _outcome(row: Mapping[str, Any]) -> Outcome:
 
 
 def read_answer(
-    plan: Mapping[str, Any], endpoint: str, reply: Mapping[str, Any]
+    plan: Mapping[str, Any], endpoint: str, reply: Mapping[str, Any], *, batch: bool
 ) -> tuple[Mapping[str, Any], Usage | None]:
-    """Return an answer as a Chat Completion, and what it used, at the price of batches.
+    """Return an answer as a Chat Completion, and what it used.
 
     Args:
         plan: how the request was planned.
         endpoint: where it was sent.
         reply: the body of the answer.
+        batch: whether it came in a Batch file, and is paid as such.
     """
     completion = chat_completion(reply) if endpoint == "responses" else reply
     stops, most = plan.get("stop") or (), plan.get("most")
@@ -136,6 +137,7 @@ def read_answer(
 
     used = completion.get("usage")
     usage = Usage.from_openai(used) if isinstance(used, Mapping) and used else None
-    # The results of batches name the default tier.
-    usage = None if usage is None else replace(usage, service_tier="batch")
+    if usage is not None:
+        # The results of batches name the default tier.
+        usage = replace(usage, service_tier="batch" if batch else completion.get("service_tier"))
     return cut_answer(completion, cutter), usage

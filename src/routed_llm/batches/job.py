@@ -2,8 +2,8 @@
 
 What is sent is noted before it is, and what came of it afterwards. A Batch file carries the job and its
 number as metadata, and before one is submitted the account's batches are looked through for it: so none is
-submitted twice. A request that is answered on the spot has no such mark: one that was under way when the
-process was killed is sent again, and counted as doubtful.
+submitted twice. A request that is answered on the spot has such a mark where it may be stored; another one
+that was under way when the process was killed is sent again, and counted as doubtful.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.batches.answers import Outcome, outcomes, read_answer
+from routed_llm.batches.direct import DirectRequests
 from routed_llm.batches.reading import read_lines
 from routed_llm.batches.store import JobFile
 from routed_llm.budget import PICO
@@ -30,7 +31,7 @@ from routed_llm.decide.refusal import no_fit_message
 from routed_llm.decide.speed import WINDOWS
 from routed_llm.errors import PolicyError, RequestError, RoutedError
 from routed_llm.ledger.base import new_id
-from routed_llm.ledger.run import UNKNOWN, as_moment
+from routed_llm.ledger.run import as_moment
 from routed_llm.pricing import cost_pico
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ TIERS: Final = ("batch", "flex", "priority", "ultrafast")
 """What a job may be sent at. Of background windows there is no list to find one in that was sent before."""
 
 _BATCH: Final = "batch"
-_TAG: Final = "batch_line"
-"""The tag in the books of a request that was answered at once: its job, line and attempt."""
 _URLS: Final = {"chat_completions": "/v1/chat/completions", "responses": "/v1/responses"}
 _HELD: Final = 0.9
 """Part of a tier's window that must be left for what was planned to be submitted as it is."""
@@ -73,6 +72,7 @@ class Summary:
         at_once: the same if everything were sent at once at the standard tier.
         cost: US dollars that what was answered has cost.
         doubtful: requests that were under way when a process was killed, and may have been paid twice.
+        doubtful_cost: the most US dollars that these can have cost beside ``cost``; None for no price.
     """
 
     job: str
@@ -83,6 +83,7 @@ class Summary:
     at_once: Decimal
     cost: Decimal
     doubtful: int
+    doubtful_cost: Decimal | None
 
     @property
     def complete(self) -> bool:
@@ -97,13 +98,20 @@ class BatchJob:
         path: the job's file; it holds prompts and answers, for its owner alone.
         provider: where it goes; only what has been planned is read without one.
         router: decides and keeps the books; with the default policy when left out.
+        store: whether OpenAI may store what it answers at once, where a request does not say so itself. What
+            was under way when a process was killed is then found again, and is not paid twice.
 
     Raises:
         PolicyError: when the file cannot be used.
     """
 
     def __init__(
-        self, path: str | Path, *, provider: Provider | None = None, router: Router | None = None
+        self,
+        path: str | Path,
+        *,
+        provider: Provider | None = None,
+        router: Router | None = None,
+        store: bool = False,
     ) -> None:
         from routed_llm.calls.router import Router
 
@@ -112,6 +120,7 @@ class BatchJob:
         self._provider = provider
         self._file = JobFile(path)
         self._lock = threading.Lock()
+        self._direct = DirectRequests(self._file, self._endpoints, self._lock, store=store)
 
     def __enter__(self) -> BatchJob:
         return self
@@ -269,11 +278,18 @@ class BatchJob:
             ApiError: when the API refuses something or is away; call it again, nothing is submitted twice.
         """
         provider = self._reached()
-        self._send_doubtful_again()
+        may_come = self._direct.find_again(provider)
+        self._send_planned(provider, workers)
+        if may_come:
+            self._direct.wait(provider)
+            self._send_planned(provider, workers)
+        return self.status()
+
+    def _send_planned(self, provider: Provider, workers: int) -> None:
         self._keep_in_time()
         waiting = self._file.rows("SELECT n FROM lines WHERE state = 'planned' AND file IS NULL ORDER BY n")
         with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
-            running = [pool.submit(self._answer, provider, row["n"]) for row in waiting]
+            running = [pool.submit(self._direct.answer, provider, row["n"]) for row in waiting]
             try:
                 self._send_files(provider)
                 for one in running:
@@ -281,32 +297,6 @@ class BatchJob:
             finally:
                 for one in running:
                     one.cancel()
-        return self.status()
-
-    def _send_doubtful_again(self) -> None:
-        """Plan again what a killed process had under way; it may be paid for, and is booked as expected."""
-        rows = self._file.rows("SELECT * FROM lines WHERE state = 'sent' AND file IS NULL")
-        if not rows:
-            return
-        # It may have been answered and booked, and only the job not have heard of it.
-        booked = {entry.tags.get(_TAG) for entry in self._router.ledger.entries()}
-        for row in rows:
-            name = self._name(row)
-            if name in booked:
-                continue
-            self._router.book(
-                name,
-                row["model"],
-                effort=row["effort"],
-                endpoint=row["endpoint"],
-                estimated=row["expected"],
-                outcome=UNKNOWN,
-            )
-        with self._file.change() as db:
-            db.executemany(
-                "UPDATE lines SET state = 'planned', attempts = attempts + 1 WHERE n = ?",
-                [(row["n"],) for row in rows],
-            )
 
     def _keep_in_time(self) -> None:
         """Decide anew what was planned for a window that would end too late by now."""
@@ -386,36 +376,6 @@ class BatchJob:
         ends = [((now + timedelta(seconds=row["within"])).isoformat(), row["n"]) for row in rows]
         db.executemany("UPDATE lines SET due = ? WHERE n = ?", ends)
 
-    def _answer(self, provider: Provider, number: int) -> None:
-        """Send a request that is answered on the spot."""
-        now = self._now()
-        with self._lock, self._file.change() as db:
-            db.execute("UPDATE lines SET state = 'sent' WHERE n = ?", (number,))
-            self._set_due(db, "n = ?", number, now)
-        (row,) = self._file.rows("SELECT * FROM lines WHERE n = ?", number)
-        relaxed = any(it["parameter"] == "deadline" for it in json.loads(row["plan"])["record"]["changes"])
-        said: dict[str, Any] = {"scope": {_TAG: self._name(row)}}
-        if not relaxed:
-            said["deadline"] = max(self._left(row, now), 0.001)
-        called = Called(
-            endpoint="chat_completions",
-            body=json.loads(row["body"]),
-            routing=said,
-            credential=provider.credential,
-            own=provider.base_url,
-        )
-        served = self._endpoints.respond(called, provider.send)
-        body = json.loads(served.body or b"{}")
-        record = body.get("routing") or {}
-        cost = int(Decimal(record["cost"]) * PICO) if record.get("cost") is not None else None
-        with self._lock, self._file.change() as db:
-            if served.status < 300:
-                values = (json.dumps(body, ensure_ascii=False), cost, number)
-                db.execute("UPDATE lines SET state = 'done', answer = ?, cost = ? WHERE n = ?", values)
-            else:
-                said_error = json.dumps(body.get("error") or {"message": f"status {served.status}"})
-                db.execute("UPDATE lines SET state = 'failed', error = ? WHERE n = ?", (said_error, number))
-
     # ----- status and collect
 
     def status(self) -> Summary:
@@ -437,7 +397,9 @@ class BatchJob:
         sums = self._file.rows(
             "SELECT COALESCE(SUM(expected), 0), COALESCE(SUM(usual), 0), COALESCE(SUM(cost), 0) FROM lines"
         )[0]
-        doubtful = self._file.value("SELECT COALESCE(SUM(attempts), 0) FROM lines WHERE file IS NULL")
+        (doubtful, most, known) = self._file.rows(
+            "SELECT COUNT(*), COALESCE(SUM(most), 0), COUNT(most) FROM direct WHERE state = 'unknown'"
+        )[0]
         expected, at_once, cost = (Decimal(value) / PICO for value in sums)
         return Summary(
             job=job,
@@ -448,6 +410,7 @@ class BatchJob:
             at_once=at_once,
             cost=cost,
             doubtful=doubtful,
+            doubtful_cost=Decimal(most) / PICO if known == doubtful else None,
         )
 
     def collect(self, output: str | Path | None = None) -> Summary:
@@ -534,7 +497,7 @@ class BatchJob:
         """Read and book what came of a line; None where it is to be tried again."""
         plan = json.loads(row["plan"])
         if outcome.reply is not None:
-            answer, usage = read_answer(plan, row["endpoint"], outcome.reply)
+            answer, usage = read_answer(plan, row["endpoint"], outcome.reply, batch=True)
             model = self._router.model(row["model"])
             cost = None if usage is None else cost_pico(usage, model, self._now().date())
             served = answer.get("model")

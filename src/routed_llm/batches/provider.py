@@ -77,6 +77,16 @@ class Provider:
         """Return one batch as it stands."""
         return self._read(f"/batches/{name}")
 
+    def completions(self, metadata: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Yield the Chat Completions that were stored with this metadata."""
+        return self._pages(
+            "/chat/completions", {f"metadata[{key}]": value for key, value in metadata.items()}
+        )
+
+    def wait(self, seconds: float) -> None:
+        """Wait before something is looked for again."""
+        self._sleep(seconds)
+
     def content(self, file: str) -> bytes:
         """Return what a file holds."""
         return self._get(f"/files/{file}/content")

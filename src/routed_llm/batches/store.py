@@ -38,8 +38,18 @@ CREATE TABLE IF NOT EXISTS files (
     attempt INTEGER NOT NULL DEFAULT 0,
     upload TEXT, batch TEXT
 );
+CREATE TABLE IF NOT EXISTS direct (
+    name TEXT PRIMARY KEY,
+    n INTEGER NOT NULL,
+    model TEXT NOT NULL, endpoint TEXT NOT NULL,
+    at TEXT NOT NULL,
+    marked INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'sent',
+    most INTEGER
+);
 """
-# A line is planned, sent, done or failed; a file is planned, uploading, sent or done.
+# A line is planned, sent, done or failed; a file is planned, uploading, sent or done. What is answered on the
+# spot is noted before it is sent, and struck out once it is answered; what nobody knows of stays as unknown.
 
 
 class JobFile:

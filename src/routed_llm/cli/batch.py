@@ -31,6 +31,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     submit = actions.add_parser("submit", help="send what is planned; nothing is submitted twice")
     submit.add_argument("--workers", type=int, default=8, metavar="N", help="requests under way at once")
+    submit.add_argument(
+        "--store",
+        action="store_true",
+        help="let OpenAI store what it answers at once: found again after a kill, it is not paid twice",
+    )
     status = actions.add_parser("status", help="say how the job stands")
     collect = actions.add_parser("collect", help="fetch answers, and write them once all are there")
     collect.add_argument("--output", metavar="FILE", help="where they go, in the order of the requests")
@@ -60,7 +65,8 @@ def run(asked: argparse.Namespace) -> int:
         ledger=open_ledger(asked.ledger) if asked.ledger else None,
     )
     provider = Provider(asked.url) if asked.action in ("submit", "collect") else None
-    with BatchJob(asked.job, provider=provider, router=router) as job:
+    store = asked.action == "submit" and asked.store
+    with BatchJob(asked.job, provider=provider, router=router, store=store) as job:
         if asked.action == "plan":
             found = job.plan(asked.source, deadline=asked.deadline)
         elif asked.action == "submit":
@@ -83,7 +89,8 @@ def _told(found: Summary, asked: argparse.Namespace) -> list[str]:
         rows.append(f"  {tier:<10} {model:<20} {count:>8,}  about ${dollars:.4f}")
     rows.append(f"expected ${found.expected:.4f}, at once ${found.at_once:.4f}, spent ${found.cost:.4f}")
     if found.doubtful:
-        rows.append(f"{found.doubtful:,} requests were under way when a process ended, and may be paid twice")
+        most = "" if found.doubtful_cost is None else f", which is ${found.doubtful_cost:.4f} more at most"
+        rows.append(f"{found.doubtful:,} were under way when a process ended, and may be paid twice{most}")
     if found.complete:
         failed = found.states.get("failed", 0)
         rows.append(f"complete{f', {failed:,} failed' if failed else ''}")
@@ -102,7 +109,8 @@ def _plain(found: Summary) -> dict[str, Any]:
         {"tier": tier, "model": model, "requests": count, "expected": str(dollars)}
         for (tier, model), (count, dollars) in found.by.items()
     ]
-    money = {name: str(told[name]) for name in ("expected", "at_once", "cost")}
+    names = ("expected", "at_once", "cost", "doubtful_cost")
+    money = {name: None if told[name] is None else str(told[name]) for name in names}
     return {**told, "by": by, **money, "complete": found.complete}
 
 

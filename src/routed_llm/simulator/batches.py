@@ -23,7 +23,7 @@ from routed_llm.simulator.failures import ApiFailure, failure
 if TYPE_CHECKING:
     from routed_llm.simulator.journal import Entry
 
-__all__ = ["ENDPOINTS", "Batches"]
+__all__ = ["ENDPOINTS", "Batches", "answered", "page"]
 
 ENDPOINTS = ("/v1/chat/completions", "/v1/responses")
 _MOST_REQUESTS = 50_000
@@ -105,7 +105,7 @@ class Batches:
             return self._upload(sent.get("content-type", ""), content)
         if method == "GET" and not name:
             kept = [file.about for file in self._files.values()]
-            return _page([one for one in kept if asked.get("purpose") in (None, one["purpose"])], asked)
+            return page([one for one in kept if asked.get("purpose") in (None, one["purpose"])], asked)
         file = self._files.get(name)
         if file is None:
             raise failure("file_not_found", id=name)
@@ -150,7 +150,7 @@ class Batches:
             except (ValueError, AttributeError):
                 raise failure("bad_json") from None
         if method == "GET" and not name:
-            return _page([batch.about for batch in reversed(self._batches.values())], asked)
+            return page([batch.about for batch in reversed(self._batches.values())], asked)
         batch = self._batches.get(name)
         if batch is None:
             raise failure("batch_not_found", id=name)
@@ -296,7 +296,7 @@ def _problem(code: str, line: int | None, message: str) -> dict[str, Any]:
     return {"code": code, "line": line, "message": message, "param": None}
 
 
-def _page(rows: list[dict[str, Any]], asked: dict[str, str]) -> dict[str, Any]:
+def page(rows: list[dict[str, Any]], asked: dict[str, str]) -> dict[str, Any]:
     """Return a page of a list, which begins after the object that was asked for."""
     names = [row["id"] for row in rows]
     begin = names.index(asked["after"]) + 1 if asked.get("after") in names else 0

@@ -10,9 +10,10 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 from routed_llm.simulator import chat_request, responses_request, rules
-from routed_llm.simulator.batches import answered
+from routed_llm.simulator.batches import answered, page
 from routed_llm.simulator.checks import check_known, clean_body
 from routed_llm.simulator.failures import ApiFailure, failure
 from routed_llm.simulator.faults import COUNTING, REFUSALS, UNREADABLE, Fault, parse, refusal
@@ -49,7 +50,9 @@ class Service(State):
         """
         try:
             self._check_key(sent)
-            if path.startswith(("/v1/files", "/v1/batches")):
+            if (method, path) == ("GET", "/v1/chat/completions"):
+                reply = self._completions(dict(parse_qsl(query)))
+            elif path.startswith(("/v1/files", "/v1/batches")):
                 reply = self._batched(method, path, query, sent, content)
             else:
                 reply = self._route(method, path, sent, content, book)
@@ -97,6 +100,14 @@ class Service(State):
             kind = {"content-type": "application/octet-stream"}
             return Reply(body=body.decode(), html=True, headers=kind)
         return Reply(body=body)
+
+    def _completions(self, asked: dict[str, str]) -> Reply:
+        """List stored completions by model and metadata (openai-python, CompletionListParams)."""
+        keys = {key[9:-1]: value for key, value in asked.items() if key.startswith("metadata[")}
+        found = self.store.completions(keys)
+        if model := asked.get("model"):
+            found = [one for one in found if one["model"] == model]
+        return Reply(body=page(found[::-1] if asked.get("order") == "desc" else found, asked))
 
     def _line(self, endpoint: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer one request of a batch, at the price of batches and beside the rate limits."""

@@ -151,8 +151,13 @@ def _chat(
         id=name, created=state.seconds(), model=request.model.served, tier=used.tier
     )
     book.response_id = name
-    if not request.ask.stream:
-        return Reply(body=chat_reply.whole(envelope, request.ask, answers, used))
+    kept = bool(request.body.get("store"))
+    if kept or not request.ask.stream:
+        whole = chat_reply.whole(envelope, request.ask, answers, used)
+        if kept:
+            state.store.keep_completion(whole, request.body.get("metadata") or {})
+        if not request.ask.stream:
+            return Reply(body=whole)
     wanted = bool((request.body.get("stream_options") or {}).get("include_usage"))
     return Reply(events=chat_reply.chunks(envelope, request.ask, answers, used, wanted))
 

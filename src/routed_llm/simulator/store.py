@@ -1,4 +1,4 @@
-"""Responses and conversations that were stored, to go on from, refer to and retrieve."""
+"""Responses, completions and conversations that were stored, to go on from, refer to and retrieve."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ _MOST = 2_000
 
 
 class Store:
-    """Stored responses and conversations of this process; the oldest are forgotten first."""
+    """Stored responses, completions and conversations of this process; the oldest are forgotten first."""
 
     def __init__(self) -> None:
         self._responses: dict[str, tuple[dict[str, Any], list[Item], list[Item]]] = {}
         self._items: dict[str, Item] = {}
         self._reasoning: dict[str, str] = {}
         self._conversations: dict[str, list[Item]] = {}
+        self._completions: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
     def keep(self, response: dict[str, Any], items: list[Item]) -> None:
@@ -34,6 +35,19 @@ class Store:
                     self._reasoning[row["id"]] = thought
             while len(self._responses) > _MOST:
                 self._forget(next(iter(self._responses)))
+
+    def keep_completion(self, completion: dict[str, Any], metadata: dict[str, str]) -> None:
+        """Store a Chat Completion."""
+        with self._lock:
+            self._completions[completion["id"]] = {**completion, "metadata": metadata}
+            while len(self._completions) > _MOST:
+                del self._completions[next(iter(self._completions))]
+
+    def completions(self, metadata: dict[str, str]) -> list[dict[str, Any]]:
+        """Return the stored Chat Completions that have this metadata among theirs, the oldest first."""
+        with self._lock:
+            kept = list(self._completions.values())
+        return [one for one in kept if metadata.items() <= one["metadata"].items()]
 
     def items_of(self, response_id: str) -> list[Item] | None:
         """Return everything said up to and including a stored response, or None."""
@@ -82,6 +96,7 @@ class Store:
             self._items.clear()
             self._reasoning.clear()
             self._conversations.clear()
+            self._completions.clear()
 
     def _converse(self, conversation: str, items: list[Item]) -> None:
         self._conversations.pop(conversation, None)
