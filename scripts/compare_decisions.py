@@ -138,6 +138,8 @@ def _around(chance: random.Random) -> dict[str, Any]:
         }
     if chance.random() < 0.15:
         around["unavailable"] = dict.fromkeys(chance.sample(MODELS, 2), "it is down")
+    if chance.random() < 0.3:
+        around["deadline"] = chance.choice((1.0, 2.5, 4.0, 8.0, 20.0, 120.0, 1_000.0, 100_000.0))
     if chance.random() < 0.35:
         pairs = [(chance.choice(MODELS), chance.choice((None, "none", "low"))) for _ in range(3)]
         around["seen"] = {
@@ -199,7 +201,8 @@ def _answers(table: Any, what: dict[str, Any]) -> tuple[list[Any], list[int]]:
     if "seen" in around:
         seen = {name: value for name, value in around.pop("seen").items() if name in Seen._fields}
         around["observed"] = Observed(outputs={facts.kind: Seen(**seen)})
-    asked = (facts.with_tokens(TokenCount.of(tokens.likely)), facts, facts)
+    exact = facts.with_tokens(TokenCount.of(tokens.likely))
+    asked = (exact, facts, exact, facts)
     lines = [_line(table.select(one, **around)) for one in asked]
     try:
         from routed_llm.decide.context import EvaluationContext
@@ -265,6 +268,7 @@ def _holds(what: dict[str, Any]) -> Iterator[str]:
     for name in ("images", "pdf_pages", "previous", "model", "effort"):
         if name in facts:
             yield name
+    yield from ["deadline"] if "deadline" in around else ()
     if "seen" in around:
         yield "observed"
 

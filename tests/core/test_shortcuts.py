@@ -38,7 +38,7 @@ ABLE = {
 
 @st.composite
 def circumstances(draw: Any) -> dict[str, Any]:
-    """Draw what a choice depends on besides the request: money, failures; what was observed comes apart."""
+    """Draw what a choice depends on besides the request: money, failures, time; not what was observed."""
     found: dict[str, Any] = {}
     if draw(st.booleans()):
         found["allowance"] = Allowance(
@@ -50,6 +50,8 @@ def circumstances(draw: Any) -> dict[str, Any]:
     if draw(st.booleans()):
         names = draw(st.lists(st.sampled_from(MODELS), min_size=1, max_size=2, unique=True))
         found["unavailable"] = dict.fromkeys(names, "it is down")
+    if draw(st.booleans()):
+        found["deadline"] = draw(st.sampled_from([0.5, 1.5, 2.5, 4.0, 8.0, 20.0, 120.0, 1_000.0]))
     return found
 
 

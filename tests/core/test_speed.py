@@ -10,7 +10,7 @@ import pytest
 from core_support import CATALOG
 
 from routed_llm.catalog.model import Speed
-from routed_llm.decide.speed import Pace, expected_seconds, medians, pace_of
+from routed_llm.decide.speed import Pace, ends_within, expected_seconds, medians, pace_of
 from routed_llm.ledger.speeds import SpeedLearner
 from routed_llm.usage import Timing, Usage
 
@@ -94,6 +94,25 @@ def test_tiers(tier: str, start: float, rate: float) -> None:
     """A tier that is sold as quicker is expected to be."""
     speed = Speed(start=1.0, per_input=1e-5, per_second=100.0)
     assert pace_of(speed, tier)[:3] == pytest.approx((start, 1e-5, 100.0 * rate))
+
+
+def test_what_is_said_quickly_is_what_is_worked_out() -> None:
+    """Whether an answer is in time is the same by bounds as by the percentile, and often known by bounds."""
+    chance = Random(5)
+    said = 0
+    for _ in range(5_000):
+        spreads = [chance.choice((0.05, 0.3, 0.45, 0.9, 2.0, 3.0)) for _ in range(2)]
+        pace = Pace(
+            chance.uniform(0, 5), 30e-6, chance.uniform(5, 400), *spreads, wait=chance.choice((0.0, 0.0, 3.0))
+        )
+        pace = pace._replace(start=pace.start + pace.wait)
+        work = (chance.choice((0, 500, 200_000)), chance.choice((0, 70, 4_000)), chance.choice((0, 9, 900)))
+        whole = expected_seconds(pace, *work).whole_p90
+        for most in (whole * chance.uniform(0.1, 4), whole * 1.0001, whole * 0.9999):
+            quick = ends_within(most, pace, *work)
+            assert quick in (None, whole <= most)
+            said += quick is not None
+    assert said > 500
 
 
 def test_a_slow_provider_is_learned() -> None:

@@ -6,9 +6,11 @@ Nothing here reads a clock or reaches a ledger: the router puts in what they say
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from routed_llm.calls.recount import Near
+from routed_llm.decide.outcome import conclude
 from routed_llm.decide.refusal import no_fit_message
 from routed_llm.decide.speed import WINDOWS
 from routed_llm.decide.table import prepare
@@ -105,18 +107,23 @@ class Evaluation(NamedTuple):
 
         Where nothing is, the quickest at the usual tier is taken, if it is in time more often than not.
         """
-        plain = self._replace(tiers=(), at_tier=None)
-        first = best = plain._exactly(request)
+        plain, facts = self._replace(tiers=(), at_tier=None), _exact(request)
+        first = best = plain._found_by(self.table, request, facts)
+        chosen = None
         for tier in self.tiers:
             window = WINDOWS.get(tier)
             # What promises a window is cheaper; the others are quicker, and cost more.
-            if best.chosen is not None if window is None else window > deadline:
+            if best.fits if window is None else window > deadline:
                 continue
-            other = plain._replace(table=at_tier(tier))._exactly(request)
-            if _costs_less(other, best):
-                best = _sent_at(other, tier)
-        if best.chosen is not None or not _is_late(first):
-            return best
+            other = plain._found_by(at_tier(tier), request, facts)
+            if other.cost is not None and (best.cost is None or other.cost < best.cost):
+                best, chosen = other, tier
+        if best.fits:
+            decision = best.decision()
+            return decision if chosen is None else _sent_at(decision, chosen)
+        refused = first.decision()
+        if not _is_late(refused):
+            return refused
         late = plain._replace(
             table=prepare(
                 self.catalog, self.table.policy.replace(optimize="latency"), self.table.at, self.table.tags
@@ -124,7 +131,7 @@ class Evaluation(NamedTuple):
             context=self.context._replace(deadline=None),
         )._exactly(request)
         if late.seconds is None or late.seconds.whole > deadline:
-            return first
+            return refused
         why = f"nothing is sure to be in time; half of these answers take up to {late.seconds.whole:.1f} s"
         return replace(late, changes=(*late.changes, Change("deadline", "relaxed", deadline, None, why)))
 
@@ -135,11 +142,20 @@ class Evaluation(NamedTuple):
 
     def _exactly(self, request: Request) -> Decision:
         """Choose by the exact count: where time has a say, bounds would have to be asked all along."""
-        counting = counting_of(request)
-        counting.exact()
-        note(request)
-        decision = self.table.decide(bounded_by(counting, request.facts), self.context)
-        return self.or_cooling(decision, request)
+        return self.or_cooling(self.table.decide(_exact(request), self.context), request)
+
+    def _found_by(self, table: Table, request: Request, facts: RequestFacts) -> _Found:
+        """Choose by another table and the exact count; a Decision is made of it only where it is wanted."""
+        if self.catalog.has_homes:
+            decision = self._replace(table=table)._exactly(request)
+            cost = None if decision.chosen is None else decision.chosen.cost
+            return _Found(decision.chosen is not None, cost, lambda: decision)
+        picked, inputs = table.pick(facts, self.context)
+        if picked.row is None and self.context.unavailable is not self.firm:
+            # A model that cools down is better than none.
+            picked, inputs = table.pick(facts, self.context._replace(unavailable=self.firm))
+        cost = None if picked.row is None else inputs.text_cost(picked.row, inputs.likely)
+        return _Found(picked.row is not None, cost, partial(conclude, picked, inputs))
 
     def at_bounds(self, facts: RequestFacts) -> Decision | None:
         """Choose by the bounds of the token count alone; None when they do not settle it."""
@@ -206,6 +222,22 @@ class Evaluation(NamedTuple):
         return found
 
 
+class _Found(NamedTuple):
+    """What one table chooses: whether anything fits, its expected picodollars, and how it is concluded."""
+
+    fits: bool
+    cost: int | None
+    decision: Callable[[], Decision]
+
+
+def _exact(request: Request) -> RequestFacts:
+    """Return the facts of a request with its exact count."""
+    counting = counting_of(request)
+    counting.exact()
+    note(request)
+    return bounded_by(counting, request.facts)
+
+
 def _drags(one: Decision, other: Decision) -> bool:
     """Say whether a home has been found to be several times as slow as another one."""
     mine, theirs = one.seconds, other.seconds
@@ -223,12 +255,6 @@ def _drawn(homes: list[Model], chance: float) -> Model:
         if left < 0:
             return home
     return homes[-1]
-
-
-def _costs_less(one: Decision, other: Decision) -> bool:
-    """Say whether a choice is expected to cost less than another; one of unknown price does not."""
-    mine, theirs = one.dollars, other.dollars
-    return mine is not None and (theirs is None or mine < theirs)
 
 
 def _is_late(decision: Decision) -> bool:

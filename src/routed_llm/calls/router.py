@@ -854,7 +854,7 @@ class Router:
     @staticmethod
     def _at_tier(live: _Live, policy: Policy, day: date, tags: frozenset[str], tier: str) -> Table:
         """Return what a policy makes of the models at another service tier than its own."""
-        return prepare(live.setting.catalog, live.varied(policy, service_tier=tier), day, tags)
+        return live.table(live.varied(policy, service_tier=tier), day, tags)
 
     def _narrowed(self, policy: Policy, now: float, credential: str) -> Policy:
         """Leave endpoints out where an address was found not to have them."""
@@ -1049,9 +1049,8 @@ class _Live:
             self.trials = Trials(setting.stage, setting.catalog, ledger, clock)
         self._laid: dict[int, tuple[Policy, Policy]] = {}
         self._varied: dict[Any, tuple[Policy, Policy]] = {}
-        self._prepared: tuple[Policy, date, Table] | None = None
         self._measured: dict[tuple[int, tuple[tuple[str, str], ...]], tuple[Policy, frozenset[str]]] = {}
-        self._tagged: dict[tuple[int, date, frozenset[str]], tuple[Policy, Table]] = {}
+        self._tables: dict[tuple[int, date, frozenset[str]], tuple[Policy, Table]] = {}
         self._announced: set[tuple[str, date]] = set()
 
     def over(self, policy: Policy) -> Policy:
@@ -1084,20 +1083,15 @@ class _Live:
 
     def table(self, policy: Policy, day: date, tags: frozenset[str] = _NO_TAGS) -> Table:
         """Return what a policy makes of the models on a day, for calls with tags that it has measures for."""
-        if tags:
-            found = self._tagged.get((id(policy), day, tags))
-            if found is None or found[0] is not policy:
-                found = (policy, prepare(self.setting.catalog, policy, day, tags))
-                remember(self._tagged, (id(policy), day, tags), found)
-            return found[1]
-        kept = self._prepared
-        if (policy.baseline, day) not in self._announced:
-            self._announced.add((policy.baseline, day))
-            _announce(self.setting.catalog, policy.baseline, day)
         # Nearly always the same object: to compare the fields of policies would take longer than the choice.
-        if kept is None or kept[0] is not policy or kept[1] != day:
-            kept = self._prepared = (policy, day, prepare(self.setting.catalog, policy, day))
-        return kept[2]
+        found = self._tables.get((id(policy), day, tags))
+        if found is None or found[0] is not policy:
+            if (policy.baseline, day) not in self._announced:
+                self._announced.add((policy.baseline, day))
+                _announce(self.setting.catalog, policy.baseline, day)
+            found = (policy, prepare(self.setting.catalog, policy, day, tags))
+            remember(self._tables, (id(policy), day, tags), found)
+        return found[1]
 
 
 def _turn(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.piecewise import PiecewiseChoice
     from routed_llm.decide.shape import Row
 
-__all__ = ["Alternatives", "alternatives"]
+__all__ = ["Alternatives", "Ladder", "alternatives", "by_cost", "ladder"]
+
+Ladder: TypeAlias = "tuple[tuple[bool, int, int, int, Row], ...]"
+"""Configurations that can serve requests of a span: whether the price is unknown, the fixed cost and that of
+each token in picodollars, their place, and themselves."""
 
 
 class Alternatives(NamedTuple):
@@ -70,6 +74,22 @@ def _from(inputs: DecisionInputs, lower: int, step: int) -> Alternatives:
         tuple([pair for pair in refused.items() if pair[0] not in lines]),
         {},
     )
+
+
+def ladder(inputs: DecisionInputs, lower: int) -> Ladder:
+    """List the configurations that can serve from a text token count on, up to the next breakpoint."""
+    found: list[tuple[bool, int, int, int, Row]] = []
+    for row in inputs.shape.rows:
+        if inputs.admits(row, lower):
+            cost = inputs.text_cost(row, lower)
+            rate = 0 if cost is None else (inputs.text_cost(row, lower + 1) or 0) - cost
+            found.append((cost is None, (cost or 0) - rate * lower, rate, row.order, row))
+    return tuple(found)
+
+
+def by_cost(rungs: Ladder, tokens: int) -> list[tuple[bool, int, int, Row]]:
+    """Return the configurations of a ladder in the order of their costs at a text token count."""
+    return sorted([(free, fixed + rate * tokens, place, row) for free, fixed, rate, place, row in rungs])
 
 
 def _least(lines: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -26,6 +26,7 @@ from routed_llm.decide.weigh import (
     output_kept,
     recall_of,
     reserved,
+    row_ends_within,
     row_seconds,
     usual_output,
 )
@@ -606,6 +607,12 @@ class WithinSeconds(Constraint):
         return policy.max_first_token is not None or policy.max_seconds is not None
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
+        policy, deadline = inputs.setting.policy, inputs.context.deadline
+        if policy.max_first_token is None:
+            limits = [one for one in (policy.max_seconds, deadline) if one is not None]
+            quick = row_ends_within(row, inputs.load, tokens, min(limits))
+            if quick is not None:
+                return quick
         return not self._over(row, inputs, tokens)
 
     def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from routed_llm.decide.weigh import shared_by
 
 if TYPE_CHECKING:
-    from routed_llm.decide.alternatives import Alternatives
+    from routed_llm.decide.alternatives import Alternatives, Ladder
     from routed_llm.decide.choice import Choice
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.facts import RequestFacts
@@ -37,6 +37,7 @@ class PiecewiseChoice:
         breakpoints: text token counts that bound the spans, in ascending order; None at first sight.
         alternatives: how the other configurations stand, by span; kept as long.
         turns: text token counts beyond which the choice changes, once they have been worked out.
+        ladders: the configurations that can serve, with the straight lines of their costs, by span.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class PiecewiseChoice:
         "breakpoints",
         "inputs",
         "is_exact",
+        "ladders",
         "turns",
     )
 
@@ -58,6 +60,7 @@ class PiecewiseChoice:
         self.breakpoints: Sequence[int] | None = None
         self.alternatives: dict[int, Alternatives] = {}
         self.turns: list[int] | None = None
+        self.ladders: dict[int, Ladder] = {}
         self._choices: dict[int, Choice | None] = {}
 
     def holds(self, facts: RequestFacts, observed: Observed | None, *, at_any_pace: bool = False) -> bool:
@@ -94,6 +97,7 @@ class PiecewiseChoice:
         """
         made = PiecewiseChoice(inputs, choose, is_exact=self.is_exact)
         made.breakpoints, made._choices = self.breakpoints, dict(self._choices)
+        made.ladders = self.ladders
         # What has been said of them speaks of seconds.
         made.alternatives = {at: one._replace(said={}) for at, one in self.alternatives.items()}
         return made

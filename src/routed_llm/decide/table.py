@@ -17,6 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide import constraints
+from routed_llm.decide.alternatives import by_cost, ladder
 from routed_llm.decide.choice import Choice, choose, is_chosen_throughout
 from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
 from routed_llm.decide.inputs import DecisionInputs
@@ -36,6 +37,7 @@ from routed_llm.pricing import writes
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance
     from routed_llm.catalog import Catalog, Model
+    from routed_llm.decide.alternatives import Ladder
     from routed_llm.decide.constraints import Constraint
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
@@ -182,7 +184,7 @@ class Table:
 
     def decide(self, facts: RequestFacts, context: EvaluationContext = PLAIN) -> Decision:
         """Choose for one request."""
-        return conclude(*self._pick(facts, context))
+        return conclude(*self.pick(facts, context))
 
     def select_certain(
         self,
@@ -190,7 +192,7 @@ class Table:
         context: EvaluationContext = PLAIN,
     ) -> Decision | None:
         """Choose for one request, or return None when an exact count might change the choice."""
-        picked, inputs = self._pick(facts, context)
+        picked, inputs = self.pick(facts, context)
         return conclude(picked, inputs) if picked.certain else None
 
     def breakpoints(
@@ -228,21 +230,22 @@ class Table:
             kept.turns = turns
         return turns
 
-    def _pick(
+    def pick(
         self,
         facts: RequestFacts,
         context: EvaluationContext,
     ) -> tuple[Picked, DecisionInputs]:
-        found = self._as_before(facts, context)
-        if found is not None:
-            return found
+        """Choose for one request, without making a Decision of it."""
         certain = True
         first: tuple[Picked, DecisionInputs] | None = None
         # A request that could be served as it is, but for its size or its cost, may be served bent a little.
         for relaxation in count():
-            kind = self._kind(facts, facts.tokens.high > LONG_CONTEXT_FROM, relaxation)
-            inputs = self._inputs(facts, kind, context)
-            picked = self._pick_from(inputs)
+            found = self._as_before(facts, context, relaxation)
+            if found is None:
+                kind = self._kind(facts, facts.tokens.high > LONG_CONTEXT_FROM, relaxation)
+                inputs = self._inputs(facts, kind, context)
+                found = self._pick_from(inputs), inputs
+            picked, inputs = found
             # What one step refuses at the upper bound it may serve at a lower count.
             certain = certain and picked.certain
             if picked.row is not None:
@@ -258,7 +261,7 @@ class Table:
 
     def _pick_from(self, inputs: DecisionInputs) -> Picked:
         facts, bounds = inputs.facts, inputs.facts.tokens
-        kept = self._kept(inputs) if _is_steady(inputs) and not inputs.relaxation else None
+        kept = self._kept(inputs) if _is_steady(inputs) else None
         certain = bounds.low == bounds.high
         # The upper bound is safe for limits when the count is not settled.
         row, because = choose(inputs, bounds.high)
@@ -274,7 +277,7 @@ class Table:
         )
 
     def _as_before(
-        self, facts: RequestFacts, context: EvaluationContext
+        self, facts: RequestFacts, context: EvaluationContext, relaxation: int
     ) -> tuple[Picked, DecisionInputs] | None:
         """Look up what was picked for requests that differ in nothing but tokens.
 
@@ -287,7 +290,7 @@ class Table:
             return None
         choices, key = (
             self._varied if facts.framed.varies else self._choices,
-            self._key(facts, context.observed),
+            self._key(facts, context.observed, relaxation),
         )
         kept = choices.get(key)
         if kept is not None and not kept.holds(facts, context.observed):
@@ -299,22 +302,42 @@ class Table:
         if kept.breakpoints is None:
             kept.breakpoints = self._breakpoints(kept.inputs)
         inputs = kept.inputs.like(facts, context)
-        low, high = facts.tokens.low, facts.tokens.high
-        row, because = kept.choice(low, high) or (None, "")
-        if row is None:
+        found = kept.choice(facts.tokens.low, facts.tokens.high)
+        if found is None or found[0] is None:
             return None
         own = [constraint for constraint in self._own if constraint.applies(inputs)]
         if own:
-            # What is chosen without the constraints of this call alone is chosen under them where they
-            # admit it.
-            if not _admit(own, row, inputs, low, high):
+            found = self._under(own, found, kept, inputs)
+            if found is None:
                 return None
             inputs.adopt([it for it in self._constraints if it in own or it in inputs.constraints])
-        picked = Picked(
-            row=row, endpoint=row.at.endpoint, because=because, tokens=inputs.likely, certain=True
-        )
+        row, because = found
+        endpoint = "" if row is None else row.at.endpoint
+        picked = Picked(row=row, endpoint=endpoint, because=because, tokens=inputs.likely, certain=True)
         picked.kept = kept if kept.is_exact and not own else None
         return picked, inputs
+
+    def _under(
+        self, own: list[Constraint], found: Choice, kept: PiecewiseChoice, inputs: DecisionInputs
+    ) -> Choice | None:
+        """Choose under the constraints of this call alone, too; None where that takes another look."""
+        low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
+        # What is chosen without them is chosen under them where they admit it.
+        if found[0] is not None and _admit(own, found[0], inputs, low, high):
+            return found
+        span, long = kept.span(low), low > LONG_CONTEXT_FROM
+        if not kept.is_exact or kept.span(high) != span or (high > LONG_CONTEXT_FROM) != long:
+            return None
+        if low != high and not all(_is_level(one) for one in own):
+            return None
+        rungs = kept.ladders.get(span)
+        if rungs is None:
+            rungs = kept.ladders[span] = ladder(self._side(kept.inputs, long), kept.first(span))
+        row = _first_admitted(rungs, own, inputs, low)
+        # Costs are straight lines: what costs least at both ends does so between them.
+        if low != high and row is not _first_admitted(rungs, own, inputs, high):
+            return None
+        return row, "none" if row is None else "cost"
 
     def _at_pace(
         self, kept: PiecewiseChoice, facts: RequestFacts, observed: Observed | None
@@ -326,17 +349,20 @@ class Table:
         inputs = kept.inputs.at_pace(observed)
         return kept.at_pace(inputs, self._chooser(inputs)) if inputs.slow == kept.inputs.slow else None
 
-    def _key(self, facts: RequestFacts, observed: Observed | None) -> tuple[Any, ...]:
+    def _key(self, facts: RequestFacts, observed: Observed | None, relaxation: int) -> tuple[Any, ...]:
         """Return what requests have in common that differ in nothing but tokens."""
         # Requests of several sizes take turns, and what is observed of each is another thing.
         size = facts.size if observed is not None and observed.outputs else None
         far = facts.tokens.high > LONG_CONTEXT_FROM
-        return (facts.shape, facts.framed, self._values(facts), facts.cap, size, far)
+        return (facts.shape, facts.framed, self._values(facts), facts.cap, size, far, relaxation)
 
     def _kept(self, inputs: DecisionInputs) -> PiecewiseChoice:
         """Return what is kept for requests that differ in nothing but tokens, as long as estimates stay."""
         facts, observed = inputs.facts, inputs.context.observed
-        choices, key = self._varied if facts.framed.varies else self._choices, self._key(facts, observed)
+        choices, key = (
+            self._varied if facts.framed.varies else self._choices,
+            self._key(facts, observed, inputs.relaxation),
+        )
         kept = choices.get(key)
         if kept is None or not kept.holds(facts, observed):
             alike = inputs.kept_only()
@@ -603,6 +629,22 @@ def _admit(own: Iterable[Constraint], row: Row, inputs: DecisionInputs, low: int
         for mark in constraint.breakpoints(row, inputs):
             counts.update(at - more for at in (mark, mark + 1) if low < at - more < high)
     return all(one.admits(row, inputs, tokens) for one in own for tokens in counts)
+
+
+def _is_level(constraint: Constraint) -> bool:
+    """Whether a constraint's answers do not depend on the tokens at all."""
+    return type(constraint).breakpoints is constraints.Constraint.breakpoints and not constraint.follows_cost
+
+
+def _first_admitted(
+    rungs: Ladder, own: Iterable[Constraint], inputs: DecisionInputs, tokens: int
+) -> Row | None:
+    """Return the cheapest configuration of a ladder that constraints admit at a text token count."""
+    for _, _, _, row in by_cost(rungs, tokens):
+        at = inputs.tokens(row, tokens)
+        if all(constraint.admits(row, inputs, at) for constraint in own):
+            return row
+    return None
 
 
 def _are_exact(inputs: DecisionInputs) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.decide.speed import WINDOWS, expected_seconds
+from routed_llm.decide.speed import WINDOWS, ends_within, expected_seconds
 from routed_llm.media import tokens_for
 from routed_llm.parameters import output_cap
 from routed_llm.pricing import (
@@ -652,6 +652,15 @@ def row_seconds(row: Row, load: Workload, tokens: int) -> Seconds:
     if window:  # what is promised there is a window, however quick the model itself is
         return found._replace(first_p90=max(window, found.first_p90), whole_p90=max(window, found.whole_p90))
     return found
+
+
+def row_ends_within(row: Row, load: Workload, tokens: int, most: float) -> bool | None:
+    """Say quickly whether nine of ten answers end in so many seconds; None where it has to be worked out."""
+    pace = pace_at(row, load)
+    if not pace.calls and WINDOWS.get(row.tier, 0) > most:
+        return False
+    said, thought = words_and_thought(row, load)
+    return ends_within(most, pace, uncached_tokens(row, load, tokens), thought, said)
 
 
 def row_wait(row: Row, load: Workload, tokens: int) -> float:
