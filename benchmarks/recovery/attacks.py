@@ -64,6 +64,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "Contexts and event loops that end": (
         "tests/ledger/test_scoped_contexts.py",
         "tests/ledger/test_cancelled.py",
+        "tests/attacks/test_loops.py",
         f"{INDEX}/test_faithful.py::test_a_log_may_be_left_in_another_context",
         f"{INDEX}/test_faithful.py::test_event_loops_that_end_leave_nothing_behind",
     ),

@@ -8,6 +8,7 @@ stand in the record, or be lost by the framework's own class (see meaning.py). N
 
     python -m benchmarks.recovery.fuzz 50000            # cases; --seed and --workers, --adapter
     python -m benchmarks.recovery.fuzz 5000 --every-field
+    python -m benchmarks.recovery.fuzz 2000 --every-field --responses   # all of them served there
     python -m benchmarks.recovery.fuzz --replay 1/4711  # one case again, with all that it says
 """
 
@@ -30,6 +31,7 @@ import openai
 
 from benchmarks.recovery import judge
 from benchmarks.recovery.conversations import Case, make
+from benchmarks.recovery.every_field import ONLY_CHAT
 from benchmarks.recovery.meaning import losses, meaning
 from benchmarks.recovery.speakers import LangChain, LlamaIndex, Speaker
 from routed_llm import NoModelFits, RoutedError, Router
@@ -37,6 +39,8 @@ from routed_llm.simulator import Simulator, serve
 
 __all__ = ["Finding", "Fuzz", "main"]
 
+MOVED = ("gpt-4.1-mini", "gpt-5", "gpt-5.4", "gpt-6-luna")
+"""Models that serve the cases that are all moved to Responses, where they are alive."""
 SPEAKERS: dict[str, type[Speaker]] = {"langchain": LangChain, "llama_index": LlamaIndex}
 TYPED = (RoutedError, openai.OpenAIError)
 KEPT = 40
@@ -315,13 +319,39 @@ def running(adapter: str, *, every: bool) -> Iterator[Fuzz]:
         yield Fuzz(adapter, sim, every=every)
 
 
-def chunk(work: tuple[str, int, int, int, bool]) -> tuple[collections.Counter[str], list[Finding]]:
+def chunk(work: tuple[str, int, int, int, bool, bool]) -> tuple[collections.Counter[str], list[Finding]]:
     """Run the cases of one worker."""
-    adapter, seed, first, last, every = work
+    adapter, seed, first, last, every, moved = work
     with running(adapter, every=every) as fuzz:
         for number in range(first, last):
-            fuzz.run(make(seed, number, every=every))
+            case = make(seed, number, every=every)
+            fuzz.run(on_responses(case) if moved else case)
         return fuzz.outcomes, fuzz.findings
+
+
+def on_responses(case: Case) -> Case:
+    """Return a case that Responses has to serve: without what no form there has."""
+    messages = [{**message} for message in case.messages]
+    for message in messages:
+        if isinstance(message.get("content"), list):
+            message["content"] = [part for part in message["content"] if part["type"] != "input_audio"]
+    number = int(case.name.partition("/")[2])
+    models = [MOVED[number % len(MOVED)], "gpt-5.6-luna"]
+    return dataclasses.replace(
+        case,
+        messages=messages,
+        parameters=_moved(case.parameters),
+        then=_moved(case.then),
+        pinned=None,
+        policy={"endpoints": ["responses"], "at_least": None, "models": models},
+    )
+
+
+def _moved(parameters: dict[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in parameters.items() if name not in ONLY_CHAT}
+    if rest.get("reasoning_effort") in ("minimal", "max"):  # which only some models have
+        rest["reasoning_effort"] = "high"
+    return rest
 
 
 def say(text: str) -> None:
@@ -357,12 +387,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--adapter", choices=[*SPEAKERS, "both"], default="both")
     parser.add_argument("--every-field", action="store_true", help="any field of the API may be set")
+    parser.add_argument("--responses", action="store_true", help="all are served there, by some model")
     parser.add_argument("--replay", help="run one case again: seed/number")
     chosen = parser.parse_args(arguments)
     adapters = list(SPEAKERS) if chosen.adapter == "both" else [chosen.adapter]
     if chosen.replay:
         seed, _, number = chosen.replay.partition("/")
         case = make(int(seed), int(number), every=chosen.every_field)
+        case = on_responses(case) if chosen.responses else case
         print(case)
         for adapter in adapters:
             with running(adapter, every=chosen.every_field) as fuzz:
@@ -372,7 +404,7 @@ def main(arguments: list[str] | None = None) -> int:
     begun, step = time.perf_counter(), 100
     end = chosen.start + chosen.cases
     work = [
-        (adapter, chosen.seed, first, min(first + step, end), chosen.every_field)
+        (adapter, chosen.seed, first, min(first + step, end), chosen.every_field, chosen.responses)
         for first in range(chosen.start, end, step)
         for adapter in adapters
     ]

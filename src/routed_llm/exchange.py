@@ -2,14 +2,14 @@
 
 Between sending and a parsed answer much can go wrong that frameworks tell as a TypeError of their own, or not
 at all. So what comes back is looked at where it comes in: :func:`guard_client` hangs two hooks on a client of
-httpx (or httpx2), which do nothing unless an Exchange is current.
+httpx (or httpx2), which do nothing unless an Exchange is current, and keeps event loops' connections apart.
 
 * A redirect to another host is refused: a key goes to its own address only.
 * What is no answer (an error page, half a JSON object, an error inside HTTP 200, no choices) is an
   :class:`routed_llm.errors.UnreadableAnswer`, which the SDK wraps into a connection error of its own.
 * A usage that cannot be is taken out, so that nothing is booked by it.
 * Nothing is read after the deadline, however slowly it drips.
-* A connection ends with the event loop it was opened in.
+* A connection is used in the event loop that it was opened in, and ends with it.
 * Whether bytes went out is noted: what was never sent costs nothing, what was sent may have been billed.
 """
 
@@ -30,6 +30,8 @@ from routed_llm.usage import Timing, believable
 __all__ = ["LONGEST", "Exchange", "check_answer", "check_event", "guard_client", "note_headers"]
 
 _MOST_HOPS: Final = 5
+_SHORTEST: Final = 0.001
+"""Seconds of a read that may not wait: of none a socket would make a read that never blocks."""
 LONGEST: Final = 128 * 1024 * 1024
 """Bytes of an answer: many times what the longest text, voice or picture takes."""
 _SHOWN: Final = 80
@@ -158,9 +160,23 @@ def guard_client(client: Any) -> None:
         return
     before, after = (_abefore, _aafter) if hasattr(client, "aclose") else (_before, _after)
     with _LOCK:
-        if before not in hooks["request"]:
-            hooks["request"].append(before)
-            hooks["response"].append(after)
+        if before in hooks["request"]:
+            return
+        hooks["request"].append(before)
+        hooks["response"].append(after)
+        if before is _abefore:
+            _part_loops(client)
+
+
+def _part_loops(client: Any) -> None:
+    """Let no event loop use the connections of another."""
+    from routed_llm.offloop import PerLoop  # asyncio is heavy, and loaded where there is such a client
+
+    if PerLoop.fits(getattr(client, "_transport", None)):
+        client._transport = PerLoop(client._transport)
+    for pattern, transport in dict(getattr(client, "_mounts", {})).items():
+        if PerLoop.fits(transport):
+            client._mounts[pattern] = PerLoop(transport)
 
 
 # --- what is asked of an answer: pure ---
@@ -330,6 +346,26 @@ def _limit(request: Any, exchange: Exchange) -> None:
     }
 
 
+def _limited(response: Any, exchange: Exchange) -> dict[str, Any]:
+    """Let no read of an answer outlast the deadline: the client asks but once how long one may wait.
+
+    Returns:
+        What has the limit under ``read``, to be taken back.
+    """
+    stream = response.extensions.get("network_stream")
+    read = getattr(stream, "read", None)
+    if exchange.deadline is None or read is None or response.http_version == "HTTP/2":
+        return {}  # other answers come on the same connection of HTTP/2
+
+    def within(max_bytes: int, timeout: float | None = None) -> Any:
+        left = max(exchange.left or 0.0, _SHORTEST)
+        return read(max_bytes, left if timeout is None else min(timeout, left))
+
+    limits: dict[str, Any] = getattr(stream, "__dict__", {})
+    limits["read"] = within
+    return limits
+
+
 def _late(request: Any) -> Exception:
     """Make the client's own error for an answer that does not come in time."""
     late: Exception = _library(request).ReadTimeout("The time for the whole call is over.", request=request)
@@ -349,9 +385,7 @@ def _after(response: Any) -> None:
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[0]
-        response.stream = kind(
-            response.stream, response.request, exchange, checked=streams and _is_plain(response)
-        )
+        response.stream = kind(response, exchange, checked=streams and _is_plain(response))
     if not streams and _answers(response):
         _take(response, exchange, _read(response))
         _ended(exchange)
@@ -366,9 +400,7 @@ async def _aafter(response: Any) -> None:
     streams = _streams(response)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[1]
-        response.stream = kind(
-            response.stream, response.request, exchange, checked=streams and _is_plain(response)
-        )
+        response.stream = kind(response, exchange, checked=streams and _is_plain(response))
     if not streams and _answers(response):
         _take(response, exchange, await _aread(response))
         _ended(exchange)
@@ -457,9 +489,10 @@ def _take(response: Any, exchange: Exchange, raw: bytes) -> None:
 class _Checked:
     """A stream that ends with its exchange."""
 
-    def __init__(self, inner: Any, request: Any, exchange: Exchange, *, checked: bool) -> None:
-        self._inner, self._request, self._exchange = inner, request, exchange
+    def __init__(self, response: Any, exchange: Exchange, *, checked: bool) -> None:
+        self._inner, self._request, self._exchange = response.stream, response.request, exchange
         self._lines = _Lines() if checked else None
+        self._limits = _limited(response, exchange)
 
     def __iter__(self) -> Iterator[bytes]:
         for data in self._inner:
@@ -474,9 +507,11 @@ class _Checked:
             yield self._lines.end()
 
     def close(self) -> None:
+        self._limits.pop("read", None)  # the next answer on the connection has its own time
         self._inner.close()
 
     async def aclose(self) -> None:
+        self._limits.pop("read", None)
         await self._inner.aclose()
 
 

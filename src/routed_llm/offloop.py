@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
 
 if TYPE_CHECKING:
     from routed_llm.ledger.run import Run
 
-__all__ = ["close_with_loop", "opened", "to_its_end", "when_loop_ends"]
+__all__ = ["PerLoop", "close_with_loop", "opened", "to_its_end", "when_loop_ends"]
 
 T = TypeVar("T")
 
@@ -105,3 +107,62 @@ def _closer() -> _Closer:
                 del _CLOSERS[over]
             _CLOSERS[loop] = closer
     return closer
+
+
+class PerLoop:
+    """A transport of httpx or httpx2 that keeps the connections of each event loop apart.
+
+    A client may be shared by threads with a loop each, and by loops that follow one another: langchain-openai
+    keeps one for a whole process. A connection that another loop has opened fails, with a request on its way.
+
+    Args:
+        transport: whose settings are taken; its own connections stay its own.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._made: dict[asyncio.AbstractEventLoop, Any] = {}
+
+    @staticmethod
+    def fits(transport: Any) -> bool:
+        """Say whether it is a transport with a pool of connections, as far as that can be told."""
+        pool = getattr(transport, "_pool", None)
+        return all(isinstance(getattr(pool, name, None), list) for name in _OF_A_POOL)
+
+    def _here(self) -> Any:
+        loop = asyncio.get_running_loop()
+        made = self._made.get(loop)
+        if made is None:
+            for over in [one for one in self._made.copy() if one.is_closed()]:
+                self._made.pop(over, None)
+            made = copy.copy(self._transport)
+            made._pool = copy.copy(made._pool)
+            for name in _OF_A_POOL:
+                setattr(made._pool, name, [])
+            self._made[loop] = made
+            when_loop_ends(partial(self._ended, loop))
+        return made
+
+    async def _ended(self, loop: asyncio.AbstractEventLoop) -> None:
+        made = self._made.pop(loop, None)
+        if made is not None:
+            await made.aclose()
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request on a connection of the running loop."""
+        return await self._here().handle_async_request(request)
+
+    async def __aenter__(self) -> PerLoop:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what belongs to the running loop; the others close theirs when they end."""
+        await self._ended(asyncio.get_running_loop())
+        await self._transport.aclose()
+
+
+_OF_A_POOL: Final = ("_connections", "_requests")
+"""What of a connection pool belongs to its loop (httpcore 1, httpcore2)."""

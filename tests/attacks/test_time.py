@@ -40,9 +40,11 @@ def test_what_was_sent_and_not_answered_is_booked(way: str, lie: Any) -> None:
         with pytest.raises(openai.APIConnectionError):  # a timeout is one, too
             call(make(liar.url, router, policy=ONE, timeout=0.5, max_retries=1))
         entries = list(router.ledger.entries())
-        assert [entry.outcome for entry in entries] == ["unknown"] * len(liar.asked)
+        # On a busy machine a connection may take longer than the request may: then nothing was sent.
+        reached = [entry for entry in entries if entry.outcome == "unknown"]
+        assert len(reached) == len(liar.asked) > 0
     assert len(entries) == 2
-    assert all(entry.booked > 0 for entry in entries)
+    assert all((entry.booked > 0) == (entry.outcome == "unknown") for entry in entries)
 
 
 @pytest.mark.parametrize("way", WAYS)

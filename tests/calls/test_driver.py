@@ -596,6 +596,22 @@ def test_a_rate_limit_is_heard_before_it_refuses(
     assert 0 < waited <= 0.5 if waits else waited == 0
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_who_says_nothing_of_limits_is_not_held_back(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the SDK's client has no headers: its first answer is the sign that it takes more."""
+    waits: list[float] = []
+
+    async def noted(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("time.sleep", waits.append)
+    monkeypatch.setattr("asyncio.sleep", noted)
+    monkeypatch.setattr(routers, "monotonic", lambda: 0.0)
+    world = World(*[outcome_for(way) for _ in range(40)])
+    assert {get(world, way) for _ in range(40)} == {"Lima, Quito, Oslo"}
+    assert (len(world.provider.asked), waits) == (40, [])
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_an_answer_is_reported_to_the_cool_downs(stream: bool) -> None:
     """Failures that an answer lies between do not add up."""

@@ -155,6 +155,26 @@ def test_a_turn_is_taken_once_and_in_order(
     assert message in info.value.body["message"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize(("length", "refused"), [(64, False), (65, True)])
+def test_the_id_of_a_call_has_a_length(client: openai.OpenAI, length: int, refused: bool) -> None:
+    """Of ids from elsewhere, those of more than 64 characters are refused."""
+    identity = "x" * length
+    call = {"type": "function_call", "call_id": identity, "name": "magic_function", "arguments": "{}"}
+    said: Any = [call, {"type": "function_call_output", "call_id": identity, "output": "5"}]
+    if not refused:
+        assert client.responses.create(model="gpt-4.1", input=said).output_text
+        return
+    with pytest.raises(openai.BadRequestError) as info:
+        client.responses.create(model="gpt-4.1", input=said)
+    assert info.value.body == {
+        "message": "Invalid 'input[0].call_id': string too long. Expected a string with maximum length 64, "
+        "but got a string with length 65 instead.",
+        "type": "invalid_request_error",
+        "param": "input[0].call_id",
+        "code": "string_above_max_length",
+    }
+
+
 def test_input_tokens(client: openai.OpenAI) -> None:
     """The counting endpoint gives what the call itself is then billed."""
     asked: dict[str, Any] = {

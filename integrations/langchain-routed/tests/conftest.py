@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from langchain_openai import ChatOpenAI
-from langchain_openai.chat_models import _client_utils
 from langchain_routed import RoutedChatModel
 
 from routed_llm import Router
@@ -47,16 +46,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "simulated")
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
-
-
-@pytest.fixture(autouse=True)
-def own_connections() -> None:
-    """No test meets a connection that belongs to another test's event loop.
-
-    langchain-openai keeps one async client for each address, whatever loop it was first used in
-    (langchain-ai/langchain#35783), and some tests run loops of their own.
-    """
-    _client_utils._cached_async_httpx_client.cache_clear()
 
 
 Make = Callable[..., RoutedChatModel]

@@ -90,6 +90,27 @@ def test_a_tool_turn_is_replayed_once_and_in_order(make, sim, way) -> None:
     assert sim.refused == []
 
 
+LONG = "call_" + "0123456789" * 8
+
+
+@pytest.mark.parametrize(
+    "ids", [["c0", "c0"], [LONG], [f"{LONG}a", f"{LONG}b"]], ids=["twice", "long", "alike"]
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_ids_of_calls_that_responses_does_not_take(make, sim, way, ids) -> None:
+    """Ids that come again, and long ones of other providers: outputs still belong to their calls."""
+    history = [*HELLO]
+    for identity in ids:
+        call = ToolCallBlock(tool_call_id=identity, tool_name="add", tool_kwargs={"a": 3, "b": 4})
+        history.append(ChatMessage(role="assistant", blocks=[call]))
+        history.append(ChatMessage("7", role="tool", additional_kwargs={"tool_call_id": identity}))
+    ask(make(policy=RESPONSES), way, history, tools=[SPEC])
+    sent = [item["call_id"] for item in sim.journal[-1].body["input"] if "call_id" in item]
+    assert sent[::2] == sent[1::2]
+    assert len(set(sent)) == len(ids)
+    assert sim.refused == []
+
+
 SQL = {"type": "custom", "custom": {"name": "sql", "description": "Runs a query."}}
 NAMED = {"type": "custom", "custom": {"name": "sql"}}
 

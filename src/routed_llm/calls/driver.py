@@ -339,9 +339,17 @@ class Driven:
             return self._keep(run.abandon)
         return self._keep(partial(run.abandon, reader.usage, served=reader.served))
 
-    def _heard(self, run: Run) -> None:
-        """Take to the router what the head of an answer says of the rate limits."""
+    def _heard(self, run: Run, *, came: bool = False) -> None:
+        """Take to the router what the head of an answer says of the rate limits.
+
+        Args:
+            run: the request's.
+            came: whether an answer came; where its head is not known, as from a stand-in for the SDK's
+                client, it says nothing of limits, which is heard, too.
+        """
         headers, run.exchange.headers = run.exchange.headers, None
+        if headers is None and came:
+            headers = {}
         if headers is not None:
             self.router.heard(self.decision, run, headers, credential=self.credential)
 
@@ -401,7 +409,7 @@ def _flow(call: Driven) -> Flow:
                 prepared = call.seam.prepare(call.decision)
             call.seam.opened(call.decision)
             answer = yield call._send(prepared, run)
-            call._heard(run)
+            call._heard(run, came=True)
             reading = call.seam.read(answer)
         except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
             step = yield call._failed(error, run)
@@ -488,11 +496,13 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
     answer = yield call._send(prepared, run, stream=call.streams)
     whole = None if call.streams else iter([*call.seam.pieces(answer)])
     held: list[Any] = []
+    unheard = True
     while not reader.done:
         piece = (yield NEXT) if whole is None else next(whole, END)
         if piece is END:
             break
-        call._heard(run)
+        call._heard(run, came=unheard)
+        unheard = False
         held.extend(reader.feed(piece))
         if reader.begun or reader.done:
             ready, held, attempt.passed = held, [], True

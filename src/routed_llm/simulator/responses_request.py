@@ -19,6 +19,7 @@ from routed_llm.simulator.toolbox import read_choice, read_format, read_tools
 Item = dict[str, Any]
 _MESSAGE_KEYS = ["type", "role", "content", "id", "status", "phase", "name"]
 _SEAL = "gAAAAAB"
+_LONGEST_CALL_ID = 64
 _CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 
 
@@ -107,7 +108,10 @@ def _check_item(kind: str, row: Item, where: str) -> None:
     elif kind == "reasoning":
         needed = ("summary",)
     for key in needed:
-        required(row, key, f"{where}.")
+        value = required(row, key, f"{where}.")
+        if key == "call_id" and len(str(value)) > _LONGEST_CALL_ID:
+            size = len(str(value))
+            raise failure("string_too_long", param=f"{where}.call_id", maximum=_LONGEST_CALL_ID, length=size)
 
 
 def _check_content(where: str, role: str, content: Any) -> None:

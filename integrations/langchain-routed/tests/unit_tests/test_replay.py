@@ -216,15 +216,25 @@ async def test_who_spoke_stays_known(make, sim, how: str, history: list[Any], se
     assert [message for message in history if not isinstance(message, str)] == before
 
 
+LONG = "call_" + "0123456789" * 8
+IDS = {
+    "twice": ["c0", "c0"],
+    "with another between": ["c0", "c1", "c0"],
+    "one that is made for another": ["c0", "c0_2", "c0"],
+    "longer than 64 characters": [LONG],
+    "long ones that begin alike": [f"{LONG}a", f"{LONG}b", f"{LONG}a"],
+}
+
+
 def turn(identity: str, result: str) -> list[Any]:
     call = {"name": "add", "args": {"a": 1, "b": 1}, "id": identity}
     return [HumanMessage("add"), AIMessage("", tool_calls=[call]), ToolMessage(result, tool_call_id=identity)]
 
 
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("ids", [["c0", "c0"], ["c0", "c1", "c0"], ["c0", "c0_2", "c0"]], ids="-".join)
+@pytest.mark.parametrize("ids", IDS.values(), ids=list(IDS))
 async def test_calls_of_other_turns_with_the_same_id(make, sim, how: str, ids: list[str]) -> None:
-    """Chat Completions takes them; on Responses each output still belongs to its own call."""
+    """Chat Completions takes them, and long ones; on Responses each output still belongs to its own call."""
     history = [message for n, identity in enumerate(ids) for message in turn(identity, str(n))]
     await ask(make(policy={**REASONS, "endpoints": ["responses"]}).bind_tools([add]), history, how)
     assert sim.refused == []

@@ -176,7 +176,7 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
 
 
 def _told_apart(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return messages in which no call has the id of a call of an earlier turn."""
+    """Return messages in which no call has the id of a call of an earlier turn, or one that is too long."""
     renamed = ids_apart([_call_ids(message) for message in messages])
     if renamed is None:
         return messages
@@ -194,19 +194,21 @@ def _told_apart(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, 
 
 
 def ids_apart(turns: Sequence[Set[Any]]) -> list[Mapping[Any, Any]] | None:
-    """Tell calls apart that have the id of a call of an earlier turn.
+    """Tell calls apart that have the id of a call of an earlier turn, and shorten ids that are too long.
 
     Chat Completions pairs a call with the outputs right behind it, so that ids may come again (counters
-    of other providers, histories put together); Responses pairs them by id over the whole input.
+    of other providers, histories put together); Responses pairs them by id over the whole input. It refuses
+    ids of more than 64 characters, such as other providers' that hold a signature.
 
     Args:
         turns: for each message the ids of its calls.
 
     Returns:
-        for each message the id to send for each id of the last calls before its end; None when no id comes
-        again.
+        for each message the id to send for each id of the last calls before its end; None when every id can
+        be sent as it is.
     """
-    if sum(map(len, turns)) == len(set().union(*turns)):
+    every: set[Any] = set().union(*turns)
+    if sum(map(len, turns)) == len(every) and all(map(_is_short, every)):
         return None
     used: set[Any] = set()
     names: dict[Any, Any] = {}
@@ -225,9 +227,15 @@ def _call_ids(message: Mapping[str, Any]) -> set[Any]:
 
 
 def _another(identity: Any, used: set[Any]) -> Any:
-    """Return an id, or one like it that is not used."""
+    """Return an id, or one like it that is short and not used."""
+    if identity not in used and _is_short(identity):
+        return identity
     like = (f"{str(identity)[: _LONGEST_ID - 6]}_{number}" for number in count(2))
-    return identity if identity not in used else next(name for name in like if name not in used)
+    return next(name for name in like if name not in used)
+
+
+def _is_short(identity: Any) -> bool:
+    return not isinstance(identity, str) or len(identity) <= _LONGEST_ID
 
 
 def followed(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
