@@ -165,6 +165,21 @@ def test_who_has_waited_long_goes_first() -> None:
     assert (old.is_granted, old.model) == (True, "a")
 
 
+@pytest.mark.parametrize(("others", "with_it"), [(0, 10), (400, 1_000)], ids=["a short line", "a long line"])
+def test_in_a_long_line_what_fits_goes_before_what_has_waited_long(others: int, with_it: int) -> None:
+    """Half a minute is not long where all take many minutes."""
+    limits = RateLimits({"a": (1.0, 1e6), "b": (1.0, 1e6)})
+    homes = [("", "a"), ("", "b")]
+    for model in "ab":
+        limits.take(model, 1, 0.0)
+    sizes = [10, *[1_000] * others, 900_000]
+    waiting = [limits.take("a", size, 0.0, hurries=False)[0] for size in sizes]
+    for ticket in waiting:
+        limits.widen(ticket, dict.fromkeys(homes, ticket.tokens), 0.0)
+    limits.turn(waiting[0], 60.5)
+    assert [one.tokens for one in waiting if one.is_granted] == [with_it, 900_000]
+
+
 def test_room_that_is_held_is_not_given_again() -> None:
     """An answer to what was sent meanwhile does not speak of what is about to be sent."""
     limits = RateLimits({"a": (600.0, None), "b": (600.0, None)})
@@ -300,6 +315,42 @@ class Fleet:
             else:
                 self.served[model] += 1
             heapq.heappush(answers, (at + 2.0, number, (decision, run, said)))
+
+
+LINES = [
+    pytest.param(300, {}, 300, 300, 0, id="a line of minutes moves"),
+    pytest.param(3, {"left": 0.0, "at": 0.0, "rate": 1e-9}, 0, 3, 120, id="one that stands still is left"),
+]
+
+
+@pytest.mark.parametrize(("calls", "lies", "granted", "sent", "after"), LINES)
+def test_how_long_a_call_waits_in_line(
+    monkeypatch: pytest.MonkeyPatch, calls: int, lies: dict[str, float], granted: int, sent: int, after: int
+) -> None:
+    """Without a deadline it waits as long as its line moves; after two minutes it asks all the same."""
+    now = [0.0]
+    monkeypatch.setattr(routers, "monotonic", lambda: now[0])
+    router = Router(clock=lambda: DAY, policy=Policy(models=["gpt-4.1"], at_least=None), observe=False)
+    router.rate_limits.expect({"gpt-4.1": (30.0, None)})
+    first = router.begin(router.decide(request(9)))
+    bucket = router.rate_limits._known[""]["gpt-4.1"].requests
+    assert bucket is not None
+    for name, value in lies.items():
+        setattr(bucket, name, value)
+    waiting = [router.begin(router.decide(request(9))) for _ in range(calls)]
+    had_room, gone = 0, [0.0]
+    waiting = [run for run in waiting if run.pause]
+    had_room = calls - len(waiting)
+    while waiting:
+        now[0] += 1.0
+        for run in [*waiting]:
+            if router.turn(run) <= 0:
+                had_room += bool(run.ticket and run.ticket.is_granted)
+                gone.append(now[0])
+                waiting.remove(run)
+    assert first.ticket is not None
+    assert (had_room, len(gone) - 1 + calls - len(gone) + 1) == (granted, sent)
+    assert gone[1 if after else -1] >= (after or 300)
 
 
 def test_calls_spread_before_they_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -479,6 +479,9 @@ class Router:
         if run.ticket is None:
             return 0.0
         run.pause = self.rate_limits.turn(run.ticket, now)
+        if run.pause and run.need is None and not run.ticket.is_guess and now >= run.patience:
+            # A line that moves is waited in: what is sent before its turn would be refused.
+            run.patience = max(run.patience, self.rate_limits.moved(run.ticket, now) + _LONGEST_PAUSE)
         if run.pause and now >= run.patience:
             self.rate_limits.leave(run.ticket, now, is_sent=True)
             run.pause = 0.0
@@ -1006,8 +1009,8 @@ class Router:
 
 
 _LONGEST_PAUSE: Final = 120.0
-"""Seconds that a call without a deadline waits at most for a rate limit to have room; then the provider is
-asked all the same."""
+"""Seconds in which nothing was sent, after which a call without a deadline waits for a rate limit no longer:
+the provider is asked all the same."""
 
 
 def _full(waits: Mapping[str, float]) -> dict[str, str]:

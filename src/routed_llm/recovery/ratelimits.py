@@ -39,7 +39,9 @@ _GROWTH: Final = 0.25
 """Part of that which is added each second."""
 
 _AGED: Final = 30.0
-"""Seconds after which a request goes before those that would fit better."""
+_OVERDUE: Final = 2.0
+"""Seconds, and times the time until all with it are sent, after which a request goes before those that would
+fit better."""
 _TRUST: Final = 0.3
 """Part of what an answer says is left more than should be that is believed: the next ones say it again."""
 _SILENT: Final = 60.0
@@ -201,6 +203,7 @@ class _Limits:
         sent: what has been sent, all told.
         held: what room is held for, and is not sent yet.
         began: when the first was sent.
+        moved: when the last was.
         unheard: what is sent and was not answered yet, by its place.
         noted: what had been sent when the request was whose answer spoke last.
         at: when that was.
@@ -220,6 +223,7 @@ class _Limits:
     sent: Mark = _NOTHING
     held: Mark = _NOTHING
     began: float = math.inf
+    moved: float = -math.inf
     unheard: dict[int, tuple[float, int]] = field(default_factory=dict)
     noted: Mark = _NOTHING
     at: float = 0.0
@@ -346,7 +350,7 @@ class _Limits:
     def send(self, ticket: Ticket, now: float) -> None:
         """Note that a request is sent: from now on it is before those whose answers say what is left."""
         self.unheard[ticket.place] = (now, ticket.tokens)
-        self.began = min(self.began, now)
+        self.began, self.moved = min(self.began, now), now
         if ticket.is_granted:
             self.held = self.held.plus(ticket.tokens, -1)
         self.sent = ticket.mark = self.sent.plus(ticket.tokens)
@@ -439,7 +443,9 @@ class _Crowd:
         """Return the request that one of its homes should take next."""
         first = self.tickets[self.first()]
         share = limits.share(now)
-        if share is None or limits.assumed or len(self.homes) == 1 or now - first.since >= _AGED:
+        if share is None or limits.assumed or len(self.homes) == 1:
+            return first
+        if (waited := now - first.since) >= _AGED and waited >= _OVERDUE * self.wait(now):
             return first
         at = bisect_left(self._sizes, (share, 0))
         around = self._sizes[max(at - 1, 0) : at + 1]
@@ -540,6 +546,13 @@ class RateLimits:
         """
         with self._lock:
             return self._turn(ticket, now)
+
+    def moved(self, ticket: Ticket, now: float) -> float:
+        """Return when a request was last sent to where this one may go, by the clock of the others."""
+        with self._lock:
+            homes = ticket.able or (ticket.home,)
+            known = [self._known.get(whose, {}).get(model) for whose, model in homes]
+            return max([one.moved for one in known if one is not None], default=now)
 
     def leave(self, ticket: Ticket, now: float, *, is_sent: bool = False) -> None:
         """Let a request wait no more.
