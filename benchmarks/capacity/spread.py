@@ -37,7 +37,7 @@ from routed_llm.calls import router as routers
 from routed_llm.calls.driver import Keep, Send, Wait, flow
 from routed_llm.calls.endpoint_call import Called, EndpointCall, FailedReply
 from routed_llm.calls.endpoints import Endpoints
-from routed_llm.exchange import note_headers
+from routed_llm.exchange import note_head
 from routed_llm.simulator.failures import ApiFailure
 from routed_llm.simulator.latency import taken
 from routed_llm.simulator.limits import RateLimits
@@ -198,7 +198,7 @@ class Routed:
     def hear(effect: Send, headers: dict[str, str]) -> None:
         """Let the router hear the head of an answer."""
         with effect.exchange.current():
-            note_headers(headers)
+            note_head(headers)
 
 
 def routed(wanted: list[Call], deadline: float | None, **wish: Any) -> World:

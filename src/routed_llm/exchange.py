@@ -27,7 +27,7 @@ from typing import Any, Final
 from routed_llm.errors import RedirectRefused, UnreadableAnswer
 from routed_llm.usage import Timing, believable
 
-__all__ = ["LONGEST", "Exchange", "check_answer", "check_event", "guard_client", "note_headers"]
+__all__ = ["LONGEST", "Exchange", "check_answer", "check_event", "current", "guard_client", "note_head"]
 
 _MOST_HOPS: Final = 5
 _SHORTEST: Final = 0.001
@@ -38,6 +38,7 @@ _SHOWN: Final = 80
 _PATHS: Final = ("/chat/completions", "/responses")
 _CONNECTED: Final = ("connection.connect_tcp.complete", "connection.connect_unix_socket.complete")
 _WENT_OUT: Final = "send_request_headers.started"
+_AWAITS: Final = "send_request_body.complete"
 
 _CURRENT: Final[ContextVar[Exchange | None]] = ContextVar("routed_llm_exchange", default=None)
 _LOCK: Final = threading.Lock()
@@ -55,12 +56,13 @@ class Exchange:
         sent: whether bytes of a request went out, as far as the client tells.
         answered: whether the head of an answer came.
         answer: a whole answer, decoded, where the hooks have looked at it; else None.
-        headers: those of the answer, once its head has come; None before.
+        headers: those of the answer by names in lower case, once its head has come; None before.
         hops: redirects that were followed.
         false_usage: whether the usage of the answer could not be, or was missing where it must not be.
         began: when the request was handed to the client, by the clock; None before.
         first: seconds from then to the first token of a stream; None where none came.
         whole: seconds from then to the end of an answer that came whole; None for a stream.
+        meanwhile: what may as well be done while the answer is awaited; None once it is done.
     """
 
     __slots__ = (
@@ -73,6 +75,7 @@ class Exchange:
         "first",
         "headers",
         "hops",
+        "meanwhile",
         "sent",
         "traced",
         "whole",
@@ -91,6 +94,7 @@ class Exchange:
         self.began: float | None = None
         self.first: float | None = None
         self.whole: float | None = None
+        self.meanwhile: Callable[[], object] | None = None
 
     @property
     def never_sent(self) -> bool:
@@ -122,11 +126,19 @@ class Exchange:
         return None if self.deadline is None else self.deadline - self.clock()
 
     def note(self, event: str) -> bool:
-        """Note what a client tells of its connection, and say whether bytes went out by now."""
+        """Note what a client tells of its connection, and say whether what follows is of no interest."""
         self.traced = True
         if event.endswith(_WENT_OUT):
             self.sent = True
-        return self.sent
+        elif event.endswith(_AWAITS):
+            self.awaits()
+        return self.sent and self.meanwhile is None
+
+    def awaits(self) -> None:
+        """Do what may be done while the answer is awaited, unless it has been done."""
+        work, self.meanwhile = self.meanwhile, None
+        if work is not None:
+            work()
 
 
 class _Current:
@@ -144,13 +156,24 @@ class _Current:
         _CURRENT.reset(self._token)
 
 
-def note_headers(headers: Mapping[str, str]) -> dict[str, Any] | None:
-    """Note the head of an answer, names in lower case; return the answer where the hooks have decoded it."""
+def current() -> Exchange | None:
+    """Return what a request that is sent now belongs to, or None."""
+    return _CURRENT.get()
+
+
+def note_head(headers: Mapping[str, str]) -> tuple[Mapping[str, str], dict[str, Any] | None]:
+    """Note the head of an answer; return it, and the answer where the hooks have decoded that.
+
+    Returns:
+        The headers, by names in lower case.
+    """
     exchange = _CURRENT.get()
-    if exchange is None:
-        return None
-    exchange.headers = headers
-    return exchange.answer
+    if exchange is not None and exchange.headers is not None:  # the hooks have seen it
+        return exchange.headers, exchange.answer
+    told = {name.lower(): value for name, value in headers.items()}
+    if exchange is not None:
+        exchange.headers = told
+    return told, None
 
 
 def guard_client(client: Any) -> None:
@@ -382,7 +405,7 @@ def _after(response: Any) -> None:
         return
     if exchange.deadline is not None:
         _limit(response.request, exchange)
-    streams = _streams(response)
+    streams = _streams(response, exchange)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[0]
         response.stream = kind(response, exchange, checked=streams and _is_plain(response))
@@ -397,7 +420,7 @@ async def _aafter(response: Any) -> None:
         return
     if exchange.deadline is not None:
         _limit(response.request, exchange)
-    streams = _streams(response)
+    streams = _streams(response, exchange)
     if streams or exchange.deadline is not None:
         kind = _kinds(_library(response))[1]
         response.stream = kind(response, exchange, checked=streams and _is_plain(response))
@@ -438,7 +461,8 @@ def _ended(exchange: Exchange) -> None:
 
 def _is_refused(response: Any, exchange: Exchange) -> bool:
     """Note that an answer came, and say whether it is a redirect, which may not lead to another host."""
-    exchange.answered, exchange.headers = True, response.headers
+    # httpx looks through all of its headers for each one that it is asked for.
+    exchange.answered, exchange.headers = True, dict(response.headers.items())
     if not response.has_redirect_location:
         return False
     here = response.request.url
@@ -463,9 +487,9 @@ def _answers(response: Any) -> bool:
     return bool(response.status_code == 200) and path.endswith(_PATHS)
 
 
-def _streams(response: Any) -> bool:
+def _streams(response: Any, exchange: Exchange) -> bool:
     """Say whether a response comes in events: by its own word, or where it has none, by what was asked."""
-    kind = response.headers.get("content-type", "")
+    kind = (exchange.headers or {}).get("content-type", "")
     if kind.startswith("text/event-stream"):
         return _answers(response)
     if kind.startswith(("application/", "text/")):

@@ -101,10 +101,11 @@ class Meters:
 class _Instrument:
     """One metric, as OpenTelemetry's instruments are called."""
 
-    __slots__ = ("_labels", "_metric")
+    __slots__ = ("_known", "_labels", "_metric")
 
     def __init__(self, metric: Any, labels: Sequence[str]) -> None:
         self._metric, self._labels = metric, labels
+        self._known: dict[tuple[str, ...], Any] = {}  # no more than the metric keeps itself
 
     def record(self, value: float, attributes: Mapping[str, str] | None = None) -> None:
         """Put a value into a histogram."""
@@ -122,7 +123,11 @@ class _Instrument:
         if not self._labels:
             return self._metric
         given = attributes or {}
-        return self._metric.labels(*[given.get(label, "") for label in self._labels])
+        values = tuple([given.get(label, "") for label in self._labels])
+        found = self._known.get(values)
+        if found is None:
+            found = self._known[values] = self._metric.labels(*values)
+        return found
 
 
 def expose(address: str, registry: CollectorRegistry | None = None) -> None:

@@ -57,6 +57,7 @@ class Telemetry:
             ) from error
         self._trace = trace
         self._tracer = trace.get_tracer(_SCOPE, tracer_provider=tracers)
+        self._is_mute = isinstance(self._tracer, trace.NoOpTracer)  # then nobody reads what a span is told
         meter = metrics.get_meter(_SCOPE, meter_provider=meters)
         self._tokens = meter.create_histogram(
             "gen_ai.client.token.usage",
@@ -125,8 +126,9 @@ class Telemetry:
         """
         decision: Decision = call.decision
         began = call.clock()
-        name = f"chat {decision.model}"
-        span = self._tracer.start_span(name, kind=self._trace.SpanKind.CLIENT, attributes=_asked(decision))
+        told = None if self._is_mute else _asked(decision)
+        kind = self._trace.SpanKind.CLIENT
+        span = self._tracer.start_span(f"chat {decision.model}", kind=kind, attributes=told)
         error: BaseException | None = None
         first: float | None = None
         try:
@@ -169,16 +171,18 @@ class Telemetry:
         if record.get("served"):
             common["gen_ai.response.model"] = record["served"]
         self._requests(span, call, decided)
-        if decision is not decided:
-            span.update_name(f"chat {decision.model}")
-            span.set_attributes(_chosen(decision))
-        span.set_attributes({**common, **_used(record)})
-        if error is not None and not isinstance(error, GeneratorExit):
+        failed = error is not None and not isinstance(error, GeneratorExit)
+        if span.is_recording():
+            if decision is not decided:
+                span.update_name(f"chat {decision.model}")
+                span.set_attributes(_chosen(decision))
+            span.set_attributes({**common, **_used(record)})
+            if not failed and not record:
+                span.set_attribute("routed_llm.outcome", "abandoned")
+        if failed:
             kind = common["error.type"] = type(error).__name__
             span.set_attribute("error.type", kind)
             span.set_status(self._trace.StatusCode.ERROR, kind)
-        elif not record:
-            span.set_attribute("routed_llm.outcome", "abandoned")
         span.end()
         self._duration.record(seconds, common)
         if first is not None:

@@ -200,14 +200,15 @@ def believable(usage: Any) -> bool:
 
     What cannot be says nothing of what a call cost, and to read it as nothing would book nothing.
     """
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, (dict, Mapping)):
         return False
-    for name, value in usage.items():
+    for key, value in usage.items():
         if value is None:
             continue
-        if str(name).endswith("_details") and not believable(value):
+        name = str(key)
+        if name.endswith("_details") and not believable(value):
             return False
-        if str(name).endswith("_tokens") and not (type(value) is int and 0 <= value <= _MOST):
+        if name.endswith("_tokens") and not (type(value) is int and 0 <= value <= _MOST):
             return False
     return True
 
@@ -216,7 +217,7 @@ def _part(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     for name in names:
         value = usage.get(name)
         if value:
-            return value if isinstance(value, Mapping) else _NONE
+            return value if isinstance(value, (dict, Mapping)) else _NONE
     return _NONE
 
 

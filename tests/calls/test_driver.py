@@ -17,7 +17,7 @@ from routed_llm.calls.driver import CLOSE, END, NEXT, Driven, Keep, Send, Wait, 
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.errors import BudgetExceeded, ProviderError
-from routed_llm.exchange import note_headers
+from routed_llm.exchange import note_head
 from routed_llm.request.wire import ITEMS
 
 AT = date(2026, 11, 22)
@@ -535,7 +535,7 @@ class Limited(Provider):
     def send(self, prepared: Prepared) -> Any:
         """Answer the next request."""
         left = {"limit": "30000", "remaining": str(self.remaining), "reset": "1m0s"}
-        note_headers({f"x-ratelimit-{name}-tokens": value for name, value in left.items()})
+        note_head({f"x-ratelimit-{name}-tokens": value for name, value in left.items()})
         return super().send(prepared)
 
 

@@ -8,12 +8,14 @@ import json
 import socket
 import threading
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from routed_llm.calls import endpoints, sse
 from routed_llm.gateway import KeyStore
+from routed_llm.gateway.protocol import WithHead
 from routed_llm.simulator import Simulator
 from tests.gateway.conftest import Start
 
@@ -219,6 +221,44 @@ def test_what_is_unusual_and_right_is_served(start: Start, sim: Simulator, sent:
     assert json.loads(body)["routing"]["cost"]
     assert [entry.path for entry in sim.journal] == [CHAT]
     assert len(gateway.entries()) == 1
+
+
+def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(start: Start) -> None:
+    """It is told to go on before anything else."""
+    whole = request(CHAT, "Expect: 100-continue", body=BODY)
+    with socket.create_connection(("127.0.0.1", start().port)) as raw:
+        raw.settimeout(20)
+        raw.sendall(whole.removesuffix(BODY))
+        came = raw.makefile("rb")
+        assert [came.readline(), came.readline()] == [b"HTTP/1.1 100 Continue\r\n", b"\r\n"]
+        raw.sendall(BODY)
+        assert came.read().startswith(b"HTTP/1.1 200")
+
+
+WRITTEN = {
+    "a body": ([b"head", b"body"], [b"headbody"]),
+    "a stream": ([b"head", b"one", b"two", b""], [b"headone", b"two", b""]),
+    "a head that goes first": ([b"head", b"", b"one"], [b"head", b"one"]),
+    "none": ([b"head"], [b"head"]),
+}
+
+
+@pytest.mark.parametrize(("parts", "written"), WRITTEN.values(), ids=WRITTEN)
+def test_a_head_goes_out_with_what_follows(parts: list[bytes], written: list[bytes]) -> None:
+    """One system call less; a connection that is closed has had its head in any case."""
+    seen = list[bytes]()
+    transport = SimpleNamespace(write=seen.append, close=lambda: None)
+    joined = WithHead(transport)
+    for part in parts:
+        joined.write(part)
+    joined.close()
+    assert seen == written
+
+
+def test_of_two_headers_with_one_name_the_first_counts(start: Start) -> None:
+    """As in Starlette, and in what stands before a gateway."""
+    status, _, _ = exchanged(start().port, request(CHAT, "Host: evil.example", body=BODY))
+    assert status == 403
 
 
 def test_a_stream_over_http_10_ends_with_its_connection(start: Start) -> None:

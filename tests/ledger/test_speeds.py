@@ -77,6 +77,24 @@ def test_the_first_token_of_a_stream(parts: list[tuple[float, bytes]], first: fl
     assert exchange.timing == Timing(first, None)
 
 
+EVENTS = {
+    "HTTP/1.1": ("http11.send_request_headers.started", "http11.send_request_body.complete"),
+    "HTTP/2": ("http2.send_request_headers.started", "http2.send_request_body.complete"),
+}
+
+
+@pytest.mark.parametrize(("begun", "gone"), EVENTS.values(), ids=EVENTS)
+def test_what_may_be_done_meanwhile_is_done_once_the_request_has_gone_out(begun: str, gone: str) -> None:
+    """It is done once, and only until then is the client listened to."""
+    exchange, done = Exchange(), list[str]()
+    exchange.meanwhile = lambda: done.append("done")
+    assert [exchange.note("connection.connect_tcp.started"), exchange.note(begun)] == [False, False]
+    assert done == []
+    assert exchange.note(gone)
+    exchange.awaits()
+    assert done == ["done"]
+
+
 def test_an_answer_that_comes_whole() -> None:
     """The time of an answer that is no stream is that to its end."""
     clock = Clock()

@@ -229,7 +229,7 @@ class CallPlanner:
         if call.get("model") is None:
             # A program counts on the search of a baseline that searches the web at every call.
             router = self.router
-            asked = with_search(parameters, self.owner.model_name, router.catalog, router.now())
+            asked = with_search(parameters, self.owner.model_name, router.catalog, router.now)
             parameters = dict(asked)
         items = self._asks(parameters)
         found = parameters, items, self._endpoint(parameters, items=items)

@@ -6,7 +6,6 @@ of says which of them its answer must be of.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -40,7 +39,7 @@ def _outgoing(request: Any, sent: Outgoing) -> Any:
     # None, or another number, where the caller says so
     if sent.attempt and request.headers.get(_COUNT) == str(sent.attempt - 1):
         request.headers[_COUNT] = str(sent.attempt)
-    content = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode()
+    content = sent.content
     made = object.__new__(type(request))
     # To make one anew, and to read its address again, takes longer than the decision.
     vars(made).update(vars(request), stream=_library(request).ByteStream(content))

@@ -119,7 +119,9 @@ class AnswerMemory:
 
 
 def _is_answer(turn: Any) -> bool:
-    return isinstance(turn, Mapping) and (turn.get("role") == "assistant" or turn.get("type") in _CALLS)
+    return isinstance(turn, (dict, Mapping)) and (
+        turn.get("role") == "assistant" or turn.get("type") in _CALLS
+    )
 
 
 def _is_result(turn: Any) -> bool:
@@ -129,7 +131,7 @@ def _is_result(turn: Any) -> bool:
 def _calls(turn: Mapping[str, Any]) -> list[str]:
     found = [turn.get("call_id")] if turn.get("type") in _CALLS else []
     calls = turn.get("tool_calls")
-    if isinstance(calls, (list, tuple)):  # what is neither is refused when the request is read
+    if calls and isinstance(calls, (list, tuple)):  # what is neither is refused when the request is read
         found += [call.get("id") for call in calls if isinstance(call, Mapping)]
     return [str(call) for call in found if call]
 
@@ -137,7 +139,7 @@ def _calls(turn: Mapping[str, Any]) -> list[str]:
 def _digest(turns: Sequence[Any]) -> bytes:
     digest = blake2b(digest_size=16)
     for turn in turns:
-        if isinstance(turn, Mapping) and turn.get("type") != "reasoning":  # need not be sent back
+        if isinstance(turn, (dict, Mapping)) and turn.get("type") != "reasoning":  # need not be sent back
             for part in (str(turn.get("role") or turn.get("type")), *_said(turn), *_calls(turn)):
                 digest.update(part.encode("utf-8", "surrogatepass"))
                 digest.update(b"\0")

@@ -210,7 +210,7 @@ class Seam(Protocol):
         """Return a whole answer as the pieces of a stream, for a model that cannot stream."""
 
     def opened(self, decision: Decision) -> None:
-        """Hear that a request is about to be sent."""
+        """Hear that a request is sent: before it is, or for a stream while its beginning is awaited."""
 
     def facts(self, error: Exception) -> ErrorFacts | None:
         """Say what an error is where the adapter knows better than the core; else None."""
@@ -275,6 +275,10 @@ class Driven:
         self.seam.moved(step, self.decision)
 
     def _send(self, prepared: Any, run: Run, *, stream: bool = False) -> Send:
+        opened = partial(self.seam.opened, self.decision)
+        run.exchange.meanwhile = partial(_in_turn, opened, run.ahead) if stream else run.ahead
+        if not stream:
+            opened()
         self.sent = True
         return Send(prepared, stream, run.exchange)
 
@@ -299,6 +303,7 @@ class Driven:
         if self._failures is None:
             self._failures = self.attempts(self.decision, self._since)
         if run is not None:
+            run.exchange.awaits()
             self._heard(run)
         facts = self.seam.facts(error)
         usage, served = _told_by(error) if reader is None else (reader.usage, reader.served)
@@ -370,6 +375,11 @@ class Driven:
             run.offer(self.seam.second, text)
 
 
+def _in_turn(*works: Callable[[], object]) -> None:
+    for work in works:
+        work()
+
+
 def _told_by(error: Exception) -> tuple[Usage | None, str | None]:
     """Return what the answer reported that an error was raised for: the SDK refuses one that was cut."""
     answer = getattr(error, "completion", None)
@@ -407,8 +417,8 @@ def _flow(call: Driven) -> Flow:
             if run.pause:
                 run = yield from _in_line(call, run)
                 prepared = call.seam.prepare(call.decision)
-            call.seam.opened(call.decision)
             answer = yield call._send(prepared, run)
+            run.exchange.awaits()
             call._heard(run, came=True)
             reading = call.seam.read(answer)
         except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
@@ -492,8 +502,8 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
         run = attempt.run = yield from _in_line(call, run)
         prepared = call.seam.prepare(call.decision)
         reader = attempt.reader = call.seam.reader()
-    call.seam.opened(call.decision)
     answer = yield call._send(prepared, run, stream=call.streams)
+    run.exchange.awaits()
     whole = None if call.streams else iter([*call.seam.pieces(answer)])
     held: list[Any] = []
     unheard = True

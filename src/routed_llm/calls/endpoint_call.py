@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from routed_llm.calls.driver import Driven, Reading
 from routed_llm.calls.problems import problem
-from routed_llm.calls.sse import DONE, Event, written
+from routed_llm.calls.sse import DONE, Event, compact, written
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.errors import CatalogError, RoutedError
 from routed_llm.ledger.run import Answered
@@ -104,7 +104,7 @@ class Called:
         if place is None:
             return None
         try:
-            body = json.loads(content)
+            body = json.loads(content.decode())  # of bytes it would first be looked at what they are
         except ValueError:
             return None  # for the provider to refuse
         if not isinstance(body, dict):
@@ -170,6 +170,11 @@ class Outgoing:
     attempt: int
 
     @property
+    def content(self) -> bytes:
+        """The body as it is sent."""
+        return compact(self.body)
+
+    @property
     def path(self) -> str:
         """The endpoint's path, after the base URL."""
         return _PATHS[self.endpoint]
@@ -214,8 +219,7 @@ class Served:
     def body(self) -> bytes | None:
         """The body, or None when it comes in parts."""
         if self.raw is None and self.answer is not None:
-            data = json.dumps(self.answer, ensure_ascii=False, separators=(",", ":"))
-            self.raw = data.encode("utf-8", "replace")
+            self.raw = compact(self.answer)
         return self.raw
 
 

@@ -28,7 +28,7 @@ from routed_llm.catalog import Catalog
 from routed_llm.catalog.ended import held_to
 from routed_llm.decide.piecewise import remember
 from routed_llm.errors import RequestError, RoutedError, UnreadableAnswer
-from routed_llm.exchange import LONGEST, Exchange, note_headers
+from routed_llm.exchange import LONGEST, Exchange, note_head
 from routed_llm.request.wire import reasoning_back
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ class Endpoints:
     router: Router
     options: CallOptions = field(default_factory=CallOptions)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
-    _kept: dict[Any, CallOptions] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kept: dict[Any, tuple[CallOptions | None, CallOptions]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def make(
@@ -155,15 +157,17 @@ class Endpoints:
             raise RequestError(
                 f"model={model!r} is no model id. Give a string such as 'gpt-4o'.", where="model"
             )
-        if called.routing is not None:
-            return self._options_of(called, model, CallOptions.read(called.routing).over(self.options))
-        # A client's calls mostly differ in nothing else.
-        key = (model, called.credential, called.own)
+        said = called.routing
+        if not (said is None or isinstance(said, CallOptions)):
+            return self._options_of(called, model, CallOptions.read(said).over(self.options))
+        # A client's calls mostly differ in nothing else, nor do those with one key of a gateway.
+        key = (model, called.credential, called.own, id(said))
         found = self._kept.get(key)
-        if found is None:
-            found = self._options_of(called, model, self.options)
+        if found is None or found[0] is not said:
+            over = self.options if said is None else said.over(self.options)
+            found = (said, self._options_of(called, model, over))
             remember(self._kept, key, found)
-        return found
+        return found[1]
 
     def _options_of(self, called: Called, model: str, options: CallOptions) -> CallOptions:
         policy = options.applied_to(self.router.policy)
@@ -190,7 +194,8 @@ class Endpoints:
         body, model = called.body, called.body.get("model")
         if "messages" not in body or not isinstance(model, str) or model == ANY:
             return body
-        return with_search(body, model, self.router.catalog, self.options.at or self.router.now())
+        at = self.options.at
+        return with_search(body, model, self.router.catalog, self.router.now if at is None else lambda: at)
 
     def explain(self, body: Mapping[str, Any], *, routing: Any = None) -> Decision:
         """Return the Decision for a body without sending anything; its ``chosen`` is None if nothing fits.
@@ -395,8 +400,8 @@ def _note(call: EndpointCall, reply: Head) -> dict[str, Any] | None:
     Returns:
         The answer, where it has been decoded on its way in.
     """
-    call.headers = {name.lower(): value for name, value in reply.headers.items()}
-    return note_headers(call.headers)
+    call.headers, answer = note_head(reply.headers)
+    return answer
 
 
 def _in_loop(

@@ -426,11 +426,12 @@ class Router:
         policy = self.policy if decision.policy is None else decision.policy
         deadline, now = deadline or policy.deadline, monotonic()
         begun = now if since is None else since
-        left = _seconds_left(deadline, self._clock())
-        # A moment is that far from now, a number of seconds from the beginning.
-        due = None if left is None else left + (now if isinstance(deadline, datetime) else begun)
-        given = [due, None if policy.max_seconds is None else begun + policy.max_seconds]
-        until = min([one for one in given if one is not None], default=None)
+        until = None if policy.max_seconds is None else begun + policy.max_seconds
+        if deadline is not None:
+            left = _seconds_left(deadline, self._clock()) or 0.0
+            # A moment is that far from now, a number of seconds from the beginning.
+            due = left + (now if isinstance(deadline, datetime) else begun)
+            until = due if until is None else min(due, until)
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
         on_reported = self._listener(decision)
         run = Run(*parts, on_reported=on_reported)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,14 +16,16 @@ __all__ = ["with_search"]
 _OPTIONS: Final = "web_search_options"
 
 
-def with_search(asked: Mapping[str, Any], baseline: str, catalog: Catalog, at: date) -> Mapping[str, Any]:
+def with_search(
+    asked: Mapping[str, Any], baseline: str, catalog: Catalog, at: Callable[[], date]
+) -> Mapping[str, Any]:
     """Return a request of Chat Completions that asks for the search that its program counts on.
 
     Args:
         asked: every parameter of the request; not changed.
         baseline: the model that the program was written for.
         catalog: the models; a baseline that it does not have is left to the decision to refuse.
-        at: the day; once the baseline is shut down, others search with the hosted tool of Responses.
+        at: gives the day; once the baseline is shut down, others search with the hosted tool of Responses.
     """
     try:
         model = catalog.get(baseline)
@@ -31,7 +33,7 @@ def with_search(asked: Mapping[str, Any], baseline: str, catalog: Catalog, at: d
         return asked
     if _OPTIONS not in model.builtin_tools:
         return asked
-    if model.alive(at):
+    if model.alive(at()):
         return asked if _OPTIONS in asked else {**asked, _OPTIONS: {}}
     tools = list(asked.get("tools") or ())
     rest = {name: value for name, value in asked.items() if name != _OPTIONS}

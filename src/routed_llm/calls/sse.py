@@ -9,12 +9,13 @@ from typing import Any, Final, NamedTuple
 
 from routed_llm.errors import UnreadableAnswer
 
-__all__ = ["DONE", "Event", "EventReader", "written"]
+__all__ = ["DONE", "Event", "EventReader", "compact", "written"]
 
 DONE: Final = b"data: [DONE]\n\n"
 """How a stream of Chat Completions ends."""
 
 _END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_encoded: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _MARK: Final = b"\xef\xbb\xbf"
 """A byte order mark, which a stream may begin with."""
 _LARGEST: Final = 64 * 1024 * 1024
@@ -66,6 +67,11 @@ class EventReader:
         self._held.clear()
 
 
+def compact(data: Any) -> bytes:
+    """Write JSON without spaces."""
+    return _encoded(data).encode("utf-8", "replace")
+
+
 def written(data: Mapping[str, Any], *, named: bool) -> bytes:
     """Write an event.
 
@@ -73,7 +79,7 @@ def written(data: Mapping[str, Any], *, named: bool) -> bytes:
         data: what it says.
         named: whether its ``type`` is its name, too, as in streams of Responses.
     """
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    text = compact(data)
     if named and data.get("type"):
         return b"event: %b\ndata: %b\n\n" % (str(data["type"]).encode(), text)
     return b"data: %b\n\n" % text

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Prepared", "Wired", "calls_before"]
 
 RESPONSES: Final = "responses"
+_OBJECT: Final = (dict, Mapping)
+"""Any mapping; most are dicts, of which it is known sooner."""
 _REFUSALS: Final = (400, 422)
 _BROKE: Final = 500
 _QUESTION: Final = ("stream_options", "include_usage")
@@ -120,9 +122,11 @@ class Wired:
     @property
     def _asks_for_usage(self) -> bool:
         """Whether the stream is asked for its usage although its caller has not said so."""
-        call, options = self._call, parameters(self.asked).get("stream_options") or {}
-        chat = call.stream and call.endpoint != RESPONSES
-        return chat and self.stream_usage and options.get("include_usage") is None
+        call = self._call
+        if not (call.stream and self.stream_usage) or call.endpoint == RESPONSES:
+            return False
+        options = parameters(self.asked).get("stream_options") or {}
+        return options.get("include_usage") is None
 
     def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
         """Note where a stream fails for the question for its usage; see :class:`Seam`.
@@ -172,11 +176,11 @@ class Wired:
         Raises:
             Exception: that failure.
         """
-        if not isinstance(told, Mapping):
+        if not isinstance(told, _OBJECT):
             raise UnreadableAnswer(f"The answer is a {type(told).__name__}, not an object.")
         failure = failure_of(told)
         if failure is None:
-            if not all(isinstance(choice, Mapping) for choice in told.get("choices") or ()):
+            if not all(isinstance(choice, _OBJECT) for choice in told.get("choices") or ()):
                 raise UnreadableAnswer("The choices of the answer are no objects.")
             return
         if self.fails is not None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +26,7 @@ from routed_llm.calls.endpoints import Endpoints
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.problems import problem
 from routed_llm.calls.router import Router
+from routed_llm.decide.piecewise import remember
 from routed_llm.errors import LedgerError, RoutedError
 from routed_llm.gateway.answers import SharedAnswers
 from routed_llm.gateway.journal import open_journaled
@@ -53,6 +54,7 @@ _ITS_OWN: Final = frozenset(
     | {"connection", "keep-alive", "date", "set-cookie"}
 )
 """Headers of the provider's that say something of its connection or to its client, which is the gateway."""
+_CALLS: Final = {"/v1/chat/completions": "chat_completions", "/v1/responses": "responses"}
 _ADMIN: Final = ("/organization", "/projects")
 """What an API key of the operator may open and no key of the gateway does."""
 
@@ -86,6 +88,38 @@ def make_app(settings: Settings, *, router: Router | None = None) -> Starlette:
     return Gateway(settings, router=router).app
 
 
+class App(Starlette):
+    """An application that is asked for calls before Starlette looks for a route.
+
+    Args:
+        serve: serves a call to an endpoint, as an ASGI application.
+        told: what Starlette takes.
+    """
+
+    def __init__(self, serve: Callable[[str, Scope, Receive, Send], Awaitable[None]], **told: Any) -> None:
+        super().__init__(**told)
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        endpoint = _CALLS.get(scope.get("path", "")) if scope.get("method") == "POST" else None
+        if endpoint is None:
+            await super().__call__(scope, receive, send)
+        else:
+            await self._serve(endpoint, scope, receive, send)
+
+
+class Call(Request):
+    """A request whose headers are read once: Starlette looks through all of them for each one."""
+
+    @cached_property
+    def headers(self) -> dict[str, str]:  # type: ignore[override] # nothing but look-ups is done with them
+        """The headers, by names in lower case; of several with one name the first."""
+        return {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in self.scope["headers"][::-1]
+        }
+
+
 class Gateway:
     """One process of a gateway."""
 
@@ -103,17 +137,17 @@ class Gateway:
             self._endpoints = replace(self._endpoints, memory=self._answers)
         self._policy = self._endpoints.options.applied_to(self._router.policy)
         self._keys = None if settings.keys is None else KeyStore(settings.keys)
+        self._of_keys: dict[int, tuple[Key, CallOptions]] = {}
         self._upstream = Upstream(settings.upstream, settings.upstream_key)
         self._metrics = Metrics()
         if self._router.telemetry is None:
             self._router.observed_by(only_metrics(Meters(self._metrics.registry)))
         every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-        self.app = Starlette(
+        self.app = App(
+            self._serve,
             routes=[
                 Route("/health", self._guarded(self._health, opened=True)),
                 Route("/metrics", self._guarded(self._show_metrics)),
-                Route("/v1/chat/completions", self._call("chat_completions"), methods=["POST"]),
-                Route("/v1/responses", self._call("responses"), methods=["POST"]),
                 Route("/v1/routing/explain", self._guarded(self._explain), methods=["POST"]),
                 Route("/v1/models", self._guarded(self._models)),
                 Route("/v1/models/{model}", self._guarded(self._model)),
@@ -193,21 +227,8 @@ class Gateway:
 
     # ----- what is routed
 
-    def _call(self, endpoint: str) -> type[Any]:
-        """Return an ASGI application for one endpoint: Starlette hands classes the bare messages."""
-        gateway = self
-
-        class Call:
-            def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-                self._parts = (scope, receive, send)
-
-            def __await__(self) -> Any:
-                return gateway._serve(endpoint, *self._parts).__await__()
-
-        return Call
-
     async def _serve(self, endpoint: str, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        request = Call(scope, receive)
         self._metrics.began()
         left = False
         try:
@@ -232,18 +253,29 @@ class Gateway:
             self._metrics.ended(left=left)
 
     def _called(self, endpoint: str, request: Request, key: Key | None, body: dict[str, Any]) -> Called:
-        routing = CallOptions.read(body.pop("routing", None))
+        said = body.pop("routing", None)
+        routing = None if said is None else CallOptions.read(said)
         if key is not None:
-            routing.applied_to(self._policy)  # refuses wrong words, although the key's policy holds
-            routing = key.options(self._policy).over(routing)
+            held = self._held_by(key)
+            if routing is not None:
+                routing.applied_to(self._policy)  # refuses wrong words, although the key's policy holds
+            routing = held if routing is None else held.over(routing)
         return Called(
             endpoint=endpoint,
             body=body,
             routing=routing,
             retries=self.settings.retries,
-            credential=fingerprint(self._upstream.whose(request.headers), self.settings.upstream),
+            credential=_named(self._upstream.whose(request.headers), self.settings.upstream),
             own=self.settings.upstream,
         )
+
+    def _held_by(self, key: Key) -> CallOptions:
+        """Return what holds for a key's calls, the same object each time."""
+        found = self._of_keys.get(id(key))
+        if found is None or found[0] is not key:
+            found = (key, key.options(self._policy))
+            remember(self._of_keys, id(key), found)
+        return found[1]
 
     async def _body(self, request: Request) -> dict[str, Any]:
         """Return the body of a request.
@@ -405,6 +437,7 @@ class Passed(Response):
     async def _parts(self, raw: list[tuple[bytes, bytes]], send: Send) -> None:
         try:
             await send({"type": "http.response.start", "status": self._answer.status, "headers": raw})
+            await send({"type": "http.response.body", "body": b"", "more_body": True})  # the head, at once
             async for data in self._answer.content.iter_any():
                 async with asyncio.timeout(self._patience):
                     await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -476,25 +509,34 @@ def _is_local(origin: str) -> bool:
     return (host.rsplit(":", 1)[0] if "]" not in host else host.partition("]")[0]).strip("[]") in _LOCAL
 
 
-async def _while_there(receive: Receive, work: Any) -> Any:
+async def _while_there(receive: Receive, work: Awaitable[Any]) -> Any:
     """Return what a coroutine returns; stop it when the client goes away.
 
     Raises:
         ClientLeft: when it went away.
     """
-    task, watcher = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
+    here, left = asyncio.current_task(), False
+
+    async def watch() -> None:
+        nonlocal left
+        with suppress(Exception):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        left = True
+        if here is not None:
+            here.cancel()
+
+    watcher = asyncio.ensure_future(watch())
     try:
-        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientLeft
+        return await work
+    except asyncio.CancelledError:
+        if left and here is not None and here.uncancel() == 0:
+            raise ClientLeft from None
+        raise
     finally:
-        for one in (task, watcher):
-            if not one.done():
-                one.cancel()
-        await asyncio.gather(task, watcher, return_exceptions=True)
+        watcher.cancel()
 
 
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+@lru_cache(maxsize=256)
+def _named(*credential: str) -> str:
+    return fingerprint(*credential)

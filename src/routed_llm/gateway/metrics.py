@@ -23,6 +23,7 @@ class Metrics:
         self._calls = Counter(
             "routed_calls", "Routed calls by who served them.", ("model", "status"), registry=self.registry
         )
+        self._by_who: dict[tuple[str, str], Counter] = {}
         self._seconds = Histogram(
             "routed_call_seconds", "Seconds until an answer began.", buckets=_SECONDS, registry=self.registry
         )
@@ -48,7 +49,11 @@ class Metrics:
 
     def served(self, served: Served) -> None:
         """Count an answer that begins."""
-        self._calls.labels(served.headers.get("x-routed-model", ""), str(served.status)).inc()
+        who = (served.headers.get("x-routed-model", ""), str(served.status))
+        found = self._by_who.get(who)
+        if found is None:
+            found = self._by_who[who] = self._calls.labels(*who)
+        found.inc()
         self._attempts.inc(int(served.headers.get("x-routed-attempts", "0")))
         self._seconds.observe(served.seconds)
 

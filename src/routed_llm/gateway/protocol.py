@@ -12,7 +12,7 @@ from httptools import HttpRequestParser
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-__all__ = ["Protocol"]
+__all__ = ["Protocol", "WithHead"]
 
 LARGEST: Final = 512 * 1024
 """Bytes of the largest head: requests with bodies are read in parts of up to half of it."""
@@ -69,8 +69,7 @@ class Protocol(HttpToolsProtocol):
         if self._offers_another():
             return
         super().on_headers_complete()
-        if self.scope["http_version"] == "1.0":
-            self.cycle.__class__ = UntilClosed
+        self.cycle.__class__ = UntilClosed if self.scope["http_version"] == "1.0" else Joined
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -125,7 +124,51 @@ class Protocol(HttpToolsProtocol):
         self.loop.call_later(_LINGERS, self.transport.close)
 
 
-class UntilClosed(RequestResponseCycle):
+class WithHead:
+    """A transport that writes the head of an answer with the first part of its body: one system call less."""
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write a part; the first one waits for the second."""
+        if self._head is None:
+            self._head = data
+        elif self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._head:
+            self.write(b"")
+        self._transport.close()
+
+
+class Joined(RequestResponseCycle):
+    """An answer whose head goes out with the first part of its body; an empty part sends it alone."""
+
+    transport: Any
+
+    @override
+    async def send(self, message: Any) -> None:
+        """Send a part."""
+        if not self.response_started:
+            self.transport = WithHead(self.transport)
+        await super().send(message)
+        if self.response_complete:
+            self.transport.write(b"")  # what has no body
+
+
+class UntilClosed(Joined):
     """An answer to HTTP/1.0, which knows no chunks: one without a length ends where its connection does."""
 
     _has_length = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from dataclasses import replace
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 _VARIABLE = "ROUTED_GATEWAY"
+_OBJECTS = 10_000
+"""Objects that come before the collector looks at them; Python's own 700 are those of a call or two."""
 
 
 def serve(settings: Settings) -> None:
@@ -36,9 +39,10 @@ def serve(settings: Settings) -> None:
         "access_log": False,
         "log_level": "warning",
         "server_header": False,
+        "proxy_headers": False,  # nothing is decided by who a proxy says has called
     }
     if settings.workers == 1:
-        uvicorn.run(make_app(settings), **options)
+        uvicorn.run(made_once(settings), **options)
         return
     # What is wrong is told once and not by every worker.
     make_app(settings)
@@ -50,4 +54,17 @@ def serve(settings: Settings) -> None:
 
 def made() -> Starlette:
     """Return the application of a worker."""
-    return make_app(Settings.from_json(os.environ[_VARIABLE]))
+    return made_once(Settings.from_json(os.environ[_VARIABLE]))
+
+
+def made_once(settings: Settings) -> Starlette:
+    """Return the application of a process that does nothing else.
+
+    A call leaves nothing for Python's collector of cycles, which would look through what is under way after
+    every few calls, and now and then through all that was loaded.
+    """
+    app = make_app(settings)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS, 20, 20)
+    return app

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from yarl import URL
+
+from routed_llm.exchange import current
 
 if TYPE_CHECKING:
     from routed_llm.calls.endpoint_call import Outgoing
@@ -57,7 +59,12 @@ class Upstream:
     def open(self) -> None:
         """Make the pool, in the event loop that will use it."""
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, auto_decompress=True)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=_TIMEOUT,
+            auto_decompress=True,
+            cookie_jar=aiohttp.DummyCookieJar(),  # one caller's are none of another's
+        )
 
     async def close(self) -> None:
         """Close the pool."""
@@ -71,10 +78,12 @@ class Upstream:
     async def send(self, sent: Outgoing, headers: Mapping[str, str]) -> UpstreamReply:
         """Send one request of a call and return the response unread."""
         base = self.base_url if sent.base_url is None else sent.base_url.rstrip("/")
-        data = json.dumps(sent.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         kept = self._headers(headers) if sent.credential is None else sent.credential.on_the_wire()
         kept["content-type"] = "application/json"
-        return UpstreamReply(await self._request("POST", base + sent.path, kept, data))
+        exchange, loop = current(), asyncio.get_running_loop()
+        if exchange is not None:  # in the turn of the loop that follows the one in which it is written
+            loop.call_soon(loop.call_soon, exchange.awaits)
+        return UpstreamReply(await self._request("POST", base + sent.path, kept, sent.content))
 
     async def send_on(
         self, method: str, path: str, headers: Mapping[str, str], data: bytes | None
@@ -105,7 +114,7 @@ class UpstreamReply:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.status_code = response.status
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers: Mapping[str, str] = response.headers
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes; little is read ahead of what is taken."""

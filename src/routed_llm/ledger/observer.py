@@ -249,7 +249,7 @@ class Observer:
         choices = choices_of(facts) if facts.parameters else 1
         with self._lock:
             self._waiting.append(_Finished(decision, model, usage, timing, paid, again, self._clock()))
-            if len(self._waiting) >= min(max(self._calls // _PART, 1), _AT_ONCE):
+            if len(self._waiting) >= self._due:
                 self._catch_up()
             pending = self._pending.get(key)
             if pending is None or pending.model is not model:
@@ -288,6 +288,17 @@ class Observer:
             with self._lock:
                 self._catch_up()
                 self._time(decision, model, expected, timing, self._clock())
+
+    def catch_up(self) -> None:
+        """Take in what the next finished call would have to, now that there is time for it."""
+        if 0 < self._due - 1 <= len(self._waiting):
+            with self._lock:
+                self._catch_up()
+
+    @property
+    def _due(self) -> int:
+        """Calls that are taken in together."""
+        return min(max(self._calls // _PART, 1), _AT_ONCE)
 
     def _catch_up(self) -> None:
         """Take in how long calls took that have ended since, what they cost and what they went on from."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from routed_llm.record import Record
     from routed_llm.recovery.ratelimits import Ticket
 
-__all__ = ["UNKNOWN", "Answered", "Run", "Send", "as_moment"]
+__all__ = ["UNKNOWN", "Ahead", "Answered", "Run", "Send", "as_moment"]
 
 UNKNOWN = "unknown"
 """The outcome of a request that was sent and of which no whole answer was seen."""
@@ -57,6 +57,28 @@ def as_moment(at: date) -> datetime:
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
+class Ahead:
+    """What the end of a call needs that is known before its answer: worked out while that is awaited."""
+
+    __slots__ = ("_decision", "_observer", "_record")
+
+    def __init__(self, decision: Decision, observer: Observer | None) -> None:
+        self._decision = decision
+        self._observer = observer
+        self._record: Record | None = None
+
+    def __call__(self) -> None:
+        """Work it out."""
+        self._record = self._decision.record()
+        if self._observer is not None:
+            self._observer.catch_up()
+
+    def record(self) -> Record:
+        """Return the Decision's record, a new one each time."""
+        record, self._record = self._record, None
+        return self._decision.record() if record is None else record
+
+
 class Run:
     """One request that has been decided and is being sent: settle it, fail it, abandon it or cancel it, once.
 
@@ -71,6 +93,7 @@ class Run:
         is_wide: whether it may go to whichever model has room first.
         need: seconds that its answer is expected to take at most, once it is sent; None without a deadline.
         exchange: what is known of it on the wire; send within ``with run.exchange.current():``.
+        ahead: what may be done while its answer is awaited.
     """
 
     offers = False
@@ -86,6 +109,7 @@ class Run:
         "_on_reported",
         "_policy",
         "again",
+        "ahead",
         "decision",
         "exchange",
         "is_wide",
@@ -123,6 +147,7 @@ class Run:
         self.need: float | None = None
         self.again = 0.0
         self.decision = decision
+        self.ahead = Ahead(decision, observer)
 
     def open(self) -> None:
         """Reserve the money, if anything is booked at all.
@@ -151,7 +176,7 @@ class Run:
             ``whole`` answer, where that was measured), ``settled_at``, ``id`` (of its entry in the ledger,
             None where none is kept) and ``remaining``: what is left in each budget that the call drew on.
         """
-        record = self.decision.record()
+        record = self.ahead.record()
         usage = None if self.exchange.false_usage or usage is None else self._with_hosted(usage)
         cost = None if usage is None else self._cost(usage, served)
         record["served"] = served

@@ -356,11 +356,15 @@ def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
     """Return the seconds that a refusal asks to wait, by its headers or in words, or None."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
+        if not value:
+            continue
         try:
             return max(0.0, float(value) * scale)
         except ValueError:
             if (until := _until(value, headers.get("date", ""))) is not None:
                 return until
+    if not message:
+        return None
     if found := _WAIT.search(message):
         return sum(float(amount) * _UNITS[unit.lower()] for amount, unit in _PART.findall(found[1]))
     found = _WAIT_SECONDS.search(message)

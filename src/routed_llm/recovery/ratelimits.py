@@ -778,10 +778,12 @@ class RateLimits:
 
 def _bucket(headers: Mapping[str, str], unit: str, later: int, now: float) -> _Bucket | None:
     """Read what one limit says; None where it says nothing that makes sense."""
+    said, rest = headers.get(f"x-ratelimit-limit-{unit}"), headers.get(f"x-ratelimit-remaining-{unit}")
+    if said is None or rest is None:
+        return None
     try:
-        limit = float(headers[f"x-ratelimit-limit-{unit}"])
-        left = float(headers[f"x-ratelimit-remaining-{unit}"])
-    except (KeyError, TypeError, ValueError):
+        limit, left = float(said), float(rest)
+    except (TypeError, ValueError):
         return None
     if not 0 < limit < 1e15 or not left <= limit:
         return None

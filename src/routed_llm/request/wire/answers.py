@@ -28,13 +28,14 @@ def failure_of(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
         inner = reply.get("error")
         return inner if isinstance(inner, Mapping) else reply
     held = reply.get("response") if kind == "response.failed" else reply
-    if not isinstance(held, Mapping):
+    if not isinstance(held, (dict, Mapping)):
         return {"message": "the response failed, and the server gave no reason"}
     error = held.get("error")
-    if isinstance(error, Mapping) and error:
-        return error
-    if isinstance(error, str) and error:
-        return {"message": error}
+    if error:
+        if isinstance(error, Mapping):
+            return error
+        if isinstance(error, str):
+            return {"message": error}
     if kind == "response.failed" or held.get("status") in ("failed", "cancelled"):
         return {"message": f"the response is {held.get('status') or 'failed'}, and the server gave no reason"}
     return None

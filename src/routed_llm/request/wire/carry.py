@@ -84,8 +84,8 @@ def objects(value: Any, where: str) -> Sequence[Mapping[str, Any]]:
     Raises:
         RequestError: when it is not one.
     """
-    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
+    if type(value) is not list and (isinstance(value, (str, Mapping)) or not isinstance(value, Sequence)):
         value = list(value) if hasattr(value, "__iter__") and not isinstance(value, (str, Mapping)) else None
-    if value is None or not all(isinstance(item, Mapping) for item in value):
+    if value is None or not all(isinstance(item, (dict, Mapping)) for item in value):
         raise RequestError(f"{where} is not a list of objects. Give a list of objects.", where=where)
     return value  # type: ignore[no-any-return]

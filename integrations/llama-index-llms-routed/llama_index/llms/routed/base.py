@@ -370,7 +370,7 @@ class RoutedLLM(CarefulOpenAI):
         asked: dict[str, Any] = {"messages": chat_messages(messages), **parameters(self, kwargs)}
         if kwargs.get("model") is None:
             router = self._router()
-            asked = dict(with_search(asked, self.model, router.catalog, router.now()))
+            asked = dict(with_search(asked, self.model, router.catalog, router.now))
         return {**asked, "stream": True} if stream else asked
 
     def _read(self, asked: Mapping[str, Any]) -> Request:
