@@ -24,10 +24,10 @@ class _Pause:
 
 with _Pause():
     from langchain_core.load.load import DEFAULT_NAMESPACES
-    from routed_llm import __version__
 
     from langchain_routed._costs import CostCallbackHandler
     from langchain_routed.chat_models import RoutedChatModel
+    from routed_llm import __version__
 
 __all__ = ["CostCallbackHandler", "RoutedChatModel", "__version__"]
 
