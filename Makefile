@@ -7,7 +7,7 @@ OPENAI := integrations/openai-routed
 PINS := pyproject.toml $(LANGCHAIN)/pyproject.toml $(LLAMA_INDEX)/pyproject.toml $(OPENAI)/pyproject.toml constraints.txt
 BIN := .venv/bin
 
-.PHONY: help demo test check venv test-openai3 test-frameworks test-newest test-lowest docs bench clean
+.PHONY: help demo test check venv test-openai3 test-frameworks test-newest test-lowest coverage docs bench clean
 help: ## show this list (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
@@ -42,6 +42,8 @@ test-with:
 	$(ENV)/bin/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
 	$(ENV)/bin/pytest -q -n 2 -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
 	$(ENV)/bin/pytest -q -n 2 -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
+coverage: .venv/dev ## count the lines of the core that its tests reach; too few fail
+	$(BIN)/pytest -q -n 2 --cov --cov-report=term tests
 docs: .venv/dev ## build the site into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 bench: .venv/dev ## measure speed, as ratios to peers in the same run
