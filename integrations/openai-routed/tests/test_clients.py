@@ -557,8 +557,39 @@ def test_the_module_asks_as_the_sdks_module_does(
     assert openai_routed.responses.create(model="gpt-4o", input="What is a tide?").output_text
     monkeypatch.setattr(openai, "api_key", "sk-another")
     openai_routed.chat.completions.create(model="gpt-4o", messages=messages)
-    with pytest.raises(AttributeError, match="module 'openai_routed' has no attribute 'Completion'"):
-        _ = openai_routed.Completion
+
+
+def test_an_import_of_several_names_changes_in_one_word() -> None:
+    """What is not routed is the SDK's own; what it calls by two names is routed by both."""
+    from openai_routed import NOT_GIVEN, AsyncClient, Client, RateLimitError, pydantic_function_tool
+
+    assert (Client, AsyncClient) == (OpenAI, AsyncOpenAI)
+    assert (NOT_GIVEN, RateLimitError) == (openai.NOT_GIVEN, openai.RateLimitError)
+    assert pydantic_function_tool is openai.pydantic_function_tool
+    for name in ("Nothing", "_client"):
+        with pytest.raises(AttributeError, match=f"module 'openai_routed' has no attribute '{name}'"):
+            getattr(openai_routed, name)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("failures", [0, 1], ids=["answered", "sent again"])
+def test_a_key_that_a_function_gives_is_asked_for_once_a_call(
+    sim: Simulator, settings: dict[str, Any], *, stream: bool, failures: int
+) -> None:
+    """Whatever happens to its requests."""
+    asked: list[str] = []
+
+    def key() -> str:
+        asked.append("sk-simulated")
+        return asked[-1]
+
+    if failures:
+        sim.faults.add(f"500;times={failures}")
+    client = OpenAI(**{**settings, "api_key": key, "max_retries": 1})
+    for number in (1, 2):
+        found = client.responses.create(model="gpt-4o", input="What is a tide?", stream=stream)
+        assert not stream or list(found)
+        assert len(asked) == number
 
 
 def test_the_module_says_that_azure_needs_deployments(monkeypatch: pytest.MonkeyPatch) -> None:
