@@ -1,7 +1,4 @@
-"""The OpenAI client with the model chosen for each call: ``from openai_routed import OpenAI``.
-
-Whatever else ``openai`` has is here, too, so that a line that imports several names changes in one word.
-"""
+"""The OpenAI client with the model chosen for each call: ``from openai_routed import OpenAI``."""
 
 from typing import Any
 
@@ -19,19 +16,11 @@ __all__ = [
     "RoutedTransport",
 ]
 
-
 Client, AsyncClient = OpenAI, AsyncOpenAI
 
 
 def __getattr__(name: str) -> Any:
     """Return what the SDK's module has; ``chat``, ``responses`` and ``beta`` are routed, set up as it is."""
-    if name in ("chat", "responses", "beta"):
-        return getattr(module_client(), name)
-    if hasattr(openai, name) and not name.startswith("_"):
-        return getattr(openai, name)
-    raise AttributeError(f"module 'openai_routed' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """Return the public names."""
-    return __all__
+    if name.startswith("_") or not hasattr(openai, name):
+        raise AttributeError(f"module 'openai_routed' has no attribute {name!r}")
+    return getattr(module_client() if name in ("chat", "responses", "beta") else openai, name)
