@@ -124,6 +124,17 @@ def test_an_answer_that_overtook_other_requests(remaining: int, more: int) -> No
     assert [limits.take("m", 1, 0.0)[1] > 0 for _ in range(9)].index(True) in (more, more - 1)
 
 
+@pytest.mark.parametrize(("left", "more"), [(540, 587), (300, 300)], ids=["sent alone", "others send, too"])
+def test_what_was_refilled_while_an_answer_took_its_time(left: int, more: int) -> None:
+    """An answer says what was left as its request was counted; some is refilled since, or used by others."""
+    limits = RateLimits({"m": (600.0, None)})
+    tickets = [limits.take("m", 1, 0.0)[0] for _ in range(60)]
+    said = headers("requests", limit=600, remaining=left, reset=f"{(600 - left) / 10}s")
+    limits.note(tickets[-1], said, 5.0)
+    room = [limits.take("m", 1, 5.0)[1] > 0 for _ in range(601)].index(True)
+    assert abs(room - more) <= 3
+
+
 ABLE: list[Any] = [
     # tokens and requests a minute, the sizes that wait, which goes first when there is room for one
     pytest.param(30_000, 30, (300, 900, 1_600), 900, id="the one that it has tokens for"),

@@ -42,8 +42,10 @@ _AGED: Final = 30.0
 _OVERDUE: Final = 2.0
 """Seconds, and times the time until all with it are sent, after which a request goes before those that would
 fit better."""
-_TRUST: Final = 0.3
-"""Part of what an answer says is left more than should be that is believed: the next ones say it again."""
+_OTHERS: Final = 0.02
+"""Part of a limit by which less must be left than should be, to be taken for what others sent."""
+_ON_THE_WAY: Final = 0.25
+"""Seconds after its sending at which a request is taken to be counted: its answer says what was left then."""
 _SILENT: Final = 60.0
 """Seconds after which a request that was not answered is taken to have been counted."""
 _MANY: Final = 100
@@ -204,7 +206,7 @@ class _Limits:
         held: what room is held for, and is not sent yet.
         began: when the first was sent.
         moved: when the last was.
-        unheard: what is sent and was not answered yet, by its place.
+        unheard: what is sent and was not answered yet, by its place: when, its tokens, and which it was.
         noted: what had been sent when the request was whose answer spoke last.
         at: when that was.
         requests: what is left of the requests, or None.
@@ -224,7 +226,7 @@ class _Limits:
     held: Mark = _NOTHING
     began: float = math.inf
     moved: float = -math.inf
-    unheard: dict[int, tuple[float, int]] = field(default_factory=dict)
+    unheard: dict[int, tuple[float, int, int]] = field(default_factory=dict)
     noted: Mark = _NOTHING
     at: float = 0.0
     requests: _Bucket | None = None
@@ -279,20 +281,23 @@ class _Limits:
         )
 
     def hears(self, ticket: Ticket, now: float) -> Mark:
-        """Note that a request was answered, and return what others were sent and have not been."""
-        self.unheard.pop(ticket.place, None)
+        """Note that a request was answered, and return those that it may have overtaken on its way."""
+        _, _, before = self.unheard.pop(ticket.place, (now, 0, 0))
         while self.unheard:
-            place, (at, _) = next(iter(self.unheard.items()))
+            place, (at, _, _) = next(iter(self.unheard.items()))
             if now - at <= _SILENT:
                 break
             del self.unheard[place]
-        return Mark(len(self.unheard), sum([tokens for _, tokens in self.unheard.values()]))
+        overtaken = [tokens for _, tokens, place in self.unheard.values() if place < before]
+        return Mark(len(overtaken), sum(overtaken))
 
-    def agree(self, said: _Bucket | None, unit: int, unheard: Mark, later: Mark, now: float) -> None:
-        """Lay what an answer says is left beside what should be.
+    def agree(
+        self, said: _Bucket | None, unit: int, overtaken: Mark, later: Mark, counted: float, now: float
+    ) -> None:
+        """Lay what an answer says was left when its request was counted beside what should be left now.
 
         It may have overtaken requests that were sent before it, and say nothing of them: so what should be
-        left holds as far as what was said can be true, and is brought nearer to that by each answer.
+        left holds as far as what was said can be true.
         """
         if said is None:
             return
@@ -300,14 +305,15 @@ class _Limits:
         if self.parts > 1:
             said.left = (said.left + after) / self.parts - after
             said.rate /= self.parts
-        least = said.left - max(unheard[unit] - (after - self.held[unit]), 0)
+        refilled = said.rate * (now - counted)
         if known is None or self.assumed:
-            refilled = said.rate * (now - self.began)
-            ours = said.limit - self.sent[unit] - self.held[unit] + refilled
+            ours = said.limit - self.sent[unit] - self.held[unit] + said.rate * (now - self.began)
         else:
             ours = known.room(now) if known.limit == said.limit else said.left
-        ours = min(max(ours, least), said.left)
-        said.left = ours + (said.left - ours) * _TRUST
+        # Where less is left than should be, others send as well, and have what was refilled meanwhile.
+        if self.parts == 1 and ours <= said.left + refilled + said.limit * _OTHERS:
+            said.left = min(said.left + refilled, said.limit - after)
+        said.left = min(max(ours, said.left - overtaken[unit]), said.left)
 
     def take(self, tokens: int, now: float, requests: int = 1) -> None:
         """Take a request out of what is left."""
@@ -349,7 +355,7 @@ class _Limits:
 
     def send(self, ticket: Ticket, now: float) -> None:
         """Note that a request is sent: from now on it is before those whose answers say what is left."""
-        self.unheard[ticket.place] = (now, ticket.tokens)
+        self.unheard[ticket.place] = (now, ticket.tokens, self.sent.requests)
         self.began, self.moved = min(self.began, now), now
         if ticket.is_granted:
             self.held = self.held.plus(ticket.tokens, -1)
@@ -639,7 +645,9 @@ class RateLimits:
             return
         with self._lock:
             limits = self._of(ticket.home, now)
-            unheard = limits.hears(ticket, now)
+            sent = limits.unheard.get(ticket.place, (now, 0, 0))[0]
+            counted = min(sent + _ON_THE_WAY, now)
+            overtaken = limits.hears(ticket, now)
             if mark.requests < limits.noted.requests:
                 return  # a later request was answered sooner
             later = limits.since(mark)
@@ -648,7 +656,7 @@ class RateLimits:
             is_new = not limits.is_limited
             said = [None if it is None else it.unit for it in (requests, tokens)]
             for unit, bucket in enumerate((requests, tokens)):
-                limits.agree(bucket, unit, unheard, later, now)
+                limits.agree(bucket, unit, overtaken, later, counted, now)
             if limits.assumed:  # whoever says nothing of limits is not held back
                 limits.requests, limits.tokens, limits.assumed = None, None, False
             # Where what is left does not explain why it was refused, the wait that was asked for does.
