@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -393,6 +394,11 @@ WRONG = [
         f'{{"custom_id": 4, "body": {BODY}}}\n', "line 1 has the custom_id 4, which is no string.", id="id"
     ),
     pytest.param(
+        f'{{"custom_id": "a\\ud83d", "body": {BODY}}}\n',
+        "line 1 has the custom_id 'a\\ud83d', which holds half a character.",
+        id="half a character",
+    ),
+    pytest.param(
         f'{{"deadline": "soon", "body": {BODY}}}\n',
         "line 1 has the deadline 'soon', which is no number of seconds and no moment.",
         id="deadline",
@@ -431,6 +437,75 @@ def test_a_plan_that_cannot_be_kept_is_refused(
         job.plan(night.requests(3, **fields))
     assert said in str(caught.value)
     assert night.simulator.journal == []
+
+
+@pytest.mark.parametrize("deadline", [0.0, -5.0, float("nan")])
+def test_a_deadline_that_is_none(night: Night, deadline: float) -> None:
+    """It is said once, and not of each line."""
+    with night.job() as job, pytest.raises(PolicyError) as caught:
+        job.plan(night.requests(3), deadline=deadline)
+    said = f"deadline={deadline!r} is not a time to answer in. Give a number of seconds above 0, or an aware"
+    assert str(caught.value) == f"{said} datetime."
+
+
+ODD = ["with space", "ünïcödé ☃", 'quote"and\\back', "new\nline", "", "null", "\u0000", "x" * 300]
+
+
+def test_odd_names_and_texts(night: Night) -> None:
+    """A custom_id comes back as it was, and half a character in a text stops nobody."""
+    path = night.requests(len(ODD))
+    rows = [json.loads(row) for row in path.read_text().splitlines()]
+    for row, name in zip(rows, ODD, strict=True):
+        row["custom_id"] = name
+        row["body"]["messages"][0]["content"] += " \ud83d"
+        row["deadline"] = 1e300
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with night.job() as job:
+        job.plan(path)
+    assert night.finish() == ODD
+    night.check_bill()
+
+
+class Full:
+    """A job's file on a disk that is full when a request is to be noted."""
+
+    def __init__(self, db: Any) -> None:
+        self.db = db
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.db, name)
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        """Do everything else."""
+        if "INTO direct" in statement:
+            raise sqlite3.OperationalError("database or disk is full")
+        return self.db.execute(statement, *values)
+
+
+@pytest.mark.parametrize("at", ["noting", "writing"])
+def test_a_full_disk(night: Night, at: str) -> None:
+    """What cannot be noted is not sent, what cannot be written is kept, and either can be done again."""
+    with night.job() as job:
+        job.plan(night.requests(2), deadline=60.0)
+        if at == "noting":
+            job._file._db = Full(job._file._db)  # type: ignore[assignment]
+            with pytest.raises(PolicyError) as caught:
+                job.submit(workers=1)
+            assert night.simulator.journal == []
+            what = (
+                f"{night.folder / 'job.db'}: database or disk is full. Make room for it, and run the command"
+            )
+            assert str(caught.value) == f"{what} again; what it holds is kept."
+        else:
+            job.submit()
+            with pytest.raises(PolicyError) as caught:
+                job.collect(night.folder / "none" / "out.jsonl")
+            what = (
+                f"{night.folder / 'none' / 'out.jsonl'}: No such file or directory. Name a file that can be"
+            )
+            assert str(caught.value) == f"{what} written; answers are kept."
+    assert night.finish() == NAMES[:2]
+    night.check_bill()
 
 
 def test_answers_that_are_cut_off_are_fetched_again(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,6 +554,9 @@ def test_the_commands(
 
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     file, out = str(night.folder / "job.db"), str(night.folder / "out.jsonl")
+    assert main(["batch", "status", "--job", file]) == 2
+    assert capsys.readouterr().err == f"routed batch: {file} holds no job. Plan one first.\n"
+    assert not Path(file).exists()
     assert main(["batch", "plan", str(night.requests(3)), "--job", file, "--deadline", "1d"]) == 0
     assert main(["batch", "submit", "--job", file, "--url", night.simulator.url]) == 0
     night.simulator.advance(3600)

@@ -16,7 +16,7 @@ from routed_llm.batches.provider import ApiError
 from routed_llm.budget import PICO
 from routed_llm.calls.endpoint_call import Called, EndpointCall
 from routed_llm.decide.speed import WINDOWS
-from routed_llm.errors import CatalogError
+from routed_llm.errors import CatalogError, PolicyError
 from routed_llm.ledger.run import UNKNOWN, as_moment
 from routed_llm.pricing import cost_pico
 
@@ -90,7 +90,10 @@ class DirectRequests:
         if not any(change["parameter"] == "deadline" for change in plan["record"]["changes"]):
             said["deadline"] = max((due - now).total_seconds(), 0.001)
         called = self._called(json.loads(row["body"]), said, provider)
-        served = self._endpoints.respond(called, partial(self._send, provider, row, due))
+        unnoted: list[PolicyError] = []
+        served = self._endpoints.respond(called, partial(self._send, provider, row, due, unnoted))
+        if unnoted:
+            raise unnoted[0]
         body = json.loads(served.body or b"{}")
         if served.status >= 300:
             self._settle(row, error=body.get("error") or {"message": f"status {served.status}"})
@@ -107,8 +110,27 @@ class DirectRequests:
             own=provider.base_url,
         )
 
-    def _send(self, provider: Provider, row: sqlite3.Row, due: datetime, sent: Outgoing) -> Response:
+    def _send(
+        self,
+        provider: Provider,
+        row: sqlite3.Row,
+        due: datetime,
+        unnoted: list[PolicyError],
+        sent: Outgoing,
+    ) -> Response:
         """Note that a request is under way, with what it can be found by, and send it."""
+        try:
+            name, marked = self._noted(row, due, sent)
+        except PolicyError as error:
+            unnoted.append(error)
+            raise
+        if marked:
+            kept = {**(sent.body.get("metadata") or {}), _MARK: name}
+            sent = replace(sent, body={**sent.body, "store": True, "metadata": kept})
+        return provider.send(sent)
+
+    def _noted(self, row: sqlite3.Row, due: datetime, sent: Outgoing) -> tuple[str, bool]:
+        """Note that a request is under way; return its name, and whether it is sent with that."""
         name, marked = self._name(row), self._may_mark(sent)
         try:
             model = self._router.catalog.get(sent.model).id
@@ -121,10 +143,7 @@ class DirectRequests:
                 (name, row["n"], model, sent.endpoint, self._now().isoformat(), marked),
             )
             db.execute("UPDATE lines SET state = 'sent', due = ? WHERE n = ?", (due.isoformat(), row["n"]))
-        if marked:
-            kept = {**(sent.body.get("metadata") or {}), _MARK: name}
-            sent = replace(sent, body={**sent.body, "store": True, "metadata": kept})
-        return provider.send(sent)
+        return name, marked
 
     def _may_mark(self, sent: Outgoing) -> bool:
         """Say whether a request is stored, where it can be found again."""
@@ -263,4 +282,4 @@ class DirectRequests:
 
 
 def _text(value: Mapping[str, Any] | None) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else json.dumps(value)

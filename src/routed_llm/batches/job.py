@@ -32,6 +32,7 @@ from routed_llm.decide.speed import WINDOWS
 from routed_llm.errors import PolicyError, RequestError, RoutedError
 from routed_llm.ledger.base import new_id
 from routed_llm.ledger.run import as_moment
+from routed_llm.policy import read_deadline
 from routed_llm.pricing import cost_pico
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ _BATCH: Final = "batch"
 _URLS: Final = {"chat_completions": "/v1/chat/completions", "responses": "/v1/responses"}
 _HELD: Final = 0.9
 """Part of a tier's window that must be left for what was planned to be submitted as it is."""
+_LONGEST: Final = 10 * 365 * DAY
+"""Seconds beyond which no deadline is told from another."""
 _ATTEMPTS: Final = 3
 _SHOWN: Final = 5
 
@@ -151,6 +154,7 @@ class BatchJob:
                 f"{self._file.path} holds a job of {known} already. Go on with it, or name another file.",
                 key="job",
             )
+        deadline = read_deadline(deadline) or DAY
         wrong: list[str] = []
         packing = _Packing(0)
         with self._file.change() as db:
@@ -175,8 +179,8 @@ class BatchJob:
                     (
                         line.number,
                         line.custom_id,
-                        json.dumps(body, ensure_ascii=False),
-                        None if moment else wanted,
+                        json.dumps(body),
+                        None if moment else min(wanted, _LONGEST),
                         wanted.isoformat() if isinstance(wanted, datetime) else None,
                         _cost(usual),
                     ),
@@ -250,7 +254,7 @@ class BatchJob:
                 decision.effort,
                 decision.endpoint,
                 _cost(decision),
-                json.dumps(plan, ensure_ascii=False),
+                json.dumps(plan),
                 file,
                 number,
             ),
@@ -516,16 +520,31 @@ class BatchJob:
                 "served": served,
                 "cost": None if cost is None else str(Decimal(cost) / PICO),
             }
-            text = json.dumps({**answer, "routing": record}, ensure_ascii=False)
+            text = json.dumps({**answer, "routing": record})
             return ("done", text, cost, None, row["n"])
         if not outcome.passing or row["attempts"] + 1 >= _ATTEMPTS:
             return ("failed", None, None, json.dumps(outcome.error), row["n"])
         return None
 
     def _write(self, output: Path) -> None:
-        """Write the answers in the order of the requests."""
+        """Write the answers in the order of the requests.
+
+        Raises:
+            PolicyError: when the file cannot be written.
+        """
         half = output.with_name(f"{output.name}.part")
-        with closing(half.open("w", encoding="utf-8")) as file:
+        try:
+            self._write_whole(half)
+            half.replace(output)
+        except OSError as error:
+            raise PolicyError(
+                f"{output}: {error.strerror or error}. Name a file that can be written; answers are kept.",
+                key="output",
+                path=str(output),
+            ) from error
+
+    def _write_whole(self, half: Path) -> None:
+        with closing(half.open("w", encoding="utf-8", errors="replace")) as file:
             for row in self._file.rows("SELECT custom_id, answer, error FROM lines ORDER BY n"):
                 reply = (
                     None if row["answer"] is None else {"status_code": 200, "body": json.loads(row["answer"])}
@@ -534,7 +553,6 @@ class BatchJob:
                 line = {"custom_id": row["custom_id"], "response": reply, "error": error}
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         half.chmod(0o600)
-        half.replace(output)
 
     def _name(self, row: sqlite3.Row) -> str:
         """Return the name of one attempt at a line, in the books."""

@@ -94,6 +94,8 @@ def _line(number: int, raw: bytes) -> Line:
         raise RequestError("has neither messages nor input")
     if name is not None and not isinstance(name, str):
         raise RequestError(f"has the custom_id {name!r}, which is no string")
+    if name is not None and any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise RequestError(f"has the custom_id {name!r}, which holds half a character")
     return Line(number, str(number) if name is None else name, body, deadline)
 
 

@@ -82,14 +82,26 @@ class JobFile:
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """Change something, as a whole or not at all."""
-        self._db.execute("BEGIN IMMEDIATE")
+        """Change something, as a whole or not at all.
+
+        Raises:
+            PolicyError: when it cannot be written, as on a full disk.
+        """
         try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a full disk has ended it already
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise PolicyError(
+                f"{self.path}: {error}. Make room for it, and run the command again; what it holds is kept.",
+                key="job",
+                path=str(self.path),
+            ) from error
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         """Return what a query finds."""

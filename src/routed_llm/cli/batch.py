@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.cli.screen import print_json
+from routed_llm.errors import PolicyError
 
 if TYPE_CHECKING:
     from routed_llm.batches import Summary
@@ -65,6 +67,8 @@ def run(asked: argparse.Namespace) -> int:
         ledger=open_ledger(asked.ledger) if asked.ledger else None,
     )
     provider = Provider(asked.url) if asked.action in ("submit", "collect") else None
+    if asked.action != "plan" and not Path(asked.job).exists():
+        raise PolicyError(f"{asked.job} holds no job. Plan one first.", key="job")
     store = asked.action == "submit" and asked.store
     with BatchJob(asked.job, provider=provider, router=router, store=store) as job:
         if asked.action == "plan":
