@@ -37,11 +37,14 @@ test-newest: .venv-newest/installed ## run the tests with the newest of everythi
 	$(MAKE) test-with ENV=$(<D)
 test-lowest: .venv-lowest/installed ## run the tests with the lowest versions that are said to do
 	$(MAKE) test-with ENV=$(<D)
+# Left out is what compares with the pinned versions; of others' names that are going, nothing is said.
+test-with: WITH = $(ENV)/bin/pytest -q -n 2 -W ignore::DeprecationWarning
 test-with:
-	$(ENV)/bin/pytest -q -n 2 tests --ignore tests/test_docs.py --ignore tests/test_tree.py --ignore tests/typed
-	$(ENV)/bin/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
-	$(ENV)/bin/pytest -q -n 2 -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
-	$(ENV)/bin/pytest -q -n 2 -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
+	$(WITH) tests $(addprefix --ignore tests/,test_docs.py test_tree.py typed catalog/test_disagreements.py) \
+		--deselect tests/catalog/test_refresh.py::test_nothing_new
+	$(WITH) -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
+	$(WITH) -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
+	$(WITH) -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
 coverage: .venv/dev ## count the lines of the core that its tests reach; too few fail
 	$(BIN)/pytest -q -n 2 --cov --cov-report=term tests
 docs: .venv/dev ## build the site into build/site
