@@ -79,6 +79,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/attacks/test_answers.py",
         "tests/attacks/test_streams.py",
         "tests/attacks/test_every_fault.py",
+        "tests/attacks/test_odd_answers.py",
     ),
     "Ledgers that are slow, broken or not ours": (
         "tests/attacks/test_broken_ledgers.py",

@@ -208,9 +208,14 @@ def believable(usage: Any) -> bool:
         name = str(key)
         if name.endswith("_details") and not believable(value):
             return False
-        if name.endswith("_tokens") and not (type(value) is int and 0 <= value <= _MOST):
+        if name.endswith("_tokens") and not (_is_whole(value) and 0 <= value <= _MOST):
             return False
     return True
+
+
+def _is_whole(value: Any) -> bool:
+    # Some languages have but one kind of number, and write 12.0 for 12.
+    return type(value) is int or (type(value) is float and value.is_integer())
 
 
 def _part(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

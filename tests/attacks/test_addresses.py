@@ -67,6 +67,7 @@ def test_each_address_has_its_own_key(
     (asked,) = there.asked
     assert asked.headers["authorization"] == expected
     assert [secret for secret in SECRETS if secret in asked.secrets] == []
+    assert {"openai-organization", "openai-project"}.isdisjoint(asked.headers)
 
 
 @pytest.mark.parametrize("way", WAYS)

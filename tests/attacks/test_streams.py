@@ -73,6 +73,27 @@ def without_usage(body: bytes) -> bytes:
     )
 
 
+def without_delta(chunk: dict[str, Any]) -> dict[str, Any]:
+    """Leave the part of the answer out where there is none, as at the end."""
+    choices = [{**one, "delta": one["delta"] or None} for one in chunk["choices"]]
+    return {**chunk, "choices": choices}
+
+
+def missing_delta(chunk: dict[str, Any]) -> dict[str, Any]:
+    """Leave its name out, too."""
+    choices = [{name: part for name, part in one.items() if part != {}} for one in chunk["choices"]]
+    return {**chunk, "choices": choices}
+
+
+def in_floats(chunk: dict[str, Any]) -> dict[str, Any]:
+    """Write counts as some languages do."""
+    usage = {
+        name: float(value) if isinstance(value, int) else value
+        for name, value in (chunk.get("usage") or {}).items()
+    }
+    return {**chunk, "usage": usage or None}
+
+
 WRITTEN: dict[str, tuple[Callable[[bytes], bytes], Write]] = {
     "CRLF": (lambda body: body.replace(b"\n", b"\r\n"), whole),
     "comments": (lambda body: b": hello\n\n" + body.replace(b"\n\n", b"\n\n: ping\n\n"), whole),
@@ -85,6 +106,9 @@ WRITTEN: dict[str, tuple[Callable[[bytes], bytes], Write]] = {
     "no [DONE]": (lambda body: body.replace(b"data: [DONE]\n\n", b""), whole),
     "no usage": (without_usage, whole),
     "unknown fields": (lambda body: events(body, lambda one: {**one, "x_groq": {"id": "a"}}), whole),
+    "no delta at the end": (lambda body: events(body, without_delta), whole),
+    "no delta by name": (lambda body: events(body, missing_delta), whole),
+    "counts with a point": (lambda body: events(body, in_floats), whole),
     "no empty line at the end": (lambda body: body.rstrip(b"\n") + b"\n", whole),
 }
 

@@ -132,7 +132,8 @@ def _completion(reply: Any, *, has_form: bool) -> ChatCompletion:
     for item in plain.get("output") or ():
         item.pop("parsed_arguments", None)  # the SDK's own, which no request may have
         for part in item.get("content") or ():
-            part.pop("parsed", None)
+            if isinstance(part, dict):
+                part.pop("parsed", None)
     completion = ChatCompletion.construct(**chat_completion(plain))
     if has_form:
         completion.choices[0].message.parsed = getattr(reply, "output_parsed", None)  # type: ignore[attr-defined] # as the SDK does

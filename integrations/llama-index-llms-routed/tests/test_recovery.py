@@ -238,11 +238,13 @@ def test_every_attempt_is_an_entry(sim: Simulator, booked: Router, way: str) -> 
 
 @pytest.mark.parametrize("way", ["stream_chat", "astream_chat"])
 def test_a_stream_that_dies_is_booked_by_what_was_reserved(sim: Simulator, booked: Router, way: str) -> None:
-    """Tokens that had come are billed, whatever became of the stream."""
+    """Tokens that had come are billed, whatever became of the stream; its error is also the SDK's."""
     llm = RoutedLLM(api_base=sim.url, api_key="k", router=booked)
     sim.faults.add("truncate;after_chunks=7")
-    with pytest.raises(IncompleteStream):
+    with pytest.raises(IncompleteStream) as caught:
         WAYS[way](llm)
+    assert isinstance(caught.value, openai.APIConnectionError)
+    assert caught.value.received
     (entry,) = booked.ledger.entries()
     assert (entry.outcome, entry.cost) == ("unknown", None)
     assert entry.booked > 0

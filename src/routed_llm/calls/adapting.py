@@ -90,7 +90,7 @@ def client_apart(
     """
     key: Any = credential.api_key
     key = (_awaited(key) if in_loop else key) if callable(key) else key or NO_KEY
-    made = kind(api_key=key, base_url=base_url, timeout=timeout, max_retries=0, organization="", project="")
+    made = kind(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
     # What the SDK reads from the environment is meant for OpenAI.
     made.organization = made.project = None
     made._custom_headers = dict(credential.headers)

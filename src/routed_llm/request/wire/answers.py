@@ -47,7 +47,7 @@ def chat_completion(reply: Mapping[str, Any]) -> dict[str, Any]:
     Its items stay beside the text, under ``choices[0].message.output_items``, so that the turn can be
     replayed as it was; see :mod:`routed_llm.request.wire.turns`.
     """
-    items = [item for item in reply.get("output") or () if isinstance(item, Mapping)]
+    items = [_in_parts(item) for item in reply.get("output") or () if isinstance(item, Mapping)]
     completion: dict[str, Any] = {
         "id": reply.get("id"),
         "object": "chat.completion",
@@ -66,6 +66,13 @@ def chat_completion(reply: Mapping[str, Any]) -> dict[str, Any]:
         "system_fingerprint": None,
     }
     return {**completion, **chat_moderation(reply)}
+
+
+def _in_parts(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an item whose content is parts: some servers write a text alone."""
+    if not isinstance(item.get("content"), str):
+        return item
+    return {**item, "content": [{"type": "output_text", "text": item["content"], "annotations": []}]}
 
 
 def chat_moderation(reply: Mapping[str, Any]) -> dict[str, Any]:
