@@ -116,12 +116,13 @@ class PerLoop:
     keeps one for a whole process. A connection that another loop has opened fails, with a request on its way.
 
     Args:
-        transport: whose settings are taken; its own connections stay its own.
+        transport: used by one loop, and copied for others.
     """
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self._made: dict[asyncio.AbstractEventLoop, Any] = {}
+        self._lock = threading.Lock()
 
     @staticmethod
     def fits(transport: Any) -> bool:
@@ -133,20 +134,30 @@ class PerLoop:
         loop = asyncio.get_running_loop()
         made = self._made.get(loop)
         if made is None:
-            for over in [one for one in self._made.copy() if one.is_closed()]:
-                self._made.pop(over, None)
-            made = copy.copy(self._transport)
-            made._pool = copy.copy(made._pool)
-            for name in _OF_A_POOL:
-                setattr(made._pool, name, [])
-            self._made[loop] = made
+            with self._lock:
+                for over in [one for one in self._made if one.is_closed()]:
+                    del self._made[over]
+                made = self._made[loop] = self._free()
             when_loop_ends(partial(self._ended, loop))
         return made
 
+    def _free(self) -> Any:
+        """Return the transport itself while no other loop uses it, or one like it."""
+        own = self._transport
+        if not own._pool._connections and own not in self._made.values():
+            return own
+        made = copy.copy(own)
+        made._pool = copy.copy(own._pool)
+        for name in _OF_A_POOL:
+            setattr(made._pool, name, [])
+        return made
+
     async def _ended(self, loop: asyncio.AbstractEventLoop) -> None:
-        made = self._made.pop(loop, None)
+        made = self._made.get(loop)
         if made is not None:
             await made.aclose()
+            with self._lock:
+                self._made.pop(loop, None)
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request on a connection of the running loop."""
