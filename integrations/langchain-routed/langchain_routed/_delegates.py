@@ -123,11 +123,10 @@ class Delegate(ChatOpenAI):
     def _convert_chunk_to_generation_chunk(
         self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
     ) -> ChatGenerationChunk | None:
-        choices = chunk.get("choices")
-        if (
-            choices and choices[0].get("delta") is None
-        ):  # as some servers end a stream; the reason would be lost
-            chunk = {**chunk, "choices": [{**choices[0], "delta": {}}, *choices[1:]]}
+        first = (chunk.get("choices") or (None,))[0]
+        if isinstance(first, dict) and first.get("delta") is None:
+            # Some servers end a stream with it; the reason would be lost.
+            chunk = {**chunk, "choices": [{**first, "delta": {}}, *chunk["choices"][1:]]}
         made: ChatGenerationChunk | None = _hook(self, "_convert_chunk_to_generation_chunk")(
             chunk, default_chunk_class, base_generation_info
         )
