@@ -127,8 +127,16 @@ class PerLoop:
     @staticmethod
     def fits(transport: Any) -> bool:
         """Say whether it is a transport with a pool of connections, as far as that can be told."""
-        pool = getattr(transport, "_pool", None)
+        pool = None if isinstance(transport, PerLoop) else getattr(transport, "_pool", None)
         return all(isinstance(getattr(pool, name, None), list) for name in _OF_A_POOL)
+
+    @property
+    def _pool(self) -> Any:
+        """The running loop's connections, for whoever looks for them where httpx has them."""
+        try:
+            return self._here()._pool
+        except RuntimeError:  # no loop runs
+            return self._transport._pool
 
     def _here(self) -> Any:
         loop = asyncio.get_running_loop()

@@ -56,6 +56,20 @@ def test_what_the_frameworks_own_class_left_open_is_not_used(sim: Simulator) -> 
     assert len(sim.journal) == 5
 
 
+def test_connections_are_found_where_httpx_has_them(sim: Simulator) -> None:
+    """The SDK's own tests count them there."""
+
+    async def ask(client: httpx.AsyncClient) -> int:
+        async with client.stream("GET", f"{sim.url}/models"):
+            return len(client._transport._pool._requests)  # type: ignore[attr-defined]
+
+    client = httpx.AsyncClient()
+    guard_client(client)
+    assert isinstance(client._transport, PerLoop)
+    assert [asyncio.run(ask(client)), asyncio.run(ask(client))] == [1, 1]
+    assert client._transport._pool._requests == []
+
+
 def test_a_transport_of_ones_own_is_left_alone() -> None:
     """What has no pool of connections is used as it is."""
     transport = httpx.MockTransport(lambda _: httpx.Response(204))
