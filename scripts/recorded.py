@@ -27,11 +27,14 @@ __all__ = ["CHAT", "FITTED", "JUDGES", "RESPONSES", "Exchange", "exchanges", "fe
 
 FITTED = {
     "alexrudall/ruby-openai": "62938e02bb83e9f243ad2447805bc461d5d126fe",
+    "alibaba/loongsuite-python-agent": "0ae17251071d6875a81179558be1509780217ed5",
     "braintrustdata/braintrust-sdk-javascript": "96a8132d9327efa81ecd66a01920ab6206a57ca1",
     "crmne/ruby_llm": "fb5a49bf04da78d3e74496431ad1c99df5e7e5f0",
     "DataDog/dd-trace-js": "5735ffe7643cd9a984a8d21bde2131cc2fbe3a50",
     "DataDog/dd-trace-py": "3bb9ecda22830e3303b18b0ffa5abe7586aef6a7",
     "elastic/elastic-otel-python-instrumentations": "935ab4fafc7182be2e00e70f0f9881f8ec84085a",
+    "HumanSignal/Adala": "10cff7320417f8438e1a0536c4e198cea7297db9",
+    "maybe-finance/maybe": "77b5469832758d1cbee1a940f3012a1ae1c74cd3",
     "Mirascope/mirascope": "41d433578653411dbff96c6eaca4fa869aafc931",
     "open-telemetry/opentelemetry-python-contrib": "466ae4c00de77d1f54f77a9600f1d08eba2306b5",
     "posit-dev/chatlas": "ea4531130e56d3c5bb003d87a1792dd942554b8d",
@@ -39,22 +42,33 @@ FITTED = {
     "pydantic/pydantic-ai": "4fda38988f2939fa6ea9cdefcf120693e10ef491",
     "simonw/llm": "f3f4f29c6e5e623c3776cbf6455dda2345638214",
     "simonw/llm-openai-plugin": "4f1787d1c81523ceae1dd2b34075fa9632502795",
+    "sublayerapp/sublayer": "d103e662e25109ba54e1efb2e049d7f2fd29d371",
     "tidyverse/ellmer": "57e3d72d5dbe1a8bce4a3017b3468ad5fe3b2945",
     "tmc/langchaingo": "8fea3de63675b901cf7a2cdc435c204cb7a93643",
+    "vicentereig/dspy.rb": "377298ba87e35d545c8c7002e921d5a034b1149a",
+    "we-promise/sure": "0252787dc014f790074c7ff9c2ac6c2b283be2cf",
 }
 """Repositories on whose recordings rules were fitted, and the commits to fetch."""
 
 JUDGES = {
     "0xPlaygrounds/rig": "b75850e899498647563af2d644ee72d28ac7a69e",
     "activeagents/activeagent": "a76142897fc61fe7a6f53d28b030fff35a46c3d6",
+    "AgentOps-AI/agentops": "a855a92dfaa7fd4423f9a68b1ba0295a3a72da80",
     "Arize-ai/phoenix": "9478f954bbc6175a0eaef398d0a92c1d967c3bfe",
+    "braintrustdata/braintrust-sdk-go": "63142de713534a8746ee2d4acced1b50f750b066",
     "braintrustdata/braintrust-sdk-java": "ec18bef0e6d31d89ceda513cf5c3fc30d7faf4da",
     "braintrustdata/braintrust-sdk-python": "a7053505083fb7b7ae6ed1c10a4141a0d8673cc4",
     "braintrustdata/braintrust-sdk-ruby": "1ca9a9991d5ea9d161192b360afe66a760abb9d3",
+    "envoyproxy/ai-gateway": "c217da8a539570ba3f6014a60c2687c29a945f1f",
+    "jackmpcollins/magentic": "58b72cf58134b9b888a9518932465d7187448e92",
     "langchain-ai/langsmith-sdk": "bc8dd672a7b9e7d09bcb2fdada0baff80700f9b0",
     "lmnr-ai/lmnr-python": "67dea392f4961bfcf7b5cde3733aaa4a452bb9f9",
     "lmnr-ai/lmnr-ts": "21f4850b4f717fc4ab084509cf2e0267ef0f9f87",
+    "MagnivOrg/prompt-layer-library": "c19662d2a2e50a2fc7f8af6d24ba6e9c0a9ac430",
     "newrelic/newrelic-python-agent": "e3c9c1d035a5889d70ef6ce1bb90379b70040c4d",
+    "OlympiaAI/raix": "7e1b0da45fe88f526388171fad321115c09259ec",
+    "open-telemetry/opentelemetry-java-instrumentation": "3300ac68822ed4dbade73496f2fffd3a2c6e32ed",
+    "patvice/ruby_llm-mcp": "4d10851994029c7d7f3246ad517b2eef483ac810",
 }
 """Repositories that judge: nothing was fitted on them."""
 
@@ -69,6 +83,8 @@ _LARGEST = 8_000_000
 _KEPT_BACK = "**REDACTED**"
 """LangChain's cassettes have no address; whose answer it is says the model, which endpoint the request."""
 _HOST = b"api.openai.com"
+_VERSION = "\n"
+"""Between the path and the object of a version of a file that is not the newest."""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -111,16 +127,21 @@ class Exchange:
         return json.dumps([self.asked, self.request.get("tools"), form], sort_keys=True, default=str)
 
 
-def exchanges(source: Path) -> Iterator[Exchange]:
-    """Read a file of exchanges, a folder of cassettes or a git repository, with or without a work tree."""
+def exchanges(source: Path, *, older: bool = False) -> Iterator[Exchange]:
+    """Read a file of exchanges, a folder of cassettes or a git repository, with or without a work tree.
+
+    Args:
+        source: where they are.
+        older: whether what a repository's cassettes held before is read, too, where its history is there.
+    """
     if source.is_file():
         yield from _lines(source)
         return
     name = "/".join(source.resolve().parts[-2:]).removesuffix("/repo").rpartition("/")[2].replace("+", "/")
-    files = _tracked(source) if _is_git(source) else _held(source)
+    files = _tracked(source, older) if _is_git(source) else _held(source)
     with files as found:
         for path in sorted(found):
-            yield from _cassette(name, path, found)
+            yield from _cassette(name, path.partition(_VERSION)[0], found, path)
 
 
 def _lines(source: Path) -> Iterator[Exchange]:
@@ -198,10 +219,17 @@ def _held(folder: Path) -> _Files:
     )
 
 
-def _tracked(repository: Path) -> _Files:
+def _tracked(repository: Path, older: bool) -> _Files:
     git = ["git", "-C", str(repository)]
-    listed = subprocess.run([*git, "ls-tree", "-r", "-l", "-z", "HEAD"], capture_output=True, check=True)
     found = _Files()
+    if older:
+        log = [*git, "log", "--all", "--raw", "--no-abbrev", "--no-renames", "--format=", "-z"]
+        said = subprocess.run(log, capture_output=True, check=True).stdout.decode("utf-8", "replace")
+        for about, path in zip(*[iter(said.split("\0"))] * 2, strict=False):
+            for name in about.split()[2:4]:
+                if _NAMED.search(path) and name.strip("0"):
+                    found[f"{path}{_VERSION}{name}"] = name
+    listed = subprocess.run([*git, "ls-tree", "-r", "-l", "-z", "HEAD"], capture_output=True, check=True)
     for line in filter(None, listed.stdout.decode("utf-8", "replace").split("\0")):
         about, _, path = line.partition("\t")
         _, _, name, size = about.split()
@@ -214,8 +242,10 @@ def _tracked(repository: Path) -> _Files:
 # Cassettes.
 
 
-def _cassette(repo: str, path: str, files: _Files) -> Iterator[Exchange]:
-    data = files.read(path)
+def _cassette(repo: str, path: str, files: _Files, key: str) -> Iterator[Exchange]:
+    data = files.read(key)
+    if len(data) > _LARGEST:
+        return
     if path.endswith(".gz"):
         with contextlib.suppress(OSError, zlib.error, EOFError):
             data = gzip.decompress(data)
@@ -343,7 +373,7 @@ def _exchange(repo: str, path: str, row: dict[str, Any]) -> Exchange | None:
         repo=repo,
         file=path,
         endpoint=found[1] if found else CHAT if "messages" in request else RESPONSES,
-        status=int(status["code"] if isinstance(status, dict) else status),
+        status=int(status["code"] if isinstance(status, dict) else str(status).split()[0]),
         request=request,
         response=response,
         events=events,

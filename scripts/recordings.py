@@ -54,6 +54,10 @@ NEW = date(2026, 1, 1)
 FROM = date(2025, 5, 1)
 """Before, Responses added a tool of its own (some 215 tokens) and was not settled yet."""
 
+HALVED = (date(2025, 10, 1), date(2026, 2, 1))
+"""Between, Responses reported the input divided by the calls of functions that the answer makes: 25 of 25
+answers with several, from 2025-10-17 to 2026-01-30; none of 4 before, and of 28 since 2026-02-10."""
+
 PAGES = date(2026, 3, 1)
 """Before, Chat Completions billed a page of a PDF some 780 tokens less."""
 
@@ -91,12 +95,20 @@ def kinds_of(row: Exchange) -> str:
     media = _media(row, items)
     if media:
         return media
+    if _is_halved(row):
+        return "calls then"
     if types & {"function_call"} or any(item.get("tool_calls") for item in items):
         return "tool history"
     form = (body.get("response_format") or (body.get("text") or {}).get("format") or {}).get("type")
     if form == "json_schema":
         return "schema"
     return "tools" if body.get("tools") or body.get("functions") else "text"
+
+
+def _is_halved(row: Exchange) -> bool:
+    calls = sum(item.get("type") == "function_call" for item in (row.response or {}).get("output") or ())
+    first, end = map(date.isoformat, HALVED)
+    return row.endpoint == RESPONSES and calls > 1 and first <= (row.day or "") < end
 
 
 def _media(row: Exchange, items: list[dict[str, Any]]) -> str:
@@ -133,11 +145,16 @@ def series(row: Exchange) -> str:
 
 @dataclasses.dataclass
 class Count:
-    """What we say of one request: estimate and bounds, None where it cannot be read."""
+    """What we say of one request: estimate and bounds, which may be said not to be certain."""
 
     likely: int
     low: int
     high: int
+    bounded: bool
+
+    def holds(self, billed: int) -> bool:
+        """Say whether a bill lies within the bounds, where any are promised."""
+        return not self.bounded or self.low <= billed <= self.high
 
 
 def ours(row: Exchange) -> Count | None:
@@ -152,7 +169,7 @@ def ours(row: Exchange) -> Count | None:
         return None
     text = counting_of(request).exact()
     found = tokens_for(request.facts, model, ENDPOINTS[row.endpoint]) + text
-    return Count(found.likely, found.low, found.high)
+    return Count(found.likely, found.low, found.high, found.bounded)
 
 
 def langchain(row: Exchange) -> int | None:
@@ -196,6 +213,7 @@ def simulated(rows: list[Exchange]) -> list[int | None]:
     found: list[int | None] = []
     with serve() as server, httpx2.Client(base_url=server.url, timeout=30) as client:
         for row in rows:
+            _remember(server, row)
             server.at = _day(row)
             body = {key: item for key, item in _sealed(row).items() if not key.startswith("stream")}
             usage = client.post(f"/{row.endpoint}", json=body, headers=KEY).json().get("usage") or {}
@@ -226,7 +244,7 @@ def counts(rows: list[Exchange], judges: set[str]) -> None:
         found = table[key]
         mine = [(w, billed, count) for w, billed, count, *_ in found if count is not None]
         text = _scores([(w, billed, count.likely) for w, billed, count in mine])
-        held = sum(w * (count.low <= billed <= count.high) for w, billed, count in mine)
+        held = sum(w * count.holds(billed) for w, billed, count in mine)
         weight = sum(w for w, _, _ in mine) or 1
         others = "".join(
             f"  {_short([(e[0], e[1], e[at]) for e in found if e[at] is not None])}" for at in (3, 4, 5)
@@ -339,7 +357,8 @@ def rules(rows: list[Exchange]) -> None:
 def _remember(server: Simulator, row: Exchange) -> None:
     """Tell the simulator what was stored then, so that later requests can refer to it."""
     found, given = row.response or {}, row.request.get("input") or []
-    if row.endpoint != RESPONSES or not found.get("id") or row.request.get("store") is False:
+    kept = row.status == 200 and found.get("id") and row.request.get("store") is not False
+    if row.endpoint != RESPONSES or not kept:
         return
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     answered = [item for item in found.get("output") or () if item.get("id")]
@@ -554,13 +573,18 @@ def main() -> None:
         "--judge", nargs="*", default=[*JUDGES, "langchain-ai/langchain"], help="repositories given apart"
     )
     parser.add_argument("--keep", type=Path, default=Path.home() / ".cache" / "routed-llm-recordings")
+    parser.add_argument(
+        "--older",
+        action="store_true",
+        help="read what cassettes held before, too, of clones with their history",
+    )
     parser.add_argument("--save", type=Path, help="write the sound exchanges to a file (JSON lines, gzipped)")
     parser.add_argument("--only", choices=["counts", "candidates", *TABLES], help="one table")
     parser.add_argument("--off", type=int, help="show the requests that are off by more tokens")
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)
     sources = args.sources or fetched(args.keep)
-    rows = sound((row for source in sources for row in exchanges(source)), released)
+    rows = sound((row for source in sources for row in exchanges(source, older=args.older)), released)
     if args.save is not None:
         with gzip.open(args.save, "wt") as file:
             file.writelines(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows)
@@ -581,7 +605,7 @@ def off(rows: list[Exchange], by: int) -> None:
     for row in rows:
         count = ours(row) if row.status == 200 and row.input_tokens and series(row) != "other" else None
         if count is not None and abs(count.likely - row.input_tokens) > by:
-            held = "" if count.low <= row.input_tokens <= count.high else " OUTSIDE"
+            held = "" if count.holds(row.input_tokens) else " OUTSIDE"
             what = f"{series(row)} {row.endpoint} {kinds_of(row)} {row.model} {row.day}"
             off_by = count.likely - row.input_tokens
             print(f"{off_by:+6}{held} of {row.input_tokens} {what} {row.repo} {row.file[-70:]}")

@@ -23,16 +23,20 @@ class TokenCount:
         low: certainly not fewer.
         likely: the best estimate; used for money.
         high: certainly not more; used for limits.
+        bounded: False where nobody knows before the answer what comes on top, or is left out, so that the
+            bounds are certain of the rest only: what hosted tools find, files by reference, what the provider
+            keeps or condenses.
     """
 
     low: int
     likely: int
     high: int
+    bounded: bool = True
 
     @property
     def exact(self) -> bool:
         """Whether the number is known."""
-        return self.low == self.high
+        return self.low == self.high and self.bounded
 
     @classmethod
     def of(cls, tokens: int) -> TokenCount:
@@ -40,7 +44,7 @@ class TokenCount:
         return cls(tokens, tokens, tokens)
 
     def __add__(self, tokens: int) -> TokenCount:
-        return TokenCount(self.low + tokens, self.likely + tokens, self.high + tokens)
+        return TokenCount(self.low + tokens, self.likely + tokens, self.high + tokens, self.bounded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,14 @@ _LASTING: Final[Mapping[str, str]] = {
 }
 """Parameters with which a request leaves something behind, and what it is."""
 
+STATE: Final = frozenset(
+    (
+        *("previous_response_id", "conversation", "prompt", "web_search_options"),
+        *("context_management", "prediction"),
+    )
+)
+"""Parameters by which something is read that is not in the request, or is not read that is."""
+
 
 @dataclass(frozen=True, kw_only=True)  # without slots a copy is one step, and every request is one
 class RequestFacts:
@@ -125,7 +137,7 @@ class RequestFacts:
         images: one entry per image, wherever it stands (tool messages included).
         audio_seconds: seconds of audio given.
         pdf_pages: pages of documents given inline; each also counts as an image on vision models.
-        unknown_files: files given by id or URL, of unknown size and type.
+        unknown_files: files given by id or URL, and what the provider keeps, of unknown size and type.
         inputs: kinds of input: ``text``, ``image``, ``audio``, ``pdf``, ``file``, ``video``.
         outputs: kinds of output asked for: ``text``, ``audio``.
         tool_inputs: kinds of input other than text that stand inside tool messages.
@@ -222,6 +234,17 @@ class RequestFacts:
     def cache_steered(self) -> bool:
         """Whether the caller steers the prompt cache with parameters of its own."""
         return any(name.startswith("prompt_cache_") for name, _ in self.parameters)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether nothing of unknown size comes on top of what can be counted."""
+        if self.builtin_tools or self.unknown_files:
+            return False
+        if not self.parameters:
+            return True
+        reasoning = self.parameter("reasoning")
+        pro = isinstance(reasoning, Mapping) and "mode" in reasoning
+        return not pro and STATE.isdisjoint([name for name, _ in self.parameters])
 
     @property
     def kind(self) -> tuple[Any, ...]:

@@ -45,6 +45,8 @@ class Framed(NamedTuple):
         forced: tokens, about, of the name of the one function that has to be called; 0 where none has to.
         only: the same of the one function that is offered, where a call is required and none is named.
         shape: tokens, about, of the name of the JSON schema; 0 without one.
+        joined: tokens that the first system message costs less where functions or a schema stand behind it.
+        described: 1 where the first function is described, else 0.
     """
 
     replies: int = 0
@@ -66,6 +68,8 @@ class Framed(NamedTuple):
     forced: int = 0
     only: int = 0
     shape: int = 0
+    joined: int = 0
+    described: int = 0
 
     @property
     def varies(self) -> bool:
@@ -92,8 +96,8 @@ class Framed(NamedTuple):
         )
 
 
-_FILE: Final = 64
-"""Tokens that the text of a file may be off either way, a page of a PDF apart."""
+_FILE: Final = (192, 64)
+"""Tokens that the text of a file may be less, and more, than is read of it here, a page of a PDF apart."""
 _NAME: Final = 2
 """Tokens that a name may be off either way, one in fifty more than one (232 recorded names)."""
 
@@ -110,7 +114,7 @@ class Framing:
         call: each call of a function with its result, beside the messages, the function's name (twice),
             the arguments and the result.
         turn: each turn that makes several calls at once.
-        parallel: each further call of such a turn.
+        parallel: each further call of such a turn; it may be less than none.
         once: 1 where such turns name each function once only, else 0.
         kept: each call of its own that the provider keeps.
         spoken: each turn that says something and calls a function, too.
@@ -124,13 +128,16 @@ class Framing:
         both_system: the same where there is a system message, too.
         forced: once where one function has to be called, beside its name; 0 where it is not named again.
         only: 1 where a call that is required of the one function that is offered counts as forced, else 0.
+        joined: 1 where functions and a schema stand in the first system message, else 0.
+        described: once where functions are offered and the first is described.
         single: once where functions are to be called one at a time.
         file: each file, beside its text.
         page: each page of a PDF, beside its text.
         thought: 1 where reasoning counts that is handed back for the turn that goes on, else 0.
         recalled: 1 where reasoning of turns that have ended counts, too, else 0.
         hosted: name of a hosted tool to what its description costs, whether it is used or not.
-        off_tools: how many tokens less, and more, a list of functions may count than said here.
+        off_all: how many tokens less, and more, a request may count than said here, whatever is in it.
+        off_tools: the same, for a list of functions.
         off_tool: the same, for each function in it.
         off_call: the same, for each call.
         off_schemas: the same, for a schema.
@@ -153,12 +160,15 @@ class Framing:
     both_system: int = 0
     forced: int = 0
     only: int = 0
+    joined: int = 0
+    described: int = 0
     single: int = 0
     file: int = 0
     page: int = 0
     thought: int = 0
     recalled: int = 0
     hosted: Mapping[str, int] = field(default_factory=dict)
+    off_all: tuple[int, int] = (0, 0)
     off_tools: tuple[int, int] = (0, 0)
     off_tool: tuple[int, int] = (0, 0)
     off_call: tuple[int, int] = (0, 0)
@@ -169,6 +179,7 @@ class Framing:
         """Say whether nothing costs more here, or is less sure, than there."""
         return (
             self.once >= other.once
+            and self.joined >= other.joined
             and all(getattr(self, name) <= getattr(other, name) for name in _COUNTED)
             and all(getattr(self, name)[1] <= getattr(other, name)[1] for name in _UNSURE)
         )
@@ -195,6 +206,8 @@ class Framing:
             forced,
             only,
             shape,
+            joined,
+            described,
         ) = framed
         total = self.opening * replies + self.assistant * assistants
         if calls:
@@ -202,7 +215,7 @@ class Framing:
             if parallel:
                 total += self.turn * turns + self.parallel * parallel - self.once * named
         if tools:
-            total += self.tools_system if system else self.tools
+            total += (self.tools_system if system else self.tools) + self.described * described
             if forced or only:
                 called = forced or self.only * only
                 total += self.forced + called if called and self.forced else 0
@@ -213,6 +226,8 @@ class Framing:
                 total += (self.shape + shape) * (replies + max(assistants - calls + parallel, 0))
             if tools:
                 total += self.both_system if system else self.both
+        if joined and (tools or schemas):
+            total -= self.joined * joined
         if single or files or thought or recalled:
             total += self.single * single + self.file * files
             total += self.thought * thought + self.recalled * recalled
@@ -229,8 +244,8 @@ class Framing:
         thought = self.thought * thought + self.recalled * framed.recalled
         if files or thought or unsure:
             # The provider reads a file in its own way; how much was thought is told by its length only.
-            less += _FILE * files + thought
-            more += _FILE * files + (thought // 2 + 64 if thought else 0) + unsure
+            less += _FILE[0] * files + thought
+            more += _FILE[1] * files + (thought // 2 + 64 if thought else 0) + unsure
         if tools:
             less += self.off_tools[0] + self.off_tool[0] * tools
             more += self.off_tools[1] + self.off_tool[1] * tools
@@ -248,23 +263,25 @@ class Framing:
 
 
 _UNSURE: Final = tuple(name for name in Framing.__slots__ if name.startswith("off_"))
-_COUNTED: Final = tuple(name for name in Framing.__slots__ if name not in (*_UNSURE, "hosted", "once"))
+_COUNTED: Final = tuple(
+    name for name in Framing.__slots__ if name not in (*_UNSURE, "hosted", "once", "joined")
+)
 
 REFERENCE: Final = Framing(
     opening=3,
-    call=5,
-    turn=21,
-    parallel=1,
+    call=4,
+    turn=22,
     once=1,
-    spoken=1,
+    spoken=4,
     tools=9,
-    tools_system=5,
+    tools_system=6,
     schemas=10,
-    schemas_system=6,
+    schemas_system=7,
     shape=2,
     both=-7,
     both_system=-3,
     forced=7,
+    joined=1,
     file=16,
     page=980,
 )

@@ -40,13 +40,15 @@ _MOST_PAGE = 1_100
 """Tokens of a page of a PDF beside its text: 996 at most on record."""
 
 
-def tokens_for(facts: RequestFacts, model: Model, endpoint: str) -> TokenCount:
+def tokens_for(facts: RequestFacts, model: Model, endpoint: str, *, strict: bool = True) -> TokenCount:
     """Count what a request has more than `facts.tokens` for a model on an endpoint; it may be less than none.
 
     Args:
         facts: the request.
         model: the catalog's model.
         endpoint: ``chat_completions``, ``responses`` or ``realtime``.
+        strict: whether the three or four tokens by which one request in some hundred is off lie within the
+            bounds, too. Limits do without them: they would refuse what all but such a request may have.
 
     Returns:
         The bounds hold, for limits; ``likely`` is for money.
@@ -55,8 +57,10 @@ def tokens_for(facts: RequestFacts, model: Model, endpoint: str) -> TokenCount:
     framing = model.framing.get(endpoint)
     if framing is not None:
         likely, less, more = _frames(framing, facts.framed)
+        if strict and facts.framed.replies:
+            less, more = less + framing.off_all[0], more + framing.off_all[1]
         for tool in facts.builtin_tools if framing.hosted else ():
-            likely += framing.hosted.get(tool, 0)
+            likely, less = likely + framing.hosted.get(tool, 0), less + framing.hosted.get(tool, 0)
     if facts.images:
         seen = _images(model, facts.images)
         likely, less, more = (
@@ -74,7 +78,7 @@ def tokens_for(facts: RequestFacts, model: Model, endpoint: str) -> TokenCount:
         rule = None if model.image is None else _rule(model.image)
         whole = 0 if rule is None else image_tokens(rule, *_PAGE)
         more += (max(whole, _MOST_PAGE) - page) * facts.pdf_pages
-    return TokenCount(likely - less, likely, likely + more)
+    return TokenCount(likely - less, likely, likely + more, facts.bounded)
 
 
 @lru_cache(maxsize=1024)

@@ -52,6 +52,9 @@ def chat(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 SYSTEM = {"role": "system", "content": "Be brief."}
+LOOSE = {"role": "system", "content": "Be brief now"}
+SPACED = {"role": "system", "content": "Be brief.\n  "}
+BARE = {"type": "function", "name": "now", "parameters": {"type": "object", "properties": {}}}
 ANSWER = {"role": "assistant", "content": "Warm."}
 CALL = {"type": "function", "id": "c1", "function": {"name": "now", "arguments": "{}"}}
 TURN = [{"role": "assistant", "content": None, "tool_calls": [CALL]}]
@@ -72,11 +75,12 @@ def tokens_of(*texts: str) -> int:
 
 # What the provider shows of these to the model.
 ONE = tokens_of("namespace functions {\n\n// The time\ntype now = () => any;\n\n} // namespace functions")
+BARE_TEXT = tokens_of("namespace functions {\n\ntype now = () => any;\n\n} // namespace functions")
 TWO = tokens_of(
     "namespace functions {\n\n// The time\ntype now = () => any;\n\n"
     "// Measures\ntype temperature = (_: {\n// Town\ncity: string,\n}) => any;\n\n} // namespace functions"
 )
-TEXTS = tokens_of("now", "now", "{}", "noon")
+TEXTS = tokens_of("functions.now", "now", "{}", "noon")
 SHOWN = tokens_of("heat", '{"type":"object","properties":{"degrees":{"type":"integer"}}}')
 PLAIN_CASES = {
     "one message": ({"messages": [ASK]}, 12, 11, 12, 11),
@@ -93,32 +97,39 @@ PLAIN_CASES = {
 def test_text(
     payload: dict[str, Any], old_chat: int, new_chat: int, old_responses: int, new_responses: int
 ) -> None:
-    """Text counts to the token: 3 open a reply of gpt-4o, 2 one of gpt-5 and later, which mark answers."""
+    """Text counts to the token, nearly always: 3 open a reply of gpt-4o, 2 of gpt-5, which marks answers."""
     found = [
         counted(payload, model, endpoint) for endpoint in (CHAT, RESPONSES) for model in ("gpt-4o", "gpt-5.4")
     ]
-    assert found == [TokenCount.of(count) for count in (old_chat, new_chat, old_responses, new_responses)]
+    counts = (old_chat, new_chat, old_responses, new_responses)
+    assert found == [TokenCount(count - 3, count, count + 4) for count in counts]
 
 
 FRAMES = {
     "tools, gpt-4o on Chat Completions": ([ASK], [NOW], "gpt-4o", CHAT, 12 + ONE + 9),
     "tools behind a system message": ([SYSTEM, ASK], [NOW], "gpt-4o", CHAT, 19 + ONE + 5),
     "tools, gpt-4o on Responses": ([ASK], [NOW], "gpt-4o", RESPONSES, 12 + ONE + 3),
-    "tools, gpt-5.4 on Chat Completions": ([ASK], [NOW], "gpt-5.4", CHAT, 11 + ONE + 90),
+    "behind one that ends without a mark": ([LOOSE, ASK], [NOW], "gpt-4o", CHAT, 19 + ONE + 6),
+    "behind one that ends with spaces": ([SPACED, ASK], [NOW], "gpt-4o", CHAT, 20 + ONE + 4),
+    "behind one, gpt-5.4 on Chat Completions": ([SYSTEM, ASK], [NOW], "gpt-5.4", CHAT, 18 + ONE + 90),
+    "tools, gpt-5.4 on Chat Completions": ([ASK], [NOW], "gpt-5.4", CHAT, 11 + ONE + 91),
+    "not described, gpt-5.4": ([ASK], [BARE], "gpt-5.4", RESPONSES, 11 + BARE_TEXT + 8),
+    "not described, gpt-4o": ([ASK], [BARE], "gpt-4o", RESPONSES, 12 + BARE_TEXT + 3),
     "tools, gpt-5.4 on Responses": ([ASK], [NOW], "gpt-5.4", RESPONSES, 11 + ONE + 9),
     "two tools": ([ASK], [NOW, TEMPERATURE], "gpt-5.4", RESPONSES, 11 + TWO + 9),
-    "a call, gpt-4o on Chat Completions": ([ASK, *TURN], [], "gpt-4o", CHAT, 12 + TEXTS + 13),
-    "a call, gpt-4o on Responses": ([ASK, *TURN], [], "gpt-4o", RESPONSES, 12 + TEXTS + 11),
-    "a call, gpt-5.4 on Chat Completions": ([ASK, *TURN], [], "gpt-5.4", CHAT, 11 + TEXTS + 19),
-    "a call, gpt-5.4 on Responses": ([ASK, *TURN], [], "gpt-5.4", RESPONSES, 11 + TEXTS + 20),
+    "a call, gpt-4o on Chat Completions": ([ASK, *TURN], [], "gpt-4o", CHAT, 12 + TEXTS + 12),
+    "a call, gpt-4o on Responses": ([ASK, *TURN], [], "gpt-4o", RESPONSES, 12 + TEXTS + 10),
+    "a call, gpt-5.4 on Chat Completions": ([ASK, *TURN], [], "gpt-5.4", CHAT, 11 + TEXTS + 18),
+    "a call, gpt-5 on Responses": ([ASK, *TURN], [], "gpt-5", RESPONSES, 11 + TEXTS + 16),
+    "a call, gpt-5.4 on Responses": ([ASK, *TURN], [], "gpt-5.4", RESPONSES, 11 + TEXTS + 19),
     "two calls in a turn, gpt-5.4 on Responses": (
         [ASK, *PAIR],
         [],
         "gpt-5.4",
         RESPONSES,
-        11 + 2 * TEXTS + 50,
+        11 + 2 * TEXTS + 48,
     ),
-    "four calls in a turn": ([ASK, *MANY], [], "gpt-5.4", RESPONSES, 11 + 4 * TEXTS + 78),
+    "four calls in a turn": ([ASK, *MANY], [], "gpt-5.4", RESPONSES, 11 + 4 * TEXTS + 74),
 }
 
 
@@ -231,7 +242,7 @@ def test_a_name_is_not_said_beside_a_call() -> None:
     [
         pytest.param("gpt-4o", RESPONSES, 12 + SHOWN + 7, id="gpt-4o"),
         pytest.param("gpt-5.4", RESPONSES, 11 + SHOWN + 6, id="gpt-5.4"),
-        pytest.param("gpt-5.4", CHAT, 11 + SHOWN + 8 + 2 + 1, id="gpt-5.4 on Chat Completions"),
+        pytest.param("gpt-5.4", CHAT, 11 + SHOWN + 6 + 2 + 1, id="gpt-5.4 on Chat Completions"),
     ],
 )
 def test_schemas(model: str, endpoint: str, tokens: int) -> None:
@@ -313,7 +324,7 @@ def test_frames_survive_a_log() -> None:
     """Facts that are written to a log and read again count the same."""
     facts = read_openai({"messages": [SYSTEM, ASK, *TURN, ANSWER, ASK], "tools": [chat(NOW)]}).facts
     assert RequestFacts.from_dict(facts.to_dict()) == facts
-    assert REFERENCE.of(facts.framed) == 3 + 5 + 5
+    assert REFERENCE.of(facts.framed) == 3 + 4 + 6 - 1
 
 
 def test_one_call_at_a_time() -> None:

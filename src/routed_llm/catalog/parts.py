@@ -247,7 +247,7 @@ class FramingEntry(Entry):
     assistant: Count = 0
     call: Count
     turn: Count = 0
-    parallel: Count = 0
+    parallel: int = 0
     once: Literal[0, 1] = 0
     kept: Count = 0
     spoken: Count
@@ -260,12 +260,15 @@ class FramingEntry(Entry):
     both_system: Less = 0
     forced: Count = 0
     only: Literal[0, 1] = 0
+    joined: Count = 0
+    described: Count = 0
     single: Count = 0
     file: Count
     page: Count
     thought: Literal[0, 1] = 0
     recalled: Literal[0, 1] = 0
     hosted: dict[Name, Count] = {}
+    off_all: Off
     off_tools: Off
     off_tool: Off
     off_call: Off

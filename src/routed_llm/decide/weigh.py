@@ -174,7 +174,7 @@ def beside(load: Workload, row: Row) -> tuple[int, int]:
         key = frames_of(load, row)
         found = load.beside.get(key)
         if found is None:
-            count = tokens_for(load.facts, row.at.model, endpoint_for(row, load.facts))
+            count = tokens_for(load.facts, row.at.model, endpoint_for(row, load.facts), strict=False)
             found = load.beside[key] = (count.likely, count.high - count.likely)
         load.beside[row.order] = found
     return found

@@ -140,6 +140,7 @@ class RequestBuilder(Settings):
         if self._opening is None and "user" in roles[:-1]:
             first = roles.index("user") + 1
             self._opening = len(self._texts) + sum(map(bool, texts[:first]))
+        begun = len(self._texts)
         self._texts.extend(texts if all(texts) else filter(None, texts))
         self._role = roles[-1] if roles else self._role
         self._messages += len(texts)
@@ -147,8 +148,9 @@ class RequestBuilder(Settings):
         self._assistants += roles.count("assistant")
         if self._thought and "user" in roles:
             self._recalled, self._thought = self._recalled + self._thought, 0
-        if "system" in roles or "developer" in roles:
-            self._system = 1
+        if not self._system and ("system" in roles or "developer" in roles):
+            first = next(at for at, role in enumerate(roles) if role in ("system", "developer"))
+            self._system = begun + sum(map(bool, texts[:first])) + 1
         return self
 
     def remember(self, messages: list[Any], *, plain: bool = False) -> None:
@@ -164,7 +166,7 @@ class RequestBuilder(Settings):
         begun = 0 if known is None else len(known.seen)
         if not self._from_the_start or begun == len(messages) or self._inputs != _TEXT or self._values:
             return
-        if self._parameters:
+        if self._parameters or self._unknown_files:
             return  # a message that is not read again could not tell its mark again
         try:
             seen = [*map(dict.copy, messages)] if plain else [copy_of(it) for it in messages[begun:]]
@@ -208,7 +210,7 @@ class RequestBuilder(Settings):
         if role == "assistant":
             self._assistants += 1
         elif role in ("system", "developer"):
-            self._system = 1
+            self._system = self._system or len(self._texts) + bool(name) + 1
         elif self._thought and role == "user":
             # What was thought for an earlier turn is shown to few models.
             self._recalled, self._thought = self._recalled + self._thought, 0
@@ -348,7 +350,7 @@ class RequestBuilder(Settings):
             texts = tool_rules.call_texts(name, arguments)
         self._calls += 1
         # Empty arguments and what closes them behind are fewer tokens together.
-        words = tool_rules.name_tokens(name) - (2 if texts[-1] == "{}" else 0)
+        words = tool_rules.name_tokens(name) - (texts[-1] == "{}")
         if self._calling:
             if self._last is not None:  # the second of its turn: the first is none of its own any more
                 self._turns += 1
@@ -372,10 +374,17 @@ class RequestBuilder(Settings):
         self._estimates += ("a stored prompt is of unknown size and is not in the count",)
         return self
 
+    def kept_item(self) -> Self:
+        """Note an item that the provider keeps, or a hosted tool left: nothing is known of its size."""
+        self._unknown_files += 1
+        self._estimates += ("an item that the provider keeps is of unknown size and is not in the count",)
+        return self
+
     def reasoning(self, encrypted: Any) -> Self:
         """Add reasoning of an earlier turn, in its encrypted form; by reference nothing is known of it."""
-        if isinstance(encrypted, str) and encrypted:
-            self._thought += max((3 * len(encrypted)) // 20 - 120, 24)
+        if not (isinstance(encrypted, str) and encrypted):
+            return self.kept_item()
+        self._thought += max((3 * len(encrypted)) // 20 - 120, 24)
         return self
 
     @property
@@ -413,16 +422,18 @@ class RequestBuilder(Settings):
             self._parallel,
             self._spoken,
             self._tools + self._functions,
-            self._system,
+            int(bool(self._system)),
             self._schemas,
             int(bool(self._tools) and self._parameters.get("parallel_tool_calls") is False),
             self._files,
             thought,
             self._unsure,
         )
-        if self._calls or self._schemas or recalled or "tool_choice" in self._values:
+        offers = self._tools or self._functions or self._schemas
+        if self._calls or offers or recalled or "tool_choice" in self._values:
             calls = (self._turns, self._named, self._kept)
-            framed = Framed(*counts, *calls, recalled, self._forced, self._only(), self._shape)
+            ends = (self._joined() if offers and self._system else 0, self._described)
+            framed = Framed(*counts, *calls, recalled, self._forced, self._only(), self._shape, *ends)
         else:
             framed = Framed(*counts)
         fixed = self._fixed + REFERENCE.of(framed)
@@ -436,6 +447,10 @@ class RequestBuilder(Settings):
             opening=self._opening or 0,
             conversation=self._conversation,
         )
+
+    def _joined(self) -> int:
+        """Say how much less the first system message costs where functions or a schema stand behind it."""
+        return tool_rules.joins(self._texts[self._system - 1]) if self._system <= len(self._texts) else 0
 
     def _thinking(self) -> tuple[int, int]:
         """Return the reasoning of the turn that goes on and of earlier ones, by what is asked to be shown."""

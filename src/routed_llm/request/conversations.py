@@ -48,7 +48,6 @@ OFF: Final = 64
 """Tokens, besides a fiftieth of the count, by which a report may differ from our own count to be taken."""
 
 _TEXT: Final = frozenset({"text"})
-_STATE: Final = frozenset({"previous_response_id", "conversation", "prompt", "web_search_options"})
 _MARKED: Final = 3
 _EDGE: Final = 24
 
@@ -61,7 +60,7 @@ class Conversation:
         texts: every text to be counted, in order.
         fixed: tokens known without counting.
         framed: messages of the assistant, calls, those beside another one, turns that say
-            something beside them, whether there is a system message
+            something beside them, where the first system message's text stands, from 1,
             whether the last thing told was a call, tokens of reasoning since the last user message,
             turns of several calls, tokens of the names in them, calls that the provider keeps, tokens
             of earlier reasoning, and what the one call so far of the turn that goes on counts for.
@@ -109,9 +108,7 @@ class Conversation:
             frames: tokens that the model which is sent it counts beside those of the facts.
         """
         counted = facts.tokens
-        if facts.builtin_tools or facts.locked_to:
-            return None
-        if facts.inputs != _TEXT or _STATE & {name for name, _ in facts.parameters}:
+        if facts.inputs != _TEXT or facts.locked_to or not facts.bounded:
             return None
         if counted.exact and self.tokens.exact:
             return partial(_report, weakref.ref(self), self.tokens.low, counted.low + frames)

@@ -185,8 +185,10 @@ def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str, *, kept:
         _content(builder, item.get("output"), f"{where}.output")
     elif kind == "reasoning":
         builder.reasoning(item.get("encrypted_content"))
-    elif kind not in ("item_reference",):
-        builder.message("assistant")
+    else:
+        if kind != "item_reference":
+            builder.message("assistant")
+        builder.kept_item()
 
 
 def _content(builder: RequestBuilder, content: Any, where: str) -> None:

@@ -33,6 +33,7 @@ class Settings:
     _forced = 0
     _offered: Sequence[Mapping[str, Any]] = ()
     _functions = 0
+    _described = 0
     _role: str | None = None
     _opening: int | None = None
     _outputs: frozenset[str] = frozenset({"text"})
@@ -79,7 +80,9 @@ class Settings:
         self._end_opening()
         if functions:
             with as_json("tools"):
-                self._texts.append(tool_rules.shared.text(functions))
+                text = tool_rules.shared.text(functions)
+            self._texts.append(text)
+            self._described = int(text.startswith(tool_rules.DESCRIBED))
             self._tools += len(functions)
             self._offered = functions
         return self

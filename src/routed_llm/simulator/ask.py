@@ -59,7 +59,10 @@ class Turn:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """A tool on offer; `kind` is ``function``, ``custom`` or the name of a hosted tool."""
+    """A tool on offer; `kind` is ``function``, ``custom`` or the name of a hosted tool.
+
+    `parameters` are a function's, or the format of what a custom tool is sent.
+    """
 
     name: str
     kind: str = "function"
@@ -100,6 +103,7 @@ class Ask:
     format: str = "text"
     schema: dict[str, Any] | None = None
     schema_name: str = ""
+    schema_about: str = ""
     logprobs: bool = False
     top_logprobs: int = 0
     moderation: str = ""

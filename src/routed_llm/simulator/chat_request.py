@@ -121,7 +121,7 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str) -> Ask:
         body = {**body, **_as_tools(old, body.get("function_call"))}
     tools = read_tools(body, "chat")
     choice, allowed = read_choice(body, "chat", tools)
-    kind, schema, name = read_format(model, body.get("response_format"), "chat")
+    kind, schema, name, about = read_format(model, body.get("response_format"), "chat")
     turns = tuple(_turn(model, i, message) for i, message in enumerate(body["messages"]))
     if kind == "json_object" and not any("json" in turn.text.lower() for turn in turns):
         raise failure("json_word_chat")
@@ -148,6 +148,7 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str) -> Ask:
         format=kind,
         schema=schema,
         schema_name=name,
+        schema_about=about,
         logprobs=bool(body.get("logprobs")),
         top_logprobs=body.get("top_logprobs", 0),
         moderation=moderation.asked(body),

@@ -236,7 +236,7 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str, items: list[I
     choice, allowed = read_choice(body, "responses", tools)
     text = body.get("text") or {}
     check_known(text, ["format", "verbosity"], "text")
-    kind, schema, name = read_format(model, text.get("format"), "responses")
+    kind, schema, name, about = read_format(model, text.get("format"), "responses")
     turns = tuple(turn for i, row in enumerate(items) if (turn := _turn(model, i, row)) is not None)
     if kind == "json_object" and not any("json" in turn.text.lower() for turn in turns):
         raise failure("json_word_responses")
@@ -258,6 +258,7 @@ def read(body: dict[str, Any], model: SimulatedModel, effort: str, items: list[I
         format=kind,
         schema=schema,
         schema_name=name,
+        schema_about=about,
         logprobs="message.output_text.logprobs" in (body.get("include") or ()),
         top_logprobs=body.get("top_logprobs", 0),
         moderation=moderation.asked(body),

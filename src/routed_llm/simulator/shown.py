@@ -26,7 +26,7 @@ def functions(tools: Iterable[Tool]) -> str:
     for tool in tools:
         text += _lines(tool.description.strip())
         if tool.kind == "custom":
-            text += [f"type {tool.name} = (text) => any;", ""]
+            text += [*_grammar(tool.parameters), f"type {tool.name} = (FREEFORM) => any;", ""]
             continue
         text += [f"type {tool.name} = ({_Shape(tool.parameters).argument()}) => any;", ""]
     return "\n".join([*text, "} // namespace functions"])
@@ -44,6 +44,21 @@ def output_schema(schema: Any, *, names: bool = False) -> Any:
         for key, value in schema.items()
         if key not in left_out
     }
+
+
+def said(about: str) -> str:
+    """Return a description as it stands above what it describes."""
+    return "".join(f"{line}\n" for line in _lines(about.strip()))
+
+
+def _grammar(shape: Mapping[str, Any]) -> list[str]:
+    """Return what is said of the text that a custom tool takes, in as many words of our own."""
+    words = load("tokens")["custom"]
+    rules = shape.get("grammar") if isinstance(shape.get("grammar"), dict) else shape
+    definition = (rules or {}).get("definition")
+    if not isinstance(definition, str):
+        return _lines(words["text"])
+    return [*_lines(words["text"]), *_lines(words["grammar"]), *_lines(definition.strip())]
 
 
 def _lines(text: Any) -> list[str]:
@@ -64,23 +79,32 @@ class _Shape:
         members = self._whole.get("properties")
         if not isinstance(members, dict) or not members:
             return ""
-        return f"_: {self._members(self._whole, (), self._said(self._whole))}"
+        above = self._said(self._whole)
+        if self._whole.get("title") or not above:
+            return f"_: {self._members(self._whole, (), above)}"
+        whole = self._members(self._whole, (), [], spread=True)
+        return "\n".join([f"_: {above[0]}", *above[1:], whole])
 
     def _said(self, row: Mapping[str, Any]) -> list[str]:
         title, about = _lines(row.get("title")), _lines(row.get("description"))
         return [*title, "//", *about] if title and about else [*title, *about]
 
-    def _members(self, row: Mapping[str, Any], seen: tuple[str, ...], above: list[str]) -> str:
+    def _members(
+        self, row: Mapping[str, Any], seen: tuple[str, ...], above: list[str], *, spread: bool = False
+    ) -> str:
         must = row.get("required") or ()
         rows = []
         for name, given in row["properties"].items():
             inner, _ = self._target(given if isinstance(given, dict) else {}, seen)
-            notes = [] if "default" not in inner else [f"default: {_bare(inner['default'])}"]
+            rest = _bare if "enum" in inner else _json  # one of a list of values has no quotes
+            notes = [] if "default" not in inner else [f"default: {rest(inner['default'])}"]
             notes += [f"{key}: {_json(inner[key])}" for key in ("minimum", "maximum") if key in inner]
             note = ", ".join(notes)
             label = name if name in must else f"{name}?"
-            rows.append((self._said(inner), f"{label}: {self._kind(given, seen)}", note))
-        if above or any(said or note for said, _, note in rows):
+            kind = self._kind(given, seen)
+            between = ":" if kind.startswith("\n") else ": "
+            rows.append((self._said(inner), f"{label}{between}{kind}", note))
+        if above or spread or any(said or note for said, _, note in rows):
             inside = list(above)
             for said, line, note in rows:
                 inside += [*said, f"{line}, // {note}" if note else f"{line},"]
@@ -101,17 +125,26 @@ class _Shape:
     def _kinds(self, row: Mapping[str, Any], seen: tuple[str, ...]) -> Iterator[str]:
         for way in ("anyOf", "oneOf", "allOf"):
             if isinstance(row.get(way), list):
-                for other in row[way]:
-                    yield self._kind(other, seen)
+                ways = [(self._above(other, seen), self._kind(other, seen)) for other in row[way]]
+                if any(above or kind.startswith("Array<") for above, kind in ways):
+                    yield "".join(f"\n | {above}{kind}" for above, kind in ways) + "\n"
+                else:
+                    yield from (kind for _, kind in ways)
                 return
         found = row.get("type")
         for name in found if isinstance(found, list) else [found]:
             if name == "array":
-                yield f"{self._kind(row.get('items'), seen)}[]"
+                item, above = self._kind(row.get("items"), seen), self._above(row.get("items"), seen)
+                yield f"Array<\n{above}{item}\n>" if above else f"{item}[]"
             elif isinstance(row.get("properties"), dict) and row["properties"]:
                 yield self._members(row, seen, [])
             else:
                 yield "object" if name == "object" else _TYPES.get(str(name), "any")
+
+    def _above(self, given: Any, seen: tuple[str, ...]) -> str:
+        """Return what is said of a kind that is no member's own."""
+        row, _ = self._target(given if isinstance(given, dict) else {}, seen)
+        return "".join(f"{line}\n" for line in self._said(row))
 
     def _target(
         self, row: Mapping[str, Any], seen: tuple[str, ...]

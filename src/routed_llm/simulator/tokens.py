@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.simulator.frozen import load
-from routed_llm.simulator.shown import functions, output_schema
+from routed_llm.simulator.shown import functions, output_schema, said
 from routed_llm.tokens.vocabulary import o200k_encoding
 
 if TYPE_CHECKING:
@@ -61,19 +61,22 @@ def count(text: str) -> int:
 
 def prompt_ids(model: SimulatedModel, ask: Ask) -> list[int]:
     """Return the tokens of the whole prompt, tools and schema first, in the order that caching sees."""
-    frames = load("tokens")["frames"]
-    age = "old" if model.name.startswith(tuple(frames["old_names"])) else "new"
-    frame = frames[age][ask.endpoint]
-    where = "with_system" if any(turn.role in ("system", "developer") for turn in ask.turns) else "alone"
+    frame = _frame(model.name, ask.endpoint)
+    system = next((turn for turn in ask.turns if turn.role in ("system", "developer")), None)
+    where = "alone" if system is None else "with_system"
     ids: list[int] = []
     offered = [tool for tool in ask.tools if tool.kind in ("function", "custom")]
+    less = _joined(system, frame) if offered or ask.schema is not None else 0
     if offered:
         alone = 0 if ask.parallel else frame.get("single", 0)
-        ids += [-4] * (frame["tools"][where] + alone) + encode(functions(offered))
+        described = frame.get("described", 0) if offered[0].description else 0
+        ids += [-4] * (frame["tools"][where] + described + alone - less) + encode(functions(offered))
+        less = 0
     label: list[int] = []
     if ask.schema is not None:
         text = json.dumps(output_schema(ask.schema), ensure_ascii=False, separators=(",", ":"))
-        opening = frame["schema"][where] - (frame["schema_and_tools"][where] if offered else 0)
+        text = said(ask.schema_about) + text
+        opening = frame["schema"][where] - less - (frame["schema_and_tools"][where] if offered else 0)
         ids += [-5] * max(opening, 0) + encode(text) + encode(ask.schema_name)
         if "label" in frame:
             label = [-6] * frame["label"] + encode(ask.schema_name)
@@ -81,6 +84,23 @@ def prompt_ids(model: SimulatedModel, ask: Ask) -> list[int]:
         ids += _turn_ids(turns, frame, label)
     forced = _forced(ask, offered, frame)
     return ids + [-7] * ask.thought + [-3] * frame["reply"] + label + forced
+
+
+def _frame(name: str, endpoint: str) -> dict[str, Any]:
+    """Return what stands around texts, by the age of the model."""
+    frames = load("tokens")["frames"]
+    ages = frames["ages"].items()
+    age = next((age for age, begins in ages if f"{name}-".startswith(tuple(begins))), "new")
+    found: dict[str, Any] = frames["new"][endpoint] | frames[age].get(endpoint, {})
+    return found
+
+
+def _joined(system: Turn | None, frame: dict[str, Any]) -> int:
+    """Return how much less a system message costs where functions or a schema follow it after a line."""
+    if system is None or not frame.get("joined"):
+        return 0
+    text = "".join(part.text for part in system.parts)
+    return len(encode(text)) + 1 - len(encode(text.rstrip() + "\n\n"))
 
 
 def _grouped(turns: tuple[Turn, ...]) -> list[tuple[Turn, ...]]:
@@ -108,7 +128,7 @@ def _turn_ids(turns: tuple[Turn, ...], frame: dict[str, Any], label: list[int]) 
     turn = turns[0]
     calls = [call for one in turns for call in one.calls]
     if calls:
-        ids += [-1] * (frame["said"] if turn.parts else 0)
+        ids += [-1] * (frame["said"] if turn.text else 0)
     elif turn.role != "tool":
         ids += encode(turn.role) + [-1] * (
             frame["message"] - 1 + frame["assistant"] * (turn.role == "assistant")
@@ -142,11 +162,13 @@ def _call_ids(calls: list[Call], frame: dict[str, Any], *, kept: bool) -> list[i
             f'{{"recipient_name":"functions.{call.name}","parameters":{_tight(call.arguments)}}}'
             for call in calls
         )
-        return [-2] * several["wrapper"] + encode(f'{{"tool_uses":[{uses}]}}')
+        around = several["wrapper"] + several["each"] * len(calls)
+        return [-2] * around + encode(f'{{"tool_uses":[{uses}]}}')
     around = several["turn"] + several["each"] * len(calls) if len(calls) > 1 else frame["call"]
     ids = [-2] * (around + (frame.get("kept", 0) if kept and len(calls) == 1 else 0))
     for call in calls:
-        ids += encode(call.name) * 2 + encode(_tight(call.arguments))
+        names = encode(f"functions.{call.name}")
+        ids += names + (names if frame.get("both") else encode(call.name)) + encode(_tight(call.arguments))
     return ids
 
 

@@ -53,7 +53,10 @@ def _tool(row: Any, where: str, endpoint: str) -> Tool:
         raise failure("string_too_long", param=f"{where}.name", maximum=64, length=len(name))
     about = row.get("description") or ""
     if kind == "custom":
-        return Tool(name=name, kind="custom", description=about)
+        shape = row.get("format")
+        return Tool(
+            name=name, kind="custom", description=about, parameters=shape if isinstance(shape, dict) else {}
+        )
     parameters = row.get("parameters") or {}
     _check_parameters(name, parameters, bool(row.get("strict")), f"{where}.parameters")
     return Tool(name=name, description=about, parameters=parameters, strict=bool(row.get("strict")))
@@ -108,22 +111,22 @@ def _choice_name(row: dict[str, Any], endpoint: str) -> str:
 
 def read_format(
     model: SimulatedModel, row: dict[str, Any] | None, endpoint: str
-) -> tuple[str, dict[str, Any] | None, str]:
-    """Return (text | json_object | json_schema, schema, its name), from `response_format` or `text.format`.
+) -> tuple[str, dict[str, Any] | None, str, str]:
+    """Return (text | json_object | json_schema, schema, its name, what is said of it), of either endpoint.
 
     Raises:
         ApiFailure: 400, an unknown type, a model without structured outputs, or a schema that is not strict.
     """
     param = "response_format" if endpoint == "chat" else "text.format"
     if row is None:
-        return "text", None, ""
+        return "text", None, "", ""
     check_type(param, row, ["object"])
     kind = required(row, "type", f"{param}.")
     if kind not in ("text", "json_object", "json_schema"):
         supported = listed(["json_object", "json_schema", "text"])
         raise failure("invalid_value", param=f"{param}.type", value=kind, supported=supported)
     if kind != "json_schema":
-        return kind, None, ""
+        return kind, None, "", ""
     inner, path = row, param
     if endpoint == "chat":
         inner = required(row, "json_schema", f"{param}.")
@@ -140,4 +143,4 @@ def read_format(
     why = objection(schema) if inner.get("strict") else None
     if why:
         raise failure(f"strict_schema_{endpoint}", name=name, why=why)
-    return kind, schema, name
+    return kind, schema, name, str(inner.get("description") or "")

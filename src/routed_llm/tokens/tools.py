@@ -2,8 +2,8 @@
 
 No such text is published. These reproduce what 1,306 recorded exchanges were billed for (2023-04 to 2026-09,
 public test suites): functions as a TypeScript namespace, each with its description as a comment, and an
-output schema as compact JSON without its limits. What stands around them, by model and endpoint, is in
-`framing`.
+output schema as compact JSON without its limits, its description as a comment, too. What stands around
+them, by model and endpoint, is in `framing`.
 
 Functions here return the texts to count, so that counting stays lazy.
 """
@@ -14,14 +14,17 @@ import copy
 import json
 import re
 import threading
+import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 __all__ = [
+    "DESCRIBED",
     "ToolLists",
     "call_texts",
+    "joins",
     "name_tokens",
     "namespace",
     "schema_name",
@@ -44,8 +47,9 @@ _HIDDEN: Final = frozenset(
 )
 """What a model is not shown of an output schema: it holds the answer to it in another way."""
 
+_MARKS: Final = ("$", "+", "<", "=", ">", "^", "`", "|", "~")
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d{1,3}|_+(?![A-Za-z])|[^\w]")
-_LONG: Final = 7
+_LONG: Final = 8
 """Letters of a word that is one token, about: so 98 of 100 recorded names are off by one at most."""
 
 _NAMED: Final = frozenset(("properties", "$defs", "definitions"))
@@ -56,6 +60,10 @@ _SCALARS: Final = {
     "number": "number",
     "integer": "number",
 }
+
+
+DESCRIBED: Final = "namespace functions {\n\n//"
+"""How a list of functions begins whose first one is described."""
 
 
 def namespace(tools: Sequence[Mapping[str, Any]]) -> str:
@@ -79,7 +87,9 @@ def schema_texts(response_format: Mapping[str, Any] | None) -> list[str]:
         return []
     named = response_format.get("json_schema", response_format)
     schema = named.get("schema") or {}
-    texts = [named.get("name"), named.get("description"), compact(_shown(schema, _DEEP))]
+    about = named.get("description")
+    about = _comment(about.strip()) if isinstance(about, str) else ""
+    texts = [named.get("name"), about + compact(_shown(schema, _DEEP))]
     return [text for text in texts if isinstance(text, str) and text]
 
 
@@ -89,7 +99,7 @@ def call_texts(name: str, arguments: str | Mapping[str, Any]) -> list[str]:
     if ": " in text or ", " in text or "\n" in text:
         with suppress(ValueError, RecursionError):  # what is no JSON is counted as it stands
             text = compact(json.loads(text))
-    return [name, name, text]
+    return [f"functions.{name}", name, text]
 
 
 def name_tokens(name: str) -> int:
@@ -111,6 +121,21 @@ def schema_name(response_format: Mapping[str, Any]) -> str:
     """Return the name of a structured-output schema."""
     name = response_format.get("json_schema", response_format).get("name")
     return name if isinstance(name, str) else ""
+
+
+def joins(text: str) -> int:
+    """Say how many tokens a text costs less where functions or a schema are written behind it.
+
+    They follow it, without the spaces at its end, after an empty line, which is one piece with a mark before
+    it (o200k's pattern for pieces).
+    """
+    rest = text.rstrip()
+    if not rest:
+        return 0
+    joined = rest.endswith(_MARKS) or unicodedata.category(rest[-1])[0] == "P"
+    lines, _, spaces = text[len(rest) :].rpartition("\n")
+    ended = len(rest) + len(lines) + len(spaces) < len(text)
+    return joined + (ended and not joined) + bool(spaces)
 
 
 class ToolLists:
@@ -176,12 +201,29 @@ def _function(tool: Mapping[str, Any]) -> str:
     head = _comment(str(function.get("description") or "").strip())
     name = function.get("name", "")
     if tool.get("type") == "custom":
-        grammar = function.get("format")
-        return f"{head}type {name} = ({compact(grammar) if grammar else 'text'}) => any;\n\n"
+        return f"{head}{_freeform(function.get('format'))}type {name} = (FREEFORM) => any;\n\n"
     parameters = function.get("parameters")
     if not isinstance(parameters, Mapping) or not parameters.get("properties"):
         return f"{head}type {name} = () => any;\n\n"
     return f"{head}type {name} = (_: {_Writer(parameters).top()}) => any;\n\n"
+
+
+_TEXT: Final = "// What is sent is plain text as it stands, not JSON.\n"
+_RULES: Final = (
+    "// It has to be a sentence of the grammar below, whose syntax is {}, from its first sign to the last, "
+    "or else it is refused again.\n// Grammar:\n"
+)
+"""In words of our own, of as many tokens as were billed beside description and grammar: 13 or 14 without one,
+45 to 48 with one (7 custom tools on record)."""
+
+
+def _freeform(shape: Any) -> str:
+    """Return what is said of the text that a custom tool takes: its grammar, each line without its indent."""
+    grammar = shape.get("grammar", shape) if isinstance(shape, Mapping) else None
+    definition = grammar.get("definition") if isinstance(grammar, Mapping) else None
+    if not isinstance(grammar, Mapping) or not isinstance(definition, str):
+        return _TEXT
+    return _TEXT + _RULES.format(grammar.get("syntax", "")) + _comment(definition.strip())
 
 
 def _comment(text: str) -> str:
@@ -198,12 +240,14 @@ def _about(schema: Mapping[str, Any]) -> str:
 
 
 def _rest(schema: Mapping[str, Any]) -> str:
-    """Return what is written behind a member: its default (4 schemas on record) and its limits (1)."""
+    """Return what is written behind a member: its default (8 schemas on record) and its limits (1)."""
     limits = ((key, schema.get(key)) for key in ("minimum", "maximum"))
     notes = [f"{key}: {compact(value)}" for key, value in limits if isinstance(value, int | float)]
     if "default" in schema:
         rest = schema["default"]
-        notes.insert(0, f"default: {rest if isinstance(rest, str) else compact(rest)}")
+        # One of a list of values stands there without quotes.
+        bare = isinstance(rest, str) and "enum" in schema
+        notes.insert(0, f"default: {rest if bare else compact(rest)}")
     return f" // {', '.join(notes)}" if notes else ""
 
 
@@ -216,7 +260,10 @@ class _Writer:
 
     def top(self) -> str:
         """Write the whole; only here a title and a description of the object itself are shown."""
-        return self._object(self.root, (), _about(self.root))
+        head = _about(self.root)
+        if self.root.get("title"):
+            return self._object(self.root, (), head)
+        return head + self._object(self.root, (), spread=bool(head))
 
     def _type(self, schema: Any, open_: tuple[str, ...]) -> str:
         self.left -= 1
@@ -229,32 +276,49 @@ class _Writer:
             return compact(schema["const"])
         for key in ("anyOf", "oneOf", "allOf"):
             if isinstance(schema.get(key), list | tuple):
-                return " | ".join(self._type(part, (*open_, "")) for part in schema[key])
+                return self._union(schema[key], open_)
         return self._named(schema, schema.get("type"), open_)
+
+    def _said(self, schema: Any, open_: tuple[str, ...]) -> tuple[str, str]:
+        """Return what is said of a schema that has no line of its own, and its type."""
+        shown = self._followed(schema, open_)[0] if isinstance(schema, Mapping) else {}
+        return _about(shown), self._type(schema, (*open_, ""))
+
+    def _union(self, parts: Sequence[Any], open_: tuple[str, ...]) -> str:
+        """Write alternatives: each on a line of its own where something is said of one."""
+        found = [self._said(part, open_) for part in parts]
+        if any(head or kind.startswith("Array<") for head, kind in found):
+            return "".join(f"\n | {head}{kind}" for head, kind in found) + "\n"
+        return " | ".join(kind for _, kind in found)
 
     def _named(self, schema: Mapping[str, Any], kind: Any, open_: tuple[str, ...]) -> str:
         if isinstance(kind, list | tuple):
             return " | ".join(self._named(schema, one, (*open_, "")) for one in kind if isinstance(one, str))
         if kind == "array":
-            return self._type(schema.get("items"), (*open_, "")) + "[]"
+            head, item = self._said(schema.get("items"), open_)
+            return f"Array<\n{head}{item}\n>" if head else f"{item}[]"
         if kind == "object" or isinstance(schema.get("properties"), Mapping):
             return self._object(schema, open_) if schema.get("properties") else "object"
         return _SCALARS.get(kind, "any") if isinstance(kind, str) else "any"
 
-    def _object(self, schema: Mapping[str, Any], open_: tuple[str, ...], head: str = "") -> str:
+    def _object(
+        self, schema: Mapping[str, Any], open_: tuple[str, ...], head: str = "", *, spread: bool = False
+    ) -> str:
         properties = schema.get("properties")
         if not isinstance(properties, Mapping):
             return "object"
         asked = schema.get("required")
         required = set(map(str, asked)) if isinstance(asked, list | tuple) else set()
         lines = []
-        plain = not head
+        plain = not (head or spread)
         for name, given in properties.items():
             shown = self._followed(given, open_)[0] if isinstance(given, Mapping) else {}
             about, more = _about(shown), _rest(shown)
             plain = plain and not about and not more
             mark = "" if name in required else "?"
-            lines.append((about, f"{name}{mark}: {self._type(given, (*open_, ''))}", more))
+            kind = self._type(given, (*open_, ""))
+            gap = "" if kind.startswith("\n") else " "
+            lines.append((about, f"{name}{mark}:{gap}{kind}", more))
         if plain:
             return "{ " + ", ".join(line for _, line, _ in lines) + " }"
         return "{\n" + head + "".join(f"{about}{line},{more}\n" for about, line, more in lines) + "}"
