@@ -379,6 +379,9 @@ WRONG = [
     pytest.param(BODY + "\nhello\n", "line 2 is no JSON.", id="no JSON"),
     pytest.param(BODY + "\n" + BODY[:40], "line 2 is cut off: the file was written half.", id="half written"),
     pytest.param('{"model": "gpt-4o"}\n', "line 1 has neither messages nor input.", id="no messages"),
+    pytest.param(
+        '{"messages": [], "input": ""}\n', "line 1 has both messages and input.", id="two endpoints"
+    ),
     pytest.param('{"body": 3}\n', "line 1 has neither messages nor input.", id="no body"),
     pytest.param(
         '{"body": {"messages": []}, "url": "/v1/embeddings"}\n',

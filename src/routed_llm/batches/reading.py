@@ -92,6 +92,8 @@ def _line(number: int, raw: bytes) -> Line:
     )
     if not isinstance(body, dict) or not ("messages" in body or "input" in body):
         raise RequestError("has neither messages nor input")
+    if "messages" in body and "input" in body:
+        raise RequestError("has both messages and input")
     if name is not None and not isinstance(name, str):
         raise RequestError(f"has the custom_id {name!r}, which is no string")
     if name is not None and any("\ud800" <= letter <= "\udfff" for letter in name):
