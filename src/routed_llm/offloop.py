@@ -130,6 +130,11 @@ class PerLoop:
         pool = None if isinstance(transport, PerLoop) else getattr(transport, "_pool", None)
         return all(isinstance(getattr(pool, name, None), list) for name in _OF_A_POOL)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[Any]:
+        """What it stands for, as any proxy says."""
+        return type(self._transport)
+
     @property
     def _pool(self) -> Any:
         """The running loop's connections, for whoever looks for them where httpx has them."""

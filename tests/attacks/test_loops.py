@@ -66,6 +66,7 @@ def test_connections_are_found_where_httpx_has_them(sim: Simulator) -> None:
     client = httpx.AsyncClient()
     guard_client(client)
     assert isinstance(client._transport, PerLoop)
+    assert isinstance(client._transport, httpx.AsyncHTTPTransport)
     assert [asyncio.run(ask(client)), asyncio.run(ask(client))] == [1, 1]
     assert client._transport._pool._requests == []
 
