@@ -100,7 +100,8 @@ def test_no_part_of_a_sequence_leaks(make, said, policy) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_stream_that_is_cut_is_settled_as_one_that_was_left(make, said, books, policy, stop, usage) -> None:
     """The stream ends at the sequence, before the usage came; without one it brings the usage."""
-    list(make(policy=policy, router=books).stream_chat(user(), stop=stop))
+    chunks = list(make(policy=policy, router=books).stream_chat(user(), stop=stop))
+    assert chunks[-1].raw.choices[0].finish_reason == "stop"
     assert [(what, isinstance(how, Usage)) for what, how in books.entries] == [
         ("begin", False),
         ("settle", usage),
