@@ -85,6 +85,8 @@ def billed(decision: Decision) -> Decimal:
     assert decision.chosen is not None
     assert decision.call is not None
     model, choices = CATALOG.get(decision.chosen.model), decision.facts.parameter("n", 1)
+    if not isinstance(choices, int) or not 1 <= choices <= 128:
+        choices = 1  # is refused by OpenAI, and costs nothing
     tokens, most = decision.chosen.input_tokens, decision.call.cap or model.limits.max_output
     used = Usage(
         input_tokens=tokens, cache_write_tokens=tokens, output_tokens=most * choices,
