@@ -170,10 +170,10 @@ def note_head(headers: Mapping[str, str]) -> tuple[Mapping[str, str], dict[str, 
     exchange = _CURRENT.get()
     if exchange is not None and exchange.headers is not None:  # the hooks have seen it
         return exchange.headers, exchange.answer
-    told = {name.lower(): value for name, value in headers.items()}
+    lowered = {name.lower(): value for name, value in headers.items()}
     if exchange is not None:
-        exchange.headers = told
-    return told, None
+        exchange.headers = lowered
+    return lowered, None
 
 
 def guard_client(client: Any) -> None:

@@ -130,7 +130,7 @@ class PerLoop:
         pool = None if isinstance(transport, PerLoop) else getattr(transport, "_pool", None)
         return all(isinstance(getattr(pool, name, None), list) for name in _OF_A_POOL)
 
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc] # mypy knows no class that says it is another
     def __class__(self) -> type[Any]:
         """What it stands for, as any proxy says."""
         return type(self._transport)

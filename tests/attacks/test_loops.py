@@ -61,7 +61,7 @@ def test_connections_are_found_where_httpx_has_them(sim: Simulator) -> None:
 
     async def ask(client: httpx.AsyncClient) -> int:
         async with client.stream("GET", f"{sim.url}/models"):
-            return len(client._transport._pool._requests)  # type: ignore[attr-defined]
+            return len(client._transport._pool._requests)  # type: ignore[attr-defined] # httpx keeps both private
 
     client = httpx.AsyncClient()
     guard_client(client)

@@ -491,7 +491,7 @@ def test_a_full_disk(night: Night, at: str) -> None:
     with night.job() as job:
         job.plan(night.requests(2), deadline=60.0)
         if at == "noting":
-            job._file._db = Full(job._file._db)  # type: ignore[assignment]
+            job._file._db = Full(job._file._db)  # type: ignore[assignment] # stands for a connection
             with pytest.raises(PolicyError) as caught:
                 job.submit(workers=1)
             assert night.simulator.journal == []

@@ -57,7 +57,7 @@ _URLS: Final = {"chat_completions": "/v1/chat/completions", "responses": "/v1/re
 _HELD: Final = 0.9
 """Part of a tier's window that must be left for what was planned to be submitted as it is."""
 _LONGEST: Final = 10 * 365 * DAY
-"""Seconds beyond which no deadline is told from another."""
+"""Seconds beyond which all deadlines are treated alike."""
 _ATTEMPTS: Final = 3
 _SHOWN: Final = 5
 

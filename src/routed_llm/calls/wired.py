@@ -170,17 +170,17 @@ class Wired:
         text = str(message.get("content") or message.get("refusal") or "")
         return Reading(completion, usage, completion.get("model"), text)
 
-    def check(self, told: Mapping[str, Any]) -> None:
+    def check(self, reply: Mapping[str, Any]) -> None:
         """Raise what an answer or an event reports as a failure.
 
         Raises:
             Exception: that failure.
         """
-        if not isinstance(told, _OBJECT):
-            raise UnreadableAnswer(f"The answer is a {type(told).__name__}, not an object.")
-        failure = failure_of(told)
+        if not isinstance(reply, _OBJECT):
+            raise UnreadableAnswer(f"The answer is a {type(reply).__name__}, not an object.")
+        failure = failure_of(reply)
         if failure is None:
-            if not all(isinstance(choice, _OBJECT) for choice in told.get("choices") or ()):
+            if not all(isinstance(choice, _OBJECT) for choice in reply.get("choices") or ()):
                 raise UnreadableAnswer("The choices of the answer are no objects.")
             return
         if self.fails is not None:

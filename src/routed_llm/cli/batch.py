@@ -108,14 +108,14 @@ def _told(found: Summary, asked: argparse.Namespace) -> list[str]:
 
 
 def _plain(found: Summary) -> dict[str, Any]:
-    told = asdict(found)
+    fields = asdict(found)
     by = [
         {"tier": tier, "model": model, "requests": count, "expected": str(dollars)}
         for (tier, model), (count, dollars) in found.by.items()
     ]
     names = ("expected", "at_once", "cost", "doubtful_cost")
-    money = {name: None if told[name] is None else str(told[name]) for name in names}
-    return {**told, "by": by, **money, "complete": found.complete}
+    money = {name: None if fields[name] is None else str(fields[name]) for name in names}
+    return {**fields, "by": by, **money, "complete": found.complete}
 
 
 def _deadline(text: str) -> float | datetime:
