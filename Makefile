@@ -48,7 +48,7 @@ test-with:
 coverage: .venv/dev ## count the lines of the core that its tests reach; too few fail
 	$(BIN)/pytest -q -n 2 --cov --cov-report=term tests
 docs: .venv/dev ## build the site into build/site
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 bench: .venv/dev ## measure speed, as ratios to peers in the same run
 	@$(BIN)/python -m benchmarks.run_all
 clean: ## remove the environments and all that was built

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -119,13 +120,8 @@ def stalls(handler: Any, asked: Any, truth: Any) -> None:
     time.sleep(12)
 
 
-@pytest.mark.parametrize(
-    ("limit", "lie"),
-    [("max_seconds", drips), ("deadline", drips), ("deadline", stalls), ("deadline", hangs)],
-)
-@pytest.mark.parametrize("way", WAYS)
-def test_nothing_outlasts_the_time_of_a_call(sim: Simulator, way: str, limit: str, lie: Any) -> None:
-    """When a call's time is over its answer is given up, and no other request is sent."""
+def outlasts(sim: Simulator, way: str, limit: str, lie: Any) -> None:
+    """Call with a second and a half left, to a server that takes longer; see that the call ends in time."""
     make, call = WAYS[way]
     router = booked_router()
     policy = {**ONE, "max_seconds": 30} if limit == "max_seconds" else ONE
@@ -137,7 +133,7 @@ def test_nothing_outlasts_the_time_of_a_call(sim: Simulator, way: str, limit: st
         def sooner(decision: Any, *, since: float, **given: Any) -> Any:
             return begin(
                 decision, since=since - 28.5, **given
-            )  # no model is admitted for a second and a half
+            )  # no model is admitted for less than 30 seconds
 
         router.begin = sooner  # type: ignore[assignment, method-assign]
         with pytest.raises((openai.APITimeoutError, httpx.ReadTimeout)) as caught:
@@ -146,6 +142,22 @@ def test_nothing_outlasts_the_time_of_a_call(sim: Simulator, way: str, limit: st
     tried = len(caught.value.attempts)  # type: ignore[union-attr]
     assert (len(liar.asked), tried <= 3) == (1, True)
     assert [entry.outcome for entry in router.ledger.entries() if entry.booked] == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "lie"),
+    [("max_seconds", drips), ("deadline", drips), ("deadline", stalls), ("deadline", hangs)],
+)
+def test_nothing_outlasts_the_time_of_a_call(
+    sim: Simulator, limit: str, lie: Any, subtests: pytest.Subtests
+) -> None:
+    """When a call's time is over its answer is given up, and no other request is sent."""
+    # All ways at the same time: what they do is wait.
+    with ThreadPoolExecutor(len(WAYS)) as pool:
+        tried = {way: pool.submit(outlasts, sim, way, limit, lie) for way in WAYS}
+    for way, one in tried.items():
+        with subtests.test(way=way):
+            one.result()
 
 
 MCP = {"type": "mcp", "server_label": "a", "server_url": "https://a.example", "require_approval": "never"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -178,7 +179,9 @@ def test_the_count_at_which_a_cache_is_passed_is_a_breakpoint() -> None:
         assert chosen.cost is not None
         return chosen.cost
 
-    bends = [at for at in range(1_100, 20_000) if cost(at + 1) - cost(at) != cost(at) - cost(at - 1)]
+    costs = [cost(tokens) for tokens in range(1_100, 14_000)]
+    steps = [after - before for before, after in pairwise(costs)]
+    bends = [1_101 + place for place, (before, after) in enumerate(pairwise(steps)) if before != after]
     assert bends
     assert all({at - 1, at, at + 1} & set(marks) for at in bends)
 

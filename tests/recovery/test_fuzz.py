@@ -17,7 +17,7 @@ from benchmarks.recovery.conversations import make
 from routed_llm import Decision, Request, Router
 
 ROOT = Path(__file__).parents[2]
-CASES = int(os.environ.get("ROUTED_TEST_FUZZ", "200"))
+CASES = int(os.environ.get("ROUTED_TEST_FUZZ", "100"))
 """Cases of each adapter; set the variable to more for a longer search."""
 
 

@@ -297,7 +297,7 @@ class Fleet:
         for model in policy.models or ():
             self.provider.set(model, tpm=limits["tpm"], rpm=limits["rpm"])
         self.served: Counter[str] = Counter()
-        self.refused, self.waited = 0, 0.0
+        self.obeys, self.refused, self.waited = obeys, 0, 0.0
 
     def run(self, calls: int, every: float) -> None:
         """Make calls at even intervals; each is answered after two seconds."""
@@ -313,7 +313,7 @@ class Fleet:
             words = chance.randint(10, 2000)
             decision = self.router.decide(request(words))
             run = self.router.begin(decision)
-            while run.pause:
+            while self.obeys and run.pause:
                 self.now += run.pause
                 run.pause = self.router.turn(run)
             self.waited = max(self.waited, self.now - at)
