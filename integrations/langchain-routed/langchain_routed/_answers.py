@@ -1,20 +1,38 @@
-"""Answers: usage read from langchain-openai's results, the routing record attached, content kept plain."""
+"""Answers: their usage, where they have to end, and the routing record on them.
+
+They end at stop sequences that no model takes, and at the caller's cap where a higher is sent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
-from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from langchain_routed._messages import ROUTING
-from routed_llm import Usage
+from langchain_routed._messages import ITEMS, ROUTING
+from langchain_routed._plan import Ends
+from routed_llm import AnswerCutter, Usage
+from routed_llm.calls.wired import calls_before
+from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
-if TYPE_CHECKING:
-    from langchain_routed._cut import StreamCut
+__all__ = [
+    "ChunkReader",
+    "StreamCut",
+    "attach",
+    "cut_result",
+    "is_kept",
+    "served_by",
+    "text_of",
+    "usage_of",
+    "usage_of_result",
+    "whole_chunk",
+]
 
-__all__ = ["ChunkReader", "attach", "served_by", "text_of", "usage_of", "usage_of_result"]
+_INCOMPLETE: Final = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+_GONE: Final = ("tool_calls", "function_call", ITEMS)
 
 
 def usage_of(message: Any) -> Usage | None:
@@ -166,3 +184,197 @@ def _says(block: Mapping[str, Any]) -> bool:
     if block.get("type") in ("text", "reasoning", "refusal"):
         return any(block.get(name) for name in ("text", "summary", "refusal", "encrypted_content", "content"))
     return True
+
+
+def is_kept(result: ChatResult, ends: Ends) -> bool:
+    """Say whether the provider has counted no more than the caller's cap: there is nothing to cut."""
+    if ends.most is None or ends.stops or len(result.generations) != 1:
+        return False
+    usage = usage_of_result(result)
+    return usage is not None and 0 < usage.output_tokens - usage.reasoning_tokens <= ends.most
+
+
+def cut_result(result: ChatResult, ends: Ends) -> ChatResult:
+    """Cut every answer of a call where it has to end; usage and all else stay.
+
+    Args:
+        result: what langchain-openai returned.
+        ends: where to cut.
+    """
+    generations = [_cut_generation(generation, ends) for generation in result.generations]
+    return ChatResult(generations=generations, llm_output=result.llm_output)
+
+
+def _cut_generation(generation: ChatGeneration, ends: Ends) -> ChatGeneration:
+    message, cutter = generation.message, ends.cutter()
+    if not isinstance(message, AIMessage):
+        return generation
+    content: Any
+    if isinstance(message.content, str):
+        content = cutter.cut(message.content)
+    else:
+        content, cutter = _cut_blocks(message.content, cutter)
+    if not cutter.found:
+        return generation
+    kept = _made_before(message, content)
+    metadata = {**message.response_metadata, **_finish(cutter, message.response_metadata)}
+    message = message.model_copy(
+        update={
+            "content": content,
+            "tool_calls": [call for call in message.tool_calls if call["id"] in kept],
+            "invalid_tool_calls": [call for call in message.invalid_tool_calls if call["id"] in kept],
+            "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in _GONE},
+            "response_metadata": metadata,
+            "usage_metadata": _unseen(message.usage_metadata, ends, cutter),
+        }
+    )
+    info = {**(generation.generation_info or {}), "finish_reason": cutter.why}
+    return ChatGeneration(message=message, generation_info=info)
+
+
+def _unseen(usage: UsageMetadata | None, ends: Ends, cutter: AnswerCutter) -> UsageMetadata | None:
+    """Count what was written beyond the cap among what nobody sees, as reasoning: it is billed like it."""
+    if usage is None or ends.most is None or cutter.why != "length":
+        return usage
+    details = usage.get("output_token_details") or {}
+    unseen = max(usage["output_tokens"] - ends.most, details.get("reasoning", 0))
+    return {**usage, "output_token_details": {**details, "reasoning": unseen}}
+
+
+def _finish(cutter: AnswerCutter, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Say why the answer has ended, in the words of the endpoint that gave it."""
+    if "status" not in metadata or cutter.why != "length":
+        return {"finish_reason": cutter.why}
+    return {"finish_reason": cutter.why, **_INCOMPLETE}
+
+
+def _cut_blocks(blocks: list[Any], cutter: AnswerCutter) -> tuple[list[Any], AnswerCutter]:
+    """Return the blocks up to where any of them has to end."""
+    kept: list[Any] = []
+    fresh = True
+    for block in blocks:
+        text = _text(block)
+        if text is None:
+            kept.append(block)
+            continue
+        cutter, fresh = cutter if fresh else cutter.following(), False
+        left = cutter.cut(text)
+        kept.append(left if isinstance(block, str) else {**block, "text": left})
+        if cutter.found:
+            break
+    return kept, cutter
+
+
+class StreamCut:
+    """Cuts one stream. Text waits only while a stop sequence may have begun in it.
+
+    Args:
+        ends: where to cut.
+    """
+
+    def __init__(self, ends: Ends) -> None:
+        self._cutter = ends.cutter()
+        self._block: dict[str, Any] | None = None  # the text block that is being written, without its text
+
+    @property
+    def found(self) -> bool:
+        """Whether the stream has come to where it has to end: no more of it is needed."""
+        return self._cutter.found
+
+    def feed(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        """Return a chunk with what of the text is certain to stay."""
+        message = chunk.message
+        if not isinstance(message, AIMessageChunk):
+            return chunk
+        content: Any
+        if isinstance(message.content, str):
+            content = self._feed_text(chunk, message.content)
+        else:
+            content = self._feed_blocks(message)
+        if content == message.content and not self.found:
+            return chunk
+        update: dict[str, Any] = {"content": content}
+        info = chunk.generation_info
+        if self.found:
+            kept = {k: v for k, v in message.additional_kwargs.items() if k != ITEMS}
+            update.update(tool_call_chunks=[], tool_calls=[], invalid_tool_calls=[], additional_kwargs=kept)
+            info = {**(info or {}), "finish_reason": self._cutter.why}
+            if isinstance(content, list) and self._cutter.why == "length":
+                update["response_metadata"] = {**message.response_metadata, **_INCOMPLETE}
+        return ChatGenerationChunk(message=message.model_copy(update=update), generation_info=info)
+
+    def finish(self) -> ChatGenerationChunk | None:
+        """Return a chunk with the text that still waits when the stream has ended, or None."""
+        rest = self._cutter.finish()
+        if not rest and not self.found:
+            return None
+        content: Any = rest if self._block is None else [{**self._block, "text": rest}]
+        info = {"finish_reason": self._cutter.why} if self.found else None
+        return ChatGenerationChunk(message=AIMessageChunk(content=content), generation_info=info)
+
+    def _feed_text(self, chunk: ChatGenerationChunk, text: str) -> str:
+        passed = self._cutter.feed(text)
+        if not self.found and (chunk.generation_info or {}).get("finish_reason"):
+            passed += self._cutter.finish()
+        return passed
+
+    def _feed_blocks(self, message: AIMessageChunk) -> list[Any]:
+        passed: list[Any] = []
+        for block in message.content:
+            text = _text(block)
+            if not isinstance(block, dict) or self._other(block):
+                passed.extend(self._end_block())
+            if not self.found and isinstance(block, dict) and text is not None:
+                self._block = {key: block[key] for key in ("type", "index") if key in block}
+                passed.append({**block, "text": self._cutter.feed(text)} if "text" in block else block)
+            elif not self.found:
+                passed.append(block)
+            if self.found:
+                return passed
+        if message.response_metadata.get("status"):
+            passed.extend(self._end_block())
+        return passed
+
+    def _other(self, block: dict[str, Any]) -> bool:
+        known = self._block
+        return known is not None and (block.get("type"), block.get("index")) != (
+            known.get("type"),
+            known.get("index"),
+        )
+
+    def _end_block(self) -> list[Any]:
+        """Bring on the end of the block that was being written; the next block's text is another text."""
+        rest, block = self._cutter.finish(), self._block
+        self._block = None
+        if not self.found:
+            self._cutter = self._cutter.following()
+        return [{**block, "text": rest}] if rest and block is not None else []
+
+
+def whole_chunk(result: ChatResult) -> ChatGenerationChunk:
+    """Return a whole answer as the one chunk of a stream."""
+    generation = result.generations[0]
+    fields = generation.message.model_dump(exclude={"type"})
+    return ChatGenerationChunk(
+        message=AIMessageChunk(**fields), generation_info=generation.generation_info or None
+    )
+
+
+def _text(block: Any) -> str | None:
+    if isinstance(block, str):
+        return block
+    if isinstance(block, dict) and block.get("type") in ("text", "output_text"):
+        return str(block.get("text") or "")
+    return None
+
+
+def _made_before(message: AIMessage, content: Any) -> set[Any]:
+    """Return the ids of the calls that were made before the text ended."""
+    if not isinstance(content, str):
+        return {_call_id(block) for block in content}
+    shown = {"tool_calls": message.tool_calls, WIRE_ITEMS: {"items": message.additional_kwargs.get(ITEMS)}}
+    return {call["id"] for call in calls_before(shown, len(content))}
+
+
+def _call_id(block: Any) -> Any:
+    return (block.get("call_id") or block.get("id")) if isinstance(block, dict) else None

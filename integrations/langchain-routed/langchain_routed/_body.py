@@ -6,26 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_core.messages import BaseMessage
-from langchain_core.utils.pydantic import is_basemodel_subclass
-from langchain_openai.chat_models.base import (
-    _construct_responses_api_payload,
-    _convert_to_openai_response_format,
-    _get_last_messages,
-)
+from langchain_openai.chat_models.base import _construct_responses_api_payload, _get_last_messages
 
-from langchain_routed._messages import Conversation, Known, since
-from langchain_routed._reading import NOT_SENT, PASSED_ON
+from langchain_routed._messages import Conversation, since
+from langchain_routed._reading import NOT_SENT, PASSED_ON, as_form
 from routed_llm import Call, Change
-from routed_llm.calls.adapting import acounted, counted
 from routed_llm.request.wire import request_body
 
 if TYPE_CHECKING:
-    from langchain_openai import ChatOpenAI
+    from langchain_routed._plan import ParsedCall, PreparedCall
+    from langchain_routed._planner import CallPlanner
 
-    from langchain_routed._call import PreparedCall
-    from langchain_routed._planner import CallPlanner, ParsedCall
-
-__all__ = ["Question", "body_of"]
+__all__ = ["body_of"]
 
 _ENCRYPTED: Final = "reasoning.encrypted_content"
 _TRAVELS: Final = {
@@ -116,21 +108,12 @@ def _asked(
         schema: Any = given.pop("response_format")
         if isinstance(schema, Mapping):
             lenient = strict is None
-            given["response_format"] = schema if lenient else _as_format(dict(schema), strict=strict)
+            given["response_format"] = schema if lenient else as_form(dict(schema), strict=strict)
         elif stream:
-            given["response_format"] = _written(schema)
+            given["response_format"] = as_form(schema, strict=True)
         else:
             given["text_format"] = schema  # the SDK writes it, and reads the answer by it
     return {**given, "messages": conversation.as_chat()}
-
-
-def _written(schema: Any) -> Any:
-    """Return a class as the form of answer that it stands for."""
-    return _as_format(schema.model_json_schema() if is_basemodel_subclass(schema) else schema, strict=True)
-
-
-def _as_format(schema: Any, *, strict: bool | None) -> Any:
-    return _convert_to_openai_response_format(schema, strict=strict)
 
 
 def _takes_encrypted(planner: CallPlanner, prepared: PreparedCall) -> bool:
@@ -148,37 +131,3 @@ def _harmless(planner: CallPlanner, names: Sequence[str], prepared: PreparedCall
     rules = planner.router.catalog.get(model).parameters.get(endpoint, {})
     absent = planner.router.catalog.endpoint(endpoint).absent
     return [name for name in names if not (name in rules or name in absent or name in NOT_SENT)]
-
-
-class Question:
-    """One request as OpenAI's own counting endpoint takes it, asked with the client that would send it.
-
-    Args:
-        owner: whose clients ask.
-        messages: the request's messages.
-        parameters: its parameters, in the caller's form.
-        known: a function from a model's name to its catalog id, or None for a stranger.
-    """
-
-    def __init__(
-        self, owner: ChatOpenAI, messages: Sequence[BaseMessage], parameters: Mapping[str, Any], known: Known
-    ) -> None:
-        self._owner = owner
-        self._messages = messages
-        self._given = {name: value for name, value in parameters.items() if name not in PASSED_ON}
-        self._known = known
-
-    def ask(self, model: str) -> int:
-        """Return the input tokens as OpenAI counts them for a model."""
-        return counted(self._owner.root_client, self._asked(model), model)
-
-    async def aask(self, model: str) -> int:
-        """Do what :meth:`ask` does, without holding the event loop."""
-        return await acounted(self._owner.root_async_client, self._asked(model), model)
-
-    def _asked(self, model: str) -> dict[str, Any]:
-        named = self._known(model) or model
-        said = Conversation(messages=self._messages, model=named, endpoint="responses", known=self._known)
-        schema = self._given.get("response_format")
-        form = {"response_format": _written(schema)} if isinstance(schema, type) else {}
-        return {**self._given, **form, "messages": said.as_chat()}

@@ -5,73 +5,46 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace, TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from langchain_openai.chat_models.base import BaseChatOpenAI
-from openai import LengthFinishReasonError
+from openai import APITimeoutError, LengthFinishReasonError
 from openai.types.chat import ChatCompletion
 
-from langchain_routed import _answers, _usage
+from langchain_routed import _answers
 from langchain_routed._body import body_of
-from langchain_routed._cut import Ends, StreamCut, cut_result, whole_chunk
-from langchain_routed._delegates import PLAN, Delegate, genuine
+from langchain_routed._delegates import Delegate, genuine
 from langchain_routed._errors import Written, as_langchains
 from langchain_routed._messages import as_messages
+from langchain_routed._plan import PLAN, PreparedCall
 from routed_llm import Answered, Decision, RetryLimits, classify_error, short_record
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
+from routed_llm.calls.wired import NO_USAGE, UsageQuestion
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
-    from langchain_routed._planner import CallPlanner, ParsedCall
+    from langchain_routed._plan import ParsedCall
+    from langchain_routed._planner import CallPlanner
     from routed_llm import Attempts, ErrorFacts, Step
 
-__all__ = ["PreparedCall", "RejectedCall", "RoutedCall"]
+__all__ = ["RejectedCall", "RoutedCall"]
 
-_PARSER = "langchain_openai.chat_models.base"
-
-
-@dataclass(slots=True, kw_only=True)
-class PreparedCall:
-    """One request as langchain-openai sends it.
-
-    Attributes:
-        decision: what it was made for.
-        delegate: the langchain-openai model that sends it.
-        shown: the call's keywords as traces and hooks see them, all but the stop sequences.
-        stop: the stop sequences to send, or None.
-        cut: where the answer has to be cut here, or None.
-        plain: whether an answer from Responses gets the form of a Chat Completions answer.
-        added: what the adapter changed, as the record's ``changes`` show it.
-        spared: whether it failed for what nobody had asked to send with it, so that it has to be sent again.
-    """
-
-    decision: Decision
-    delegate: BaseChatOpenAI
-    shown: dict[str, Any]
-    stop: list[str] | None = None
-    cut: Ends | None = None
-    plain: bool
-    added: tuple[dict[str, Any], ...] = ()
-    spared: bool = False
-
-    @property
-    def model(self) -> str:
-        """The name that is sent."""
-        call = self.decision.call
-        assert call is not None  # noqa: S101 - it is only made of a Decision that chose
-        return call.model
-
-    def note(self, *changes: dict[str, Any]) -> None:
-        """Note what was changed, once."""
-        self.added = (*self.added, *(change for change in changes if change not in self.added))
+_PARSER: Final = "langchain_openai.chat_models.base"
+_OPENAI: Final = "https://api.openai.com/"
+_LEFT_OUT: Final = {
+    "parameter": "stream_options",
+    "action": "dropped",
+    "before": {"include_usage": True},
+    "after": None,
+    "why": NO_USAGE,
+}
 
 
 class RoutedCall:
@@ -93,6 +66,7 @@ class RoutedCall:
         self._messages: list[BaseMessage] = []
         self._options: Mapping[str, Any] = {}
         self._manager: Any = None
+        self._question = UsageQuestion(planner.takes_usage)
         self.begun = False
         self.prepared = planner.plan(parsed, decision)
 
@@ -154,7 +128,7 @@ class RoutedCall:
     def _attempts(self, decision: Decision, since: float) -> Attempts:
         planner, parsed = self._planner, self._parsed
         retries = planner.owner.max_retries
-        if self.prepared.spared and retries == 0:
+        if retries == 0 and self._question.hung:
             retries = 1
         return planner.router.attempts(
             parsed.request,
@@ -170,23 +144,28 @@ class RoutedCall:
     # ----- sending with langchain-openai
 
     def _send(self, prepared: PreparedCall) -> ChatResult:
-        messages, stop, keywords = self._ready(prepared)
-        return prepared.delegate._generate(messages, stop=stop, run_manager=self._manager, **keywords)
+        messages, keywords = self._ready(prepared)
+        return prepared.delegate._generate(messages, run_manager=self._manager, **keywords)
 
     async def _asend(self, prepared: PreparedCall) -> ChatResult:
-        messages, stop, keywords = self._ready(prepared)
-        return await prepared.delegate._agenerate(messages, stop=stop, run_manager=self._manager, **keywords)
+        messages, keywords = self._ready(prepared)
+        return await prepared.delegate._agenerate(messages, run_manager=self._manager, **keywords)
 
     def _open(self, prepared: PreparedCall) -> Iterator[ChatGenerationChunk]:
-        return _usage.chunks(prepared, self._ready(prepared, stream=True), self._options)
+        messages, keywords = self._ready(prepared, stream=True)
+        return prepared.delegate._stream(messages, **keywords)
 
     async def _aopen(self, prepared: PreparedCall) -> AsyncIterator[ChatGenerationChunk]:
-        return _usage.achunks(prepared, self._ready(prepared, stream=True), self._options)
+        messages, keywords = self._ready(prepared, stream=True)
+        return prepared.delegate._astream(messages, **keywords)
 
-    def _ready(self, prepared: PreparedCall, *, stream: bool = False) -> _usage.Ready:
+    def _ready(
+        self, prepared: PreparedCall, *, stream: bool = False
+    ) -> tuple[list[BaseMessage], dict[str, Any]]:
         """Return what a delegate is called with: a factory's own kind makes the body again."""
+        usage = self._stream_usage() if stream else {}
         if isinstance(prepared.delegate, Delegate):
-            return self._messages, prepared.stop, {**prepared.shown, PLAN: self}
+            return self._messages, {**prepared.shown, **usage, "stop": prepared.stop, PLAN: self}
         body = self.payload(self._messages, prepared.stop, {"stream": stream})
         keywords = {n: v for n, v in body.items() if n not in ("messages", "input", "model", "stream")}
         if "text_format" in keywords:
@@ -196,7 +175,33 @@ class RoutedCall:
             form = {name: value for name, value in text.pop("format").items() if name != "type"}
             keywords["response_format"] = {"type": "json_schema", "json_schema": form}
             keywords.update({"text": text} if text else {})
-        return as_messages(body), keywords.pop("stop", None), keywords
+        return as_messages(body), {"stop": None, **keywords, **usage}
+
+    def _stream_usage(self) -> dict[str, Any]:
+        """Return what only a streamed Chat Completions call takes, as the caller or the server wants it."""
+        usage, prepared = self._options.get("stream_usage"), self.prepared
+        if usage is not None and prepared.decision.endpoint == "chat_completions":
+            return {"stream_usage": usage}
+        if not self._asks_for_usage or self._question.is_asked(prepared.delegate.openai_api_base):
+            return {}
+        prepared.note(_LEFT_OUT)
+        return {"stream_usage": False}
+
+    @property
+    def _asks_for_usage(self) -> bool:
+        """Whether a stream is asked for its usage although nobody has told us to.
+
+        ChatOpenAI asks at OpenAI's own address only. Without usage nothing can be booked, so a server is
+        asked until it refuses, or fails before it has ever answered.
+        """
+        prepared = self.prepared
+        return (
+            isinstance(prepared.delegate, Delegate)
+            and prepared.decision.endpoint == "chat_completions"
+            and self._options.get("stream_usage") is None
+            and "stream_options" not in prepared.shown
+            and self._planner.owner.stream_usage is not True
+        )
 
     def payload(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, keywords: Mapping[str, Any]
@@ -238,9 +243,13 @@ class RoutedCall:
         self.begun = True
 
     def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
-        """Say no: where a delegate streams it is seen to."""
-        del error, known, openais
-        return False
+        """Say whether a stream is begun again without its usage; see :class:`UsageQuestion`."""
+        address = self.prepared.delegate.openai_api_base
+        unknown = address is not None and not address.startswith(_OPENAI)
+        hangs = unknown and isinstance(error, (APITimeoutError, TimeoutError))
+        return self._asks_for_usage and self._question.spares(
+            address, error, known, openais=openais, hangs=hangs
+        )
 
     def moved(self, step: Step, decision: Decision) -> None:
         """Note for whom the provider did not find what it should have stored."""
@@ -256,27 +265,29 @@ class RoutedCall:
     def complete(self, answer: ChatResult, record: dict[str, Any]) -> ChatResult:
         """Return an answer, cut where it has to end, with its record."""
         prepared = self.prepared
-        if prepared.cut is not None and not prepared.cut.keeps(answer):
-            answer = cut_result(answer, prepared.cut)
+        if prepared.cut is not None and not _answers.is_kept(answer, prepared.cut):
+            answer = _answers.cut_result(answer, prepared.cut)
         return _answers.attach(answer, self._recorded(record))
 
     def reader(self) -> _answers.ChunkReader:
         """Return what reads the stream of what was prepared last."""
         prepared = self.prepared
         streams = prepared.decision.call is not None and prepared.decision.call.stream
-        cut = None if prepared.cut is None or not streams else StreamCut(prepared.cut)
+        cut = None if prepared.cut is None or not streams else _answers.StreamCut(prepared.cut)
         whole = not streams or not genuine(prepared.delegate)
         return _answers.ChunkReader(cut, whole=whole)
 
     def pieces(self, answer: ChatResult) -> Iterable[ChatGenerationChunk]:
         """Return a whole answer as the one chunk of a stream."""
         cut = self.prepared.cut
-        return [whole_chunk(answer if cut is None else cut_result(answer, cut))]
+        return [_answers.whole_chunk(answer if cut is None else _answers.cut_result(answer, cut))]
 
     def last(
         self, reader: Any, held: list[ChatGenerationChunk], record: dict[str, Any]
     ) -> Iterable[ChatGenerationChunk]:
         """Return the end of a stream, with the record."""
+        if self._asks_for_usage:
+            self._question.was_answered(self.prepared.delegate.openai_api_base)
         last = reader.last(self._recorded(record), self.prepared.model)
         schema = self.prepared.shown.get("response_format")
         if self.prepared.plain and isinstance(schema, type) and is_basemodel_subclass(schema):

@@ -23,17 +23,15 @@ from typing_extensions import override
 
 from langchain_routed._messages import ITEMS
 from langchain_routed._on_responses import AsyncChatOnResponses, ChatOnResponses
+from langchain_routed._plan import PLAN
 from routed_llm import Call, Credential, guard_client
 from routed_llm.calls.adapting import NO_KEY, client_apart
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 if TYPE_CHECKING:
-    from langchain_routed.chat_models import RoutedChatModel
+    from langchain_routed._plan import Owner
 
-__all__ = ["HOOKS", "PLAN", "Delegate", "DelegateCache", "genuine"]
-
-PLAN: Final = "routed_plan"
-"""The keyword under which a call's Plan travels through LangChain's own methods."""
+__all__ = ["HOOKS", "Delegate", "DelegateCache", "genuine"]
 
 _SHARED: Final = (
     "client",
@@ -68,7 +66,6 @@ HOOKS: Final = (
 _MOST = 128
 _OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
 _HOOKS: Final = "_hooks"
-_TAKES_USAGE: Final = "_takes_usage"
 
 
 class Delegate(ChatOpenAI):
@@ -77,16 +74,6 @@ class Delegate(ChatOpenAI):
     Its fields never change once it is made, so that what LangChain works out of them several times a call
     is worked out once.
     """
-
-    @property
-    def owner(self) -> RoutedChatModel:
-        """The router's model that it was made for."""
-        return self.__dict__[_OWNER]  # type: ignore[no-any-return] # __dict__ knows no types
-
-    @property
-    def takes_usage(self) -> dict[str | None, bool]:
-        """Addresses to whether they can be asked for the usage of a stream, where that is known."""
-        return self.__dict__[_TAKES_USAGE]  # type: ignore[no-any-return] # __dict__ knows no types
 
     model_config = ConfigDict(defer_build=True)  # the first one pays for it, not the import
 
@@ -173,11 +160,10 @@ class DelegateCache:
     Assigning a field of the router, or copying it with other values, leads to other delegates.
     """
 
-    def __init__(self, owner: RoutedChatModel) -> None:
+    def __init__(self, owner: Owner) -> None:
         self.owner = owner
         self._kept: tuple[tuple[Any, ...], dict[Any, BaseChatOpenAI]] = ((), {})
         self._lock = threading.Lock()
-        self._takes_usage: dict[str | None, bool] = {}
 
     def get(self, call: Call, credential: Credential | None = None, *, plain: bool = False) -> BaseChatOpenAI:
         """Return the delegate that a call is made with.
@@ -233,9 +219,7 @@ class DelegateCache:
             use_responses_api=call.endpoint == "responses" and not plain,
             **{**fields, "stream_usage": fields["stream_usage"] is not False},
         )
-        delegate.__dict__.update(
-            {_OWNER: self.owner, _HOOKS: made_by or self.owner, _TAKES_USAGE: self._takes_usage}
-        )
+        delegate.__dict__.update({_OWNER: self.owner, _HOOKS: made_by or self.owner})
         return delegate
 
 

@@ -12,11 +12,12 @@ from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from langchain_routed._body import Question
-from langchain_routed._call import PreparedCall
-from langchain_routed._cut import Ends
 from langchain_routed._delegates import DelegateCache
+from langchain_routed._messages import Conversation
+from langchain_routed._plan import Ends, ParsedCall, PreparedCall
 from langchain_routed._reading import (
+    PASSED_ON,
+    as_form,
     merge,
     previous_of,
     shown,
@@ -32,20 +33,19 @@ from routed_llm import (
     Decision,
     NoModelFits,
     Policy,
-    Request,
     RequestBuilder,
     Router,
     TokenCount,
     budgets_from,
     fingerprint,
 )
-from routed_llm.calls.adapting import policy_from
+from routed_llm.calls.adapting import acounted, counted, policy_from
 from routed_llm.calls.search import with_search
 
 if TYPE_CHECKING:
-    from langchain_routed.chat_models import RoutedChatModel
+    from langchain_routed._plan import Owner
 
-__all__ = ["CallPlanner", "ParsedCall", "asks_for_responses", "default_router"]
+__all__ = ["CallPlanner", "asks_for_responses", "default_router"]
 
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
@@ -87,52 +87,10 @@ def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, mode
     return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
 
 
-class ParsedCall:
-    """What one call asks for, in the router's words and in langchain-openai's.
-
-    Attributes:
-        request: the Request.
-        parameters: the merged parameters, in the caller's own form.
-        policy: the policy for this call.
-        circumstances: whom it is for and what it may spend, as the router takes it.
-        items: whether the call itself asks for what only Responses has.
-        nulls: names of the parameters that the caller gave as None.
-        soft: whether the lock on a model may be given up.
-        question: the call as OpenAI's counting endpoint takes it, or None where the policy never asks.
-    """
-
-    __slots__ = ("circumstances", "items", "nulls", "parameters", "policy", "question", "request", "soft")
-
-    def __init__(
-        self,
-        request: Request,
-        parameters: dict[str, Any],
-        policy: Policy,
-        circumstances: dict[str, Any],
-        *,
-        items: bool,
-        soft: bool,
-        nulls: tuple[str, ...] = (),
-        question: Question | None = None,
-    ) -> None:
-        self.request = request
-        self.parameters = parameters
-        self.policy = policy
-        self.circumstances = circumstances
-        self.items = items
-        self.nulls = nulls
-        self.soft = soft
-        self.question = question
-
-    def without_lock(self) -> Request:
-        """Return the request free to go to any model; encrypted reasoning is then left out."""
-        return replace(self.request, facts=replace(self.request.facts, locked_to=None))
-
-
 class CallPlanner:
     """Routes the calls of one RoutedChatModel. Safe to use from many threads."""
 
-    def __init__(self, owner: RoutedChatModel) -> None:
+    def __init__(self, owner: Owner) -> None:
         self.owner = owner
         self.delegates = DelegateCache(owner)
         if owner.router is not None:
@@ -145,6 +103,7 @@ class CallPlanner:
         self._whose: tuple[Any, str] | None = None
         self._quiet: tuple[tuple[Any, ...], tuple[dict[str, Any], bool, str | None]] | None = None
         self.lost: dict[str, int] = {}
+        self.takes_usage: dict[str | None, bool] = {}
 
     def known(self, name: str) -> str | None:
         """Return the catalog id behind a model's name, or None for a stranger."""
@@ -200,15 +159,38 @@ class CallPlanner:
         builder.previous(previous_of(messages, self.known))
         policy = options.applied_to(self.policy())
         return ParsedCall(
-            builder.build(),
-            parameters,
-            policy,
-            {**options.circumstances(budgets_from(self.owner.budget)), **self._whose_calls()},
+            request=builder.build(),
+            parameters=parameters,
+            policy=policy,
+            circumstances={
+                **options.circumstances(budgets_from(self.owner.budget)),
+                **self._whose_calls(),
+            },
             items=items,
             soft=owner is not None and not hard and not pinned,
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
-            question=Question(self.owner, messages, parameters, self.known) if policy.exact_within else None,
+            exact=self._exact(messages, parameters) if policy.exact_within else None,
         )
+
+    def _exact(self, messages: Sequence[BaseMessage], parameters: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return what asks OpenAI for its own count of a request, with the clients that would send it."""
+        owner = self.owner
+
+        def asked(model: str) -> dict[str, Any]:
+            named = self.known(model) or model
+            said = Conversation(messages=messages, model=named, endpoint="responses", known=self.known)
+            given = {name: value for name, value in parameters.items() if name not in PASSED_ON}
+            if isinstance(given.get("response_format"), type):
+                given["response_format"] = as_form(given["response_format"], strict=True)
+            return {**given, "messages": said.as_chat()}
+
+        def ask(model: str) -> int:
+            return counted(owner.root_client, asked(model), model)
+
+        async def aask(model: str) -> int:
+            return await acounted(owner.root_async_client, asked(model), model)
+
+        return ask, aask
 
     def _settings(
         self, call: Mapping[str, Any], stop: list[str] | None
@@ -266,8 +248,8 @@ class CallPlanner:
             NoModelFits: when nothing can serve the call.
         """
         around: dict[str, Any] = {"policy": asked.policy, **asked.circumstances}
-        if asked.question is not None:
-            around["exact"] = asked.question.ask
+        if asked.exact is not None:
+            around["exact"] = asked.exact[0]
         try:
             return self.router.decide(asked.request, **around)
         except NoModelFits:
@@ -282,8 +264,8 @@ class CallPlanner:
             NoModelFits: when nothing can serve the call.
         """
         around: dict[str, Any] = {"policy": asked.policy, **asked.circumstances}
-        if asked.question is not None:
-            around["exact"] = asked.question.aask
+        if asked.exact is not None:
+            around["exact"] = asked.exact[1]
         try:
             return await self.router.adecide(asked.request, **around)
         except NoModelFits:

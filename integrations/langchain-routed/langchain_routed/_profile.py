@@ -6,17 +6,14 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from langchain_core.language_models import ModelProfile
 from langchain_openai import ChatOpenAI
 
 from routed_llm import CatalogError, Model, Policy, Request, RequestBuilder, Router, TokenCount
 
-if TYPE_CHECKING:
-    from langchain_routed.chat_models import RoutedChatModel
-
-__all__ = ["UsesResponses", "has_schemas", "profile_of", "reachable"]
+__all__ = ["has_schemas", "only_responses", "profile_of", "reachable"]
 
 _OUTRANKED: Final = frozenset({"dearer", "ranked_lower", "not_incumbent", "switch"})
 """Reasons that speak for another model, not against this one."""
@@ -25,31 +22,9 @@ _LONG: Final = 300_000
 """Tokens of the long request that is tried, beyond what the smaller windows take."""
 
 
-class UsesResponses:
-    """What ``use_responses_api`` reads as: what was set, or True where no model offers another endpoint.
-
-    The field itself keeps what was set: what follows from the pool is for readers (LangChain's agents make
-    tools strict where it is not True), and must not outlive a change of the policy, nor be copied, written
-    down or taken for the caller's wish.
-    """
-
-    def __get__(self, model: RoutedChatModel | None, owner: type | None = None) -> bool | None:
-        """Read it of a model; a class has none, so that pydantic finds the field where it was declared."""
-        if model is None:
-            raise AttributeError("use_responses_api")
-        given: bool | None = model.__dict__["use_responses_api"]
-        if given is not None:
-            return given
-        planner = model._own_planner()
-        return _only_responses(planner.router, planner.policy()) or None
-
-    def __set__(self, model: RoutedChatModel, value: bool | None) -> None:
-        """Set the field."""
-        model.__dict__["use_responses_api"] = value
-
-
 @lru_cache(maxsize=64)
-def _only_responses(router: Router, policy: Policy) -> bool:
+def only_responses(router: Router, policy: Policy) -> bool:
+    """Say whether no reachable model offers another endpoint."""
     models = reachable(router, policy)
     return bool(models) and all("chat_completions" not in model.endpoints for model in models)
 

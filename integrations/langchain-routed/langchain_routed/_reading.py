@@ -30,6 +30,7 @@ from routed_llm.request.wire import CHAT, RESPONSES
 __all__ = [
     "NOT_SENT",
     "PASSED_ON",
+    "as_form",
     "merge",
     "previous_of",
     "shown",
@@ -213,9 +214,15 @@ def _as_format(value: Any, strict: bool | None) -> Any:
     if not bare and (not isinstance(value, type) or is_basemodel_subclass(value)):
         return value
     try:
-        return _convert_to_openai_response_format(value, strict=strict)
+        return as_form(value, strict=strict)
     except (ValueError, TypeError, KeyError):
         return value  # no schema that it knows: the builder says what is wrong
+
+
+def as_form(schema: Any, *, strict: bool | None) -> Any:
+    """Return a schema or a class as the form of answer that it stands for."""
+    named = schema.model_json_schema() if is_basemodel_subclass(schema) else schema
+    return _convert_to_openai_response_format(named, strict=strict)
 
 
 def _plain_format(value: Any) -> Any:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from routed_llm.decision import Decision
     from routed_llm.recovery import ErrorFacts, Step
 
-__all__ = ["Prepared", "Wired", "calls_before"]
+__all__ = ["NO_USAGE", "Prepared", "UsageQuestion", "Wired", "calls_before"]
 
 RESPONSES: Final = "responses"
 _OBJECT: Final = (dict, Mapping)
@@ -37,7 +37,66 @@ _OBJECT: Final = (dict, Mapping)
 _REFUSALS: Final = (400, 422)
 _BROKE: Final = 500
 _QUESTION: Final = ("stream_options", "include_usage")
-_NO_USAGE: Final = "the server refuses it, so the usage and the cost of this stream are not known"
+NO_USAGE: Final = "the server refuses it, so the usage and the cost of this stream are not known"
+
+
+class UsageQuestion:
+    """Whether the streams of one call are asked for their usage.
+
+    A compatible server may refuse to be asked, or break over it. One that has answered it, and OpenAI's own,
+    break for something else; so do the proxies before them, with statuses of their own.
+
+    Args:
+        takes: addresses to whether they can be asked; what is learned is noted there.
+
+    Attributes:
+        hung: whether no answer came, maybe for the question: the next request is worth sending.
+    """
+
+    __slots__ = ("_spared", "_takes", "hung")
+
+    def __init__(self, takes: dict[str | None, bool]) -> None:
+        self._takes = takes
+        self._spared = self.hung = False
+
+    def is_asked(self, address: str | None) -> bool:
+        """Say whether an address is asked."""
+        return self._takes.get(address, not self._spared)
+
+    def spares(
+        self,
+        address: str | None,
+        error: Exception,
+        known: ErrorFacts,
+        *,
+        openais: bool,
+        hangs: bool = False,
+    ) -> bool:
+        """Say whether a stream that was asked is sent again without the question, and note it.
+
+        Args:
+            address: where it was sent.
+            error: what was raised before a token came.
+            known: what it is.
+            openais: whether the answer was OpenAI's own.
+            hangs: whether no answer came where some never give one; recovery sends the next request.
+        """
+        if self._spared:
+            self._takes.pop(address, None)  # it fails all the same
+        if not self.is_asked(address):
+            return False
+        said = f"{known.param} {known.message} {error}"
+        refuses = known.status in _REFUSALS and any(name in said for name in _QUESTION)
+        breaks = hangs or (known.status == _BROKE and not openais)
+        self._spared = refuses or (breaks and address not in self._takes)
+        if self._spared:
+            self._takes[address] = False
+        self.hung = self._spared and hangs
+        return self._spared and not hangs
+
+    def was_answered(self, address: str | None) -> None:
+        """Note that an address streams to whoever asks."""
+        self._takes.setdefault(address, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +143,15 @@ class Wired:
     left_out: Mapping[str, str] = field(default_factory=dict)
     takes_usage: dict[str | None, bool] = field(default_factory=dict)
     routing: dict[str, Any] = field(default_factory=dict)
+    _question: UsageQuestion = field(init=False)
     _decision: Decision | None = field(default=None, init=False)
     _call: Any = field(default=None, init=False)
     _lost: dict[str, Any] = field(default_factory=dict, init=False)
     _used: Usage | None = field(default=None, init=False)
-    _spared: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to ask."""
+        self._question = UsageQuestion(self.takes_usage)
 
     def prepare(self, decision: Decision) -> Prepared:
         """Return the body for a decision; see :class:`routed_llm.calls.driver.Seam`."""
@@ -107,7 +170,7 @@ class Wired:
             decision,
             defaults=self.defaults,
             encrypted=rule is None or rule.accept != "no",
-            stream_usage=self.stream_usage and self.takes_usage.get(call.base_url, not self._spared),
+            stream_usage=self.stream_usage and self._question.is_asked(call.base_url),
             left_out=self._lost,
         )
         if self._asks_for_usage and "include_usage" not in body.get("stream_options", ()):
@@ -129,22 +192,10 @@ class Wired:
         return options.get("include_usage") is None
 
     def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
-        """Note where a stream fails for the question for its usage; see :class:`Seam`.
-
-        A compatible server may refuse it or break over it. One that has answered it, and OpenAI's own, fail
-        for something else; so do the proxies before them, with statuses of their own.
-        """
-        address = self._call.base_url
-        if self._spared:
-            self.takes_usage.pop(address, None)  # it fails all the same
-        if self._spared or not self._asks_for_usage or address in self.takes_usage:
-            return False
-        said = f"{known.param} {known.message} {error}"
-        refused = known.status in _REFUSALS and any(name in said for name in _QUESTION)
-        self._spared = refused or (known.status == _BROKE and not openais)
-        if self._spared:
-            self.takes_usage[address] = False
-        return self._spared
+        """Say whether a stream fails for the question for its usage; see :class:`Seam`."""
+        return self._asks_for_usage and self._question.spares(
+            self._call.base_url, error, known, openais=openais
+        )
 
     @property
     def _stop(self) -> Any:
@@ -229,7 +280,7 @@ class Wired:
         """Fill the record in, note who answered, and pass on what was held back."""
         self._record(record)
         if self._asks_for_usage:
-            self.takes_usage.setdefault(self._call.base_url, True)
+            self._question.was_answered(self._call.base_url)
         self._remember(reader.message, reader.usage, reader.id)
         return held
 
@@ -239,7 +290,7 @@ class Wired:
             title = "Responses" if self._call.endpoint == RESPONSES else "Chat Completions"
             why = {**self.left_out, **dict.fromkeys(self._lost, f"{title} has no place for it")}
             if "stream_options" in self._lost:
-                why["stream_options"] = _NO_USAGE
+                why["stream_options"] = NO_USAGE
             lost = [Change(at, "dropped", self._lost.get(at), None, why[at]).to_dict() for at in why]
             record["changes"] = [*record["changes"], *lost]
         self.routing.update(record)
