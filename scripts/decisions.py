@@ -205,11 +205,11 @@ def page(found: list[Row]) -> str:
 def _summary(found: list[Row]) -> list[str]:
     count, total = sum(row.is_signed for row in found), len(found)
     measured = sum(row.is_signed or row.measured is not None for row in found)
-    told = sum(row.is_signed or row.convinces for row in found)
+    right = sum(row.is_signed or row.convinces for row in found)
     return [
         f"**{count} of {total} ({100 * count / total:.1f} %) signed at first sight; {measured} "
-        f"({100 * measured / total:.1f} %) once what was expected is held against other measurements; {told} "
-        f"({100 * told / total:.1f} %) with the reason given.**",
+        f"({100 * measured / total:.1f} %) once what was expected is held against other measurements; "
+        f"{right} ({100 * right / total:.1f} %) with the reason given.**",
         "What is not signed at first sight is marked, with the reason why it is right nevertheless, or what",
         "is wrong with it. The other measurements are how much configurations said to the same questions",
         "(petergpt/bullshit-benchmark), which the router does not go by: where nothing but cost was said",
@@ -241,12 +241,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Write, compare or list; the exit status is 1 where the page is out of date."""
     arguments = sys.argv[1:] if arguments is None else arguments
     found = list(rows())
-    told = sum(row.is_signed or row.convinces for row in found) / len(found)
+    right = sum(row.is_signed or row.convinces for row in found) / len(found)
     measured = sum(row.is_signed or row.measured is not None for row in found) / len(found)
     share = (
         f"{100 * signed(found):.1f} % signed at first sight, {100 * measured:.1f} % by other measurements, "
     )
-    share += f"{100 * told:.1f} % with the reason"
+    share += f"{100 * right:.1f} % with the reason"
     if "--refused" in arguments:
         for row in found:
             if not row.is_signed and not row.convinces:

@@ -19,7 +19,7 @@ __all__ = ["compare", "gather"]
 def compare(source: str, theirs: Facts, catalog: Catalog) -> list[Difference]:
     """List the fields on which a source and the catalog disagree."""
     ours = from_catalog(catalog)
-    told: Facts = {}
+    facts: Facts = {}
     for (model, field), value in theirs.items():
         kind, _, rest = field.partition(".")
         if kind in ("parameters", "tools"):
@@ -27,8 +27,8 @@ def compare(source: str, theirs: Facts, catalog: Catalog) -> list[Difference]:
             if model not in catalog or rest.split(".")[0] not in catalog.get(model).endpoints:
                 continue
             ours.setdefault((model, field), "yes")
-        told[model, field] = value
-    return others.compare(source, told, ours)
+        facts[model, field] = value
+    return others.compare(source, facts, ours)
 
 
 def gather(catalog: Catalog) -> tuple[list[Difference], set[str]]:

@@ -212,10 +212,10 @@ def run(path: Path) -> Run:
         return Run(len(journal), len(refused), end.replace("|", "/"))
 
 
-def last_error(told: str) -> str:
+def last_error(output: str) -> str:
     """Return the name of the error that ended a program."""
-    told = re.sub(r"\x1b\[[\d;]*m", "", told)
-    found = re.findall(r"^([\w.]+(?:Error|Exception|Interrupt|Exit))\b", told, re.MULTILINE)
+    output = re.sub(r"\x1b\[[\d;]*m", "", output)
+    found = re.findall(r"^([\w.]+(?:Error|Exception|Interrupt|Exit))\b", output, re.MULTILINE)
     found = [name for name in found if not name.endswith("CellExecutionError")]
     return found[-1].split(".")[-1] if found else "failed"
 

@@ -138,7 +138,7 @@ def run(number: int, seed: int, log: Path, **stage: Any) -> Ran:
         return Ran(log, sent, bill, len(simulator.refused))
 
 
-def told(title: str, summary: Summary, real: Decimal) -> None:
+def show(title: str, summary: Summary, real: Decimal) -> None:
     """Print what a report says routing costs beside what it really costs."""
     interval = summary.interval
     span = "" if interval is None else f", said to be ${interval.low:.4f} to ${interval.high:.4f}"
@@ -192,13 +192,13 @@ def main(number: int, sample: float, seed: int) -> None:
             print(f"  billed by the log ${billed:.6f}, by the simulator ${sum(ran.bill.values()):.6f}")
         real = sum(made["routed"].bill.values(), Decimal(0))
         print(f"what routing really costs: ${real:.6f}; what the reports of shadow say:")
-        told("each call once, published ratios", summarize(made["shadow"].log), real)
+        show("each call once, published ratios", summarize(made["shadow"].log), real)
         seconds = summarize(made["sampled"].log)
-        told(f"with {seconds.seconds.answered} second calls", seconds, real)
+        show(f"with {seconds.seconds.answered} second calls", seconds, real)
         print(f"    (these are billed apart: ${seconds.seconds.billed:.6f})")
-        told("each call once, an earlier sample carried over", summarize(made["carried"].log), real)
+        show("each call once, an earlier sample carried over", summarize(made["carried"].log), real)
         for name in ("earlier", "rollout"):
-            told(f"each call once, --observed {name}", summarize(made["shadow"].log, [made[name].log]), real)
+            show(f"each call once, --observed {name}", summarize(made["shadow"].log, [made[name].log]), real)
         base = sum(made["shadow"].bill.values(), Decimal(0))
         told_base = summarize(made["routed"].log).total.baseline
         print(f"what the baseline really costs: ${base:.6f}; the log of the routed run says", end=" ")

@@ -192,19 +192,19 @@ def _index(answer: Any, heard: Heard) -> None:
 
 
 async def _astream_chat(llm: RoutedLLM, heard: Heard) -> None:
-    told = ""
+    text = ""
     async for chunk in await llm.astream_chat([ChatMessage(ASK)]):
-        told += chunk.delta or ""
+        text += chunk.delta or ""
         _index(chunk, heard)
-    assert told == heard.text, "the deltas are not the text"
+    assert text == heard.text, "the deltas are not the text"
 
 
 def _stream_chat(llm: RoutedLLM, heard: Heard) -> None:
-    told = ""
+    text = ""
     for chunk in llm.stream_chat([ChatMessage(ASK)]):
-        told += chunk.delta or ""
+        text += chunk.delta or ""
         _index(chunk, heard)
-    assert told == heard.text, "the deltas are not the text"
+    assert text == heard.text, "the deltas are not the text"
 
 
 def _index_form(llm: RoutedLLM, heard: Heard) -> None:

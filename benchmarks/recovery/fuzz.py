@@ -142,8 +142,8 @@ class Fuzz:
             if self._control(speaker, case, messages, parameters):
                 self.outcomes["untyped, as from the framework's own class"] += 1
                 return None
-            told = "".join(traceback.format_exception(error)[-3:])
-            self._found(case, "untyped", f"second={second} {parameters} {told}")
+            trace = "".join(traceback.format_exception(error)[-3:])
+            self._found(case, "untyped", f"second={second} {parameters} {trace}")
         elif refused:
             self._judge_refusal(speaker, case, parameters, refused, error, second=second)
         elif isinstance(error, NoModelFits) and not second:

@@ -109,7 +109,7 @@ def outcome(call: Callable[[], Any]) -> str:
     return "answered"
 
 
-def there(url: str, way: str, told: dict[str, Any]) -> tuple[str, str]:
+def there(url: str, way: str, behavior: dict[str, Any]) -> tuple[str, str]:
     """Return what came of a fault on llmock, the requests it counted, and its verdict on the client.
 
     Its verdict looks for another request to the same model: a call that went on to another one it takes
@@ -117,7 +117,7 @@ def there(url: str, way: str, told: dict[str, Any]) -> tuple[str, str]:
     """
     httpx.post(f"{url}/_llmock/reset")
     call = callers(f"{url}/v1")[way]
-    httpx.post(f"{url}/_llmock/scenario", json={"behaviors": [{"type": "stream_fault", **told}]})
+    httpx.post(f"{url}/_llmock/scenario", json={"behaviors": [{"type": "stream_fault", **behavior}]})
     found = outcome(call)
     sent = httpx.get(f"{url}/_llmock/requests", timeout=10).json()["count"]
     verdict = httpx.get(f"{url}/_llmock/verdict", timeout=10).json()
@@ -145,11 +145,11 @@ def main() -> None:
     print("| fault | way | llmock | simulator | | its verdict |\n| --- | --- | --- | --- | --- | --- |")
     with llmock(program) as url, serve(at=TODAY) as sim:
         callers(sim.url)["invoke"]()  # the server loads its vocabulary once
-        for name, told, fault in FAULTS:
+        for name, behavior, fault in FAULTS:
             for way in callers(sim.url):
-                if told.get("type") != "fail" and way in ("invoke", "chat"):
+                if behavior.get("type") != "fail" and way in ("invoke", "chat"):
                     continue  # llmock breaks streams only
-                (theirs, verdict), ours = there(url, way, told), here(sim, way, fault)
+                (theirs, verdict), ours = there(url, way, behavior), here(sim, way, fault)
                 rows += bool(fault)
                 equal += bool(fault) and theirs == ours
                 differs = "" if theirs == ours or not fault else "differs"

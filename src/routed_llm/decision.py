@@ -29,8 +29,8 @@ __all__ = [
     "Evidence",
     "Explanation",
     "Reason",
+    "StoredExplanation",
     "Switch",
-    "Told",
     "short_record",
 ]
 
@@ -71,7 +71,7 @@ class Explanation(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class StoredExplanation:
     """An explanation that has been worked out: what a Decision keeps of it where it is pickled.
 
     Attributes:
@@ -327,11 +327,11 @@ class Decision(_Made):
     switch: Switch | None = None
     trial: Any = None
     counted: Mapping[str, Any] | None = None
-    explanation: Explanation = field(default=Told(), repr=False, compare=False)
+    explanation: Explanation = field(default=StoredExplanation(), repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         shown, whole = self.explanation, {item.name: getattr(self, item.name) for item in fields(self)}
-        whole["explanation"] = Told(
+        whole["explanation"] = StoredExplanation(
             why=shown.why,
             others=shown.others,
             candidates=shown.candidates,

@@ -126,9 +126,9 @@ class Telemetry:
         """
         decision: Decision = call.decision
         began = call.clock()
-        told = None if self._is_mute else _asked(decision)
+        attributes = None if self._is_mute else _asked(decision)
         kind = self._trace.SpanKind.CLIENT
-        span = self._tracer.start_span(f"chat {decision.model}", kind=kind, attributes=told)
+        span = self._tracer.start_span(f"chat {decision.model}", kind=kind, attributes=attributes)
         error: BaseException | None = None
         first: float | None = None
         try:

@@ -135,9 +135,9 @@ def _added(turn: dict[str, Any], chunk: Any) -> Answer:
             calls.append(call.model_dump(exclude={"index"}))
         else:
             calls[call.index]["function"]["arguments"] += call.function.arguments
-    told = [(call["id"], call["function"]["name"]) for call in calls]
+    called = [(call["id"], call["function"]["name"]) for call in calls]
     record = getattr(chunk, "routing", {})
-    return Answer(text=delta.content or "", calls=told, record=record, turn=turn)
+    return Answer(text=delta.content or "", calls=called, record=record, turn=turn)
 
 
 class _World:

@@ -212,11 +212,11 @@ def test_an_abandoned_stream_is_settled(mine: Make, sim: Simulator) -> None:
 
 def test_a_passed_share_is_told(mine: Make) -> None:
     """on_budget is called once for each share that spending passes; a soft budget refuses nothing."""
-    told: list[BudgetEvent] = []
-    llm = mine(budget=Budget(total="0.001", hard=False, notify_at=[0.2, 0.6]), on_budget=told.append)
+    events: list[BudgetEvent] = []
+    llm = mine(budget=Budget(total="0.001", hard=False, notify_at=[0.2, 0.6]), on_budget=events.append)
     for _ in range(6):
         llm.chat(HELLO)
-    assert [event.share for event in told] == [0.2, 0.6]
+    assert [event.share for event in events] == [0.2, 0.6]
 
 
 def test_fifty_threads_against_a_budget_for_one(mine: Make, sim: Simulator) -> None:

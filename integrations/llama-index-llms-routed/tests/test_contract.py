@@ -17,7 +17,7 @@ def make(url: str, router: Any, policy: Mapping[str, Any]) -> RoutedLLM:
     return RoutedLLM(api_base=url, api_key="sk-simulated", router=router, policy=policy)
 
 
-def told(messages: Sequence[Any]) -> list[ChatMessage]:
+def chat_messages(messages: Sequence[Any]) -> list[ChatMessage]:
     """Return messages of the framework."""
     return [one if isinstance(one, ChatMessage) else _message(one) for one in messages]
 
@@ -38,19 +38,19 @@ def read(response: Any, text: str) -> Answer:
 
 def ask(llm: RoutedLLM, messages: Sequence[Any], parameters: Mapping[str, Any]) -> Answer:
     """Ask for a whole answer."""
-    response = llm.chat(told(messages), **parameters)
+    response = llm.chat(chat_messages(messages), **parameters)
     return read(response, response.message.content or "")
 
 
 async def aask(llm: RoutedLLM, messages: Sequence[Any], parameters: Mapping[str, Any]) -> Answer:
     """Ask for a whole answer in an event loop."""
-    response = await llm.achat(told(messages), **parameters)
+    response = await llm.achat(chat_messages(messages), **parameters)
     return read(response, response.message.content or "")
 
 
 def stream(llm: RoutedLLM, messages: Sequence[Any], parameters: Mapping[str, Any]) -> Iterator[Answer]:
     """Ask for a stream."""
-    for chunk in llm.stream_chat(told(messages), **parameters):
+    for chunk in llm.stream_chat(chat_messages(messages), **parameters):
         yield read(chunk, chunk.delta or "")
 
 
@@ -58,7 +58,7 @@ async def astream(
     llm: RoutedLLM, messages: Sequence[Any], parameters: Mapping[str, Any]
 ) -> AsyncIterator[Answer]:
     """Ask for a stream in an event loop."""
-    async for chunk in await llm.astream_chat(told(messages), **parameters):
+    async for chunk in await llm.astream_chat(chat_messages(messages), **parameters):
         yield read(chunk, chunk.delta or "")
 
 

@@ -88,12 +88,12 @@ async def test_every_form_of_call_is_cut(make, said, policy, stop, kept) -> None
 @pytest.mark.parametrize("policy", POLICIES)
 def test_no_part_of_a_sequence_leaks(make, said, policy) -> None:
     """No chunk shows the beginning of a sequence that comes, and each repeats what was said."""
-    told = ""
+    text = ""
     for chunk in make(policy=policy).stream_chat(user(), stop=["Observation: none. Final"]):
-        told += chunk.delta
-        assert (chunk.message.content or "") == told
-        assert "Ob" not in told
-    assert told == "The capital of Peru is Lima. "
+        text += chunk.delta
+        assert (chunk.message.content or "") == text
+        assert "Ob" not in text
+    assert text == "The capital of Peru is Lima. "
 
 
 @pytest.mark.parametrize(("stop", "usage"), [(["Observation:"], False), (["Thought:"], True)])

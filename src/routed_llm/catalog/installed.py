@@ -49,8 +49,8 @@ def about(root: Path) -> Wheel:
     """Return what a wheel's folder says of itself."""
     reinstall = "Install it anew: pip install --force-reinstall routed-llm-catalog."
     try:
-        told = json.loads((root / ABOUT).read_bytes())
-        schema, day = told["schema"], date.fromisoformat(told["day"])
+        about = json.loads((root / ABOUT).read_bytes())
+        schema, day = about["schema"], date.fromisoformat(about["day"])
     except (OSError, ValueError, LookupError, TypeError):
         return Wheel(root, None, f"it does not say which schema it follows. {reinstall}")
     if isinstance(schema, int) and schema > SCHEMA:

@@ -74,8 +74,8 @@ def current(folder: str | Path) -> Current:
     if not path.exists():
         return Current(NONE)
     try:
-        told = json.loads(path.read_bytes())
-        return Current(str(told["record"]), bool(told.get("held", False)))
+        state = json.loads(path.read_bytes())
+        return Current(str(state["record"]), bool(state.get("held", False)))
     except (OSError, ValueError, LookupError, TypeError):
         raise problem(str(path), None, f"names no record. {_anew(folder)}") from None
 

@@ -156,29 +156,30 @@ def _ask(asked: argparse.Namespace, body: Mapping[str, Any]) -> int:
         with closing(kind(place.netloc, timeout=60)) as connection:
             connection.request("POST", f"{place.path.rstrip('/')}/routing/explain", json.dumps(body), headers)
             answer = connection.getresponse()
-            told = json.loads(answer.read())
+            reply = json.loads(answer.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise CommandError(f"{asked.url}: {error}. Start `routed serve` there, or correct --url.") from error
     if answer.status != 200:
-        message = told.get("error", {}).get("message", f"status {answer.status}")
+        message = reply.get("error", {}).get("message", f"status {answer.status}")
         raise CommandError(f"{asked.url} refused: {message}")
     if asked.json:
-        print_json(told)
-    elif told["model"] is None:
-        for model, why in told["rejected"].items():
+        print_json(reply)
+    elif reply["model"] is None:
+        for model, why in reply["rejected"].items():
             print(f"{model}: {why}")
     else:
-        effort = f"@{told['effort']}" if told["effort"] else ""
-        most = f", ${told['cost_range']['p95']} in nineteen of twenty" if told.get("cost_range") else ""
+        effort = f"@{reply['effort']}" if reply["effort"] else ""
+        most = f", ${reply['cost_range']['p95']} in nineteen of twenty" if reply.get("cost_range") else ""
         print(
-            f"chosen {told['model']}{effort} on {told['endpoint']}, ${told['estimated_cost']} expected{most}"
+            f"chosen {reply['model']}{effort} on {reply['endpoint']}, "
+            f"${reply['estimated_cost']} expected{most}"
         )
-        print(f"why {told['why']}")
-        instead = told.get("replacement")
+        print(f"why {reply['why']}")
+        instead = reply.get("replacement")
         if instead is not None and instead["why_not"] is not None:
             cost = "" if instead["cost"] is None else f" at ${instead['cost']}"
             print(f"not {instead['model']}{cost}, which OpenAI names instead: {instead['why_not']}")
-    return 0 if told["model"] is not None else 1
+    return 0 if reply["model"] is not None else 1
 
 
 def _request(body: Mapping[str, Any]) -> Request:

@@ -96,7 +96,7 @@ def _changed(repository: Path, paths: Sequence[str]) -> Iterator[str]:
 
 def _ask(repository: Path, *words: str) -> bytes:
     try:
-        told = subprocess.run(
+        done = subprocess.run(
             [*_GIT, "-C", str(repository), *words],
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -104,12 +104,12 @@ def _ask(repository: Path, *words: str) -> bytes:
             check=False,
             env={**os.environ, **_ENVIRONMENT},
         )
-        if told.returncode == 0:
-            return told.stdout
+        if done.returncode == 0:
+            return done.stdout
         # A repository without a commit has no HEAD to be compared with.
-        if words[0] == "ls-tree" and b"Not a valid object name" in told.stderr:
+        if words[0] == "ls-tree" and b"Not a valid object name" in done.stderr:
             return b""
-        problem = told.stderr.decode(errors="replace").strip()
+        problem = done.stderr.decode(errors="replace").strip()
     except (OSError, subprocess.TimeoutExpired) as error:
         problem = str(error)
     raise MigrationError(
@@ -118,10 +118,10 @@ def _ask(repository: Path, *words: str) -> bytes:
     )
 
 
-def _hashes(told: bytes, *, place: int) -> dict[str, str]:
+def _hashes(output: bytes, *, place: int) -> dict[str, str]:
     """Read lines of `ls-files -s` and `ls-tree`: words, the hash among them, a tab, the path."""
     found = {}
-    for line in told.split(b"\0"):
+    for line in output.split(b"\0"):
         words, _, path = line.partition(b"\t")
         if path:
             found[os.fsdecode(path)] = words.split()[place].decode()

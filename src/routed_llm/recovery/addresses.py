@@ -123,8 +123,8 @@ class Addresses:
         key = None if model.api_key_env is None else os.environ.get(model.api_key_env)
         if model.api_key_env is not None and not key:
             return None
-        told = model.keyless or key is not None or bool(headers)
-        return Credential(api_key=key, headers=headers) if told and all(headers.values()) else None
+        is_known = model.keyless or key is not None or bool(headers)
+        return Credential(api_key=key, headers=headers) if is_known and all(headers.values()) else None
 
     def _named(self, model: Model) -> str:
         return fingerprint("address", origin_of(model.base_url), model.api_key_env, *sorted(model.headers))

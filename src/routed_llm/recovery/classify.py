@@ -209,8 +209,8 @@ def _of_exception(error: BaseException, *, answered: bool) -> ErrorFacts:
     for cause in _causes(error):
         body = getattr(cause, "body", None)
         if type(cause).__name__ == "UnreadableAnswer" and isinstance(body, Mapping):
-            told = _facts(body, None, {}, _endpoint(error))
-            return replace(told, unsure=True)
+            facts = _facts(body, None, {}, _endpoint(error))
+            return replace(facts, unsure=True)
         families = _families(cause)
         for name in ("UnreadableAnswer", "RedirectRefused", "DecodingError"):
             if name in families:
@@ -314,9 +314,9 @@ def _kind(
         return _K.OUTPUT_CAP
     if "prompt_cache_" in message and "is not supported on this model" in message:
         return _K.PARAMETER
-    told = next((kind for part, kind in _IN_MESSAGE if part in message), None)
-    if told is not None:
-        return told
+    named = next((kind for part, kind in _IN_MESSAGE if part in message), None)
+    if named is not None:
+        return named
     if status is not None:
         return _by_status(status, type_, message)
     # Inside a stream there is no status; what the provider does not explain is its own failure.

@@ -155,5 +155,5 @@ def fingerprint(*parts: object) -> str:
     """
     import hashlib  # asked for once a client, not once an import
 
-    told = "\n".join(repr(part) for part in parts)
-    return hashlib.blake2b(told.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    text = "\n".join(repr(part) for part in parts)
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

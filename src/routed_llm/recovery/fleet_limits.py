@@ -119,13 +119,15 @@ class FleetRateLimits(RateLimits):
             key = f"{{{self._prefix}}}:limits:{credential}/{model}"
             keys = [f"{key}:processes", f"{key}:requests", f"{key}:tokens"]
             alive = _ALIVE * self.refresh
-            told = [text(one) for one in self._client.eval(_REPORT, 3, *keys, self._name, alive, KEEP, *rows)]
-            reports.append((heard.sent, (int(told[1]), int(told[5]))))
+            reply = [
+                text(one) for one in self._client.eval(_REPORT, 3, *keys, self._name, alive, KEEP, *rows)
+            ]
+            reports.append((heard.sent, (int(reply[1]), int(reply[5]))))
             units: list[Unit | None] = [
                 (float(limit), float(left), float(rate)) if limit else None
-                for limit, left, rate in (told[2:5], told[6:9])
+                for limit, left, rate in (reply[2:5], reply[6:9])
             ]
-            parts = max(int(told[0]), 1)
+            parts = max(int(reply[0]), 1)
             self.adopt(model, units, heard.sent, self._clock(), parts=parts, credential=credential)
 
 

@@ -25,9 +25,9 @@ class LoggedRun(Run):
 
     __slots__ = ("_entry", "_own_id", "_parts", "_trials")
 
-    def __init__(self, trials: Trials, *arguments: Any, **told: Any) -> None:
+    def __init__(self, trials: Trials, *arguments: Any, **options: Any) -> None:
         """Take what a Run takes."""
-        super().__init__(*arguments, **told)
+        super().__init__(*arguments, **options)
         self._trials = trials
         self._parts = arguments[:5]
         self._entry: dict[str, Any] | None = None
@@ -81,7 +81,7 @@ class LoggedRun(Run):
         try:
             with run.exchange.current():
                 got = send(trial.other)
-        except Exception as error:  # noqa: BLE001 - told to whoever looks; no caller waits for this answer
+        except Exception as error:  # noqa: BLE001 - shown to whoever looks; no caller waits for this answer
             log.warning("a sampled second call to %s failed: %s", trial.other.model, type(error).__name__)
             from routed_llm.recovery.attempts import end  # only a failure needs it
             from routed_llm.recovery.classify import classify_error

@@ -284,8 +284,8 @@ class RoutedLLM(CarefulOpenAI):
             PolicyError: when a pattern of the policy matches no model.
             CatalogError: when the policy or the call names an unknown model.
         """
-        told = [ChatMessage(messages)] if isinstance(messages, str) else messages
-        request = self._read(self._asked(told, kwargs, stream=bool(kwargs.get("stream"))))
+        whole = [ChatMessage(messages)] if isinstance(messages, str) else messages
+        request = self._read(self._asked(whole, kwargs, stream=bool(kwargs.get("stream"))))
         return self._router().explain(request, **self._around(kwargs))
 
     def _route(
@@ -374,13 +374,13 @@ class RoutedLLM(CarefulOpenAI):
         return {**asked, "stream": True} if stream else asked
 
     def _read(self, asked: Mapping[str, Any]) -> Request:
-        told = wire_parameters(asked)
-        told.pop("stream_options", None)  # how a stream is told says nothing about the model
+        body = wire_parameters(asked)
+        body.pop("stream_options", None)  # how a stream is read says nothing about the model
         return read_openai(
-            told,
+            body,
             pin=True,
-            previous=self._answers.before(told["messages"]),
-            locked_to=self._answers.author(told.get("previous_response_id")),
+            previous=self._answers.before(body["messages"]),
+            locked_to=self._answers.author(body.get("previous_response_id")),
             emulates=("stop",),
         )
 

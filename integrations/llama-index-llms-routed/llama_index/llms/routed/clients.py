@@ -20,7 +20,7 @@ from routed_llm.calls.runners import when_loop_ends
 from routed_llm.calls.wired import Prepared
 from routed_llm.request.wire import OPTIONS
 
-__all__ = ["Clients", "Told", "asend", "failure", "plain", "send", "unpacked"]
+__all__ = ["Clients", "PlainAnswer", "asend", "failure", "plain", "send", "unpacked"]
 
 _KEPT: Final = 32
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {
@@ -114,7 +114,7 @@ def _once(client: Any, base_url: str | None, credential: Credential | None) -> A
 # ----- sending, and reading what comes back as plain data
 
 
-class Told(dict[str, Any]):
+class PlainAnswer(dict[str, Any]):
     """What came back, as plain data.
 
     Attributes:
@@ -124,14 +124,14 @@ class Told(dict[str, Any]):
     object: Any = None
 
 
-def plain(came: Any) -> Told:
+def plain(came: Any) -> PlainAnswer:
     """Return an object of the SDK, or what stands for one in a test, as plain data that remembers it."""
     if isinstance(came, BaseModel):
-        told = Told(came.model_dump(exclude_unset=True, warnings=False))
+        answer = PlainAnswer(came.model_dump(exclude_unset=True, warnings=False))
     else:
-        told = Told(came if isinstance(came, Mapping) else _looked_at(came))
-    told.object = came
-    return told
+        answer = PlainAnswer(came if isinstance(came, Mapping) else _looked_at(came))
+    answer.object = came
+    return answer
 
 
 def _looked_at(came: Any) -> dict[str, Any]:
@@ -149,15 +149,15 @@ def _looked_at(came: Any) -> dict[str, Any]:
     return {"choices": choices}
 
 
-def unpacked(told: Mapping[str, Any], kind: Any) -> Any:
+def unpacked(answer: Mapping[str, Any], kind: Any) -> Any:
     """Return plain data as an object of the SDK: the one that it came as, where it is still the same."""
-    return told.object if isinstance(told, Told) else kind.construct(**told)
+    return answer.object if isinstance(answer, PlainAnswer) else kind.construct(**answer)
 
 
-def failure(told: Mapping[str, Any]) -> Exception:
+def failure(answer: Mapping[str, Any]) -> Exception:
     """Return the SDK's exception for an error that is reported in an answer."""
-    message = str(told.get("message") or "The provider failed and gave no reason.")
-    body = {name: told.get(name) for name in ("message", "type", "param", "code")}
+    message = str(answer.get("message") or "The provider failed and gave no reason.")
+    body = {name: answer.get(name) for name in ("message", "type", "param", "code")}
     return APIError(message, request=cast(Any, None), body=body)
 
 
@@ -192,10 +192,10 @@ class _Pieces:
         self._stream = stream
         self._each: Iterator[Any] = iter(stream)
 
-    def __iter__(self) -> Iterator[Told]:
+    def __iter__(self) -> Iterator[PlainAnswer]:
         return self
 
-    def __next__(self) -> Told:
+    def __next__(self) -> PlainAnswer:
         return plain(next(self._each))
 
     def close(self) -> None:
@@ -212,10 +212,10 @@ class _APieces:
         self._stream = stream
         self._each: AsyncIterator[Any] = aiter(stream)
 
-    def __aiter__(self) -> AsyncIterator[Told]:
+    def __aiter__(self) -> AsyncIterator[PlainAnswer]:
         return self
 
-    async def __anext__(self) -> Told:
+    async def __anext__(self) -> PlainAnswer:
         return plain(await anext(self._each))
 
     async def aclose(self) -> None:
