@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -26,6 +26,7 @@ __all__ = [
     "cost_pico",
     "expected_output",
     "hosted_fees",
+    "matter_of",
     "most_calls",
     "thought_for",
     "tier_of",
@@ -203,7 +204,25 @@ _STILL = ("", "none", "minimal")
 """Efforts at which nothing is thought: a published run shows no reasoning tokens at them."""
 
 
-def thought_for(words: float, *, functions: bool = False) -> float:
+def matter_of(inputs: Collection[str], *, functions: bool, long: bool) -> str | None:
+    """Name what a request is about, as far as reasoning is published of it.
+
+    Args:
+        inputs: what it is made of: ``text``, ``image``, ``pdf``, ...
+        functions: whether it offers functions to call.
+        long: whether its text is so long that the answer is likely to stand in it.
+
+    Returns:
+        ``step`` (of an agent), ``images`` (pages, too), ``long_text``, or None for any other question.
+    """
+    if functions:
+        return "step"
+    if "image" in inputs or "pdf" in inputs:
+        return "images"
+    return "long_text" if long else None
+
+
+def thought_for(words: float, matter: str | None = None) -> float:
     """Say how much of the published reasoning is expected for an answer of so many words of gpt-4o's.
 
     What is published of whole runs (:func:`writes`) comes from hard questions. On ordinary ones nine
@@ -217,16 +236,22 @@ def thought_for(words: float, *, functions: bool = False) -> float:
     answers of :data:`STEP_OUTPUT_TOKENS` is 0.16 of what whole runs spent, in the geometric mean of their
     eight efforts. Recorded calls to toy functions spent less still. What is observed replaces all of this.
 
+    However long the answer, no more is expected than what hard questions of the kind took: an answer that
+    stands in a text of 94,000 tokens 0.30 of whole runs' reasoning (AA-LCR, in the median of 32 configurations
+    from gpt-5 to gpt-5.6), one about images 0.59 (MMMU-Pro, 32), one from memory 0.66 (Omniscience, 35), an
+    exam's 1.03 (GPQA, 35; Artificial Analysis, reasoning tokens by test, 2026-07-10).
+
     Args:
         words: tokens that gpt-4o would write, which does not reason.
-        functions: whether the request offers functions to call.
+        matter: what the request is about (:func:`matter_of`).
     """
-    share = _OF_PUBLISHED_FOR_STEPS if functions else _OF_PUBLISHED
-    return share * float((words / _ANSWERED) ** _GROWS)
+    share = _OF_PUBLISHED_FOR_STEPS if matter == "step" else _OF_PUBLISHED
+    return min(share * float((words / _ANSWERED) ** _GROWS), _AT_MOST.get(matter, 1.03))
 
 
 _OF_PUBLISHED = 0.24
 _OF_PUBLISHED_FOR_STEPS = 0.16
+_AT_MOST = {"long_text": 0.30, "images": 0.59}
 _ANSWERED = 376
 _GROWS = 0.25
 

@@ -238,7 +238,9 @@ def _cost(
     said = min(still[0] if still else Fraction(1), whole)
     expected = _expected(asked, policy)
     natural = _expected(replace(asked, cap=None), policy)  # no model is told of the caller's cap
-    thinks = (0.16 if asked.tools else 0.24) * (natural / 376) ** 0.25
+    # A cap that is short says what kind of answer is wanted, though no model is told of it.
+    thinks = (0.16 if asked.tools else 0.24) * (expected / 376) ** 0.25
+    thinks = min(thinks, 0.3 if tokens > 64_000 and not asked.tools else 1.03)
     words, thought = float(expected * said), float((whole - said) * _GPT_4O_OUTPUT) * thinks
     # Who names an effort has a cap that counts its reasoning: no room is left on top of it.
     room = 0 if effort == asked.effort else model.reasoning_room.get(effort or "", 0)

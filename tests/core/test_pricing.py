@@ -11,7 +11,7 @@ import pytest
 from core_support import CATALOG, REVIEW, TODAY, decide, facts
 
 from routed_llm import Previous, Usage, cost
-from routed_llm.pricing import tier_of
+from routed_llm.pricing import matter_of, thought_for, tier_of
 
 COSTS = [
     ("plain", "gpt-4o", TODAY, {"input_tokens": 1_000, "output_tokens": 500}, "0.0075"),
@@ -146,3 +146,28 @@ def test_usage_of_both_endpoints(usage: dict[str, Any], expected: Usage) -> None
     """Both endpoints' names are understood."""
     assert Usage.from_openai(usage) == expected
     assert Usage.from_openai(usage, service_tier="flex").service_tier == "flex"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "functions", "long", "words", "most"),
+    [
+        ({"text"}, False, False, 16, 0.109),
+        ({"text"}, False, False, 376, 0.24),
+        ({"text"}, False, False, 10**6, 1.03),
+        ({"text"}, False, True, 376, 0.24),
+        ({"text"}, False, True, 4_000, 0.30),
+        ({"text", "image"}, False, True, 10**6, 0.59),
+        ({"text", "pdf"}, False, False, 211, 0.208),
+        ({"text", "image"}, True, True, 376, 0.16),
+    ],
+    ids=[
+        "a few words", "as many as were measured", "a book", "from a long text", "a long answer from a long text",
+        "a book about an image", "a page", "a step of an agent",
+    ],
+)  # fmt: skip
+def test_thought_by_what_a_request_is_about(
+    inputs: set[str], functions: bool, long: bool, words: int, most: float
+) -> None:
+    """The longer the answer the more is thought, but no more than hard questions of its kind took."""
+    matter = matter_of(inputs, functions=functions, long=long)
+    assert thought_for(words, matter) == pytest.approx(most, abs=0.001)

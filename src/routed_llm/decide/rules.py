@@ -83,6 +83,8 @@ class Setting:
         own: what the user's own examples say of configurations, by model and effort.
         cost_cap: the most picodollars that the policy lets a call be expected to cost, or None.
         prefer_tier: the tier that a model is called at where it is sold at it, or None.
+        matter: what the request is about, as far as reasoning is published of it
+            (:func:`routed_llm.pricing.matter_of`).
     """
 
     policy: Policy
@@ -102,6 +104,7 @@ class Setting:
     prefer_tier: str | None = None
     compared: dict[Any, bool] = field(default_factory=dict, repr=False, compare=False)
     own: Mapping[tuple[str, str | None], Measured] = field(default_factory=dict)
+    matter: str | None = None
 
 
 ShapeRule = Callable[[Configuration, "RequestFacts", Setting], "Reason | None"]

@@ -32,7 +32,7 @@ from routed_llm.decide.speed import pace_of, patient
 from routed_llm.decide.weigh import Workload, beside, endpoint_for, frames_of, likely_tokens, workload
 from routed_llm.measures import latest
 from routed_llm.parameters import NEUTRAL
-from routed_llm.pricing import writes
+from routed_llm.pricing import matter_of, writes
 
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance
@@ -448,6 +448,7 @@ class Table:
             self.policy,
             kind.shape.widest,
             context.observed,
+            matter=kind.setting.matter,
             worst=worst,
             p95=p95,
             pressure=pressure,
@@ -506,6 +507,7 @@ class Table:
             prefer_tier=wanted,
             compared=self._compared,
             own={} if pinned or not self.policy.measures else self._own_measures(task, long=long),
+            matter=matter_of(facts.inputs, functions=facts.tools > 0, long=long),
         )
         ways = relaxations(facts, self.policy)[relaxation:]
         shape = build_shape(facts, models, setting, tier=tier, pinned=pinned, ways=ways)

@@ -112,6 +112,7 @@ def workload(
     widest: int,
     observed: Observed | None = None,
     *,
+    matter: str | None = None,
     worst: bool = False,
     p95: bool = False,
     pressure: float = 0.0,
@@ -152,7 +153,7 @@ def workload(
         observed=observed,
         paces=None if observed is None else observed.paces,
         choices=choices_of(facts) if facts.parameters else 1,
-        thought=_thought(facts, natural, seen, observed),
+        thought=_thought(matter, expected, seen, observed),
         horizon=horizon,
         media=media,
         seen=seen,
@@ -226,10 +227,11 @@ def _goes_on(facts: RequestFacts, most: int, observed: Observed | None) -> tuple
 _UNKNOWN = Returns()
 
 
-def _thought(facts: RequestFacts, expected: float, seen: Seen | None, observed: Observed | None) -> float:
+def _thought(matter: str | None, expected: float, seen: Seen | None, observed: Observed | None) -> float:
     if seen is not None:
         return seen.thought
-    published = thought_for(expected, functions=facts.tools > 0)
+    # No model is told of the caller's cap; but one that is short says what kind of answer is wanted.
+    published = thought_for(expected, matter)
     if observed is not None and observed.thought is not None:
         return published * observed.thought
     return published

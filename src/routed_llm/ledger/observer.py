@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from routed_llm.decide.quality import LONG_CONTEXT_FROM
 from routed_llm.decide.weigh import choices_of
 from routed_llm.ledger.returns import ReturnLearner
 from routed_llm.ledger.speeds import SpeedLearner
@@ -17,6 +18,7 @@ from routed_llm.pricing import (
     STEP_OUTPUT_TOKENS,
     Writes,
     expected_output,
+    matter_of,
     thought_for,
     tier_of,
     writes,
@@ -277,7 +279,9 @@ class Observer:
                 lessons.density.append(density)
             if len(lessons.said) >= pending.due:
                 words = float(expected_output(facts, base))
-                known = self._take_in(key, pending, words, facts.tools > 0)
+                long = facts.tokens.likely > LONG_CONTEXT_FROM
+                matter = matter_of(facts.inputs, functions=facts.tools > 0, long=long)
+                known = self._take_in(key, pending, words, matter)
                 pending.due = min(max(int(known) // _PART, 1), _AT_ONCE)
 
     def late(self, decision: Decision, model: Model, timing: Timing) -> None:
@@ -351,10 +355,11 @@ class Observer:
                 self.value = replace(self.value, paces=self._speeds.paces)
             for key, pending in list(self._pending.items()):
                 if pending.lessons.said:
-                    made_of, cap = key[0][0]
+                    (made_of, cap), size, _ = key[0]
                     functions: bool = made_of[0]
                     words = STEP_OUTPUT_TOKENS if functions else DEFAULT_OUTPUT_TOKENS
-                    self._take_in(key, pending, float(min(words, 2**cap) if cap else words), functions)
+                    matter = matter_of(made_of[3], functions=functions, long=4**size > LONG_CONTEXT_FROM)
+                    self._take_in(key, pending, float(min(words, 2**cap) if cap else words), matter)
 
     def _remember(self, entry: Entry, catalog: Catalog) -> None:
         used, key = entry.usage, (entry.kind, entry.model, entry.effort)
@@ -375,11 +380,11 @@ class Observer:
         self._pending[key] = pending
         return pending
 
-    def _take_in(self, key: Any, pending: _Pending, words: float, functions: bool) -> float:
+    def _take_in(self, key: Any, pending: _Pending, words: float, matter: str | None) -> float:
         """Take in what waits, and return how many calls of the kind are known."""
         narrow, model, effort = key
         lessons, pending.lessons = pending.lessons, _Lessons([], [], [], [], [])
-        prior = self._begin(words, functions, lessons.thought)
+        prior = self._begin(words, matter, lessons.thought)
         # The wider kind first: a size that is new begins with what the others have shown.
         wide = self._kind(narrow[0], prior)
         kind = wide
@@ -410,10 +415,10 @@ class Observer:
             outputs = {name: held for name, held in self.value.outputs.items() if name in self._kinds}
             self.value = replace(self.value, outputs={**outputs, name: seen})
 
-    def _begin(self, words: float, functions: bool, thought: list[float]) -> _Prior:
+    def _begin(self, words: float, matter: str | None, thought: list[float]) -> _Prior:
         """Return what a kind not met before begins with, and count the reasoning of these calls."""
         mean = self._thought
-        published = thought_for(words, functions=functions)
+        published = thought_for(words, matter)
         prior = _Prior(words, published if mean is None else published * mean.value, published * _LEAST)
         if not thought:
             return prior

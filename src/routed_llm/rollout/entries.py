@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from routed_llm.decide.quality import LONG_CONTEXT_FROM
 from routed_llm.decision import Candidate, Decision, format_dollars
 from routed_llm.facts import jsonable
 from routed_llm.policy import Policy
-from routed_llm.pricing import cost_pico, thought_for, writes
+from routed_llm.pricing import cost_pico, matter_of, thought_for, writes
 from routed_llm.rollout.outputs import Outputs, configuration, kind_of
 from routed_llm.usage import Usage
 
@@ -172,7 +173,9 @@ class Entries:
             return tokens, [tokens, tokens]
         said = max(usage.output_tokens - usage.reasoning_tokens, 0)
         words = said / writes(models[0], taken.effort).ratio
-        thought = thought_for(words, functions=decision.facts.tools > 0)
+        facts = decision.facts
+        long = facts.tokens.likely > LONG_CONTEXT_FROM
+        thought = thought_for(words, matter_of(facts.inputs, functions=facts.tools > 0, long=long))
         own, *others = (
             round(words * each.ratio + each.reasoning * thought)
             for each in (writes(models[1], spared.effort), *self._alike(spared.effort))
