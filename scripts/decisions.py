@@ -1,8 +1,8 @@
 """Write ``docs/decisions.md``: everyday calls on six days, what is chosen, and what an expert would choose.
 
 Run ``python scripts/decisions.py`` to write the page, ``--check`` to compare it, ``--refused`` to list what
-the expert would not sign. The expectations stand in ``scripts/data/expected_decisions.toml`` and were written
-before the router was asked; where the two differ for good, ``[[differs]]`` there says why.
+the expert would not sign. The expectations stand in ``scripts/data/expected_decisions*.toml``, two sheets,
+and were written before the router was asked; where the two differ for good, ``[[differs]]`` there says why.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from routed_llm.request.builder import RequestBuilder
 __all__ = ["Row", "facts_of", "main", "page", "rows", "signed"]
 
 ROOT = Path(__file__).parent.parent
-EXPECTED = Path(__file__).parent / "data" / "expected_decisions.toml"
+SHEETS = {
+    "First sheet": Path(__file__).parent / "data" / "expected_decisions.toml",
+    "Second sheet": Path(__file__).parent / "data" / "expected_decisions_again.toml",
+}
 PAGE = ROOT / "docs" / "decisions.md"
 NOTHING = "none"
 TOOL = {
@@ -44,6 +47,7 @@ SCHEMA = {
 class Row:
     """One call on one day."""
 
+    sheet: str
     call: str
     at: date
     choice: str
@@ -91,15 +95,21 @@ def facts_of(call: Mapping[str, Any]) -> RequestFacts:
 
 
 def rows() -> Iterator[Row]:
-    """Ask the router about every call on every day."""
-    table = tomllib.loads(EXPECTED.read_text(encoding="utf-8"))
+    """Ask the router about every call of both sheets on every day."""
+    for sheet, path in SHEETS.items():
+        yield from _rows_of(sheet, tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def _rows_of(sheet: str, table: Mapping[str, Any]) -> Iterator[Row]:
     differs = {
         (call, day): row for row in table.get("differs", ()) for call in row["calls"] for day in row["dates"]
     }
     catalog = Catalog.load()
     for call in table["calls"]:
-        answer = table["answers"][call["answer"]]
-        facts, policy = facts_of(call), Policy(**call.get("policy", {}))
+        answer = table["answers"][call["answer"]] if "answer" in call else call
+        # TOML has no None: at_least = "none" is no floor at all.
+        wanted = {name: None if value == NOTHING else value for name, value in call.get("policy", {}).items()}
+        facts, policy = facts_of(call), Policy(**wanted)
         expected: list[str] = []
         reason = ""
         for at, names, why in zip(table["dates"], answer["sets"], answer["why"], strict=True):
@@ -109,6 +119,7 @@ def rows() -> Iterator[Row]:
             choice, dollars, seconds, said = _shown(decision)
             other = differs.get((call["id"], at), {})
             yield Row(
+                sheet=sheet,
                 call=call["id"],
                 at=at,
                 choice=choice,
@@ -186,20 +197,28 @@ def page(found: list[Row]) -> str:
         "",
         f"{calls} everyday calls on {days} days, before any call was observed: what is chosen, what",
         "it is expected to cost and how long to take (seconds to the first token / to the end, medians), and",
-        "beside it what an expert would choose and why. The expert's side was written down first. Written by",
+        "beside it what an expert would choose and why. The expert's side was written down first; who wrote",
+        "the second sheet had read the first, and what was chosen there. Written by",
         "`python scripts/decisions.py`; a test compares it.",
         "",
         *_summary(found),
-        "",
-        "| call | days | chosen | $ | seconds | an expert would choose | because |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for call, group in groupby(found, key=lambda row: row.call):
-        name = call
-        for _, same in groupby(group, key=lambda row: (row.choice, row.expected, row.differs)):
-            lines.append(_line(name, list(same)))
-            name = ""
+    for sheet in SHEETS:
+        mine = [row for row in found if row.sheet == sheet]
+        lines += ["", f"## {sheet}: {_signed(mine)}", ""]
+        lines.append("| call | days | chosen | $ | seconds | an expert would choose | because |")
+        lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+        for call, group in groupby(mine, key=lambda row: row.call):
+            name = call
+            for _, same in groupby(group, key=lambda row: (row.choice, row.expected, row.differs)):
+                lines.append(_line(name, list(same)))
+                name = ""
     return "\n".join(lines) + "\n"
+
+
+def _signed(found: list[Row]) -> str:
+    count, told = sum(row.is_signed for row in found), sum(row.is_signed or row.convinces for row in found)
+    return f"{count} of {len(found)} signed at first sight, {told} with the reason given"
 
 
 def _summary(found: list[Row]) -> list[str]:

@@ -236,8 +236,8 @@ def thought_for(words: float, matter: str | None = None) -> float:
     answers of :data:`STEP_OUTPUT_TOKENS` is 0.16 of what whole runs spent, in the geometric mean of their
     eight efforts. Recorded calls to toy functions spent less still. What is observed replaces all of this.
 
-    However long the answer, no more is expected than what hard questions of the kind took: an answer that
-    stands in a text of 94,000 tokens 0.30 of whole runs' reasoning (AA-LCR, in the median of 32 configurations
+    However long the answer, no more is expected than what hard questions of the kind took. An answer that
+    stands in a text of 94,000 tokens took 0.30 of whole runs' reasoning (AA-LCR, median of 32 configurations
     from gpt-5 to gpt-5.6), one about images 0.59 (MMMU-Pro, 32), one from memory 0.66 (Omniscience, 35), an
     exam's 1.03 (GPQA, 35; Artificial Analysis, reasoning tokens by test, 2026-07-10).
 
@@ -246,7 +246,7 @@ def thought_for(words: float, matter: str | None = None) -> float:
         matter: what the request is about (:func:`matter_of`).
     """
     share = _OF_PUBLISHED_FOR_STEPS if matter == "step" else _OF_PUBLISHED
-    return min(share * float((words / _ANSWERED) ** _GROWS), _AT_MOST.get(matter, 1.03))
+    return min(share * float((words / _ANSWERED) ** _GROWS), _AT_MOST.get(matter or "", 1.03))
 
 
 _OF_PUBLISHED = 0.24

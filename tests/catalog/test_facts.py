@@ -424,3 +424,10 @@ def test_recall(name: str, test: str, up_to: int, percent: float) -> None:
     """Recall figures are those that OpenAI published."""
     rows = {(row.test, row.up_to): row.value for row in CATALOG.get(name).recall}
     assert rows[test, up_to] == percent
+
+
+def test_what_a_model_is_held_to_has_verdicts() -> None:
+    """Others are compared with it, so something must be published of it."""
+    held = {model.id: model.lifecycle.held_to for model in CATALOG if model.lifecycle.held_to}
+    assert held == {"chatgpt-4o-latest": "gpt-4.1", "gpt-5-chat-latest": "gpt-4.1"}
+    assert all(CATALOG.get(name).verdicts and CATALOG.get(name).compared for name in held.values())

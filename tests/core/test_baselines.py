@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -136,11 +137,17 @@ FINE_TUNE = "ft:gpt-4o-2024-08-06:acme::abc"
             id="a retired fine-tune: what it was made from",
         ),
         pytest.param(
-            "chatgpt-4o-latest", TODAY, "gpt-5.6-terra",
-            "gpt-5.6-terra at xhigh effort: 18 % cheaper than gpt-5.6-sol, scores at least as well as "
-            "chatgpt-4o-latest (by gpt-5.6-sol) on 1 of 9 areas (1 published measure), 8 unmeasured; answers "
-            "after about 7 s",
+            "gpt-5.2-chat-latest", TODAY, "gpt-5.6-sol",
+            "gpt-5.6-sol at medium effort: the cheapest of what can serve this, in the place of "
+            "gpt-5.2-chat-latest; answers after about 8 s",
             id="a retired model of which nothing is published: what the provider names",
+        ),
+        pytest.param(
+            "chatgpt-4o-latest", TODAY, "gpt-5.6-luna",
+            "gpt-5.6-luna at low effort: 87 % cheaper than gpt-4.1, scores at least as well as "
+            "chatgpt-4o-latest (by gpt-4.1) on 6 of 9 areas (7 published measures), 3 unmeasured; answers "
+            "after about 2.4 s",
+            id="a retired model of which little is published: what is at least as good by that",
         ),
     ],
 )  # fmt: skip
@@ -148,6 +155,14 @@ def test_a_baseline_of_which_nothing_is_published(baseline: str, at: date, expec
     """It serves its own calls while it lives; then a published one stands in its place, and that is said."""
     decision = select(facts(2_000), policy=Policy(baseline=baseline), catalog=CATALOG, at=at)
     assert (decision.model, decision.why) == (expected, why)
+
+
+def test_a_stream_is_not_slower_than_what_stands_in_its_place() -> None:
+    """How quick a model was that is gone is not known: then what stands for it says how long is usual."""
+    asked = replace(facts(2_000), stream=True)
+    policy = Policy(baseline="chatgpt-4o-latest")
+    decision = select(asked, policy=policy, catalog=CATALOG, at=date(2026, 4, 24))
+    assert (decision.model, decision.seconds is not None and decision.seconds.first < 3) == ("gpt-4.1", True)
 
 
 EFFORT, STOP = {"effort": "minimal"}, {"parameters": (("stop", "END"),), "emulates": frozenset({"stop"})}

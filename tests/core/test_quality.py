@@ -151,6 +151,30 @@ def test_without_a_floor_nothing_is_claimed() -> None:
     assert "match" not in decision.why
 
 
+AMONG_OTHERS = [
+    ("ran beside it: worse over long texts", "gpt-5", "gpt-5.6-luna", "low", "long_context", "below"),
+    ("ran beside it: level over long texts", "gpt-5", "gpt-5.6-luna", "high", "long_context", "tie"),
+    ("knows far less than gpt-5", "gpt-5", "gpt-5.4-nano", "xhigh", "knowledge", "below"),
+    ("knows more than gpt-4.1-mini", "gpt-4.1-mini", "gpt-5.4-nano", "medium", "knowledge", "above"),
+    ("level on one measure, below by one that only gpt-4o shares", "gpt-4.1", "gpt-5-mini", "high", "knowledge", "mixed"),
+    ("its place among neighbours and one more area carry nothing", "gpt-4.1", "gpt-5.1", "low", "overall", "unknown"),
+    ("nor do three", "gpt-5", "gpt-5.2", "low", "overall", "unknown"),
+    ("the order, and six areas", "gpt-5", "gpt-5.6-luna", "high", "overall", "above (inferred)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("baseline", "model", "effort", "dimension", "verdict"),
+    [item[1:] for item in AMONG_OTHERS],
+    ids=[item[0] for item in AMONG_OTHERS],
+)
+def test_comparisons_with_others(
+    baseline: str, model: str, effort: str, dimension: str, verdict: str
+) -> None:
+    """Against other baselines, by what ran both; an order of quality alone speaks for nothing."""
+    assert floor(baseline).compare(CATALOG.get(model), effort, dimension).verdict == verdict
+
+
 @pytest.mark.parametrize("task", sorted(DIMENSIONS_BY_TASK))
 def test_every_task_is_served(task: str) -> None:
     """Each task finds a model that nothing published puts below gpt-4o on its dimensions."""

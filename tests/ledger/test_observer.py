@@ -165,8 +165,8 @@ def test_reasoning_is_learned_apart() -> None:
 def test_reasoning_before_anything_is_seen(tokens: int | None, cap: int | None, asked: int) -> None:
     """What is said grows with the answer, what is thought with its fourth root.
 
-    A cap that leaves room for thought cuts what is handed over, not what may be written and is paid; one that is
-    short says that little is asked for.
+    A cap that leaves room for thought cuts what is handed over, not what may be written and is paid; one
+    that is short says that little is asked for.
     """
     router = Router(
         policy=Policy(models="gpt-5.6-luna", effort="low", output_tokens=tokens), clock=lambda: DAY

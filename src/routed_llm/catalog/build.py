@@ -62,6 +62,7 @@ def build(data: Mapping[str, Any]) -> Model:
             deprecated=_day(life.get("deprecated")),
             shutdown=_day(life.get("shutdown")),
             replacement=life.get("replacement"),
+            held_to=life.get("held_to"),
             source=life.get("source", ""),
             verified=_day(life.get("verified")),
         ),

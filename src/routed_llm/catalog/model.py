@@ -64,12 +64,15 @@ class Lifecycle:
         deprecated: the day the shutdown was announced, or None.
         shutdown: the first day on which calls are refused, or None.
         replacement: the id the provider names instead, or None.
+        held_to: the model that is published to be at least as good and next to it, where too little is
+            published of it to compare others with it; or None.
     """
 
     released: date | None = None
     deprecated: date | None = None
     shutdown: date | None = None
     replacement: str | None = None
+    held_to: str | None = None
     source: str = ""
     verified: date | None = None
 

@@ -115,6 +115,7 @@ class LifecycleEntry(Entry):
     deprecated: datetime.date | None = None
     shutdown: datetime.date | None = None
     replacement: Name | None = None
+    held_to: Name | None = None
     source: str = ""
     verified: datetime.date | None = None
 

@@ -596,7 +596,9 @@ def _scores(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
         return ""
     whom = f"{floor.stands_for} (by {inputs.baseline})" if floor.stands_for else inputs.baseline
     if row.at.model.id == inputs.baseline:
-        return "the model that the program was written for" if not floor.stands_for else ""
+        if floor.stands_for:
+            return f"in the place of {floor.stands_for}"
+        return "the model that the program was written for"
     own = inputs.setting.own.get((row.at.model.id, row.at.effort))
     if own is not None and own.verdict == "proven":
         return own.sentence

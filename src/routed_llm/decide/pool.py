@@ -107,14 +107,15 @@ def make_pool(catalog: Catalog, policy: Policy, at: date) -> Pool:
 def _published(floor: Model, catalog: Catalog, at: date) -> Model:
     """Return the model to compare with: a retired one of which nothing is published gives way to another.
 
-    For a fine-tune that is the model it was made from, else the one that the provider names in its place.
+    For a fine-tune that is the model it was made from, else the one that is published to be at least as good,
+    else the one that the provider names in its place.
     While a model answers it is kept: it can serve the calls itself.
     """
     seen = {floor.id}
     while (
         not (floor.alive(at) and floor.endpoints) and not floor.verdicts and floor.id != catalog.reference.id
     ):
-        name = floor.base or floor.lifecycle.replacement
+        name = floor.base or floor.lifecycle.held_to or floor.lifecycle.replacement
         if name is None or name in seen or name not in catalog:
             break
         floor = catalog.get(name)

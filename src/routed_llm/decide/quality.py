@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
 
 __all__ = [
+    "LEAST_MEASURED",
     "LEAST_RECALL",
     "LONG_CONTEXT_FROM",
     "LONG_CONTEXT_TO",
@@ -43,6 +44,11 @@ LEAST_RECALL = 40.0
 published at that length: this project's own line, between gpt-4.1 (46 at a million tokens) and gpt-5.4-mini
 (34 at 256K)."""
 
+LEAST_MEASURED = 4
+"""Areas besides the overall one on which something must be published of a configuration for the order of
+quality to speak for it: an order alone carries no choice. This project's own line."""
+
+_NOT_MEASURED = frozenset({"unknown", "unproven"})
 _NEVER_UNKNOWN = frozenset({"overall", "long_context"})
 """Dimensions on which a configuration of which nothing at all is published does not pass."""
 _AT_LEAST = ("above", "tie", "above (inferred)")
@@ -265,8 +271,13 @@ class Floor:
         if verdict is not None and other is not None:
             signs += self._repeated(verdict, other)
         found = _amounts_to(signs)
-        if found is None and verdict is not None and other is not None:
-            found = _through_reference(verdict, other)
+        if verdict is not None and other is not None:
+            chained = _through_reference(verdict, other)
+            if found is None:
+                found = chained
+            elif found.verdict == "tie" and chained is not None and chained.verdict == "below":
+                # Level on one measure, but below by another that only the reference shares with each.
+                found = Comparison("mixed", (*found.measures, *chained.measures))
         if found is None and dimension == "overall":
             found = self._by_rank(model, effort)
         if found is None and dimension == "long_context" and self._ran_alike(dimension, other):
@@ -286,6 +297,9 @@ class Floor:
         theirs = self.baseline.quality_rank.get(self.baseline.default_effort or "")
         # A place between neighbouring efforts, without a published row of its own, is no evidence.
         if mine is None or theirs is None or not model.verdicts.get(effort or ""):
+            return None
+        found = [self.compare(model, effort, name).verdict for name in CORE if name != "overall"]
+        if sum(verdict not in _NOT_MEASURED for verdict in found) < LEAST_MEASURED:
             return None
         verdict = "above (inferred)" if mine >= theirs else "below"
         return Comparison(verdict, ("published order of quality",))

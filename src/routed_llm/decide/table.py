@@ -550,7 +550,9 @@ class Table:
         waits = not patient(tier, background=bool(facts.parameter("background")))
         if not waits or facts.effort or policy.effort:
             return None
-        model = self.pool.baseline
+        # Of a model that is gone it may not be known; then what stands in its place says how long is usual.
+        model, floor = self.pool.baseline, self.pool.floor
+        model = floor if model.speed is None and floor is not None else model
         if model.speed is None:
             return None
         written = writes(model, model.default_effort)
