@@ -115,14 +115,14 @@ class RoutedCall:
                     yield chunk
 
     def _driven(self) -> Driven:
-        around = self._parsed.circumstances
+        options = self._parsed.options
         return Driven(
             self._planner.router,
             self.prepared.decision,
             self,
             self._attempts,
-            around["credential"],
-            around.get("deadline"),
+            options.credential,
+            options.deadline,
         )
 
     def _attempts(self, decision: Decision, since: float) -> Attempts:
@@ -133,12 +133,11 @@ class RoutedCall:
         return planner.router.attempts(
             parsed.request,
             decision,
-            policy=parsed.policy,
+            parsed.options,
             # The models of a factory have clients of their own, which wait and retry by themselves.
             limits=RetryLimits.from_retries(retries, waits=planner.owner.factory is None),
             choose=partial(planner.rechoose, parsed),
             since=since,
-            **parsed.circumstances,
         )
 
     # ----- sending with langchain-openai
@@ -255,7 +254,7 @@ class RoutedCall:
         """Note for whom the provider did not find what it should have stored."""
         del decision
         if step.kind == "state":
-            self._planner.note_lost(self._parsed.circumstances["credential"])
+            self._planner.note_lost(self._parsed.options.credential)
 
     def read(self, answer: ChatResult) -> Reading:
         """Read a whole answer."""

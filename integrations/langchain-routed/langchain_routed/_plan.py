@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
-from routed_llm import AnswerCutter, Decision, Policy, Request, Router
+from routed_llm import AnswerCutter, CallOptions, Decision, Request, Router
 
 __all__ = ["PLAN", "Ends", "ParsedCall", "PreparedCall"]
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_openai import ChatOpenAI
 
-    from routed_llm import Call, Catalog
+    from routed_llm import Call, Catalog, Policy
 
     class Owner(ChatOpenAI):
         """What is read of a RoutedChatModel, which is made of the modules that read it."""
@@ -55,8 +55,7 @@ class ParsedCall:
     Attributes:
         request: the Request.
         parameters: the merged parameters, in the caller's own form.
-        policy: the policy for this call.
-        circumstances: whom it is for and what it may spend, as the router takes it.
+        options: the policy for this call, whom it is for and what it may spend.
         items: whether the call itself asks for what only Responses has.
         soft: whether the lock on a model may be given up.
         nulls: names of the parameters that the caller gave as None.
@@ -65,16 +64,16 @@ class ParsedCall:
 
     request: Request
     parameters: dict[str, Any]
-    policy: Policy
-    circumstances: dict[str, Any]
+    options: CallOptions
     items: bool
     soft: bool
     nulls: tuple[str, ...] = ()
     exact: tuple[Any, Any] | None = None
 
-    def without_lock(self) -> Request:
-        """Return the request free to go to any model; encrypted reasoning is then left out."""
-        return replace(self.request, facts=replace(self.request.facts, locked_to=None))
+    def unlocked(self) -> ParsedCall:
+        """Return the call free to go to any model; encrypted reasoning is then left out."""
+        free = replace(self.request, facts=replace(self.request.facts, locked_to=None))
+        return replace(self, request=free, soft=False)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -100,7 +100,7 @@ class CallPlanner:
         else:
             self.router = default_router()
         self._policy: tuple[Any, str, Policy] | None = None
-        self._whose: tuple[Any, str] | None = None
+        self._kept: tuple[Any, CallOptions] | None = None
         self._quiet: tuple[tuple[Any, ...], tuple[dict[str, Any], bool, str | None]] | None = None
         self.lost: dict[str, int] = {}
         self.takes_usage: dict[str | None, bool] = {}
@@ -157,19 +157,16 @@ class CallPlanner:
         )
         builder.locked_to(None if pinned else owner)
         builder.previous(previous_of(messages, self.known))
-        policy = options.applied_to(self.policy())
+        options = options.on(self._options())
+        exact = options.policy is not None and options.policy.exact_within
         return ParsedCall(
             request=builder.build(),
             parameters=parameters,
-            policy=policy,
-            circumstances={
-                **options.circumstances(budgets_from(self.owner.budget)),
-                **self._whose_calls(),
-            },
+            options=options,
             items=items,
             soft=owner is not None and not hard and not pinned,
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
-            exact=self._exact(messages, parameters) if policy.exact_within else None,
+            exact=self._exact(messages, parameters) if exact else None,
         )
 
     def _exact(self, messages: Sequence[BaseMessage], parameters: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -219,27 +216,26 @@ class CallPlanner:
             self._quiet = fields, found
         return found
 
-    def _whose_calls(self) -> dict[str, Any]:
-        """Say whose calls these are; a factory's models have clients and keys of their own."""
-        found: dict[str, Any] = {"credential": self._credential()}
-        if self.owner.factory is None:
-            found["own"] = self._own()
-        return found
-
-    def _credential(self) -> str:
-        """Name whose calls these are: what is refused to one key may be had with another."""
+    def _options(self) -> CallOptions:
+        """Return what holds for every call: policy, budgets, whose calls they are and where they go."""
         owner = self.owner
-        parts = (owner.openai_api_key, owner.openai_api_base, owner.openai_organization, owner.factory)
-        kept = self._whose
+        client = owner.root_client or owner.root_async_client
+        address = getattr(client, "base_url", None) or owner.openai_api_base or OPENAI
+        whose = (owner.openai_api_key, owner.openai_api_base, owner.openai_organization, owner.factory)
+        parts = (self.policy(), budgets_from(owner.budget), address, *whose)
+        kept = self._kept
         if kept is None or kept[0] != parts:
-            key = parts[0].get_secret_value() if isinstance(parts[0], SecretStr) else parts[0]
-            kept = self._whose = (parts, fingerprint(key, *parts[1:]))
+            key = whose[0].get_secret_value() if isinstance(whose[0], SecretStr) else whose[0]
+            made = CallOptions(
+                policy=parts[0],
+                budgets=parts[1],
+                # What is refused to one key may be had with another.
+                credential=fingerprint(key, *whose[1:]),
+                # A factory's models have clients and keys of their own.
+                own=str(address) if owner.factory is None else None,
+            )
+            kept = self._kept = (parts, made)
         return kept[1]
-
-    def _own(self) -> str:
-        """Return the address that the owner's own client calls."""
-        client = self.owner.root_client or self.owner.root_async_client
-        return str(getattr(client, "base_url", None) or self.owner.openai_api_base or OPENAI)
 
     def decide(self, asked: ParsedCall) -> Decision:
         """Decide, giving up a lock that is only worth having.
@@ -247,15 +243,12 @@ class CallPlanner:
         Raises:
             NoModelFits: when nothing can serve the call.
         """
-        around: dict[str, Any] = {"policy": asked.policy, **asked.circumstances}
-        if asked.exact is not None:
-            around["exact"] = asked.exact[0]
         try:
-            return self.router.decide(asked.request, **around)
+            return self.router.decide(asked.request, asked.options, exact=asked.exact and asked.exact[0])
         except NoModelFits:
             if not asked.soft:
                 raise
-            return self.router.decide(asked.without_lock(), **around)
+            return self.decide(asked.unlocked())
 
     async def adecide(self, asked: ParsedCall) -> Decision:
         """Decide without holding the event loop while long texts are counted.
@@ -263,15 +256,13 @@ class CallPlanner:
         Raises:
             NoModelFits: when nothing can serve the call.
         """
-        around: dict[str, Any] = {"policy": asked.policy, **asked.circumstances}
-        if asked.exact is not None:
-            around["exact"] = asked.exact[1]
+        exact = asked.exact and asked.exact[1]
         try:
-            return await self.router.adecide(asked.request, **around)
+            return await self.router.adecide(asked.request, asked.options, exact=exact)
         except NoModelFits:
             if not asked.soft:
                 raise
-            return await self.router.adecide(asked.without_lock(), **around)
+            return await self.adecide(asked.unlocked())
 
     def plan(self, asked: ParsedCall, decision: Decision) -> PreparedCall:
         """Return who sends a decided call, and what of it is known before its messages are."""
@@ -282,7 +273,7 @@ class CallPlanner:
         stop = keywords.pop("stop", None)
         credential = None
         if call.base_url is not None and self.owner.factory is None:
-            credential = self.router.credential_of(decision, self._own())
+            credential = self.router.credential_of(decision, asked.options.own)
             added = _kept_home(keywords) if credential is not None else ()
         moved = call.endpoint == "responses" and not self.wants_responses(asked)
         # A caller who expects Chat Completions gets an answer in its form.
@@ -303,14 +294,12 @@ class CallPlanner:
 
     def unstored(self, asked: ParsedCall) -> bool:
         """Say whether the provider seems to store nothing for this credential: twice it did not find it."""
-        return bool(self.lost) and self.lost.get(asked.circumstances["credential"], 0) > 1
+        return bool(self.lost) and self.lost.get(asked.options.credential, 0) > 1
 
     def rechoose(self, asked: ParsedCall, avoid: Mapping[str, str], options: CallOptions) -> Decision | None:
         """Decide for what is left, giving up a lock that is only worth having; None when nothing is."""
         found = self.router.rechoose(asked.request, avoid, options)
-        if found is None and asked.soft:
-            found = self.router.rechoose(asked.without_lock(), avoid, options)
-        return found
+        return self.rechoose(asked.unlocked(), avoid, options) if found is None and asked.soft else found
 
     def note_lost(self, credential: str) -> None:
         """Note that the provider did not find what it should have stored for a credential."""
@@ -325,7 +314,7 @@ class CallPlanner:
         asked = self.read(messages, None, kwargs, stream=False)
         text = self.router.count(asked.request)
         facts = asked.request.facts.with_tokens(TokenCount.of(text))
-        chosen = self.router.explain(replace(asked.request, facts=facts), policy=asked.policy).chosen
+        chosen = self.router.explain(replace(asked.request, facts=facts), policy=asked.options.policy).chosen
         return text if chosen is None else chosen.input_tokens
 
     def _endpoint(self, parameters: Mapping[str, Any], *, items: bool) -> str | None:

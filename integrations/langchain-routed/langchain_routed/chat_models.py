@@ -265,11 +265,11 @@ class RoutedChatModel(ChatOpenAI):
             PolicyError: for a wrong ``routing``.
         """
         messages = self._convert_input(input).to_messages()
-        asked = self._own_planner().read(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
-        router, around = self._own_planner().router, asked.circumstances
-        decision = router.explain(asked.request, policy=asked.policy, **around)
+        planner = self._own_planner()
+        asked = planner.read(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+        decision = planner.router.explain(asked.request, asked.options)
         if decision.chosen is None and asked.soft:
-            decision = router.explain(asked.without_lock(), policy=asked.policy, **around)
+            decision = planner.router.explain(asked.unlocked().request, asked.options)
         return decision
 
     def _own_planner(self) -> CallPlanner:

@@ -353,7 +353,7 @@ class EndpointCall:
             endpoint=prepared.endpoint,
             body=prepared.body,
             base_url=None if call is None else call.base_url,
-            credential=self._router.credential_of(prepared.decision, self.options.own or ""),
+            credential=self._router.credential_of(prepared.decision, self.options.own),
             attempt=attempt,
         )
 

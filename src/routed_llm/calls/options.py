@@ -162,24 +162,16 @@ class CallOptions:
         base = policy if self.policy is None else self.policy
         return base.replace(**self.changes) if self.changes else base
 
-    def circumstances(self, budgets: tuple[Budget, ...] = ()) -> dict[str, Any]:
-        """Return what :meth:`routed_llm.Router.decide` takes besides a policy.
+    def on(self, model: CallOptions) -> CallOptions:
+        """Return these options over those that hold for every call of a model.
 
-        Args:
-            budgets: those of the model that makes the call.
+        Raises:
+            PolicyError: for a wrong keyword or value of the policy.
         """
-        found: dict[str, Any] = {}
-        if self.at is not None:
-            found["at"] = self.at
-        if self.deadline is not None:
-            found["deadline"] = self.deadline
-        if self.tags:
-            found["scope"] = self.tags
-        if self.conversation is not None:
-            found["conversation"] = self.conversation
-        if budgets or self.budgets:
-            found["budget"] = budgets + self.budgets
-        return found
+        if self is _NOTHING:
+            return model
+        found = self.over(model)
+        return replace(found, policy=found.applied_to(Policy()), changes=None) if found.changes else found
 
 
 _KINDS: Final = (

@@ -688,12 +688,12 @@ class Router:
             whose = self.addresses.whose(decision.model, credential)
             self.cooldowns.answered(decision.model, credential=whose)
 
-    def credential_of(self, decision: Decision, own: str) -> Credential | None:
+    def credential_of(self, decision: Decision, own: str | None) -> Credential | None:
         """Return what the address of a decision's model is called with; None for the caller's own client.
 
         Args:
             decision: something was chosen.
-            own: the caller's own address.
+            own: the caller's own address, or None.
 
         Raises:
             CredentialMissing: when the model has an address of its own and there is no key for it.
@@ -701,7 +701,7 @@ class Router:
         call = decision.call
         if call is None or call.base_url is None or decision.model is None:
             return None
-        return self.addresses.credential(self.model(decision.model), own)
+        return self.addresses.credential(self.model(decision.model), own or "")
 
     def wait(self, timeout: float = 10.0) -> bool:
         """Wait for sampled second calls that are under way; False when seconds ran out. Ends of programs do.

@@ -286,35 +286,35 @@ class RoutedLLM(CarefulOpenAI):
         """
         whole = [ChatMessage(messages)] if isinstance(messages, str) else messages
         request = self._read(self._asked(whole, kwargs, stream=bool(kwargs.get("stream"))))
-        return self._router().explain(request, **self._around(kwargs))
+        return self._router().explain(request, self._options(kwargs))
 
     def _route(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> tuple[Served, dict[str, Any]]:
         try:
-            asked, around = self._asked(messages, kwargs, stream=stream), self._around(kwargs)
+            asked, options = self._asked(messages, kwargs, stream=stream), self._options(kwargs)
             router, request, client = self._router(), self._read(asked), self._get_client()
             exact: Any = None
-            if around["policy"].exact_within:
+            if options.policy is not None and options.policy.exact_within:
                 exact = partial(counted, client, asked)
-            decision = router.decide(request, exact=exact, **around)
+            decision = router.decide(request, options, exact=exact)
         except RoutedError as error:
             raise as_openais(error, self.api_base) from None
-        return self._served(messages, asked, request, decision, around, client)
+        return self._served(messages, asked, request, decision, options, client)
 
     async def _aroute(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> tuple[Served, dict[str, Any]]:
         try:
-            asked, around = self._asked(messages, kwargs, stream=stream), self._around(kwargs)
+            asked, options = self._asked(messages, kwargs, stream=stream), self._options(kwargs)
             router, request, client = self._router(), self._read(asked), self._get_aclient()
             exact: Any = None
-            if around["policy"].exact_within:
+            if options.policy is not None and options.policy.exact_within:
                 exact = partial(acounted, client, asked)
-            decision = await router.adecide(request, exact=exact, **around)
+            decision = await router.adecide(request, options, exact=exact)
         except RoutedError as error:
             raise as_openais(error, self.api_base) from None
-        return self._served(messages, asked, request, decision, around, client)
+        return self._served(messages, asked, request, decision, options, client)
 
     def _served(
         self,
@@ -322,7 +322,7 @@ class RoutedLLM(CarefulOpenAI):
         asked: dict[str, Any],
         request: Request,
         decision: Decision,
-        around: dict[str, Any],
+        options: CallOptions,
         client: Any,
     ) -> tuple[Served, dict[str, Any]]:
         """Return the object that makes a decided call, and what its events show of the parameters."""
@@ -340,13 +340,11 @@ class RoutedLLM(CarefulOpenAI):
 
         def attempts(decided: Decision, since: float) -> Attempts:
             limits = RetryLimits.from_retries(self.max_retries)
-            return router.attempts(request, decided, limits=limits, since=since, **around)
+            return router.attempts(request, decided, options, limits=limits, since=since)
 
-        driven = Driven(router, decision, wired, attempts, around["credential"], around.get("deadline"))
-        options = {name: asked[name] for name in OPTIONS if name in asked}
-        route = Route(
-            driven, self._clients, client, options, partial(router.credential_of, own=around["own"])
-        )
+        driven = Driven(router, decision, wired, attempts, options.credential, options.deadline)
+        given = {name: asked[name] for name in OPTIONS if name in asked}
+        route = Route(driven, self._clients, client, given, partial(router.credential_of, own=options.own))
         wired.send = partial(self._send_apart, route)
         served.take(route).named(decision, self._window_of(decision))
         return served, {name: value for name, value in asked.items() if name not in ("messages", "stream")}
@@ -384,17 +382,17 @@ class RoutedLLM(CarefulOpenAI):
             emulates=("stop",),
         )
 
-    def _around(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
         """Return what the router takes besides a request."""
-        options = CallOptions.read(kwargs.get("routing"))
         # What is refused to one key may be had with another.
         whose = self._own.credential(self.api_key, self.api_base, self._client, self._aclient)
-        return {
-            "policy": options.applied_to(self._policy()),
-            **options.circumstances(budgets_from(self.budget)),
-            "credential": whose,
-            "own": self._own.address(self.api_base, self._client, self._aclient),
-        }
+        own = CallOptions(
+            policy=self._policy(),
+            budgets=budgets_from(self.budget),
+            credential=whose,
+            own=self._own.address(self.api_base, self._client, self._aclient),
+        )
+        return CallOptions.read(kwargs.get("routing")).on(own)
 
     def _router(self) -> Router:
         return self.router if self.router is not None else self._own.get(self.catalog)
