@@ -25,8 +25,9 @@ import tracemalloc
 from functools import partial
 from typing import TYPE_CHECKING
 
+from benchmarks.decision.circumstances import limited
 from benchmarks.tokens.compare import clock, conversation, machine, peers, sources
-from routed_llm import Router, read_openai
+from routed_llm import Policy, Router, read_openai
 from routed_llm.tokens.memo import ENTRIES, Memo, Partial
 
 if TYPE_CHECKING:
@@ -138,23 +139,26 @@ def sights(
     return found
 
 
-def alone(rounds: int, kinds: list[str], router: Router) -> dict[str, tuple[float, float]]:
+def alone(rounds: int, kinds: list[str], router: Router, around: str = "") -> dict[str, tuple[float, float]]:
     """Return median microseconds at first sight and repeated, with nothing else run in between.
 
     A peer that counts a text leaves the processor's caches full of its own tables; a service that calls a
     model does not. Both are worth knowing.
     """
     found = {}
+    router.warmup()
     for size, characters in SIZES.items():
+        if characters > 40_000 and around:
+            break
         for count in (1, 200) if characters >= 40_000 else (1,):
             number = rounds * (40 if characters <= 40_000 else 1)
             talks = [
-                conversation(kinds, characters, count, random.Random(f"alone {size} {at}"))
+                conversation(kinds, characters, count, random.Random(f"alone {around}{size} {at}"))
                 for at in range(number)
             ]
             first = [clock(partial(decide, router, talk)) for talk in talks]
             again = [clock(partial(decide, router, talks[-1])) for _ in range(200)]
-            name = f"{size} tokens, {count} message{'s' * (count > 1)}"
+            name = f"{around}{size} tokens, {count} message{'s' * (count > 1)}"
             found[name] = (statistics.median(first), statistics.median(again))
     return found
 
@@ -264,7 +268,13 @@ def main() -> int:
         print(f"\n{row}{'median us':>30}{'of our first sight':>22}")
         for name, value in sorted(medians.items(), key=lambda pair: -pair[1]):
             print(f"  {name:<34}{value:>12,.1f}{value / first:>18,.1f} x")
-    figures["alone"] = alone(options.rounds, kinds, router)
+    around = {
+        "": router,
+        "a rate limit, ": limited(400),
+        "a deadline, ": Router(policy=Policy(deadline=20.0)),
+    }
+    found = {how: alone(options.rounds, kinds, one, far=one is router) for how, one in around.items()}
+    figures["alone"] = {how + name: it for how, row in found.items() for name, it in row.items()}
     print("\nnothing else run in between, median us           first sight        repeat")
     # `figures` holds figures of several forms, for the JSON.
     for name, (first, again) in figures["alone"].items():  # type: ignore[attr-defined]  # a table of mixed values

@@ -266,10 +266,11 @@ class RequestFacts:
     def with_tokens(self, tokens: TokenCount, framed: Framed | None = None) -> RequestFacts:
         """Return the same facts with another text token count and, where given, other frames."""
         # Every other field is as it was, so that there is nothing to work out again.
-        copy = object.__new__(RequestFacts)
-        copy.__dict__.update(self.__dict__, tokens=tokens)
+        values, copy = self.__dict__.copy(), object.__new__(RequestFacts)
+        values["tokens"] = tokens
         if framed is not None:
-            copy.__dict__["framed"] = framed
+            values["framed"] = framed
+        object.__setattr__(copy, "__dict__", values)
         return copy
 
     @property

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from routed_llm import NoModelFits, Policy, Request, Router, read_openai
+from routed_llm import NoModelFits, Policy, Request, Router, TokenCount, read_openai
+from routed_llm.tokens import counting
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 EVERY = ("flex", "priority", "ultrafast", "batch", "background_2h", "background_8h")
@@ -101,3 +103,50 @@ def test_a_deadline_that_nothing_meets(deadline: Any) -> None:
         caught.value
     )
     assert str(caught.value).endswith("Set a later deadline, or lower the output cap.")
+
+
+SIZES = [
+    pytest.param("Write an essay on time. " * 4, id="short"),
+    pytest.param("Write an essay on time. " * 1_500, id="long"),
+    pytest.param("Écris un essai sur le temps. " * 300, id="not ASCII"),
+]
+WITHIN = [
+    # the policy, the deadline, the tiers on offer
+    pytest.param({}, 60.0, (), id="a minute"),
+    pytest.param({}, 2_000.0, EVERY, id="a cheaper tier"),
+    pytest.param({}, 90_000.0, EVERY, id="a day"),
+    pytest.param({"models": ["gpt-4.1"], "max_cost_per_call": 1}, 60.0, (), id="and a cap on cost"),
+]
+
+
+@pytest.mark.parametrize("text", SIZES)
+@pytest.mark.parametrize(("policy", "deadline", "tiers"), WITHIN)
+def test_nothing_is_counted_where_bounds_decide(
+    policy: dict[str, Any],
+    deadline: float,
+    tiers: tuple[str, ...],
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The choice of a model and a tier needs no exact count where it is the same at every possible one."""
+    monkeypatch.setattr(counting, "default_counter", lambda: pytest.fail("a text was counted"))
+    asked = read_openai({"messages": [{"role": "user", "content": text}]})
+    for _ in range(3):
+        decision = router(**policy).decide(asked, deadline=deadline, tiers=tiers)
+        assert decision.certain
+    for count in (asked.facts.tokens.low, asked.facts.tokens.likely, len(text.encode())):
+        exact = replace(asked, facts=asked.facts.with_tokens(TokenCount.of(count)))
+        found = router(**policy).decide(exact, deadline=deadline, tiers=tiers)
+        assert (found.model, found.effort) == (decision.model, decision.effort)
+        assert found.policy == decision.policy
+
+
+def test_what_the_bounds_leave_open_is_counted() -> None:
+    """Where the count says whether a quicker tier is needed, it is counted, and the text decides."""
+    words = "time " * 9_000
+    long = router(models=["gpt-4.1"], output_tokens=100).decide(
+        read_openai({"messages": [{"role": "user", "content": words}]}), deadline=5.0
+    )
+    assert long.facts.tokens.exact
+    assert long.policy is not None
+    assert long.policy.service_tier == "priority"

@@ -174,9 +174,7 @@ def test_a_decision_keeps_no_text_alive() -> None:
     """Whoever keeps a Decision keeps no text with it, and a report that comes late does nothing."""
     router = Router(clock=lambda: DAY)
     decision = router.decide(ask(WORDS))
-    (place,) = router._prefix_cache._order
-    held = weakref.ref(place.kept)
-    del place
+    (held,) = map(weakref.ref, router._prefix_cache._order)
     router._prefix_cache = PromptPrefixCache()
     gc.collect()
     assert held() is None

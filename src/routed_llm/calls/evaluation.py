@@ -6,19 +6,20 @@ Nothing here reads a clock or reaches a ledger: the router puts in what they say
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from routed_llm.calls.recount import Near
 from routed_llm.decide.outcome import conclude
 from routed_llm.decide.refusal import no_fit_message
 from routed_llm.decide.speed import WINDOWS
 from routed_llm.decide.table import prepare
+from routed_llm.decide.weigh import beside, cost_breakpoints
 from routed_llm.decision import Change
 from routed_llm.errors import NoModelFits
 from routed_llm.ledger.exceeded import asked_of_budget, out_of_money, would_fit
 from routed_llm.reasons import PASSED_OVER
 from routed_llm.request.counts import bounded_by, counting_of, note
+from routed_llm.tokens.split import PART
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
 
     from routed_llm.catalog import Catalog, Model
     from routed_llm.decide.context import EvaluationContext
+    from routed_llm.decide.inputs import DecisionInputs
+    from routed_llm.decide.outcome import Picked
     from routed_llm.decide.table import Table
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.request import Request
 
 __all__ = ["Evaluation"]
+
+Pick: TypeAlias = "tuple[Picked, DecisionInputs]"
 
 
 class Evaluation(NamedTuple):
@@ -58,8 +63,6 @@ class Evaluation(NamedTuple):
 
     def explain(self, request: Request) -> Decision:
         """Choose; the Decision's ``chosen`` is None when nothing fits."""
-        if self.context.deadline is not None and self.at_tier is not None:
-            return self._in_time(request, self.context.deadline, self.at_tier)
         decision = self.at_bounds(request.facts) or self.counted(request)
         return self.or_cooling(decision, request)
 
@@ -102,64 +105,21 @@ class Evaluation(NamedTuple):
                     return there
         return decision
 
-    def _in_time(self, request: Request, deadline: float, at_tier: Callable[[str], Table]) -> Decision:
-        """Choose the service tier, too: whatever costs least of what is expected to be in time.
-
-        Where nothing is, the quickest at the usual tier is taken, if it is in time more often than not.
-        """
-        plain, facts = self._replace(tiers=(), at_tier=None), _exact(request)
-        first = best = plain._found_by(self.table, request, facts)
-        chosen = None
-        for tier in self.tiers:
-            window = WINDOWS.get(tier)
-            # What promises a window is cheaper; the others are quicker, and cost more.
-            if best.fits if window is None else window > deadline:
-                continue
-            other = plain._found_by(at_tier(tier), request, facts)
-            if other.cost is not None and (best.cost is None or other.cost < best.cost):
-                best, chosen = other, tier
-        if best.fits:
-            decision = best.decision()
-            return decision if chosen is None else _sent_at(decision, chosen)
-        refused = first.decision()
-        if not _is_late(refused):
-            return refused
-        late = plain._replace(
-            table=prepare(
-                self.catalog, self.table.policy.replace(optimize="latency"), self.table.at, self.table.tags
-            ),
-            context=self.context._replace(deadline=None),
-        )._exactly(request)
-        if late.seconds is None or late.seconds.whole > deadline:
-            return refused
-        why = f"nothing is sure to be in time; half of these answers take up to {late.seconds.whole:.1f} s"
-        return replace(late, changes=(*late.changes, Change("deadline", "relaxed", deadline, None, why)))
-
     def only(self, request: Request, away: Mapping[str, str]) -> Decision:
         """Choose by the exact count among the models that are not away, whatever home or deadline."""
+        counting = counting_of(request)
+        counting.exact()
+        note(request)
         context = self.context._replace(unavailable=away, deadline=None)
-        return self._replace(context=context, firm=away, draw=None)._exactly(request)
-
-    def _exactly(self, request: Request) -> Decision:
-        """Choose by the exact count: where time has a say, bounds would have to be asked all along."""
-        return self.or_cooling(self.table.decide(_exact(request), self.context), request)
-
-    def _found_by(self, table: Table, request: Request, facts: RequestFacts) -> _Found:
-        """Choose by another table and the exact count; a Decision is made of it only where it is wanted."""
-        if self.catalog.has_homes:
-            decision = self._replace(table=table)._exactly(request)
-            cost = None if decision.chosen is None else decision.chosen.cost
-            return _Found(decision.chosen is not None, cost, lambda: decision)
-        picked, inputs = table.pick(facts, self.context)
-        if picked.row is None and self.context.unavailable is not self.firm:
-            # A model that cools down is better than none.
-            picked, inputs = table.pick(facts, self.context._replace(unavailable=self.firm))
-        cost = None if picked.row is None else inputs.text_cost(picked.row, inputs.likely)
-        return _Found(picked.row is not None, cost, partial(conclude, picked, inputs))
+        return self.table.decide(bounded_by(counting, request.facts), context)
 
     def at_bounds(self, facts: RequestFacts) -> Decision | None:
         """Choose by the bounds of the token count alone; None when they do not settle it."""
-        decision = self.table.select_certain(facts, self.context)
+        deadline, at_tier = self.context.deadline, self.at_tier
+        if deadline is None or at_tier is None:
+            decision = self.table.select_certain(facts, self.context)
+        else:
+            decision = self._in_time(facts, deadline, at_tier)
         # A refusal quotes exact numbers.
         if decision is not None and decision.chosen is None and not facts.tokens.exact:
             return None
@@ -168,22 +128,84 @@ class Evaluation(NamedTuple):
     def counted(self, request: Request) -> Decision:
         """Choose by counting what the bounds leave open, and no more of it than that takes."""
         facts, counting = request.facts, counting_of(request)
-        if not counting.is_exact:
-            counting.settle(self.table.boundaries(facts, self.context))
+        counting.tighten()
         decision = self.at_bounds(bounded_by(counting, facts))
-        if decision is not None and decision.chosen is not None:
-            note(request)
-            return decision
-        # Either two configurations cost about the same here, or a refusal that quotes exact numbers is due.
-        counting.exact()
+        if decision is None and counting.uncounted > PART:
+            counting.settle(self._boundaries(facts))
+            decision = self.at_bounds(bounded_by(counting, facts))
+        while decision is None:
+            # Two configurations cost about the same here, or a refusal that quotes exact numbers is due.
+            counting.exact()
+            decision = self.at_bounds(bounded_by(counting, facts))
         note(request)
-        return self.table.decide(bounded_by(counting, facts), self.context)
+        return decision
+
+    def _boundaries(self, facts: RequestFacts) -> list[int]:
+        """List the text token counts beyond which the choice may change, at whatever service tier."""
+        deadline, at_tier = self.context.deadline, self.at_tier
+        found = self.table.boundaries(facts, self.context)
+        if deadline is None or at_tier is None:
+            return found
+        tables = [at_tier(tier) for tier in self.tiers if WINDOWS.get(tier, 0) <= deadline]
+        return sorted({*found, *(mark for it in tables for mark in it.boundaries(facts, self.context))})
+
+    def _in_time(
+        self, facts: RequestFacts, deadline: float, at_tier: Callable[[str], Table]
+    ) -> Decision | None:
+        """Choose the service tier, too: whatever costs least of what is expected to be in time.
+
+        Where nothing is, the quickest at the usual tier is taken, if it is in time more often than not. None
+        where the bounds of the token count do not settle it.
+        """
+        first = best = self._picked(self.table, facts)
+        chosen = None
+        for tier in self.tiers:
+            window = WINDOWS.get(tier)
+            # What promises a window is cheaper; the others are quicker, and cost more.
+            if best[0].row is not None if window is None else window > deadline:
+                continue
+            other = self._picked(at_tier(tier), facts)
+            if not (best[0].certain and other[0].certain):
+                return None
+            costs_less = _costs_less(other, best, facts)
+            if costs_less is None:
+                return None
+            if costs_less:
+                best, chosen = other, tier
+        if not best[0].certain:
+            return None
+        if best[0].row is not None:
+            return _sent_at(conclude(*best), chosen)
+        return self._or_late(conclude(*first), facts, deadline)
+
+    def _or_late(self, refused: Decision, facts: RequestFacts, deadline: float) -> Decision:
+        """Choose the quickest at the usual tier, where it is in time more often than not."""
+        if not facts.tokens.exact or not _is_late(refused):
+            return refused
+        hurried = self.table.policy.replace(optimize="latency")
+        table = prepare(self.catalog, hurried, self.table.at, self.table.tags)
+        unhurried = self._replace(context=self.context._replace(deadline=None))
+        decision = conclude(*unhurried._picked(table, facts))
+        if decision.seconds is None or decision.seconds.whole > deadline:
+            return refused
+        seconds = decision.seconds.whole
+        why = f"nothing is sure to be in time; half of these answers take up to {seconds:.1f} s"
+        return replace(
+            decision, changes=(*decision.changes, Change("deadline", "relaxed", deadline, None, why))
+        )
+
+    def _picked(self, table: Table, facts: RequestFacts) -> Pick:
+        """Pick by a table; a model that cools down is better than none."""
+        found = table.pick(facts, self.context)
+        if found[0].row is None and found[0].certain and self.context.unavailable is not self.firm:
+            return table.pick(facts, self.context._replace(unavailable=self.firm))
+        return found
 
     def near(self, request: Request) -> Near:
         """Say when the provider is asked to count, and how its count is decided by."""
         return Near(
             self.table.policy.exact_within,
-            lambda: self.table.boundaries(request.facts, self.context),
+            lambda: self._boundaries(request.facts),
             self.explain,
         )
 
@@ -222,20 +244,27 @@ class Evaluation(NamedTuple):
         return found
 
 
-class _Found(NamedTuple):
-    """What one table chooses: whether anything fits, its expected picodollars, and how it is concluded."""
+def _costs_less(one: Pick, other: Pick, facts: RequestFacts) -> bool | None:
+    """Say whether what one table picks costs less than what another does; None where the count decides it."""
+    (mine, here), (theirs, there) = (one[0].row, one[1]), (other[0].row, other[1])
+    if mine is None:
+        return False
+    low, high = facts.tokens.low, facts.tokens.high
+    counts = {low, high}
+    for row, inputs in ((mine, here), (theirs, there)) if theirs is not None and low != high else ():
+        shift = beside(inputs.load, row)[0]
+        for mark in cost_breakpoints(row, inputs.load):
+            counts.update([at - shift for at in (mark, mark + 1) if low < at - shift < high])
+    # Between these both costs are straight lines.
+    found = {
+        _is_less(here.text_cost(mine, at), None if theirs is None else there.text_cost(theirs, at))
+        for at in counts
+    }
+    return found.pop() if len(found) == 1 else None
 
-    fits: bool
-    cost: int | None
-    decision: Callable[[], Decision]
 
-
-def _exact(request: Request) -> RequestFacts:
-    """Return the facts of a request with its exact count."""
-    counting = counting_of(request)
-    counting.exact()
-    note(request)
-    return bounded_by(counting, request.facts)
+def _is_less(cost: int | None, other: int | None) -> bool:
+    return cost is not None and (other is None or cost < other)
 
 
 def _drags(one: Decision, other: Decision) -> bool:
@@ -262,10 +291,10 @@ def _is_late(decision: Decision) -> bool:
     return any(reason.code == "deadline" for one in decision.candidates for reason in one.reasons)
 
 
-def _sent_at(decision: Decision, tier: str) -> Decision:
-    """Return a decision whose request names its service tier, where a request can."""
+def _sent_at(decision: Decision, tier: str | None) -> Decision:
+    """Return a decision whose request names its service tier, where it is not the usual one and it can."""
     call = decision.call
-    if call is None or (tier in WINDOWS and tier != "flex"):
+    if call is None or tier is None or (tier in WINDOWS and tier != "flex"):
         return decision  # a batch and a background window are another way to send it
     why = "it costs least of what is expected to be in time"
     return replace(

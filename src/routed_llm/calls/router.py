@@ -329,7 +329,7 @@ class Router:
         else:
             evaluation = self._evaluation(live, options, request)
         evaluation = self._warm(evaluation, request, options)
-        decision = None if evaluation.at_tier else evaluation.at_bounds(request.facts)
+        decision = evaluation.at_bounds(request.facts)
         if decision is None:
             import asyncio  # heavy, and loaded already wherever this runs
 

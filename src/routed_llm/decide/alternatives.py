@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.piecewise import PiecewiseChoice
     from routed_llm.decide.shape import Row
 
-__all__ = ["Alternatives", "Ladder", "alternatives", "by_cost", "ladder"]
+__all__ = ["Alternatives", "Ladder", "alternatives", "by_cost", "cheaper", "ladder"]
 
 Ladder: TypeAlias = "tuple[tuple[bool, int, int, int, Row], ...]"
 """Configurations that can serve requests of a span: whether the price is unknown, the fixed cost and that of
@@ -90,6 +90,22 @@ def ladder(inputs: DecisionInputs, lower: int) -> Ladder:
 def by_cost(rungs: Ladder, tokens: int) -> list[tuple[bool, int, int, Row]]:
     """Return the configurations of a ladder in the order of their costs at a text token count."""
     return sorted([(free, fixed + rate * tokens, place, row) for free, fixed, rate, place, row in rungs])
+
+
+def cheaper(rungs: Ladder, name: tuple[str, str | None], low: int, high: int) -> tuple[Row, ...] | None:
+    """List what may cost less than a configuration of a ladder from ``low`` to ``high`` text tokens.
+
+    None where the ladder has no such configuration.
+    """
+    mine = next((rung for rung in rungs if rung[4].name == name), None)
+    if mine is None:
+        return None
+
+    def cost(rung: tuple[bool, int, int, int, Row], tokens: int) -> tuple[bool, int, int]:
+        return rung[0], rung[1] + rung[2] * tokens, rung[3]
+
+    # Costs are straight lines: what costs more at both ends does so between them.
+    return tuple([rung[4] for rung in rungs if any(cost(rung, at) < cost(mine, at) for at in (low, high))])
 
 
 def _least(lines: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

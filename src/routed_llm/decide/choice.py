@@ -99,10 +99,10 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
 
 
 def _answers(constraint: Constraint, row: Row, inputs: DecisionInputs, low: int, high: int) -> Iterator[bool]:
-    """Give a constraint's answers at the ends of the spans in which each holds throughout."""
+    """Give a constraint's answers at the ends of the spans in which it changes once at most."""
     shift, more = beside(inputs.load, row)
     off = shift + more if constraint.of_most else shift
-    ends = _within([mark - off for mark in constraint.breakpoints(row, inputs)], low, high)
+    ends = _within([mark - off for mark in constraint.kinks(row, inputs)], low, high)
     if constraint.follows_cost:
         ends |= _kinks(row, shift, low, high)
     return (constraint.admits(row, inputs, shift + at) for at in ends)

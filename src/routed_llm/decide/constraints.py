@@ -79,6 +79,13 @@ class Constraint:
         """List the input token counts beyond which the answer for a configuration changes."""
         return ()
 
+    def kinks(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        """List input token counts between which the answer changes once at most: it is asked at both ends.
+
+        They are quicker to list than :meth:`breakpoints` where these have to be looked for.
+        """
+        return self.breakpoints(row, inputs)
+
     def pruning(self, inputs: DecisionInputs) -> Hashable | None:
         """Return what :meth:`keeps` depends on besides the kind of request; None where it cannot be asked.
 
@@ -95,18 +102,11 @@ class Constraint:
         return Reason(code, data, self.wordings[code])
 
 
-def crossings(constraint: Constraint, row: Row, inputs: DecisionInputs, kinks: Iterable[int]) -> set[int]:
-    """List where a constraint on a value that is a straight line between some counts changes its answer.
-
-    Args:
-        constraint: what is asked.
-        row: the configuration.
-        inputs: the request.
-        kinks: input token counts beyond which the value is another straight line.
-    """
+def crossings(constraint: Constraint, row: Row, inputs: DecisionInputs) -> set[int]:
+    """List the input token counts beyond which a constraint changes its answer, found between its kinks."""
     found: set[int] = set()
     lower = 0
-    for upper in (*sorted(kink for kink in kinks if kink >= 0), BEYOND):
+    for upper in (*sorted(kink for kink in constraint.kinks(row, inputs) if kink >= 0), BEYOND):
         first = constraint.admits(row, inputs, lower)
         if first is not constraint.admits(row, inputs, upper):
             span = range(lower, upper)
@@ -308,9 +308,13 @@ class HardCostCap(Constraint):
         )
 
     def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        return crossings(self, row, inputs)
+
+    def kinks(self, row: Row, inputs: DecisionInputs) -> Iterator[int]:
         limits, off = row.at.model.limits, beside(inputs.load, row)[1]
-        kinks = {row.above - off} if row.above else set()
-        return crossings(self, row, inputs, {*kinks, limits.context_window - limits.max_output - off})
+        if row.above:
+            yield row.above - off
+        yield limits.context_window - limits.max_output - off
 
     def _usual(self, row: Row, inputs: DecisionInputs, tokens: int) -> int:
         least = inputs.setting.endpoints[endpoint_for(row, inputs.facts)].min_output
@@ -353,15 +357,16 @@ class WithinBudget(Constraint):
         )
 
     def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
-        if inputs.load.p95 and not inputs.load.worst:
-            return crossings(self, row, inputs, cost_breakpoints(row, inputs.load))
+        return crossings(self, row, inputs) if inputs.load.worst or inputs.load.p95 else ()
+
+    def kinks(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
         if not inputs.load.worst:
-            return ()
+            return cost_breakpoints(row, inputs.load) if inputs.load.p95 else ()
         # What a call can cost at worst is not what it is chosen by. That turns where the price does, and
         # where the window begins to leave less than the most that is written.
         limits, asked = row.at.model.limits, inputs.load.visible
         most = limits.max_output if asked is None else min(asked + row.room, limits.max_output)
-        return crossings(self, row, inputs, {row.above, limits.context_window - most})
+        return {row.above, limits.context_window - most}
 
     def pruning(self, inputs: DecisionInputs) -> Hashable | None:
         return None if inputs.load.worst or inputs.load.p95 else ()
@@ -626,8 +631,11 @@ class WithinSeconds(Constraint):
             )
 
     def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        return crossings(self, row, inputs)
+
+    def kinks(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
         # It grows with the tokens, but for where a part of the prompt is found in a cache.
-        return crossings(self, row, inputs, cost_breakpoints(row, inputs.load))
+        return cost_breakpoints(row, inputs.load)
 
     def _over(self, row: Row, inputs: DecisionInputs, tokens: int) -> list[tuple[str, float, float]]:
         policy = inputs.setting.policy

@@ -87,9 +87,10 @@ class DecisionInputs:
 
     def like(self, facts: RequestFacts, context: EvaluationContext) -> DecisionInputs:
         """Return the inputs of a request that differs from this one in nothing but tokens."""
-        made = object.__new__(DecisionInputs)
-        likely = likely_tokens(facts, self.load.seen)
-        made.__dict__.update(self.__dict__, facts=facts, likely=likely, context=context)
+        made, values = object.__new__(DecisionInputs), self.__dict__.copy()
+        values["facts"], values["context"] = facts, context
+        values["likely"] = likely_tokens(facts, self.load.seen)
+        made.__dict__ = values
         return made
 
     def at_pace(self, observed: Observed) -> DecisionInputs:

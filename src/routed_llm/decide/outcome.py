@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -87,35 +87,24 @@ class Picked:
 class Explained:
     """Works out what is only needed to explain a choice, each thing once and when it is first read."""
 
-    __slots__ = ("_candidates", "_inputs", "_others", "_picked", "_why")
-
     def __init__(self, picked: Picked, inputs: DecisionInputs) -> None:
         self._picked = picked
         self._inputs = inputs
-        self._why: str | None = None
-        self._others: tuple[dict[str, str], dict[str, str | None]] | None = None
-        self._candidates: tuple[Candidate, ...] | None = None
 
-    @property
+    @cached_property
     def why(self) -> str:
         """A phrase on what settled the choice."""
-        if self._why is None:
-            self._why = _why(self._picked, self._inputs)
-        return self._why
+        return _why(self._picked, self._inputs)
 
-    @property
+    @cached_property
     def others(self) -> tuple[dict[str, str], dict[str, str | None]]:
         """Of each other model what rules it out, or else what it would have cost in US dollars."""
-        if self._others is None:
-            self._others = _others(self._picked, self._inputs)
-        return self._others
+        return _others(self._picked, self._inputs)
 
-    @property
+    @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """Every configuration that was weighed."""
-        if self._candidates is None:
-            self._candidates = _candidates(self._picked, self._inputs)
-        return self._candidates
+        return _candidates(self._picked, self._inputs)
 
     @property
     def seconds(self) -> Seconds | None:
@@ -174,23 +163,25 @@ def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
         known, unknown = _published(row, inputs)
     allowance = inputs.context.allowance
     return Decision.made(
-        chosen=chosen,
-        call=call,
-        changes=changes,
-        evidence=known,
-        without_evidence=unknown,
-        baseline=inputs.baseline,
-        facts=inputs.facts,
-        at=inputs.setting.at,
-        certain=picked.certain,
-        catalog_version=inputs.catalog_version,
-        policy=inputs.setting.policy,
-        allowance=allowance,
-        reserve=None if row is None or allowance is None else _reserve(row, inputs),
-        switch=None if inputs.facts.previous is None else _switch(picked, inputs),
-        trial=None,
-        counted=None,
-        explanation=Explained(picked, inputs),
+        {
+            "chosen": chosen,
+            "call": call,
+            "changes": changes,
+            "evidence": known,
+            "without_evidence": unknown,
+            "baseline": inputs.baseline,
+            "facts": inputs.facts,
+            "at": inputs.setting.at,
+            "certain": picked.certain,
+            "catalog_version": inputs.catalog_version,
+            "policy": inputs.setting.policy,
+            "allowance": allowance,
+            "reserve": None if row is None or allowance is None else _reserve(row, inputs),
+            "switch": None if inputs.facts.previous is None else _switch(picked, inputs),
+            "trial": None,
+            "counted": None,
+            "explanation": Explained(picked, inputs),
+        }
     )
 
 
@@ -409,16 +400,18 @@ def _candidate(
     tokens = inputs.tokens(row, text_tokens)
     cached = 0 if shared.plain and shared.shared is None else cached_tokens(row, shared, tokens)
     return Candidate.made(
-        model=model.id,
-        effort=row.at.effort,
-        endpoint=endpoint or row.at.endpoint,
-        cost=inputs.cost(row, tokens),
-        input_tokens=tokens,
-        output_tokens=output_tokens(row, shared),
-        cached_tokens=0 if cached and goes_past_cache(row, shared, tokens, cached) else cached,
-        reasons=reasons,
-        sent_as=inputs.send_as.get(model.id, model.sent_as),
-        base_url=model.base_url,
+        {
+            "model": model.id,
+            "effort": row.at.effort,
+            "endpoint": endpoint or row.at.endpoint,
+            "cost": inputs.cost(row, tokens),
+            "input_tokens": tokens,
+            "output_tokens": output_tokens(row, shared),
+            "cached_tokens": 0 if cached and goes_past_cache(row, shared, tokens, cached) else cached,
+            "reasons": reasons,
+            "sent_as": inputs.send_as.get(model.id, model.sent_as),
+            "base_url": model.base_url,
+        }
     )
 
 

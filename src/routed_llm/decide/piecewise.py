@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.alternatives import Alternatives, Ladder
     from routed_llm.decide.choice import Choice
     from routed_llm.decide.inputs import DecisionInputs
+    from routed_llm.decide.shape import Row
     from routed_llm.facts import RequestFacts
     from routed_llm.usage import Observed
 
@@ -38,6 +39,7 @@ class PiecewiseChoice:
         alternatives: how the other configurations stand, by span; kept as long.
         turns: text token counts beyond which the choice changes, once they have been worked out.
         ladders: the configurations that can serve, with the straight lines of their costs, by span.
+        rivals: those that may cost less than one of them, by span and its name; None where it cannot serve.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class PiecewiseChoice:
         "inputs",
         "is_exact",
         "ladders",
+        "rivals",
         "turns",
     )
 
@@ -61,7 +64,8 @@ class PiecewiseChoice:
         self.alternatives: dict[int, Alternatives] = {}
         self.turns: list[int] | None = None
         self.ladders: dict[int, Ladder] = {}
-        self._choices: dict[int, Choice | None] = {}
+        self.rivals: dict[Any, tuple[Row, ...] | None] = {}
+        self._choices: dict[int, list[tuple[int, Choice]]] = {}
 
     def holds(self, facts: RequestFacts, observed: Observed | None, *, at_any_pace: bool = False) -> bool:
         """Say whether what is observed now comes to the same for a request of this kind.
@@ -97,7 +101,7 @@ class PiecewiseChoice:
         """
         made = PiecewiseChoice(inputs, choose, is_exact=self.is_exact)
         made.breakpoints, made._choices = self.breakpoints, dict(self._choices)
-        made.ladders = self.ladders
+        made.ladders, made.rivals = self.ladders, self.rivals
         # What has been said of them speaks of seconds.
         made.alternatives = {at: one._replace(said={}) for at, one in self.alternatives.items()}
         return made
@@ -110,23 +114,38 @@ class PiecewiseChoice:
         """Return the least text token count of a span."""
         return (self.breakpoints or ())[span - 1] + 1 if span else 0
 
-    def choice(self, low: int, high: int) -> Choice | None:
-        """Return the choice that holds from ``low`` to ``high`` text tokens; None where there may be two."""
-        found: Choice | None = None
-        for at in range(self.span(low), self.span(high) + 1):
-            if at not in self._choices:
-                self._choices[at] = self._of(at)
-            here = self._choices[at]
-            if here is None or (found and here[0] is not found[0] and name_of(here) != name_of(found)):
-                return None
-            found = here
-        return found
+    def last(self, span: int) -> int:
+        """Return the most text tokens of a span."""
+        marks = self.breakpoints or ()
+        return marks[span] if span < len(marks) else BEYOND
 
-    def _of(self, at: int) -> Choice | None:
-        """Return the choice that holds throughout a span; None where there is more than one."""
-        marks, choose = self.breakpoints or (), self._choose
-        last = choose(marks[at] if at < len(marks) else BEYOND)
-        return last if name_of(choose(self.first(at))) == name_of(last) else None
+    def choice(self, low: int, high: int) -> tuple[Choice, bool]:
+        """Return the choice at ``high`` text tokens, and whether it is the same from ``low`` on."""
+        found: Choice | None = None
+        is_same = True
+        for at in range(self.span(low), self.span(high) + 1):
+            here = self._choices.get(at)
+            if here is None:
+                here = self._choices[at] = self._of(at)
+            for upper, choice in here:
+                if upper < low:
+                    continue
+                if found and choice[0] is not found[0] and name_of(choice) != name_of(found):
+                    is_same = False
+                found = choice
+                if upper >= high:
+                    break
+        return found or (None, "none"), is_same
+
+    def spans(self, low: int, high: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the spans from ``low`` to ``high`` text tokens, each with the first and the last in it."""
+        for at in range(self.span(low), self.span(high) + 1):
+            yield at, max(low, self.first(at)), min(high, self.last(at))
+
+    def _of(self, at: int) -> list[tuple[int, Choice]]:
+        """Return the choices within a span, each with the last token count that it holds for."""
+        first, last, choose = self.first(at), self.last(at), self._choose
+        return list(_split(first, choose(first), last, choose(last), choose))
 
 
 def pieces(marks: Sequence[int], choose: Callable[[int], Choice]) -> Iterator[tuple[int, Choice]]:

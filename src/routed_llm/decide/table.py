@@ -17,7 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide import constraints
-from routed_llm.decide.alternatives import by_cost, ladder
+from routed_llm.decide.alternatives import by_cost, cheaper, ladder
 from routed_llm.decide.choice import Choice, choose, is_chosen_throughout
 from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
 from routed_llm.decide.inputs import DecisionInputs
@@ -301,43 +301,79 @@ class Table:
             return None
         if kept.breakpoints is None:
             kept.breakpoints = self._breakpoints(kept.inputs)
-        inputs = kept.inputs.like(facts, context)
-        found = kept.choice(facts.tokens.low, facts.tokens.high)
-        if found is None or found[0] is None:
-            return None
+        inputs, bounds = kept.inputs.like(facts, context), facts.tokens
         own = [constraint for constraint in self._own if constraint.applies(inputs)]
         if own:
-            found = self._under(own, found, kept, inputs)
+            found = self._under(own, kept, inputs)
             if found is None:
                 return None
             inputs.adopt([it for it in self._constraints if it in own or it in inputs.constraints])
-        row, because = found
-        endpoint = "" if row is None else row.at.endpoint
-        picked = Picked(row=row, endpoint=endpoint, because=because, tokens=inputs.likely, certain=True)
-        picked.kept = kept if kept.is_exact and not own else None
+        else:
+            found = kept.choice(bounds.low, bounds.high)
+        (row, because), certain = found
+        picked = Picked(
+            row=row,
+            endpoint="" if row is None else row.at.endpoint,
+            because=because,
+            tokens=inputs.likely if certain else bounds.high,
+            certain=certain,
+            kept=kept if kept.is_exact and not own else None,
+        )
         return picked, inputs
 
     def _under(
-        self, own: list[Constraint], found: Choice, kept: PiecewiseChoice, inputs: DecisionInputs
-    ) -> Choice | None:
-        """Choose under the constraints of this call alone, too; None where that takes another look."""
+        self, own: list[Constraint], kept: PiecewiseChoice, inputs: DecisionInputs
+    ) -> tuple[Choice, bool] | None:
+        """Choose under the constraints of this call alone, too: at the upper bound, and whether throughout.
+
+        None where that takes another look.
+        """
         low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
+        choice, is_same = kept.choice(low, high)
         # What is chosen without them is chosen under them where they admit it.
-        if found[0] is not None and _admit(own, found[0], inputs, low, high):
-            return found
-        span, long = kept.span(low), low > LONG_CONTEXT_FROM
-        if not kept.is_exact or kept.span(high) != span or (high > LONG_CONTEXT_FROM) != long:
+        if is_same and choice[0] is not None and _admit(own, choice[0], inputs, low, high):
+            return choice, True
+        if not kept.is_exact:
             return None
-        if low != high and not all(_is_level(one) for one in own):
-            return None
+        if choice[0] is None or not _admit(own, choice[0], inputs, high, high):
+            row = _first_admitted(self._ladder(kept, kept.span(high)), own, inputs, high)
+            choice = (row, "none" if row is None else "cost")
+        return choice, low == high or self._is_first(choice[0], own, kept, inputs)
+
+    def _is_first(
+        self, row: Row | None, own: list[Constraint], kept: PiecewiseChoice, inputs: DecisionInputs
+    ) -> bool:
+        """Say whether a configuration is sure to be the cheapest that is admitted at every count."""
+        low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
+        if row is not None and not _admit(own, row, inputs, low, high):
+            return False
+        for span, first, last in kept.spans(low, high):
+            rivals = self._rivals(row, span, kept)
+            if rivals is None or any(_may_be_admitted(own, other, inputs, first, last) for other in rivals):
+                return False
+        return True
+
+    def _rivals(self, row: Row | None, span: int, kept: PiecewiseChoice) -> tuple[Row, ...] | None:
+        """List what can serve in a span, as far as what is kept says, and may cost less than a configuration.
+
+        All that can serve beside none; None where the configuration cannot.
+        """
+        key = (span, None if row is None else row.name)
+        if key not in kept.rivals:
+            rungs = self._ladder(kept, span)
+            if row is None:
+                kept.rivals[key] = tuple([rung[4] for rung in rungs])
+            else:
+                kept.rivals[key] = cheaper(rungs, row.name, kept.first(span), kept.last(span))
+        return kept.rivals[key]
+
+    def _ladder(self, kept: PiecewiseChoice, span: int) -> Ladder:
+        """Return the configurations that can serve in a span, as far as what is kept says."""
         rungs = kept.ladders.get(span)
         if rungs is None:
-            rungs = kept.ladders[span] = ladder(self._side(kept.inputs, long), kept.first(span))
-        row = _first_admitted(rungs, own, inputs, low)
-        # Costs are straight lines: what costs least at both ends does so between them.
-        if low != high and row is not _first_admitted(rungs, own, inputs, high):
-            return None
-        return row, "none" if row is None else "cost"
+            first = kept.first(span)
+            rungs = kept.ladders[span] = ladder(self._side(kept.inputs, first > LONG_CONTEXT_FROM), first)
+        return rungs
 
     def _at_pace(
         self, kept: PiecewiseChoice, facts: RequestFacts, observed: Observed | None
@@ -626,18 +662,28 @@ def _is_light(allowance: Allowance | None) -> bool:
 
 def _admit(own: Iterable[Constraint], row: Row, inputs: DecisionInputs, low: int, high: int) -> bool:
     """Whether constraints admit a configuration at every text token count from ``low`` to ``high``."""
-    low, high = inputs.tokens(row, low), inputs.tokens(row, high)
-    counts = {low, high}
+    ends = _ends(own, row, inputs, low, high)
+    return all(one.admits(row, inputs, tokens) for one in own for tokens in ends)
+
+
+def _may_be_admitted(
+    own: Iterable[Constraint], row: Row, inputs: DecisionInputs, low: int, high: int
+) -> bool:
+    """Whether constraints may admit a configuration at a text token count from ``low`` to ``high``."""
+    ends = _ends(own, row, inputs, low, high)
+    return all(any(one.admits(row, inputs, tokens) for tokens in ends) for one in own)
+
+
+def _ends(own: Iterable[Constraint], row: Row, inputs: DecisionInputs, low: int, high: int) -> set[int]:
+    """List the ends of the spans in which each answer changes once at most, in input tokens."""
+    shift, more = beside(inputs.load, row)
+    ends = {low + shift, high + shift}
     for constraint in own if low != high else ():
-        more = beside(inputs.load, row)[1] if constraint.of_most else 0
-        for mark in constraint.breakpoints(row, inputs):
-            counts.update(at - more for at in (mark, mark + 1) if low < at - more < high)
-    return all(one.admits(row, inputs, tokens) for one in own for tokens in counts)
-
-
-def _is_level(constraint: Constraint) -> bool:
-    """Whether a constraint's answers do not depend on the tokens at all."""
-    return type(constraint).breakpoints is constraints.Constraint.breakpoints and not constraint.follows_cost
+        off = shift + more if constraint.of_most else shift
+        for mark in constraint.kinks(row, inputs):
+            if low <= mark - off < high:
+                ends.update((mark - off + shift, mark - off + shift + 1))
+    return ends
 
 
 def _first_admitted(

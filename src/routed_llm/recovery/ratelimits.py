@@ -264,9 +264,12 @@ class _Limits:
     def wait(self, tokens: int, now: float, ahead: Mark | None = None) -> float:
         """Return the seconds until there is room for a request behind others, or behind the whole line."""
         before = self.waiting if ahead is None else ahead
-        amounts = ((self.requests, before.requests + 1), (self.tokens, before.tokens + tokens))
-        waits = [bucket.wait(amount, now) for bucket, amount in amounts if bucket is not None]
-        return max(*waits, self.closed - now, 0.0)
+        longest = max(self.closed - now, 0.0)
+        if self.requests is not None:
+            longest = max(longest, self.requests.wait(before.requests + 1, now))
+        if self.tokens is not None:
+            longest = max(longest, self.tokens.wait(before.tokens + tokens, now))
+        return longest
 
     def disturb(self) -> None:
         """Have it looked at again who has room."""
@@ -705,7 +708,8 @@ class RateLimits:
             return _NONE
         with self._lock:
             for one in models.values():
-                one.grant(now)
+                if one.line or one.crowds:
+                    one.grant(now)
             found = {model: one.wait(tokens, now) for model, one in models.items() if not one.assumed}
             if not hurries:
                 for model, one in models.items():

@@ -13,7 +13,8 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from routed_llm.catalog.model import CacheTerms
@@ -78,12 +79,12 @@ class Kept:
 
     __slots__ = ("__weakref__", "again", "is_written", "model", "size", "terms", "texts", "tokens", "until")
 
-    def __init__(self, texts: Sequence[str], model: str, terms: CacheTerms, until: float) -> None:
+    def __init__(self, texts: Sequence[str], model: str, terms: CacheTerms) -> None:
         self.texts = texts
         self.size = sum(map(len, texts))
         self.model = model
         self.terms = terms
-        self.until = until
+        self.until = 0.0
         self.tokens = 0
         self.is_written = True
         self.again = 0.0
@@ -101,11 +102,6 @@ class Kept:
         return tokens if tokens >= self.terms.min_prefix else 0
 
 
-class _Place(NamedTuple):
-    mark: tuple[str, str]
-    kept: Kept
-
-
 class PromptPrefixCache:
     """A bounded table of long requests; safe to share between threads."""
 
@@ -113,8 +109,9 @@ class PromptPrefixCache:
         self._most = requests
         self._room = characters
         self._held = 0
-        self._by_mark: dict[tuple[str, str], list[Kept]] = {}
-        self._order: list[_Place] = []
+        # Tuples are replaced, never changed, so that reading needs no lock.
+        self._by_mark: dict[tuple[str, str], tuple[Kept, ...]] = {}
+        self._order: dict[Kept, tuple[str, str]] = {}
         self._prefixes: dict[int, float] = {}
         self._lock = threading.Lock()
 
@@ -128,7 +125,6 @@ class PromptPrefixCache:
         """
         found: dict[str, int] = {}
         again = False
-        # Lists are replaced, never changed, so that reading needs no lock.
         for kept in self._by_mark.get((credential, texts[0][:_MARK]), ()):
             if now <= kept.until:
                 tokens = kept.shared(texts)
@@ -151,52 +147,52 @@ class PromptPrefixCache:
         """Keep a request that is about to be sent, in place of an equal one."""
         mark = (credential, texts[0][:_MARK])
         again = self._again(texts, now, terms.ttl, credential)
-        for old in self._by_mark.get(mark, ()):
-            if old.model == model and old.texts == texts:
-                old.until = now + terms.ttl
-                old.is_written, old.again = is_written, again
-                return old
-        made = Kept(texts, model, terms, now + terms.ttl)
-        made.is_written, made.again = is_written, again
-        with self._lock:
-            alike = self._by_mark.get(mark, [])
-            if made.size <= self._room:
-                self._by_mark[mark] = [*alike, made]
-                self._order.append(_Place(mark, made))
-                self._held += made.size
-                if len(alike) >= _ALIKE:
-                    self._drop(next(place for place in self._order if place.kept is alike[0]))
-                while len(self._order) > self._most or self._held > self._room:
-                    self._drop(self._order[0])
-        return made
+        for kept in self._by_mark.get(mark, ()):
+            if kept.model == model and kept.texts == texts:
+                break
+        else:
+            kept = Kept(texts, model, terms)
+            if kept.size <= self._room:
+                self._add(mark, kept)
+        kept.until, kept.is_written, kept.again = now + terms.ttl, is_written, again
+        return kept
 
     def _again(self, texts: Sequence[str], now: float, ttl: float, credential: str) -> float:
         """Say which share of a request others began with lately, whether or not a cache was written."""
-        known, outline = self._prefixes, hash(credential)
-        size = seen = begun = 0
+        known, outline, seen = self._prefixes, hash(credential), 0
+        sizes = [*accumulate(map(len, texts))]
         for end in _ENDS:
             if end >= len(texts):
                 break
             text = texts[end]
-            size += sum(map(len, texts[begun : end + 1]))
-            begun = end + 1
-            outline = hash((outline, size, text[:_EDGE], text[-_EDGE:]))
+            outline = hash((outline, sizes[end], text[:_EDGE], text[-_EDGE:]))
             if known.pop(outline, 0.0) > now:
-                seen = size
+                seen = sizes[end]
             known[outline] = now + ttl
         while len(known) > PREFIXES:
             # Another thread may have taken it out just now.
             known.pop(next(iter(known), 0), None)
-        return seen / (size + sum(map(len, texts[begun:])) or 1)
+        return seen / (sizes[-1] or 1)
 
-    def _drop(self, place: _Place) -> None:
-        self._order.remove(place)
-        self._held -= place.kept.size
-        left = [kept for kept in self._by_mark[place.mark] if kept is not place.kept]
+    def _add(self, mark: tuple[str, str], kept: Kept) -> None:
+        with self._lock:
+            alike = self._by_mark.get(mark, ())
+            self._by_mark[mark] = (*alike, kept)
+            self._order[kept] = mark
+            self._held += kept.size
+            if len(alike) >= _ALIKE:
+                self._drop(alike[0])
+            while len(self._order) > self._most or self._held > self._room:
+                self._drop(next(iter(self._order)))
+
+    def _drop(self, kept: Kept) -> None:
+        mark = self._order.pop(kept)
+        self._held -= kept.size
+        left = tuple([one for one in self._by_mark[mark] if one is not kept])
         if left:
-            self._by_mark[place.mark] = left
+            self._by_mark[mark] = left
         else:
-            del self._by_mark[place.mark]
+            del self._by_mark[mark]
 
 
 def _report(ref: weakref.ref[Kept], reported: int) -> None:

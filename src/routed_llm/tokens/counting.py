@@ -130,25 +130,21 @@ class Counting:
         """
         if self.is_settled(thresholds):
             return self.low, self.high
-        self.recall()
-        if not self._tight:
-            self._tighten(thresholds)
+        self.tighten(thresholds)
         while not self.is_settled(thresholds):
             self._count(self._next())
         return self.low, self.high
 
-    def exact(self) -> int:
-        """Count everything that is not counted yet and return the number of tokens."""
-        self.recall()
-        while self._texts:
-            self._count(self._next())
-        return self.low
+    def tighten(self, thresholds: Sequence[int] | None = None) -> None:
+        """Narrow the bounds without counting: by what the memo knows, and by how long texts really are.
 
-    def _tighten(self, thresholds: Sequence[int]) -> None:
-        """Replace the bound of 4 bytes a character by the true length, largest gap first."""
-        self._tight = True
-        if self.is_settled(thresholds):
+        The true length takes the place of 4 bytes a character, the largest gap first, until no threshold
+        separates the bounds; in all texts where none are given.
+        """
+        self.recall()
+        if self._tight or (thresholds is not None and self.is_settled(thresholds)):
             return
+        self._tight = True
         for index in sorted(range(len(self._texts)), key=lambda at: -self._known[at].left):
             text, known = self._texts[index], self._known[index]
             # What is below four bytes a character has been measured before.
@@ -158,8 +154,16 @@ class Counting:
             self.high -= known.left - left
             self._known[index] = known._replace(left=left)
             self._memo.put(text, self._known[index])
-            if self.is_settled(thresholds):
+            if thresholds is not None and self.is_settled(thresholds):
+                self._tight = False
                 return
+
+    def exact(self) -> int:
+        """Count everything that is not counted yet and return the number of tokens."""
+        self.recall()
+        while self._texts:
+            self._count(self._next())
+        return self.low
 
     def _next(self) -> list[tuple[int, int]]:
         """Return (index, end) of the parts to count next: the most uncertain texts, up to one part's size."""
