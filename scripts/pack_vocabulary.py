@@ -18,6 +18,7 @@ from pathlib import Path
 from routed_llm.tokens import vocabulary
 
 TARGET = Path(vocabulary.__file__).parent / "data" / "o200k_base.xz"
+WORDS = TARGET.with_name("words.txt")
 
 
 def read_published(content: bytes) -> list[bytes]:
@@ -52,13 +53,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="check the packaged file instead")
     options = parser.parse_args(arguments)
     if options.check:
-        read_published(as_published(vocabulary.unpack(vocabulary.read_packed())))
+        tokens = vocabulary.unpack(vocabulary.read_packed())
+        read_published(as_published(tokens))
+        if WORDS.read_text() != vocabulary.words_of(tokens):
+            raise SystemExit(f"{WORDS.name} holds other words than the vocabulary. Pack it again.")
         print(f"{TARGET.name} holds the published vocabulary")
         return 0
     if options.published is None:
         parser.error("give the published file, or --check")
-    packed = vocabulary.pack(read_published(options.published.read_bytes()))
+    tokens = read_published(options.published.read_bytes())
+    packed = vocabulary.pack(tokens)
     TARGET.write_bytes(packed)
+    WORDS.write_text(vocabulary.words_of(tokens))
     print(f"{TARGET.name}: {len(packed):,} bytes")
     return 0
 

@@ -29,6 +29,7 @@ FITTED = {
     "alexrudall/ruby-openai": "62938e02bb83e9f243ad2447805bc461d5d126fe",
     "alibaba/loongsuite-python-agent": "0ae17251071d6875a81179558be1509780217ed5",
     "braintrustdata/braintrust-sdk-javascript": "96a8132d9327efa81ecd66a01920ab6206a57ca1",
+    "cognesy/instructor-php": "05e240cdd3349ee0b4fc7c7554e53a0c5c188a34",
     "crmne/ruby_llm": "fb5a49bf04da78d3e74496431ad1c99df5e7e5f0",
     "DataDog/dd-trace-js": "5735ffe7643cd9a984a8d21bde2131cc2fbe3a50",
     "DataDog/dd-trace-py": "3bb9ecda22830e3303b18b0ffa5abe7586aef6a7",
@@ -36,6 +37,7 @@ FITTED = {
     "HumanSignal/Adala": "10cff7320417f8438e1a0536c4e198cea7297db9",
     "maybe-finance/maybe": "77b5469832758d1cbee1a940f3012a1ae1c74cd3",
     "Mirascope/mirascope": "41d433578653411dbff96c6eaca4fa869aafc931",
+    "open-telemetry/opentelemetry-js-contrib": "fd4d8ae8ffbbb21616baa036948b2fb70d289892",
     "open-telemetry/opentelemetry-python-contrib": "466ae4c00de77d1f54f77a9600f1d08eba2306b5",
     "posit-dev/chatlas": "ea4531130e56d3c5bb003d87a1792dd942554b8d",
     "pydantic/logfire": "e484a6b53a0df3062d304ce258573e387cf3140a",
@@ -45,8 +47,11 @@ FITTED = {
     "sublayerapp/sublayer": "d103e662e25109ba54e1efb2e049d7f2fd29d371",
     "tidyverse/ellmer": "57e3d72d5dbe1a8bce4a3017b3468ad5fe3b2945",
     "tmc/langchaingo": "8fea3de63675b901cf7a2cdc435c204cb7a93643",
+    "tpaulshippy/ruby_llm": "a35aa111a0bb36b7f0363b1f1f2a25e3d5378fd3",
+    "tpaulshippy/ruby_llm_community": "d4ead804478a8fa6f44f6522555f0a1db5f96077",
     "vicentereig/dspy.rb": "377298ba87e35d545c8c7002e921d5a034b1149a",
     "we-promise/sure": "0252787dc014f790074c7ff9c2ac6c2b283be2cf",
+    "xiaohui-zhangxh/ruby_llm": "6ffefc6a81b24040e1cdae9b61789db727cabb7d",
 }
 """Repositories on whose recordings rules were fitted, and the commits to fetch."""
 
@@ -54,13 +59,20 @@ JUDGES = {
     "0xPlaygrounds/rig": "b75850e899498647563af2d644ee72d28ac7a69e",
     "activeagents/activeagent": "a76142897fc61fe7a6f53d28b030fff35a46c3d6",
     "AgentOps-AI/agentops": "a855a92dfaa7fd4423f9a68b1ba0295a3a72da80",
+    "antiwork/gumroad": "8c16285e2baf800a6c3328b5ab8c538288464862",
     "Arize-ai/phoenix": "9478f954bbc6175a0eaef398d0a92c1d967c3bfe",
     "braintrustdata/braintrust-sdk-go": "63142de713534a8746ee2d4acced1b50f750b066",
     "braintrustdata/braintrust-sdk-java": "ec18bef0e6d31d89ceda513cf5c3fc30d7faf4da",
     "braintrustdata/braintrust-sdk-python": "a7053505083fb7b7ae6ed1c10a4141a0d8673cc4",
     "braintrustdata/braintrust-sdk-ruby": "1ca9a9991d5ea9d161192b360afe66a760abb9d3",
+    "DataDog/dd-apm-test-agent": "32c02b9bc19ac3c5a7b57a7b896c1290123bf09a",
+    "datasette/datasette-enrichments-gpt": "1bede50ad21d7ae9fa663fd2a199bcd46b52cf6e",
+    "datasette/datasette-extract": "4456f54f0cebf6aee9d0d5f7ee06f5988b34402e",
     "envoyproxy/ai-gateway": "c217da8a539570ba3f6014a60c2687c29a945f1f",
+    "instructor-ai/instructor-rb": "e96ab3b4e9c8c1d08c8f784c0ac091f33a12a916",
     "jackmpcollins/magentic": "58b72cf58134b9b888a9518932465d7187448e92",
+    "khasinski/ruby_llm-responses_api": "174cd52bc1063a8fa6b36635ae9d5e75a9abc994",
+    "kieranklaassen/ruby_llm-skills": "a914cfd975ba099874c6ee3ffb758ae52a5d83fe",
     "langchain-ai/langsmith-sdk": "bc8dd672a7b9e7d09bcb2fdada0baff80700f9b0",
     "lmnr-ai/lmnr-python": "67dea392f4961bfcf7b5cde3733aaa4a452bb9f9",
     "lmnr-ai/lmnr-ts": "21f4850b4f717fc4ab084509cf2e0267ef0f9f87",
@@ -69,6 +81,8 @@ JUDGES = {
     "OlympiaAI/raix": "7e1b0da45fe88f526388171fad321115c09259ec",
     "open-telemetry/opentelemetry-java-instrumentation": "3300ac68822ed4dbade73496f2fffd3a2c6e32ed",
     "patvice/ruby_llm-mcp": "4d10851994029c7d7f3246ad517b2eef483ac810",
+    "Scale3-Labs/langtrace-python-sdk": "b62abd9b083bbfb04a5b5301f309cb7deaf28187",
+    "superduper-io/superduper": "6d192e7bf255f913b445a44dc9486e7013ddc6bc",
 }
 """Repositories that judge: nothing was fitted on them."""
 
@@ -79,6 +93,8 @@ _MADE_UP = re.compile(
     r"a1b2c3d4|b2c3d4e5|67ca09c5efe0819096|abc123|123456789|test_|mock|fake|resp_\d{1,4}$|chatcmpl-\w{1,6}$|f6a7b8",
     re.I,
 )
+_REPLACED = re.compile(r"<MASSIVE_TEXT|<[A-Z_]+_API_KEY>|(?:fc|call)_12345")
+"""What stands where a text was, or for the id of a call that was never made."""
 _LARGEST = 8_000_000
 _KEPT_BACK = "**REDACTED**"
 """LangChain's cassettes have no address; whose answer it is says the model, which endpoint the request."""
@@ -253,7 +269,7 @@ def _cassette(repo: str, path: str, files: _Files, key: str) -> Iterator[Exchang
     # served, or Azure, counts in its own way, and mocks were never served at all.
     if _HOST not in data and _KEPT_BACK.encode() not in data and "/openai/" not in path:
         return
-    if re.search("azure|codex|mock", path, re.I):
+    if re.search("azure|codex|mock(?!-responses)", path, re.I):
         return
     for row in _rows(path, data, files):
         with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError, IndexError):
@@ -355,7 +371,7 @@ def _exchange(repo: str, path: str, row: dict[str, Any]) -> Exchange | None:
         for k, v in _flat(answered.get("headers")).items()
     }
     body = _text(answered, headers)
-    status = answered["status"] if "status" in answered else answered["status_code"]
+    status = next(answered[key] for key in ("status", "status_code", "statusCode") if key in answered)
     events = None
     if "event-stream" in str(headers.get("content-type", "")) or body.lstrip().startswith(
         ("data:", "event:")
@@ -464,7 +480,7 @@ def sound(rows: Iterable[Exchange], released: Callable[[str], date | None]) -> l
         foreign = not re.match(r"(gpt|o\d|chatgpt|computer-use)", row.model or row.asked or "gpt")
         made_up = _MADE_UP.search(str((row.response or {}).get("id") or ""))
         sealed = re.search(r'"encrypted_content": "[^"]{0,60}"', key)
-        cut = "<MASSIVE_TEXT>" in key
+        cut = _REPLACED.search(key)
         if key in seen or early or foreign or made_up or sealed or cut:
             continue
         seen.add(key)

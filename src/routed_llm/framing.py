@@ -47,6 +47,8 @@ class Framed(NamedTuple):
         shape: tokens, about, of the name of the JSON schema; 0 without one.
         joined: tokens that the first system message costs less where functions or a schema stand behind it.
         described: 1 where the first function is described, else 0.
+        names: messages that say who speaks.
+        lines: results of calls of one turn, but the last of each, that end in a mark: a line ends with it.
     """
 
     replies: int = 0
@@ -70,12 +72,20 @@ class Framed(NamedTuple):
     shape: int = 0
     joined: int = 0
     described: int = 0
+    names: int = 0
+    lines: int = 0
 
     @property
     def varies(self) -> bool:
         """Whether the request has something that grows with its conversation."""
         return bool(
-            self.assistants or self.calls or self.files or self.thought or self.unsure or self.recalled
+            self.assistants
+            or self.calls
+            or self.files
+            or self.thought
+            or self.unsure
+            or self.recalled
+            or self.names
         )
 
     @property
@@ -93,6 +103,8 @@ class Framed(NamedTuple):
             named=0,
             kept=0,
             recalled=0,
+            names=0,
+            lines=0,
         )
 
 
@@ -115,7 +127,7 @@ class Framing:
             the arguments and the result.
         turn: each turn that makes several calls at once.
         parallel: each further call of such a turn; it may be less than none.
-        once: 1 where such turns name each function once only, else 0.
+        once: 1 where such turns name each function once only, and their results are lines of one text.
         kept: each call of its own that the provider keeps.
         spoken: each turn that says something and calls a function, too.
         tools: once where functions are offered, beside their text.
@@ -131,6 +143,7 @@ class Framing:
         joined: 1 where functions and a schema stand in the first system message, else 0.
         described: once where functions are offered and the first is described.
         single: once where functions are to be called one at a time.
+        name: each message that says who speaks, beside the name.
         file: each file, beside its text.
         page: each page of a PDF, beside its text.
         thought: 1 where reasoning counts that is handed back for the turn that goes on, else 0.
@@ -163,6 +176,7 @@ class Framing:
     joined: int = 0
     described: int = 0
     single: int = 0
+    name: int = 0
     file: int = 0
     page: int = 0
     thought: int = 0
@@ -208,12 +222,14 @@ class Framing:
             shape,
             joined,
             described,
+            names,
+            lines,
         ) = framed
         total = self.opening * replies + self.assistant * assistants
         if calls:
             total += self.call * calls + self.spoken * spoken + self.kept * kept
             if parallel:
-                total += self.turn * turns + self.parallel * parallel - self.once * named
+                total += self.turn * turns + self.parallel * parallel - self.once * (named + lines)
         if tools:
             total += (self.tools_system if system else self.tools) + self.described * described
             if forced or only:
@@ -228,8 +244,8 @@ class Framing:
                 total += self.both_system if system else self.both
         if joined and (tools or schemas):
             total -= self.joined * joined
-        if single or files or thought or recalled:
-            total += self.single * single + self.file * files
+        if single or files or thought or recalled or names:
+            total += self.single * single + self.file * files + self.name * names
             total += self.thought * thought + self.recalled * recalled
         return total
 

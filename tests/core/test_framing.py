@@ -81,7 +81,7 @@ TWO = tokens_of(
     "// Measures\ntype temperature = (_: {\n// Town\ncity: string,\n}) => any;\n\n} // namespace functions"
 )
 TEXTS = tokens_of("functions.now", "now", "{}", "noon")
-SHOWN = tokens_of("heat", '{"type":"object","properties":{"degrees":{"type":"integer"}}}')
+SHOWN = tokens_of(" heat", '{"type":"object","properties":{"degrees":{"type":"integer"}}}')
 PLAIN_CASES = {
     "one message": ({"messages": [ASK]}, 12, 11, 12, 11),
     "a system message": ({"messages": [SYSTEM, ASK]}, 19, 18, 19, 18),
@@ -175,13 +175,38 @@ def test_calls_side_by_side(calls: list[tuple[str, str]]) -> None:
     assert found.low <= real <= found.high
 
 
+@pytest.mark.parametrize(
+    ("model", "more"), [pytest.param("gpt-4o", 0, id="gpt-4o"), pytest.param("gpt-5.4", 2, id="gpt-5.4")]
+)
+def test_messages_that_say_who_speaks(model: str, more: int) -> None:
+    """A name costs its tokens, and one more for each message on gpt-5 and later."""
+    named = [{**ASK, "name": "ann"}, {**ANSWER, "name": "bob"}, ASK]
+    found = (
+        counted({"messages": named}, model, CHAT).likely
+        - counted({"messages": [ASK, ANSWER, ASK]}, model, CHAT).likely
+    )
+    assert found == tokens_of("ann", "bob") + more
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "less"), [pytest.param(CHAT, 1, id=CHAT), pytest.param(RESPONSES, 0, id=RESPONSES)]
+)
+def test_results_of_one_turn_are_lines(endpoint: str, less: int) -> None:
+    """On Chat Completions results follow each other in lines, whose ends are one token with a mark."""
+    call, first, last = PAIR
+    marked = {**first, "content": "noon."}
+    found = counted({"messages": [ASK, call, first, last]}, "gpt-4o", endpoint).likely
+    assert counted({"messages": [ASK, call, marked, last]}, "gpt-4o", endpoint).likely == found + 1 - less
+    assert counted({"messages": [ASK, call, first, marked]}, "gpt-4o", endpoint).likely == found + 1
+
+
 FORCED = {"type": "function", "name": "temperature"}
 CHOICES = {
-    "named, gpt-4o on Chat Completions": ({"tool_choice": FORCED}, "gpt-4o", CHAT, 7 + 2),
-    "named, gpt-4o on Responses": ({"tool_choice": FORCED}, "gpt-4o", RESPONSES, 7 + 2),
+    "named, gpt-4o on Chat Completions": ({"tool_choice": FORCED}, "gpt-4o", CHAT, 7 + 1),
+    "named, gpt-4o on Responses": ({"tool_choice": FORCED}, "gpt-4o", RESPONSES, 7 + 1),
     "named, gpt-5.4 on Responses": ({"tool_choice": FORCED}, "gpt-5.4", RESPONSES, 0),
     "one required, gpt-4o on Chat Completions": ({"tool_choice": "required"}, "gpt-4o", CHAT, 0),
-    "one required, gpt-4o on Responses": ({"tool_choice": "required"}, "gpt-4o", RESPONSES, 7 + 2),
+    "one required, gpt-4o on Responses": ({"tool_choice": "required"}, "gpt-4o", RESPONSES, 7 + 1),
     "one required of two": ({"tool_choice": "required", "tools": [TEMPERATURE, NOW]}, "gpt-4o", RESPONSES, 0),
     "left open": ({"tool_choice": "auto"}, "gpt-4o", RESPONSES, 0),
 }
@@ -232,9 +257,9 @@ def test_a_call_that_is_stored(asked: dict[str, Any], more: int) -> None:
 def test_a_name_is_not_said_beside_a_call() -> None:
     """Who calls may have a name; the turn says nothing for that."""
     named = [{**TURN[0], "name": "Ada"}, TURN[1]]
-    for model, endpoint in (("gpt-4o", CHAT), ("gpt-5.4", CHAT)):
-        found = counted({"messages": [ASK, *named]}, model, endpoint).likely
-        assert found == counted({"messages": [ASK, *TURN]}, model, endpoint).likely + 1
+    for model, more in (("gpt-4o", 1), ("gpt-5.4", 2)):
+        found = counted({"messages": [ASK, *named]}, model, CHAT).likely
+        assert found == counted({"messages": [ASK, *TURN]}, model, CHAT).likely + more
 
 
 @pytest.mark.parametrize(

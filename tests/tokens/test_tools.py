@@ -106,11 +106,13 @@ RENDERED = {
     "an object in an object": (
         of({"home": ADDRESS}),
         [
-            "type get_weather = (_: { home?: {",
+            "type get_weather = (_: {",
+            "home?: {",
             "// With the number",
             "street?: string,",
             'zip?: "1" | "2",',
-            "} }) => any;",
+            "},",
+            "}) => any;",
         ],
     ),
     "a reference": (
@@ -127,15 +129,54 @@ RENDERED = {
     ),
     "items that are described": (
         of({"steps": {"type": "array", "items": of({"do": TEXT}, description="a step")}}),
-        ["type get_weather = (_: { steps?: Array<", "// a step", "{ do?: string }", "> }) => any;"],
+        [
+            "type get_weather = (_: {",
+            "steps?: Array<",
+            "// a step",
+            "{ do?: string }",
+            ">,",
+            "}) => any;",
+        ],
+    ),
+    "items that take several lines": (
+        of({"homes": {"type": "array", "items": ADDRESS}}),
+        [
+            "type get_weather = (_: {",
+            "homes?: Array<",
+            "{",
+            "// With the number",
+            "street?: string,",
+            'zip?: "1" | "2",',
+            "}",
+            ">,",
+            "}) => any;",
+        ],
+    ),
+    "items of several types, each once": (
+        of({"a": {"type": "array", "items": {"anyOf": [TEXT, {"type": "integer"}, {"type": "number"}]}}}),
+        ["type get_weather = (_: {", "a?: Array<", "string | number", ">,", "}) => any;"],
+    ),
+    "what may be null in OpenAPI's words": (
+        of({"a": {**TEXT, "nullable": True}, "b": {"enum": ["x"], "nullable": True}}),
+        ['type get_weather = (_: { a?: string | null, b?: "x" | null }) => any;'],
     ),
     "one of several that is described": (
         of({"to": {"anyOf": [{"type": "array", "items": {**TEXT, "title": "Name"}}, {"type": "null"}]}}),
-        ["type get_weather = (_: { to?:", " | Array<", "// Name", "string", ">", " | null", " }) => any;"],
+        [
+            "type get_weather = (_: {",
+            "to?:",
+            " | Array<",
+            "// Name",
+            "string",
+            ">",
+            " | null",
+            ",",
+            "}) => any;",
+        ],
     ),
     "parameters that are described": (
         of({"a": TEXT}, description="What it takes."),
-        ["type get_weather = (_: // What it takes.", "{", "a?: string,", "}) => any;"],
+        ["type get_weather = (_: // What it takes.", "{ a?: string }) => any;"],
     ),
     "true as a schema": (of({"x": True}), ["type get_weather = (_: { x?: any }) => any;"]),
 }
@@ -154,11 +195,13 @@ def test_a_function_as_the_model_is_shown_it(parameters: dict[str, Any] | None, 
         pytest.param("GetHTTPStatus2", 4, id="capitals and a digit"),
         pytest.param("", 1, id="none"),
         pytest.param("__internal__", 3, id="underscores"),
-        pytest.param("internationalization", 3, id="a long word"),
+        pytest.param("internationalization", 4, id="a long word"),
+        pytest.param("calculate_sum", 2, id="a long word that is one token"),
+        pytest.param("list_bash", 3, id="a word that is none behind an underscore"),
     ],
 )
 def test_tokens_of_a_name(name: str, tokens: int) -> None:
-    """A name is about as many tokens as it has words of eight letters."""
+    """A name is about as many tokens as it has words that are known, and two for each other one."""
     assert name_tokens(name) == tokens
 
 
@@ -278,13 +321,13 @@ SCHEMA = {"type": "object", "properties": {"pattern": {"type": "string", "patter
 def test_schema_texts(response_format: dict[str, Any]) -> None:
     """An output schema is its name and its JSON without what limits values; a property may be called so."""
     text = '{"type":"object","properties":{"pattern":{"type":"string","title":"P"}}}'
-    assert schema_texts(response_format) == ["a", text]
+    assert schema_texts(response_format) == [" a", text]
 
 
 def test_a_described_schema() -> None:
     """The description of a format is counted, too."""
     assert schema_texts({"type": "json_schema", "name": "a", "description": "So.", "schema": {}}) == [
-        "a",
+        " a",
         "// So.\n{}",
     ]
 

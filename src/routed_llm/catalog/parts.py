@@ -264,6 +264,7 @@ class FramingEntry(Entry):
     joined: Count = 0
     described: Count = 0
     single: Count = 0
+    name: Count = 0
     file: Count
     page: Count
     thought: Literal[0, 1] = 0

@@ -72,6 +72,8 @@ class RequestBuilder(Settings):
     _named = 0
     _kept = 0
     _recalled = 0
+    _names = 0
+    _lines = 0
     _last: tuple[int, int] | None = None
     _begin = 0
     _joins = -1
@@ -120,6 +122,8 @@ class RequestBuilder(Settings):
             self._kept,
             self._recalled,
             self._last,
+            self._names,
+            self._lines,
         ) = conversation.framed
         self._role = conversation.role
         self._opening = conversation.opening
@@ -191,6 +195,8 @@ class RequestBuilder(Settings):
                 self._kept,
                 self._recalled,
                 self._last,
+                self._names,
+                self._lines,
             ),
             role=self._role,
             opening=self._opening,
@@ -202,6 +208,8 @@ class RequestBuilder(Settings):
     def message(self, role: str, *, name: str | None = None) -> Self:
         """Begin a message; the parts told next belong to it."""
         self._end_opening()
+        if role == "tool" == self._role:  # results of one turn are lines of one text
+            self._lines += len(self._texts) > self._begin and tool_rules.ends_in_mark(self._texts[-1])
         self._role = role
         self._messages += 1
         if name is not None:
@@ -216,6 +224,7 @@ class RequestBuilder(Settings):
             self._recalled, self._thought = self._recalled + self._thought, 0
         if name:
             self._texts.append(name)
+            self._names += 1
         self._begin = len(self._texts)
         self._joins = -1
         return self
@@ -430,9 +439,14 @@ class RequestBuilder(Settings):
             self._unsure,
         )
         offers = self._tools or self._functions or self._schemas
-        if self._calls or offers or recalled or "tool_choice" in self._values:
+        if self._calls or offers or recalled or self._names or "tool_choice" in self._values:
             calls = (self._turns, self._named, self._kept)
-            ends = (self._joined() if offers and self._system else 0, self._described)
+            ends = (
+                self._joined() if offers and self._system else 0,
+                self._described,
+                self._names,
+                self._lines,
+            )
             framed = Framed(*counts, *calls, recalled, self._forced, self._only(), self._shape, *ends)
         else:
             framed = Framed(*counts)

@@ -63,7 +63,8 @@ class Conversation:
             something beside them, where the first system message's text stands, from 1,
             whether the last thing told was a call, tokens of reasoning since the last user message,
             turns of several calls, tokens of the names in them, calls that the provider keeps, tokens
-            of earlier reasoning, and what the one call so far of the turn that goes on counts for.
+            of earlier reasoning, what the one call so far of the turn that goes on counts for, messages that
+            say who speaks, and results that end in a mark.
         role: the role of the last message.
         opening: how many texts open the conversation, or None while it has no user message that ended.
         tokens: bounds of the texts' tokens together, or their count. Replaced, never changed, as more
@@ -79,7 +80,7 @@ class Conversation:
         texts: tuple[str, ...],
         *,
         fixed: int,
-        framed: tuple[Any, ...] = (0, 0, 0, 0, 0, False, 0, 0, 0, 0, 0, None),
+        framed: tuple[Any, ...] = (0, 0, 0, 0, 0, False, 0, 0, 0, 0, 0, None, 0, 0),
         role: str | None,
         opening: int | None,
         tokens: TokenCount,

@@ -1,6 +1,6 @@
 """What tool definitions, tool calls and output schemas cost: the texts that the provider makes of them.
 
-No such text is published. These reproduce what 1,306 recorded exchanges were billed for (2023-04 to 2026-09,
+No such text is published. These reproduce what 3,600 recorded exchanges were billed for (2023-04 to 2026-09,
 public test suites): functions as a TypeScript namespace, each with its description as a comment, and an
 output schema as compact JSON without its limits, its description as a comment, too. What stands around
 them, by model and endpoint, is in `framing`.
@@ -18,12 +18,16 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
+
+from routed_llm.tokens.vocabulary import words
 
 __all__ = [
     "DESCRIBED",
     "ToolLists",
     "call_texts",
+    "ends_in_mark",
     "joins",
     "name_tokens",
     "namespace",
@@ -48,9 +52,9 @@ _HIDDEN: Final = frozenset(
 """What a model is not shown of an output schema: it holds the answer to it in another way."""
 
 _MARKS: Final = ("$", "+", "<", "=", ">", "^", "`", "|", "~")
-_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d{1,3}|_+(?![A-Za-z])|[^\w]")
-_LONG: Final = 8
-"""Letters of a word that is one token, about: so 98 of 100 recorded names are off by one at most."""
+_WORD: Final = re.compile(r"_?[A-Z]?[a-z]+|_?[A-Z]+(?![a-z])|\d{1,3}|_+|[^\w]")
+_LONG: Final = 9
+"""Letters from which a first word is looked up. Of 315 recorded names 277 are right, 309 within one."""
 
 _NAMED: Final = frozenset(("properties", "$defs", "definitions"))
 _SCALARS: Final = {
@@ -89,14 +93,15 @@ def schema_texts(response_format: Mapping[str, Any] | None) -> list[str]:
     schema = named.get("schema") or {}
     about = named.get("description")
     about = _comment(about.strip()) if isinstance(about, str) else ""
-    texts = [named.get("name"), about + compact(_shown(schema, _DEEP))]
+    name = named.get("name")
+    texts = [f" {name}" if isinstance(name, str) and name else None, about + compact(_shown(schema, _DEEP))]
     return [text for text in texts if isinstance(text, str) and text]
 
 
 def call_texts(name: str, arguments: str | Mapping[str, Any]) -> list[str]:
     """Return the texts of one tool call of an earlier turn: its result names the function, too."""
     text = arguments if isinstance(arguments, str) else compact(arguments)
-    if ": " in text or ", " in text or "\n" in text:
+    if ": " in text or ", " in text or "\n" in text or "\\" in text:
         with suppress(ValueError, RecursionError):  # what is no JSON is counted as it stands
             text = compact(json.loads(text))
     return [f"functions.{name}", name, text]
@@ -104,7 +109,14 @@ def call_texts(name: str, arguments: str | Mapping[str, Any]) -> list[str]:
 
 def name_tokens(name: str) -> int:
     """Say how many tokens a function's or a schema's name is, about, without counting: 1 at least."""
-    return sum((len(word) + _LONG - 1) // _LONG for word in _WORD.findall(name)) or 1
+    return sum(map(_word_tokens, _WORD.findall(name))) or 1
+
+
+@lru_cache(maxsize=4096)
+def _word_tokens(word: str) -> int:
+    if (len(word) < _LONG and word[0] != "_") or not word.strip("_") or word.lower() in words():
+        return 1
+    return max(2, len(word) // 5)
 
 
 def sole_name(tools: Sequence[Mapping[str, Any]]) -> int:
@@ -132,10 +144,15 @@ def joins(text: str) -> int:
     rest = text.rstrip()
     if not rest:
         return 0
-    joined = rest.endswith(_MARKS) or unicodedata.category(rest[-1])[0] == "P"
+    joined = ends_in_mark(rest)
     lines, _, spaces = text[len(rest) :].rpartition("\n")
     ended = len(rest) + len(lines) + len(spaces) < len(text)
     return joined + (ended and not joined) + bool(spaces)
+
+
+def ends_in_mark(text: str) -> bool:
+    """Say whether a text ends in a mark, which is one piece with the end of its line."""
+    return bool(text) and (text.endswith(_MARKS) or unicodedata.category(text[-1])[0] == "P")
 
 
 class ToolLists:
@@ -261,15 +278,20 @@ class _Writer:
     def top(self) -> str:
         """Write the whole; only here a title and a description of the object itself are shown."""
         head = _about(self.root)
-        if self.root.get("title"):
-            return self._object(self.root, (), head)
-        return head + self._object(self.root, (), spread=bool(head))
+        return (
+            self._object(self.root, (), head)
+            if self.root.get("title")
+            else head + self._object(self.root, ())
+        )
 
     def _type(self, schema: Any, open_: tuple[str, ...]) -> str:
         self.left -= 1
         if self.left < 0 or len(open_) > _DEEP or not isinstance(schema, Mapping):
             return "any"
         schema, open_ = self._followed(schema, open_)
+        if schema.get("nullable") is True:
+            bare = {key: value for key, value in schema.items() if key != "nullable"}
+            return f"{self._type(bare, open_)} | null"
         if "enum" in schema and isinstance(schema["enum"], Sequence):
             return " | ".join(map(compact, schema["enum"]))
         if "const" in schema:
@@ -289,35 +311,35 @@ class _Writer:
         found = [self._said(part, open_) for part in parts]
         if any(head or kind.startswith("Array<") for head, kind in found):
             return "".join(f"\n | {head}{kind}" for head, kind in found) + "\n"
-        return " | ".join(kind for _, kind in found)
+        return " | ".join(dict.fromkeys(kind for _, kind in found))
 
     def _named(self, schema: Mapping[str, Any], kind: Any, open_: tuple[str, ...]) -> str:
         if isinstance(kind, list | tuple):
             return " | ".join(self._named(schema, one, (*open_, "")) for one in kind if isinstance(one, str))
         if kind == "array":
             head, item = self._said(schema.get("items"), open_)
-            return f"Array<\n{head}{item}\n>" if head else f"{item}[]"
+            # Alternatives, and what takes several lines, stand on lines of their own.
+            apart = head or "\n" in item or (" | " in item and item[0] not in '{"')
+            return f"Array<\n{head}{item}\n>" if apart else f"{item}[]"
         if kind == "object" or isinstance(schema.get("properties"), Mapping):
             return self._object(schema, open_) if schema.get("properties") else "object"
         return _SCALARS.get(kind, "any") if isinstance(kind, str) else "any"
 
-    def _object(
-        self, schema: Mapping[str, Any], open_: tuple[str, ...], head: str = "", *, spread: bool = False
-    ) -> str:
+    def _object(self, schema: Mapping[str, Any], open_: tuple[str, ...], head: str = "") -> str:
         properties = schema.get("properties")
         if not isinstance(properties, Mapping):
             return "object"
         asked = schema.get("required")
         required = set(map(str, asked)) if isinstance(asked, list | tuple) else set()
         lines = []
-        plain = not (head or spread)
+        plain = not head
         for name, given in properties.items():
             shown = self._followed(given, open_)[0] if isinstance(given, Mapping) else {}
             about, more = _about(shown), _rest(shown)
-            plain = plain and not about and not more
             mark = "" if name in required else "?"
             kind = self._type(given, (*open_, ""))
             gap = "" if kind.startswith("\n") else " "
+            plain = plain and not (about or more or "\n" in kind)
             lines.append((about, f"{name}{mark}:{gap}{kind}", more))
         if plain:
             return "{ " + ", ".join(line for _, line, _ in lines) + " }"

@@ -13,7 +13,9 @@ MIT licence (`data/LICENSE-tiktoken.txt`).
 
 from __future__ import annotations
 
+import re
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from routed_llm.errors import RoutedError
@@ -52,6 +54,7 @@ PATTERN: Final = "|".join(
 )
 
 _FILE = "o200k_base.xz"
+_WORDS = "words.txt"
 _lock = threading.Lock()
 _encoding: tiktoken.Encoding | None = None
 
@@ -76,8 +79,8 @@ def o200k_encoding() -> tiktoken.Encoding:
     return _encoding
 
 
-def read_packed() -> bytes:
-    """Return the packaged file as it stands on disk.
+def read_packed(name: str = _FILE) -> bytes:
+    """Return a packaged file as it stands on disk.
 
     Raises:
         VocabularyError: The file is missing.
@@ -85,11 +88,28 @@ def read_packed() -> bytes:
     from importlib import resources  # costs more to import than the rest of this package
 
     try:
-        return resources.files("routed_llm.tokens").joinpath("data", _FILE).read_bytes()
+        return resources.files("routed_llm.tokens").joinpath("data", name).read_bytes()
     except OSError as error:
         raise VocabularyError(
-            f"The vocabulary file {_FILE} of routed-llm cannot be read: {error}. Reinstall routed-llm."
+            f"The vocabulary file {name} of routed-llm cannot be read: {error}. Reinstall routed-llm."
         ) from error
+
+
+@cache
+def words() -> frozenset[str]:
+    """Return long words, and words behind an underscore, that are one token: names are told by them.
+
+    Raises:
+        VocabularyError: The packaged file is missing.
+    """
+    return frozenset(read_packed(_WORDS).decode().split())
+
+
+def words_of(tokens: Iterable[bytes]) -> str:
+    """Return what the file of `words` holds, of the vocabulary's tokens."""
+    return "".join(
+        sorted(f"{token.decode()}\n" for token in tokens if re.fullmatch(rb"_[a-z]{2,}|[a-z]{9,}", token))
+    )
 
 
 def unpack(packed: bytes) -> list[bytes]:
