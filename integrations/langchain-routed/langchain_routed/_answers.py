@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_routed._messages import ITEMS, ROUTING
 from langchain_routed._plan import Ends
 from routed_llm import AnswerCutter, Usage
+from routed_llm.calls.driver import Reading
 from routed_llm.calls.wired import calls_before
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
@@ -24,10 +25,8 @@ __all__ = [
     "attach",
     "cut_result",
     "is_kept",
-    "served_by",
-    "text_of",
+    "read",
     "usage_of",
-    "usage_of_result",
     "whole_chunk",
 ]
 
@@ -58,25 +57,14 @@ def _detail(details: Mapping[str, Any], name: str) -> int:
     return sum(int(v or 0) for k, v in details.items() if k == name or k.endswith(f"_{name}"))
 
 
-def usage_of_result(result: ChatResult) -> Usage | None:
-    """Read what a whole answer cost: the provider's own object where langchain-openai kept it."""
+def read(result: ChatResult) -> Reading:
+    """Read a whole answer: its usage is the provider's own object where langchain-openai kept it."""
     output = result.llm_output or {}
-    if output.get("token_usage"):
-        return Usage.from_openai(output["token_usage"], service_tier=output.get("service_tier"))
-    return usage_of(result.generations[0].message) if result.generations else None
-
-
-def served_by(result: ChatResult) -> str | None:
-    """Return the model's name as the provider wrote it."""
-    name = (result.llm_output or {}).get("model_name")
-    if name is None and result.generations:
-        name = result.generations[0].message.response_metadata.get("model_name")
-    return name
-
-
-def text_of(result: ChatResult) -> str:
-    """Return the text of the first answer."""
-    return result.generations[0].message.text if result.generations else ""
+    first = result.generations[0].message if result.generations else AIMessage("")
+    told, name = output.get("token_usage"), output.get("model_name")
+    usage = Usage.from_openai(told, service_tier=output.get("service_tier")) if told else usage_of(first)
+    served = first.response_metadata.get("model_name") if name is None else name
+    return Reading(result, usage, served, first.text)
 
 
 def attach(result: ChatResult, record: Mapping[str, Any]) -> ChatResult:
@@ -190,7 +178,7 @@ def is_kept(result: ChatResult, ends: Ends) -> bool:
     """Say whether the provider has counted no more than the caller's cap: there is nothing to cut."""
     if ends.most is None or ends.stops or len(result.generations) != 1:
         return False
-    usage = usage_of_result(result)
+    usage = read(result).usage
     return usage is not None and 0 < usage.output_tokens - usage.reasoning_tokens <= ends.most
 
 

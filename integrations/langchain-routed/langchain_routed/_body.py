@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from langchain_routed._plan import ParsedCall, PreparedCall
     from langchain_routed._planner import CallPlanner
 
-__all__ = ["body_of"]
+__all__ = ["body_of", "conversation_of"]
 
 _ENCRYPTED: Final = "reasoning.encrypted_content"
 _TRAVELS: Final = {
@@ -73,6 +73,27 @@ def body_of(
     return {**body, **{name: prepared.shown[name] for name in kept if name in prepared.shown}}
 
 
+def conversation_of(
+    planner: CallPlanner, asked: ParsedCall, prepared: PreparedCall, messages: Sequence[BaseMessage]
+) -> Conversation:
+    """Return messages as the chosen model and endpoint can take them."""
+    call, after = cast("Call", prepared.decision.call), asked.parameters.get("previous_response_id")
+    on_responses = call.endpoint == "responses"
+    if on_responses and planner.owner.use_previous_response_id and not call.stateless:
+        messages, _ = _get_last_messages(messages)
+    elif after is not None:
+        messages = since(messages, after)
+    moved = on_responses and not planner.wants_responses(asked)
+    return Conversation(
+        messages=messages,
+        model=str(prepared.decision.model),
+        endpoint=call.endpoint,
+        known=planner.known,
+        store=False if planner.unstored(asked) else asked.parameters.get("store", False if moved else None),
+        stateless=call.stateless,
+    )
+
+
 def _asked(
     planner: CallPlanner,
     asked: ParsedCall,
@@ -86,20 +107,9 @@ def _asked(
     on_responses = call.endpoint == "responses"
     own_form = on_responses and planner.wants_responses(asked)
     given = {name: value for name, value in asked.parameters.items() if name not in PASSED_ON}
-    after = given.get("previous_response_id")
     if on_responses and planner.owner.use_previous_response_id and not call.stateless:
-        messages, given["previous_response_id"] = _get_last_messages(messages)
-    elif after is not None:
-        messages = since(messages, after)
-    store = given.get("store", False if on_responses and not own_form else None)
-    conversation = Conversation(
-        messages=messages,
-        model=str(prepared.decision.model),
-        endpoint=call.endpoint,
-        known=planner.known,
-        store=False if planner.unstored(asked) else store,
-        stateless=call.stateless,
-    )
+        _, given["previous_response_id"] = _get_last_messages(messages)
+    conversation = conversation_of(planner, asked, prepared, messages)
     strict = asked.parameters.get("strict")
     if own_form:
         more = {"stream": stream} if strict is None else {"stream": stream, "strict": strict}

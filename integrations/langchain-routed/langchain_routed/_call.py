@@ -17,10 +17,9 @@ from openai import APITimeoutError, LengthFinishReasonError
 from openai.types.chat import ChatCompletion
 
 from langchain_routed import _answers
-from langchain_routed._body import body_of
+from langchain_routed._body import body_of, conversation_of
 from langchain_routed._delegates import Delegate, genuine
 from langchain_routed._errors import Written, as_langchains
-from langchain_routed._messages import as_messages
 from langchain_routed._plan import PLAN, PreparedCall
 from routed_llm import Answered, Decision, RetryLimits, classify_error, short_record
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
@@ -174,7 +173,8 @@ class RoutedCall:
             form = {name: value for name, value in text.pop("format").items() if name != "type"}
             keywords["response_format"] = {"type": "json_schema", "json_schema": form}
             keywords.update({"text": text} if text else {})
-        return as_messages(body), {"stop": None, **keywords, **usage}
+        said = conversation_of(self._planner, self._parsed, prepared, self._messages)
+        return said.as_messages(), {"stop": None, **keywords, **usage}
 
     def _stream_usage(self) -> dict[str, Any]:
         """Return what only a streamed Chat Completions call takes, as the caller or the server wants it."""
@@ -258,8 +258,7 @@ class RoutedCall:
 
     def read(self, answer: ChatResult) -> Reading:
         """Read a whole answer."""
-        usage, served = _answers.usage_of_result(answer), _answers.served_by(answer)
-        return Reading(answer, usage, served, _answers.text_of(answer))
+        return _answers.read(answer)
 
     def complete(self, answer: ChatResult, record: dict[str, Any]) -> ChatResult:
         """Return an answer, cut where it has to end, with its record."""

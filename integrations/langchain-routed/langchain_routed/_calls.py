@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.callbacks import BaseCallbackManager
@@ -27,21 +25,17 @@ if TYPE_CHECKING:
     from langchain_routed._call import RejectedCall, RoutedCall
 
 __all__ = [
-    "closing",
     "completed",
     "configured",
     "joined",
     "planned",
-    "policy_data",
     "split_runs",
     "streams",
-    "succeeded",
     "traced",
     "visible",
 ]
 
 _RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
-
 
 OWN_KEY: Final = "routed_llm"
 """Key of a config's ``configurable`` that nobody else uses."""
@@ -168,18 +162,12 @@ def completed(result: LLMResult, call: RoutedCall | RejectedCall) -> LLMResult:
     return result
 
 
-def succeeded(results: Sequence[LLMResult | BaseException]) -> list[LLMResult]:
-    """Return the results of several prompts, or raise the first failure among them."""
-    found = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        found.append(result)
-    return found
-
-
-def joined(results: Sequence[LLMResult]) -> LLMResult:
-    """Join the results of several prompts as one call to ``generate`` returns them."""
+def joined(found: Sequence[LLMResult | BaseException]) -> LLMResult:
+    """Join the results of several prompts as ``generate`` returns them, or raise the first failure."""
+    for failure in found:
+        if isinstance(failure, BaseException):
+            raise failure
+    results = [result for result in found if isinstance(result, LLMResult)]
     if len(results) == 1:
         return results[0]
     usage: dict[str, Any] = {}
@@ -206,14 +194,3 @@ def _added(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, int):
             added[name] = (added.get(name) or 0) + value
     return added
-
-
-def policy_data(policy: Policy) -> dict[str, Any]:
-    """Write a policy as JSON-able keywords."""
-    values = policy.to_dict()
-    return {name: str(value) if isinstance(value, Decimal) else value for name, value in values.items()}
-
-
-def closing(chunks: AsyncIterator[Any]) -> aclosing[Any]:
-    """Close an asynchronous stream when its reader stops, however it stops."""
-    return aclosing(chunks)

@@ -204,9 +204,7 @@ class DelegateCache:
         elif credential is not None:
             fields.update(_apart(fields, str(call.base_url), credential))
         else:
-            fields.update(_once(fields))
-            if call.base_url is not None:
-                fields.update(_moved(fields, call.base_url))
+            fields.update(_once(fields, call.base_url))
         if plain:
             fields["client"] = fields["root_client"] and ChatOnResponses(fields["root_client"])
             fields["async_client"] = fields["root_async_client"] and AsyncChatOnResponses(
@@ -223,19 +221,25 @@ class DelegateCache:
         return delegate
 
 
-def _once(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return clients on the same connections that send each request once: retrying is for recovery."""
-    once: dict[str, Any] = {"max_retries": 0}
+def _once(fields: dict[str, Any], base_url: str | None) -> dict[str, Any]:
+    """Return clients on the same connections that send each request once: retrying is for recovery.
+
+    Args:
+        fields: the owner's settings.
+        base_url: another address to send to, or None.
+    """
+    moved = {} if base_url is None else {"base_url": base_url}
+    found: dict[str, Any] = {"max_retries": 0, **({"openai_api_base": base_url} if moved else {})}
     for root, part in (("root_client", "client"), ("root_async_client", "async_client")):
         client = fields[root]
         # The router's own send once already, and what is patched on them counts. A stand-in that a test or
         # a user put there has its own ways.
-        if not isinstance(client, (OpenAI, AsyncOpenAI)) or client.max_retries == 0:
-            continue
-        if fields[part] is client.chat.completions:
-            once[root] = client.with_options(max_retries=0)
-            once[part] = once[root].chat.completions
-    return once
+        own = isinstance(client, (OpenAI, AsyncOpenAI)) and client.max_retries != 0
+        once = {"max_retries": 0} if own and fields[part] is client.chat.completions else {}
+        if client is not None and (moved or once):
+            found[root] = client.with_options(**moved, **once)
+            found[part] = found[root].chat.completions
+    return found
 
 
 def genuine(delegate: BaseChatOpenAI) -> bool:
@@ -279,13 +283,3 @@ def _apart(fields: dict[str, Any], base_url: str, credential: Credential) -> dic
         "root_async_client": asynchronous,
         "async_client": asynchronous.chat.completions,
     }
-
-
-def _moved(fields: dict[str, Any], base_url: str) -> dict[str, Any]:
-    """Return clients for another address that share the connection pool of the given ones."""
-    moved: dict[str, Any] = {"openai_api_base": base_url}
-    for root, part in (("root_client", "client"), ("root_async_client", "async_client")):
-        if fields[root] is not None:
-            moved[root] = fields[root].with_options(base_url=base_url)
-            moved[part] = moved[root].chat.completions
-    return moved

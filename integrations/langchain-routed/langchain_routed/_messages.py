@@ -8,7 +8,6 @@ goes back to the model it came from and is left out, or turned into text, for an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,8 +16,6 @@ from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     FunctionMessage,
-    HumanMessage,
-    SystemMessage,
     ToolMessage,
 )
 from langchain_openai.chat_models._compat import _convert_from_v1_to_chat_completions
@@ -47,9 +44,9 @@ __all__ = [
     "ITEMS",
     "ROUTING",
     "Conversation",
-    "as_messages",
     "origin",
     "since",
+    "travelling",
     "unwrapped",
 ]
 
@@ -144,14 +141,13 @@ class Conversation:
         if self._on_responses and own:
             said[WIRE_ITEMS] = {
                 "model": self.model,
-                "items": _items([_as_made(message)]),
+                "items": _construct_responses_api_input([_with_calls(_as_made(message))]),
             }
         return said
 
     def as_items(self) -> list[dict[str, Any]]:
         """Return it in the form of Responses."""
-        several = len({m.name for m in self.messages if isinstance(m, AIMessage)}) > 1
-        turns = [self._items_of(message, several=several) for message in self.messages]
+        turns = [_construct_responses_api_input([one], store=self.store) for one in self._for_items()]
         names = ids_apart(
             [{item["call_id"] for item in turn if item.get("type") in _CALLS} for turn in turns]
         )
@@ -159,7 +155,18 @@ class Conversation:
             turns = [[_renamed(item, new) for item in turn] for turn, new in zip(turns, names, strict=True)]
         return followed([item for turn in turns for item in turn])
 
-    def _items_of(self, message: BaseMessage, *, several: bool) -> list[dict[str, Any]]:
+    def as_messages(self) -> list[BaseMessage]:
+        """Return it in LangChain's words, for a model that writes its own bodies."""
+        if self._on_responses:
+            return self._for_items()
+        return [_convert_dict_to_message(message) for message in self.as_chat()]
+
+    def _for_items(self) -> list[BaseMessage]:
+        """Return the messages that langchain-openai's converter makes the items of."""
+        several = len({m.name for m in self.messages if isinstance(m, AIMessage)}) > 1
+        return [_with_calls(self._for_item(message, several=several)) for message in self.messages]
+
+    def _for_item(self, message: BaseMessage, *, several: bool) -> BaseMessage:
         if isinstance(message, AIMessage):
             own = self._is_own(message)
             # The one assistant of a conversation is known, and so is who made items.
@@ -171,28 +178,28 @@ class Conversation:
             speaks = not isinstance(message, (ToolMessage, FunctionMessage))
         if speaks and message.name:
             message = _with(message, spoken(message.content, message.name, "text"))
-        return _items([message], store=self.store)
+        return message
 
     def _is_own(self, message: AIMessage) -> bool:
         """Say whether what an answer is made of goes back: to its own model, once, where it is found."""
         ids = _item_ids(message) if self._on_responses else frozenset()
+        # Beside reasoning that travels with the conversation, langchain-openai leaves out what does not.
+        travels = travelling(message) if self.store is False else ()
         own = (
             not self.stateless
             and self._sent.isdisjoint(ids)
             and (origin(message, self.known)[0] == self.model or not _signed(message))
-            and not (self.store is False and _lacks_reasoning(message))
+            and not (travels and not any(travels))
         )
         self._sent |= ids
         return own
 
 
-def _items(messages: Sequence[BaseMessage], *, store: Any = None) -> list[dict[str, Any]]:
-    """Return messages as langchain-openai's converter writes them; it takes every call for a function's."""
-    return _construct_responses_api_input([_with_calls(message) for message in messages], store=store)
-
-
 def _with_calls(message: BaseMessage) -> BaseMessage:
-    """Return an answer whose calls of custom tools stand among its blocks, in the order of all its calls."""
+    """Return an answer whose calls of custom tools stand among its blocks, in the order of all its calls.
+
+    langchain-openai takes every other call for a function's.
+    """
     calls = _calls_with_custom(message)
     if not calls:
         return message
@@ -228,10 +235,7 @@ def _is_item(block: Any) -> bool:
 
 def _item_ids(message: AIMessage) -> frozenset[Any]:
     """Return the ids of the Responses items that an answer is made of; none may be sent twice."""
-    items = [*message.additional_kwargs.get(ITEMS, ()), message.additional_kwargs.get("reasoning")]
-    if not isinstance(message.content, str):
-        items.extend(message.content)
-    return frozenset(item["id"] for item in items if isinstance(item, Mapping) and item.get("id"))
+    return frozenset(item["id"] for item in _made_of(message) if item.get("id"))
 
 
 def since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMessage]:
@@ -248,18 +252,22 @@ def _has_ids(content: Any) -> bool:
     return isinstance(content, list) and any(isinstance(b, Mapping) and b.get("id") for b in content)
 
 
-def _lacks_reasoning(message: AIMessage) -> bool:
-    """Say whether an answer's reasoning is stored by the provider only."""
-    blocks = [*message.additional_kwargs.get(ITEMS, ()), message.additional_kwargs.get("reasoning")]
-    if not isinstance(message.content, str):
-        blocks.extend(message.content)
-    carried = [
-        bool(block.get("encrypted_content") or (block.get("extras") or {}).get("encrypted_content"))
-        for block in blocks
-        if isinstance(block, Mapping) and block.get("type", "reasoning") == "reasoning"
+def travelling(message: AIMessage) -> list[bool]:
+    """Say of each reasoning of an answer whether it travels with the conversation."""
+    return [
+        bool(item.get("encrypted_content") or (item.get("extras") or {}).get("encrypted_content"))
+        for item in _made_of(message)
+        if item.get("type", "reasoning") == "reasoning"
     ]
-    # Beside reasoning that travels with the conversation, langchain-openai leaves out what does not.
-    return bool(carried) and not any(carried)
+
+
+def _made_of(message: AIMessage) -> list[Mapping[str, Any]]:
+    """Return the items and the blocks that an answer is made of, wherever LangChain keeps them."""
+    extra, content = message.additional_kwargs, message.content
+    if not extra and isinstance(content, str):
+        return []
+    kept = [*extra.get(ITEMS, ()), extra.get("reasoning"), *([] if isinstance(content, str) else content)]
+    return [item for item in kept if isinstance(item, Mapping)]
 
 
 def _as_made(message: AIMessage) -> AIMessage:
@@ -434,66 +442,6 @@ def _for_responses(media: Media) -> dict[str, Any]:
     if media.by_reference:
         return {"type": "input_file", "file_url": media.url}
     return {"type": "input_file", "filename": media.filename or "file", "file_data": media.source}
-
-
-def as_messages(body: Mapping[str, Any]) -> list[BaseMessage]:
-    """Return what a body says as messages, for a model that makes its own body of them."""
-    if "messages" in body:
-        return [_convert_dict_to_message(message) for message in body["messages"]]
-    found: list[BaseMessage] = []
-    for item in body["input"]:
-        role = item.get("role")
-        if role == "user":
-            found.append(HumanMessage(_as_parts(item["content"])))
-        elif role in ("system", "developer"):
-            kept = {"__openai_role__": role} if role == "developer" else {}
-            found.append(SystemMessage(_as_parts(item["content"]), additional_kwargs=kept))
-        elif item["type"] == "function_call_output":
-            found.append(ToolMessage(item["output"], tool_call_id=item["call_id"]))
-        elif item["type"] in RESPONSES_ITEMS:
-            found.append(HumanMessage([item]))
-        else:
-            _add_said(found, item)
-    return found
-
-
-def _add_said(found: list[BaseMessage], item: Mapping[str, Any]) -> None:
-    """Add an item of an answer: as text and calls where it has no id, else as a block of what it came in."""
-    last = found[-1] if found and isinstance(found[-1], AIMessage) else None
-    content = item.get("content")
-    if isinstance(content, str):
-        found.append(AIMessage(content))
-        return
-    if content and not item.get("id") and all(part.get("type") == "output_text" for part in content):
-        found.append(AIMessage("".join(part["text"] for part in content)))
-        return
-    call = _bare_call(item)
-    if call is not None and (last is None or isinstance(last.content, str)):
-        made = AIMessage("") if last is None else last
-        found[len(found) - (last is not None) :] = [
-            made.model_copy(update={"tool_calls": [*made.tool_calls, call]})
-        ]
-        return
-    said: Any = [] if last is None else last.content
-    said = [{"type": "text", "text": said}] if isinstance(said, str) else said
-    found[len(found) - (last is not None) :] = [_with(last or AIMessage(""), [*said, *_as_blocks(item)])]
-
-
-def _bare_call(item: Mapping[str, Any]) -> dict[str, Any] | None:
-    if item.get("type") != "function_call" or item.get("id"):
-        return None
-    try:
-        arguments = json.loads(item.get("arguments") or "{}")
-    except ValueError:
-        return None
-    return {"name": item["name"], "args": arguments, "id": item["call_id"], "type": "tool_call"}
-
-
-def _as_parts(content: Any) -> Any:
-    """Return what a user or a program said as LangChain's blocks; other parts it takes as they are."""
-    if isinstance(content, str):
-        return content
-    return [{**part, "type": "text"} if part["type"] == "input_text" else part for part in content]
 
 
 def _as_blocks(item: Mapping[str, Any]) -> list[Any]:

@@ -23,7 +23,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import _convert_to_openai_response_format
 
 from langchain_routed._blocks import BREAKPOINT, TEXTS, block_text, breakpoint_of, tell_block
-from langchain_routed._messages import ITEMS, origin, unwrapped
+from langchain_routed._messages import origin, travelling, unwrapped
 from routed_llm import Call, Previous, RequestBuilder
 from routed_llm.request.wire import CHAT, RESPONSES
 
@@ -329,21 +329,6 @@ def state_owner(
         made = str(message.response_metadata.get("id") or "")
         if (response_id is not None and made == response_id) or (chained and made.startswith("resp_")):
             return origin(message, known)[0], True
-        if response_id is None and not chained and carried and _encrypted(message):
+        if response_id is None and not chained and carried and any(travelling(message)):
             return origin(message, known)[0], False
     return None, False
-
-
-def _encrypted(message: AIMessage) -> bool:
-    if not message.additional_kwargs and isinstance(message.content, str):
-        return False
-    blocks = [*message.additional_kwargs.get(ITEMS, ())]
-    blocks.append(message.additional_kwargs.get("reasoning"))
-    if not isinstance(message.content, str):
-        blocks.extend(message.content)
-    for block in blocks:
-        if not isinstance(block, Mapping) or block.get("type", "reasoning") != "reasoning":
-            continue
-        if block.get("encrypted_content") or (block.get("extras") or {}).get("encrypted_content"):
-            return True
-    return False

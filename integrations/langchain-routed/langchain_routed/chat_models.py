@@ -14,6 +14,8 @@ import json
 import pickle
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any, Literal, Self, cast
 
@@ -342,10 +344,6 @@ class RoutedChatModel(ChatOpenAI):
             return super().generate(messages, stop, callbacks, **kwargs)
         runs = _calls.split_runs(len(messages), kwargs)
         stream = _calls.streams(self, callbacks, kwargs, async_api=False)
-        if len(messages) == 1:
-            call = self._route(messages[0], stop, kwargs, stream=stream)
-            result = super().generate(messages, stop, callbacks, **runs[0], **_calls.planned(kwargs, call))
-            return _calls.completed(result, call)
         results = []
         for prompt, run in zip(messages, runs, strict=True):
             call = self._route(prompt, stop, kwargs, stream=stream)
@@ -376,7 +374,7 @@ class RoutedChatModel(ChatOpenAI):
             return await one(messages[0], runs[0])
         # As LangChain does: every prompt is answered or has failed before the first failure is raised.
         results = await asyncio.gather(*map(one, messages, runs), return_exceptions=True)
-        return _calls.joined(_calls.succeeded(results))
+        return _calls.joined(results)
 
     @override
     def stream(
@@ -406,7 +404,8 @@ class RoutedChatModel(ChatOpenAI):
         if self._should_stream(async_api=True, **{**kwargs, "stream": True}):
             messages = self._convert_input(input).to_messages()
             kwargs = _calls.planned(kwargs, await self._aroute(messages, stop, kwargs, stream=True))
-        async with _calls.closing(super().astream(input, config, stop=stop, **kwargs)) as chunks:
+        chunks: Any = super().astream(input, config, stop=stop, **kwargs)
+        async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
@@ -484,7 +483,8 @@ class RoutedChatModel(ChatOpenAI):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         call = kwargs.get(PLAN) or await self._aroute(messages, stop, kwargs, stream=True)
-        async with _calls.closing(call.astream(messages, run_manager, kwargs)) as chunks:
+        chunks: Any = call.astream(messages, run_manager, kwargs)
+        async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
@@ -647,12 +647,12 @@ class RoutedChatModel(ChatOpenAI):
     @property
     @override
     def lc_attributes(self) -> dict[str, Any]:
-        return {
-            **super().lc_attributes,
-            **(
-                {} if (policy := policy_from(self.policy)) is None else {"policy": _calls.policy_data(policy)}
-            ),
-        }
+        policy, found = policy_from(self.policy), super().lc_attributes
+        if policy is None:
+            return found
+        written = policy.to_dict()
+        data = {name: str(one) if isinstance(one, Decimal) else one for name, one in written.items()}
+        return {**found, "policy": data}
 
 
 class _UsesResponses:
