@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from routed_llm.decide.objectives import COST, COST_AND_TIME, OBJECTIVES, Objective
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.speed import medians
-from routed_llm.decide.weigh import Workload, beside, likely_tokens, row_cost, row_wait
+from routed_llm.decide.weigh import Workload, beside, likely_tokens, pace_at, row_cost, row_wait
 from routed_llm.policy import ALLOWANCE
 
 if TYPE_CHECKING:
@@ -198,18 +198,21 @@ class DecisionInputs:
             return frozenset()
         most, mine = max(usual * times, usual + ALLOWANCE), self.setting.incumbent
         load, rows = self.load, self.shape.rows
-        if not (load.paces or self.facts.stream) and load.visible is None:
+        late: list[Row] = []
+        if not self.facts.stream and load.visible is None:
             # Nearly always what is expected says so before it is made whole tokens.
             seen, said, thought = load.outputs or (), load.expected, load.thought
-            by_effort = (load.seen and load.seen.by_effort) or {}
-            rows = tuple([
-                row
-                for row in rows
-                if row.name in seen
-                or (said * row.ratio + by_effort.get(row.name[1], thought) * row.reasoning + 1)
-                > (most - row.pace.start) * row.pace.per_second
-            ])  # fmt: skip
-        late = [row for row in rows if row_wait(row, load, 0) > most]
+            by_effort, close = (load.seen and load.seen.by_effort) or {}, []
+            for row in rows:
+                pace = pace_at(row, load)
+                spare = (most - pace.start) * pace.per_second
+                over = said * row.ratio + by_effort.get(row.name[1], thought) * row.reasoning - spare
+                if abs(over) <= 1 or row.name in seen or row.at.model.limits.max_output <= spare:
+                    close.append(row)
+                elif over > 0:
+                    late.append(row)
+            rows = tuple(close)
+        late += [row for row in rows if row_wait(row, load, 0) > most]
         return frozenset([row.order for row in late if row.at.model.name != mine])
 
     def money(self, row: Row, text_tokens: int) -> tuple[bool, int, int]:

@@ -124,10 +124,7 @@ class PiecewiseChoice:
         found: Choice | None = None
         is_same = True
         for at in range(self.span(low), self.span(high) + 1):
-            here = self._choices.get(at)
-            if here is None:
-                here = self._choices[at] = self._of(at)
-            for upper, choice in here:
+            for upper, choice in self._choices.get(at) or self._of(at, low, high):
                 if upper < low:
                     continue
                 if found and choice[0] is not found[0] and name_of(choice) != name_of(found):
@@ -142,10 +139,22 @@ class PiecewiseChoice:
         for at in range(self.span(low), self.span(high) + 1):
             yield at, max(low, self.first(at)), min(high, self.last(at))
 
-    def _of(self, at: int) -> list[tuple[int, Choice]]:
-        """Return the choices within a span, each with the last token count that it holds for."""
+    def _of(self, at: int, low: int, high: int) -> list[tuple[int, Choice]]:
+        """Return the choices within a span, each with the last token count that it holds for.
+
+        Where there are several, those at both ends of what is asked for at first sight, then all.
+        """
         first, last, choose = self.first(at), self.last(at), self._choose
-        return list(_split(first, choose(first), last, choose(last), choose))
+        if at not in self._choices:
+            found = choose(last)
+            if name_of(choose(first)) != name_of(found):
+                self._choices[at] = []
+                low, high = max(first, low), min(last, high)
+                return [(low, choose(low)), (high, choose(high))]
+            self._choices[at] = [(last, found)]
+        else:
+            self._choices[at] = list(_split(first, choose(first), last, choose(last), choose))
+        return self._choices[at]
 
 
 def pieces(marks: Sequence[int], choose: Callable[[int], Choice]) -> Iterator[tuple[int, Choice]]:
