@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tracemalloc
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.decision.circumstances import limited
 from benchmarks.tokens.compare import clock, conversation, machine, peers, sources
@@ -202,29 +202,36 @@ def spent(code: str) -> float:
 
 
 def adapters(kinds: list[str]) -> dict[str, float]:
-    """Return the median microseconds that the adapters take to read a repeat and decide, where installed."""
-    talk = conversation(kinds, 40_000, 200, random.Random("adapters"))
-    ways: dict[str, Callable[[], object]] = {}
+    """Return the median microseconds that the adapters take to read and decide, where installed.
+
+    At first sight, of conversations that come after others, and when the last one is repeated.
+    """
+    talks = [conversation(kinds, 40_000, 200, random.Random(f"adapters {at}")) for at in range(25)]
+    ways: dict[str, tuple[Callable[[Any], object], list[Any]]] = {}
     if importlib.util.find_spec("langchain_routed"):
         from langchain_core.messages import convert_to_messages
         from langchain_routed import RoutedChatModel
 
         planner = RoutedChatModel(api_key="unused")._own_planner()
-        said = convert_to_messages(talk)
-        ways["langchain_routed"] = lambda: planner.decide(planner.read(said, None, {}, stream=False))
+        ways["langchain_routed"] = (
+            lambda said: planner.decide(planner.read(said, None, {}, stream=False)),
+            [convert_to_messages(talk) for talk in talks],
+        )
     if importlib.util.find_spec("llama_index") and importlib.util.find_spec("llama_index.llms.routed"):
         from llama_index.core.base.llms.types import ChatMessage
         from llama_index.llms.routed.messages import chat_messages
 
         router = Router()
-        spoken = [ChatMessage(message["content"], role=message["role"]) for message in talk]
-        ways["llama_index.llms.routed"] = lambda: router.decide(
-            read_openai({"model": "auto", "messages": chat_messages(spoken)})
+        ways["llama_index.llms.routed"] = (
+            lambda said: router.decide(read_openai({"model": "auto", "messages": chat_messages(said)})),
+            [[ChatMessage(one["content"], role=one["role"]) for one in talk] for talk in talks],
         )
     found = {}
-    for name, run in ways.items():
-        times = [clock(run) for _ in range(200)]
-        found[f"{name}, first sight"], found[f"{name}, repeat"] = times[0], statistics.median(times[20:])
+    for name, (run, said) in ways.items():
+        first = [clock(partial(run, one)) for one in said]
+        again = [clock(partial(run, said[-1])) for _ in range(200)]
+        found[f"{name}, first sight"] = statistics.median(first[5:])
+        found[f"{name}, repeat"] = statistics.median(again[20:])
     return found
 
 

@@ -60,6 +60,8 @@ _ANSWERED: Final = attrgetter(
     "type", "content", "name", "additional_kwargs", "tool_calls", "invalid_tool_calls"
 )
 _VIEWS: Final = {HumanMessage: _SAID, SystemMessage: _SAID, ToolMessage: _SAID, AIMessage: _ANSWERED}
+_NOTHING: Final[Mapping[int, tuple[Any, ...]]] = {4: (None, {}), 6: (None, {}, [], [])}
+"""What a view of so many fields has behind the kind and the text, where there is nothing else."""
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _FIELDS: Final = (CHAT["body"].keys() | RESPONSES["body"].keys()) - {"messages", "input", "stream"}
 _FORMATS: Final = ("text", "json_object", "json_schema")
@@ -76,6 +78,11 @@ def tell_messages(builder: RequestBuilder, messages: Sequence[BaseMessage]) -> N
     """
     views = _views(messages)
     begun = builder.resume(views) if views else 0
+    if views and not begun and all(type(view[1]) is str and not any(view[2:]) for view in views):
+        # Nothing but texts: these are told at once.
+        builder.messages([_ROLES.get(view[0], view[0]) for view in views], [view[1] for view in views])
+        builder.remember([(*view[:2], *_NOTHING[len(view)]) for view in views], plain=True)
+        return
     for message in messages[begun:]:
         role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type, message.type)
         builder.message(role, name=message.name)

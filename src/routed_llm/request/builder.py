@@ -164,7 +164,7 @@ class RequestBuilder(Settings):
 
         Args:
             messages: as :meth:`resume` was given them.
-            plain: True where each is known to be a dict of strings.
+            plain: True where each is known to be a dict of strings, or a tuple that nobody else has.
         """
         known = self._conversation
         begun = 0 if known is None else len(known.seen)
@@ -173,7 +173,10 @@ class RequestBuilder(Settings):
         if self._parameters or self._unknown_files:
             return  # a message that is not read again could not tell its mark again
         try:
-            seen = [*map(dict.copy, messages)] if plain else [copy_of(it) for it in messages[begun:]]
+            if plain:
+                seen = [*map(dict.copy, messages)] if type(messages[0]) is dict else list(messages)
+            else:
+                seen = [copy_of(it) for it in messages[begun:]]
         except (TypeError, RecursionError):
             return
         size = 0 if known is None else known.size

@@ -26,6 +26,14 @@ def talk() -> list[BaseMessage]:
     return [*said, *[HumanMessage(f"And {number}?", name="ann") for number in range(RESUMED)]]
 
 
+def plain() -> list[BaseMessage]:
+    """Return a conversation of nothing but texts, which is told at once."""
+    said: list[BaseMessage] = [SystemMessage("Be brief.")]
+    for number in range(RESUMED):
+        said += [HumanMessage(f"And {number}?"), AIMessage("" if number == 2 else f"It is {number}.")]
+    return [*said, ToolMessage("A cat.", tool_call_id="c1"), HumanMessage("Why?")]
+
+
 def read(messages: list[BaseMessage]) -> Request:
     """Read messages as a model does."""
     builder = RequestBuilder()
@@ -71,18 +79,38 @@ CHANGES: dict[str, Callable[[list[BaseMessage]], object]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_whatever_is_changed_in_place_is_read(change: Callable[[list[BaseMessage]], object]) -> None:
+PLAIN_CHANGES: dict[str, Callable[[list[BaseMessage]], object]] = {
+    "nothing": lambda messages: None,
+    "content": _set(0, "content", "Be long."),
+    "blocks": _set(1, "content", [{"type": "text", "text": "Which?"}]),
+    "calls": lambda messages: messages[2].tool_calls.append(dict(CALL)),  # type: ignore[attr-defined]
+    "name": _set(1, "name", "ann"),
+    "audio": lambda messages: messages[4].additional_kwargs.update(audio={"transcript": "Miaow"}),
+    "one more": lambda messages: messages.append(AIMessage("Yes.", tool_calls=[dict(CALL)])),
+    "one less": lambda messages: messages.pop(),
+    "kind": lambda messages: messages.__setitem__(4, HumanMessage("A cat.")),
+}
+CHANGED = [
+    *[pytest.param(talk, change, id=name) for name, change in CHANGES.items()],
+    *[pytest.param(plain, change, id=f"plain: {name}") for name, change in PLAIN_CHANGES.items()],
+]
+
+
+@pytest.mark.parametrize(("said", "change"), CHANGED)
+def test_whatever_is_changed_in_place_is_read(
+    said: Callable[[], list[BaseMessage]], change: Callable[[list[BaseMessage]], object]
+) -> None:
     """The same message objects are no proof that their content is the same."""
-    messages = talk()
+    messages = said()
     same(messages)
     change(messages)
     same(messages)
     same(messages)
 
 
-def test_a_repeat_is_recognised() -> None:
+@pytest.mark.parametrize("said", [talk, plain])
+def test_a_repeat_is_recognised(said: Callable[[], list[BaseMessage]]) -> None:
     """Every message of a repeat is known, numbers in arguments and all."""
-    messages = talk()
+    messages = said()
     read(messages)
     assert RequestBuilder().resume(_views(messages)) == len(messages)
