@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -236,9 +236,9 @@ class RoutedCall:
                 metadata["ls_model_name"] = self.prepared.model
         return self.prepared
 
-    def opened(self, decision: Decision) -> None:
+    def opened(self, decision: Decision, record: Callable[[], dict[str, Any]]) -> None:
         """Note that a request is made."""
-        del decision
+        del decision, record
         self.begun = True
 
     def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:

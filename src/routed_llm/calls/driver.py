@@ -209,8 +209,13 @@ class Seam(Protocol):
     def pieces(self, answer: Any) -> Iterable[Any]:
         """Return a whole answer as the pieces of a stream, for a model that cannot stream."""
 
-    def opened(self, decision: Decision) -> None:
-        """Hear that a request is sent: before it is, or for a stream while its beginning is awaited."""
+    def opened(self, decision: Decision, record: Callable[[], dict[str, Any]]) -> None:
+        """Hear that a request is sent: before it is, or for a stream while its beginning is awaited.
+
+        Args:
+            decision: what it was made for.
+            record: makes a copy of the record, as far as it is known.
+        """
 
     def facts(self, error: Exception) -> ErrorFacts | None:
         """Say what an error is where the adapter knows better than the core; else None."""
@@ -275,7 +280,7 @@ class Driven:
         self.seam.moved(step, self.decision)
 
     def _send(self, prepared: Any, run: Run, *, stream: bool = False) -> Send:
-        opened = partial(self.seam.opened, self.decision)
+        opened = partial(self.seam.opened, self.decision, run.ahead.glance)
         run.exchange.meanwhile = partial(_in_turn, opened, run.ahead) if stream else run.ahead
         if not stream:
             opened()

@@ -43,6 +43,7 @@ __all__ = [
     "Called",
     "EndpointCall",
     "FailedReply",
+    "Last",
     "Outgoing",
     "Served",
     "error_part",
@@ -362,10 +363,10 @@ class EndpointCall:
         body = count_body(self._asked, model)
         return Outgoing(endpoint=COUNT, body=body, base_url=None, credential=None, attempt=0)
 
-    def opened(self, decision: Decision) -> None:
+    def opened(self, decision: Decision, record: Callable[[], dict[str, Any]]) -> None:
         """Hear that a request is about to be sent: only a stream shows the record before its end."""
         if self.streams:
-            self._wired.opened(decision)
+            self._wired.opened(decision, record)
 
     def read(self, reply: Mapping[str, Any]) -> Reading:
         """Read a whole answer.
@@ -404,7 +405,7 @@ class EndpointCall:
         """Return the end of a stream, with the record."""
         self._memory.remember_apart(reader.output, str(record["model"]))
         self._wired.last(reader.inner, [], record)
-        yield b"".join([*held, reader.close(record)])
+        yield Last(b"".join([*held, reader.close(record)]))
 
     def pieces(self, answer: Mapping[str, Any]) -> Iterable[Event]:
         """Return a whole answer as the events of a stream."""
@@ -456,7 +457,7 @@ class EndpointCall:
         told.headers["x-should-retry"] = "false"
         return told
 
-    def broken(self, error: FailedReply) -> bytes:
+    def broken(self, error: FailedReply) -> Last:
         """Return how the stream ends when it fails after its answer has begun."""
         return error_part(self._form, error)
 
@@ -484,6 +485,10 @@ def _remember(
 
 def _in_the_answer(failure: Mapping[str, Any]) -> FailedReply:
     return FailedReply(200, {}, json.dumps({"error": failure}).encode(), streamed=True)
+
+
+class Last(bytes):
+    """The last part of a stream: nothing comes after it."""
 
 
 class EventWriter:
@@ -558,6 +563,7 @@ class AnswerStream:
         self._aside = aside
         self._writer = writer
         self._as_it_comes = as_it_comes
+        self._head: list[bytes] = []
         self._tail: list[dict[str, Any]] = []
         self._over = False
 
@@ -616,7 +622,13 @@ class AnswerStream:
         if self.inner.finished or self.inner.done:
             self._tail += parts
             return []
-        return [self._writer.write(part, event.raw if part == event.data else None) for part in parts]
+        found = [self._writer.write(part, event.raw if part == event.data else None) for part in parts]
+        if not self.begun:
+            self._head += found
+            return []
+        # What came before the first token goes out with it.
+        found, self._head = self._head + found, []
+        return [b"".join(found)] if found else []
 
     def end(self) -> list[bytes]:
         """Note that the stream has ended or was cut."""
@@ -629,10 +641,11 @@ class AnswerStream:
 
     def close(self, record: Mapping[str, Any]) -> bytes:
         """Return the end of the stream, once the books are closed."""
-        return self._writer.last(self._tail, record) if self._tail else b""
+        head = b"".join(self._head)
+        return head + self._writer.last(self._tail, record) if self._tail else head
 
 
-def error_part(form: str, error: Exception) -> bytes:
+def error_part(form: str, error: Exception) -> Last:
     """Return how a stream tells of a failure after its answer has begun.
 
     Args:
@@ -647,5 +660,5 @@ def error_part(form: str, error: Exception) -> bytes:
         said = f"The provider broke off: {error or type(error).__name__}. Ask again."
         told = {"message": said, "type": "server_error", "param": None, "code": "broken_stream"}
     if form == CHAT:
-        return written({"error": told}, named=False) + DONE
-    return written({**told, "type": "error", "sequence_number": 0, "error": told}, named=True)
+        return Last(written({"error": told}, named=False) + DONE)
+    return Last(written({**told, "type": "error", "sequence_number": 0, "error": told}, named=True))

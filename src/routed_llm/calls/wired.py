@@ -307,17 +307,17 @@ class Wired:
         )
         self.remember(message, previous, identity)
 
-    def opened(self, decision: Decision) -> None:
+    def opened(self, decision: Decision, record: Callable[[], dict[str, Any]] | None = None) -> None:
         """Begin the record, and announce who is asked."""
-        self.begin_record()
+        self.begin_record(record or decision.record)
         if self.announce is not None:
             self.announce(decision, self.routing)
 
-    def begin_record(self) -> None:
+    def begin_record(self, record: Callable[[], Mapping[str, Any]] | None = None) -> None:
         """Let the record tell who is asked, until it tells who answered."""
         self.routing.clear()
         if self._decision is not None:
-            self._record({**self._decision.record()})
+            self._record({**(record or self._decision.record)()})
 
     def moved(self, step: Step, decision: Decision) -> None:
         """Nothing is kept between requests."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache, partial
@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from routed_llm.budget import budgets_from
-from routed_llm.calls.endpoint_call import Called, error_part
+from routed_llm.calls.endpoint_call import Called, Last, error_part
 from routed_llm.calls.endpoints import Endpoints
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.problems import problem
@@ -42,7 +42,6 @@ from routed_llm.telemetry import only_metrics
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from routed_llm.calls.endpoint_call import Served
     from routed_llm.gateway.settings import Settings
 
 __all__ = ["make_app"]
@@ -234,10 +233,7 @@ class Gateway:
         try:
             key = self._key(request)
             called = self._called(endpoint, request, key, await self._body(request))
-            reach = partial(self._upstream.send, headers=request.headers)
-            served = await _while_there(receive, self._endpoints.arespond(called, reach))
-            self._metrics.served(served)
-            await self._give(served, endpoint, receive, send)
+            await _while_there(receive, self._answer(called, request, send))
         except Refusal as error:
             await refusal(error)(scope, receive, send)
         except RoutedError as error:
@@ -313,8 +309,10 @@ class Gateway:
             ) from None
         return b"".join(parts)
 
-    async def _give(self, served: Served, endpoint: str, receive: Receive, send: Send) -> None:
-        """Send an answer; one that comes in parts as they come, and no faster than the client takes them."""
+    async def _answer(self, called: Called, request: Request, send: Send) -> None:
+        """Answer a call: in parts as they come, where they do, and no faster than the client takes them."""
+        served = await self._endpoints.arespond(called, partial(self._upstream.send, headers=request.headers))
+        self._metrics.served(served)
         headers = {name: value for name, value in served.headers.items() if name not in _ITS_OWN}
         headers["content-type"] = served.content_type
         if served.body is not None:
@@ -325,30 +323,14 @@ class Gateway:
             await send(head)
             await send({"type": "http.response.body", "body": served.body})
             return
-        await _while_there(receive, self._stream(served, endpoint, head, send))
-
-    async def _stream(self, served: Served, endpoint: str, head: Any, send: Send) -> None:
-        events = served.events
-
-        async def give(part: bytes, *, more: bool = True) -> None:
-            try:
-                async with asyncio.timeout(self.settings.patience):
-                    await send({"type": "http.response.body", "body": part, "more_body": more})
-            except (TimeoutError, OSError):
-                raise ClientLeft from None
-
-        try:
+        async with aclosing(_ended(served.events, called.endpoint)) as events:
             await send(head)
-            try:
-                async for part in events:
-                    await give(part)
-            except ClientLeft:
-                raise
-            except Exception as error:  # noqa: BLE001 - the answer has begun: it can only be told in it
-                await give(error_part(endpoint, error))
-            await give(b"", more=False)
-        finally:
-            await events.aclose()
+            begun = False
+            async for part in events:
+                await send({"type": "http.response.body", "body": part, "more_body": type(part) is not Last})
+                if not begun:
+                    begun = True
+                    await asyncio.sleep(0)  # the first tokens of others come before the rest of this answer
 
     async def _explain(self, request: Request, key: Key | None) -> Response:
         body = await self._body(request)
@@ -399,7 +381,7 @@ class Gateway:
             answer = await self._upstream.send_on(request.method, path, request.headers, data)
         except TransportError as error:
             raise _unreachable(error) from error
-        return Passed(answer, self.settings.patience)
+        return Passed(answer)
 
     async def _health(self, request: Request, key: Key | None) -> Response:
         """Say whether calls can be served: that the ledger, if it must be asked, answers."""
@@ -419,9 +401,8 @@ class Gateway:
 class Passed(Response):
     """An answer that is passed on as it comes."""
 
-    def __init__(self, answer: Any, patience: float) -> None:
+    def __init__(self, answer: Any) -> None:
         self._answer = answer
-        self._patience = patience
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -439,11 +420,24 @@ class Passed(Response):
             await send({"type": "http.response.start", "status": self._answer.status, "headers": raw})
             await send({"type": "http.response.body", "body": b"", "more_body": True})  # the head, at once
             async for data in self._answer.content.iter_any():
-                async with asyncio.timeout(self._patience):
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                await send({"type": "http.response.body", "body": data, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
             self._answer.close()
+
+
+async def _ended(events: AsyncGenerator[bytes, None], endpoint: str) -> AsyncGenerator[bytes, None]:
+    """Yield the parts of an answer, and a failure as the last one: it can only be told in it."""
+    part = b""
+    async with aclosing(events):
+        try:
+            async for part in events:
+                yield part
+        except Exception as error:  # noqa: BLE001 - whatever it was
+            part = error_part(endpoint, error)
+            yield part
+    if type(part) is not Last:
+        yield Last()
 
 
 def _parsed(data: bytes) -> dict[str, Any]:

@@ -24,11 +24,12 @@ class Protocol(HttpToolsProtocol):
     """One connection.
 
     Attributes:
-        patience: seconds in which the head of a request must have come.
+        patience: seconds in which the head of a request must have come, and what was written be taken.
     """
 
     patience = 60.0
     _timer: asyncio.TimerHandle | None = None
+    _untaken: asyncio.TimerHandle | None = None
     _came = 0
     _in_head = True
     _refused = False
@@ -42,7 +43,23 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._wait_no_more()
+        self._is_taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait until the client takes what was written; one that does not is left."""
+        super().pause_writing()
+        self._untaken = self.loop.call_later(self.patience, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        self._is_taken()
+        super().resume_writing()
+
+    def _is_taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless a head does not end."""

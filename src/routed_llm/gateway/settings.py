@@ -31,7 +31,7 @@ class Settings:
         budgets: keywords of Budget, for each.
         retries: how often a failed request is tried again.
         largest: bytes of the largest body that is taken.
-        patience: seconds in which the body of a request must have come, or a part of an answer be taken.
+        patience: seconds in which the body of a request must have come.
         grace: seconds that running requests are given when the gateway stops.
         shared: a folder that the workers of this gateway share while they live, or None.
         at: the day to decide for, as an ISO date; None for each day's own.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
 from routed_llm.exchange import Exchange
@@ -69,14 +69,23 @@ class Ahead:
 
     def __call__(self) -> None:
         """Work it out."""
-        self._record = self._decision.record()
+        self._known()
         if self._observer is not None:
             self._observer.catch_up()
 
+    def _known(self) -> Record:
+        if self._record is None:
+            self._record = self._decision.record()
+        return self._record
+
+    def glance(self) -> dict[str, Any]:
+        """Return a copy of the Decision's record."""
+        return {**self._known()}
+
     def record(self) -> Record:
         """Return the Decision's record, a new one each time."""
-        record, self._record = self._record, None
-        return self._decision.record() if record is None else record
+        record, self._record = self._known(), None
+        return record
 
 
 class Run:
