@@ -441,23 +441,22 @@ class _AsyncEvents:
     """The events of a response, in an event loop."""
 
     def __init__(self, reply: AsyncReply) -> None:
-        self._reply = reply
-        self._found = self._read(reply)
+        self._reply, self._reader = reply, EventReader()
+        self._data = reply.aiter_bytes()
+        self._found: Iterator[Event] = iter(())
+        self._over = False
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 
     async def __anext__(self) -> Event:
-        return await anext(self._found)
-
-    @staticmethod
-    async def _read(reply: AsyncReply) -> AsyncIterator[Event]:
-        reader = EventReader()
-        async for data in reply.aiter_bytes():
-            for event in reader.feed(data):
-                yield event
-        for event in reader.end():
-            yield event
+        while (event := next(self._found, None)) is None:
+            if self._over:
+                raise StopAsyncIteration
+            data = await anext(self._data, None)
+            self._over = data is None
+            self._found = self._reader.end() if data is None else self._reader.feed(data)
+        return event
 
     async def aclose(self) -> None:
         """Give the connection back."""

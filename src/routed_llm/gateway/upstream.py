@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
+from routed_llm.calls.sse import DONE
 from routed_llm.exchange import current
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ __all__ = ["TimeoutException", "TransportError", "Upstream", "UpstreamReply"]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=10, sock_read=600)
 _LARGE: Final = 256 * 1024
+_LINGERS: Final = 1.0
+"""Seconds in which the end of a body must come whose last event has."""
 _KEPT: Final = frozenset(
     {"content-type", "accept", "openai-organization", "openai-project", "openai-beta", "idempotency-key"}
 )
@@ -113,18 +116,31 @@ class UpstreamReply:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._last = b""
         self.status_code = response.status
         self.headers: Mapping[str, str] = response.headers
 
-    async def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes; little is read ahead of what is taken."""
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """Return the body as it comes; little is read ahead of what is taken."""
+        return self
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next part of the body."""
         with _told():
-            async for data in self._response.content.iter_any():
-                yield data
+            data = await self._response.content.readany()
+        if not data:
+            raise StopAsyncIteration
+        self._last = data
+        return data
 
     async def aclose(self) -> None:
         """Give the connection back; one whose answer is not over is closed, so that it ends there, too."""
         if self._response.content.is_eof():
             self._response.release()
+        elif self._last.endswith(DONE):  # the connection is given back once the end of the body has come
+            asyncio.get_running_loop().call_later(_LINGERS, self._response.close)
         else:
             self._response.close()
