@@ -11,8 +11,9 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from routed_llm.calls.driver import Driven, Reading
+from routed_llm.calls.plain_json import compact, strict
 from routed_llm.calls.problems import problem
-from routed_llm.calls.sse import DONE, Event, compact, written
+from routed_llm.calls.sse import DONE, Event, written
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.errors import CatalogError, RoutedError
 from routed_llm.ledger.run import Answered
@@ -105,7 +106,7 @@ class Called:
         if place is None:
             return None
         try:
-            body = json.loads(content.decode())  # of bytes it would first be looked at what they are
+            body = strict(content.decode())
         except ValueError:
             return None  # for the provider to refuse
         if not isinstance(body, dict):

@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from routed_llm.calls.plain_json import compact
 from routed_llm.errors import UnreadableAnswer
 
-__all__ = ["DONE", "Event", "EventReader", "compact", "written"]
+__all__ = ["DONE", "Event", "EventReader", "written"]
 
 DONE: Final = b"data: [DONE]\n\n"
 """How a stream of Chat Completions ends."""
 
 _END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-_encoded: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _MARK: Final = b"\xef\xbb\xbf"
 """A byte order mark, which a stream may begin with."""
 _LARGEST: Final = 64 * 1024 * 1024
@@ -65,11 +65,6 @@ class EventReader:
         if self._held.strip():
             yield _event(bytes(self._held) + b"\n\n")
         self._held.clear()
-
-
-def compact(data: Any) -> bytes:
-    """Write JSON without spaces."""
-    return _encoded(data).encode("utf-8", "replace")
 
 
 def written(data: Mapping[str, Any], *, named: bool) -> bytes:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache, partial
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +22,7 @@ from routed_llm.budget import budgets_from
 from routed_llm.calls.endpoint_call import Called, Last, error_part
 from routed_llm.calls.endpoints import Endpoints
 from routed_llm.calls.options import CallOptions
+from routed_llm.calls.plain_json import compact, strict
 from routed_llm.calls.problems import problem
 from routed_llm.calls.router import Router
 from routed_llm.decide.piecewise import remember
@@ -32,6 +31,7 @@ from routed_llm.gateway.answers import SharedAnswers
 from routed_llm.gateway.journal import open_journaled
 from routed_llm.gateway.keys import Key, KeyStore
 from routed_llm.gateway.metrics import Metrics
+from routed_llm.gateway.protocol import WATCH
 from routed_llm.gateway.upstream import TransportError, Upstream
 from routed_llm.policy import Policy
 from routed_llm.prometheus import Meters
@@ -233,7 +233,7 @@ class Gateway:
         try:
             key = self._key(request)
             called = self._called(endpoint, request, key, await self._body(request))
-            await _while_there(receive, self._answer(called, request, send))
+            await _while_there(scope, receive, self._answer(called, request, send))
         except Refusal as error:
             await refusal(error)(scope, receive, send)
         except RoutedError as error:
@@ -376,7 +376,7 @@ class Gateway:
             path = f"{path}?{request.url.query}"
         data = await self._read(request) if request.method not in ("GET", "HEAD", "DELETE") else None
         if data and REASONING.encode() in data and path.startswith("/responses/"):  # counted, or compacted
-            data = json.dumps(self._endpoints.passed_on(_parsed(data))).encode()
+            data = compact(self._endpoints.passed_on(_parsed(data)))
         try:
             answer = await self._upstream.send_on(request.method, path, request.headers, data)
         except TransportError as error:
@@ -413,7 +413,7 @@ class Passed(Response):
             if name.lower() not in _ITS_OWN
         ]
         with suppress(ClientLeft):
-            await _while_there(receive, self._parts(raw, send))
+            await _while_there(scope, receive, self._parts(raw, send))
 
     async def _parts(self, raw: list[tuple[bytes, bytes]], send: Send) -> None:
         try:
@@ -447,7 +447,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         Refusal: when it is none.
     """
     try:
-        body = json.loads(data, parse_constant=_no_number, parse_float=_finite)
+        body = strict(data.decode())
     except (ValueError, RecursionError) as error:
         raise Refusal(
             400, f"We could not parse the JSON body of your request: {error}. Send a JSON object."
@@ -455,15 +455,6 @@ def _parsed(data: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Refusal(400, "The JSON body of your request is no object. Send a JSON object.")
     return body
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if isfinite(number) else _no_number(text)
 
 
 def _refused_by_route(request: Request, error: Exception) -> JSONResponse:
@@ -503,7 +494,7 @@ def _is_local(origin: str) -> bool:
     return (host.rsplit(":", 1)[0] if "]" not in host else host.partition("]")[0]).strip("[]") in _LOCAL
 
 
-async def _while_there(receive: Receive, work: Awaitable[Any]) -> Any:
+async def _while_there(scope: Scope, receive: Receive, work: Awaitable[Any]) -> Any:
     """Return what a coroutine returns; stop it when the client goes away.
 
     Raises:
@@ -511,16 +502,13 @@ async def _while_there(receive: Receive, work: Awaitable[Any]) -> Any:
     """
     here, left = asyncio.current_task(), False
 
-    async def watch() -> None:
+    def leave() -> None:
         nonlocal left
-        with suppress(Exception):
-            while (await receive())["type"] != "http.disconnect":
-                pass
         left = True
         if here is not None:
             here.cancel()
 
-    watcher = asyncio.ensure_future(watch())
+    done = scope[WATCH](leave) if WATCH in scope else _watched(receive, leave)
     try:
         return await work
     except asyncio.CancelledError:
@@ -528,7 +516,19 @@ async def _while_there(receive: Receive, work: Awaitable[Any]) -> Any:
             raise ClientLeft from None
         raise
     finally:
-        watcher.cancel()
+        done()
+
+
+def _watched(receive: Receive, leave: Callable[[], None]) -> Callable[[], object]:
+    """Call a function when the client goes away, whatever server this runs on, and return what ends that."""
+
+    async def watch() -> None:
+        with suppress(Exception):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        leave()
+
+    return asyncio.ensure_future(watch()).cancel
 
 
 @lru_cache(maxsize=256)

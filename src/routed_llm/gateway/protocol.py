@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,7 +13,10 @@ from httptools import HttpRequestParser
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-__all__ = ["Protocol", "WithHead"]
+__all__ = ["WATCH", "Protocol", "WithHead"]
+
+WATCH: Final = "routed_llm.watch"
+"""Where a request's scope has :meth:`Protocol.watch`: a task that awaits the client's end costs more."""
 
 LARGEST: Final = 512 * 1024
 """Bytes of the largest head: requests with bodies are read in parts of up to half of it."""
@@ -28,6 +32,8 @@ class Protocol(HttpToolsProtocol):
     """
 
     patience = 60.0
+    _leave: Callable[[], object] | None = None
+    _is_lost = False
     _timer: asyncio.TimerHandle | None = None
     _untaken: asyncio.TimerHandle | None = None
     _came = 0
@@ -41,10 +47,26 @@ class Protocol(HttpToolsProtocol):
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
+        """Wait no longer, and stop what is worked out for a client that left."""
         self._wait_no_more()
         self._is_taken()
         super().connection_lost(exc)
+        self._is_lost = True
+        self.scope = None  # type: ignore[assignment] # it refers to this
+        if self._leave is not None:
+            self._leave()
+
+    def watch(self, leave: Callable[[], object]) -> Callable[[], None]:
+        """Call a function when the client goes away, and return what ends that."""
+        self._leave = leave
+        if self._is_lost:
+            leave()
+
+        def done() -> None:
+            if self._leave is leave:  # and not that of the connection's next request
+                self._leave = None
+
+        return done
 
     def pause_writing(self) -> None:
         """Wait until the client takes what was written; one that does not is left."""
@@ -86,6 +108,7 @@ class Protocol(HttpToolsProtocol):
         if self._offers_another():
             return
         super().on_headers_complete()
+        self.scope[WATCH] = self.watch  # type: ignore[typeddict-unknown-key] # of ours
         self.cycle.__class__ = UntilClosed if self.scope["http_version"] == "1.0" else Joined
 
     def on_message_complete(self) -> None:
