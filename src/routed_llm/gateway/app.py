@@ -447,7 +447,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         Refusal: when it is none.
     """
     try:
-        body = strict(data.decode())
+        body = strict(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise Refusal(
             400, f"We could not parse the JSON body of your request: {error}. Send a JSON object."
