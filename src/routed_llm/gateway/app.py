@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -447,7 +448,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         Refusal: when it is none.
     """
     try:
-        body = strict(data.decode("utf-8-sig"))
+        body = strict(data.decode(json.detect_encoding(data)))
     except (ValueError, RecursionError) as error:
         raise Refusal(
             400, f"We could not parse the JSON body of your request: {error}. Send a JSON object."
