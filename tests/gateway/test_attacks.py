@@ -337,7 +337,9 @@ def test_a_websocket_is_not_opened(start: Start, sim: Simulator) -> None:
     )
     gateway = start()
     sent = request("/v1/realtime?model=x", *upgrade, method="GET").replace(b"Connection: close\r\n", b"")
-    assert exchanged(gateway.port, sent)[0] in (400, 403, 404)
+    status, _, body = exchanged(gateway.port, sent)
+    said = "WebSockets are not served here. Send your request over HTTP."
+    assert (status, json.loads(body)["error"]["message"]) == (501, said)
     assert sim.journal == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -519,6 +519,29 @@ def test_a_model_that_searches_is_replaced_by_one_that_does(
     finally:
         sim.at = date(2026, 11, 22)
     assert sim.journal[-1].body["tools"] == [{"type": "web_search"}]
+    assert sim.refused == []
+
+
+def test_a_model_that_searches_is_asked_at_this_moment(sim: Simulator, settings: dict[str, Any]) -> None:
+    """A router's clock gives the moment, as it does where nobody sets it, and not only a day."""
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    with OpenAI(**{**settings, "router": Router(clock=lambda: now)}) as client:
+        asked: Any = [{"role": "user", "content": "News?"}]
+        client.chat.completions.create(model="gpt-4o-search-preview", messages=asked)
+    assert sim.refused == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [({}, None), ({"model": "gpt-4o"}, "gpt-5.6-luna"), ({"model": "auto"}, "gpt-5.6-luna")],
+    ids=["its own", "the caller's", "any"],
+)
+def test_a_stored_prompt_has_a_model_of_its_own(
+    sim: Simulator, client: OpenAI, given: dict[str, Any], sent: str | None
+) -> None:
+    """It is routed where the caller names one."""
+    client.responses.create(prompt={"id": "pmpt_1"}, **given)
+    assert sim.journal[-1].body.get("model") == sent
     assert sim.refused == []
 
 

@@ -177,12 +177,15 @@ class Endpoints:
     def routes(self, called: Called) -> bool:
         """Say whether a call is routed: others, of models that no catalog knows, may be sent as they are.
 
-        Where calls are booked, every call is routed, so that none goes past the books.
+        So may those of a stored prompt that name no model: it has its own. Where calls are booked, every call
+        is routed, so that none goes past the books.
         """
         model = called.body.get("model")
         known = not isinstance(model, str) or model == ANY or model in self.router.catalog
+        if model is None and isinstance(called.body.get("prompt"), Mapping):
+            known = False
         # A model that stopped long ago is still what a program was written for.
-        known = known or held_to(str(model), self.router.catalog.root) is not None
+        known = known or (model is not None and held_to(str(model), self.router.catalog.root) is not None)
         return known or self.router.keeps_books or bool(self.options.budgets) or called.routing is not None
 
     def passed_on(self, body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.errors import CatalogError
@@ -25,7 +25,7 @@ def with_search(
         asked: every parameter of the request; not changed.
         baseline: the model that the program was written for.
         catalog: the models; a baseline that it does not have is left to the decision to refuse.
-        at: gives the day; once the baseline is shut down, others search with the hosted tool of Responses.
+        at: gives the moment; once the baseline is shut down, others search with the hosted tool of Responses.
     """
     try:
         model = catalog.get(baseline)
@@ -33,7 +33,8 @@ def with_search(
         return asked
     if _OPTIONS not in model.builtin_tools:
         return asked
-    if model.alive(at()):
+    moment = at()
+    if model.alive(moment.date() if isinstance(moment, datetime) else moment):
         return asked if _OPTIONS in asked else {**asked, _OPTIONS: {}}
     tools = list(asked.get("tools") or ())
     rest = {name: value for name, value in asked.items() if name != _OPTIONS}

@@ -209,9 +209,9 @@ class Gateway:
         """
         if self._keys is None:
             # A page in a browser on this machine must not be able to call: it cannot send these.
-            host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
             origin = request.headers.get("origin", "")
-            if host not in _LOCAL or (origin and not _is_local(origin)):
+            here = _is_local(request.headers.get("host", ""))
+            if not here or (origin and not _is_local(origin.partition("://")[2])):
                 raise Refusal(403, "This gateway has no keys, so only programs on its machine may call it.")
             return None
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
@@ -345,13 +345,14 @@ class Gateway:
         return JSONResponse({"object": "list", "data": [*self._listed(key).values()]})
 
     async def _model(self, request: Request, key: Key | None) -> Response:
-        name = request.path_params["model"]
-        found = self._listed(key).get(name)
+        name, catalog = request.path_params["model"], self._router.catalog
+        listed = self._listed(key)
+        found = listed.get(name) or (listed.get(catalog.get(name).id) if name in catalog else None)
         if found is None:
             raise Refusal(
                 404, f"The model '{name}' does not exist here. See GET /v1/models.", code="model_not_found"
             )
-        return JSONResponse(found)
+        return JSONResponse({**found, "id": name})  # a dated name is as good
 
     def _listed(self, key: Key | None) -> dict[str, dict[str, Any]]:
         policy = self._policy if key is None else key.options(self._policy).applied_to(Policy())
@@ -490,8 +491,7 @@ def _own_failure(error: Exception) -> Refusal:
     return Refusal(500, said, code="gateway_failed", kind="server_error")
 
 
-def _is_local(origin: str) -> bool:
-    host = origin.partition("://")[2]
+def _is_local(host: str) -> bool:
     return (host.rsplit(":", 1)[0] if "]" not in host else host.partition("]")[0]).strip("[]") in _LOCAL
 
 

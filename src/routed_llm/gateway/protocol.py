@@ -106,6 +106,8 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._wait_no_more()
         if self._offers_another():
+            if (b"upgrade", b"websocket") in [(name, value.lower()) for name, value in self.headers]:
+                self._refuse(501, "WebSockets are not served here. Send your request over HTTP.")
             return
         super().on_headers_complete()
         self.scope[WATCH] = self.watch  # type: ignore[typeddict-unknown-key] # of ours
@@ -118,8 +120,12 @@ class Protocol(HttpToolsProtocol):
 
     def _offers_another(self) -> bool:
         """Say whether HTTP/1.1 is one of the protocols that the client would speak, such as HTTP/2 (h2c)."""
-        offered = self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
-        return offered and not self._should_upgrade()
+        return self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
+
+    @override
+    def _should_upgrade(self) -> bool:
+        """Say no, whatever is offered."""
+        return False
 
     @override
     def _unsupported_upgrade_warning(self) -> None:
