@@ -156,8 +156,9 @@ def expected_seconds(pace: Pace, uncached: int, thinking: float, said: float) ->
         The medians and 90th percentiles, none of them less than the one before it.
     """
     before = (pace.start - pace.wait + pace.per_input * uncached, pace.spread_start)
-    # How much is thought varies, and how quickly it is.
-    thought = (thinking / pace.per_second, math.hypot(SPREAD_THOUGHT, pace.spread_rate))
+    # How much is thought varies, and how quickly it is. What is expected is the mean, and half of the calls
+    # think less.
+    thought = (_HALF_THINK * thinking / pace.per_second, math.hypot(SPREAD_THOUGHT, pace.spread_rate))
     spoken = (said / pace.per_second, pace.spread_rate)
     first, first_p90 = _sum(before, thought)
     whole, whole_p90 = _sum(before, thought, spoken)
@@ -191,6 +192,9 @@ def about(seconds: float) -> str:
         return f"{seconds / 60:.0f} min"
     return f"{seconds:.0f} s" if seconds >= 3 else f"{max(seconds, 0.1):.1f} s"
 
+
+_HALF_THINK = math.exp(-SPREAD_THOUGHT * SPREAD_THOUGHT / 2)
+"""The median of what is thought, for each token of the mean."""
 
 _WIDEST = 2.0
 _USUAL = math.hypot(SPREAD_THOUGHT, SPREAD_RATE)
