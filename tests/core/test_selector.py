@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -207,3 +209,19 @@ def test_select_needs_no_router() -> None:
     asked = facts(3_000, tools=2)
     pure = select(asked, policy=Policy(), catalog=CATALOG, at=TODAY)
     assert router().decide(whole(asked)).record() == pure.record()
+
+
+@pytest.mark.parametrize(
+    ("model", "recalled", "switched"),
+    [("gpt-6.2-sol", 0, True), ("gpt-6.2-sol", 30_000, False), ("gpt-5.2", 30_000, True)],
+    ids=["nothing was thought", "much was thought", "a model that is shown none of it"],
+)
+def test_what_was_thought_is_lost_with_its_model(model: str, recalled: int, switched: bool) -> None:
+    """Reasoning that is handed back can be read by the model that thought it: another would think it again."""
+    asked = facts(
+        4_000, previous=back(model, effort="low", endpoint="responses", prefix_tokens=3_900 + recalled)
+    )
+    asked = replace(asked, framed=asked.framed._replace(replies=1, recalled=recalled))
+    decision = decide(asked, date(2026, 12, 1), models=[model, "gpt-5.6-luna"], effort="low", at_least=None)
+    assert decision.switch is not None
+    assert decision.switch.switched is switched

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.objectives import COST
-from routed_llm.decide.weigh import beside, conversation_cost, output_tokens, row_cost, row_wait
+from routed_llm.decide.weigh import (
+    beside,
+    conversation_cost,
+    kept_thought,
+    output_tokens,
+    row_cost,
+    row_wait,
+)
 
 if TYPE_CHECKING:
     from routed_llm.decide.constraints import Constraint
@@ -178,15 +185,17 @@ def _or_stay(rows: Iterable[Row], previous: Previous, inputs: DecisionInputs, to
     policy = inputs.setting.policy
     worth, turns = policy.second_pico, 1 + inputs.load.horizon
 
-    def total(row: Row) -> tuple[bool, int, int]:
-        cost = conversation_cost(row, inputs.load, tokens)
-        wait = int(worth * turns * row_wait(row, inputs.load, inputs.tokens(row, tokens))) if worth else 0
-        return (cost is None, (cost or 0) + wait, row.order)
-
     mine = [row for row in rows if row.at.model.id == previous.model and inputs.admits(row, tokens)]
     stay = _of(mine, previous.model, previous.effort)
     if stay is not None and previous.in_tool_loop:
         return stay, "tool_loop"
+    again = 0 if stay is None else kept_thought(stay, inputs.load)
+
+    def total(row: Row) -> tuple[bool, int, int]:
+        cost = conversation_cost(row, inputs.load, tokens, again)
+        wait = int(worth * turns * row_wait(row, inputs.load, inputs.tokens(row, tokens))) if worth else 0
+        return (cost is None, (cost or 0) + wait, row.order)
+
     ranked = sorted([(total(row), row) for row in rows], key=itemgetter(0))
     found = next((pair for pair in ranked if inputs.admits(pair[1], tokens)), None)
     if found is None:

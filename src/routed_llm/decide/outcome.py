@@ -23,6 +23,7 @@ from routed_llm.decide.weigh import (
     conversation_cost,
     goes_past_cache,
     hosted_calls_allowed,
+    kept_thought,
     output_tokens,
     recall_of,
     reserved,
@@ -201,16 +202,18 @@ def _switch(picked: Picked, inputs: DecisionInputs) -> Switch | None:
         return None
     mine: tuple[int, int] | None = None
     theirs: int | None = None
+    again = 0
     for row in inputs.shape.rows:
         if row.at.model.id != previous.model or row.at.effort not in (previous.effort, picked.row.at.effort):
             continue
         cost = inputs.text_cost(row, tokens)
         if cost is not None and inputs.admits(row, tokens):
             cold = cold_cost(row, inputs.load, inputs.tokens(row, tokens))
+            again = kept_thought(row, inputs.load)
             mine = (conversation_cost(row, inputs.load, tokens) or 0, (cold or 0) - cost)
     for row in pareto_front(inputs):
         if row.at.model.id != previous.model and inputs.admits(row, tokens):
-            total = conversation_cost(row, inputs.load, tokens)
+            total = conversation_cost(row, inputs.load, tokens, again)
             if total is not None and (theirs is None or total < theirs):
                 theirs = total
     return Switch(

@@ -572,18 +572,35 @@ def reserved(row: Row, load: Workload, tokens: int, most: int, cost: int) -> int
     return cost if spread is None else max(int(cost * spread.p95), cost)
 
 
-def conversation_cost(row: Row, load: Workload, text_tokens: int) -> int | None:
+def kept_thought(stay: Row, load: Workload) -> int:
+    """Tokens of reasoning handed back that only the model which thought them can read, others not."""
+    framing, framed = stay.at.model.framing.get(endpoint_for(stay, load.facts)), load.facts.framed
+    return 0 if framing is None else framing.thought * framed.thought + framing.recalled * framed.recalled
+
+
+def conversation_cost(row: Row, load: Workload, text_tokens: int, again: int = 0) -> int | None:
     """Expected picodollars of this call and of the further turns that are reckoned with.
 
     A further turn reads what this call sends from the cache, as long as the pauses stay as they are.
+
+    Args:
+        row: the configuration.
+        load: the request's amounts.
+        text_tokens: tokens of its text.
+        again: tokens of reasoning that the model which answered before has of the conversation
+            (:func:`kept_thought`): any other has to think them once more.
     """
     tokens = text_tokens + beside(load, row)[0]
     price, output = price_of(row, tokens), output_tokens(row, load)
     cached = 0 if load.plain and load.shared is None else cached_tokens(row, load, tokens)
     now = priced(row, load, tokens, cached, output)
-    if now is None or price is None or not load.horizon:
-        return now
     previous, terms = load.facts.previous, row.at.model.cache
+    if now is None or price is None:
+        return now
+    if again and previous is not None and previous.model != row.at.model.id:
+        now += again * price.output
+    if not load.horizon:
+        return now
     kept = 0
     if terms is not None and (previous is None or previous.age is None or previous.age <= terms.ttl):
         kept = tokens // terms.step * terms.step
