@@ -29,7 +29,6 @@ from langchain_openai.chat_models.base import (
 
 from langchain_routed._blocks import (
     BREAKPOINT,
-    MEDIA,
     RESPONSES_ITEMS,
     TEXTS,
     Media,
@@ -123,7 +122,7 @@ class Conversation:
                     if items and len(items) == len(message.content):
                         continue
                     message = _with(message, [b for b in message.content if not _is_item(b)])
-                message = _fit_blocks(message, on_responses=False, by_id=self._on_responses)
+                message = _fit_blocks(message, on_responses=self._on_responses)
             said.append(_convert_message_to_dict(message))
         return said
 
@@ -174,7 +173,7 @@ class Conversation:
             message = _as_made(message) if own else _bare(message, keeps_audio=False)
         else:
             if not isinstance(message.content, str):
-                message = _fit_blocks(message, on_responses=True, by_id=True)
+                message = _fit_blocks(message, on_responses=True)
             speaks = not isinstance(message, (ToolMessage, FunctionMessage))
         if speaks and message.name:
             message = _with(message, spoken(message.content, message.name, "text"))
@@ -363,17 +362,18 @@ def _chat_block(block: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "refusal", "refusal": block["refusal"]} if block["type"] == "refusal" else block
 
 
-def _fit_blocks(message: BaseMessage, *, on_responses: bool, by_id: bool) -> BaseMessage:
+def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
+    """Return a message whose blocks can be written; what is in the form of Chat Completions can."""
     if not message.content:
         # langchain-openai makes no item of a message without blocks, and an input of no items is refused.
-        return _with(message, "") if on_responses or by_id else message
-    blocks = [_fit_block(block, on_responses=on_responses, by_id=by_id) for block in message.content]
+        return _with(message, "") if on_responses else message
+    blocks = [_fit_block(block, on_responses=on_responses) for block in message.content]
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
         return message
     return _with(message, blocks)
 
 
-def _fit_block(block: Any, *, on_responses: bool, by_id: bool) -> Any:
+def _fit_block(block: Any, *, on_responses: bool) -> Any:
     if isinstance(block, str):
         return {"type": "text", "text": block}
     kind = block.get("type")
@@ -383,36 +383,31 @@ def _fit_block(block: Any, *, on_responses: bool, by_id: bool) -> Any:
         extras = block.get("extras")
         mark = {k: v for k, v in extras.items() if k == BREAKPOINT} if isinstance(extras, Mapping) else {}
         return mark | {k: v for k, v in block.items() if k not in _FOREIGN}
-    if kind not in MEDIA:
-        return block
     media = as_media(block)
+    # Only Responses has a form for an image by its id, and for a file by its URL.
+    by_id = media is not None and (
+        media.file_id is not None
+        if media.kind == "image"
+        else media.kind == "file" and media.by_reference and media.file_id is None
+    )
     if media is None or not _needs_translation(block, media, on_responses=on_responses, by_id=by_id):
         return block
-    translated = _for_responses(media) if on_responses or (by_id and _is_by_id(media)) else _for_chat(media)
+    translated = _by_id(media) if on_responses and by_id else _for_chat(media)
     mark = breakpoint_of(block)
     return translated if mark is None else {**translated, BREAKPOINT: mark}
 
 
-def _is_by_id(media: Media) -> bool:
-    """Say whether only Responses has a form for it: an image by id, a file by its URL."""
-    if media.kind == "image":
-        return media.file_id is not None
-    return media.kind == "file" and media.by_reference and media.file_id is None
-
-
 def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: bool, by_id: bool) -> bool:
     kind = block["type"]
-    if media.kind == "image" and media.source is None and not by_id:
-        return False  # Chat Completions has no image by id: langchain-openai says so
-    if by_id and not on_responses and _is_by_id(media):
-        return True
+    if media.kind == "image" and media.source is None and not on_responses:
+        return False  # langchain-openai says so
+    if kind in ("input_image", "input_file"):
+        return not on_responses
     if kind in ("document", "media", "video") or (kind == "image" and (media.file_id or media.detail)):
         return True
     if kind == "image_url":
         return not isinstance(block.get("image_url"), Mapping) or media.file_id is not None
-    if kind in ("input_image", "input_file"):
-        return not on_responses
-    return kind == "file" and media.kind != "file"
+    return kind == "file" and (media.kind != "file" or (on_responses and by_id))
 
 
 def _for_chat(media: Media) -> dict[str, Any]:
@@ -430,18 +425,11 @@ def _for_chat(media: Media) -> dict[str, Any]:
     return {"type": "file", "file": {"filename": media.filename or "file", "file_data": media.source}}
 
 
-def _for_responses(media: Media) -> dict[str, Any]:
-    if media.kind == "text":
-        return {"type": "text", "text": media.data or ""}
-    if media.kind == "image":
-        detail = {} if media.detail is None else {"detail": media.detail}
-        where = {"image_url": media.source} if media.file_id is None else {"file_id": media.file_id}
-        return {"type": "input_image", **where, **detail}
-    if media.file_id is not None:
-        return {"type": "input_file", "file_id": media.file_id}
-    if media.by_reference:
+def _by_id(media: Media) -> dict[str, Any]:
+    if media.kind != "image":
         return {"type": "input_file", "file_url": media.url}
-    return {"type": "input_file", "filename": media.filename or "file", "file_data": media.source}
+    detail = {} if media.detail is None else {"detail": media.detail}
+    return {"type": "input_image", "file_id": media.file_id, **detail}
 
 
 def _as_blocks(item: Mapping[str, Any]) -> list[Any]:
