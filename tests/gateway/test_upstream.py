@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import pytest
 
 from routed_llm.gateway.app import Gateway
 from tests.gateway.conftest import Start
-from tests.gateway.test_gateway import until
+from tests.gateway.test_gateway import MESSAGES, until
 
 CHUNK = (
     b'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"gpt-4.1","choices":'
@@ -98,3 +100,71 @@ def test_what_precedes_the_first_token_goes_out_with_it(start: Start, late: Late
     with httpx.stream("POST", f"{running.url}/chat/completions", json=body) as answer:
         first = next(answer.iter_raw())
     assert b'"content":"Hi"' in first
+
+
+class Fixed(http.server.BaseHTTPRequestHandler):
+    """Answers every request with the same bytes."""
+
+    protocol_version = "HTTP/1.1"
+    answer = b""
+
+    def do_POST(self) -> None:
+        """Answer."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.wfile.write(self.answer)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def fixed(status: str, body: dict[str, Any], *headers: bytes) -> bytes:
+    """Return an answer as it is sent."""
+    data = json.dumps(body).encode()
+    lines = [b"content-type: application/json", b"content-length: %d" % len(data), *headers]
+    return b"HTTP/1.1 " + status.encode() + b"\r\n" + b"\r\n".join(lines) + b"\r\n\r\n" + data
+
+
+MESSAGE = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+COMPLETION = {"id": "1", "object": "chat.completion", "created": 1, "model": "gpt-4.1", "choices": [MESSAGE]}
+FAILED = {"id": "1", "object": "response", "status": "failed", "error": {"code": "x", "message": "boom"}}
+CASES: dict[str, tuple[str, bytes, int, str]] = {
+    "a header in Latin-1": (
+        "/chat/completions",
+        fixed("200 OK", COMPLETION, b"x-place: S\xe3o Paulo"),
+        200,
+        "S\xe3o Paulo",
+    ),
+    "a header in UTF-8": (
+        "/chat/completions",
+        fixed("200 OK", COMPLETION, "x-place: S\xe3o Paulo".encode()),
+        200,
+        "S\xe3o Paulo",
+    ),
+    "a failed Response": ("/responses", fixed("200 OK", FAILED, b"x-place: a"), 200, "a"),
+    "an error in an answer": (
+        "/chat/completions",
+        fixed("200 OK", {"error": {"message": "boom"}}, b"x-place: a"),
+        502,
+        "a",
+    ),
+    "a redirect": (
+        "/responses",
+        fixed("302 Found", {}, b"x-place: a", b"location: http://evil.example/"),
+        502,
+        "a",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "answer", "status", "place"), CASES.values(), ids=CASES.keys())
+def test_what_a_provider_answers(start: Start, path: str, answer: bytes, status: int, place: str) -> None:
+    """Its headers come as they are; what is no answer has the status of none, unless it says so itself."""
+    handler = type("Handler", (Fixed,), {"answer": answer})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        running = start(upstream=f"http://127.0.0.1:{server.server_port}/v1", retries=0)
+        body = {"model": "gpt-4o", "input" if path == "/responses" else "messages": MESSAGES}
+        found = running.post(path, json=body)
+        server.shutdown()
+    assert (found.status_code, found.headers["x-place"]) == (status, place)
+    assert found.json().get("status") == ("failed" if "failed" in answer.decode("latin-1") else None)

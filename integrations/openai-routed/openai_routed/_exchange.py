@@ -106,9 +106,11 @@ def _answer(request: Any, served: Served) -> Any:
     """Return the response to a request, as its library wants it."""
     library, is_whole = _library(request), served.events is None
     whole, parts = _kinds(library)
+    # httpx reads headers in UTF-8 and writes them in ASCII.
+    headers = {name: text if text.isascii() else text.encode() for name, text in served.headers.items()}
     response = (whole if is_whole else library.Response)(
         served.status,
-        headers={**served.headers, "content-type": served.content_type},
+        headers={**headers, "content-type": served.content_type},
         request=request,
         extensions={"http_version": b"HTTP/1.1", "routed": served},
         stream=library.ByteStream(b"") if is_whole else parts(served.events),

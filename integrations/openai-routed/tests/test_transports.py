@@ -167,3 +167,17 @@ def test_a_router_of_its_own_address(settings: dict[str, Any]) -> None:
     assert seen == [
         ("http://models.invalid:8080/v1/chat/completions", "models.invalid:8080", "Bearer sk-theirs")
     ]
+
+
+@pytest.mark.parametrize("place", [b"S\xe3o Paulo", "São Paulo".encode()], ids=["Latin-1", "UTF-8"])
+def test_headers_come_as_they_are(place: bytes) -> None:
+    """Those that are not ASCII, too, as the SDK itself takes them."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=COMPLETION, headers=[(b"x-place", place)])
+
+    transport = RoutedTransport(httpx.MockTransport(answer), router=Router(), policy=ROUTING)
+    http_client = DefaultHttpxClient(transport=transport)
+    with openai.OpenAI(base_url="http://local/v1", api_key="k", http_client=http_client) as client:
+        raw = client.chat.completions.with_raw_response.create(**ASKED)
+    assert raw.headers["x-place"] == "São Paulo"

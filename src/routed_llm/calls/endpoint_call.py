@@ -233,7 +233,10 @@ class FailedReply(Exception):
         headers: the response's headers.
         data: the response's body, or the event that told of the failure.
         streamed: whether it came inside a stream.
+        is_response: whether the body is a Response, which says itself that it failed.
     """
+
+    is_response = False
 
     def __init__(
         self, status: int, headers: Mapping[str, str], data: bytes, *, streamed: bool = False
@@ -375,7 +378,12 @@ class EndpointCall:
         Raises:
             FailedReply: when it reports a failure.
         """
-        reading = self._wired.read(reply)
+        try:
+            reading = self._wired.read(reply)
+        except FailedReply as error:
+            if self._form == RESPONSES and reply.get("object") == "response":
+                error.data, error.is_response = compact(reply), True
+            raise
         if self._form == CHAT:
             return reading
         decision = self._wired.decision
@@ -451,9 +459,11 @@ class EndpointCall:
         kind, data = error.headers.get("content-type", _JSON), error.data
         if error.streamed and self.streams:
             kind, data = _SSE, error_part(self._form, error)
-        self.headers = error.headers
+        self.headers = error.headers or self.headers
         self._wired.begin_record()
-        told = self._response(error.status, self._wired.routing, content_type=kind, raw=data)
+        says_so = error.is_response or kind == _SSE
+        status = error.status if says_so or error.status >= 400 else 502
+        told = self._response(status, self._wired.routing, content_type=kind, raw=data)
         told.failure = error
         told.headers["x-should-retry"] = "false"
         return told

@@ -318,7 +318,7 @@ class Gateway:
         headers["content-type"] = served.content_type
         if served.body is not None:
             headers["content-length"] = str(len(served.body))
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        raw = [_header(name, value) for name, value in headers.items()]
         head = {"type": "http.response.start", "status": served.status, "headers": raw}
         if served.body is not None:
             await send(head)
@@ -410,7 +410,7 @@ class Passed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         raw = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            _header(name.lower(), value)
             for name, value in self._answer.headers.items()
             if name.lower() not in _ITS_OWN
         ]
@@ -426,6 +426,11 @@ class Passed(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             self._answer.close()
+
+
+def _header(name: str, value: str) -> tuple[bytes, bytes]:
+    """Return a header of the provider's as it came."""
+    return name.encode(), value.encode("utf-8", "surrogateescape")  # as aiohttp reads them
 
 
 async def _ended(events: AsyncGenerator[bytes, None], endpoint: str) -> AsyncGenerator[bytes, None]:
