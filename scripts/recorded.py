@@ -120,6 +120,8 @@ class Exchange:
     model: str | None = None
     usage: dict[str, Any] | None = None
     processing_ms: float | None = None
+    others: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """Other answers to the same request, whose ids later requests may refer to."""
 
     def __post_init__(self) -> None:
         if isinstance(self.processing_ms, str):  # as a header has it
@@ -466,7 +468,7 @@ def sound(rows: Iterable[Exchange], released: Callable[[str], date | None]) -> l
         rows: as they were read.
         released: says when a model came out.
     """
-    seen: set[str] = set()
+    seen: dict[str, Exchange] = {}
     kept = []
     for row in rows:
         if not isinstance(row.request, dict) or not isinstance(row.response, dict | None):
@@ -481,8 +483,11 @@ def sound(rows: Iterable[Exchange], released: Callable[[str], date | None]) -> l
         made_up = _MADE_UP.search(str((row.response or {}).get("id") or ""))
         sealed = re.search(r'"encrypted_content": "[^"]{0,60}"', key)
         cut = _REPLACED.search(key)
-        if key in seen or early or foreign or made_up or sealed or cut:
+        strayed = row.endpoint == RESPONSES and "messages" in row.request
+        if key in seen and row.response:
+            seen[key].others.append(row.response)
+        if key in seen or early or foreign or made_up or sealed or cut or strayed:
             continue
-        seen.add(key)
+        seen[key] = row
         kept.append(row)
     return kept

@@ -319,7 +319,7 @@ def rules(rows: list[Exchange]) -> None:
     answered: Counter[str] = Counter()
     accepted = 0
     with serve() as server, httpx2.Client(base_url=server.url, timeout=30) as client:
-        file = ""
+        file, begun = "", set[str]()
         for row in rows:
             if row.file != file and MASKED in json.dumps(row.response):
                 server.reset()  # the same masks stand for other ids in another file
@@ -328,6 +328,7 @@ def rules(rows: list[Exchange]) -> None:
             if row.status == 401 or row.asked == "gpt-4" or row.asked.startswith(OLDER):
                 continue
             day = server.at = _day(row)
+            _begin(server, row, begun)
             answer = client.post(f"/{row.endpoint}", json=_sealed(row), headers=KEY)
             error = {} if answer.status_code == 200 else answer.json().get("error") or {}
             if row.status == 200:
@@ -354,15 +355,25 @@ def rules(rows: list[Exchange]) -> None:
             print(f"  {count:4} {text}")
 
 
+def _begin(server: Simulator, row: Exchange, begun: set[str]) -> None:
+    """Begin the conversation that a request goes on with: what made it is no exchange of these endpoints."""
+    asked = row.request.get("conversation")
+    name = str(asked.get("id")) if isinstance(asked, dict) else asked
+    if name and name not in begun:
+        begun.add(name)
+        server.remember({"id": f"resp_{name}", "output": [], "conversation": {"id": name}}, [])
+
+
 def _remember(server: Simulator, row: Exchange) -> None:
     """Tell the simulator what was stored then, so that later requests can refer to it."""
-    found, given = row.response or {}, row.request.get("input") or []
-    kept = row.status == 200 and found.get("id") and row.request.get("store") is not False
-    if row.endpoint != RESPONSES or not kept:
+    given = row.request.get("input") or []
+    if row.endpoint != RESPONSES or row.status != 200 or row.request.get("store") is False:
         return
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    answered = [item for item in found.get("output") or () if item.get("id")]
-    server.remember({**found, "output": answered}, [{"type": "message", **item} for item in items])
+    for found in (row.response or {}, *row.others):
+        if found.get("id"):
+            answered = [item for item in found.get("output") or () if item.get("id")]
+            server.remember({**found, "output": answered}, [{"type": "message", **item} for item in items])
 
 
 def _sealed(row: Exchange) -> dict[str, Any]:
@@ -421,6 +432,7 @@ def shapes(rows: list[Exchange]) -> None:
                 hosted += 1
                 continue
             server.at = _day(row)
+            _stage(server, row)
             answer = client.post(f"/{row.endpoint}", json=_sealed(row), headers=KEY)
             if answer.status_code != 200:
                 continue
@@ -439,6 +451,15 @@ def shapes(rows: list[Exchange]) -> None:
             often = sorted(lost.items(), key=lambda item: -item[1])[:30]
             print(f"  lacks: {', '.join(f'{key} {count}' for key, count in often) or '-'}")
             print(f"  makes up: {', '.join(sorted(made)[:30]) or '-'}")
+
+
+def _stage(server: Simulator, row: Exchange) -> None:
+    """Have the simulator decline where the model did, and take its time where the provider did."""
+    found = re.search(r'"refusal": ("(?:[^"\\]|\\.)+")', json.dumps(row.response))
+    if found:
+        server.script(refusal=json.loads(found[1]))
+    if '"keepalive"' in json.dumps(row.events):
+        server.faults.add(kind="slow_first_token", seconds=0.001)
 
 
 def _has_hosted(row: Exchange) -> bool:

@@ -15,6 +15,19 @@ from routed_llm.simulator import Simulator
 HI = [{"role": "user", "content": "hi"}]
 NOW = {"name": "now", "description": "The time", "parameters": {"type": "object", "properties": {}}}
 INVALID = "invalid_request_error"
+OPEN = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "step",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"input": {"type": ["object", "null"], "additionalProperties": {"type": "string"}}},
+            "required": ["input"],
+            "additionalProperties": False,
+        },
+    },
+}
 
 REFUSED: dict[str, tuple[str, dict[str, Any], int, str, str | None, str | None]] = {
     "unknown model on Responses": (
@@ -124,6 +137,38 @@ def test_refusals(
             },
             id="one call at a time with tool search",
         ),
+        pytest.param(
+            None,
+            "chat/completions",
+            {
+                "model": "gpt-4o",
+                "messages": [*HI, {"role": "assistant", "content": "3", "parsed": {"n": 3}}, *HI],
+            },
+            id="what the SDK has parsed of an answer",
+        ),
+        pytest.param(
+            date(2025, 8, 14),
+            "chat/completions",
+            {
+                "model": "gpt-4o-mini-audio-preview",
+                "messages": HI,
+                "modalities": ["text", "audio"],
+                "audio": {"voice": "alloy", "format": "opus"},
+            },
+            id="speech as opus",
+        ),
+        pytest.param(
+            date(2025, 8, 28),
+            "responses",
+            {"model": "gpt-5", "input": "hi", "temperature": 1.0},
+            id="the default temperature of gpt-5",
+        ),
+        pytest.param(
+            date(2025, 12, 11),
+            "chat/completions",
+            {"model": "gpt-4o-mini", "messages": HI, "response_format": OPEN},
+            id="open keys of what may be null in a strict schema",
+        ),
     ],
 )
 def test_accepted(simulator: Simulator, at: date | None, path: str, body: dict[str, Any]) -> None:
@@ -194,6 +239,57 @@ def test_reasoning_and_phase(
     assert found["tools"][0]["output_schema"] is None
     (message,) = [item for item in found["output"] if item["type"] == "message"]
     assert message.get("phase") == phase
+
+
+def streamed(simulator: Simulator, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the events of a stream of Responses."""
+    lines = post(simulator, "responses", {"model": "gpt-4o", "input": "hi", **body, "stream": True}).text
+    return [json.loads(line[5:]) for line in lines.splitlines() if line.startswith("data:")]
+
+
+def test_a_stream_that_declines(simulator: Simulator) -> None:
+    """A refusal has events of its own, and its pieces are not padded."""
+    simulator.script(refusal="I can't.")
+    events = streamed(simulator, {})
+    deltas = [row for row in events if row["type"] == "response.refusal.delta"]
+    assert "".join(row["delta"] for row in deltas) == "I can't."
+    assert not any("obfuscation" in row for row in deltas)
+    assert [row["refusal"] for row in events if row["type"] == "response.refusal.done"] == ["I can't."]
+
+
+def test_a_stream_that_takes_its_time(simulator: Simulator) -> None:
+    """While nothing is to be said yet, an event says that the stream is alive; all are numbered."""
+    simulator.faults.add(kind="slow_first_token", seconds=0.001)
+    events = streamed(simulator, {})
+    assert [row["type"] for row in events[:3]] == ["response.created", "response.in_progress", "keepalive"]
+    assert [row["sequence_number"] for row in events] == list(range(len(events)))
+
+
+def test_a_call_that_is_stored_may_be_given_again(simulator: Simulator) -> None:
+    """A request that goes on from a response may repeat the call that is answered."""
+    simulator.script(tool_calls=[("now", {})])
+    tools = [{"type": "function", **NOW}]
+    first = post(simulator, "responses", {"model": "gpt-4o", "input": "hi", "tools": tools}).json()
+    (call,) = first["output"]
+    again = {key: call[key] for key in ("type", "call_id", "name", "arguments")}
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "noon"}
+    body = {"model": "gpt-4o", "input": [again, output], "tools": tools}
+    answer = post(simulator, "responses", {**body, "previous_response_id": first["id"]})
+    assert answer.status_code == 200, answer.text
+    twice = post(simulator, "responses", {**body, "input": [again, again, output]})
+    assert twice.json()["error"]["message"].startswith("Duplicate item found with call_id")
+
+
+def test_what_a_model_that_speaks_counts(simulator: Simulator) -> None:
+    """The usage of a model that speaks says what of it is text."""
+    body = {"model": "gpt-audio-1.5", "messages": HI, "modalities": ["text", "audio"]}
+    usage = post(
+        simulator, "chat/completions", {**body, "audio": {"voice": "alloy", "format": "wav"}}
+    ).json()["usage"]
+    assert usage["prompt_tokens_details"]["text_tokens"] == usage["prompt_tokens"]
+    assert usage["prompt_tokens_details"]["image_tokens"] == 0
+    said = usage["completion_tokens_details"]
+    assert said["text_tokens"] + said["audio_tokens"] == usage["completion_tokens"]
 
 
 def test_a_stream_is_padded_unless_that_is_switched_off(simulator: Simulator) -> None:

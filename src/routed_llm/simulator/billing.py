@@ -24,6 +24,7 @@ class Used:
     reasoning: int = 0
     accepted: int = 0
     rejected: int = 0
+    speaks: bool = False
     tier: str = "default"
     long_ttl: bool = False
     window: str = ""

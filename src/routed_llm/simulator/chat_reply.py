@@ -16,6 +16,7 @@ from routed_llm.simulator.logprobs import logprobs, obfuscation
 from routed_llm.simulator.speech import speech
 from routed_llm.simulator.tokens import pieces_of
 
+_FOUND = "https://example.com/?utm_source=openai"
 _AUDIO_CHUNK = 24_000  # bytes of pcm16 in one event
 
 
@@ -27,6 +28,7 @@ class Envelope:
     created: int
     model: str
     tier: str
+    searches: bool = False
 
     def base(self, kind: str) -> dict[str, Any]:
         """Return the fields that body and chunks share."""
@@ -42,8 +44,8 @@ class Envelope:
 
 
 def usage(used: Used) -> dict[str, Any]:
-    """Return the usage in the words of Chat Completions."""
-    return {
+    """Return the usage in the words of Chat Completions; models that speak say what is text, too."""
+    found: dict[str, Any] = {
         "prompt_tokens": used.prompt,
         "completion_tokens": used.completion,
         "total_tokens": used.prompt + used.completion,
@@ -59,6 +61,11 @@ def usage(used: Used) -> dict[str, Any]:
             "rejected_prediction_tokens": used.rejected,
         },
     }
+    if used.speaks:
+        found["prompt_tokens_details"] |= {"text_tokens": used.prompt - used.audio_in, "image_tokens": 0}
+        said = used.completion - used.audio_out - used.reasoning
+        found["completion_tokens_details"]["text_tokens"] = said
+    return found
 
 
 def whole(envelope: Envelope, ask: Ask, answers: list[Answer], used: Used) -> dict[str, Any]:
@@ -76,7 +83,7 @@ def _choice(envelope: Envelope, ask: Ask, index: int, answer: Answer) -> dict[st
         "role": "assistant",
         "content": None if answer.calls or answer.refusal or ask.audio else answer.text,
         "refusal": answer.refusal or None,
-        "annotations": [],
+        "annotations": [_citation(answer.text)] if envelope.searches and answer.text else [],
     }
     finish = answer.finish
     if answer.calls and ask.functions:
@@ -97,6 +104,12 @@ def _choice(envelope: Envelope, ask: Ask, index: int, answer: Answer) -> dict[st
         rows = logprobs(answer.text, ask.top_logprobs) if message["content"] else []
         probabilities = {"content": rows, "refusal": None}
     return {"index": index, "message": message, "logprobs": probabilities, "finish_reason": finish}
+
+
+def _citation(text: str) -> dict[str, Any]:
+    """Return where a search model says that it has found its answer."""
+    place = {"end_index": len(text), "start_index": 0, "title": "Example", "url": _FOUND}
+    return {"type": "url_citation", "url_citation": place}
 
 
 def _call(call: Call) -> dict[str, Any]:

@@ -23,7 +23,9 @@ _KEYS = (
     "audio",
     "function_call",
     "annotations",
+    "parsed",  # what the SDK's `parse` adds to a message (6 recorded requests)
 )
+_SPOKEN = ("wav", "aac", "mp3", "flac", "opus", "pcm16")
 _PARTS = {
     "user": ("text", "image_url", "input_audio", "file"),
     "assistant": ("text", "refusal"),
@@ -229,8 +231,6 @@ def _audio_format(model: SimulatedModel, body: dict[str, Any], turns: tuple[Turn
     kind = str(required(options, "format", "audio."))
     if body.get("stream") and kind != "pcm16":
         raise failure("audio_stream_format", value=kind)
-    if kind not in ("wav", "mp3", "pcm16"):
-        raise failure(
-            "invalid_value", param="audio.format", value=kind, supported=listed(["wav", "mp3", "pcm16"])
-        )
+    if kind not in _SPOKEN:
+        raise failure("invalid_value", param="audio.format", value=kind, supported=listed([*_SPOKEN]))
     return kind

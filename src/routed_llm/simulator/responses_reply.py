@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any
 
@@ -216,9 +216,19 @@ def _call_item(stem: str, call: Call, status: str) -> dict[str, Any]:
 def events(response: dict[str, Any], *, obfuscated: bool = True) -> Iterator[dict[str, Any]]:
     """Yield the typed events that tell a finished response, numbered from 0."""
     for number, event in enumerate(_events(response)):
-        if obfuscated and event["type"].endswith(".delta"):
+        if obfuscated and event["type"].endswith(".delta") and event["type"] != "response.refusal.delta":
             event = {**event, "obfuscation": obfuscation(event)}
         yield {**event, "sequence_number": number}
+
+
+def kept_alive(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield events with what is sent while nothing else is to be said yet."""
+    more = 0
+    for event in events:
+        yield {**event, "sequence_number": event["sequence_number"] + more}
+        if event["type"] == "response.in_progress":
+            more = 1
+            yield {"type": "keepalive", "sequence_number": event["sequence_number"] + more}
 
 
 def opening(response: dict[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def read_items(body: Mapping[str, Any], kept: Kept) -> list[Item]:
     items = [*earlier, *(_item(i, row, kept) for i, row in enumerate(given))]
     if not items and not body.get("prompt"):
         raise failure("empty_array", param="input")
-    _check_once(items)
+    _check_once(items, items[len(earlier) :])
     _check_calls(items)
     return items
 
@@ -144,19 +144,22 @@ def _check_calls(items: list[Item]) -> None:
             raise failure("no_tool_output", id=call)
 
 
-def _check_once(items: list[Item]) -> None:
-    """Refuse an item, a call or the output of a call that is there twice."""
-    seen: set[tuple[str, str]] = set()
-    for row in items:
+def _check_once(items: list[Item], given: list[Item]) -> None:
+    """Refuse an item that is there twice, or a call or the output of one that is given twice.
+
+    A call that a stored response holds may be given again (3 recorded requests).
+    """
+    sides = [("id", "item", row) for row in items]
+    for row in given:
         kind = row["type"]
         side = "call" if kind in _CALLS else "output" if kind in _CALLS.values() else ""
-        for name, key in (("id", "item"), ("call_id", side)):
-            value = row.get(name)
-            if not value or not key:
-                continue
-            if (key, value) in seen:
-                raise failure("duplicate_item" if name == "id" else "duplicate_call", id=value)
-            seen.add((key, value))
+        sides += [("call_id", side, row)] if side else []
+    seen: set[tuple[str, str]] = set()
+    for name, key, row in sides:
+        value = row.get(name)
+        if value and (key, value) in seen:
+            raise failure("duplicate_item" if name == "id" else "duplicate_call", id=value)
+        seen.add((key, str(value)))
 
 
 def _check_followed(items: list[Item], *, stored: bool) -> None:

@@ -173,14 +173,15 @@ def _apply(rule: dict[str, Any], param: str, value: Any, effort: str) -> None:
         if effort == "none":
             return
         kind = rule["otherwise"]
+    if "default" in rule and value == rule["default"]:
+        return
     if kind == "only_values":
         if value not in rule["values"]:
             raise failure("unsupported_value", param=param, value=value, supported=listed(rule["values"]))
     elif kind == "only_default":
-        if value != rule["default"]:
-            raise failure(
-                "unsupported_value_default", param=param, value=number(value), default=number(rule["default"])
-            )
+        raise failure(
+            "unsupported_value_default", param=param, value=number(value), default=number(rule["default"])
+        )
     elif kind == "without_items":
         if any(item in rule["items"] for item in value):
             raise failure(rule["error"])

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +22,7 @@ from routed_llm.simulator.control import control
 from routed_llm.simulator.failures import failure
 from routed_llm.simulator.faults import Fault
 from routed_llm.simulator.journal import KEPT_HEADERS
+from routed_llm.simulator.responses_reply import kept_alive
 from routed_llm.simulator.service import Service
 from routed_llm.simulator.serving import Reply
 
@@ -191,7 +192,10 @@ class Handler(BaseHTTPRequestHandler):
             self._flush(head)
             head = b""
             self.server.stopping.wait(fault.seconds)
-        for number, event in enumerate(_written(reply.events or iter(()), reply.dialect)):
+        events: Iterable[dict[str, Any]] = reply.events or ()
+        if fault is not None and fault.kind == "slow_first_token" and reply.dialect == "responses":
+            events = kept_alive(events)
+        for number, event in enumerate(_written(events, reply.dialect)):
             if fault is not None and self._strikes(fault, number, reply.dialect, head):
                 return
             self._flush(head + _chunk(event))
@@ -234,7 +238,7 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def _written(events: Iterator[dict[str, Any]], dialect: str) -> Iterator[bytes]:
+def _written(events: Iterable[dict[str, Any]], dialect: str) -> Iterator[bytes]:
     for event in events:
         text = json.dumps(event, ensure_ascii=False)
         if dialect == "responses":

@@ -128,6 +128,7 @@ def _usage(state: State, request: Accepted, answers: list[Answer], ran: Ran) -> 
         reasoning=sum(one.reasoning for one in answers),
         accepted=accepted,
         rejected=rejected,
+        speaks="audio" in model.outputs,
         tier=tier_for(model, ask.tier),
         long_ttl=ask.cache_ttl == "12h",
         window=ask.window,
@@ -148,7 +149,11 @@ def _chat(
     state: State, request: Accepted, answers: list[Answer], used: Used, book: Entry, name: str
 ) -> Reply:
     envelope = chat_reply.Envelope(
-        id=name, created=state.seconds(), model=request.model.served, tier=used.tier
+        id=name,
+        created=state.seconds(),
+        model=request.model.served,
+        tier=used.tier,
+        searches=request.model.family == "search",
     )
     book.response_id = name
     kept = bool(request.body.get("store"))

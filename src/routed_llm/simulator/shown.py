@@ -82,16 +82,14 @@ class _Shape:
         above = self._said(self._whole)
         if self._whole.get("title") or not above:
             return f"_: {self._members(self._whole, (), above)}"
-        whole = self._members(self._whole, (), [], spread=True)
+        whole = self._members(self._whole, (), [])
         return "\n".join([f"_: {above[0]}", *above[1:], whole])
 
     def _said(self, row: Mapping[str, Any]) -> list[str]:
         title, about = _lines(row.get("title")), _lines(row.get("description"))
         return [*title, "//", *about] if title and about else [*title, *about]
 
-    def _members(
-        self, row: Mapping[str, Any], seen: tuple[str, ...], above: list[str], *, spread: bool = False
-    ) -> str:
+    def _members(self, row: Mapping[str, Any], seen: tuple[str, ...], above: list[str]) -> str:
         must = row.get("required") or ()
         rows = []
         for name, given in row["properties"].items():
@@ -104,7 +102,7 @@ class _Shape:
             kind = self._kind(given, seen)
             between = ":" if kind.startswith("\n") else ": "
             rows.append((self._said(inner), f"{label}{between}{kind}", note))
-        if above or spread or any(said or note for said, _, note in rows):
+        if above or any(said or note or "\n" in line for said, line, note in rows):
             inside = list(above)
             for said, line, note in rows:
                 inside += [*said, f"{line}, // {note}" if note else f"{line},"]
@@ -117,10 +115,14 @@ class _Shape:
             return "any"
         row, seen = self._target(given, seen)
         if isinstance(row.get("enum"), list):
-            return " | ".join(_json(item) for item in row["enum"])
-        if "const" in row:
-            return _json(row["const"])
-        return " | ".join(self._kinds(row, seen)) or "any"
+            kinds = [_json(item) for item in row["enum"]]
+        elif "const" in row:
+            kinds = [_json(row["const"])]
+        else:
+            kinds = [*self._kinds(row, seen)] or ["any"]
+        if row.get("nullable") is True:
+            kinds.append("null")
+        return " | ".join(dict.fromkeys(kinds))
 
     def _kinds(self, row: Mapping[str, Any], seen: tuple[str, ...]) -> Iterator[str]:
         for way in ("anyOf", "oneOf", "allOf"):
@@ -135,7 +137,9 @@ class _Shape:
         for name in found if isinstance(found, list) else [found]:
             if name == "array":
                 item, above = self._kind(row.get("items"), seen), self._above(row.get("items"), seen)
-                yield f"Array<\n{above}{item}\n>" if above else f"{item}[]"
+                kinds = row["items"].get("anyOf") if isinstance(row.get("items"), dict) else None
+                lines = above or "\n" in item or (kinds and " | " in item)
+                yield f"Array<\n{above}{item}\n>" if lines else f"{item}[]"
             elif isinstance(row.get("properties"), dict) and row["properties"]:
                 yield self._members(row, seen, [])
             else:

@@ -8,15 +8,21 @@ import struct
 
 _RATE = 24_000
 _MOST_SECONDS = 30.0
-_MP3_FRAME = b"\xff\xfb\x90\x64" + bytes(413)  # MPEG-1 layer 3, 128 kbit/s, 44.1 kHz: 26 ms of silence
+_FRAMES = {  # how a frame begins that holds nothing, and frames a second
+    "mp3": (b"\xff\xfb\x90\x64" + bytes(413), 44_100 / 1152),  # MPEG-1 layer 3, 128 kbit/s, 44.1 kHz: silence
+    "aac": (b"\xff\xf1\x4c\x80\x2e\x7f\xfc" + bytes(364), 24_000 / 1024),
+    "opus": (b"OggS" + bytes(396), 50),
+    "flac": (b"fLaC" + bytes(396), 50),
+}
 
 
 @functools.lru_cache(maxsize=32)
 def speech(kind: str, seconds: float) -> bytes:
-    """Return audio of `seconds` (at most 30) as ``wav``, ``pcm16`` or ``mp3``."""
+    """Return audio of `seconds` (at most 30) as ``wav``, ``pcm16``, or in frames that hold nothing."""
     seconds = min(seconds, _MOST_SECONDS)
-    if kind == "mp3":
-        return _MP3_FRAME * max(1, round(seconds * 44_100 / 1152))
+    if kind in _FRAMES:
+        frame, rate = _FRAMES[kind]
+        return frame * max(1, round(seconds * rate))
     samples = int(seconds * _RATE)
     period = [int(2000 * math.sin(2 * math.pi * 240 * i / _RATE)) for i in range(100)]
     wave = struct.pack("<100h", *period)

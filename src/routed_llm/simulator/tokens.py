@@ -77,11 +77,13 @@ def prompt_ids(model: SimulatedModel, ask: Ask) -> list[int]:
         text = json.dumps(output_schema(ask.schema), ensure_ascii=False, separators=(",", ":"))
         text = said(ask.schema_about) + text
         opening = frame["schema"][where] - less - (frame["schema_and_tools"][where] if offered else 0)
-        ids += [-5] * max(opening, 0) + encode(text) + encode(ask.schema_name)
+        ids += [-5] * max(opening, 0) + encode(text) + encode(f" {ask.schema_name}")
         if "label" in frame:
             label = [-6] * frame["label"] + encode(ask.schema_name)
-    for turns in _grouped(ask.turns):
+    for turns, following in itertools.pairwise((*_grouped(ask.turns), ())):
         ids += _turn_ids(turns, frame, label)
+        if "wrapper" in frame["several"] and following and turns[0].role == following[0].role == "tool":
+            ids = _in_lines(ids)
     forced = _forced(ask, offered, frame)
     return ids + [-7] * ask.thought + [-3] * frame["reply"] + label + forced
 
@@ -114,6 +116,11 @@ def _grouped(turns: tuple[Turn, ...]) -> list[tuple[Turn, ...]]:
     return groups
 
 
+def _in_lines(ids: list[int]) -> list[int]:
+    """Return the tokens with a result at their end made a line: a mark and the line's end are one token."""
+    return ids[:-1] if ids and ids[-1] >= 0 and len(encode(decode(ids[-1:]) + "\n")) == 1 else ids
+
+
 def _forced(ask: Ask, offered: list[Tool], frame: dict[str, Any]) -> list[int]:
     """Return what a reply is begun with when one function has to be called."""
     names = ask.allowed or (tuple(tool.name for tool in offered) if frame.get("sole") else ())
@@ -136,7 +143,7 @@ def _turn_ids(turns: tuple[Turn, ...], frame: dict[str, Any], label: list[int]) 
         ids += label if turn.role == "assistant" else []
     for one in turns:
         if one.name:
-            ids += encode(one.name)
+            ids += [-9] * frame.get("name", 0) + encode(one.name)
         # Text blocks beside each other were billed as one text.
         for is_text, parts in itertools.groupby(
             one.parts, key=lambda part: part.kind == "text" and not part.mime
