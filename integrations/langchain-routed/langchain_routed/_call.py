@@ -19,7 +19,7 @@ from openai.types.chat import ChatCompletion
 from langchain_routed import _answers
 from langchain_routed._body import body_of, conversation_of
 from langchain_routed._delegates import Delegate, genuine
-from langchain_routed._errors import Written, as_langchains
+from langchain_routed._errors import as_langchains, raised
 from langchain_routed._plan import PLAN, PreparedCall
 from routed_llm import Answered, Decision, RetryLimits, classify_error, short_record
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
@@ -79,13 +79,13 @@ class RoutedCall:
     def generate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer."""
         self._messages, self._manager = messages, run_manager
-        with Written(self._planner.owner):
+        with raised(self._planner.owner):
             return cast("ChatResult", run(flow(self._driven()), self._send))
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, without holding the event loop."""
         self._messages, self._manager = messages, run_manager
-        with Written(self._planner.owner):
+        with raised(self._planner.owner):
             return cast("ChatResult", await arun(flow(self._driven()), self._asend))
 
     def stream(
@@ -94,7 +94,7 @@ class RoutedCall:
         """Make the call and pass its chunks on; the last one has the record."""
         self._messages, self._options = messages, options
         chunks = run_stream(stream_flow(self._driven()), self._send, self._open)
-        with Written(self._planner.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
+        with raised(self._planner.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
             for chunk in chunks:
                 if run_manager is not None:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk, **_logprobs(chunk))
@@ -106,7 +106,7 @@ class RoutedCall:
         """Make the call and pass its chunks on, as :meth:`stream` does."""
         self._messages, self._options = messages, options
         chunks: Any = arun_stream(stream_flow(self._driven()), self._asend, self._aopen)
-        with Written(self._planner.owner):
+        with raised(self._planner.owner):
             async with aclosing(chunks):
                 async for chunk in chunks:
                     if run_manager is not None:

@@ -6,6 +6,7 @@ LangChain's: summarisation tries again with less when the context overflows.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_openai._compat import httpx
@@ -18,27 +19,20 @@ from langchain_openai.chat_models.base import (
 )
 from openai import OpenAIError
 
-from routed_llm import (
-    BudgetExceeded,
-    CatalogError,
-    IncompleteStream,
-    NoModelFits,
-    RequestError,
-    UnreadableAnswer,
-)
-from routed_llm.calls.problems import both, problem
+from routed_llm import CatalogError
+from routed_llm.calls.problems import ENDS, Raised, sdk_error
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
-__all__ = ["Written", "as_langchains"]
+__all__ = ["as_langchains", "raised"]
 
-_REFUSALS: Final = (CatalogError, NoModelFits, BudgetExceeded, RequestError)
-_BROKEN: Final = (IncompleteStream, UnreadableAnswer)
-_BY_STATUS: Final[dict[int, Any]] = {
+_KINDS: Final[dict[Any, Any]] = {
+    None: OpenAIConnectionError,
     400: OpenAIInvalidRequestError,
     404: OpenAIModelNotFoundError,
     429: OpenAIRateLimitError,
+    "context_length_exceeded": OpenAIContextOverflowError,
 }
 
 
@@ -49,44 +43,12 @@ def as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
         error: what refused a call before it was sent, or what its answer broke off with.
         owner: the model that was called.
     """
-    request = httpx.Request("POST", str(owner.openai_api_base or "https://api.openai.com/v1"))
-    if isinstance(error, _BROKEN):
-        return both(error, OpenAIConnectionError(message=str(error), request=request))
     of_the_catalog = isinstance(error, CatalogError) and not (error.path is None and error.key is None)
-    if not isinstance(error, _REFUSALS) or of_the_catalog:
+    if not isinstance(error, ENDS) or of_the_catalog:
         return error
-    status, said = problem(error)
-    kind = _BY_STATUS[status]
-    if said["code"] == "context_length_exceeded":
-        kind = OpenAIContextOverflowError
-    response = httpx.Response(status, request=request, json={"error": said})
-    return both(error, kind(str(error), response=response, body=said))
+    return sdk_error(error, _KINDS, httpx=httpx, base_url=owner.openai_api_base)
 
 
-class Written:
-    """Tells of a request that could not be written down or paid, and of an answer that broke off, in a block.
-
-    Python's strings may hold one half of a pair that makes a character; neither JSON nor a server takes it.
-
-    Args:
-        owner: the model that was called.
-    """
-
-    def __init__(self, owner: ChatOpenAI) -> None:
-        self._owner = owner
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise what is wrong in the words of ChatOpenAI's callers."""
-        if isinstance(error, (*_BROKEN, *_REFUSALS)) and not isinstance(error, OpenAIError):
-            raise as_langchains(error, self._owner) from error.__cause__
-        if not isinstance(error, UnicodeEncodeError) or not error.object.startswith("{"):
-            return
-        half, before = error.object[error.start], error.object[max(0, error.start - 40) : error.start]
-        said = (
-            f"The request holds {half!r}, half of a character, after {before!r}: it cannot be sent. "
-            "Replace it, as text.encode('utf-8', 'replace').decode() does."
-        )
-        raise as_langchains(RequestError(said), self._owner) from error
+def raised(owner: ChatOpenAI) -> Raised:
+    """Return a block in which what ends a call is raised as :func:`as_langchains` has it."""
+    return Raised(partial(as_langchains, owner=owner), OpenAIError)

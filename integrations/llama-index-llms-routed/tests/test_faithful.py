@@ -340,6 +340,13 @@ BROKEN = [ChatMessage(role="user", blocks=[ImageBlock(url="data:image/png;base64
         ),
         pytest.param({}, BROKEN, (RequestError, openai.BadRequestError), None, id="broken"),
         pytest.param(
+            {},
+            [ChatMessage("The caf\ud83d is open")],
+            (RequestError, openai.BadRequestError),
+            None,
+            id="half a character",
+        ),
+        pytest.param(
             {"budget": Budget(total="0.0000001")},
             HELLO,
             (BudgetExceeded, openai.RateLimitError),

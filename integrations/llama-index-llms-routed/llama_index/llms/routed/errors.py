@@ -5,30 +5,23 @@ With `OpenAI` the server refuses such a call, and handlers catch the SDK's error
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import httpx
 import openai
 
-from routed_llm import (
-    BudgetExceeded,
-    IncompleteStream,
-    NoModelFits,
-    RequestError,
-    RoutedError,
-    UnreadableAnswer,
-)
-from routed_llm.calls.problems import both, problem
+from routed_llm import RoutedError
+from routed_llm.calls.problems import Raised, sdk_error
 
 __all__ = ["as_openais", "refusing"]
 
-_BROKEN: Final = (IncompleteStream, UnreadableAnswer)
-_BY_STATUS: Final[dict[int, type[openai.APIStatusError]]] = {
+_KINDS: Final[dict[Any, Any]] = {
+    None: openai.APIConnectionError,
     400: openai.BadRequestError,
     404: openai.NotFoundError,
     429: openai.RateLimitError,
+    500: openai.InternalServerError,
 }
 
 
@@ -39,25 +32,13 @@ def as_openais(error: RoutedError, base_url: str | None) -> Exception:
         error: what refused a call before it was sent, or what its answer broke off with.
         base_url: where it would have been sent.
     """
-    request = httpx.Request("POST", base_url or "https://api.openai.com/v1")
-    if isinstance(error, _BROKEN):
-        return both(error, openai.APIConnectionError(message=str(error), request=request))
-    said = problem(error)
-    response = httpx.Response(said.status, json=said.body, request=request)
-    kind = _BY_STATUS.get(said.status, openai.InternalServerError)
-    return both(error, kind(str(error), response=response, body=said.error))
+    return sdk_error(error, _KINDS, httpx=httpx, base_url=base_url)
 
 
-@contextmanager
-def refusing(base_url: str | None) -> Iterator[None]:
-    """Raise what ends a call inside a block as :func:`as_openais` has it.
+def refusing(base_url: str | None) -> Raised:
+    """Return a block in which what ends a call is raised as :func:`as_openais` has it.
 
     Args:
         base_url: where the call would have been sent.
     """
-    try:
-        yield
-    except (BudgetExceeded, NoModelFits, RequestError, *_BROKEN) as error:
-        if isinstance(error, openai.OpenAIError):
-            raise
-        raise as_openais(error, base_url) from error.__cause__
+    return Raised(partial(as_openais, base_url=base_url), openai.OpenAIError)
