@@ -6,15 +6,34 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from routed_llm.decide.constraints import Constraint
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.piecewise import PiecewiseChoice
     from routed_llm.decide.shape import Row
 
-__all__ = ["Alternatives", "Ladder", "alternatives", "by_cost", "cheaper", "ladder"]
+__all__ = [
+    "Alternatives",
+    "Ladder",
+    "Rivals",
+    "Rung",
+    "alternatives",
+    "firm",
+    "is_firm",
+    "ladder",
+    "price",
+    "rivals_of",
+]
 
-Ladder: TypeAlias = "tuple[tuple[bool, int, int, int, Row], ...]"
-"""Configurations that can serve requests of a span: whether the price is unknown, the fixed cost and that of
-each token in picodollars, their place, and themselves."""
+Rung: TypeAlias = "tuple[Row, int | None, int]"
+"""A configuration with its fixed cost, None where no price is known, and that of each token (picodollars)."""
+
+Ladder: TypeAlias = "dict[int, Rung]"
+"""Configurations that can serve, by their place."""
+
+Rivals: TypeAlias = "tuple[Rung | None, tuple[Rung, ...]]"
+"""A configuration, or None, and those that may cost less."""
 
 
 class Alternatives(NamedTuple):
@@ -40,72 +59,95 @@ def alternatives(inputs: DecisionInputs, tokens: int, kept: PiecewiseChoice | No
     Args:
         inputs: the request.
         tokens: text tokens.
-        kept: what holds for all such requests, where nothing of this one alone has a say.
+        kept: what holds for all such requests, or None.
     """
     if kept is None:
-        return _from(inputs, tokens, 0)
+        return _from(inputs, tokens, 0, ladder(inputs, inputs.constraints, tokens, step=0))
     span = kept.span(tokens)
+    able = kept.able.get(span)
+    if able is None:
+        able = kept.able[span] = ladder(inputs, firm(inputs.constraints), kept.first(span))
+    refused = _refused(inputs, tokens, [one for one in inputs.constraints if not is_firm(one)])
+    if refused:
+        return _from(inputs, tokens, 0, {at: rung for at, rung in able.items() if at not in refused})
     found = kept.alternatives.get(span)
     if found is None:
-        found = kept.alternatives[span] = _from(inputs, kept.first(span), 1)
+        found = kept.alternatives[span] = _from(inputs, kept.first(span), 1, able)
     return found
 
 
-def _from(inputs: DecisionInputs, lower: int, step: int) -> Alternatives:
+def _refused(inputs: DecisionInputs, tokens: int, constraints: list[Constraint]) -> frozenset[int]:
+    """Return the places of what constraints rule out at a text token count."""
+    found = []
+    for row in inputs.shape.rows if constraints else ():
+        at = inputs.tokens(row, tokens)
+        for constraint in constraints:
+            if not constraint.admits(row, inputs, at):
+                found.append(row.order)
+                break
+    return frozenset(found)
+
+
+def is_firm(constraint: Constraint) -> bool:
+    """Say whether a constraint's answers are kept, and the same between two breakpoints."""
+    return constraint.is_kept and not constraint.follows_cost
+
+
+def firm(constraints: Iterable[Constraint]) -> list[Constraint]:
+    """Return those of the constraints whose answers are kept, and the same between two breakpoints."""
+    return [one for one in constraints if is_firm(one)]
+
+
+def ladder(inputs: DecisionInputs, constraints: Iterable[Constraint], lower: int, *, step: int = 1) -> Ladder:
+    """Return what constraints admit at a text token count, up to the next breakpoint; or there alone."""
+    found: Ladder = {}
+    for row in inputs.shape.rows:
+        tokens = inputs.tokens(row, lower)
+        if all(constraint.admits(row, inputs, tokens) for constraint in constraints):
+            cost = inputs.cost(row, tokens)
+            rate = (inputs.cost(row, tokens + 1) or 0) - cost if step and cost is not None else 0
+            found[row.order] = row, None if cost is None else cost - rate * lower, rate
+    return found
+
+
+def _from(inputs: DecisionInputs, lower: int, step: int, able: Ladder) -> Alternatives:
     """Say how they stand from a count on: up to the next breakpoint, or with ``step`` 0 there alone."""
-    able = 0
     lines: dict[str, list[tuple[int, int]] | None] = {}
     refused: dict[str, Row] = {}
     for row in inputs.shape.rows:
         model = row.at.model.id
-        if not inputs.admits(row, lower):
+        if row.order not in able:
             refused.setdefault(model, row)
             continue
-        able += 1
-        cost = inputs.text_cost(row, lower)
-        known = lines.setdefault(model, None if cost is None else [])
-        if known is not None and cost is not None:
-            rate = (inputs.text_cost(row, lower + 1) or 0) - cost if step else 0
-            known.append((cost - rate * lower, rate))
+        _, fixed, rate = able[row.order]
+        known = lines.setdefault(model, None if fixed is None else [])
+        if known is not None and fixed is not None:
+            known.append((fixed, rate) if step else (fixed + rate * lower, 0))
     least = partial(_lowest, lower=lower) if step else _least
     return Alternatives(
-        able,
+        len(able),
         tuple([(model, None if found is None else least(found)) for model, found in lines.items()]),
         tuple([pair for pair in refused.items() if pair[0] not in lines]),
         {},
     )
 
 
-def ladder(inputs: DecisionInputs, lower: int) -> Ladder:
-    """List the configurations that can serve from a text token count on, up to the next breakpoint."""
-    found: list[tuple[bool, int, int, int, Row]] = []
-    for row in inputs.shape.rows:
-        if inputs.admits(row, lower):
-            cost = inputs.text_cost(row, lower)
-            rate = 0 if cost is None else (inputs.text_cost(row, lower + 1) or 0) - cost
-            found.append((cost is None, (cost or 0) - rate * lower, rate, row.order, row))
-    return tuple(found)
+def price(rung: Rung, tokens: int) -> tuple[bool, int, int]:
+    """Return what puts configurations in order of cost at a text token count, those of unknown price last."""
+    row, fixed, rate = rung
+    return fixed is None, (fixed or 0) + rate * tokens, row.order
 
 
-def by_cost(rungs: Ladder, tokens: int) -> list[tuple[bool, int, int, Row]]:
-    """Return the configurations of a ladder in the order of their costs at a text token count."""
-    return sorted([(free, fixed + rate * tokens, place, row) for free, fixed, rate, place, row in rungs])
+def rivals_of(rungs: Ladder, name: tuple[str, str | None] | None, low: int, high: int) -> Rivals:
+    """Return a configuration of a ladder, and what may cost less from ``low`` to ``high`` text tokens.
 
-
-def cheaper(rungs: Ladder, name: tuple[str, str | None], low: int, high: int) -> tuple[Row, ...] | None:
-    """List what may cost less than a configuration of a ladder from ``low`` to ``high`` text tokens.
-
-    None where the ladder has no such configuration.
+    Without a name, or where the ladder does not have it, that is everything.
     """
-    mine = next((rung for rung in rungs if rung[4].name == name), None)
+    mine = next((rung for rung in rungs.values() if rung[0].name == name), None)
     if mine is None:
-        return None
-
-    def cost(rung: tuple[bool, int, int, int, Row], tokens: int) -> tuple[bool, int, int]:
-        return rung[0], rung[1] + rung[2] * tokens, rung[3]
-
-    # Costs are straight lines: what costs more at both ends does so between them.
-    return tuple([rung[4] for rung in rungs if any(cost(rung, at) < cost(mine, at) for at in (low, high))])
+        return None, tuple(rungs.values())
+    ends = [(at, price(mine, at)) for at in (low, high)]
+    return mine, tuple([one for one in rungs.values() if any(price(one, at) < least for at, least in ends)])
 
 
 def _least(lines: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from routed_llm.decide.weigh import shared_by
 
 if TYPE_CHECKING:
-    from routed_llm.decide.alternatives import Alternatives, Ladder
+    from routed_llm.decide.alternatives import Alternatives, Ladder, Rivals
     from routed_llm.decide.choice import Choice
     from routed_llm.decide.inputs import DecisionInputs
-    from routed_llm.decide.shape import Row
     from routed_llm.facts import RequestFacts
     from routed_llm.usage import Observed
 
@@ -34,18 +33,20 @@ class PiecewiseChoice:
 
     Attributes:
         inputs: a request of the kind, less what is its own alone: what the choices hold for.
-        is_exact: whether between two breakpoints the same can serve, at costs on straight lines.
+        is_exact: whether costs are straight lines between two breakpoints.
         breakpoints: text token counts that bound the spans, in ascending order; None at first sight.
-        alternatives: how the other configurations stand, by span; kept as long.
+        able: what can serve, limits on cost left out, by span; kept as long.
+        alternatives: how the other configurations stand, by span; likewise.
         turns: text token counts beyond which the choice changes, once they have been worked out.
         ladders: the configurations that can serve, with the straight lines of their costs, by span.
-        rivals: those that may cost less than one of them, by span and its name; None where it cannot serve.
+        rivals: what may cost less than one of them, by span and its name.
     """
 
     __slots__ = (
         "_choices",
         "_choose",
         "_observed",
+        "able",
         "alternatives",
         "breakpoints",
         "inputs",
@@ -61,10 +62,11 @@ class PiecewiseChoice:
         self._observed = inputs.context.observed
         self._choose = choose
         self.breakpoints: Sequence[int] | None = None
+        self.able: dict[int, Ladder] = {}
         self.alternatives: dict[int, Alternatives] = {}
         self.turns: list[int] | None = None
         self.ladders: dict[int, Ladder] = {}
-        self.rivals: dict[Any, tuple[Row, ...] | None] = {}
+        self.rivals: dict[Any, Rivals] = {}
         self._choices: dict[int, list[tuple[int, Choice]]] = {}
 
     def holds(self, facts: RequestFacts, observed: Observed | None, *, at_any_pace: bool = False) -> bool:
@@ -101,6 +103,7 @@ class PiecewiseChoice:
         """
         made = PiecewiseChoice(inputs, choose, is_exact=self.is_exact)
         made.breakpoints, made._choices = self.breakpoints, dict(self._choices)
+        made.able = self.able
         made.ladders, made.rivals = self.ladders, self.rivals
         # What has been said of them speaks of seconds.
         made.alternatives = {at: one._replace(said={}) for at, one in self.alternatives.items()}

@@ -17,7 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide import constraints
-from routed_llm.decide.alternatives import by_cost, cheaper, ladder
+from routed_llm.decide.alternatives import firm, is_firm, ladder, price, rivals_of
 from routed_llm.decide.choice import Choice, choose, is_chosen_throughout
 from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
 from routed_llm.decide.inputs import DecisionInputs
@@ -37,7 +37,7 @@ from routed_llm.pricing import matter_of, writes
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance
     from routed_llm.catalog import Catalog, Model
-    from routed_llm.decide.alternatives import Ladder
+    from routed_llm.decide.alternatives import Ladder, Rivals
     from routed_llm.decide.constraints import Constraint
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
@@ -273,7 +273,7 @@ class Table:
             because=because,
             tokens=inputs.likely if certain else bounds.high,
             certain=certain,
-            kept=kept if kept and inputs.is_kept and kept.is_exact and kept.breakpoints is not None else None,
+            kept=kept if kept and kept.is_exact and kept.breakpoints is not None else None,
         )
 
     def _as_before(
@@ -317,7 +317,7 @@ class Table:
             because=because,
             tokens=inputs.likely if certain else bounds.high,
             certain=certain,
-            kept=kept if kept.is_exact and not own else None,
+            kept=kept if kept.is_exact else None,
         )
         return picked, inputs
 
@@ -335,6 +335,7 @@ class Table:
             return choice, True
         if not kept.is_exact:
             return None
+        own = [*own, *[one for one in inputs.constraints if not is_firm(one)]]
         if choice[0] is None or not _admit(own, choice[0], inputs, high, high):
             row = _first_admitted(self._ladder(kept, kept.span(high)), own, inputs, high)
             choice = (row, "none" if row is None else "cost")
@@ -348,31 +349,33 @@ class Table:
         if row is not None and not _admit(own, row, inputs, low, high):
             return False
         for span, first, last in kept.spans(low, high):
-            rivals = self._rivals(row, span, kept)
-            if rivals is None or any(_may_be_admitted(own, other, inputs, first, last) for other in rivals):
+            mine, rivals = self._rivals(row, span, kept)
+            if row is not None and mine is None:
                 return False
+            for rung in rivals:
+                # Costs are straight lines: what costs more at both ends does so between them.
+                if mine and all(price(rung, at) > price(mine, at) for at in (first, last)):
+                    continue
+                if _may_be_admitted(own, rung[0], inputs, first, last):
+                    return False
         return True
 
-    def _rivals(self, row: Row | None, span: int, kept: PiecewiseChoice) -> tuple[Row, ...] | None:
-        """List what can serve in a span, as far as what is kept says, and may cost less than a configuration.
-
-        All that can serve beside none; None where the configuration cannot.
-        """
+    def _rivals(self, row: Row | None, span: int, kept: PiecewiseChoice) -> Rivals:
+        """Return a configuration as it stands in a span, and what may cost less there."""
         key = (span, None if row is None else row.name)
-        if key not in kept.rivals:
-            rungs = self._ladder(kept, span)
-            if row is None:
-                kept.rivals[key] = tuple([rung[4] for rung in rungs])
-            else:
-                kept.rivals[key] = cheaper(rungs, row.name, kept.first(span), kept.last(span))
-        return kept.rivals[key]
+        found = kept.rivals.get(key)
+        if found is None:
+            ends = kept.first(span), kept.last(span)
+            found = kept.rivals[key] = rivals_of(self._ladder(kept, span), key[1], *ends)
+        return found
 
     def _ladder(self, kept: PiecewiseChoice, span: int) -> Ladder:
         """Return the configurations that can serve in a span, as far as what is kept says."""
         rungs = kept.ladders.get(span)
         if rungs is None:
             first = kept.first(span)
-            rungs = kept.ladders[span] = ladder(self._side(kept.inputs, first > LONG_CONTEXT_FROM), first)
+            side = self._side(kept.inputs, first > LONG_CONTEXT_FROM)
+            rungs = kept.ladders[span] = ladder(side, firm(side.constraints), first)
         return rungs
 
     def _at_pace(
@@ -402,7 +405,7 @@ class Table:
         kept = choices.get(key)
         if kept is None or not kept.holds(facts, observed):
             alike = inputs.kept_only()
-            kept = PiecewiseChoice(alike, self._chooser(alike), is_exact=_are_exact(alike))
+            kept = PiecewiseChoice(alike, self._chooser(alike), is_exact=not self.policy.regional)
             remember(choices, key, kept)
         return kept
 
@@ -690,18 +693,15 @@ def _first_admitted(
     rungs: Ladder, own: Iterable[Constraint], inputs: DecisionInputs, tokens: int
 ) -> Row | None:
     """Return the cheapest configuration of a ladder that constraints admit at a text token count."""
-    for _, _, _, row in by_cost(rungs, tokens):
-        at = inputs.tokens(row, tokens)
-        if all(constraint.admits(row, inputs, at) for constraint in own):
-            return row
-    return None
-
-
-def _are_exact(inputs: DecisionInputs) -> bool:
-    """Whether between two breakpoints the same configurations can serve, at costs on straight lines."""
-    if inputs.setting.policy.regional:  # a surcharge is rounded
-        return False
-    return not [one for one in inputs.constraints if one.follows_cost]
+    best: Row | None = None
+    least: tuple[bool, int, int] | None = None
+    for rung in rungs.values():
+        cost = price(rung, tokens)
+        if least is None or cost < least:
+            at = inputs.tokens(rung[0], tokens)
+            if all(constraint.admits(rung[0], inputs, at) for constraint in own):
+                best, least = rung[0], cost
+    return best
 
 
 def _as_named(name: str, model: Model) -> str | None:
