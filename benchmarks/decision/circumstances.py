@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from PIL import Image
-
 from routed_llm import Budget, Policy, Previous, Request, RequestBuilder, Router, Usage, read_openai
 
 QUESTION = "What is the capital of Peru?"
@@ -33,6 +31,8 @@ def asked(**parameters: Any) -> Request:
 
 def pictured() -> Request:
     """A question about an image."""
+    from PIL import Image  # nothing else here needs it
+
     out = io.BytesIO()
     Image.new("RGB", (640, 480)).save(out, "PNG")
     url = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
