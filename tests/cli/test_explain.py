@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
 import sys
+import wave
 from datetime import date
 from pathlib import Path
 
@@ -247,3 +249,59 @@ def test_the_table_gives_a_range_and_the_providers_own_word(routed: Routed) -> N
     )
     assert "provider names gpt-6-luna@medium in place of the baseline, expected to cost $" in lines
     assert "; not in the pool; nothing published on " in lines
+
+
+def silence() -> str:
+    """Give two seconds of nothing, as a program sends them."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8_000)
+        sound.writeframes(bytes(32_000))
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_a_program_that_listens_is_explained(routed: Routed) -> None:
+    """Of audio models nothing is published but which of the others they go with."""
+    sound = {"type": "input_audio", "input_audio": {"data": silence(), "format": "wav"}}
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": [sound]}]}
+    done = routed("explain", "-", "--at", "2026-11-22", stdin=encoded(body))
+    assert done.code == 0
+    assert "evidence the provider's counterpart of gpt-4o on overall, " in " ".join(done.out.split())
+
+
+def test_no_part_of_such_calls_costs_more_than_there_can_be(routed: Routed) -> None:
+    """A short cap leaves no room for what other answers of the kind were."""
+    parameters = {"type": "object", "properties": {}}
+    tool = {"type": "function", "function": {"name": "look", "parameters": parameters}}
+    asked = read_openai({**SHORT, "tools": [tool], "max_tokens": 50, "temperature": 0, "seed": 7})
+    decision = Router().decide(asked, at=DAY)
+    assert decision.cost_range is not None
+    assert decision.worst_cost is not None
+    assert decision.cost_range["p50"] < decision.cost_range["p95"] <= decision.worst_cost
+
+
+def test_own_examples_are_explained(routed: Routed, tmp_path: Path) -> None:
+    """What a program's own examples have shown stands before what others measured."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        """
+        task = "coding"
+        models = ["gpt-4o", "gpt-5.4-nano"]
+        [[measures]]
+        task = "coding"
+        configuration = "gpt-5.4-nano@none"
+        baseline = "gpt-4o"
+        n = 200
+        difference = 0.4
+        interval = [-1.6, 2.5]
+        margin = 2.0
+        judge = "exact"
+        date = 2026-11-20
+        """
+    )
+    done = routed("explain", "-", "--policy", str(policy), "--at", "2026-11-22", stdin=encoded(SHORT))
+    assert done.code == 0
+    words = " ".join(done.out.split())
+    assert "evidence not worse than gpt-4o on your own 200 examples: +0.4 points [-1.6, 2.5]" in words

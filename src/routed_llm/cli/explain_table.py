@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from routed_llm.cli.needs import required
 from routed_llm.cli.screen import ENDPOINTS, money
+from routed_llm.decide.outcome import OWN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +73,13 @@ _VERDICTS = {
     "above": "above",
     "tie": "level with",
     "same model": "the same model as",
+    "counterpart": "the provider's counterpart of",
+    "below": "below",
+    "mixed": "above by one measure and below by another",
     "unknown": "unknown against",
+    "proven": "not worse than",
+    "refuted": "worse than",
+    "open": "not shown to be as good as",
 }
 """How a verdict is said of a baseline."""
 
@@ -83,9 +90,12 @@ def _evidence(decision: Decision, *, every: bool) -> Iterable[str]:
     verdicts: dict[str, list[str]] = {}
     for item in decision.evidence:
         name = item.dimension.replace("_", " ")
+        if item.dimension == OWN:
+            yield f"{_VERDICTS[item.verdict]} {against} {item.measures[0]}"
+            continue
         if every:
             measures = f" ({', '.join(item.measures)})" if item.measures else ""
-            yield f"{name}: {item.verdict} against {against}{measures}"
+            yield f"{name}: {_VERDICTS[item.verdict.partition(' (')[0]]} {against}{measures}"
         verdict, bracket, how = item.verdict.partition(" (")
         verdicts.setdefault(verdict, []).append(f"{name}{bracket}{how}")
     if not every:

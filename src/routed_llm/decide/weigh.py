@@ -537,11 +537,18 @@ def spread_of(
 ) -> Spread | None:
     """Say how far the bill of a configuration may lie from what is expected; None without a price.
 
-    What was seen of such calls, or else what published answers were, for each token that was expected.
+    What was seen of such calls, or else what published answers were, for each token that was expected; no
+    more than there can be, which a cap may have made less than other answers of the kind were.
     """
     seen = None if observed is None else observed.spread(row.name, load.facts)
-    if seen is not None:
-        return seen
+    found = seen or _published_spread(row, load, tokens, cost)
+    most = worst_cost(row, load, tokens)
+    if found is None or not cost or most is None or found.p95 * cost <= most:
+        return found
+    return Spread(*[min(times, most / cost) for times in found])
+
+
+def _published_spread(row: Row, load: Workload, tokens: int, cost: int | None) -> Spread | None:
     price = price_of(row, tokens)
     if not cost or price is None:
         return None
