@@ -150,6 +150,15 @@ WHY = [
      "gpt-5.6-luna at low effort: the cheapest of what can serve this, scores at least as well as gpt-4o on 6 of 9 "
      "areas (7 published measures), 3 unmeasured, unmeasured at this length; answers after about 5 s; 200,000 input "
      "tokens are more than the 128,000 that gpt-4o accepts"),
+    ("no reasoning", facts(180, cap=1), TODAY, {"models": ["gpt-4o", "gpt-5.1"]},
+     "gpt-5.1 without reasoning: 49 % cheaper than gpt-4o, scores at least as well as gpt-4o on 9 of 9 areas (16 "
+     "published measures); answers after about 0.8 s"),
+    ("sound, of which nothing is published", facts(20, audio_seconds=60), TODAY, {},
+     "gpt-audio-1.5: the cheapest of what can serve this, the provider's counterpart of gpt-4o, though nothing is "
+     "published that compares the two; answers after about 4 s; gpt-4o takes no audio input"),
+    ("nobody waits", facts(2_000), TODAY, {"service_tier": "batch"},
+     "gpt-5.6-luna at low effort: 88 % cheaper than gpt-4o, scores at least as well as gpt-4o on 6 of 9 areas (7 "
+     "published measures), 3 unmeasured; answers within 24 h, as calls of its service tier do"),
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from routed_llm.decide.objectives import COST
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.quality import LONG_CONTEXT_TO
 from routed_llm.decide.shape import bare_row
-from routed_llm.decide.speed import about
+from routed_llm.decide.speed import WINDOWS, about
 from routed_llm.decide.weigh import (
     affordable_output,
     cached_tokens,
@@ -561,7 +561,9 @@ _ENDS_SOON = 60
 
 def _what_for(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
     """Say what the choice is best by: in money, against what the baseline would have cost."""
-    name = row.at.model.id if row.at.effort is None else f"{row.at.model.id} at {row.at.effort} effort"
+    effort = row.at.effort
+    how = "" if effort is None else " without reasoning" if effort == "none" else f" at {effort} effort"
+    name = f"{row.at.model.id}{how}"
     if inputs.objective is not COST:
         return f"{name}: {inputs.objective.superlative} of what can serve this"
     if picked.alternatives(inputs).able == 1:
@@ -601,6 +603,8 @@ def _scores(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
     found, unknown = _published(row, inputs)
     known = [item for item in found if item.dimension != OWN]
     good = [item for item in known if item.verdict not in ("below", "mixed")]
+    if known and all(item.verdict == "counterpart" for item in known):
+        return f"the provider's counterpart of {whom}, though nothing is published that compares the two"
     measures = sum(len(item.measures) for item in good)
     text = f"scores at least as well as {whom} on {len(good)} of {len(known) + len(unknown)} areas"
     if measures:
@@ -617,6 +621,9 @@ def _scores(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
 
 def _waits(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
     seconds = row_seconds(row, inputs.load, inputs.tokens(row, picked.tokens))
+    window = WINDOWS.get(row.tier)
+    if window is not None:
+        return f"answers within {about(window)}, as calls of its service tier do"
     if inputs.facts.stream:
         return f"begins to answer after about {about(seconds.first)}"
     return f"answers after about {about(seconds.whole)}"
