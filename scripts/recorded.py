@@ -3,7 +3,7 @@
 A source is a file of exchanges (JSON lines, also gzipped, with `Exchange`'s keys), a folder of cassettes (as
 in langchain-openai's source distribution) or a git repository, whose newest commit is read without a work
 tree. Every format that we came across is read: VCR in Python, Ruby and Go, httpmock, WireMock, nock, httprr,
-Braintrust's and Datadog's own.
+the test proxy of Azure's SDKs, Braintrust's and Datadog's own.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ FITTED = {
     "alexrudall/ruby-openai": "62938e02bb83e9f243ad2447805bc461d5d126fe",
     "alibaba/loongsuite-python-agent": "0ae17251071d6875a81179558be1509780217ed5",
     "braintrustdata/braintrust-sdk-javascript": "96a8132d9327efa81ecd66a01920ab6206a57ca1",
+    "braintrustdata/lingua": "75f55048ff58a75d000e79bf42b5367bda2ea202",
     "cognesy/instructor-php": "05e240cdd3349ee0b4fc7c7554e53a0c5c188a34",
     "crmne/ruby_llm": "fb5a49bf04da78d3e74496431ad1c99df5e7e5f0",
     "DataDog/dd-trace-js": "5735ffe7643cd9a984a8d21bde2131cc2fbe3a50",
@@ -39,6 +40,7 @@ FITTED = {
     "Mirascope/mirascope": "41d433578653411dbff96c6eaca4fa869aafc931",
     "open-telemetry/opentelemetry-js-contrib": "fd4d8ae8ffbbb21616baa036948b2fb70d289892",
     "open-telemetry/opentelemetry-python-contrib": "466ae4c00de77d1f54f77a9600f1d08eba2306b5",
+    "openai/openai-dotnet": "b3b4bbbc31cebef0f4978071d586856360173c89",
     "posit-dev/chatlas": "ea4531130e56d3c5bb003d87a1792dd942554b8d",
     "pydantic/logfire": "e484a6b53a0df3062d304ce258573e387cf3140a",
     "pydantic/pydantic-ai": "4fda38988f2939fa6ea9cdefcf120693e10ef491",
@@ -66,6 +68,7 @@ JUDGES = {
     "braintrustdata/braintrust-sdk-python": "a7053505083fb7b7ae6ed1c10a4141a0d8673cc4",
     "braintrustdata/braintrust-sdk-ruby": "1ca9a9991d5ea9d161192b360afe66a760abb9d3",
     "DataDog/dd-apm-test-agent": "32c02b9bc19ac3c5a7b57a7b896c1290123bf09a",
+    "DataDog/system-tests": "e30db60acb45051ef48591648828c7626b56e754",
     "datasette/datasette-enrichments-gpt": "1bede50ad21d7ae9fa663fd2a199bcd46b52cf6e",
     "datasette/datasette-extract": "4456f54f0cebf6aee9d0d5f7ee06f5988b34402e",
     "envoyproxy/ai-gateway": "c217da8a539570ba3f6014a60c2687c29a945f1f",
@@ -88,6 +91,7 @@ JUDGES = {
 
 CHAT, RESPONSES = "chat/completions", "responses"
 _NAMED = re.compile(r"\.(ya?ml|json|httprr)(\.gz)?$|cassettes?/[^.]+$", re.I)
+_PAIR = re.compile(r"(.*/)(chat-completions|responses)/(followup-)?request\.json")
 _ADDRESS = re.compile(r"(?:https://api\.openai\.com(?::443)?)?(?:/v1)?/(chat/completions|responses)\??")
 _MADE_UP = re.compile(
     r"a1b2c3d4|b2c3d4e5|67ca09c5efe0819096|abc123|123456789|test_|mock|fake|resp_\d{1,4}$|chatcmpl-\w{1,6}$|f6a7b8",
@@ -269,15 +273,28 @@ def _cassette(repo: str, path: str, files: _Files, key: str) -> Iterator[Exchang
             data = gzip.decompress(data)
     # Httpmock and WireMock keep no host, so that the folder has to say whose answers they are. What ChatGPT
     # served, or Azure, counts in its own way, and mocks were never served at all.
-    if _HOST not in data and _KEPT_BACK.encode() not in data and "/openai/" not in path:
+    pair = _PAIR.fullmatch(path)
+    if not pair and _HOST not in data and _KEPT_BACK.encode() not in data and "/openai/" not in path:
         return
     if re.search("azure|codex|mock(?!-responses)", path, re.I):
         return
-    for row in _rows(path, data, files):
+    for row in _pair(pair, data, files) if pair else _rows(path, data, files):
         with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError, IndexError):
             found = _exchange(repo, path, row)
             if found is not None:
                 yield found
+
+
+def _pair(pair: re.Match[str], data: bytes, files: _Files) -> Iterator[dict[str, Any]]:
+    """Return the exchanges of a request in a file of its own, whole and streamed."""
+    asked = {"url": f"/{pair[2].replace('-', '/')}", "method": "POST", "body": data.decode()}
+    for name in ("response", "response-streaming"):
+        body = files.read(f"{pair[1]}{pair[2]}/{pair[3] or ''}{name}.json")
+        if body:
+            found = json.loads(body)
+            if isinstance(found, list):
+                body = "".join(f"data: {json.dumps(event)}\n\n" for event in found).encode()
+            yield {"request": asked, "response": {"status": 200, "body": body}}
 
 
 def _rows(path: str, data: bytes, files: _Files) -> Iterator[dict[str, Any]]:
@@ -303,6 +320,12 @@ def _row(path: str, row: dict[str, Any], files: _Files) -> dict[str, Any]:
         asked, answered = row["when"], row["then"]
         asked = {**asked, "url": asked["path"], "headers": _pairs(asked)}
         return {"request": asked, "response": {**answered, "headers": _pairs(answered)}}
+    if "RequestUri" in row:  # the test proxy of Azure's SDKs
+        asked = {"url": row["RequestUri"], "method": row["RequestMethod"], "body": row["RequestBody"]}
+        body = row["ResponseBody"]
+        lines = isinstance(body, list) and all(isinstance(line, str) for line in body)
+        answered = {"status": row["StatusCode"], "headers": row["ResponseHeaders"]}
+        return {"request": asked, "response": {**answered, "body": "".join(body) if lines else body}}
     if "scope" in row:  # nock
         asked = {"url": row["scope"] + row["path"], "method": row["method"], "body": row["body"]}
         answered = {"status": row["status"], "body": row["response"], "headers": _flat(row.get("rawHeaders"))}
@@ -322,7 +345,7 @@ def _listed(document: Any) -> list[Any]:
         return document
     if not isinstance(document, dict):
         return []
-    for key in ("interactions", "http_interactions", "entries", "requests"):
+    for key in ("interactions", "http_interactions", "entries", "Entries", "requests"):
         if isinstance(document.get(key), list):
             if key == "requests":  # VCR's first version keeps answers apart
                 pairs = zip(document[key], document.get("responses") or (), strict=False)

@@ -146,6 +146,7 @@ class Framing:
         name: each message that says who speaks, beside the name.
         file: each file, beside its text.
         page: each page of a PDF, beside its text.
+        pictured: 1 where a page may be billed as the image that it is, else 0.
         thought: 1 where reasoning counts that is handed back for the turn that goes on, else 0.
         recalled: 1 where reasoning of turns that have ended counts, too, else 0.
         hosted: name of a hosted tool to what its description costs, whether it is used or not.
@@ -179,6 +180,7 @@ class Framing:
     name: int = 0
     file: int = 0
     page: int = 0
+    pictured: int = 0
     thought: int = 0
     recalled: int = 0
     hosted: Mapping[str, int] = field(default_factory=dict)

@@ -28,13 +28,15 @@ TYPICAL = (512, 512)
 """Pixels of an image that is given by URL, for money: about what the images were that recorded requests hold
 (60 to 600 a side); how large one is nobody knows before it is fetched, so limits go by the worst."""
 
+_PAGE = (1700, 2200, "high")
+"""A document page as an image: US letter at 200 dpi. The provider does not publish the size it renders
+at; it says that a page counts as an image, at detail high from gpt-5.6 on (File inputs guide, 2026-07)."""
+
 _MARKS = 3
 _AUDIO = 4
 """Tokens that a voice clip was billed more than its length, at most, in five recorded requests."""
 _MOST_PAGE = 1_100
-"""Tokens of a page of a PDF beside its text, at most: 996 on record (12 files). The provider says that a page
-counts as an image, but bills it alike for models that count images in other ways: 982 on gpt-4o-mini, where
-an image of that size is 25,501."""
+"""Tokens of a page of a PDF beside its text, at most, where it is no image: 996 on record (12 files)."""
 
 
 def tokens_for(facts: RequestFacts, model: Model, endpoint: str, *, strict: bool = True) -> TokenCount:
@@ -72,7 +74,9 @@ def tokens_for(facts: RequestFacts, model: Model, endpoint: str, *, strict: bool
         page = REFERENCE.page if framing is None else framing.page
         likely += page * facts.pdf_pages
         less += page * facts.pdf_pages
-        more += (_MOST_PAGE - page) * facts.pdf_pages
+        rule = None if model.image is None or not (framing and framing.pictured) else _rule(model.image)
+        whole = 0 if rule is None else image_tokens(rule, *_PAGE)
+        more += (max(whole, _MOST_PAGE) - page) * facts.pdf_pages
     return TokenCount(likely - less, likely, likely + more, facts.bounded)
 
 

@@ -188,6 +188,34 @@ def test_messages_that_say_who_speaks(model: str, more: int) -> None:
     assert found == tokens_of("ann", "bob") + more
 
 
+def test_functions_before_there_were_tools() -> None:
+    """A call of one, and its result, cost what those of a tool do."""
+    old = [
+        {"role": "assistant", "content": None, "function_call": CALL["function"]},
+        {"role": "function", "name": "now", "content": "noon"},
+    ]
+    assert counted({"messages": [ASK, *old]}, "gpt-4o", CHAT) == counted(
+        {"messages": [ASK, *TURN]}, "gpt-4o", CHAT
+    )
+
+
+def test_what_a_model_declined_is_text() -> None:
+    """A refusal that is sent back counts as an answer does."""
+    declined = {"role": "assistant", "content": None, "refusal": "Warm."}
+    found = counted({"messages": [ASK, declined, ASK]}, "gpt-4o", CHAT)
+    assert found == counted({"messages": [ASK, ANSWER, ASK]}, "gpt-4o", CHAT)
+
+
+@pytest.mark.parametrize("split", [pytest.param(False, id="one text"), pytest.param(True, id="two")])
+def test_a_breakpoint_of_the_cache_ends_a_text(split: bool) -> None:
+    """Texts that follow each other are one, but not across a breakpoint."""
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit"}} if split else {}
+    parts = [{"type": "text", "text": "Be brief.", **mark}, {"type": "text", "text": "How?"}]
+    found = counted({"messages": [{"role": "user", "content": parts}]}, "gpt-5.6-terra", CHAT).likely
+    texts = ("Be brief.", "How?") if split else ("Be brief.How?",)
+    assert found == 2 + 4 + tokens_of(*texts)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "less"), [pytest.param(CHAT, 1, id=CHAT), pytest.param(RESPONSES, 0, id=RESPONSES)]
 )

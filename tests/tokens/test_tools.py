@@ -178,6 +178,28 @@ RENDERED = {
         of({"a": TEXT}, description="What it takes."),
         ["type get_weather = (_: // What it takes.", "{ a?: string }) => any;"],
     ),
+    "limits of a number, and of what is more than a limit": (
+        of(
+            {
+                "a": {"type": "number", "minimum": 0, "maximum": 9},
+                "b": {"type": "number", "exclusiveMinimum": 0},
+            }
+        ),
+        [
+            "type get_weather = (_: {",
+            "a?: number, // minimum: 0.0, maximum: 9.0",
+            "b?: number, // exclusiveMinimum: 0.0",
+            "}) => any;",
+        ],
+    ),
+    "other properties than are named": (
+        of({"a": TEXT}, additionalProperties=True),
+        ["type get_weather = (_: { a?: string, [key: string]: any }) => any;"],
+    ),
+    "other properties of a type": (
+        of({"a": TEXT}, additionalProperties={"type": "integer"}),
+        ["type get_weather = (_: { a?: string, [key: string]: number }) => any;"],
+    ),
     "true as a schema": (of({"x": True}), ["type get_weather = (_: { x?: any }) => any;"]),
 }
 

@@ -267,6 +267,7 @@ class FramingEntry(Entry):
     name: Count = 0
     file: Count
     page: Count
+    pictured: Literal[0, 1] = 0
     thought: Literal[0, 1] = 0
     recalled: Literal[0, 1] = 0
     hosted: dict[Name, Count] = {}

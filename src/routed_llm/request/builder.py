@@ -252,6 +252,11 @@ class RequestBuilder(Settings):
             self._joins = len(self._texts)
         return self
 
+    def ends(self) -> Self:
+        """Note that what follows is no more of the same text: a breakpoint of the cache stands between."""
+        self._joins = -1
+        return self
+
     def image(self, source: str | bytes | None, *, detail: str | None = None) -> Self:
         """Add an image.
 

@@ -137,8 +137,8 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
         raise RequestError(
             f"{where} has no role. Give system, developer, user, assistant or tool.", where=where
         )
-    builder.message(role, name=item.get("name") if role != "tool" else None)
-    if item.get("tool_call_id"):
+    builder.message(role, name=item.get("name") if role not in ("tool", "function") else None)
+    if item.get("tool_call_id") or role == "function":
         builder.tool_result()
     content = item.get("content")
     if type(content) is str:
@@ -147,6 +147,10 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
         _content(builder, content, f"{where}.content")
     if item.get("tool_calls"):
         _each(builder, item["tool_calls"], f"{where}.tool_calls", _tool_call)
+    if item.get("refusal"):
+        builder.text(str(item["refusal"]))
+    if item.get("function_call"):
+        _tool_call(builder, {"function": item["function_call"]}, f"{where}.function_call")
     if role == "function" or item.get("function_call") or item.get("audio"):
         builder.endpoint("chat_completions")  # Responses has no form for it
 
@@ -202,9 +206,12 @@ def _content(builder: RequestBuilder, content: Any, where: str) -> None:
 
 def _part(builder: RequestBuilder, part: Mapping[str, Any], where: str) -> None:
     kind = part.get("type")
-    builder.set("prompt_cache_breakpoint", part.get("prompt_cache_breakpoint"))
+    mark = part.get("prompt_cache_breakpoint")
+    builder.set("prompt_cache_breakpoint", mark)
     if kind in ("text", "input_text", "output_text", "refusal"):
         builder.text(str(part.get("text") or part.get("refusal") or ""))
+        if mark:
+            builder.ends()
     elif kind in ("image_url", "input_image"):
         _image(builder, part)
     elif kind == "input_audio":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from routed_llm.simulator.ask import Tool
 
 _TYPES = {"integer": "number", "number": "number", "string": "string", "boolean": "boolean", "null": "null"}
+_LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _MOST = 4_000  # schemas written out, of one function
 
 
@@ -96,12 +97,15 @@ class _Shape:
             inner, _ = self._target(given if isinstance(given, dict) else {}, seen)
             rest = _bare if "enum" in inner else _json  # one of a list of values has no quotes
             notes = [] if "default" not in inner else [f"default: {rest(inner['default'])}"]
-            notes += [f"{key}: {_json(inner[key])}" for key in ("minimum", "maximum") if key in inner]
+            notes += [f"{key}: {_bound(inner, key)}" for key in _LIMITS if key in inner]
             note = ", ".join(notes)
             label = name if name in must else f"{name}?"
             kind = self._kind(given, seen)
             between = ":" if kind.startswith("\n") else ": "
             rows.append((self._said(inner), f"{label}{between}{kind}", note))
+        other = row.get("additionalProperties")
+        if other:
+            rows.append(([], f"[key: string]: {'any' if other is True else self._kind(other, seen)}", ""))
         if above or any(said or note or "\n" in line for said, line, note in rows):
             inside = list(above)
             for said, line, note in rows:
@@ -163,6 +167,14 @@ class _Shape:
             at = at.get(step) if isinstance(at, dict) else None
         beside = {key: value for key, value in row.items() if key != "$ref"}
         return {**(at or {}), **beside}, (*seen, path)
+
+
+def _bound(row: Mapping[str, Any], key: str) -> str:
+    """Return a limit as it is shown: with decimals, but of integers."""
+    value = row[key]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _json(value)
+    return _json(int(value) if row.get("type") == "integer" else float(value))
 
 
 def _bare(value: Any) -> str:

@@ -256,10 +256,18 @@ def _about(schema: Mapping[str, Any]) -> str:
     return f"{head}//\n{_comment(text)}" if head else _comment(text)
 
 
+_LIMITS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+
 def _rest(schema: Mapping[str, Any]) -> str:
-    """Return what is written behind a member: its default (8 schemas on record) and its limits (1)."""
-    limits = ((key, schema.get(key)) for key in ("minimum", "maximum"))
-    notes = [f"{key}: {compact(value)}" for key, value in limits if isinstance(value, int | float)]
+    """Return what is written behind a member: its default and its limits, with decimals but of integers."""
+    whole = int if schema.get("type") == "integer" else float
+    limits = ((key, schema.get(key)) for key in _LIMITS)
+    notes = [
+        f"{key}: {compact(whole(value))}"
+        for key, value in limits
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
     if "default" in schema:
         rest = schema["default"]
         # One of a list of values stands there without quotes.
@@ -341,6 +349,11 @@ class _Writer:
             gap = "" if kind.startswith("\n") else " "
             plain = plain and not (about or more or "\n" in kind)
             lines.append((about, f"{name}{mark}:{gap}{kind}", more))
+        other = schema.get("additionalProperties")
+        if other:
+            kind = "any" if other is True else self._type(other, (*open_, ""))
+            plain = plain and "\n" not in kind
+            lines.append(("", f"[key: string]: {kind}", ""))
         if plain:
             return "{ " + ", ".join(line for _, line, _ in lines) + " }"
         return "{\n" + head + "".join(f"{about}{line},{more}\n" for about, line, more in lines) + "}"
