@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.messages import BaseMessage
 from langchain_openai.chat_models.base import _construct_responses_api_payload, _get_last_messages
 
 from langchain_routed._messages import Conversation, since
 from langchain_routed._reading import NOT_SENT, PASSED_ON, as_form
-from routed_llm import Call, Change
+from routed_llm import Change
 from routed_llm.request.wire import request_body
 
 if TYPE_CHECKING:
@@ -47,12 +47,11 @@ def body_of(
         messages: the conversation.
         stream: whether the answer is streamed.
     """
-    decision = prepared.decision
-    call = cast("Call", decision.call)
+    decision, call = prepared.decision, prepared.call
     on_responses = call.endpoint == "responses"
     given = _asked(planner, asked, prepared, messages, stream=stream)
     lost: dict[str, Any] = {}
-    encrypted = _takes_encrypted(planner, prepared)
+    encrypted = on_responses and _takes_encrypted(planner, prepared)
     body = request_body(
         given, decision, own=lambda _: True, encrypted=encrypted, stream_usage=False, left_out=lost
     )
@@ -61,11 +60,13 @@ def body_of(
         included = body["include"] = [*included, _ENCRYPTED]
     if _ENCRYPTED in included and _ENCRYPTED not in (given.get("include") or ()):
         prepared.note(_TRAVELS)
-    why = f"{'Responses' if on_responses else 'Chat Completions'} has no place for it"
-    prepared.note(*({**Change(place, "dropped", lost[place], None, why).to_dict()} for place in lost))
+    for place in lost:
+        why = f"{'Responses' if on_responses else 'Chat Completions'} has no place for it"
+        prepared.note({**Change(place, "dropped", lost[place], None, why).to_dict()})
     if not on_responses and "max_tokens" in body and planner.owner.factory is None:
         body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
-    body.update(dict.fromkeys(_harmless(planner, asked.nulls, prepared)))
+    if asked.nulls:
+        body.update(dict.fromkeys(_harmless(planner, asked.nulls, prepared)))
     # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
     body["stream"] = planner.owner.streaming and not decision.facts.stream
     body.pop("stream_options", None)
@@ -77,7 +78,7 @@ def conversation_of(
     planner: CallPlanner, asked: ParsedCall, prepared: PreparedCall, messages: Sequence[BaseMessage]
 ) -> Conversation:
     """Return messages as the chosen model and endpoint can take them."""
-    call, after = cast("Call", prepared.decision.call), asked.parameters.get("previous_response_id")
+    call, after = prepared.call, asked.parameters.get("previous_response_id")
     on_responses = call.endpoint == "responses"
     if on_responses and planner.owner.use_previous_response_id and not call.stateless:
         messages, _ = _get_last_messages(messages)
@@ -103,7 +104,7 @@ def _asked(
     stream: bool,
 ) -> dict[str, Any]:
     """Return what was asked as the wire takes it: in the form of the endpoint that the caller expects."""
-    call = cast("Call", prepared.decision.call)
+    call = prepared.call
     on_responses = call.endpoint == "responses"
     own_form = on_responses and planner.wants_responses(asked)
     given = {name: value for name, value in asked.parameters.items() if name not in PASSED_ON}
@@ -128,8 +129,8 @@ def _asked(
 
 def _takes_encrypted(planner: CallPlanner, prepared: PreparedCall) -> bool:
     """Say whether the model's reasoning can travel with the conversation."""
-    call = cast("Call", prepared.decision.call)
-    if call.endpoint != "responses" or call.effort in (None, "none") or _ENCRYPTED in call.dropped:
+    call = prepared.call
+    if call.effort in (None, "none") or _ENCRYPTED in call.dropped:
         return False
     rule = planner.router.catalog.get(str(prepared.decision.model)).parameters[call.endpoint].get(_ENCRYPTED)
     return rule is None or rule.accept != "no"
@@ -137,7 +138,7 @@ def _takes_encrypted(planner: CallPlanner, prepared: PreparedCall) -> bool:
 
 def _harmless(planner: CallPlanner, names: Sequence[str], prepared: PreparedCall) -> list[str]:
     """Return the parameters of which a null may be sent: those that the model takes whatever they are."""
-    model, endpoint = str(prepared.decision.model), str(prepared.decision.endpoint)
+    model, endpoint = str(prepared.decision.model), prepared.call.endpoint
     rules = planner.router.catalog.get(model).parameters.get(endpoint, {})
     absent = planner.router.catalog.endpoint(endpoint).absent
     return [name for name in names if not (name in rules or name in absent or name in NOT_SENT)]

@@ -72,7 +72,7 @@ class RoutedCall:
     @property
     def model(self) -> str:
         """The name of the model that is asked."""
-        return self.prepared.model
+        return self.prepared.call.model
 
     # ----- the four ways of calling
 
@@ -80,13 +80,13 @@ class RoutedCall:
         """Make the call and complete its answer."""
         self._messages, self._manager = messages, run_manager
         with raised(self._planner.owner):
-            return cast("ChatResult", run(flow(self._driven()), self._send))
+            return run(flow(self._driven()), self._send)  # type: ignore[no-any-return] # what _send gives
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, without holding the event loop."""
         self._messages, self._manager = messages, run_manager
         with raised(self._planner.owner):
-            return cast("ChatResult", await arun(flow(self._driven()), self._asend))
+            return await arun(flow(self._driven()), self._asend)  # type: ignore[no-any-return] # what _asend gives
 
     def stream(
         self, messages: list[BaseMessage], run_manager: Any, options: Mapping[str, Any]
@@ -179,7 +179,7 @@ class RoutedCall:
     def _stream_usage(self) -> dict[str, Any]:
         """Return what only a streamed Chat Completions call takes, as the caller or the server wants it."""
         usage, prepared = self._options.get("stream_usage"), self.prepared
-        if usage is not None and prepared.decision.endpoint == "chat_completions":
+        if usage is not None and prepared.call.endpoint == "chat_completions":
             return {"stream_usage": usage}
         if not self._asks_for_usage or self._question.is_asked(prepared.delegate.openai_api_base):
             return {}
@@ -196,7 +196,7 @@ class RoutedCall:
         prepared = self.prepared
         return (
             isinstance(prepared.delegate, Delegate)
-            and prepared.decision.endpoint == "chat_completions"
+            and prepared.call.endpoint == "chat_completions"
             and self._options.get("stream_usage") is None
             and "stream_options" not in prepared.shown
             and self._planner.owner.stream_usage is not True
@@ -219,7 +219,7 @@ class RoutedCall:
         if keywords.get("stream"):
             # langchain-openai writes its own question for the usage over what else the caller has said.
             options = {**(shown.get("stream_options") or {}), **(keywords.get("stream_options") or {})}
-            if prepared.decision.endpoint == "responses":
+            if prepared.call.endpoint == "responses":
                 options.pop("include_usage", None)  # it always reports the usage, and has no such field
             body.pop("stream_options", None)
             body.update({"stream_options": options} if options else {})
@@ -233,7 +233,7 @@ class RoutedCall:
             self.prepared = self._planner.plan(self._parsed, decision)
             metadata = getattr(self._manager, "metadata", None) or {}
             if "ls_model_name" in metadata:  # a run is named after the model that serves it
-                metadata["ls_model_name"] = self.prepared.model
+                metadata["ls_model_name"] = self.model
         return self.prepared
 
     def opened(self, decision: Decision, record: Callable[[], dict[str, Any]]) -> None:
@@ -270,7 +270,7 @@ class RoutedCall:
     def reader(self) -> _answers.ChunkReader:
         """Return what reads the stream of what was prepared last."""
         prepared = self.prepared
-        streams = prepared.decision.call is not None and prepared.decision.call.stream
+        streams = prepared.call.stream
         cut = None if prepared.cut is None or not streams else _answers.StreamCut(prepared.cut)
         whole = not streams or not genuine(prepared.delegate)
         return _answers.ChunkReader(cut, whole=whole)
@@ -286,7 +286,7 @@ class RoutedCall:
         """Return the end of a stream, with the record."""
         if self._asks_for_usage:
             self._question.was_answered(self.prepared.delegate.openai_api_base)
-        last = reader.last(self._recorded(record), self.prepared.model)
+        last = reader.last(self._recorded(record), self.model)
         schema = self.prepared.shown.get("response_format")
         if self.prepared.plain and isinstance(schema, type) and is_basemodel_subclass(schema):
             # langchain-openai reads the form of an answer from the whole of a stream.

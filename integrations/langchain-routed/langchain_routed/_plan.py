@@ -82,6 +82,7 @@ class PreparedCall:
 
     Attributes:
         decision: what it was made for.
+        call: what of it says how it is sent.
         delegate: the langchain-openai model that sends it.
         shown: the call's keywords as traces and hooks see them, all but the stop sequences.
         stop: the stop sequences to send, or None.
@@ -91,19 +92,13 @@ class PreparedCall:
     """
 
     decision: Decision
+    call: Call
     delegate: BaseChatOpenAI
     shown: dict[str, Any]
     stop: list[str] | None = None
     cut: Ends | None = None
     plain: bool
     added: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def model(self) -> str:
-        """The name that is sent."""
-        call = self.decision.call
-        assert call is not None  # noqa: S101 - it is only made of a Decision that chose
-        return call.model
 
     def note(self, *changes: dict[str, Any]) -> None:
         """Note what was changed, once."""

@@ -145,7 +145,9 @@ class CallPlanner:
         builder = RequestBuilder()
         tell_messages(builder, messages)
         tell_parameters(builder, parameters, stream=stream)
-        builder.pin(pinned).emulates("stop")
+        builder.emulates("stop")
+        if pinned is not None:
+            builder.pin(pinned)
         if wanted is not None:
             builder.endpoint(wanted)
         owner, hard = state_owner(
@@ -155,8 +157,10 @@ class CallPlanner:
             carried=items or parameters.get("store") is False,
             known=self.known,
         )
-        builder.locked_to(None if pinned else owner)
-        builder.previous(previous_of(messages, self.known))
+        if owner is not None and not pinned:
+            builder.locked_to(owner)
+        if (previous := previous_of(messages, self.known)) is not None:
+            builder.previous(previous)
         options = options.on(self._options())
         exact = options.policy is not None and options.policy.exact_within
         return ParsedCall(
@@ -280,6 +284,7 @@ class CallPlanner:
         plain = moved and self.owner.output_version is None
         return PreparedCall(
             decision=decision,
+            call=call,
             delegate=self.delegates.get(call, credential, plain=plain),
             shown=keywords,
             stop=stop,
