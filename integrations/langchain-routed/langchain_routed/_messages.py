@@ -57,7 +57,6 @@ ITEMS: Final = "routed_items"
 
 _V03: Final = ("reasoning", "tool_outputs", "__openai_function_call_ids__")
 _CALLS: Final = ("function_call", "custom_tool_call")
-_CHAT_ANSWER: Final = frozenset({"text", "refusal"})
 _FOREIGN: Final = frozenset({"annotations", "cache_control", "extras", "id", "index"})
 """Keys of a text block that LangChain or another provider added, which Chat Completions refuses."""
 
@@ -289,15 +288,32 @@ def _as_made(message: AIMessage) -> AIMessage:
 
 def _bare(message: AIMessage, *, keeps_audio: bool) -> AIMessage:
     """Return what of an answer means something to any model: its text and its calls."""
-    content, kept = message.content, {k: v for k, v in message.additional_kwargs.items() if k != ITEMS}
-    if not keeps_audio:
-        content, kept = _without_audio(content, kept)
-    for key in _V03:
-        kept.pop(key, None)
+    content: Any = message.content
+    kept = {k: v for k, v in message.additional_kwargs.items() if k != ITEMS and k not in _V03}
+    # A voice answer is stored by the model that gave it; for any other only its transcript means something.
+    audio = None if keeps_audio else kept.pop("audio", None)
+    if isinstance(audio, Mapping) and audio.get("transcript") and not content:
+        content = str(audio["transcript"])
     if not isinstance(content, str):
-        content = _chat_content([unwrapped(block) for block in content])
+        blocks = [_chat_block(unwrapped(block), keeps_audio=keeps_audio) for block in content]
+        content = [block for block in blocks if block is not None] or ""
     content = _with_refusal(content, kept, on_responses=False)
     return message.model_copy(update={"content": content, "additional_kwargs": kept, "id": None})
+
+
+def _chat_block(block: Any, *, keeps_audio: bool) -> Mapping[str, Any] | None:
+    """Return a block of an answer for Chat Completions, without what is Responses' only; None for most."""
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    kind = block.get("type")
+    if kind in TEXTS:
+        return {"type": "text", "text": block_text(block)}
+    if kind == "refusal":
+        return {"type": "refusal", "refusal": block["refusal"]}
+    if kind != "audio" or keeps_audio:
+        return block if kind == "audio" else None
+    said = block.get("transcript") or (block.get("extras") or {}).get("transcript") or ""
+    return {"type": "text", "text": str(said)}
 
 
 def _with_refusal(content: Any, kept: dict[str, Any], *, on_responses: bool) -> Any:
@@ -328,38 +344,6 @@ def _signed(message: AIMessage) -> bool:
     # An answer that names no model is the caller's own make: it goes on as ChatOpenAI would send it.
     metadata = message.response_metadata
     return any(metadata.get(key) for key in (ROUTING, "model_name", "model", "model_provider"))
-
-
-def _without_audio(content: Any, extra: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    # A voice answer is stored by the model that gave it; for any other only its transcript means something.
-    audio = extra.pop("audio", None)
-    if isinstance(audio, Mapping) and audio.get("transcript") and not content:
-        content = str(audio["transcript"])
-    if isinstance(content, list):
-        content = [_spoken(block) for block in content]
-    return content, extra
-
-
-def _spoken(block: Any) -> Any:
-    if not isinstance(block, Mapping) or block.get("type") != "audio":
-        return block
-    said = block.get("transcript") or (block.get("extras") or {}).get("transcript") or ""
-    return {"type": "text", "text": str(said)}
-
-
-def _chat_content(content: Sequence[Any]) -> Any:
-    return [
-        _chat_block(block)
-        for block in ({"type": "text", "text": b} if isinstance(b, str) else b for b in content)
-        if block.get("type") in (*_CHAT_ANSWER, *TEXTS, "audio")
-    ] or ""
-
-
-def _chat_block(block: Mapping[str, Any]) -> Mapping[str, Any]:
-    # Ids, indices and phases are of Responses only.
-    if block["type"] in TEXTS:
-        return {"type": "text", "text": block_text(block)}
-    return {"type": "refusal", "refusal": block["refusal"]} if block["type"] == "refusal" else block
 
 
 def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:

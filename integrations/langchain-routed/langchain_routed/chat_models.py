@@ -108,11 +108,13 @@ class RoutedChatModel(ChatOpenAI):
         model: the baseline: the model the program was written for.
         policy: what is wanted: a Policy, a dict of its keywords, or the path of a TOML file.
         budget: what may be spent on its calls: one or several ``Budget``, or dicts of their keywords.
-        ledger: where calls are booked: a Ledger, the path of an SQLite file, or a ``redis://`` URL.
+        ledger: where calls are booked: a Ledger, the path of an SQLite file, or a ``redis://`` URL; with a
+            budget and without a ledger, in the memory of this process.
         on_budget: called with a BudgetEvent when a budget passes one of its ``notify_at`` shares.
         router: the router to ask, with its ledger and catalog; one that all models share when left out.
-        catalog: the models there are; the packaged ones when left out.
-        factory: makes the model behind a call, for other back ends.
+        catalog: the models there are; the packaged ones when left out. A ``router`` brings its own.
+        factory: makes the model behind a call, for other back ends; ChatOpenAI on this one's clients when
+            left out.
         profile_scope: whose abilities ``profile`` tells: ``"baseline"``, or ``"pool"``.
         routing_record: what travels with every answer: the ``"full"`` record, or a ``"short"`` one.
         **kwargs: ChatOpenAI's.
@@ -132,29 +134,13 @@ class RoutedChatModel(ChatOpenAI):
     """
 
     model_name: str = Field(default="gpt-4o", alias="model")
-    """The baseline: the model the program was written for."""
-
     policy: Policy | None = Field(default=None)
-    """What the user wants: a Policy, a dict of its keywords, or the path of a TOML file."""
-
     router: Router | None = Field(default=None, exclude=True)
-    """The router to ask, with its ledger and catalog; None for one that all models share."""
-
     catalog: Catalog | None = Field(default=None, exclude=True)
-    """The models there are; None for the packaged ones. A ``router`` brings its own."""
-
     budget: Any = Field(default=None, exclude=True)
-    """What may be spent on this model's calls: one or several ``Budget``, or dicts of their keywords."""
-
     ledger: Any = Field(default=None, exclude=True)
-    """Where calls are booked: a Ledger, the path of an SQLite file, or a ``redis://`` URL. With a
-    ``budget`` and without a ledger, in the memory of this process."""
-
     on_budget: Callable[[BudgetEvent], object] | None = Field(default=None, exclude=True)
-    """Called with a BudgetEvent when a budget passes one of its ``notify_at`` shares."""
-
     factory: Callable[[Call], BaseChatOpenAI] | None = Field(default=None, exclude=True)
-    """Makes the model behind a call, for other back ends; None for ChatOpenAI on this one's clients."""
 
     profile_scope: Literal["baseline", "pool"] = Field(default="baseline")
     """Whose abilities :attr:`profile` tells: the baseline's, so that what a program makes of them (when it
