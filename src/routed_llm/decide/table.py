@@ -219,7 +219,7 @@ class Table:
         """List the text token counts beyond which the choice changes, or else those where it may change."""
         inputs = self._inputs(facts, self._kind(facts, False), context)
         marks, kept = self._breakpoints(inputs, far=True), None
-        if not _is_steady(inputs):
+        if not (_is_steady(inputs) and inputs.is_ordinary):
             return marks
         if inputs.is_kept:
             kept = self._kept(inputs)
@@ -333,7 +333,7 @@ class Table:
         # What is chosen without them is chosen under them where they admit it.
         if is_same and choice[0] is not None and _admit(own, choice[0], inputs, low, high):
             return choice, True
-        if not kept.is_exact:
+        if not (kept.is_exact and inputs.is_ordinary):
             return None
         own = [*own, *[one for one in inputs.constraints if not is_firm(one)]]
         if choice[0] is None or not _admit(own, choice[0], inputs, high, high):
@@ -654,8 +654,8 @@ def _in_text(marks: Marks, load: Workload) -> set[int]:
 
 
 def _is_steady(inputs: DecisionInputs) -> bool:
-    """Whether the choice is the cheapest, by what is the same for all such requests."""
-    return inputs.load.plain and inputs.is_ordinary and _is_light(inputs.allowance)
+    """Whether the choice follows from costs and what is the same for all such requests."""
+    return inputs.load.plain and inputs.objective.is_steady and _is_light(inputs.allowance)
 
 
 def _is_light(allowance: Allowance | None) -> bool:
