@@ -827,10 +827,8 @@ class Router:
         policy = live.over(options.applied_to(self.policy))
         deadline = _seconds_left(options.deadline or policy.deadline, moment)
         tiers: tuple[str, ...] = ()
-        if deadline is not None:
-            policy = live.varied(policy, slower_than_baseline=None)  # how long may be waited is said
-            if policy.service_tier == request.facts.service_tier == "standard":
-                tiers = options.tiers
+        if deadline is not None and policy.service_tier == request.facts.service_tier == "standard":
+            tiers = options.tiers
         allowance, tags = None, _NO_TAGS
         around = CURRENT.get()
         if self._books.always or around or options.tags or options.conversation or options.budgets:
@@ -840,7 +838,8 @@ class Router:
                 tags = live.measured(policy, merged.tags)
             policy = _pressed(live, policy, allowance)
         if deadline is not None:
-            policy = live.varied(policy, prefer_tier=None)  # what is in time chooses the tier
+            # How long may be waited is said, and what is in time chooses the tier.
+            policy = live.varied(policy, slower_than_baseline=None, prefer_tier=None)
         now = monotonic()
         observed, firm, away = self._around(live, options, request, avoid, now, policy, deadline)
         if self._endpoints.knows:

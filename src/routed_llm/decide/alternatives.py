@@ -67,7 +67,8 @@ def alternatives(inputs: DecisionInputs, tokens: int, kept: PiecewiseChoice | No
     able = kept.able.get(span)
     if able is None:
         able = kept.able[span] = ladder(inputs, firm(inputs.constraints), kept.first(span))
-    refused = _refused(inputs, tokens, [one for one in inputs.constraints if not is_firm(one)])
+    others = [one for one in inputs.constraints if one.follows_cost or not one.is_kept]
+    refused = _refused(inputs, tokens, others) if others else None
     if refused:
         return _from(inputs, tokens, 0, {at: rung for at, rung in able.items() if at not in refused})
     found = kept.alternatives.get(span)
@@ -79,7 +80,7 @@ def alternatives(inputs: DecisionInputs, tokens: int, kept: PiecewiseChoice | No
 def _refused(inputs: DecisionInputs, tokens: int, constraints: list[Constraint]) -> frozenset[int]:
     """Return the places of what constraints rule out at a text token count."""
     found = []
-    for row in inputs.shape.rows if constraints else ():
+    for row in inputs.shape.rows:
         at = inputs.tokens(row, tokens)
         for constraint in constraints:
             if not constraint.admits(row, inputs, at):

@@ -86,18 +86,18 @@ class Picked:
 
 
 class Explained:
-    """Works out what is only needed to explain a choice, each thing once and when it is first read."""
+    """Works out what is only needed to explain a choice, when it is read; what takes long is kept."""
 
     def __init__(self, picked: Picked, inputs: DecisionInputs) -> None:
         self._picked = picked
         self._inputs = inputs
 
-    @cached_property
+    @property
     def why(self) -> str:
         """A phrase on what settled the choice."""
         return _why(self._picked, self._inputs)
 
-    @cached_property
+    @property
     def others(self) -> tuple[dict[str, str], dict[str, str | None]]:
         """Of each other model what rules it out, or else what it would have cost in US dollars."""
         return _others(self._picked, self._inputs)
