@@ -275,13 +275,11 @@ def main() -> int:
         print(f"\n{row}{'median us':>30}{'of our first sight':>22}")
         for name, value in sorted(medians.items(), key=lambda pair: -pair[1]):
             print(f"  {name:<34}{value:>12,.1f}{value / first:>18,.1f} x")
-    around = {
-        "": router,
-        "a rate limit, ": limited(400),
-        "a deadline, ": Router(policy=Policy(deadline=20.0)),
+    figures["alone"] = {
+        **alone(options.rounds, kinds, router),
+        **alone(options.rounds, kinds, limited(400), "a rate limit, "),
+        **alone(options.rounds, kinds, Router(policy=Policy(deadline=20.0)), "a deadline, "),
     }
-    found = {how: alone(options.rounds, kinds, one, far=one is router) for how, one in around.items()}
-    figures["alone"] = {how + name: it for how, row in found.items() for name, it in row.items()}
     print("\nnothing else run in between, median us           first sight        repeat")
     # `figures` holds figures of several forms, for the JSON.
     for name, (first, again) in figures["alone"].items():  # type: ignore[attr-defined]  # a table of mixed values
