@@ -68,7 +68,8 @@ clean: ## remove the environments and all that was built
 # What the tests run with is pinned, what they test is not.
 .venv-newest/installed .venv-lowest/installed: $(PINS)
 	@$(PYTHON) -m venv $(@D) && $(@D)/bin/pip install -qq -U pip uv -c constraints.txt
-	@$(@D)/bin/uv pip install -q --python $(@D)/bin/python --resolution $(if $(findstring lowest,$@),lowest-direct,highest) \
+	@$(@D)/bin/uv pip install -q --python $(@D)/bin/python --link-mode copy \
+		--resolution $(if $(findstring lowest,$@),lowest-direct,highest) \
 		-e '.[all]' -e $(LANGCHAIN) -e $(LLAMA_INDEX) -e $(OPENAI)
 	@$(@D)/bin/pip freeze --exclude-editable > $(@D)/chosen.txt
 	@$(@D)/bin/pip install -qq --group dev -c $(@D)/chosen.txt && touch $@
