@@ -97,8 +97,10 @@ _MADE_UP = re.compile(
     r"a1b2c3d4|b2c3d4e5|67ca09c5efe0819096|abc123|123456789|test_|mock|fake|resp_\d{1,4}$|chatcmpl-\w{1,6}$|f6a7b8",
     re.I,
 )
-_REPLACED = re.compile(r"<MASSIVE_TEXT|<[A-Z_]+_API_KEY>|(?:fc|call)_12345")
-"""What stands where a text was, or for the id of a call that was never made."""
+_REPLACED = re.compile(
+    r"<MASSIVE_TEXT|AAAAEAAAABCAYAAAAfFcSJAAAAC0lEQVQYV2NgAAIAAAUAAarVyFE|<[A-Z_]+_API_KEY>|(?:fc|call)_12345"
+)
+"""What stands where a text or an image was, or for the id of a call that was never made."""
 _LARGEST = 8_000_000
 _KEPT_BACK = "**REDACTED**"
 """LangChain's cassettes have no address; whose answer it is says the model, which endpoint the request."""
@@ -162,7 +164,7 @@ def exchanges(source: Path, *, older: bool = False) -> Iterator[Exchange]:
     name = "/".join(source.resolve().parts[-2:]).removesuffix("/repo").rpartition("/")[2].replace("+", "/")
     files = _tracked(source, older) if _is_git(source) else _held(source)
     with files as found:
-        for path in sorted(found):
+        for path in sorted(found, key=lambda path: path.replace("/followup-", "/~")):
             yield from _cassette(name, path.partition(_VERSION)[0], found, path)
 
 

@@ -52,6 +52,14 @@ REFUSED: dict[str, tuple[str, dict[str, Any], int, str, str | None, str | None]]
         "Unsupported parameter: 'max_tokens' is not supported with this model. "
         "Use 'max_completion_tokens' instead.", "max_tokens", "unsupported_parameter",
     ),
+    "a strict function that says nothing of its parameters": (
+        "chat/completions",
+        {"model": "gpt-4o", "messages": HI, "tools": [
+            {"type": "function", "function": {"name": "now", "strict": True}}]}, 400,
+        "Invalid schema for function 'now': In context=(), 'additionalProperties' is required to be supplied "
+        "and to be false.",
+        "tools[0].function.parameters", "invalid_function_parameters",
+    ),
     "a sound as a file": (
         "responses",
         {"model": "gpt-5-mini", "input": [{"role": "user", "content": [
@@ -145,6 +153,19 @@ def test_refusals(
                 "messages": [*HI, {"role": "assistant", "content": "3", "parsed": {"n": 3}}, *HI],
             },
             id="what the SDK has parsed of an answer",
+        ),
+        pytest.param(
+            None,
+            "chat/completions",
+            {
+                "model": "gpt-5.6-terra",
+                "messages": [
+                    {"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {}}]},
+                    {"role": "assistant", "content": "3", "reasoning": "1 + 2", "reasoning_signature": "x"},
+                    *HI,
+                ],
+            },
+            id="what programs of other providers leave in messages",
         ),
         pytest.param(
             date(2025, 8, 14),

@@ -168,7 +168,7 @@ def _check_followed(items: list[Item], *, stored: bool) -> None:
     for row in [*items, {"type": "message", "role": "user"}]:
         kind = row["type"]
         if kind == "reasoning":
-            alone = alone or row
+            alone = alone or (row if row.get("id") else None)
             continue
         ended = kind in _CALLS.values() or row.get("role", "assistant") != "assistant"
         # Recorded of a message in the short form, a role and a text: it is no item that was ever given out.

@@ -58,7 +58,9 @@ def _tool(row: Any, where: str, endpoint: str) -> Tool:
             name=name, kind="custom", description=about, parameters=shape if isinstance(shape, dict) else {}
         )
     parameters = row.get("parameters") or {}
-    _check_parameters(name, parameters, bool(row.get("strict")), f"{where}.parameters")
+    # A strict function that says nothing of its parameters is refused as one that leaves them open.
+    open_ = {} if "parameters" in row or not row.get("strict") else {"type": "object"}
+    _check_parameters(name, parameters or open_, bool(row.get("strict")), f"{where}.parameters")
     return Tool(name=name, description=about, parameters=parameters, strict=bool(row.get("strict")))
 
 
