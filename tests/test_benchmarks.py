@@ -146,14 +146,16 @@ def test_what_a_benchmark_imports_is_there(path: Path) -> None:
 
 def test_the_published_page_is_what_was_printed() -> None:
     """Each figure stands below its command, as printed, beside the day, the machine and the versions."""
-    text = publish.page(lambda module: f"\n{module} took 1 us\n", {"date": "2026-11-29", "machine": "one"})
-    for title, module in publish.PUBLISHED.items():
-        assert importlib.util.find_spec(module) is not None
-        assert f"## {title}\n\n`python -m {module}`\n\n```text\n{module} took 1 us\n```\n" in text
+    about = {"date": "2026-11-29", "machine": "one"}
+    text = publish.page(publish.PUBLISHED, lambda command: f"\n{command[0]} took 1 us\n", about)
+    for title, (module, *_) in publish.PUBLISHED.items():
+        assert importlib.util.find_spec(f"benchmarks.{module}") is not None
+        said = f"## {title}\n\n`python -m benchmarks.{module}`\n\n```text\n{module} took 1 us\n```\n"
+        assert said in text
     assert "| date | 2026-11-29 |\n| machine | one |\n" in text
 
 
 def test_a_failed_benchmark_publishes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page with a part missing is not written."""
     with pytest.raises(SystemExit, match=r"benchmarks\.none failed:"):
-        publish.printed("benchmarks.none")
+        publish.printed(("none",))

@@ -65,8 +65,8 @@ def test_a_wrong_decision_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fuzz can fail: a router that sends stop where it is refused is found out by what is sent."""
     original = Router.decide
 
-    def careless(self: Router, request: Request, **more: Any) -> Decision:
-        decision = original(self, request, **more)
+    def careless(self: Router, request: Request, *given: Any, **more: Any) -> Decision:
+        decision = original(self, request, *given, **more)
         return replace(decision, call=replace(decision.call, parameters={"stop": "never"}))
 
     monkeypatch.setattr(Router, "decide", careless)
