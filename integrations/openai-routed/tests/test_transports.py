@@ -181,3 +181,22 @@ def test_headers_come_as_they_are(place: bytes) -> None:
     with openai.OpenAI(base_url="http://local/v1", api_key="k", http_client=http_client) as client:
         raw = client.chat.completions.with_raw_response.create(**ASKED)
     assert raw.headers["x-place"] == "São Paulo"
+
+
+def test_a_response_that_failed_comes_back_as_one() -> None:
+    """Its status says so, as with the SDK's own client, and no error is raised in its place."""
+    failed = {
+        **RESPONSE,
+        "status": "failed",
+        "output": [],
+        "error": {"code": "server_error", "message": "boom"},
+    }
+    transport = RoutedTransport(
+        httpx.MockTransport(lambda _: httpx.Response(200, json=failed)), router=Router()
+    )
+    http_client = DefaultHttpxClient(transport=transport)
+    with openai.OpenAI(
+        base_url="http://local/v1", api_key="k", http_client=http_client, max_retries=0
+    ) as client:
+        found = client.responses.create(model="gpt-4o", input="Hi")
+    assert (found.status, found.error and found.error.message, found.output) == ("failed", "boom", [])
