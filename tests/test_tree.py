@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.mutants import mutants
+
 ROOT = Path(__file__).parent.parent
 
 # Written with a class around one letter, so that this file does not find itself.
@@ -79,3 +81,8 @@ def test_the_client_stays_thin() -> None:
     """The adapter on the SDK shows that the core does the work: under 500 lines, everything included."""
     modules = [path for path in tracked() if path.startswith("integrations/openai-routed/openai_routed/")]
     assert sum(len((ROOT / path).read_text("utf-8").splitlines()) for path in modules) < 500
+
+
+def test_every_mutant_has_a_place() -> None:
+    """A mutant whose code has moved on kills nothing, and nobody would see it."""
+    assert [one.name for one in mutants() if one.is_stale] == []
