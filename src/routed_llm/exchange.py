@@ -226,7 +226,7 @@ def check_answer(raw: bytes, path: str) -> tuple[dict[str, Any], bool]:
     if not isinstance(body, dict):
         raise UnreadableAnswer(f"The answer is a JSON {type(body).__name__}, not an object.")
     if body.get("error") and body.get("object") != "response":  # one that failed is read as one
-        raise _told(body["error"])
+        raise _unreadable(body["error"])
     if path.endswith("/responses"):
         if not isinstance(body.get("output"), list):
             raise UnreadableAnswer("The answer has no output.")
@@ -279,10 +279,10 @@ def _without_false_usage(body: dict[str, Any], *, needed: bool = False) -> bool:
     return True
 
 
-def _told(error: Any) -> UnreadableAnswer:
-    told = dict(error) if isinstance(error, Mapping) else {"message": str(error)}
-    said = str(told.get("message") or told.get("code") or "")[:_SHOWN]
-    return UnreadableAnswer(f"The provider answered 200 with an error: {said!r}.", body=told)
+def _unreadable(error: Any) -> UnreadableAnswer:
+    failure = dict(error) if isinstance(error, Mapping) else {"message": str(error)}
+    said = str(failure.get("message") or failure.get("code") or "")[:_SHOWN]
+    return UnreadableAnswer(f"The provider answered 200 with an error: {said!r}.", body=failure)
 
 
 _NO_USAGE: Final[Mapping[str, Any]] = {

@@ -61,8 +61,8 @@ def read(result: ChatResult) -> Reading:
     """Read a whole answer: its usage is the provider's own object where langchain-openai kept it."""
     output = result.llm_output or {}
     first = result.generations[0].message if result.generations else AIMessage("")
-    told, name = output.get("token_usage"), output.get("model_name")
-    usage = Usage.from_openai(told, service_tier=output.get("service_tier")) if told else usage_of(first)
+    counts, name = output.get("token_usage"), output.get("model_name")
+    usage = Usage.from_openai(counts, service_tier=output.get("service_tier")) if counts else usage_of(first)
     served = first.response_metadata.get("model_name") if name is None else name
     return Reading(result, usage, served, first.text)
 

@@ -300,15 +300,20 @@ class RoutedCall:
         """Read a failure that a Responses answer reports in its body, a ValueError to langchain-openai."""
         if type(error) is not ValueError or not error.args or not _raised_in(error.__traceback__, _PARSER):
             return None
-        told = error.args[0]
-        if not isinstance(told, (str, Mapping)):
-            told = {"code": getattr(told, "code", None), "message": getattr(told, "message", str(told))}
-        if isinstance(told, str):
-            code, _, message = told.partition(": ")
-            told = (
-                {"code": code, "message": message} if code.isidentifier() and message else {"message": told}
+        failure = error.args[0]
+        if not isinstance(failure, (str, Mapping)):
+            failure = {
+                "code": getattr(failure, "code", None),
+                "message": getattr(failure, "message", str(failure)),
+            }
+        if isinstance(failure, str):
+            code, _, message = failure.partition(": ")
+            failure = (
+                {"code": code, "message": message}
+                if code.isidentifier() and message
+                else {"message": failure}
             )
-        return replace(classify_error(told), name="ValueError")
+        return replace(classify_error(failure), name="ValueError")
 
     def second(self, decision: Decision) -> Answered:
         """Make a sampled second call, which no callback and no cache hears of."""

@@ -152,8 +152,8 @@ def _raise_unfinished(plain: Mapping[str, Any]) -> None:
         raise ContentFilterFinishReasonError
 
 
-def _plain(told: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = told.model_dump(mode="json", exclude_none=True, by_alias=True, warnings=False)
+def _plain(item: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = item.model_dump(mode="json", exclude_none=True, by_alias=True, warnings=False)
     return plain
 
 

@@ -311,7 +311,7 @@ class Driven:
             run.exchange.awaits()
             self._heard(run)
         facts = self.seam.facts(error)
-        usage, served = _told_by(error) if reader is None else (reader.usage, reader.served)
+        usage, served = _reported_by(error) if reader is None else (reader.usage, reader.served)
         return self._keep(
             partial(
                 self._failures.failed,
@@ -385,7 +385,7 @@ def _in_turn(*works: Callable[[], object]) -> None:
         work()
 
 
-def _told_by(error: Exception) -> tuple[Usage | None, str | None]:
+def _reported_by(error: Exception) -> tuple[Usage | None, str | None]:
     """Return what the answer reported that an error was raised for: the SDK refuses one that was cut."""
     answer = getattr(error, "completion", None)
     usage = getattr(answer, "usage", None)

@@ -61,7 +61,7 @@ _SSE: Final = "text/event-stream; charset=utf-8"
 _OF_THE_BODY: Final = frozenset(
     {"content-length", "content-encoding", "transfer-encoding", "connection", "content-type"}
 )
-_TOLD: Final = {
+_IN_HEADERS: Final = {
     name: f"x-routed-{name.replace('_', '-')}"
     for name in ("model", "effort", "endpoint", "why", "estimated_cost", "cost", "id")
 }
@@ -253,19 +253,19 @@ class FailedReply(Exception):
             body = json.loads(self.data)
         except ValueError:
             body = None
-        told = failure_of(body) if isinstance(body, Mapping) else None
-        error = dict(told or {"message": self.data[:200].decode("utf-8", "replace")})
+        failure = failure_of(body) if isinstance(body, Mapping) else None
+        error = dict(failure or {"message": self.data[:200].decode("utf-8", "replace")})
         status = None if self.streamed or self.status < 400 else self.status
         return classify_error({"error": error, "status": status, "headers": self.headers})
 
 
 def refused(error: RoutedError, seconds: float) -> Served:
     """Return the response to a call that was refused before anything was sent."""
-    status, told = problem(error)
+    status, shown = problem(error)
     return Served(
         status=status,
         headers={"x-should-retry": "false"},
-        answer={"error": told},
+        answer={"error": shown},
         error=error,
         seconds=seconds,
     )
@@ -463,25 +463,25 @@ class EndpointCall:
         self._wired.begin_record()
         says_so = error.is_response or kind == _SSE
         status = error.status if says_so or error.status >= 400 else 502
-        told = self._response(status, self._wired.routing, content_type=kind, raw=data)
-        told.failure = error
-        told.headers["x-should-retry"] = "false"
-        return told
+        served = self._response(status, self._wired.routing, content_type=kind, raw=data)
+        served.failure = error
+        served.headers["x-should-retry"] = "false"
+        return served
 
     def broken(self, error: FailedReply) -> Last:
         """Return how the stream ends when it fails after its answer has begun."""
         return error_part(self._form, error)
 
     def _response(self, status: int, record: Mapping[str, Any], **content: Any) -> Served:
-        told = {name: value for name, value in self.headers.items() if name not in _OF_THE_BODY}
-        for name, header in _TOLD.items():
+        headers = {name: value for name, value in self.headers.items() if name not in _OF_THE_BODY}
+        for name, header in _IN_HEADERS.items():
             if (value := record.get(name)) is not None:
                 text = str(value)
                 if not (text.isascii() and text.isprintable()):
                     text = " ".join(text.encode("ascii", "replace").decode("ascii").split())
-                told[header] = text
-        told["x-routed-attempts"] = str(self._sent)
-        return Served(status=status, headers=told, seconds=time.monotonic() - self.since, **content)
+                headers[header] = text
+        headers["x-routed-attempts"] = str(self._sent)
+        return Served(status=status, headers=headers, seconds=time.monotonic() - self.since, **content)
 
 
 def _remember(
@@ -535,18 +535,18 @@ class EventWriter:
             raw: how it was written before, where that may stay.
         """
         if self._record is not None:
-            told = self._told(part, self._record)
-            if told is not part:
-                part, raw, self._record = told, None, None
+            shown = self._with_record(part, self._record)
+            if shown is not part:
+                part, raw, self._record = shown, None, None
         return written(part, named=not self.chat) if raw is None else raw
 
     def last(self, parts: list[dict[str, Any]], record: Mapping[str, Any]) -> bytes:
         """Write the last parts; the very last one says what it cost."""
         *before, last = parts
-        frames = [*map(self.write, before), written(self._told(last, record), named=not self.chat)]
+        frames = [*map(self.write, before), written(self._with_record(last, record), named=not self.chat)]
         return b"".join([*frames, DONE] if self.chat else frames)
 
-    def _told(self, part: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_record(self, part: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         if self.chat:
             return {**part, "routing": record}
         if not isinstance(part.get("response"), Mapping):
@@ -664,12 +664,12 @@ def error_part(form: str, error: Exception) -> Last:
         error: the failure.
     """
     if isinstance(error, FailedReply):
-        told = dict(failure_of(json.loads(error.data)) or {})
+        failure = dict(failure_of(json.loads(error.data)) or {})
     elif isinstance(error, RoutedError):
-        told = problem(error).error
+        failure = problem(error).error
     else:
         said = f"The provider broke off: {error or type(error).__name__}. Ask again."
-        told = {"message": said, "type": "server_error", "param": None, "code": "broken_stream"}
+        failure = {"message": said, "type": "server_error", "param": None, "code": "broken_stream"}
     if form == CHAT:
-        return Last(written({"error": told}, named=False) + DONE)
-    return Last(written({**told, "type": "error", "sequence_number": 0, "error": told}, named=True))
+        return Last(written({"error": failure}, named=False) + DONE)
+    return Last(written({**failure, "type": "error", "sequence_number": 0, "error": failure}, named=True))

@@ -135,8 +135,8 @@ class Endpoints:
             if router is None or ledger is not None or on_budget is not None:
                 router = Router.keeping(router, catalog=catalog, ledger=ledger, on_budget=on_budget)
             endpoints = cls(router)
-        told = {"budget": budget, "scope": scope, "conversation": conversation}
-        return endpoints.over(CallOptions.read({**wanted, **told}))
+        given = {"budget": budget, "scope": scope, "conversation": conversation}
+        return endpoints.over(CallOptions.read({**wanted, **given}))
 
     def over(self, options: CallOptions) -> Endpoints:
         """Return endpoints with more options, over the same router."""

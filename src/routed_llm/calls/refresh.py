@@ -343,8 +343,8 @@ def listing(base_url: str | None, api_key: str | Callable[[], str] | None, momen
 
 
 def _listing(answer: HTTPResponse, url: str, moment: datetime) -> Listing:
-    told = answer.headers.get("date")
-    ahead = parsedate_to_datetime(told) - moment if told else timedelta()
+    stamp = answer.headers.get("date")
+    ahead = parsedate_to_datetime(stamp) - moment if stamp else timedelta()
     data = json.loads(answer.read(_LARGEST))["data"]
     ends = {str(one["id"]): _day(one.get("shutdown_date")) for one in data}
     return Listing(ends, any("shutdown_date" in one for one in data), ahead, url)

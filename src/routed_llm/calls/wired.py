@@ -473,7 +473,7 @@ class _WireReader:
         return {**chunk, "choices": choices}
 
 
-def _usage(told: Any, tier: str | None, hosted: tuple[tuple[str, str, int], ...] = ()) -> Usage | None:
-    if not isinstance(told, Mapping) or not told:
+def _usage(counts: Any, tier: str | None, hosted: tuple[tuple[str, str, int], ...] = ()) -> Usage | None:
+    if not isinstance(counts, Mapping) or not counts:
         return None
-    return Usage.from_openai(told, service_tier=tier, hosted=hosted)
+    return Usage.from_openai(counts, service_tier=tier, hosted=hosted)

@@ -14,12 +14,12 @@ __all__ = ["no_fit_message"]
 def no_fit_message(decision: Decision) -> str:
     """Say why nothing fits, in a few lines, and what to do about it."""
     closest = _closest(decision)
-    told = _unlike_first({name: reasons[0].text for name, reasons in closest.items()})
-    lines = [text if name in text else f"{name}: {text}" for name, text in told[:_SHOWN]]
-    more = len(told) - len(lines)
-    head = f"None of {len(told)} models can serve this request. "
-    if len(told) == 1:
-        head = f"{told[0][0]} cannot serve this request: "
+    texts = _unlike_first({name: reasons[0].text for name, reasons in closest.items()})
+    lines = [text if name in text else f"{name}: {text}" for name, text in texts[:_SHOWN]]
+    more = len(texts) - len(lines)
+    head = f"None of {len(texts)} models can serve this request. "
+    if len(texts) == 1:
+        head = f"{texts[0][0]} cannot serve this request: "
     tail = f" ({more} more in .decision.candidates.)" if more > 0 else ""
     advice = _advice([reasons[0] for reasons in closest.values()], named=decision.facts.model is not None)
     return f"{head}{'; '.join(lines)}.{tail} {advice}"

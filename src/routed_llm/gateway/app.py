@@ -93,11 +93,11 @@ class App(Starlette):
 
     Args:
         serve: serves a call to an endpoint, as an ASGI application.
-        told: what Starlette takes.
+        options: what Starlette takes.
     """
 
-    def __init__(self, serve: Callable[[str, Scope, Receive, Send], Awaitable[None]], **told: Any) -> None:
-        super().__init__(**told)
+    def __init__(self, serve: Callable[[str, Scope, Receive, Send], Awaitable[None]], **options: Any) -> None:
+        super().__init__(**options)
         self._serve = serve
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -293,8 +293,8 @@ class Gateway:
         coding = request.headers.get("content-encoding", "").lower()
         if coding not in ("", "identity"):
             raise Refusal(415, f"The body is compressed ({coding}). Send it as it is.")
-        told = request.headers.get("content-length", "0")
-        if not told.isdecimal() or int(told) > largest:
+        size = request.headers.get("content-length", "0")
+        if not size.isdecimal() or int(size) > largest:
             raise too_large
         parts, size = [], 0
         try:

@@ -37,7 +37,7 @@ class TimeoutException(TransportError):
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_ours() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ServerTimeoutError, TimeoutError) as error:
@@ -105,7 +105,7 @@ class Upstream:
             raise RuntimeError("the pool is not open")
         # Written in parts, so that a body of megabytes does not hold the event loop up.
         parts = io.BytesIO(data) if data is not None and len(data) > _LARGE else data
-        with _told():
+        with _as_ours():
             return await self._session.request(
                 method, URL(url, encoded=True), headers=headers, data=parts, allow_redirects=False
             )
@@ -129,7 +129,7 @@ class UpstreamReply:
 
     async def __anext__(self) -> bytes:
         """Return the next part of the body."""
-        with _told():
+        with _as_ours():
             data = await self._response.content.readany()
         if not data:
             raise StopAsyncIteration

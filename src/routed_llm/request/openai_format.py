@@ -43,9 +43,9 @@ def read_openai(
             "The request is not a JSON object. Give the body of a Chat Completions or Responses call."
         )
     builder = RequestBuilder()
-    told = _said(builder, payload)
+    known = _said(builder, payload)
     for key, value in payload.items():
-        if key in told:
+        if key in known:
             continue
         if not isinstance(key, str):
             raise RequestError(f"The request has the key {key!r}. Give string keys only.")
@@ -66,7 +66,7 @@ def read_openai(
 def _said(builder: RequestBuilder, payload: Mapping[str, Any]) -> tuple[str, ...]:
     """Read what is said, and return the keys that say it."""
     if "messages" in payload:
-        _told(builder, payload["messages"], "messages", _message)
+        _add_messages(builder, payload["messages"], "messages", _message)
         return ("messages", "model")
     if "input" in payload:
         _responses_input(builder, payload)
@@ -79,7 +79,7 @@ def _said(builder: RequestBuilder, payload: Mapping[str, Any]) -> tuple[str, ...
     )
 
 
-def _told(
+def _add_messages(
     builder: RequestBuilder,
     items: Any,
     where: str,
@@ -172,7 +172,7 @@ def _responses_input(builder: RequestBuilder, payload: Mapping[str, Any]) -> Non
         builder.message("user").text(payload["input"])
         return
     read = partial(_item, kept=payload.get("store") is not False)
-    _told(builder, payload["input"], "input", read, instructions)
+    _add_messages(builder, payload["input"], "input", read, instructions)
 
 
 def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str, *, kept: bool = False) -> None:

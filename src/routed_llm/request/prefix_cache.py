@@ -32,7 +32,7 @@ CHARACTERS: Final = 8_000_000
 """Characters of all kept requests together, at most."""
 
 PREFIXES: Final = 16_384
-"""PromptPrefixCache that are known again by their outlines, long after their texts are gone."""
+"""Beginnings that are known again by their outlines, long after their texts are gone."""
 
 _ENDS: Final = (0, 1, 2, 3, 5, 7, 11, 15, 23, 31, 47, 63, 95, 127)
 """Places of the texts at whose ends a beginning is known."""
@@ -54,11 +54,11 @@ def is_long(request: Request) -> bool:
 
 
 def both(one: Callable[[int], object] | None, other: Callable[[int], object]) -> Callable[[int], object]:
-    """Return what tells two listeners."""
-    return other if one is None else partial(_tell, one, other)
+    """Return a listener that passes on to both."""
+    return other if one is None else partial(_notify, one, other)
 
 
-def _tell(one: Callable[[int], object], other: Callable[[int], object], reported: int) -> None:
+def _notify(one: Callable[[int], object], other: Callable[[int], object], reported: int) -> None:
     one(reported)
     other(reported)
 

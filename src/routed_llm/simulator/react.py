@@ -16,23 +16,25 @@ _OBSERVATION = "Observation:"
 
 def react_step(ask: Ask, rng: random.Random) -> str | None:
     """Return the next step of a ReAct conversation in LlamaIndex's form, or None when it is none."""
-    told = "\n".join(turn.text for turn in ask.turns if turn.role in ("system", "developer"))
-    if "Action Input:" not in told:
+    prompt = "\n".join(turn.text for turn in ask.turns if turn.role in ("system", "developer"))
+    if "Action Input:" not in prompt:
         return None
     last = ask.last_user.strip()
     if last.startswith(_OBSERVATION):
         found = last.removeprefix(_OBSERVATION).strip()
         return f"Thought: I can answer without using any more tools.\nAnswer: The result is {found}"
-    calls = plan(dataclasses.replace(ask, tools=_tools(told), choice="auto", allowed=(), parallel=False), rng)
+    calls = plan(
+        dataclasses.replace(ask, tools=_tools(prompt), choice="auto", allowed=(), parallel=False), rng
+    )
     if not calls:
         return None
     tool, arguments = calls[0]
     return f"Thought: I need to use {tool.name}.\nAction: {tool.name}\nAction Input: {arguments}"
 
 
-def _tools(told: str) -> tuple[Tool, ...]:
+def _tools(prompt: str) -> tuple[Tool, ...]:
     tools = []
-    for name, about, schema in _TOOL.findall(told):
+    for name, about, schema in _TOOL.findall(prompt):
         try:
             parameters = json.loads(schema)
         except ValueError:

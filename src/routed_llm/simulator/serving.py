@@ -100,11 +100,11 @@ def _answers(state: State, request: Accepted) -> tuple[list[Answer], Ran]:
     model, ask = request.model, request.ask
     room = min(ask.cap or model.max_output, model.max_output, model.window - len(request.ids))
     transport = ("stream", "stream_options")
-    told = json.dumps({k: v for k, v in request.body.items() if k not in transport}, sort_keys=True)
+    asked = json.dumps({k: v for k, v in request.body.items() if k not in transport}, sort_keys=True)
     script = state.take_script(model, request.body["model"], ask.last_user)
-    key = f"{state.seed}|0|{told}"
+    key = f"{state.seed}|0|{asked}"
     ran = Ran() if script is not None else run(ask, request.body, model, key, state.today)
-    return [answer(ask, model, max(0, room), f"{state.seed}|{i}|{told}", script) for i in range(ask.n)], ran
+    return [answer(ask, model, max(0, room), f"{state.seed}|{i}|{asked}", script) for i in range(ask.n)], ran
 
 
 def _usage(state: State, request: Accepted, answers: list[Answer], ran: Ran) -> Used:

@@ -39,7 +39,7 @@ _FILLER = (
 def words_for(ask: Ask, model: str, rng: random.Random) -> str:
     """Return the text that answers a request that calls no tool."""
     if ask.format == "json_schema" and ask.schema is not None:
-        hints = Hints(_told(ask), rng)
+        hints = Hints(_returned(ask), rng)
         return json.dumps(instance(ask.schema, hints), ensure_ascii=False)
     if ask.format == "json_object":
         return _json_object(ask, rng)
@@ -56,7 +56,7 @@ def words_for(ask: Ask, model: str, rng: random.Random) -> str:
     return _lengthened(_answer(ask, prompt, model, rng), prompt, rng)
 
 
-def _told(ask: Ask) -> str:
+def _returned(ask: Ask) -> str:
     results = _results(ask.tail())
     return f"{ask.last_user}\n{results}" if results else ask.last_user
 
@@ -177,10 +177,10 @@ def _lengthened(text: str, prompt: str, rng: random.Random) -> str:
 
 def _json_object(ask: Ask, rng: random.Random) -> str:
     """An object with the keys that the prompt names."""
-    told = "\n".join(turn.text for turn in ask.turns if turn.role in ("system", "developer", "user"))
-    named = re.search(r"\b(?:key|field|propert)", told)
-    keys = re.findall(r"[`\"'](\w+)[`\"'](?!\s*:)", told) if named else []
-    keys = keys or re.findall(r"[`\"'](\w+)[`\"']\s*:", told) or re.findall(r"`(\w+)`", told)
+    prompt = "\n".join(turn.text for turn in ask.turns if turn.role in ("system", "developer", "user"))
+    named = re.search(r"\b(?:key|field|propert)", prompt)
+    keys = re.findall(r"[`\"'](\w+)[`\"'](?!\s*:)", prompt) if named else []
+    keys = keys or re.findall(r"[`\"'](\w+)[`\"']\s*:", prompt) or re.findall(r"`(\w+)`", prompt)
     if not keys:
         return json.dumps({"answer": _answer(ask, ask.last_user, "the simulator", rng)}, ensure_ascii=False)
     hints = Hints(ask.last_user, rng)

@@ -70,7 +70,7 @@ class ChunkStream:
         self._held: dict[str, Any] | None = None
         self._extra: dict[str, Any] = {}
         self._calls: dict[int, int] = {}  # an item's place in the output to its number among the calls
-        self._told: dict[Any, int] = {}  # characters of a text or a call that deltas have brought
+        self._given: dict[Any, int] = {}  # characters of a text or a call that deltas have brought
 
     @property
     def text(self) -> str:
@@ -168,20 +168,20 @@ class ChunkStream:
             return self._call_more(kind, event, str(event.get("delta") or ""))
         if kind in ("response.function_call_arguments.done", "response.custom_tool_call_input.done"):
             whole = str(event.get("arguments") or event.get("input") or "")
-            told = self._told.get(("call", event.get("output_index")), 0)
-            return self._call_more(kind, event, whole[told:]) if len(whole) > told else None
+            given = self._given.get(("call", event.get("output_index")), 0)
+            return self._call_more(kind, event, whole[given:]) if len(whole) > given else None
         if kind in ("response.output_item.added", "response.output_item.done"):
             return self._call_begun(event)
         return None
 
     def _more(self, key: Any, text: Any) -> str:
         words = str(text or "")
-        self._told[key] = self._told.get(key, 0) + len(words)
+        self._given[key] = self._given.get(key, 0) + len(words)
         return words
 
     def _rest(self, name: str, key: Any, whole: Any) -> dict[str, Any] | None:
         """Return what deltas have not brought of a text that is done."""
-        rest = str(whole or "")[self._told.get(key, 0) :]
+        rest = str(whole or "")[self._given.get(key, 0) :]
         return {name: self._more(key, rest)} if rest else None
 
     def _call_begun(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -194,10 +194,10 @@ class ChunkStream:
             number = self._calls[place] = len(self._calls)
             called = {"name": item.get("name"), said: self._more(("call", place), whole)}
             return {"tool_calls": [{"index": number, "id": item.get("call_id"), "type": kind, kind: called}]}
-        told = self._told.get(("call", place), 0)
-        if len(whole) <= told:
+        given = self._given.get(("call", place), 0)
+        if len(whole) <= given:
             return None
-        rest = self._more(("call", place), whole[told:])
+        rest = self._more(("call", place), whole[given:])
         return {"tool_calls": [{"index": self._calls[place], kind: {said: rest}}]}
 
     def _call_more(self, kind: str, event: Mapping[str, Any], text: str) -> dict[str, Any] | None:

@@ -162,7 +162,7 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
     Raises:
         RequestError: when one has no form there.
     """
-    given = _told_apart(objects(messages, "messages"))
+    given = _with_own_ids(objects(messages, "messages"))
     # The one assistant of a conversation is known; a model would take to writing its own name.
     several = len({message.get("name") for message in given if message.get("role") == "assistant"}) > 1
     items: list[dict[str, Any]] = []
@@ -175,7 +175,7 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
     return tidied(followed(items))
 
 
-def _told_apart(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def _with_own_ids(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return messages in which no call has the id of a call of an earlier turn, or one that is too long."""
     renamed = ids_apart([_call_ids(message) for message in messages])
     if renamed is None:
