@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from langchain_routed._plan import ParsedCall
     from langchain_routed._planner import CallPlanner
     from routed_llm import Attempts, ErrorFacts, Step
+    from routed_llm.record import Record
 
 __all__ = ["RejectedCall", "RoutedCall"]
 
@@ -236,7 +237,7 @@ class RoutedCall:
                 metadata["ls_model_name"] = self.model
         return self.prepared
 
-    def opened(self, decision: Decision, record: Callable[[], dict[str, Any]]) -> None:
+    def opened(self, decision: Decision, record: Callable[[], Record]) -> None:
         """Note that a request is made."""
         del decision, record
         self.begun = True

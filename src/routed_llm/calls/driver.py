@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from routed_llm.decision import Decision
     from routed_llm.exchange import Exchange
     from routed_llm.ledger.run import Answered, Run
+    from routed_llm.record import Record
     from routed_llm.recovery import Attempt, Attempts, ErrorFacts, Step
     from routed_llm.recovery.ratelimits import Ticket
 
@@ -209,7 +210,7 @@ class Seam(Protocol):
     def pieces(self, answer: Any) -> Iterable[Any]:
         """Return a whole answer as the pieces of a stream, for a model that cannot stream."""
 
-    def opened(self, decision: Decision, record: Callable[[], dict[str, Any]]) -> None:
+    def opened(self, decision: Decision, record: Callable[[], Record]) -> None:
         """Hear that a request is sent: before it is, or for a stream while its beginning is awaited.
 
         Args:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from routed_llm.calls.endpoints import Endpoints
     from routed_llm.decision import Decision
     from routed_llm.facts import Previous
+    from routed_llm.record import Record
     from routed_llm.recovery import Attempts, Credential, ErrorFacts, Step
     from routed_llm.usage import Usage
 
@@ -367,7 +368,7 @@ class EndpointCall:
         body = count_body(self._asked, model)
         return Outgoing(endpoint=COUNT, body=body, base_url=None, credential=None, attempt=0)
 
-    def opened(self, decision: Decision, record: Callable[[], dict[str, Any]]) -> None:
+    def opened(self, decision: Decision, record: Callable[[], Record]) -> None:
         """Hear that a request is about to be sent: only a stream shows the record before its end."""
         if self.streams:
             self._wired.opened(decision, record)

@@ -27,6 +27,7 @@ from routed_llm.usage import Usage, hosted_calls
 if TYPE_CHECKING:
     from routed_llm.catalog import Catalog
     from routed_llm.decision import Decision
+    from routed_llm.record import Record
     from routed_llm.recovery import ErrorFacts, Step
 
 __all__ = ["NO_USAGE", "Prepared", "UsageQuestion", "Wired", "calls_before"]
@@ -307,13 +308,13 @@ class Wired:
         )
         self.remember(message, previous, identity)
 
-    def opened(self, decision: Decision, record: Callable[[], dict[str, Any]] | None = None) -> None:
+    def opened(self, decision: Decision, record: Callable[[], Record] | None = None) -> None:
         """Begin the record, and announce who is asked."""
         self.begin_record(record or decision.record)
         if self.announce is not None:
             self.announce(decision, self.routing)
 
-    def begin_record(self, record: Callable[[], Mapping[str, Any]] | None = None) -> None:
+    def begin_record(self, record: Callable[[], Record] | None = None) -> None:
         """Let the record tell who is asked, until it tells who answered."""
         self.routing.clear()
         if self._decision is not None:

@@ -293,8 +293,8 @@ class Gateway:
         coding = request.headers.get("content-encoding", "").lower()
         if coding not in ("", "identity"):
             raise Refusal(415, f"The body is compressed ({coding}). Send it as it is.")
-        size = request.headers.get("content-length", "0")
-        if not size.isdecimal() or int(size) > largest:
+        announced = request.headers.get("content-length", "0")
+        if not announced.isdecimal() or int(announced) > largest:
             raise too_large
         parts, size = [], 0
         try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
 from routed_llm.exchange import Exchange
@@ -78,9 +78,9 @@ class Ahead:
             self._record = self._decision.record()
         return self._record
 
-    def glance(self) -> dict[str, Any]:
+    def glance(self) -> Record:
         """Return a copy of the Decision's record."""
-        return {**self._known()}
+        return self._known().copy()
 
     def record(self) -> Record:
         """Return the Decision's record, a new one each time."""
