@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,11 +21,6 @@ _FOREIGN = ("OPENAI_", "ROUTED_", "LANGCHAIN_", "LANGSMITH_", "HTTP_PROXY", "HTT
 settings.register_profile("same", derandomize=True)
 if "ROUTED_TEST_EXAMPLES" not in os.environ:
     settings.load_profile("same")
-
-
-def pytest_unconfigure() -> None:
-    """Say nothing of sockets at the end: langchain-openai keeps a client for each address for good."""
-    warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
 
 
 @pytest.fixture(autouse=True)
