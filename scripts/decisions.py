@@ -217,8 +217,8 @@ def page(found: list[Row]) -> str:
 
 
 def _signed(found: list[Row]) -> str:
-    count, told = sum(row.is_signed for row in found), sum(row.is_signed or row.convinces for row in found)
-    return f"{count} of {len(found)} signed at first sight, {told} with the reason given"
+    count, right = sum(row.is_signed for row in found), sum(row.is_signed or row.convinces for row in found)
+    return f"{count} of {len(found)} signed at first sight, {right} with the reason given"
 
 
 def _summary(found: list[Row]) -> list[str]:

@@ -189,7 +189,7 @@ class RoutedCall:
 
     @property
     def _asks_for_usage(self) -> bool:
-        """Whether a stream is asked for its usage although nobody has told us to.
+        """Whether a stream is asked for its usage although nobody asked for it.
 
         ChatOpenAI asks at OpenAI's own address only. Without usage nothing can be booked, so a server is
         asked until it refuses, or fails before it has ever answered.

@@ -79,7 +79,7 @@ def tell_messages(builder: RequestBuilder, messages: Sequence[BaseMessage]) -> N
     views = _views(messages)
     begun = builder.resume(views) if views else 0
     if views and not begun and all(type(view[1]) is str and not any(view[2:]) for view in views):
-        # Nothing but texts: these are told at once.
+        # Nothing but texts: these are added at once.
         builder.messages([_ROLES.get(view[0], view[0]) for view in views], [view[1] for view in views])
         builder.remember([(*view[:2], *_NOTHING[len(view)]) for view in views], plain=True)
         return

@@ -1,6 +1,6 @@
 """RoutedChatModel: a ChatOpenAI that picks the model for each call.
 
-LangChain works out what traces and the cache are told before it calls the private methods, and never shows
+LangChain works out what traces and the cache are given before it calls the private methods, and never shows
 them the messages. So a call is decided at its public entry; it travels on as a keyword, and the private
 methods hand over to it.
 """
@@ -476,7 +476,7 @@ class RoutedChatModel(ChatOpenAI):
 
     # LangChain asks for this signature on every call; to find it out takes Python 10 us.
     # (Python looks the attribute up on any function; mypy knows no function that has it.)
-    _generate.__signature__ = inspect.signature(_generate)  # type: ignore[attr-defined]
+    _generate.__signature__ = inspect.signature(_generate)  # type: ignore[attr-defined] # a function
 
     @override
     def _get_request_payload(

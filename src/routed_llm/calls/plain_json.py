@@ -9,7 +9,7 @@ from typing import Any, Final
 try:
     import orjson
 except ImportError:
-    orjson = None  # type: ignore[assignment]
+    orjson = None  # type: ignore[assignment] # stands for a module that is missing
 
 __all__ = ["compact", "strict"]
 

@@ -230,7 +230,7 @@ _UNKNOWN = Returns()
 def _thought(matter: str | None, expected: float, seen: Seen | None, observed: Observed | None) -> float:
     if seen is not None:
         return seen.thought
-    # No model is told of the caller's cap; but one that is short says what kind of answer is wanted.
+    # No model sees the caller's cap; but one that is short says what kind of answer is wanted.
     published = thought_for(expected, matter)
     if observed is not None and observed.thought is not None:
         return published * observed.thought

@@ -434,7 +434,7 @@ def _header(name: str, value: str) -> tuple[bytes, bytes]:
 
 
 async def _ended(events: AsyncGenerator[bytes, None], endpoint: str) -> AsyncGenerator[bytes, None]:
-    """Yield the parts of an answer, and a failure as the last one: it can only be told in it."""
+    """Yield the parts of an answer, and a failure as the last one: it can only be shown there."""
     part = b""
     async with aclosing(events):
         try:

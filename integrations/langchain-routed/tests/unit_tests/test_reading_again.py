@@ -27,7 +27,7 @@ def talk() -> list[BaseMessage]:
 
 
 def plain() -> list[BaseMessage]:
-    """Return a conversation of nothing but texts, which is told at once."""
+    """Return a conversation of nothing but texts, which is added at once."""
     said: list[BaseMessage] = [SystemMessage("Be brief.")]
     for number in range(RESUMED):
         said += [HumanMessage(f"And {number}?"), AIMessage("" if number == 2 else f"It is {number}.")]
