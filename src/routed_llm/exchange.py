@@ -19,6 +19,7 @@ import json
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from time import monotonic
@@ -32,10 +33,13 @@ __all__ = ["LONGEST", "Exchange", "check_answer", "check_event", "current", "gua
 _MOST_HOPS: Final = 5
 _SHORTEST: Final = 0.001
 """Seconds of a read that may not wait: of none a socket would make a read that never blocks."""
+_LINGERS: Final = 0.01
+"""Seconds in which the end of a body must come whose last event has, for its connection to serve on."""
 LONGEST: Final = 128 * 1024 * 1024
 """Bytes of an answer: many times what the longest text, voice or picture takes."""
 _SHOWN: Final = 80
 _PATHS: Final = ("/chat/completions", "/responses")
+_DONE: Final = b"[DONE]"
 _CONNECTED: Final = ("connection.connect_tcp.complete", "connection.connect_unix_socket.complete")
 _WENT_OUT: Final = "send_request_headers.started"
 _AWAITS: Final = "send_request_body.complete"
@@ -295,14 +299,21 @@ _NO_USAGE: Final[Mapping[str, Any]] = {
 
 
 class _Lines:
-    """Cuts a stream into lines, whatever chunks it comes in."""
+    """Cuts a stream into lines, whatever chunks it comes in.
+
+    Attributes:
+        are_over: whether the last event of the answer has come.
+    """
 
     def __init__(self) -> None:
         self._rest = b""
+        self.are_over = False
 
     def feed(self, data: bytes) -> bytes:
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
+        if _DONE in data:
+            self.are_over = any(line[:5] == b"data:" and line[5:].strip() == _DONE for line in lines)
         return b"".join(check_event(line + b"\n") for line in lines)
 
     def end(self) -> bytes:
@@ -369,22 +380,33 @@ def _limit(request: Any, exchange: Exchange) -> None:
     }
 
 
-def _limited(response: Any, exchange: Exchange) -> dict[str, Any]:
+def _wire_of(response: Any) -> Any:
+    """Return the connection of an answer, where nothing else comes on it and its reads can be limited."""
+    stream = response.extensions.get("network_stream")
+    usual = hasattr(type(stream), "read") and hasattr(stream, "__dict__")
+    return stream if usual and response.http_version != "HTTP/2" else None
+
+
+def _limited(wire: Any, exchange: Exchange) -> dict[str, Any]:
     """Let no read of an answer outlast the deadline: the client asks but once how long one may wait.
 
     Returns:
         What has the limit under ``read``, to be taken back.
     """
-    stream = response.extensions.get("network_stream")
-    read = getattr(stream, "read", None)
-    if exchange.deadline is None or read is None or response.http_version == "HTTP/2":
-        return {}  # other answers come on the same connection of HTTP/2
+    if exchange.deadline is None or wire is None:
+        return {}
+    return _wait_at_most(wire, lambda: max(exchange.left or 0.0, _SHORTEST))
+
+
+def _wait_at_most(wire: Any, seconds: Callable[[], float]) -> dict[str, Any]:
+    """Let no read wait for longer than so many seconds; return as :func:`_limited` does."""
+    limits: dict[str, Any] = vars(wire)
+    read = type(wire).read
 
     def within(max_bytes: int, timeout: float | None = None) -> Any:
-        left = max(exchange.left or 0.0, _SHORTEST)
-        return read(max_bytes, left if timeout is None else min(timeout, left))
+        left = seconds()
+        return read(wire, max_bytes, left if timeout is None else min(timeout, left))
 
-    limits: dict[str, Any] = getattr(stream, "__dict__", {})
     limits["read"] = within
     return limits
 
@@ -516,27 +538,53 @@ class _Checked:
     def __init__(self, response: Any, exchange: Exchange, *, checked: bool) -> None:
         self._inner, self._request, self._exchange = response.stream, response.request, exchange
         self._lines = _Lines() if checked else None
-        self._limits = _limited(response, exchange)
+        self._wire = _wire_of(response)
+        self._limits = _limited(self._wire, exchange)
+        self._parts: Any = None
 
     def __iter__(self) -> Iterator[bytes]:
-        for data in self._inner:
+        self._parts = iter(self._inner)
+        for data in self._parts:
             yield _passed(data, self._lines, self._request, self._exchange)
         if self._lines is not None:
             yield self._lines.end()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for data in self._inner:
+        self._parts = aiter(self._inner)
+        async for data in self._parts:
             yield _passed(data, self._lines, self._request, self._exchange)
         if self._lines is not None:
             yield self._lines.end()
 
     def close(self) -> None:
-        self._limits.pop("read", None)  # the next answer on the connection has its own time
-        self._inner.close()
+        try:
+            if self._hurries():
+                with suppress(Exception):  # it did not come: the connection is closed
+                    for _ in self._parts:
+                        break
+        finally:
+            self._limits.pop("read", None)  # the next answer on the connection has its own time
+            self._inner.close()
 
     async def aclose(self) -> None:
-        self._limits.pop("read", None)
-        await self._inner.aclose()
+        try:
+            if self._hurries():
+                with suppress(Exception):
+                    async for _ in self._parts:
+                        break
+        finally:
+            self._limits.pop("read", None)
+            await self._inner.aclose()
+
+    def _hurries(self) -> bool:
+        """Say whether the end of the body is still to be read, and let that not be waited for long.
+
+        The SDK leaves a stream at its last event, and with it a connection that could serve the next call.
+        """
+        if self._wire is None or self._parts is None or self._lines is None or not self._lines.are_over:
+            return False
+        self._limits = _wait_at_most(self._wire, lambda: _LINGERS)
+        return True
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import socket
@@ -9,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attack_support import SAID, STREAMED, WAYS, booked_router, lying
+from attack_support import ASK, SAID, STREAMED, WAYS, booked_router, lying
+from openai import AsyncOpenAI, OpenAI
 
+from routed_llm import Exchange, guard_client
 from routed_llm.calls.sse import EventReader
 from routed_llm.simulator import Simulator
 
@@ -38,6 +41,13 @@ def in_pieces(size: int) -> Write:
         handler.wfile.write(b"0\r\n\r\n")
 
     return write
+
+
+def never_ending(handler: Any, body: bytes) -> None:
+    """Write a body and leave it open."""
+    handler.send_header("transfer-encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"%x\r\n%b\r\n" % (len(body), body))
 
 
 def until_the_end(handler: Any, body: bytes) -> None:
@@ -133,6 +143,54 @@ def test_a_stream_is_read_however_it_is_written(sim: Simulator, way: str, writte
     (entry,) = router.ledger.entries()
     assert (entry.outcome, entry.booked > 0) == ("answered", True)
     assert (entry.cost is None) == (written == "no usage")
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    ("write", "connections"),
+    [
+        pytest.param(whole, 1, id="a length"),
+        pytest.param(in_pieces(64), 1, id="chunks"),
+        pytest.param(never_ending, 3, id="no end"),
+    ],
+)
+def test_the_connection_of_a_stream_serves_the_next(
+    sim: Simulator, write: Write, connections: int, *, is_async: bool
+) -> None:
+    """The SDK leaves a stream at its last event and with it the connection, unless its end comes at once."""
+    seen = set()
+
+    def lie(handler: Any, asked: Any, truth: Any) -> None:
+        seen.add(handler.client_address)
+        status, headers, body = truth()
+        handler.send_response(status)
+        handler.send_header("content-type", headers["content-type"])
+        write(handler, body)
+
+    asked: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": ASK}], "stream": True}
+
+    def ask(client: Any) -> None:
+        for _ in range(3):
+            with Exchange().current():
+                stream = client.chat.completions.create(**asked)
+            assert [chunk.id for chunk in stream]
+
+    async def aask(client: Any) -> None:
+        async with client:
+            for _ in range(3):
+                with Exchange().current():
+                    stream = await client.chat.completions.create(**asked)
+                assert [chunk.id async for chunk in stream]
+
+    with lying(sim.url, always=lie) as liar:
+        client: Any = (AsyncOpenAI if is_async else OpenAI)(base_url=liar.url, api_key="own-key")
+        guard_client(client._client)
+        if is_async:
+            asyncio.run(aask(client))
+        else:
+            with client:
+                ask(client)
+    assert len(seen) == connections
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1_000])
