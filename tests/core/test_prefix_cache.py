@@ -12,7 +12,7 @@ import pytest
 
 from routed_llm import Decision, Policy, Previous, RequestBuilder, Router, Usage, read_openai
 from routed_llm.catalog.model import CacheTerms
-from routed_llm.request.prefix_cache import PromptPrefixCache
+from routed_llm.request.prefix_cache import DecidedRequests, PromptPrefixCache
 
 DAY = date(2026, 11, 22)
 TERMS = CacheTerms(min_prefix=1_024, step=128, ttl=300.0)
@@ -174,8 +174,31 @@ def test_a_decision_keeps_no_text_alive() -> None:
     """Whoever keeps a Decision keeps no text with it, and a report that comes late does nothing."""
     router = Router(clock=lambda: DAY)
     decision = router.decide(ask(WORDS))
+    run = router.begin(decision)
     (held,) = map(weakref.ref, router._prefix_cache._order)
-    router._prefix_cache = PromptPrefixCache()
+    router._prefix_cache, router._decided = PromptPrefixCache(), DecidedRequests()
     gc.collect()
     assert held() is None
+    run.settle(Usage(input_tokens=5, output_tokens=1))
     router.begin(decision).settle(Usage(input_tokens=5, output_tokens=1))
+
+
+def test_what_is_only_decided_is_in_no_cache() -> None:
+    """A request is expected in a cache once it is sent; sent once more, it is no other that begins so."""
+    router = Router(clock=lambda: DAY)
+    decision = router.decide(ask(WORDS))
+    assert not router._prefix_cache._order
+    runs = [router.begin(decision) for _ in range(2)]
+    assert [run.again for run in runs] == [0.0, 0.0]
+    assert router.begin(router.decide(ask(WORDS))).again == 1.0
+
+
+def test_decided_requests_are_bounded() -> None:
+    """The oldest leave first, by number and by characters of long ones; each is found by its own facts."""
+    table, requests = DecidedRequests(requests=3, characters=45_000), [ask("x" * 20_000) for _ in range(5)]
+    for request in requests:
+        table.add(request.facts, request, "", is_long=request is not requests[4])
+        table.add(request.facts, request, "", is_long=request is not requests[4])
+    found = [table.find(request.facts) for request in requests]
+    assert [one and len(one.texts) for one in found] == [None, None, 1, 1, 0]
+    assert table.find(ask("x").facts) is None

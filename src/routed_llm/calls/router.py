@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from routed_llm.calls.evaluation import Evaluation
 from routed_llm.calls.options import CallOptions, Circumstances
@@ -41,7 +41,7 @@ from routed_llm.reasons import PASSED_OVER
 from routed_llm.recovery import Addresses, Cooldowns, RateLimits, UnavailableModels
 from routed_llm.recovery.ratelimits import PATIENCE
 from routed_llm.request import RequestBuilder
-from routed_llm.request.prefix_cache import PromptPrefixCache, both, is_long
+from routed_llm.request.prefix_cache import DecidedRequests, PromptPrefixCache, both, is_long
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import warm_up
 from routed_llm.tokens.vocabulary import o200k_encoding
@@ -53,13 +53,10 @@ if TYPE_CHECKING:
     from routed_llm.calls.refresh import Refresh
     from routed_llm.catalog import Model
     from routed_llm.decision import Decision
-    from routed_llm.facts import RequestFacts
     from routed_llm.ledger import Ledger
     from routed_llm.recovery import Attempts, CooldownStore, Credential, RetryLimits
     from routed_llm.recovery.ratelimits import Ticket
     from routed_llm.request import Request
-    from routed_llm.request.conversations import Conversation
-    from routed_llm.request.prefix_cache import Kept
     from routed_llm.rollout.ladder import Ladder, Progress
     from routed_llm.rollout.trial import Trials
     from routed_llm.telemetry import Telemetry
@@ -152,7 +149,7 @@ class Router:
         self._turns: dict[str, int] = {}
         self.telemetry = _telemetry(telemetry)
         self._narrow: tuple[Policy, tuple[str, ...], Policy] | None = None
-        self._listeners: dict[int, _Listeners] = {}
+        self._decided = DecidedRequests()
         stage: dict[str, Any] = {"mode": mode, "pin": pin, "share": share, "key": key, "log": log}
         stage |= {"sample": sample, "keep": keep, "observed": observed, "ladder": ladder}
         self._base = Catalog.load() if catalog is None else catalog
@@ -290,7 +287,7 @@ class Router:
             decision = self._recounts.decide(decision, request, evaluation.near(request), exact)
         if live.trials is not None:
             decision = _turn(live.trials, decision, request, evaluation, options)
-        return self._kept(self._checked(evaluation, decision, options), request, options, evaluation.catalog)
+        return self._noted(self._checked(evaluation, decision, options), request, options)
 
     def explain(
         self, request: Request, options: CallOptions | None = None, **given: Unpack[Circumstances]
@@ -342,7 +339,7 @@ class Router:
 
             # A long text may have to be counted for the baseline, too.
             decision = await asyncio.to_thread(_turn, live.trials, decision, request, evaluation, options)
-        return self._kept(self._checked(evaluation, decision, options), request, options, evaluation.catalog)
+        return self._noted(self._checked(evaluation, decision, options), request, options)
 
     def rechoose(
         self,
@@ -433,13 +430,13 @@ class Router:
             due = left + (now if isinstance(deadline, datetime) else begun)
             until = due if until is None else min(due, until)
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
-        on_reported = self._listener(decision)
+        on_reported, again = self._sent(decision, now)
         run = Run(*parts, on_reported=on_reported)
         if (trials := self._live.trials) is not None:
             from routed_llm.rollout.logged import LoggedRun
 
             run = LoggedRun(trials, *parts, on_reported=on_reported)
-        run.again = self._again(decision)
+        run.again = again
         run.open()
         if ticket is not None:
             run.ticket = ticket
@@ -963,49 +960,43 @@ class Router:
             )
             raise
 
-    def _kept(self, decision: Decision, request: Request, options: CallOptions, catalog: Catalog) -> Decision:
-        """Remember what is about to be sent, for requests that begin so, and who is told of its size."""
-        chosen, kept = decision.chosen, None
-        if self._observer is not None and chosen is not None and is_long(request):
-            model = catalog.get(chosen.model)
-            bypassed = "prompt_cache_options" in [it.parameter for it in decision.changes]
-            if model.cache is not None:
-                kept = self._prefix_cache.keep(
-                    request.texts,
-                    model.id,
-                    model.cache,
-                    monotonic(),
-                    options.credential,
-                    is_written=not bypassed,
-                )
+    def _noted(self, decision: Decision, request: Request, options: CallOptions) -> Decision:
+        """Note a request that has been decided for, and say what of it is sent differently."""
         if decision.changes:
             _say_changes(decision)
-        if chosen is not None and (kept is not None or request.conversation is not None):
-            earlier = None if request.conversation is None else weakref.ref(request.conversation)
-            those = _Listeners(
-                weakref.ref(decision.facts), earlier, None if kept is None else weakref.ref(kept)
-            )
-            remember(self._listeners, id(decision.facts), those)
+        long = self._observer is not None and is_long(request)
+        if (long or request.conversation is not None) and decision.chosen is not None:
+            self._decided.add(decision.facts, request, options.credential, is_long=long)
         return decision
 
-    def _again(self, decision: Decision) -> float:
-        """Return the share of a request that a cache would have held, had all been written to it."""
-        those = self._listeners.get(id(decision.facts))
-        kept = None if those is None or those.kept is None else those.kept()
-        return 0.0 if kept is None or those is None or those.facts() is not decision.facts else kept.again
+    def _sent(self, decision: Decision, now: float) -> tuple[Callable[[int], object] | None, float]:
+        """Remember a request that is about to be sent, for requests that begin so.
 
-    def _listener(self, decision: Decision) -> Callable[[int], object] | None:
-        """Return what is told the input tokens that the provider reports for a request, or None."""
-        those, chosen = self._listeners.get(id(decision.facts)), decision.chosen
-        if those is None or chosen is None or those.facts() is not decision.facts:
-            return None
-        earlier = None if those.earlier is None else those.earlier()
-        kept = None if those.kept is None else those.kept()
+        Returns:
+            Who is told the input tokens that the provider reports for it, or None; and the share of it that a
+            cache would have held, had all been written to it.
+        """
+        decided, chosen = self._decided.find(decision.facts), decision.chosen
+        if decided is None or chosen is None:
+            return None, 0.0
+        model = self.model(chosen.model)
+        earlier = None if decided.conversation is None else decided.conversation()
         listener = None
         if earlier is not None:
-            frames = tokens_for(decision.facts, self.model(chosen.model), chosen.endpoint)
+            frames = tokens_for(decision.facts, model, chosen.endpoint)
             listener = earlier.listen(decision.facts, frames.likely)
-        return listener if kept is None else both(listener, kept.listen())
+        if not decided.texts or model.cache is None:
+            return listener, 0.0
+        kept = None if decided.kept is None else decided.kept()
+        if kept is None or kept.model != model.id:
+            bypassed = "prompt_cache_options" in [it.parameter for it in decision.changes]
+            kept = self._prefix_cache.keep(
+                decided.texts, model.id, model.cache, now, decided.credential, is_written=not bypassed
+            )
+            decided.kept = weakref.ref(kept)
+            # Sent once more, it is no other request that begins so.
+            kept.again = decided.again = kept.again if decided.again is None else decided.again
+        return both(listener, kept.listen()), kept.again
 
 
 _LONGEST_PAUSE: Final = 120.0
@@ -1108,14 +1099,6 @@ def _turn(
         decide=evaluation.explain,
         said=merge(CURRENT.get(), options.tags, options.conversation, None),
     )
-
-
-class _Listeners(NamedTuple):
-    """Who is told the input tokens that the provider reports for a request; it keeps no text alive."""
-
-    facts: weakref.ref[RequestFacts]
-    earlier: weakref.ref[Conversation] | None
-    kept: weakref.ref[Kept] | None
 
 
 def _pressed(live: _Live, policy: Policy, allowance: Allowance) -> Policy:

@@ -18,9 +18,21 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from routed_llm.catalog.model import CacheTerms
+    from routed_llm.facts import RequestFacts
     from routed_llm.request.builder import Request
+    from routed_llm.request.conversations import Conversation
 
-__all__ = ["CHARACTERS", "REQUESTS", "SHORTEST", "Kept", "PromptPrefixCache", "both", "is_long"]
+__all__ = [
+    "CHARACTERS",
+    "REQUESTS",
+    "SHORTEST",
+    "Decided",
+    "DecidedRequests",
+    "Kept",
+    "PromptPrefixCache",
+    "both",
+    "is_long",
+]
 
 SHORTEST: Final = 1_024
 """Fewest tokens of a request that is kept: no cache holds less."""
@@ -30,6 +42,9 @@ REQUESTS: Final = 64
 
 CHARACTERS: Final = 8_000_000
 """Characters of all kept requests together, at most."""
+
+DECIDED: Final = 512
+"""Requests at most of which it is known what was decided, the oldest leaving first."""
 
 PREFIXES: Final = 16_384
 """Beginnings that are known again by their outlines, long after their texts are gone."""
@@ -193,6 +208,70 @@ class PromptPrefixCache:
             self._by_mark[mark] = left
         else:
             del self._by_mark[mark]
+
+
+class Decided:
+    """A request that was decided for: what is needed of it when it is sent.
+
+    Attributes:
+        facts: those of its Decision.
+        credential: whose key it is sent with.
+        texts: of a long request what it says; else nothing.
+        conversation: what is kept of its conversation, or None.
+        kept: the request as it was sent, once it was.
+        again: share of it that others began with when it was first sent; None before.
+    """
+
+    __slots__ = ("again", "conversation", "credential", "facts", "kept", "texts")
+
+    def __init__(
+        self,
+        facts: RequestFacts,
+        credential: str,
+        texts: Sequence[str],
+        conversation: weakref.ref[Conversation] | None,
+    ) -> None:
+        self.facts = facts
+        self.credential = credential
+        self.texts = texts
+        self.conversation = conversation
+        self.kept: weakref.ref[Kept] | None = None
+        self.again: float | None = None
+
+
+class DecidedRequests:
+    """The latest requests that were decided for; safe to share between threads.
+
+    A Decision keeps no text alive, so the request that it was made for is found again here when it is sent.
+    """
+
+    def __init__(self, requests: int = DECIDED, characters: int = CHARACTERS) -> None:
+        self._most = requests
+        self._room = characters
+        self._held = 0
+        self._requests: dict[int, tuple[Decided, int]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, facts: RequestFacts, request: Request, credential: str, *, is_long: bool) -> None:
+        """Note a request; ``facts`` are those of its Decision, ``is_long`` whether its texts are wanted."""
+        texts, conversation = request.texts if is_long else (), request.conversation
+        earlier = None if conversation is None else weakref.ref(conversation)
+        key, size = id(facts), sum(map(len, texts))
+        with self._lock:
+            self._drop(key)
+            self._requests[key] = Decided(facts, credential, texts, earlier), size
+            self._held += size
+            while self._held > self._room or len(self._requests) > self._most:
+                self._drop(next(iter(self._requests)))
+
+    def find(self, facts: RequestFacts) -> Decided | None:
+        """Return the request of a Decision's facts, or None."""
+        found = self._requests.get(id(facts))
+        return None if found is None or found[0].facts is not facts else found[0]
+
+    def _drop(self, key: int) -> None:
+        _, size = self._requests.pop(key, (None, 0))
+        self._held -= size
 
 
 def _report(ref: weakref.ref[Kept], reported: int) -> None:
