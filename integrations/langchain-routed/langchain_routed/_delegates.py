@@ -21,8 +21,8 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel, ConfigDict, SecretStr
 from typing_extensions import override
 
+from langchain_routed._clients import AsyncChatOnResponses, ChatClient, ChatOnResponses
 from langchain_routed._messages import ITEMS
-from langchain_routed._on_responses import AsyncChatOnResponses, ChatOnResponses
 from langchain_routed._plan import PLAN
 from routed_llm import Call, Credential, guard_client
 from routed_llm.calls.adapting import NO_KEY, client_apart
@@ -63,6 +63,7 @@ HOOKS: Final = (
 )
 """Private methods of ChatOpenAI that a subclass may override, and that the models behind it ask for."""
 
+_PAIRS: Final = (("root_client", "client"), ("root_async_client", "async_client"))
 _MOST = 128
 _OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
 _HOOKS: Final = "_hooks"
@@ -210,6 +211,10 @@ class DelegateCache:
             fields["async_client"] = fields["root_async_client"] and AsyncChatOnResponses(
                 fields["root_async_client"]
             )
+        else:
+            for root, part in _PAIRS:
+                if _is_genuine(fields[root], fields[part]):
+                    fields[part] = ChatClient(fields[root])
         # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
         delegate = Delegate(
             model=call.model,
@@ -230,7 +235,7 @@ def _once(fields: dict[str, Any], base_url: str | None) -> dict[str, Any]:
     """
     moved = {} if base_url is None else {"base_url": base_url}
     found: dict[str, Any] = {"max_retries": 0, **({"openai_api_base": base_url} if moved else {})}
-    for root, part in (("root_client", "client"), ("root_async_client", "async_client")):
+    for root, part in _PAIRS:
         client = fields[root]
         # The router's own send once already, and what is patched on them counts. A stand-in that a test or
         # a user put there has its own ways.
@@ -246,15 +251,15 @@ def genuine(delegate: BaseChatOpenAI) -> bool:
     """Say whether a delegate sends through the SDK itself, whose streams end with a finish reason."""
     if not isinstance(delegate, Delegate):
         return False
-    pairs = (delegate.root_client, delegate.client), (delegate.root_async_client, delegate.async_client)
+    pairs = [(getattr(delegate, root), getattr(delegate, part)) for root, part in _PAIRS]
     return all(
-        root is None
-        or (
-            isinstance(root, (OpenAI, AsyncOpenAI))
-            and (part is root.chat.completions or isinstance(part, ChatOnResponses))
-        )
+        root is None or isinstance(part, (ChatClient, ChatOnResponses)) or _is_genuine(root, part)
         for root, part in pairs
     )
+
+
+def _is_genuine(root: Any, part: Any) -> bool:
+    return isinstance(root, (OpenAI, AsyncOpenAI)) and part is root.chat.completions
 
 
 def _guarded(delegate: BaseChatOpenAI) -> BaseChatOpenAI:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -18,6 +19,7 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from langchain_routed import RoutedChatModel
 from openai import OpenAI
+from openai.resources.chat.completions import AsyncCompletions, Completions
 from pydantic import SecretStr
 
 from routed_llm import Call, Policy, Router
@@ -173,6 +175,38 @@ def test_22_what_is_patched_on_a_client_counts(make, responses: bool) -> None:
         raw.create.side_effect = raw.parse.side_effect = ConnectionError("patched")
         with pytest.raises(ConnectionError, match="patched"):
             llm.invoke("Hi")
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke", "stream", "astream"])
+async def test_22_an_instrument_on_the_sdks_class_hears_of_a_call(make, monkeypatch, how: str) -> None:
+    """What traces programs wraps the SDK's methods: each request still goes through them."""
+    heard: list[str] = []
+    for kind in (Completions, AsyncCompletions):
+
+        @functools.wraps(kind.create)
+        def create(self: Any, *args: Any, _inner: Any = kind.create, **body: Any) -> Any:
+            heard.append(body["model"])
+            return _inner(self, *args, **body)
+
+        monkeypatch.setattr(kind, "create", create)
+    llm = make(policy=ONLY_41)
+    if how.startswith("a"):
+        answer = await llm.ainvoke("Hi") if how == "ainvoke" else [one async for one in llm.astream("Hi")]
+    else:
+        answer = llm.invoke("Hi") if how == "invoke" else list(llm.stream("Hi"))
+    assert answer
+    assert heard == ["gpt-4.1"]
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+def test_22_the_sdk_refuses_a_keyword_that_it_does_not_know(make, sim, how: str) -> None:
+    """As with ChatOpenAI: a field that is the server's own belongs into `extra_body`."""
+    llm = make(policy=ONLY_41)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'no_such_field'"):
+        list([llm.invoke("Hi", no_such_field=1)] if how == "invoke" else llm.stream("Hi", no_such_field=1))
+    assert sim.journal == []
+    llm.invoke("Hi", extra_body={"user": "u"}, extra_headers={"X-Mine": "yes"}, timeout=None)
+    assert sim.journal[-1].body["user"] == "u"
 
 
 def test_22_each_request_is_sent_once(make) -> None:
