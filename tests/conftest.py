@@ -15,19 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-_FOREIGN = ("OPENAI_", "ROUTED_", "LANGCHAIN_", "LANGSMITH_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+pytest_plugins = ["adapter_fixtures"]
 
 # Every run tries the same examples: whoever changed nothing sees no failure. A longer search is a random one.
 settings.register_profile("same", derandomize=True)
 if "ROUTED_TEST_EXAMPLES" not in os.environ:
     settings.load_profile("same")
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith(_FOREIGN):
-            monkeypatch.delenv(name)
 
 
 NO_REDIS = "no redis-server on this machine; install the distribution's package redis-server"

@@ -7,21 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from adapter_fixtures import TODAY
 
 from routed_llm import Router
 from routed_llm.gateway import KeyStore, Settings
 from routed_llm.gateway.app import Gateway
 from routed_llm.gateway.protocol import Protocol
-from routed_llm.simulator import Simulator, serve
-
-TODAY = date(2026, 11, 22)
+from routed_llm.simulator import Simulator
 
 
 class Running:
@@ -70,21 +68,6 @@ def running(settings: Settings, router: Router | None = None) -> Iterator[Runnin
             server.should_exit = True
             thread.join(10)
             assert not thread.is_alive()
-
-
-@pytest.fixture(scope="session")
-def simulator() -> Iterator[Simulator]:
-    """One simulated OpenAI for the whole run, on a fixed day."""
-    with serve(at=TODAY) as found:
-        yield found
-
-
-@pytest.fixture
-def sim(simulator: Simulator) -> Iterator[Simulator]:
-    """The simulator with an empty journal."""
-    simulator.reset()
-    yield simulator
-    simulator.reset()
 
 
 Start = Callable[..., Running]

@@ -8,11 +8,11 @@ from contextlib import closing
 from typing import Any
 
 import httpx
+from adapter_fixtures import TODAY
 
 from routed_llm.gateway import Settings
 from routed_llm.gateway.app import Gateway
 from routed_llm.simulator import Simulator
-from tests.gateway.conftest import TODAY
 
 BODY: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "What is a tide?"}]}
 

@@ -14,11 +14,12 @@ from typing import Any
 import openai
 import openai_routed
 import pytest
+from adapter_fixtures import TODAY
 
 from routed_llm import Router
 from routed_llm.gateway import Settings
 from routed_llm.simulator import Simulator, serve
-from tests.gateway.conftest import TODAY, running
+from tests.gateway.conftest import running
 from tests.samples import pdf, png, wav
 
 LATER = date(2027, 1, 15)

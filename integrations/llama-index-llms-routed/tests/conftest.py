@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from datetime import date
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,43 +10,11 @@ from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed import RoutedLLM
 
 from routed_llm import Decision, Router, Run
-from routed_llm.simulator import Simulator, serve
+from routed_llm.simulator import Simulator
 
-TODAY = date(2026, 11, 22)
-_FOREIGN = ("OPENAI_", "ROUTED_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+pytest_plugins = ["adapter_fixtures"]
 
 Make = Callable[..., RoutedLLM]
-
-
-@pytest.fixture(scope="session")
-def simulator() -> Iterator[Simulator]:
-    """One simulated OpenAI for the whole run, on a fixed day."""
-    with serve(at=TODAY) as running:
-        yield running
-
-
-@pytest.fixture
-def sim(simulator: Simulator) -> Iterator[Simulator]:
-    """The simulator with an empty journal."""
-    simulator.reset()
-    yield simulator
-    simulator.reset()
-    simulator.at = TODAY
-
-
-@pytest.fixture
-def router() -> Router:
-    """A router that decides for the simulator's day and has learnt nothing."""
-    return Router(clock=lambda: TODAY)
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    if os.environ.get("OPENAI_LIVE_TESTS") == "1":
-        return
-    for name in list(os.environ):
-        if name.upper().startswith(_FOREIGN):
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -121,6 +87,6 @@ class _Noted:
 
 
 @pytest.fixture
-def books() -> Books:
+def books(sim: Simulator) -> Books:
     """A router for the simulator's day that notes what it booked."""
-    return Books(clock=lambda: TODAY)
+    return Books(clock=lambda: sim.at)

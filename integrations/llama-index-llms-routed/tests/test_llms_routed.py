@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from adapter_fixtures import TODAY
 from llama_index.core import Settings
 from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.instrumentation import get_dispatcher
@@ -28,8 +29,6 @@ from routed_llm import (
     PolicyError,
     Router,
 )
-
-from .conftest import TODAY
 
 HELLO = [ChatMessage(role="user", content="What is a tide?")]
 

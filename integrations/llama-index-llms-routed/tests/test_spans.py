@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from adapter_fixtures import TODAY
 from llama_index.core.agent.workflow import FunctionAgent
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -12,8 +13,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from routed_llm import Router
 from routed_llm.telemetry import Telemetry
-
-from .conftest import TODAY
 
 
 def tree(spans: Any) -> dict[str, list[str]]:

@@ -22,6 +22,7 @@ from typing import Any
 
 import openai
 import pytest
+from adapter_fixtures import TODAY
 from llama_index.core.base.llms.types import CachePoint, CitableBlock, ToolCallBlock, VideoBlock
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.instrumentation import get_dispatcher
@@ -42,8 +43,6 @@ from pydantic import BaseModel
 from routed_llm import NoModelFits, Policy, RequestError
 from routed_llm.request.wire import ITEMS
 from routed_llm.simulator import serve
-
-from .conftest import TODAY
 
 CHAT = {"models": ["gpt-4o"], "at_least": None}
 RESPONSES = {"models": ["gpt-5.6-luna"], "at_least": None, "effort": "low"}  # with tools, on Responses only

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,32 +13,9 @@ from openai_routed import AsyncOpenAI, OpenAI
 
 from routed_llm import Router
 from routed_llm.calls import runners
-from routed_llm.simulator import Simulator, serve
+from routed_llm.simulator import Simulator
 
-TODAY = date(2026, 11, 22)
-_FOREIGN = ("OPENAI_", "AZURE_", "ROUTED_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-
-
-@pytest.fixture(scope="session")
-def simulator() -> Iterator[Simulator]:
-    """One simulated OpenAI for the whole run, on a fixed day."""
-    with serve(at=TODAY) as running:
-        yield running
-
-
-@pytest.fixture
-def sim(simulator: Simulator) -> Iterator[Simulator]:
-    """The simulator with an empty journal."""
-    simulator.reset()
-    yield simulator
-    simulator.reset()
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.upper().startswith(_FOREIGN):
-            monkeypatch.delenv(name)
+pytest_plugins = ["adapter_fixtures"]
 
 
 @pytest.fixture(autouse=True)
@@ -59,13 +34,13 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def settings(sim: Simulator) -> dict[str, Any]:
+def settings(sim: Simulator, router: Router) -> dict[str, Any]:
     """What a client of the simulator is made with: no retries, a router for its day."""
     return {
         "base_url": sim.url,
         "api_key": "sk-simulated",
         "max_retries": 0,
-        "router": Router(clock=lambda: TODAY),
+        "router": router,
     }
 
 

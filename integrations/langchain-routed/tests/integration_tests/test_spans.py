@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from adapter_fixtures import TODAY
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
@@ -14,8 +15,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from routed_llm import Router
 from routed_llm.telemetry import Telemetry
-
-from ..conftest import TODAY  # noqa: TID252 - the core has tests, too
 
 
 def tree(spans: Any) -> dict[str, list[str]]:
