@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from routed_llm.framing import PLAIN, Framed
 
 __all__ = ["Framed", "ImageFacts", "Previous", "RequestFacts", "TokenCount", "freeze", "thaw"]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCount:
+class TokenCount(NamedTuple):
     """A number of tokens that may not be known exactly.
 
     Attributes:
@@ -43,8 +42,12 @@ class TokenCount:
         """Make an exact count."""
         return cls(tokens, tokens, tokens)
 
-    def __add__(self, tokens: int) -> TokenCount:
+    def plus(self, tokens: int) -> TokenCount:
+        """Return this and so many tokens more."""
         return TokenCount(self.low + tokens, self.likely + tokens, self.high + tokens, self.bounded)
+
+
+_NO_TOKENS: Final = TokenCount(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,7 @@ class RequestFacts:
         estimates: what could not be known and was counted at its worst case, in words.
     """
 
-    tokens: TokenCount = TokenCount(0, 0, 0)
+    tokens: TokenCount = _NO_TOKENS
     framed: Framed = PLAIN
     images: tuple[ImageFacts, ...] = ()
     audio_seconds: float = 0.0

@@ -17,7 +17,7 @@ def test_token_counts() -> None:
     """A count is exact when its bounds meet, and moves as a whole."""
     assert TokenCount.of(5).exact
     assert not TokenCount(1, 2, 3).exact
-    assert TokenCount(1, 2, 3) + 10 == TokenCount(11, 12, 13)
+    assert TokenCount(1, 2, 3).plus(10) == TokenCount(11, 12, 13)
 
 
 VALUES: list[Any] = [

@@ -6,7 +6,7 @@ Nothing here reads a clock or reaches a ledger: the router puts in what they say
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from routed_llm.calls.recount import Near
 from routed_llm.decide.outcome import conclude
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from routed_llm.catalog import Catalog, Model
     from routed_llm.decide.context import EvaluationContext
-    from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.outcome import Picked
     from routed_llm.decide.table import Table
     from routed_llm.decision import Decision
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from routed_llm.request import Request
 
 __all__ = ["Evaluation"]
-
-Pick: TypeAlias = "tuple[Picked, DecisionInputs]"
 
 
 class Evaluation(NamedTuple):
@@ -162,21 +159,21 @@ class Evaluation(NamedTuple):
         for tier in self.tiers:
             window = WINDOWS.get(tier)
             # What promises a window is cheaper; the others are quicker, and cost more.
-            if best[0].row is not None if window is None else window > deadline:
+            if best.row is not None if window is None else window > deadline:
                 continue
             other = self._picked(at_tier(tier), facts)
-            if not (best[0].certain and other[0].certain):
+            if not (best.certain and other.certain):
                 return None
             costs_less = _costs_less(other, best, facts)
             if costs_less is None:
                 return None
             if costs_less:
                 best, chosen = other, tier
-        if not best[0].certain:
+        if not best.certain:
             return None
-        if best[0].row is not None:
-            return _sent_at(conclude(*best), chosen)
-        return self._or_late(conclude(*first), facts, deadline)
+        if best.row is not None:
+            return _sent_at(conclude(best), chosen)
+        return self._or_late(conclude(first), facts, deadline)
 
     def _or_late(self, refused: Decision, facts: RequestFacts, deadline: float) -> Decision:
         """Choose the quickest at the usual tier, where it is in time more often than not."""
@@ -185,7 +182,7 @@ class Evaluation(NamedTuple):
         hurried = self.table.policy.replace(optimize="latency")
         table = prepare(self.catalog, hurried, self.table.at, self.table.tags)
         unhurried = self._replace(context=self.context._replace(deadline=None))
-        decision = conclude(*unhurried._picked(table, facts))
+        decision = conclude(unhurried._picked(table, facts))
         if decision.seconds is None or decision.seconds.whole > deadline:
             return refused
         seconds = decision.seconds.whole
@@ -194,10 +191,10 @@ class Evaluation(NamedTuple):
             decision, changes=(*decision.changes, Change("deadline", "relaxed", deadline, None, why))
         )
 
-    def _picked(self, table: Table, facts: RequestFacts) -> Pick:
+    def _picked(self, table: Table, facts: RequestFacts) -> Picked:
         """Pick by a table; a model that cools down is better than none."""
         found = table.pick(facts, self.context)
-        if found[0].row is None and found[0].certain and self.context.unavailable is not self.firm:
+        if found.row is None and found.certain and self.context.unavailable is not self.firm:
             return table.pick(facts, self.context._replace(unavailable=self.firm))
         return found
 
@@ -244,9 +241,9 @@ class Evaluation(NamedTuple):
         return found
 
 
-def _costs_less(one: Pick, other: Pick, facts: RequestFacts) -> bool | None:
+def _costs_less(one: Picked, other: Picked, facts: RequestFacts) -> bool | None:
     """Say whether what one table picks costs less than what another does; None where the count decides it."""
-    (mine, here), (theirs, there) = (one[0].row, one[1]), (other[0].row, other[1])
+    (mine, here), (theirs, there) = (one.row, one.inputs), (other.row, other.inputs)
     if mine is None:
         return False
     low, high = facts.tokens.low, facts.tokens.high

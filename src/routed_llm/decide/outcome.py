@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import replace
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -56,9 +56,10 @@ OWN = "own examples"
 """What stands in the place of a dimension in Evidence from the user's own measures."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
 class Picked:
     """What the choice came to; made for each call.
+
+    It works out what is only needed to explain the choice when it is read; what takes long is kept.
 
     Attributes:
         row: the configuration, or None when nothing fits.
@@ -66,65 +67,82 @@ class Picked:
         because: ``cost``, ``quality``, ``only``, ``pinned``, ``incumbent``, ``tool_loop`` or ``stays``.
         tokens: the text token count that was weighed.
         certain: whether an exact count could not change the choice.
+        inputs: everything that it depends on.
         kept: where what holds for all such requests is kept, if nothing of this one alone has a say.
-        others: how the other configurations stand, once that has been worked out.
     """
 
-    row: Row | None
-    endpoint: str
-    because: str
-    tokens: int
-    certain: bool
-    kept: PiecewiseChoice | None = None
-    others: Alternatives | None = None
+    __slots__ = (
+        "_alternatives",
+        "_candidates",
+        "because",
+        "certain",
+        "endpoint",
+        "inputs",
+        "kept",
+        "row",
+        "tokens",
+    )
 
-    def alternatives(self, inputs: DecisionInputs) -> Alternatives:
+    def __init__(
+        self,
+        row: Row | None,
+        endpoint: str,
+        because: str,
+        tokens: int,
+        certain: bool,
+        inputs: DecisionInputs,
+        kept: PiecewiseChoice | None,
+    ) -> None:
+        self.row = row
+        self.endpoint = endpoint
+        self.because = because
+        self.tokens = tokens
+        self.certain = certain
+        self.inputs = inputs
+        self.kept = kept
+        self._alternatives: Alternatives | None = None
+        self._candidates: tuple[Candidate, ...] | None = None
+
+    def alternatives(self) -> Alternatives:
         """Say how the configurations stand at the count that was weighed."""
-        if self.others is None:
-            self.others = alternatives(inputs, self.tokens, self.kept)
-        return self.others
-
-
-class Explained:
-    """Works out what is only needed to explain a choice, when it is read; what takes long is kept."""
-
-    def __init__(self, picked: Picked, inputs: DecisionInputs) -> None:
-        self._picked = picked
-        self._inputs = inputs
+        if self._alternatives is None:
+            self._alternatives = alternatives(self.inputs, self.tokens, self.kept)
+        return self._alternatives
 
     @property
     def why(self) -> str:
         """A phrase on what settled the choice."""
-        return _why(self._picked, self._inputs)
+        return _why(self, self.inputs)
 
     @property
     def others(self) -> tuple[dict[str, str], dict[str, str | None]]:
         """Of each other model what rules it out, or else what it would have cost in US dollars."""
-        return _others(self._picked, self._inputs)
+        return _others(self, self.inputs)
 
-    @cached_property
+    @property
     def candidates(self) -> tuple[Candidate, ...]:
         """Every configuration that was weighed."""
-        return _candidates(self._picked, self._inputs)
+        if self._candidates is None:
+            self._candidates = _candidates(self, self.inputs)
+        return self._candidates
 
     @property
     def seconds(self) -> Seconds | None:
         """How long the answer is expected to take; None when nothing fits."""
-        row, inputs = self._picked.row, self._inputs
-        return None if row is None else self._once(row_seconds, row, inputs.likely)
+        return None if self.row is None else self._once(row_seconds, self.row, self.inputs.likely)
 
     @property
     def worst_cost(self) -> int | None:
         """The most picodollars that the call can cost, or None when nothing fits or no price is known."""
-        row, inputs = self._picked.row, self._inputs
-        return None if row is None else self._once(worst_cost, row, inputs.facts.tokens.high)
+        most = self.inputs.facts.tokens.high
+        return None if self.row is None else self._once(worst_cost, self.row, most)
 
     def _once(self, work: Callable[[Row, Workload, int], Any], row: Row, text_tokens: int) -> Any:
         """Work something out for a token count, once for all requests that it holds for."""
-        inputs = self._inputs
-        if self._picked.kept is None:
+        inputs = self.inputs
+        if self.kept is None:
             return work(row, inputs.load, inputs.tokens(row, text_tokens))
-        said, key = self._picked.alternatives(inputs).said, (work, row.order, text_tokens)
+        said, key = self.alternatives().said, (work, row.order, text_tokens)
         found = said.get(key)
         if found is None:
             found = work(row, inputs.load, inputs.tokens(row, text_tokens))
@@ -134,7 +152,7 @@ class Explained:
     @property
     def cost_range(self) -> dict[str, int] | None:
         """Picodollars by ``p50``, ``p90`` and ``p95``, or None when nothing fits or no price is known."""
-        row, inputs = self._picked.row, self._inputs
+        row, inputs = self.row, self.inputs
         if row is None:
             return None
         tokens = inputs.tokens(row, inputs.likely)
@@ -148,12 +166,12 @@ class Explained:
     @property
     def replacement(self) -> dict[str, Any] | None:
         """What the provider names in the baseline's place, what that would cost and why it is not used."""
-        return _replacement(self._picked, self._inputs)
+        return _replacement(self, self.inputs)
 
 
-def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
+def conclude(picked: Picked) -> Decision:
     """Make the Decision."""
-    row = picked.row
+    row, inputs = picked.row, picked.inputs
     chosen = call = None
     changes: tuple[Change, ...] = ()
     known: tuple[Evidence, ...] = ()
@@ -181,7 +199,7 @@ def conclude(picked: Picked, inputs: DecisionInputs) -> Decision:
             "switch": None if inputs.facts.previous is None else _switch(picked, inputs),
             "trial": None,
             "counted": None,
-            "explanation": Explained(picked, inputs),
+            "explanation": picked,
         }
     )
 
@@ -443,7 +461,7 @@ def _candidates(picked: Picked, inputs: DecisionInputs) -> tuple[Candidate, ...]
 def _others(picked: Picked, inputs: DecisionInputs) -> tuple[dict[str, str], dict[str, str | None]]:
     """Say of each other model what rules it out, or else what it would have cost."""
     mine = None if picked.row is None else picked.row.at.model.id
-    kept, tokens = picked.alternatives(inputs), picked.tokens
+    kept, tokens = picked.alternatives(), picked.tokens
     key = ("others", mine, tokens, inputs.facts.tokens.exact)
     said: tuple[dict[str, str], dict[str, str | None]] | None = kept.said.get(key)
     if said is None:
@@ -527,7 +545,7 @@ def _why(picked: Picked, inputs: DecisionInputs) -> str:
             return f"leaves {left} for {model}: the turns to come save more than the cached prefix is worth"
         case "only":
             return f"the pool holds no model but {model}{_nearest_effort(row, inputs)}"
-    said = picked.alternatives(inputs).said
+    said = picked.alternatives().said
     key = (picked.because, picked.tokens, inputs.facts.tokens.exact, inputs.facts.model)
     kept: str | None = said.get(key)
     if kept is None:
@@ -566,7 +584,7 @@ def _what_for(row: Row, picked: Picked, inputs: DecisionInputs) -> str:
     name = f"{row.at.model.id}{how}"
     if inputs.objective is not COST:
         return f"{name}: {inputs.objective.superlative} of what can serve this"
-    if picked.alternatives(inputs).able == 1:
+    if picked.alternatives().able == 1:
         return f"{name}: nothing else can serve this"
     usual = _usual_cost(picked, inputs)
     cost = inputs.text_cost(row, picked.tokens)

@@ -184,7 +184,7 @@ class Table:
 
     def decide(self, facts: RequestFacts, context: EvaluationContext = PLAIN) -> Decision:
         """Choose for one request."""
-        return conclude(*self.pick(facts, context))
+        return conclude(self.pick(facts, context))
 
     def select_certain(
         self,
@@ -192,8 +192,8 @@ class Table:
         context: EvaluationContext = PLAIN,
     ) -> Decision | None:
         """Choose for one request, or return None when an exact count might change the choice."""
-        picked, inputs = self.pick(facts, context)
-        return conclude(picked, inputs) if picked.certain else None
+        picked = self.pick(facts, context)
+        return conclude(picked) if picked.certain else None
 
     def breakpoints(
         self,
@@ -230,37 +230,29 @@ class Table:
             kept.turns = turns
         return turns
 
-    def pick(
-        self,
-        facts: RequestFacts,
-        context: EvaluationContext,
-    ) -> tuple[Picked, DecisionInputs]:
+    def pick(self, facts: RequestFacts, context: EvaluationContext) -> Picked:
         """Choose for one request, without making a Decision of it."""
         certain = True
-        first: tuple[Picked, DecisionInputs] | None = None
+        first: Picked | None = None
         # A request that could be served as it is, but for its size or its cost, may be served bent a little.
         for relaxation in count():
-            found = self._as_before(facts, context, relaxation)
-            if found is None:
-                kind = self._kind(facts, facts.tokens.high > LONG_CONTEXT_FROM, relaxation)
-                inputs = self._inputs(facts, kind, context)
-                found = self._pick_from(inputs), inputs
-            picked, inputs = found
+            picked = self._as_before(facts, context, relaxation) or self._at_first(facts, context, relaxation)
             # What one step refuses at the upper bound it may serve at a lower count.
             certain = certain and picked.certain
             if picked.row is not None:
                 break
-            first = first or (picked, inputs)
+            first = first or picked
             if relaxation + 1 >= len(relaxations(facts, self.policy)):
+                picked = first
                 break
-        if picked.row is None and first is not None:
-            picked, inputs = first
         if picked.certain and not certain:
             picked.certain, picked.tokens = False, facts.tokens.high
-        return picked, inputs
+        return picked
 
-    def _pick_from(self, inputs: DecisionInputs) -> Picked:
-        facts, bounds = inputs.facts, inputs.facts.tokens
+    def _at_first(self, facts: RequestFacts, context: EvaluationContext, relaxation: int) -> Picked:
+        """Pick with nothing to look up."""
+        kind = self._kind(facts, facts.tokens.high > LONG_CONTEXT_FROM, relaxation)
+        inputs, bounds = self._inputs(facts, kind, context), facts.tokens
         kept = self._kept(inputs) if _is_steady(inputs) else None
         certain = bounds.low == bounds.high
         # The upper bound is safe for limits when the count is not settled.
@@ -268,17 +260,16 @@ class Table:
         if not certain:
             certain = self._agrees(row, inputs)
         return Picked(
-            row=row,
-            endpoint="" if row is None else endpoint_for(row, facts),
-            because=because,
-            tokens=inputs.likely if certain else bounds.high,
-            certain=certain,
-            kept=kept if kept and kept.is_exact and kept.breakpoints is not None else None,
+            row,
+            "" if row is None else endpoint_for(row, facts),
+            because,
+            inputs.likely if certain else bounds.high,
+            certain,
+            inputs,
+            kept if kept and kept.is_exact and kept.breakpoints is not None else None,
         )
 
-    def _as_before(
-        self, facts: RequestFacts, context: EvaluationContext, relaxation: int
-    ) -> tuple[Picked, DecisionInputs] | None:
+    def _as_before(self, facts: RequestFacts, context: EvaluationContext, relaxation: int) -> Picked | None:
         """Look up what was picked for requests that differ in nothing but tokens.
 
         None at first sight, where a choice has a step between the bounds, and where something of this call
@@ -311,15 +302,15 @@ class Table:
         else:
             found = kept.choice(bounds.low, bounds.high)
         (row, because), certain = found
-        picked = Picked(
-            row=row,
-            endpoint="" if row is None else row.at.endpoint,
-            because=because,
-            tokens=inputs.likely if certain else bounds.high,
-            certain=certain,
-            kept=kept if kept.is_exact else None,
+        return Picked(
+            row,
+            "" if row is None else row.at.endpoint,
+            because,
+            inputs.likely if certain else bounds.high,
+            certain,
+            inputs,
+            kept if kept.is_exact else None,
         )
-        return picked, inputs
 
     def _under(
         self, own: list[Constraint], kept: PiecewiseChoice, inputs: DecisionInputs

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self
 
 from routed_llm.errors import RequestError
@@ -31,9 +32,9 @@ _ALIKE: dict[Any, RequestFacts] = {}
 _DETAILS = ("auto", "low", "high", "original")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, which takes four times as long to make
 class Request:
-    """A request as the router reads it.
+    """A request as the router reads it; to be treated as frozen.
 
     Attributes:
         facts: what the choice depends on; its token count is a bound until it is counted.
@@ -456,9 +457,10 @@ class RequestBuilder(Settings):
                 self._lines,
             )
             framed = Framed(*counts, *calls, recalled, self._forced, self._only(), self._shape, *ends)
+            fixed = self._fixed + REFERENCE.of(framed)
         else:
-            framed = Framed(*counts)
-        fixed = self._fixed + REFERENCE.of(framed)
+            framed, frames = _framed(counts)
+            fixed = self._fixed + frames
         tokens = self._bounds(fixed)
         facts = self._alike(tokens, framed) or self._facts(tokens, framed)
         self._end_opening()
@@ -526,7 +528,7 @@ class RequestBuilder(Settings):
             return _bound(self._texts, fixed)
         known, new = conversation.tokens, self._texts[len(conversation.texts) :]
         if not new:
-            return known + fixed
+            return known.plus(fixed)
         rest = _bound(new, fixed)
         return TokenCount(rest.low + known.low, rest.likely + known.likely, rest.high + known.high)
 
@@ -538,6 +540,13 @@ class RequestBuilder(Settings):
 
     def _where(self) -> str:
         return f"message {self._messages} ({self._role})"
+
+
+@lru_cache(maxsize=256)
+def _framed(counts: tuple[int, ...]) -> tuple[Framed, int]:
+    """Return what is framed in a request of nothing but messages, and the tokens of its frames."""
+    framed = Framed(*counts)
+    return framed, REFERENCE.of(framed)
 
 
 def _bound(texts: Sequence[str], fixed: int) -> TokenCount:
