@@ -87,10 +87,10 @@ class DecisionInputs:
 
     def like(self, facts: RequestFacts, context: EvaluationContext) -> DecisionInputs:
         """Return the inputs of a request that differs from this one in nothing but tokens."""
-        made, values = object.__new__(DecisionInputs), self.__dict__.copy()
-        values["facts"], values["context"] = facts, context
-        values["likely"] = likely_tokens(facts, self.load.seen)
-        made.__dict__ = values
+        seen = self.load.seen
+        likely = facts.tokens.likely if seen is None else likely_tokens(facts, seen)
+        made = object.__new__(DecisionInputs)
+        made.__dict__ = {**self.__dict__, "facts": facts, "context": context, "likely": likely}
         return made
 
     def at_pace(self, observed: Observed) -> DecisionInputs:

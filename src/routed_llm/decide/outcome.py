@@ -27,6 +27,7 @@ from routed_llm.decide.weigh import (
     output_tokens,
     recall_of,
     reserved,
+    row_cost,
     row_seconds,
     spread_of,
     steerable,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from routed_llm.catalog.model import Model
     from routed_llm.decide.inputs import DecisionInputs
-    from routed_llm.decide.piecewise import PiecewiseChoice
+    from routed_llm.decide.piecewise import Made, PiecewiseChoice
     from routed_llm.decide.shape import Row
     from routed_llm.decide.speed import Seconds
     from routed_llm.decide.weigh import Workload
@@ -171,37 +172,76 @@ class Picked:
 
 def conclude(picked: Picked) -> Decision:
     """Make the Decision."""
-    row, inputs = picked.row, picked.inputs
-    chosen = call = None
-    changes: tuple[Change, ...] = ()
-    known: tuple[Evidence, ...] = ()
-    unknown: tuple[str, ...] = ()
-    if row is not None:
-        chosen = _candidate(row, inputs, inputs.likely, (), picked.endpoint)
-        call, changes = _call(row, picked, inputs)
-        known, unknown = _published(row, inputs)
+    row, inputs, kept = picked.row, picked.inputs, picked.kept
     allowance = inputs.context.allowance
+    if row is None:
+        chosen, fixed = None, _fixed(picked, None, (), (), ())
+    else:
+        made = None if kept is None else kept.made.get(row.order)
+        if made is None:
+            made = _made(row, picked)
+            if kept is not None and _is_same_for_all(row, inputs):
+                kept.made[row.order] = made
+        beside, candidate, fixed = made
+        tokens = inputs.likely + beside
+        cost = row_cost(row, inputs.load, tokens)
+        chosen = Candidate.made({**candidate, "cost": cost, "input_tokens": tokens})
     return Decision.made(
         {
+            **fixed,
             "chosen": chosen,
-            "call": call,
-            "changes": changes,
-            "evidence": known,
-            "without_evidence": unknown,
-            "baseline": inputs.baseline,
             "facts": inputs.facts,
-            "at": inputs.setting.at,
             "certain": picked.certain,
-            "catalog_version": inputs.catalog_version,
-            "policy": inputs.setting.policy,
             "allowance": allowance,
             "reserve": None if row is None or allowance is None else _reserve(row, inputs),
-            "switch": None if inputs.facts.previous is None else _switch(picked, inputs),
-            "trial": None,
-            "counted": None,
             "explanation": picked,
         }
     )
+
+
+def _made(row: Row, picked: Picked) -> Made:
+    """Work out what a Decision says of a configuration, but for what follows from the tokens alone."""
+    inputs = picked.inputs
+    call, changes = _call(row, picked, inputs)
+    fixed = _fixed(picked, call, changes, *_published(row, inputs))
+    return inputs.tokens(row, 0), _values(row, inputs, inputs.likely, (), picked.endpoint), fixed
+
+
+def _fixed(
+    picked: Picked,
+    call: Call | None,
+    changes: tuple[Change, ...],
+    known: tuple[Evidence, ...],
+    unknown: tuple[str, ...],
+) -> dict[str, Any]:
+    inputs = picked.inputs
+    return {
+        "call": call,
+        "changes": changes,
+        "evidence": known,
+        "without_evidence": unknown,
+        "baseline": inputs.baseline,
+        "at": inputs.setting.at,
+        "catalog_version": inputs.catalog_version,
+        "policy": inputs.setting.policy,
+        "switch": None if inputs.facts.previous is None else _switch(picked, inputs),
+        "trial": None,
+        "counted": None,
+    }
+
+
+def _is_same_for_all(row: Row, inputs: DecisionInputs) -> bool:
+    """Say whether the same is said of a configuration to all requests that differ in nothing but tokens."""
+    load = inputs.load
+    steered = load.bypasses and row.write_from
+    return load.shared is None and not steered and not _has_own_values(inputs)
+
+
+def _has_own_values(inputs: DecisionInputs) -> bool:
+    """Say whether a request is sent values of its own, so that what others are sent says nothing of it."""
+    facts, allowance = inputs.facts, inputs.allowance
+    keyed = allowance is not None and allowance.conversation is not None
+    return bool(facts.cap is not None or facts.parameters or keyed or _limits_output(inputs))
 
 
 def _reserve(row: Row, inputs: DecisionInputs) -> int | None:
@@ -260,9 +300,7 @@ def _published(row: Row, inputs: DecisionInputs) -> tuple[tuple[Evidence, ...], 
 
 def _call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, tuple[Change, ...]]:
     """Say what to send, and what of it differs from what was asked."""
-    facts, allowance = inputs.facts, inputs.allowance
-    keyed = allowance is not None and allowance.conversation is not None
-    if facts.cap is not None or facts.parameters or keyed or _limits_output(inputs):
+    if _has_own_values(inputs):
         return _make_call(row, picked, inputs)
     # Without values of its own a request is sent what every request of its shape is sent.
     calls, key = inputs.shape.kept.calls, (row.order, picked.endpoint, _goes_past(row, inputs))
@@ -411,29 +449,29 @@ def _added(effort: str) -> tuple[Change, ...]:
 
 
 def _candidate(
-    row: Row,
-    inputs: DecisionInputs,
-    text_tokens: int,
-    reasons: tuple[Reason, ...],
-    endpoint: str | None = None,
+    row: Row, inputs: DecisionInputs, text_tokens: int, reasons: tuple[Reason, ...], endpoint: str = ""
 ) -> Candidate:
+    return Candidate.made(_values(row, inputs, text_tokens, reasons, endpoint))
+
+
+def _values(
+    row: Row, inputs: DecisionInputs, text_tokens: int, reasons: tuple[Reason, ...], endpoint: str
+) -> dict[str, Any]:
     model, shared = row.at.model, inputs.load
     tokens = inputs.tokens(row, text_tokens)
     cached = 0 if shared.plain and shared.shared is None else cached_tokens(row, shared, tokens)
-    return Candidate.made(
-        {
-            "model": model.id,
-            "effort": row.at.effort,
-            "endpoint": endpoint or row.at.endpoint,
-            "cost": inputs.cost(row, tokens),
-            "input_tokens": tokens,
-            "output_tokens": output_tokens(row, shared),
-            "cached_tokens": 0 if cached and goes_past_cache(row, shared, tokens, cached) else cached,
-            "reasons": reasons,
-            "sent_as": inputs.send_as.get(model.id, model.sent_as),
-            "base_url": model.base_url,
-        }
-    )
+    return {
+        "model": model.id,
+        "effort": row.at.effort,
+        "endpoint": endpoint or row.at.endpoint,
+        "cost": inputs.cost(row, tokens),
+        "input_tokens": tokens,
+        "output_tokens": output_tokens(row, shared),
+        "cached_tokens": 0 if cached and goes_past_cache(row, shared, tokens, cached) else cached,
+        "reasons": reasons,
+        "sent_as": inputs.send_as.get(model.id, model.sent_as),
+        "base_url": model.base_url,
+    }
 
 
 def _candidates(picked: Picked, inputs: DecisionInputs) -> tuple[Candidate, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from routed_llm.decide.weigh import shared_by
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.usage import Observed
 
-__all__ = ["BEYOND", "PiecewiseChoice", "name_of", "pieces", "remember"]
+__all__ = ["BEYOND", "Made", "PiecewiseChoice", "name_of", "pieces", "remember"]
+
+Made: TypeAlias = "tuple[int, dict[str, Any], dict[str, Any]]"
+"""Tokens beside those of texts, and what Candidate and Decision of a configuration say whatever these are."""
 
 _KEPT: Final = 512
 BEYOND: Final = 10**9
@@ -40,18 +43,22 @@ class PiecewiseChoice:
         turns: text token counts beyond which the choice changes, once they have been worked out.
         ladders: the configurations that can serve, with the straight lines of their costs, by span.
         rivals: what may cost less than one of them, by span and its name.
+        made: what a Decision says of a configuration whatever the tokens, by its place.
+        observed: what was observed when it was last found to hold.
     """
 
     __slots__ = (
         "_choices",
         "_choose",
-        "_observed",
+        "_throughout",
         "able",
         "alternatives",
         "breakpoints",
         "inputs",
         "is_exact",
         "ladders",
+        "made",
+        "observed",
         "rivals",
         "turns",
     )
@@ -59,7 +66,7 @@ class PiecewiseChoice:
     def __init__(self, inputs: DecisionInputs, choose: Callable[[int], Choice], *, is_exact: bool) -> None:
         self.inputs = inputs
         self.is_exact = is_exact
-        self._observed = inputs.context.observed
+        self.observed = inputs.context.observed
         self._choose = choose
         self.breakpoints: Sequence[int] | None = None
         self.able: dict[int, Ladder] = {}
@@ -67,7 +74,9 @@ class PiecewiseChoice:
         self.turns: list[int] | None = None
         self.ladders: dict[int, Ladder] = {}
         self.rivals: dict[Any, Rivals] = {}
+        self.made: dict[int, Made] = {}
         self._choices: dict[int, list[tuple[int, Choice]]] = {}
+        self._throughout: tuple[int, int, Choice] = (0, -1, (None, "none"))
 
     def holds(self, facts: RequestFacts, observed: Observed | None, *, at_any_pace: bool = False) -> bool:
         """Say whether what is observed now comes to the same for a request of this kind.
@@ -77,7 +86,7 @@ class PiecewiseChoice:
             observed: what is observed now.
             at_any_pace: whatever has been learned of how quick models are.
         """
-        before = self._observed
+        before = self.observed
         if observed is before:
             return True
         # What is observed changes with each call at first: then there is nothing to be kept for.
@@ -91,7 +100,7 @@ class PiecewiseChoice:
         if seen is None and observed.thought != before.thought:
             return False
         if not at_any_pace:
-            self._observed = observed
+            self.observed = observed
         return True
 
     def at_pace(self, inputs: DecisionInputs, choose: Callable[[int], Choice]) -> PiecewiseChoice:
@@ -103,8 +112,9 @@ class PiecewiseChoice:
         """
         made = PiecewiseChoice(inputs, choose, is_exact=self.is_exact)
         made.breakpoints, made._choices = self.breakpoints, dict(self._choices)
+        made._throughout = self._throughout
         made.able = self.able
-        made.ladders, made.rivals = self.ladders, self.rivals
+        made.ladders, made.rivals, made.made = self.ladders, self.rivals, self.made
         # What has been said of them speaks of seconds.
         made.alternatives = {at: one._replace(said={}) for at, one in self.alternatives.items()}
         return made
@@ -124,18 +134,35 @@ class PiecewiseChoice:
 
     def choice(self, low: int, high: int) -> tuple[Choice, bool]:
         """Return the choice at ``high`` text tokens, and whether it is the same from ``low`` on."""
+        first, last, same = self._throughout
+        if first <= low and high <= last:
+            return same, True
         found: Choice | None = None
-        is_same = True
-        for at in range(self.span(low), self.span(high) + 1):
-            for upper, choice in self._choices.get(at) or self._of(at, low, high):
+        is_same = is_one = True
+        begin, end = self.span(low), self.span(high)
+        for at in range(begin, end + 1):
+            pieces = self._choices.get(at) or self._of(at, low, high)
+            for upper, choice in pieces:
                 if upper < low:
                     continue
                 if found and choice[0] is not found[0] and name_of(choice) != name_of(found):
                     is_same = False
+                is_one = is_one and len(pieces) == 1 and (found is None or found == choice)
                 found = choice
                 if upper >= high:
                     break
-        return found or (None, "none"), is_same
+        if found is None:
+            return (None, "none"), is_same
+        if is_one:
+            self._widen(self.first(begin), self.last(end), found)
+        return found, is_same
+
+    def _widen(self, first: int, last: int, choice: Choice) -> None:
+        """Note that a choice holds from ``first`` to ``last`` text tokens: most requests look no further."""
+        begin, end, same = self._throughout
+        if same == choice and first <= end + 1 and begin <= last + 1:
+            first, last = min(first, begin), max(last, end)
+        self._throughout = (first, last, choice)
 
     def spans(self, low: int, high: int) -> Iterator[tuple[int, int, int]]:
         """Yield the spans from ``low`` to ``high`` text tokens, each with the first and the last in it."""

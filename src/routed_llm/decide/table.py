@@ -279,17 +279,16 @@ class Table:
             return None
         if not _is_light(context.allowance):
             return None
-        choices, key = (
-            self._varied if facts.framed.varies else self._choices,
-            self._key(facts, context.observed, relaxation),
-        )
-        kept = choices.get(key)
-        if kept is not None and not kept.holds(facts, context.observed):
-            kept = self._at_pace(kept, facts, context.observed)
-            if kept is not None:
-                remember(choices, key, kept)
+        observed = context.observed
+        key = self._key(facts, observed, relaxation)
+        kept = self._choices.get(key) or self._varied.get(key)
         if kept is None:
             return None
+        if observed is not kept.observed and not kept.holds(facts, observed):
+            kept = self._at_pace(kept, facts, observed)
+            if kept is None:
+                return None
+            self._keep(key, kept)
         if kept.breakpoints is None:
             kept.breakpoints = self._breakpoints(kept.inputs)
         inputs, bounds = kept.inputs.like(facts, context), facts.tokens
@@ -384,21 +383,22 @@ class Table:
         # Requests of several sizes take turns, and what is observed of each is another thing.
         size = facts.size if observed is not None and observed.outputs else None
         far = facts.tokens.high > LONG_CONTEXT_FROM
-        return (facts.shape, facts.framed, self._values(facts), facts.cap, size, far, relaxation)
+        values = self._values(facts) if facts.parameters else ()
+        return (facts.shape, facts.framed, values, facts.cap, size, far, relaxation)
 
     def _kept(self, inputs: DecisionInputs) -> PiecewiseChoice:
         """Return what is kept for requests that differ in nothing but tokens, as long as estimates stay."""
         facts, observed = inputs.facts, inputs.context.observed
-        choices, key = (
-            self._varied if facts.framed.varies else self._choices,
-            self._key(facts, observed, inputs.relaxation),
-        )
-        kept = choices.get(key)
+        key = self._key(facts, observed, inputs.relaxation)
+        kept = self._choices.get(key) or self._varied.get(key)
         if kept is None or not kept.holds(facts, observed):
             alike = inputs.kept_only()
             kept = PiecewiseChoice(alike, self._chooser(alike), is_exact=not self.policy.regional)
-            remember(choices, key, kept)
+            self._keep(key, kept)
         return kept
+
+    def _keep(self, key: Any, kept: PiecewiseChoice) -> None:
+        remember(self._varied if kept.inputs.facts.framed.varies else self._choices, key, kept)
 
     def _agrees(self, row: Row | None, inputs: DecisionInputs) -> bool:
         """Say whether the choice is the same wherever between its bounds the true count lies."""
