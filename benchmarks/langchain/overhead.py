@@ -216,6 +216,7 @@ def decisions(pairs: int) -> Iterator[tuple[str, float]]:
     """Yield the microseconds of the parts of a routed call, run alone."""
     from langchain_core.messages import HumanMessage
     from langchain_routed import RoutedChatModel
+    from langchain_routed._call import RoutedCall
 
     model = RoutedChatModel(api_key="local", use_responses_api=False)
     planner, messages = model._own_planner(), [HumanMessage(SHORT)]
@@ -225,7 +226,7 @@ def decisions(pairs: int) -> Iterator[tuple[str, float]]:
         "reading the request": lambda: planner.read(messages, None, {}, stream=False),
         "deciding": lambda: planner.decide(asked),
         "deciding, with the record": lambda: planner.decide(asked).record(),
-        "making the plan": lambda: planner.plan(asked, decision),
+        "making the plan": lambda: RoutedCall(planner, asked, decision),
     }
     for name, step in steps.items():
         step()

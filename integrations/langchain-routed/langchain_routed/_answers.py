@@ -6,24 +6,25 @@ They end at stop sequences that no model takes, and at the caller's cap where a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_routed._messages import ITEMS, ROUTING
-from langchain_routed._plan import Ends
-from routed_llm import AnswerCutter, Usage
+from routed_llm import AnswerCutter, Call, Router, Usage
 from routed_llm.calls.driver import Reading
 from routed_llm.calls.wired import calls_before
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 __all__ = [
     "ChunkReader",
+    "Ends",
     "StreamCut",
     "attach",
     "cut_result",
+    "ends_of",
     "is_kept",
     "read",
     "usage_of",
@@ -32,6 +33,36 @@ __all__ = [
 
 _INCOMPLETE: Final = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 _GONE: Final = ("tool_calls", "function_call", ITEMS)
+
+
+class Ends(NamedTuple):
+    """Where the text of an answer has to end here.
+
+    Attributes:
+        stops: what ``stop`` was set to, where no model takes it; else nothing.
+        most: the caller's cap, where a higher one is sent; else None.
+    """
+
+    stops: Any = ()
+    most: int | None = None
+
+    def cutter(self) -> AnswerCutter:
+        """Return what cuts one answer."""
+        return Router.cutter(self.stops, most=self.most)
+
+
+def ends_of(parameters: Mapping[str, Any], call: Call) -> Ends | None:
+    """Return where the answers to a call have to be cut here, or None.
+
+    Raises:
+        RequestError: for wrong stop sequences: now, and not once the call is sent.
+    """
+    stops = parameters["stop"] if "stop" in call.emulated else ()
+    if not stops and call.requested_output is None:
+        return None
+    ends = Ends(stops, call.requested_output)
+    ends.cutter()
+    return ends
 
 
 def usage_of(message: Any) -> Usage | None:

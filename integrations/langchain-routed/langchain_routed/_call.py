@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -13,38 +13,73 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from langchain_openai.chat_models.base import _construct_responses_api_payload, _get_last_messages
 from openai import APITimeoutError, LengthFinishReasonError
 from openai.types.chat import ChatCompletion
 
 from langchain_routed import _answers
-from langchain_routed._body import body_of, conversation_of
 from langchain_routed._delegates import Delegate, genuine
 from langchain_routed._errors import as_langchains, raised
-from langchain_routed._plan import PLAN, PreparedCall
-from routed_llm import Answered, Decision, RetryLimits, classify_error, short_record
+from langchain_routed._messages import PLAN, Conversation, since
+from langchain_routed._reading import NOT_SENT, PASSED_ON, as_form, shown
+from routed_llm import Answered, Change, Decision, RetryLimits, classify_error, short_record
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.wired import NO_USAGE, UsageQuestion
+from routed_llm.request.wire import request_body
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
+    from langchain_openai.chat_models.base import BaseChatOpenAI
 
-    from langchain_routed._plan import ParsedCall
-    from langchain_routed._planner import CallPlanner
-    from routed_llm import Attempts, ErrorFacts, Step
+    from langchain_routed._planner import CallPlanner, ParsedCall
+    from routed_llm import Attempts, Call, ErrorFacts, Step
     from routed_llm.record import Record
 
 __all__ = ["RejectedCall", "RoutedCall"]
 
 _PARSER: Final = "langchain_openai.chat_models.base"
 _OPENAI: Final = "https://api.openai.com/"
-_LEFT_OUT: Final = {
-    "parameter": "stream_options",
-    "action": "dropped",
-    "before": {"include_usage": True},
-    "after": None,
-    "why": NO_USAGE,
-}
+_ENCRYPTED: Final = "reasoning.encrypted_content"
+_OPTIONS: Final = ("extra_body", "extra_headers", "extra_query", "timeout")
+_TITLES: Final = {"chat_completions": "Chat Completions", "responses": "Responses"}
+_HOME: Final = "it goes to the caller's own address only; Router(credentials=...) says what goes to this one"
+_TRAVELS: Final = "what is not stored must travel with the conversation"
+
+
+@dataclass(slots=True, kw_only=True)
+class PreparedCall:
+    """One request as langchain-openai sends it.
+
+    Attributes:
+        decision: what it was made for.
+        call: what of it says how it is sent.
+        delegate: the langchain-openai model that sends it.
+        shown: the call's keywords as traces and hooks see them, all but the stop sequences.
+        stop: the stop sequences to send, or None.
+        cut: where the answer has to be cut here, or None.
+        plain: whether an answer from Responses gets the form of a Chat Completions answer.
+        added: what the adapter changed, as the record's ``changes`` show it.
+    """
+
+    decision: Decision
+    call: Call
+    delegate: BaseChatOpenAI
+    shown: dict[str, Any]
+    stop: list[str] | None
+    cut: _answers.Ends | None
+    plain: bool
+    added: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def on_responses(self) -> bool:
+        """Whether it goes to Responses."""
+        return self.call.endpoint == "responses"
+
+    def note(self, name: str, action: str, before: Any, after: Any, why: str) -> None:
+        """Note what was changed, once."""
+        change = dict(Change(name, action, before, after, why).to_dict())
+        self.added = self.added if change in self.added else (*self.added, change)
 
 
 class RoutedCall:
@@ -68,7 +103,7 @@ class RoutedCall:
         self._manager: Any = None
         self._question = UsageQuestion(planner.takes_usage)
         self.begun = False
-        self.prepared = planner.plan(parsed, decision)
+        self.prepared = self._plan(decision)
 
     @property
     def model(self) -> str:
@@ -140,6 +175,139 @@ class RoutedCall:
             since=since,
         )
 
+    # ----- what is sent
+
+    def _plan(self, decision: Decision) -> PreparedCall:
+        """Return who sends a decided call, and what of it is known before its messages are."""
+        call, parsed, planner = decision.call, self._parsed, self._planner
+        assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
+        keywords = shown(parsed.parameters, call)
+        stop, credential = keywords.pop("stop", None), None
+        home: list[str] = []
+        if call.base_url is not None and planner.owner.factory is None:
+            credential = planner.router.credential_of(decision, parsed.options.own)
+            if credential is not None:
+                # What was meant for the caller's own address may hold a key.
+                home = [name for name in ("extra_headers", "extra_query") if keywords.pop(name, None)]
+        # A caller who expects Chat Completions gets an answer in its form.
+        moved = call.endpoint == "responses" and not planner.wants_responses(parsed)
+        plain = moved and planner.owner.output_version is None
+        prepared = PreparedCall(
+            decision=decision,
+            call=call,
+            delegate=planner.delegates.get(call, credential, plain=plain),
+            shown=keywords,
+            stop=stop,
+            cut=_answers.ends_of(parsed.parameters, call),
+            plain=plain,
+        )
+        for name in home:
+            prepared.note(name, "dropped", "(not shown)", None, _HOME)
+        return prepared
+
+    def payload(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, keywords: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the body that is sent for messages.
+
+        Args:
+            messages: the conversation.
+            stop: the stop sequences.
+            keywords: those that traces show; what a hook or langchain-openai changed of them is sent so.
+        """
+        prepared = self.prepared
+        shown, stream = prepared.shown, bool(keywords.get("stream"))
+        body = self._body(messages, stream=stream)
+        body.update({n: v for n, v in keywords.items() if n not in shown or shown[n] is not v})
+        if stream:
+            # langchain-openai writes its own question for the usage over what else the caller has said.
+            options = {**(shown.get("stream_options") or {}), **(keywords.get("stream_options") or {})}
+            if prepared.on_responses:
+                options.pop("include_usage", None)  # it always reports the usage, and has no such field
+            body.pop("stream_options", None)
+            body.update({"stream_options": options} if options else {})
+        return body if stop == prepared.stop else {**body, "stop": stop}
+
+    def _body(self, messages: Sequence[BaseMessage], *, stream: bool) -> dict[str, Any]:
+        """Return the body for what was asked, with the SDK's options."""
+        planner, prepared, parsed = self._planner, self.prepared, self._parsed
+        decision, endpoint = prepared.decision, prepared.call.endpoint
+        rules = planner.router.catalog.get(str(decision.model)).parameters.get(endpoint, {})
+        given = self._asked(messages, stream=stream)
+        lost: dict[str, Any] = {}
+        encrypted = prepared.on_responses and _is_encrypted(prepared.call, rules)
+        body = request_body(
+            given, decision, own=lambda _: True, encrypted=encrypted, stream_usage=False, left_out=lost
+        )
+        included = body.get("include") or ()
+        if encrypted and planner.unstored(parsed) and _ENCRYPTED not in included:
+            included = body["include"] = [*included, _ENCRYPTED]
+        if _ENCRYPTED in included and _ENCRYPTED not in (given.get("include") or ()):
+            prepared.note("include", "added", None, _ENCRYPTED, _TRAVELS)
+        for place, value in lost.items():
+            prepared.note(place, "dropped", value, None, f"{_TITLES[endpoint]} has no place for it")
+        if not prepared.on_responses and "max_tokens" in body and planner.owner.factory is None:
+            body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
+        if parsed.nulls:
+            # A null is sent where the model takes the parameter whatever it is.
+            absent = {*rules, *planner.router.catalog.endpoint(endpoint).absent, *NOT_SENT}
+            body.update(dict.fromkeys(name for name in parsed.nulls if name not in absent))
+        # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
+        body["stream"] = planner.owner.streaming and not decision.facts.stream
+        body.pop("stream_options", None)
+        kept = _OPTIONS if prepared.on_responses else (*_OPTIONS, "strict")
+        body.update({name: prepared.shown[name] for name in kept if name in prepared.shown})
+        return body
+
+    def _asked(self, messages: Sequence[BaseMessage], *, stream: bool) -> dict[str, Any]:
+        """Return what was asked as the wire takes it: in the form of the endpoint that the caller expects."""
+        asked, on_responses = self._parsed.parameters, self.prepared.on_responses
+        given = {name: value for name, value in asked.items() if name not in PASSED_ON}
+        said, strict = self._said(messages), asked.get("strict")
+        if not on_responses:
+            return {**given, "messages": said.as_chat()}
+        if self._is_chained:
+            _, given["previous_response_id"] = _get_last_messages(messages)
+        if self._planner.wants_responses(self._parsed):
+            more = {"stream": stream} if strict is None else {"stream": stream, "strict": strict}
+            return {**_construct_responses_api_payload((), {**given, **more}), "input": said.as_items()}
+        if (schema := given.pop("response_format", None)) is not None:
+            if isinstance(schema, Mapping):
+                given["response_format"] = schema if strict is None else as_form(dict(schema), strict=strict)
+            elif stream:
+                given["response_format"] = as_form(schema, strict=True)
+            else:
+                given["text_format"] = schema  # the SDK writes it, and reads the answer by it
+        return {**given, "messages": said.as_chat()}
+
+    @property
+    def _is_chained(self) -> bool:
+        """Whether the request goes on from the last response of the history, wherever that is stored."""
+        call = self.prepared.call
+        chains = self._planner.owner.use_previous_response_id
+        return chains and self.prepared.on_responses and not call.stateless
+
+    def _said(self, messages: Sequence[BaseMessage]) -> Conversation:
+        """Return messages as the chosen model and endpoint can take them."""
+        planner, parsed, prepared = self._planner, self._parsed, self.prepared
+        after, store = parsed.parameters.get("previous_response_id"), parsed.parameters.get("store")
+        if self._is_chained:
+            messages, _ = _get_last_messages(list(messages))
+        elif after is not None:
+            messages = since(messages, after)
+        if planner.unstored(parsed):
+            store = False
+        elif prepared.on_responses and not planner.wants_responses(parsed):
+            store = bool(store)
+        return Conversation(
+            messages=messages,
+            model=str(prepared.decision.model),
+            endpoint=prepared.call.endpoint,
+            known=planner.known,
+            store=store,
+            stateless=prepared.call.stateless,
+        )
+
     # ----- sending with langchain-openai
 
     def _send(self, prepared: PreparedCall) -> ChatResult:
@@ -174,8 +342,7 @@ class RoutedCall:
             form = {name: value for name, value in text.pop("format").items() if name != "type"}
             keywords["response_format"] = {"type": "json_schema", "json_schema": form}
             keywords.update({"text": text} if text else {})
-        said = conversation_of(self._planner, self._parsed, prepared, self._messages)
-        return said.as_messages(), {"stop": None, **keywords, **usage}
+        return self._said(self._messages).as_messages(), {"stop": None, **keywords, **usage}
 
     def _stream_usage(self) -> dict[str, Any]:
         """Return what only a streamed Chat Completions call takes, as the caller or the server wants it."""
@@ -184,7 +351,7 @@ class RoutedCall:
             return {"stream_usage": usage}
         if not self._asks_for_usage or self._question.is_asked(prepared.delegate.openai_api_base):
             return {}
-        prepared.note(_LEFT_OUT)
+        prepared.note("stream_options", "dropped", {"include_usage": True}, None, NO_USAGE)
         return {"stream_usage": False}
 
     @property
@@ -203,35 +370,12 @@ class RoutedCall:
             and self._planner.owner.stream_usage is not True
         )
 
-    def payload(
-        self, messages: Sequence[BaseMessage], stop: list[str] | None, keywords: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Return the body that is sent for messages.
-
-        Args:
-            messages: the conversation.
-            stop: the stop sequences.
-            keywords: those that traces show; what a hook or langchain-openai changed of them is sent so.
-        """
-        prepared = self.prepared
-        body = body_of(self._planner, self._parsed, prepared, messages, stream=bool(keywords.get("stream")))
-        shown = prepared.shown
-        body.update({n: v for n, v in keywords.items() if n not in shown or shown[n] is not v})
-        if keywords.get("stream"):
-            # langchain-openai writes its own question for the usage over what else the caller has said.
-            options = {**(shown.get("stream_options") or {}), **(keywords.get("stream_options") or {})}
-            if prepared.call.endpoint == "responses":
-                options.pop("include_usage", None)  # it always reports the usage, and has no such field
-            body.pop("stream_options", None)
-            body.update({"stream_options": options} if options else {})
-        return body if stop == prepared.stop else {**body, "stop": stop}
-
     # ----- what the driver asks: see routed_llm.calls.driver.Seam
 
     def prepare(self, decision: Decision) -> PreparedCall:
         """Return what to send for a decision."""
         if self.prepared.decision is not decision:
-            self.prepared = self._planner.plan(self._parsed, decision)
+            self.prepared = self._plan(decision)
             metadata = getattr(self._manager, "metadata", None) or {}
             if "ls_model_name" in metadata:  # a run is named after the model that serves it
                 metadata["ls_model_name"] = self.model
@@ -335,6 +479,14 @@ def _raised_in(trace: TracebackType | None, module: str) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and trace.tb_frame.f_globals.get("__name__") == module
+
+
+def _is_encrypted(call: Call, rules: Mapping[str, Any]) -> bool:
+    """Say whether the model's reasoning can travel with the conversation."""
+    if call.effort in (None, "none") or _ENCRYPTED in call.dropped:
+        return False
+    rule = rules.get(_ENCRYPTED)
+    return rule is None or rule.accept != "no"
 
 
 def _logprobs(chunk: ChatGenerationChunk) -> dict[str, Any]:

@@ -15,8 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers._streaming import _StreamingCallbackHandler, _V2StreamingCallbackHandler
 
-from langchain_routed._messages import ROUTING
-from langchain_routed._plan import PLAN
+from langchain_routed._messages import PLAN, ROUTING
 from routed_llm import CallOptions, Policy, PolicyError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ in parts, is the wire's.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from inspect import signature
 from json import JSONDecodeError
 from types import FunctionType
@@ -26,6 +27,7 @@ from openai import (
 from openai._constants import RAW_RESPONSE_HEADER
 from openai.resources.chat.completions import Completions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from typing_extensions import override
 
 from routed_llm.request.wire import ChunkStream, chat_completion, failure_of
 
@@ -95,50 +97,32 @@ def _is_sdks(method: Any) -> bool:
     return type(function) is FunctionType and str(function.__globals__["__name__"]).startswith("openai.")
 
 
-class ChatOnResponses:
-    """Takes the bodies of Responses and answers as Chat Completions do.
+class ChatOnResponses(ChatClient):
+    """Takes the bodies of Responses and answers as Chat Completions do."""
 
-    Args:
-        root: the SDK's client.
-        raw: whether answers come with their headers.
-    """
-
-    def __init__(self, root: Any, *, raw: bool = False) -> None:
-        self.root = root
-        self._raw = raw
-
-    @property
-    def with_raw_response(self) -> Any:
-        """The same, whose answers come with their headers."""
-        return type(self)(self.root, raw=True)
-
+    @override
     def create(self, **body: Any) -> Any:
         """Send a body and return the answer."""
-        send, given = self._way(body)
-        return self._read(send(**given), given)
+        return self._read(self._send(body), body)
 
-    def _way(self, body: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Return the SDK's method and what it takes."""
+    def _send(self, body: dict[str, Any]) -> Any:
         way = self.root.responses.with_raw_response if self._raw else self.root.responses
-        return (way.parse if "text_format" in body else way.create), body
+        return (way.parse if "text_format" in body else way.create)(**body)
 
     def _read(self, answer: Any, body: Mapping[str, Any]) -> Any:
         # As with Chat Completions' own client, an answer for which a form is asked is one that was read.
         has_form = "text_format" in body or bool((body.get("text") or {}).get("format"))
-
-        def read(found: Any) -> Any:
-            return Chunks(found) if body.get("stream") else _completion(found, has_form=has_form)
-
+        read = _chunks if body.get("stream") else partial(_completion, has_form=has_form)
         return _Raw(answer, read, has_class="text_format" in body) if self._raw else read(answer)
 
 
 class AsyncChatOnResponses(ChatOnResponses):
     """The same in an event loop."""
 
+    @override
     async def create(self, **body: Any) -> Any:
         """Send a body and return the answer."""
-        send, given = self._way(body)
-        return self._read(await send(**given), given)
+        return self._read(await self._send(body), body)
 
 
 class _Raw:
@@ -159,44 +143,28 @@ class _Raw:
         return self._read(self._raw.parse())
 
 
-class Chunks:
-    """A stream of Responses as one of Chat Completions.
+def _chunks(events: Any) -> Any:
+    """Return the SDK's stream of Responses as one of Chat Completions: a context, as LangChain enters it."""
+    stream = ChunkStream("responses", usage_apart=True)
 
-    Args:
-        events: the SDK's stream.
-    """
-
-    def __init__(self, events: Any) -> None:
-        self._events = events
-        self._stream = ChunkStream("responses", usage_apart=True)
-
-    def _feed(self, event: Any) -> list[dict[str, Any]]:
+    def feed(event: Any) -> list[dict[str, Any]]:
         plain = _plain(event)
-        _raise_for(plain, self._events)
-        return self._stream.feed(plain)
+        _raise_for(plain, events)
+        return stream.feed(plain)
 
-    def __enter__(self) -> Chunks:
-        self._events.__enter__()
-        return self
+    return _in_loop(events, feed) if hasattr(events, "__aiter__") else _in_thread(events, feed)
 
-    def __exit__(self, *error: object) -> None:
-        self._events.__exit__(*error)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for event in self._events:
-            yield from self._feed(event)
+@contextmanager
+def _in_thread(events: Any, feed: Callable[[Any], list[Any]]) -> Iterator[Iterator[Any]]:
+    with events:
+        yield (chunk for event in events for chunk in feed(event))
 
-    async def __aenter__(self) -> Chunks:
-        await self._events.__aenter__()
-        return self
 
-    async def __aexit__(self, *error: object) -> None:
-        await self._events.__aexit__(*error)
-
-    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        async for event in self._events:
-            for chunk in self._feed(event):
-                yield chunk
+@asynccontextmanager
+async def _in_loop(events: Any, feed: Callable[[Any], list[Any]]) -> AsyncIterator[AsyncIterator[Any]]:
+    async with events:
+        yield (chunk async for event in events for chunk in feed(event))
 
 
 def _completion(reply: Any, *, has_form: bool) -> ChatCompletion:

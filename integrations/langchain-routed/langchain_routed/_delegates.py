@@ -22,14 +22,24 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from typing_extensions import override
 
 from langchain_routed._clients import AsyncChatOnResponses, ChatClient, ChatOnResponses
-from langchain_routed._messages import ITEMS
-from langchain_routed._plan import PLAN
+from langchain_routed._messages import ITEMS, PLAN
 from routed_llm import Call, Credential, guard_client
 from routed_llm.calls.adapting import NO_KEY, client_apart
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 if TYPE_CHECKING:
-    from langchain_routed._plan import Owner
+    from routed_llm import Catalog, Policy, Router
+
+    class Owner(ChatOpenAI):
+        """What is read of a RoutedChatModel, which is made of the modules that read it."""
+
+        policy: Policy | None
+        router: Router | None
+        catalog: Catalog | None
+        budget: Any
+        factory: Callable[[Call], BaseChatOpenAI] | None
+        routing_record: str
+
 
 __all__ = ["HOOKS", "Delegate", "DelegateCache", "genuine"]
 

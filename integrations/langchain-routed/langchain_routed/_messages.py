@@ -41,6 +41,7 @@ from routed_llm.request.wire import Replay, followed, ids_apart, spoken
 
 __all__ = [
     "ITEMS",
+    "PLAN",
     "ROUTING",
     "Conversation",
     "origin",
@@ -51,6 +52,9 @@ __all__ = [
 
 ROUTING: Final = "routing"
 """Key of ``response_metadata`` that holds the record of a decision."""
+
+PLAN: Final = "routed_plan"
+"""The keyword under which a decided call travels through LangChain's own methods."""
 
 ITEMS: Final = "routed_items"
 """Key of ``additional_kwargs`` that holds the Responses items behind a plain answer."""

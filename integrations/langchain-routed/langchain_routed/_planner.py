@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
@@ -14,20 +14,17 @@ from pydantic import SecretStr
 
 from langchain_routed._delegates import DelegateCache
 from langchain_routed._messages import Conversation
-from langchain_routed._plan import Ends, ParsedCall, PreparedCall
 from langchain_routed._reading import (
     PASSED_ON,
     as_form,
     merge,
     previous_of,
-    shown,
     state_owner,
     tell_messages,
     tell_parameters,
     with_extra,
 )
 from routed_llm import (
-    Call,
     CallOptions,
     CatalogError,
     Decision,
@@ -43,9 +40,10 @@ from routed_llm.calls.adapting import acounted, counted, policy_from
 from routed_llm.calls.search import with_search
 
 if TYPE_CHECKING:
-    from langchain_routed._plan import Owner
+    from langchain_routed._delegates import Owner
+    from routed_llm import Request
 
-__all__ = ["CallPlanner", "asks_for_responses", "default_router"]
+__all__ = ["CallPlanner", "ParsedCall", "asks_for_responses", "default_router"]
 
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
@@ -85,6 +83,34 @@ def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, mode
         return asked
     settings = SimpleNamespace(model_name=model_name, **{name: fields[name] for name in _SWITCHES})
     return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
+
+
+@dataclass(slots=True, kw_only=True)
+class ParsedCall:
+    """What one call asks for, in the router's words and in langchain-openai's.
+
+    Attributes:
+        request: the Request.
+        parameters: the merged parameters, in the caller's own form.
+        options: the policy for this call, whom it is for and what it may spend.
+        items: whether the call itself asks for what only Responses has.
+        soft: whether the lock on a model may be given up.
+        nulls: names of the parameters that the caller gave as None.
+        exact: OpenAI's own count of the call, for threads and for event loops; nothing where no policy asks.
+    """
+
+    request: Request
+    parameters: dict[str, Any]
+    options: CallOptions
+    items: bool
+    soft: bool
+    nulls: tuple[str, ...] = ()
+    exact: tuple[Any, Any] | None = None
+
+    def unlocked(self) -> ParsedCall:
+        """Return the call free to go to any model; encrypted reasoning is then left out."""
+        free = replace(self.request, facts=replace(self.request.facts, locked_to=None))
+        return replace(self, request=free, soft=False)
 
 
 class CallPlanner:
@@ -268,31 +294,6 @@ class CallPlanner:
                 raise
             return await self.adecide(asked.unlocked())
 
-    def plan(self, asked: ParsedCall, decision: Decision) -> PreparedCall:
-        """Return who sends a decided call, and what of it is known before its messages are."""
-        call = decision.call
-        assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
-        keywords = shown(asked.parameters, call)
-        added: tuple[dict[str, Any], ...] = ()
-        stop = keywords.pop("stop", None)
-        credential = None
-        if call.base_url is not None and self.owner.factory is None:
-            credential = self.router.credential_of(decision, asked.options.own)
-            added = _kept_home(keywords) if credential is not None else ()
-        moved = call.endpoint == "responses" and not self.wants_responses(asked)
-        # A caller who expects Chat Completions gets an answer in its form.
-        plain = moved and self.owner.output_version is None
-        return PreparedCall(
-            decision=decision,
-            call=call,
-            delegate=self.delegates.get(call, credential, plain=plain),
-            shown=keywords,
-            stop=stop,
-            cut=_ends(asked.parameters, call),
-            plain=plain,
-            added=added,
-        )
-
     def wants_responses(self, asked: ParsedCall) -> bool:
         """Say whether ChatOpenAI under the baseline's name would send the call to Responses, too."""
         return asked.items or self._asks(asked.parameters, model_name=self.owner.model_name)
@@ -341,23 +342,3 @@ def _is_loose(parameters: Mapping[str, Any]) -> bool:
         for tool in parameters.get("tools") or ()
         if isinstance(tool, Mapping)
     )
-
-
-def _kept_home(sent: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    """Take out of a call what was meant for the caller's own address: it may hold a key."""
-    why = "it goes to the caller's own address only; Router(credentials=...) says what goes to this one"
-    return tuple(
-        {"parameter": name, "action": "dropped", "before": "(not shown)", "after": None, "why": why}
-        for name in ("extra_headers", "extra_query")
-        if sent.pop(name, None)
-    )
-
-
-def _ends(parameters: Mapping[str, Any], call: Call) -> Ends | None:
-    """Return where the answer has to be cut here, or None."""
-    stops = parameters["stop"] if "stop" in call.emulated else ()
-    if not stops and call.requested_output is None:
-        return None
-    ends = Ends(stops, call.requested_output)
-    ends.cutter()  # wrong stop sequences are refused now and not once the call is sent
-    return ends

@@ -35,7 +35,7 @@ from typing_extensions import override
 from langchain_routed import _calls
 from langchain_routed._call import RejectedCall, RoutedCall
 from langchain_routed._delegates import HOOKS
-from langchain_routed._plan import PLAN
+from langchain_routed._messages import PLAN
 from langchain_routed._planner import CallPlanner, asks_for_responses, default_router
 from langchain_routed._profile import has_schemas, only_responses, profile_of
 from routed_llm import (

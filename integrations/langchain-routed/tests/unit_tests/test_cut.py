@@ -10,8 +10,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_routed import RoutedChatModel
-from langchain_routed._answers import StreamCut, cut_result
-from langchain_routed._plan import Ends
+from langchain_routed._answers import Ends, StreamCut, cut_result
 
 from routed_llm import RequestError, Router
 
