@@ -94,7 +94,8 @@ _NAMED = re.compile(r"\.(ya?ml|json|httprr)(\.gz)?$|cassettes?/[^.]+$", re.I)
 _PAIR = re.compile(r"(.*/)(chat-completions|responses)/(followup-)?request\.json")
 _ADDRESS = re.compile(r"(?:https://api\.openai\.com(?::443)?)?(?:/v1)?/(chat/completions|responses)\??")
 _MADE_UP = re.compile(
-    r"a1b2c3d4|b2c3d4e5|67ca09c5efe0819096|abc123|123456789|test_|mock|fake|resp_\d{1,4}$|chatcmpl-\w{1,6}$|f6a7b8",
+    r"a1b2c3d4|b2c3d4e5|67ca09c5efe0819096|abc123|123456789|test|mock|fake|cassette|resp_\d{1,4}$|f6a7b8"
+    r"|resp_[a-z]+_[a-z]+|chatcmpl-\w{1,6}$",
     re.I,
 )
 _REPLACED = re.compile(
@@ -411,6 +412,8 @@ def _exchange(repo: str, path: str, row: dict[str, Any]) -> Exchange | None:
         response = _whole(events)
     else:
         response = json.loads(body)
+        if isinstance(response, dict):
+            response.pop("output_text", None)  # which OpenAI's SDK adds
     took = str(headers.get("openai-processing-ms") or "")
     return Exchange(
         repo=repo,
@@ -487,7 +490,8 @@ def sound(rows: Iterable[Exchange], released: Callable[[str], date | None]) -> l
     """Drop what is there twice, what its authors edited or made up and what speaks of another provider.
 
     Edited are recordings older than the model that answers, those with ids that nobody drew, long texts that
-    were cut, and reasoning whose encrypted form was replaced, so that its size is lost.
+    were cut, streams of Responses in events of no type, and reasoning whose encrypted form was replaced, so
+    that its size is lost.
 
     Args:
         rows: as they were read.
@@ -509,9 +513,10 @@ def sound(rows: Iterable[Exchange], released: Callable[[str], date | None]) -> l
         sealed = re.search(r'"encrypted_content": "[^"]{0,60}"', key)
         cut = _REPLACED.search(key)
         strayed = row.endpoint == RESPONSES and "messages" in row.request
+        untyped = row.endpoint == RESPONSES and any("type" not in event for event in row.events or ())
         if key in seen and row.response:
             seen[key].others.append(row.response)
-        if key in seen or early or foreign or made_up or sealed or cut or strayed:
+        if key in seen or early or foreign or made_up or sealed or cut or strayed or untyped:
             continue
         seen[key] = row
         kept.append(row)

@@ -47,7 +47,9 @@ from routed_llm.usage import Usage
 tiktoken.registry.ENCODINGS["o200k_base"] = o200k_encoding()
 ENDPOINTS = {CHAT: "chat_completions", RESPONSES: "responses"}
 OLDER = ("gpt-3.5", "gpt-4-", "gpt-4.5", "o1", "o3", "o4", "computer")
-MASKED = "REDACTED"
+MASKED = "_REDACTED_"
+"""What stands for ids in some repositories, with a number, by file."""
+
 ANSWERED = {"message", "reasoning", "function_call", "custom_tool_call"}
 KEY = {"authorization": "Bearer key"}
 NEW = date(2026, 1, 1)
@@ -423,11 +425,15 @@ def shapes(rows: list[Exchange]) -> None:
     """Print the keys and events of 2026 that the simulator lacks or makes up."""
     real: dict[str, Counter[str]] = defaultdict(Counter)
     mine: dict[str, Counter[str]] = defaultdict(Counter)
+    ever: dict[str, set[str]] = defaultdict(set)
     hosted = 0
     with serve() as server, httpx2.Client(base_url=server.url, timeout=30) as client:
         for row in rows:
-            if row.status != 200 or _day(row) < NEW or series(row) == "other":
+            if row.status != 200 or _day(row) < NEW or series(row) == "other" or row.response is None:
                 continue
+            for kind, body in _bodies(row, row.endpoint):
+                ever[kind] |= _keys(body)
+                ever[row.endpoint] |= _keys(body.get("response") or {}) if " event" in kind else _keys(body)
             if _has_hosted(row):
                 hosted += 1
                 continue
@@ -441,10 +447,11 @@ def shapes(rows: list[Exchange]) -> None:
                     place[kind].update(_keys(body))
                     place[kind][""] += 1
     _heading("Shapes of 2026")
-    print(f"without what hosted tools found, which the simulator does not run: {hosted} exchanges")
+    print(f"lacks: without what hosted tools found ({hosted} exchanges); makes up: what no recording has")
     for kind in sorted(real.keys() | mine.keys()):
         lost = {key: count for key, count in real[kind].items() if key not in mine[kind]}
-        made = {key: count for key, count in mine[kind].items() if key not in real[kind]}
+        known = ever[kind] | {f"response.{key}" for key in ever[kind.partition(" ")[0]]}
+        made = {key: count for key, count in mine[kind].items() if key and key not in known}
         if lost or made:
             total = real[kind][""]
             print(f"{kind} ({total} recorded)")

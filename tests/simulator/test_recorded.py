@@ -15,6 +15,10 @@ from routed_llm.simulator import Simulator
 HI = [{"role": "user", "content": "hi"}]
 NOW = {"name": "now", "description": "The time", "parameters": {"type": "object", "properties": {}}}
 INVALID = "invalid_request_error"
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
 OPEN = {
     "type": "json_schema",
     "json_schema": {
@@ -71,6 +75,23 @@ REFUSED: dict[str, tuple[str, dict[str, Any], int, str, str | None, str | None]]
         "for supported file types.",
         "input[0].content[0].file_data", "invalid_value",
     ),
+    "an image that nobody can fetch, on Chat Completions": (
+        "chat/completions",
+        {"model": "gpt-4o", "messages": [{"role": "user", "content": [
+            {"type": "image_url", "image_url": {"url": "https://example.com/tower"}}]}]}, 400,
+        "Error while downloading https://example.com/tower.", None, "invalid_image_url",
+    ),
+    "an image that nobody can fetch, on Responses": (
+        "responses",
+        {"model": "gpt-4o", "input": [{"role": "user", "content": [
+            {"type": "input_image", "image_url": "http://10.0.0.1/tower.png"}]}]}, 400,
+        "Error while downloading http://10.0.0.1/tower.png.", "url", "invalid_value",
+    ),
+    "retention on gpt-5.6 without its own options": (
+        "responses", {"model": "gpt-5.6-terra", "input": "hi", "prompt_cache_retention": "24h"}, 400,
+        "prompt_cache_retention is not supported on this model",
+        "prompt_cache_retention", "invalid_parameter",
+    ),
     "a sound by URL as a file": (
         "responses",
         {"model": "gpt-5-mini", "input": [{"role": "user", "content": [
@@ -105,6 +126,37 @@ def test_refusals(
     assert answer.json()["error"] == {"message": message, "type": INVALID, "param": param, "code": code}
 
 
+def test_a_search_is_cited(simulator: Simulator) -> None:
+    """What searched the web says where it found its answer."""
+    simulator.at = date(2026, 8, 19)
+    body = {"model": "gpt-4o-mini-search-preview", "messages": HI, "web_search_options": {}}
+    message = post(simulator, "chat/completions", body).json()["choices"][0]["message"]
+    assert [row["type"] for row in message["annotations"]] == ["url_citation"]
+
+
+def test_a_stored_prompt_is_said_back(simulator: Simulator) -> None:
+    """A prompt comes back with its variables as content, and what it holds as instructions."""
+    body = {"model": "gpt-5.2", "input": "hi", "prompt": {"id": "pmpt_1", "variables": {"tone": "plain"}}}
+    found = post(simulator, "responses", body).json()
+    said = {"tone": {"type": "input_text", "text": "plain"}}
+    assert found["prompt"] == {"id": "pmpt_1", "variables": said, "version": "1"}
+    assert [(row["role"], row["content"][0]["type"]) for row in found["instructions"]] == [
+        ("developer", "input_text")
+    ]
+
+
+def test_a_search_is_announced_without_its_question(simulator: Simulator) -> None:
+    """The event that announces a search has no more than its kind."""
+    simulator.at = date(2026, 7, 1)
+    asked = {"model": "gpt-5.4", "input": "hi", "tools": [{"type": "web_search"}], "tool_choice": "required"}
+    text = post(simulator, "responses", {**asked, "stream": True}).text
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    added = [event["item"] for event in events if event["type"] == "response.output_item.added"]
+    searches = [item["action"] for item in added if item["type"] == "web_search_call"]
+    assert searches
+    assert all(action.keys() == {"type"} for action in searches)
+
+
 @pytest.mark.parametrize(
     ("at", "path", "body"),
     [
@@ -124,6 +176,57 @@ def test_refusals(
                 "audio": {"voice": "alloy", "format": "wav"},
             },
             id="speech of gpt-4o-audio-preview",
+        ),
+        pytest.param(
+            None,
+            "responses",
+            {
+                "model": "gpt-5.6-terra",
+                "input": [
+                    {
+                        "role": "user",
+                        "content": [
+                            {
+                                "type": "input_text",
+                                "text": "Keep this.",
+                                "prompt_cache_breakpoint": {"mode": "explicit"},
+                            }
+                        ],
+                    }
+                ],
+                "prompt_cache_options": {"mode": "explicit", "ttl": "30m"},
+                "prompt_cache_retention": "24h",
+            },
+            id="retention beside the options of gpt-5.6",
+        ),
+        pytest.param(
+            date(2025, 9, 3),
+            "chat/completions",
+            {
+                "model": "gpt-4.1-nano",
+                "messages": [
+                    *HI,
+                    {
+                        "role": "assistant",
+                        "tool_calls": [
+                            {
+                                "id": "call_1",
+                                "type": "function",
+                                "function": {"name": "see", "arguments": "{}"},
+                            }
+                        ],
+                    },
+                    {
+                        "role": "tool",
+                        "tool_call_id": "call_1",
+                        "content": [
+                            {"type": "text", "text": "A pixel"},
+                            {"type": "image_url", "image_url": {"url": PIXEL}},
+                        ],
+                    },
+                ],
+            },
+            id="an image in the result of a function",
         ),
         pytest.param(
             date(2026, 8, 19),

@@ -49,6 +49,10 @@ def test_what_is_remembered_can_be_referred_to(simulator: Simulator, client: htt
     simulator.remember({"id": "resp_old", "output": [said]}, [{"type": "message", **ASK}])
     body = {"model": "gpt-4.1", "input": "And now?", "previous_response_id": "resp_old"}
     assert client.post("/responses", json=body).json()["usage"]["input_tokens"] == 7 + 6 + 7 + 3
+    later = {"id": "resp_later", "output": [{**said, "id": "msg_2"}], "previous_response_id": "resp_old"}
+    simulator.remember(later, [{"type": "message", **ASK}])
+    answer = client.post("/responses", json={**body, "previous_response_id": "resp_later"})
+    assert answer.json()["usage"]["input_tokens"] == 7 + 6 + 7 + 6 + 7 + 3
 
 
 @pytest.mark.parametrize(("store", "status"), [(True, 400), (False, 200)], ids=["stored", "unstored"])

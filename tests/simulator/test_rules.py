@@ -194,9 +194,9 @@ CHAT: dict[str, tuple[dict[str, Any], int, str, str | None, str | None]] = {
         "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.", "messages", "empty_array",
     ),
     "tool in the other form": ({"model": "gpt-4o", "tools": [FLAT_TOOL]}, 400, "Missing required parameter: 'tools[0].function'.", "tools[0].function", "missing_required_parameter"),
-    "image in a tool message": (
-        {"model": "gpt-4o", "messages": [*HI, {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "c", "content": image()[0]["content"]}]},
-        400, "Invalid value: 'image_url'. Supported values are: 'text'.", "messages[2].content[1].type", "invalid_value",
+    "image in a message of the system": (
+        {"model": "gpt-4o", "messages": [{"role": "system", "content": image()[0]["content"]}, *HI]},
+        400, "Invalid value: 'image_url'. Supported values are: 'text'.", "messages[0].content[1].type", "invalid_value",
     ),
 }  # fmt: skip
 

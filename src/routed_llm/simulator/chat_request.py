@@ -32,6 +32,9 @@ _SPOKEN = ("wav", "aac", "mp3", "flac", "opus", "pcm16")
 _PARTS = {
     "user": ("text", "image_url", "input_audio", "file"),
     "assistant": ("text", "refusal"),
+    # Taken, but not read: recorded of gpt-4.1-nano in 2025-09 (tpaulshippy/ruby_llm_community), reported of
+    # gpt-5.2 in openai/openai-openapi#523.
+    "tool": ("text", "image_url"),
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import ipaddress
+import urllib.parse
 from typing import Any
 
 from routed_llm.simulator import images
@@ -35,6 +37,8 @@ def data_url(url: str) -> tuple[str, bytes] | None:
 def image_part(model: SimulatedModel, endpoint: str, url: str, detail: str, where: str) -> Part:
     """Return an image block with its tokens; a remote image is counted at the size the data declares."""
     rule = load("tokens")["images"]
+    if _is_nowhere(url, rule["nowhere"]):
+        raise failure("image_download" if endpoint == "chat" else "image_download_responses", url=url)
     if url.startswith(("http://", "https://", "file-")):
         width, height, data, mime = rule["remote_width"], rule["remote_height"], None, url
     else:
@@ -52,6 +56,20 @@ def image_part(model: SimulatedModel, endpoint: str, url: str, detail: str, wher
         raise failure("image_patches", patches=found, limit=rule["max_patches"], param=where)
     tokens = images.tokens(name, width, height, detail) + (rule["around_patches"] if found else 0)
     return Part(kind="image", where=where, data=data, mime=mime, detail=detail, tokens=tokens)
+
+
+def _is_nowhere(url: str, reserved: list[str]) -> bool:
+    """Say whether a URL leads nowhere for a provider: a reserved name, or an address inside a network."""
+    if not url.startswith(("http://", "https://")):
+        return False
+    try:
+        host = urllib.parse.urlsplit(url).hostname or ""
+    except ValueError:
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return any(f".{host}".endswith(f".{name}") for name in reserved)
 
 
 def check_image(model: SimulatedModel, endpoint: str, turn: int, block: int) -> None:

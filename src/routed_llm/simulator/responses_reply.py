@@ -58,6 +58,9 @@ def whole(
         response["tool_usage"]["web_search"]["num_requests"] = ran.searches
     if body.get("prompt_cache_options"):
         response["prompt_cache_options"] = body["prompt_cache_options"]
+    if body.get("prompt"):
+        response["prompt"] = _prompt(body["prompt"])
+        response["instructions"] = copy.deepcopy(load("shapes")["prompt"]["instructions"])
     if ask.moderation:
         response["moderation"] = moderation.results(ask.moderation, "responses")
     conversation = conversation_of(body)
@@ -114,6 +117,16 @@ def _frame(
         "user": body.get("user"),
         "metadata": body.get("metadata") or {},
     }
+
+
+def _prompt(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored prompt as it is said back, its variables in the form of content."""
+    named = given.get("variables")
+    variables = {
+        name: {"type": "input_text", "text": value} if isinstance(value, str) else value
+        for name, value in (named if isinstance(named, dict) else {}).items()
+    }
+    return {"id": given.get("id"), "variables": variables, "version": str(given.get("version") or "1")}
 
 
 def _add_news(response: dict[str, Any], model: SimulatedModel, ask: Ask, today: date) -> None:
@@ -275,9 +288,11 @@ def _item_events(index: int, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _empty(item: dict[str, Any]) -> dict[str, Any]:
     """The item as it is announced, before its content."""
     empty = copy.copy(item)
-    for key, value in (("content", []), ("arguments", ""), ("input", ""), ("summary", [])):
+    for key, value in (("content", []), ("arguments", ""), ("input", ""), ("summary", []), ("queries", [])):
         if key in empty:
             empty[key] = value
+    if "action" in empty:
+        empty["action"] = {"type": empty["action"]["type"]}
     if "status" in empty:
         empty["status"] = "in_progress"
     return empty

@@ -78,6 +78,8 @@ def check_parameters(
         for param in rule.get("params") or [rule["param"]]:
             source = raw if rule.get("null_counts") else body
             found, value = _lookup(source, param)
+            if rule.get("unless") in body:
+                continue
             if found and not (param in ("logprobs", "top_logprobs") and not value):
                 _apply(rule, param, value, effort)
     _check_prediction(body)

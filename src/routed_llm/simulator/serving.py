@@ -153,7 +153,7 @@ def _chat(
         created=state.seconds(),
         model=request.model.served,
         tier=used.tier,
-        searches=request.model.family == "search",
+        searches=request.model.family == "search" or "web_search_options" in request.body,
     )
     book.response_id = name
     kept = bool(request.body.get("store"))

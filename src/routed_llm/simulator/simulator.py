@@ -102,8 +102,12 @@ class Simulator:
         self._service.limits.set(model, tpm=tpm, rpm=rpm)
 
     def remember(self, response: dict[str, Any], items: list[dict[str, Any]]) -> None:
-        """Store a response, and its conversation, as if it had been given here to these items."""
-        self._service.store.keep(response, items)
+        """Store a response, and its conversation, as if it had been given here to these items.
+
+        What its previous response was given is remembered with it.
+        """
+        earlier = self._service.store.items_of(str(response.get("previous_response_id"))) or []
+        self._service.store.keep(response, [*earlier, *items])
 
     def reset(self) -> None:
         """Forget journal, faults, limits, prompt cache, stored responses and scripts; the date stays."""

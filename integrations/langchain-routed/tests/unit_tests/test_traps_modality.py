@@ -22,9 +22,9 @@ IMAGES = {
     "image_url": {"type": "image_url", "image_url": {"url": PNG_URL}},
     "image_url with detail": {"type": "image_url", "image_url": {"url": PNG_URL, "detail": "low"}},
     "image_url string": {"type": "image_url", "image_url": PNG_URL},
-    "image_url web": {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
+    "image_url web": {"type": "image_url", "image_url": {"url": "https://upload.wikimedia.org/a.png"}},
     "image v1 base64": {"type": "image", "base64": PNG, "mime_type": "image/png"},
-    "image v1 url": {"type": "image", "url": "https://example.org/a.png"},
+    "image v1 url": {"type": "image", "url": "https://upload.wikimedia.org/a.png"},
     "image v0": {"type": "image", "source_type": "base64", "data": PNG, "mime_type": "image/png"},
     "image anthropic": {
         "type": "image",
