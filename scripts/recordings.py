@@ -170,7 +170,7 @@ def ours(row: Exchange) -> Count | None:
     except RequestError:
         return None
     text = counting_of(request).exact()
-    found = tokens_for(request.facts, model, ENDPOINTS[row.endpoint]) + text
+    found = tokens_for(request.facts, model, ENDPOINTS[row.endpoint]).plus(text)
     return Count(found.likely, found.low, found.high, found.bounded)
 
 

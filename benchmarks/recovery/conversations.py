@@ -292,7 +292,9 @@ def _strict(tool: dict[str, Any]) -> dict[str, Any]:
 
 def _image(random: Random) -> dict[str, Any]:
     near = random.random() < 0.85
-    url: dict[str, Any] = {"url": png(*random.choice(SIZES)) if near else "https://upload.wikimedia.org/a.png"}
+    url: dict[str, Any] = {
+        "url": png(*random.choice(SIZES)) if near else "https://upload.wikimedia.org/a.png"
+    }
     if random.random() < 0.6:
         url["detail"] = random.choice(("auto", "low", "high"))
     return {"type": "image_url", "image_url": url}

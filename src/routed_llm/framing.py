@@ -49,6 +49,8 @@ class Framed(NamedTuple):
         described: 1 where the first function is described, else 0.
         names: messages that say who speaks.
         lines: results of calls of one turn, but the last of each, that end in a mark: a line ends with it.
+        custom: functions among those offered that take text as it stands.
+        later: lists of functions that are offered in the course of the conversation.
     """
 
     replies: int = 0
@@ -74,6 +76,8 @@ class Framed(NamedTuple):
     described: int = 0
     names: int = 0
     lines: int = 0
+    custom: int = 0
+    later: int = 0
 
     @property
     def varies(self) -> bool:
@@ -86,6 +90,7 @@ class Framed(NamedTuple):
             or self.unsure
             or self.recalled
             or self.names
+            or self.later
         )
 
     @property
@@ -105,6 +110,7 @@ class Framed(NamedTuple):
             recalled=0,
             names=0,
             lines=0,
+            later=0,
         )
 
 
@@ -149,10 +155,13 @@ class Framing:
         pictured: 1 where a page may be billed as the image that it is, else 0.
         thought: 1 where reasoning counts that is handed back for the turn that goes on, else 0.
         recalled: 1 where reasoning of turns that have ended counts, too, else 0.
+        later: each list of functions that is offered in the course of the conversation, beside its text.
         hosted: name of a hosted tool to what its description costs, whether it is used or not.
         off_all: how many tokens less, and more, a request may count than said here, whatever is in it.
         off_tools: the same, for a list of functions.
         off_tool: the same, for each function in it.
+        off_custom: the same, for each function that takes text as it stands.
+        off_later: the same, for each list of functions offered later.
         off_call: the same, for each call.
         off_schemas: the same, for a schema.
     """
@@ -183,10 +192,13 @@ class Framing:
     pictured: int = 0
     thought: int = 0
     recalled: int = 0
+    later: int = 0
     hosted: Mapping[str, int] = field(default_factory=dict)
     off_all: tuple[int, int] = (0, 0)
     off_tools: tuple[int, int] = (0, 0)
     off_tool: tuple[int, int] = (0, 0)
+    off_custom: tuple[int, int] = (0, 0)
+    off_later: tuple[int, int] = (0, 0)
     off_call: tuple[int, int] = (0, 0)
     off_schemas: tuple[int, int] = (0, 0)
 
@@ -226,6 +238,8 @@ class Framing:
             described,
             names,
             lines,
+            _,
+            later,
         ) = framed
         total = self.opening * replies + self.assistant * assistants
         if calls:
@@ -246,8 +260,8 @@ class Framing:
                 total += self.both_system if system else self.both
         if joined and (tools or schemas):
             total -= self.joined * joined
-        if single or files or thought or recalled or names:
-            total += self.single * single + self.file * files + self.name * names
+        if single or files or thought or recalled or names or later:
+            total += self.single * single + self.file * files + self.name * names + self.later * later
             total += self.thought * thought + self.recalled * recalled
         return total
 
@@ -269,6 +283,11 @@ class Framing:
             more += self.off_tools[1] + self.off_tool[1] * tools
             if self.forced and (framed.forced or framed.only):
                 less, more = less + _NAME, more + _NAME
+            less += self.off_custom[0] * framed.custom
+            more += self.off_custom[1] * framed.custom
+        if framed.later:
+            less += self.off_later[0] * framed.later
+            more += self.off_later[1] * framed.later
         if calls:
             less += self.off_call[0] * calls
             more += self.off_call[1] * calls

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from routed_llm import Catalog, read_openai
+from routed_llm import Catalog, RequestError, read_openai
 from routed_llm.facts import RequestFacts, TokenCount
 from routed_llm.framing import PLAIN, REFERENCE, Framed
 from routed_llm.media import tokens_for
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import TiktokenCounter
+from routed_llm.tokens.tools import namespace
 
 CHAT, RESPONSES = "chat_completions", "responses"
 CATALOG = Catalog.load()
@@ -24,7 +25,7 @@ def counted(payload: dict[str, Any], model: str, endpoint: str) -> TokenCount:
     """Count a whole request as a model does on an endpoint."""
     request = read_openai(payload)
     text = Counting(request.texts, known=request.fixed).exact()
-    return tokens_for(request.facts, CATALOG.get(model), endpoint) + text
+    return tokens_for(request.facts, CATALOG.get(model), endpoint).plus(text)
 
 
 ASK = {"role": "user", "content": "How warm is it?"}
@@ -417,6 +418,47 @@ def test_reasoning_handed_back(items: list[Any], model: str, context: str | None
     found = [counted({"input": held, **asked}, model, RESPONSES) for held in (items, without)]
     assert found[0].likely - found[1].likely == tokens
     assert found[0].low <= found[1].high + tokens <= found[0].high + tokens
+
+
+LATER = {
+    "functions": ([NOW], "gpt-5-nano", [], True, 86),
+    "of gpt-6": ([NOW], "gpt-6-luna", [], True, 86),
+    "beside a search for functions": (
+        [NOW],
+        "gpt-5.6-luna",
+        [{"type": "tool_search"}],
+        False,
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("tools", "model", "hosted", "bounded", "around"), LATER.values(), ids=LATER.keys())
+def test_functions_offered_later(
+    tools: list[Any], model: str, hosted: list[Any], bounded: bool, around: int
+) -> None:
+    """A list of functions among the items costs its text, a message and what says how they are called."""
+    item = {"type": "additional_tools", "role": "developer", "tools": tools}
+    mark = {"role": "assistant", "content": ""}
+    text = Counting((namespace(tools),)).exact()
+    found, without = (
+        counted({"input": [ASK, held], "tools": hosted}, model, RESPONSES) for held in (item, mark)
+    )
+    assert found.likely - without.likely == text + around
+    assert found.bounded is bounded
+
+
+def test_what_is_offered_later_is_a_list_of_objects() -> None:
+    """Anything else is the caller's error."""
+    with pytest.raises(RequestError, match="additional_tools"):
+        read_openai({"input": [ASK, {"type": "additional_tools", "tools": "all"}]})
+
+
+def test_a_custom_tool_may_cost_less() -> None:
+    """gpt-5 was billed without the words for plain text on its first day: bounds hold for both."""
+    tool = {"type": "custom", "name": "run", "description": "Run code."}
+    found = counted({"input": [ASK], "tools": [tool]}, "gpt-5", RESPONSES)
+    assert found.low <= found.likely - 13
 
 
 def picture(url: str) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_local_counts_match_reported_usage(simulator: Simulator, chunk: int) -> 
         usage = item.answer.json()["usage"]
         billed = usage["prompt_tokens"] if "prompt_tokens" in usage else usage["input_tokens"]
         endpoint = "responses" if item.path.endswith("responses") else "chat_completions"
-        counted = tokens_for(item.request.facts, model, endpoint) + counted_text(item.request)
+        counted = tokens_for(item.request.facts, model, endpoint).plus(counted_text(item.request))
         off = abs(counted.likely - billed)
         if off > (2 if _has_frames(item.payload) else 0) or not counted.low <= billed <= counted.high:
             wrong.append((item.seed, model.id, counted, billed))

@@ -141,7 +141,10 @@ WRITTEN: dict[str, Any] = {
             "role": "user",
             "content": [
                 {"type": "text", "text": "See", "prompt_cache_breakpoint": {"mode": "explicit"}},
-                {"type": "image_url", "image_url": {"url": "https://upload.wikimedia.org/a.png", "detail": "low"}},
+                {
+                    "type": "image_url",
+                    "image_url": {"url": "https://upload.wikimedia.org/a.png", "detail": "low"},
+                },
             ],
         },
     ],

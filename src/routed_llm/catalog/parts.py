@@ -270,10 +270,13 @@ class FramingEntry(Entry):
     pictured: Literal[0, 1] = 0
     thought: Literal[0, 1] = 0
     recalled: Literal[0, 1] = 0
+    later: Count = 0
     hosted: dict[Name, Count] = {}
     off_all: Off
     off_tools: Off
     off_tool: Off
+    off_custom: Off
+    off_later: Off = [0, 0]
     off_call: Off
     off_schemas: Off
     n: Count

@@ -17,7 +17,7 @@ from routed_llm.framing import MESSAGE as FRAME
 from routed_llm.framing import REFERENCE, Framed
 from routed_llm.request.checks import as_json, check
 from routed_llm.request.conversations import MESSAGE, SHORTEST, Conversation, copy_of, shared, size_of
-from routed_llm.request.settings import Settings
+from routed_llm.request.settings import FUNCTION_TOOLS, Settings
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import bounds_of, estimates_of
@@ -75,6 +75,7 @@ class RequestBuilder(Settings):
     _recalled = 0
     _names = 0
     _lines = 0
+    _later = 0
     _last: tuple[int, int] | None = None
     _begin = 0
     _joins = -1
@@ -398,6 +399,27 @@ class RequestBuilder(Settings):
         self._estimates += ("an item that the provider keeps is of unknown size and is not in the count",)
         return self
 
+    def later_tools(self, definitions: Any) -> Self:
+        """Add a list of functions that is offered in the course of the conversation.
+
+        With hosted tools in it, nothing is known of its size.
+
+        Raises:
+            RequestError: when it is not a list of objects.
+        """
+        check("additional_tools", definitions, (list, tuple), "a list of objects")
+        for definition in definitions:
+            check("additional_tools", definition, Mapping, "a list of objects")
+        kinds = {str(definition.get("type", "function")) for definition in definitions}
+        self._from_the_start = False  # what is kept of conversations does not say it
+        self.message("assistant")
+        if not FUNCTION_TOOLS.issuperset(kinds):
+            return self.kept_item()
+        with as_json("additional_tools"):
+            self._texts.append(tool_rules.namespace(definitions))
+        self._later += 1
+        return self
+
     def reasoning(self, encrypted: Any) -> Self:
         """Add reasoning of an earlier turn, in its encrypted form; by reference nothing is known of it."""
         if not (isinstance(encrypted, str) and encrypted):
@@ -448,13 +470,16 @@ class RequestBuilder(Settings):
             self._unsure,
         )
         offers = self._tools or self._functions or self._schemas
-        if self._calls or offers or recalled or self._names or "tool_choice" in self._values:
+        if self._calls or offers or recalled or self._names or self._later or "tool_choice" in self._values:
             calls = (self._turns, self._named, self._kept)
             ends = (
                 self._joined() if offers and self._system else 0,
                 self._described,
                 self._names,
                 self._lines,
+                self._custom,
+                # What describes how functions are found says this, too.
+                self._later if "tool_search" not in self._builtin else 0,
             )
             framed = Framed(*counts, *calls, recalled, self._forced, self._only(), self._shape, *ends)
             fixed = self._fixed + REFERENCE.of(framed)

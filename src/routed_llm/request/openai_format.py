@@ -189,6 +189,8 @@ def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str, *, kept:
         _content(builder, item.get("output"), f"{where}.output")
     elif kind == "reasoning":
         builder.reasoning(item.get("encrypted_content"))
+    elif kind == "additional_tools":
+        builder.later_tools(item.get("tools"))
     else:
         if kind != "item_reference":
             builder.message("assistant")

@@ -14,13 +14,13 @@ from routed_llm.request.checks import as_json, check, short
 from routed_llm.tokens import tools as tool_rules
 from routed_llm.usage import hosted_name, setup_of
 
-__all__ = ["Settings"]
+__all__ = ["FUNCTION_TOOLS", "Settings"]
 
 _CAP_NAMES = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
 _TIERS = {"auto": "standard", "default": "standard", "fast": "priority"}
 _SOLD = frozenset({"standard", "flex", "priority", "batch", "ultrafast"})
 _WINDOWS = {"2h": "background_2h", "8h": "background_8h"}
-_FUNCTION_TOOLS = frozenset({"function", "custom"})
+FUNCTION_TOOLS = frozenset({"function", "custom"})
 _MOST_TOKENS = 10**12  # no limit of a model comes near it
 
 
@@ -34,6 +34,7 @@ class Settings:
     _offered: Sequence[Mapping[str, Any]] = ()
     _functions = 0
     _described = 0
+    _custom = 0
     _role: str | None = None
     _opening: int | None = None
     _outputs: frozenset[str] = frozenset({"text"})
@@ -75,8 +76,11 @@ class Settings:
         for definition in definitions:
             check("tools", definition, Mapping, "a list of objects")
         functions: Sequence[Mapping[str, Any]] = definitions
-        if any(str(definition.get("type", "function")) not in _FUNCTION_TOOLS for definition in definitions):
-            functions = self._hosted(definitions)
+        kinds = [str(definition.get("type", "function")) for definition in definitions]
+        if kinds.count("function") != len(kinds):
+            self._custom += kinds.count("custom")
+            if not FUNCTION_TOOLS.issuperset(kinds):
+                functions = self._hosted(definitions)
         self._end_opening()
         if functions:
             with as_json("tools"):
@@ -91,7 +95,7 @@ class Settings:
         functions = []
         for definition in definitions:
             kind = str(definition.get("type", "function"))
-            if kind in _FUNCTION_TOOLS:
+            if kind in FUNCTION_TOOLS:
                 functions.append(definition)
             else:
                 name = hosted_name(kind)
