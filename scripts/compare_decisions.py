@@ -35,7 +35,7 @@ EDGES = (1_023, 1_024, 64_000, 111_615, 123_904, 128_000, 200_000, 272_000, 400_
 SETTLED = {"grace": 0, "slower_than_baseline": None}
 """What newer trees would decide by besides, left out."""
 
-UNKNOWN: dict[str, Any] = {"speed": None, "framing": {}, "compared": {}, "fees": {}}
+UNKNOWN: dict[str, Any] = {"speed": None, "framing": {}, "compared": {}, "fees": {}, "thought": {}}
 """Facts of models that older catalogs do not have."""
 
 POLICIES: tuple[dict[str, Any], ...] = (

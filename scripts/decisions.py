@@ -1,7 +1,7 @@
 """Write ``docs/decisions.md``: everyday calls on six days, what is chosen, and what an expert would choose.
 
 Run ``python scripts/decisions.py`` to write the page, ``--check`` to compare it, ``--refused`` to list what
-the expert would not sign. The expectations stand in ``scripts/data/expected_decisions*.toml``, two sheets,
+the expert would not sign. The expectations stand in ``scripts/data/expected_decisions*.toml``, three sheets,
 and were written before the router was asked; where the two differ for good, ``[[differs]]`` there says why.
 """
 
@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 SHEETS = {
     "First sheet": Path(__file__).parent / "data" / "expected_decisions.toml",
     "Second sheet": Path(__file__).parent / "data" / "expected_decisions_again.toml",
+    "Third sheet": Path(__file__).parent / "data" / "expected_decisions_third.toml",
 }
 PAGE = ROOT / "docs" / "decisions.md"
 NOTHING = "none"
@@ -95,7 +96,7 @@ def facts_of(call: Mapping[str, Any]) -> RequestFacts:
 
 
 def rows() -> Iterator[Row]:
-    """Ask the router about every call of both sheets on every day."""
+    """Ask the router about every call of all sheets on every day."""
     for sheet, path in SHEETS.items():
         yield from _rows_of(sheet, tomllib.loads(path.read_text(encoding="utf-8")))
 
@@ -198,7 +199,7 @@ def page(found: list[Row]) -> str:
         f"{calls} everyday calls on {days} days, before any call was observed: what is chosen, what",
         "it is expected to cost and how long to take (seconds to the first token / to the end, medians), and",
         "beside it what an expert would choose and why. The expert's side was written down first; who wrote",
-        "the second sheet had read the first, and what was chosen there. Written by",
+        "a later sheet had read those before it, and what was chosen there. Written by",
         "`python scripts/decisions.py`; a test compares it.",
         "",
         *_summary(found),
@@ -231,9 +232,9 @@ def _summary(found: list[Row]) -> list[str]:
         f"{right} ({100 * right / total:.1f} %) with the reason given.**",
         "What is not signed at first sight is marked, with the reason why it is right nevertheless, or what",
         "is wrong with it. The other measurements are how much configurations said to the same questions",
-        "(petergpt/bullshit-benchmark), which the router does not go by: where nothing but cost was said",
-        "against a choice, and they, too, say that it costs less than all that was expected, both sums are",
-        "given.",
+        "(petergpt/bullshit-benchmark), of which the router goes by what was thought, not by what was said:",
+        "where nothing but cost was said against a choice, and they, too, say that it costs less than all",
+        "that was expected, both sums are given.",
     ]
 
 

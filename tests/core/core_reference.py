@@ -237,11 +237,16 @@ def _cost(
     still = [Fraction(str(model.output_ratio[e])) for e in ("", "none", "minimal") if e in model.output_ratio]
     said = min(still[0] if still else Fraction(1), whole)
     expected = _expected(asked, policy)
-    natural = _expected(replace(asked, cap=None), policy)  # no model is told of the caller's cap
+    # No model is told of the caller's cap, which ends one of four answers; the others keep within it.
+    natural = _expected(replace(asked, cap=None), policy)
+    if policy.output_tokens is None:
+        natural = expected + int(Fraction(27, 100) * (natural - expected))
     # A cap that is short says what kind of answer is wanted, though no model is told of it.
-    thinks = (0.16 if asked.tools else 0.24) * (expected / 376) ** 0.25
+    thinks = (0.16 if asked.tools else 0.35) * (expected / 386) ** 0.25
     thinks = min(thinks, 0.3 if tokens > 64_000 and not asked.tools else 1.03)
-    words, thought = float(expected * said), float((whole - said) * _GPT_4O_OUTPUT) * thinks
+    known = model.thought.get(effort or "")
+    published = float((whole - said) * _GPT_4O_OUTPUT) if known is None else known / 0.35
+    words, thought = float(expected * said), published * thinks
     # Who names an effort has a cap that counts its reasoning: no room is left on top of it.
     room = 0 if effort == asked.effort else model.reasoning_room.get(effort or "", 0)
     if asked.cap is not None:

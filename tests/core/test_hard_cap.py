@@ -33,7 +33,7 @@ def hard(cap: str, **policy: Any) -> dict[str, Any]:
         (facts(1_000, cap=100), hard("0.002"), "gpt-5.6-luna", "low", 1_458),
         (facts(1_000, cap=100), hard("0.02"), "gpt-5.6-luna", "low", 4_196),
         (facts(1_000), hard("0.2"), "gpt-5.6-luna", "low", None),
-        (facts(1_000), hard("0.0011", optimize="quality"), "gpt-5.6-luna", "medium", 708),
+        (facts(1_000), hard("0.0013", optimize="quality"), "gpt-5.6-luna", "medium", 875),
         (facts(1_000), hard("0.05", optimize="quality"), "gpt-5.6-sol", "high", 2_250),
         (facts(1_000), hard("0.0004"), None, None, None),
     ],
@@ -66,7 +66,7 @@ def test_why_nothing_fits() -> None:
     """The refusal says what the amount pays for and what would be needed."""
     decision = decide(facts(1_000), at=TODAY, **hard("0.0004", models="gpt-5.6-luna", effort="low"))
     assert decision.reasons_against("gpt-5.6-luna")[0].text == (
-        "gpt-5.6-luna at low usually needs up to 485 output tokens, and $0.0004 pays for 125 beside 1,000 "
+        "gpt-5.6-luna at low usually needs up to 509 output tokens, and $0.0004 pays for 125 beside 1,000 "
         "input tokens"
     )
 

@@ -120,7 +120,7 @@ def test_decisions_of_the_review(
 WHY = [
     ("quality in April", facts(2_000), REVIEW, {"optimize": "quality"},
      "gpt-5.4 at high effort: the best by published order of what can serve this, scores at least as well as gpt-4o on "
-     "7 of 9 areas (7 published measures), 2 unmeasured; answers after about 12 s"),
+     "7 of 9 areas (7 published measures), 2 unmeasured; answers after about 15 s"),
     ("300K in April", facts(300_000), REVIEW, {},
      "gpt-4.1: the cheapest of what can serve this, scores at least as well as gpt-4o on 9 of 9 areas (29 published "
      "measures); answers after about 25 s; 300,000 input tokens are more than the 128,000 that gpt-4o accepts"),
@@ -134,18 +134,18 @@ WHY = [
      "accepts"),
     ("after the shutdown", facts(2_000), AFTER, {"incumbent": "gpt-4o"},
      "gpt-5.6-luna at low effort: the cheapest of what can serve this, scores at least as well as gpt-4o on 6 of 9 "
-     "areas (7 published measures), 3 unmeasured; answers after about 2.3 s; gpt-4o was shut down on 2027-01-14; the "
+     "areas (7 published measures), 3 unmeasured; answers after about 2.4 s; gpt-4o was shut down on 2027-01-14; the "
      "provider names gpt-6-luna instead"),
     ("today", facts(2_000), TODAY, {},
      "gpt-5.6-luna at low effort: 88 % cheaper than gpt-4o, scores at least as well as gpt-4o on 6 of 9 areas (7 "
-     "published measures), 3 unmeasured; answers after about 2.3 s"),
+     "published measures), 3 unmeasured; answers after about 2.4 s"),
     ("a stream", facts(2_000, stream=True), TODAY, {},
      "gpt-5.6-luna at low effort: 88 % cheaper than gpt-4o, scores at least as well as gpt-4o on 6 of 9 areas (7 "
      "published measures), 3 unmeasured; begins to answer after about 1.1 s"),
     ("a task of which nothing is measured any more", facts(2_000, task="multilingual"), AFTER, {},
      "gpt-5.6-luna at low effort: the cheapest of what can serve this, scores at least as well as gpt-4o on 6 of 10 "
      "areas (7 published measures), 4 unmeasured: nothing is published on multilingual, which the task is about; "
-     "answers after about 2.3 s; gpt-4o was shut down on 2027-01-14; the provider names gpt-6-luna instead"),
+     "answers after about 2.4 s; gpt-4o was shut down on 2027-01-14; the provider names gpt-6-luna instead"),
     ("longer than any test", facts(200_000), TODAY, {},
      "gpt-5.6-luna at low effort: the cheapest of what can serve this, scores at least as well as gpt-4o on 6 of 9 "
      "areas (7 published measures), 3 unmeasured, unmeasured at this length; answers after about 5 s; 200,000 input "

@@ -125,7 +125,7 @@ CASES: list[tuple[str, str, str, Any, dict[str, Any], date]] = [
      facts(), {}, date(2027, 3, 20)),
     ("poor_recall", "gpt-5.4-mini", "even at its best effort gpt-5.4-mini is published to find 33.6 % at 200,000 tokens",
      facts(200_000), {}, TODAY),
-    ("slow", "gpt-5.4-nano", "gpt-5.4-nano at xhigh is expected to answer after about 24 s, gpt-4o after 4 s",
+    ("slow", "gpt-5.4-nano", "gpt-5.4-nano at xhigh is expected to answer after about 31 s, gpt-4o after 4 s",
      facts(), {}, TODAY),
     ("max_first_token", "gpt-5.5",
      "gpt-5.5 at low is expected to begin nine of ten answers within 4 s, over 2 s", facts(), {"max_first_token": 2},
@@ -139,7 +139,7 @@ CASES: list[tuple[str, str, str, Any, dict[str, Any], date]] = [
      {"optimize": "quality"}, TODAY),
     ("slower", "gpt-5.6-sol", "gpt-5.6-sol at none is expected to answer later", facts(), {"optimize": "latency"},
      TODAY),
-    ("dearer", "gpt-4o", "gpt-4o is expected to cost $0.00461, 8.2 times as much", facts(), {}, TODAY),
+    ("dearer", "gpt-4o", "gpt-4o is expected to cost $0.00461, 7.9 times as much", facts(), {}, TODAY),
     ("ranked_lower", "gpt-4o", "gpt-4o ranks below on published quality", facts(), {"optimize": "quality"}, TODAY),
     ("not_incumbent", "gpt-5.6-luna", "the incumbent gpt-4o can serve the request", facts(), {"incumbent": "gpt-4o"},
      TODAY),
@@ -184,8 +184,8 @@ def test_reasons_about_money_that_is_not_known() -> None:
 @pytest.mark.parametrize(
     ("remaining", "model"),
     [
-        pytest.param(563_600_000, "gpt-5.6-luna", id="just enough"),
-        pytest.param(563_599_999, None, id="a picodollar short"),
+        pytest.param(581_600_000, "gpt-5.6-luna", id="just enough"),
+        pytest.param(581_599_999, None, id="a picodollar short"),
         pytest.param(None, "gpt-5.6-luna", id="no limit"),
     ],
 )
@@ -196,7 +196,7 @@ def test_a_hard_budget(remaining: int | None, model: str | None) -> None:
     if model is None:
         assert "budget" in codes(decision, "gpt-5.6-luna")
         assert (
-            "gpt-5.6-luna at low is expected to cost $0.0005636; $0.000563599999 is left in team=search"
+            "gpt-5.6-luna at low is expected to cost $0.0005816; $0.000581599999 is left in team=search"
             in sentences(decision, "gpt-5.6-luna")
         )
 

@@ -97,7 +97,7 @@ BEGUN = Usage(input_tokens=11, output_tokens=20, service_tier="default")
     ("outcome", "keywords", "cost", "spends"),
     [
         ("rate_limit", {}, 0, "0"),
-        ("incomplete", {"begun": True}, None, "0.0003654"),
+        ("incomplete", {"begun": True}, None, "0.0003834"),
         ("incomplete", {"begun": True, "usage": BEGUN}, 26_200_000, "0.0000262"),
     ],
     ids=["refused: free", "broke off: as reserved", "broke off, with a usage: as billed"],
@@ -120,7 +120,7 @@ def test_a_failed_request_is_an_entry(
 
 MESSAGE = (
     "The budget of team=search per day has $0.0001 left, and this call is expected to cost at least "
-    "$0.0003654; nothing was sent. Wait until 2026-11-23T00:00:00+00:00, when it is refilled, raise the "
+    "$0.0003834; nothing was sent. Wait until 2026-11-23T00:00:00+00:00, when it is refilled, raise the "
     "budget, shorten the request or lower its output cap."
 )
 
@@ -132,7 +132,7 @@ def test_budget_exceeded(clock: Clock) -> None:
         router.decide(REQUEST)
     error = caught.value
     assert (error.scope, error.period) == ("team=search", "day")
-    assert (error.asked, error.remaining) == (Decimal("0.0003654"), Decimal("0.0001"))
+    assert (error.asked, error.remaining) == (Decimal("0.0003834"), Decimal("0.0001"))
     assert error.resets_at == datetime(2026, 11, 23, tzinfo=UTC)
     assert error.fits == ()
     assert str(error) == MESSAGE
@@ -166,9 +166,9 @@ def test_a_cheaper_model_fits_before_a_refusal(clock: Clock) -> None:
     router = routed(clock, Budget(per_call="0.0004"))
     with pytest.raises(BudgetExceeded) as caught:
         router.decide(ask(pin="gpt-5.4"))
-    assert caught.value.fits == (("gpt-5.6-luna", "low", Decimal("0.0003654")),)
+    assert caught.value.fits == (("gpt-5.6-luna", "low", Decimal("0.0003834")),)
     assert (
-        "What would fit, given up the model or the quality asked for: gpt-5.6-luna@low ($0.0003654)."
+        "What would fit, given up the model or the quality asked for: gpt-5.6-luna@low ($0.0003834)."
         in str(caught.value)
     )
     with pytest.raises(BudgetExceeded) as caught:
@@ -184,7 +184,7 @@ def test_taken_between_decision_and_sending(clock: Clock) -> None:
     run = router.begin(first)
     with pytest.raises(BudgetExceeded) as caught:
         router.begin(second)
-    assert caught.value.remaining == Decimal("0.0005") - Decimal("0.0003654")
+    assert caught.value.remaining == Decimal("0.0005") - Decimal("0.0003834")
     run.cancel()
     router.begin(second).cancel()
 
@@ -205,9 +205,9 @@ def test_no_usage_charges_the_reservation(clock: Clock) -> None:
     router = routed(clock, Budget(per_day=1))
     record = spent(router, router.decide(REQUEST), None)
     assert record["cost"] is None
-    assert record["remaining"][0]["remaining"] == "0.9996346"
+    assert record["remaining"][0]["remaining"] == "0.9996166"
     (line,) = router.ledger.entries()
-    assert (line.cost, line.booked) == (None, 365_400_000)
+    assert (line.cost, line.booked) == (None, 383_400_000)
 
 
 NO_PRICE = Catalog.load().with_models({"mine": {"base": "gpt-4o", "prices": {"rows": []}, "pool": "named"}})
@@ -308,12 +308,12 @@ def test_events(clock: Clock) -> None:
     ("spent_share", "policy", "asked", "cap"),
     [
         (0.5, {}, {}, None),
-        (0.9, {}, {}, 1_371),
-        (1.0, {}, {}, 485),
+        (0.9, {}, {}, 1_439),
+        (1.0, {}, {}, 509),
         (1.0, {}, {"cap": 2_000}, 6_096),
         (1.0, {}, {"structured": "json_object"}, None),
         (1.0, {}, {"tools": 2}, None),
-        (1.0, {"optimize": "quality"}, {}, 485),
+        (1.0, {"optimize": "quality"}, {}, 509),
     ],
     ids=[
         "plenty left",

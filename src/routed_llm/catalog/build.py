@@ -81,6 +81,7 @@ def build(data: Mapping[str, Any]) -> Model:
         default_effort=data["default_effort"],
         reasoning_room=FrozenDict(data["reasoning_room"]),
         output_ratio=_rows(data["output_ratio"]),
+        thought=FrozenDict(data["thought"]),
         parameters=FrozenDict(
             {
                 endpoint: FrozenDict({name: _rule(**_hashable(rule)) for name, rule in rules.items()})

@@ -38,6 +38,7 @@ from routed_llm.catalog.parts import (
     Rules,
     SpeedEntry,
     Structured,
+    ThoughtEntry,
     Tokens,
     VerdictEntry,
 )
@@ -123,6 +124,7 @@ class ModelEntry(_Shared):
     prices: PricesEntry | None = None
     fine_tuned: PricesEntry | None = None
     output_ratio: RatioEntry | None = None
+    thought: ThoughtEntry | None = None
     recall: RecallEntry | None = None
     speed: SpeedEntry | None = None
     compared: list[ComparedEntry] | None = None

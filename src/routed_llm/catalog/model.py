@@ -307,6 +307,7 @@ class Model:
         reasoning_room: effort to the output tokens to leave for reasoning above the caller's cap.
         output_ratio: effort (``""`` without reasoning) to billed output tokens, reasoning included,
             relative to what gpt-4o writes for the same work; :func:`routed_llm.pricing.writes` splits it.
+        thought: effort to the reasoning tokens that it was seen to spend on ordinary questions.
         parameters: endpoint to parameter name to rule; a name not listed is passed on as it is.
         tier_limits: service tier to the most input tokens that are served at it, where that is less than the
             model takes.
@@ -355,6 +356,7 @@ class Model:
     default_effort: str | None = None
     reasoning_room: Mapping[str, int] = field(default_factory=dict)
     output_ratio: Mapping[str, float] = field(default_factory=dict)
+    thought: Mapping[str, int] = field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, ParameterRule]] = field(default_factory=dict)
     image: ImageRuleSpec | None = None
     cache: CacheTerms | None = None

@@ -314,6 +314,18 @@ class RatioEntry(Entry):
         return value
 
 
+class ThoughtEntry(Entry):
+    """Reasoning tokens spent on ordinary questions, by effort."""
+
+    minimal: int | None = None
+    low: int | None = None
+    medium: int | None = None
+    high: int | None = None
+    xhigh: int | None = None
+    max: int | None = None
+    source: str = ""
+
+
 class RecallRow(Entry):
     """One published recall figure."""
 

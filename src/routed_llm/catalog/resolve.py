@@ -17,7 +17,7 @@ __all__ = ["Context", "inherit", "merge", "overlay", "resolve"]
 Spec = dict[str, Any]
 
 # Tables that are replaced as a whole, since their source speaks for all of their rows.
-_WHOLE = ("prices", "fine_tuned", "recall", "output_ratio", "speed")
+_WHOLE = ("prices", "fine_tuned", "recall", "output_ratio", "thought", "speed")
 # What a model based on another never takes over: the names by which the other is known.
 HOME = "is_home"
 """What marks an entry that is a model's home at another address."""
@@ -69,7 +69,7 @@ def overlay(base: Mapping[str, Any], entry: Mapping[str, Any]) -> Spec:
         kept = {key: value for key, value in kept.items() if key not in _KEYS}
     if "efforts" in entry:
         rows = entry["efforts"] or [PLAIN]
-        for key in ("verdicts", "output_ratio", "quality_rank"):
+        for key in ("verdicts", "output_ratio", "thought", "quality_rank"):
             if key in kept:
                 kept[key] = {row: v for row, v in kept[key].items() if row in rows or row == "source"}
         if "recall" in kept:
@@ -128,6 +128,7 @@ def resolve(spec: Mapping[str, Any], context: Context, path: str | None) -> Spec
         "output_ratio": {
             e: n for e, n in full.get("output_ratio", {}).items() if e not in ("assumed", "source")
         },
+        "thought": {e: n for e, n in full.get("thought", {}).items() if e != "source"},
         "image": _image(full, context, path),
         "cache": full.get("cache"),
         "limits": full.get("limits", {}),
@@ -290,7 +291,7 @@ def _check_prices(rows: list[Spec], path: str | None) -> None:
 def _check_rows(model: Spec, efforts: list[str], path: str | None) -> None:
     """Refuse rows for efforts that the model does not have."""
     allowed = efforts or [PLAIN]
-    for key in ("verdicts", "output_ratio", "quality_rank"):
+    for key in ("verdicts", "output_ratio", "thought", "quality_rank"):
         for row in model[key]:
             if row not in allowed:
                 raise problem(

@@ -149,7 +149,7 @@ def test_room_is_not_free(make) -> None:
     one = {"models": ["gpt-5.4"], "at_least": None}
     llm = make(policy=one, max_tokens=20)
     assert llm.explain("Hi", routing={"effort": "none"}).chosen.output_tokens == 20
-    assert llm.explain("Hi", routing={"effort": "low"}).chosen.output_tokens > 211
+    assert llm.explain("Hi", routing={"effort": "low"}).chosen.output_tokens > 100
 
 
 FORMS_OF_ANSWERS = [
