@@ -167,7 +167,7 @@ def test_cached_prefix(client: openai.OpenAI) -> None:
         ("gpt-6-luna", Used(prompt=2000, written=1000, long_ttl=True), "0.00035"),
         ("gpt-5.4", Used(prompt=1000, completion=1000, tier="flex"), "0.00875"),
         ("gpt-5.4", Used(prompt=300_000, completion=1000, tier="priority"), "1.5225"),
-        ("gpt-5.6-luna", Used(prompt=300_000, completion=1000, tier="priority"), "0.1218"),
+        ("gpt-5.6-luna", Used(prompt=300_000, completion=1000, tier="priority"), "0.2436"),
         ("gpt-6.2-sol", Used(prompt=1000, completion=1000, window="2h"), "0.0084"),
         ("gpt-6.2-sol", Used(prompt=1000, completion=1000, window="8h"), "0.0072"),
         ("gpt-5.4", Used(prompt=1000, completion=1000, window="8h"), "0.0175"),
