@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from routed_llm import RequestBuilder
-
 __all__ = [
     "BREAKPOINT",
-    "MEDIA",
     "RESPONSES_ITEMS",
-    "SILENT",
     "TEXTS",
     "Media",
     "as_media",
     "block_text",
     "breakpoint_of",
-    "tell_block",
 ]
 
 BREAKPOINT: Final = "prompt_cache_breakpoint"
@@ -26,11 +20,6 @@ BREAKPOINT: Final = "prompt_cache_breakpoint"
 
 TEXTS: Final = frozenset({"text", "input_text", "output_text", "text-plain"})
 """Types of blocks that are text."""
-
-SILENT: Final = frozenset(
-    {"tool_use", "thinking", "reasoning_content", "function_call", "code_interpreter_call", "reasoning"}
-)
-"""Types of blocks that langchain-openai leaves out of a user's or a tool's message."""
 
 RESPONSES_ITEMS: Final = frozenset(
     {
@@ -191,52 +180,3 @@ def as_media(block: Mapping[str, Any]) -> Media | None:
     mime = media.mime or (url[5:].partition(";")[0] if url.startswith("data:") else "")
     kind = mime.partition("/")[0]
     return media._replace(kind=kind, mime=mime) if kind in ("image", "audio", "video") else media
-
-
-def tell_block(builder: RequestBuilder, block: Any) -> None:
-    """Tell a builder what a block of a user's, system's or tool's message is.
-
-    A block of an unknown type goes on as ChatOpenAI sends it: as it is on Chat Completions, so that what a
-    server of one's own takes still reaches it.
-
-    Raises:
-        RequestError: for a broken block.
-    """
-    if isinstance(block, str):
-        builder.text(block)
-        return
-    if (mark := breakpoint_of(block)) is not None:
-        builder.set(BREAKPOINT, mark)
-    kind = block.get("type")
-    if kind == "non_standard" and isinstance(block.get("value"), Mapping):
-        tell_block(builder, block["value"])
-    elif kind in TEXTS:
-        builder.text(block_text(block))
-    elif (media := as_media(block)) is not None:
-        _tell_media(builder, media)
-    elif kind in RESPONSES_ITEMS:
-        builder.text(json.dumps(block, default=str)).endpoint("responses")
-    elif kind == "refusal":
-        builder.text(str(block.get("refusal") or ""))
-    elif kind not in SILENT:
-        builder.text(json.dumps(block, default=str)).endpoint("chat_completions")
-
-
-def _tell_media(builder: RequestBuilder, media: Media) -> None:
-    if media.kind == "text":
-        builder.text(media.data or "")
-    elif media.kind == "image":
-        if media.file_id is not None:
-            builder.endpoint("responses")  # Chat Completions has no image by id.
-        builder.image(None if media.file_id is not None else media.source or "", detail=media.detail)
-    elif media.kind == "audio":
-        audio = None if media.by_reference else media.data or media.url
-        builder.audio(audio, format=(media.mime or "").partition("/")[2] or None)
-    elif media.kind == "video":
-        builder.video()
-    elif media.by_reference:
-        if media.url is not None:
-            builder.endpoint("responses")  # Chat Completions has no file by URL.
-        builder.document(None, mime=media.mime, filename=media.filename, reference=True)
-    else:
-        builder.document(media.data or media.url, mime=media.mime, filename=media.filename)

@@ -16,6 +16,8 @@ from langchain_core.messages import (
     AIMessage,
     BaseMessage,
     FunctionMessage,
+    HumanMessage,
+    SystemMessage,
     ToolMessage,
 )
 from langchain_openai.chat_models._compat import _convert_from_v1_to_chat_completions
@@ -64,6 +66,9 @@ _CALLS: Final = ("function_call", "custom_tool_call")
 _FOREIGN: Final = frozenset({"annotations", "cache_control", "extras", "id", "index"})
 """Keys of a text block that LangChain or another provider added, which Chat Completions refuses."""
 
+_ROLES: Final = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assistant"}
+_CHATS: Final = ("image_url", "input_audio", "file")
+
 Known = Callable[[str], str | None]
 _REPLAY: Final = Replay(own=lambda _: True)
 
@@ -83,7 +88,7 @@ class Conversation:
 
     Attributes:
         messages: the conversation.
-        model: catalog id of the chosen model.
+        model: catalog id of the chosen model; None while it is read for the choice.
         endpoint: ``chat_completions`` or ``responses``.
         known: a function from a model's name to its catalog id, or None for a stranger.
         store: the request's ``store``; with False the provider looks nothing up that it has stored.
@@ -91,7 +96,7 @@ class Conversation:
     """
 
     messages: Sequence[BaseMessage]
-    model: str
+    model: str | None
     endpoint: str
     known: Known
     store: Any = None
@@ -110,6 +115,9 @@ class Conversation:
         """
         said: list[dict[str, Any]] = []
         for message in self.messages:
+            if (plain := _plain(message)) is not None:
+                said.append(plain)
+                continue
             if isinstance(message, AIMessage):
                 said.append(self._chat_answer(message))
                 continue
@@ -126,18 +134,18 @@ class Conversation:
                         continue
                     message = _with(message, [b for b in message.content if not _is_item(b)])
                 message = _fit_blocks(message, on_responses=self._on_responses)
-            said.append(_convert_message_to_dict(message))
+            said.append(_as_dict(message))
         return said
 
     def _chat_answer(self, message: AIMessage) -> dict[str, Any]:
         extra = message.additional_kwargs
-        special = extra and any(key in extra for key in ("refusal", ITEMS, "audio", *_V03))
+        special = extra and any(extra.get(key) for key in ("refusal", ITEMS, "audio", *_V03))
         calls = _calls_with_custom(message)
         if isinstance(message.content, str) and not (special or calls):
             return _convert_message_to_dict(message)
-        own = self._is_own(message)
+        own = self.model is not None and self._is_own(message)
         bare = _bare(message, keeps_audio=own and not self._on_responses)
-        said = _convert_message_to_dict(_convert_from_v1_to_chat_completions(bare))
+        said = _as_dict(_convert_from_v1_to_chat_completions(bare))
         if calls:
             said["tool_calls"] = calls
         if self._on_responses and own:
@@ -195,6 +203,48 @@ class Conversation:
         )
         self._sent |= ids
         return own
+
+
+def _plain(message: BaseMessage) -> dict[str, Any] | None:
+    """Return a message of nothing but a text, as most are, as langchain-openai writes it; None for others.
+
+    It looks for blocks in a text by its characters, so that long ones take milliseconds.
+    """
+    content, extra = message.content, message.additional_kwargs
+    if type(content) is not str or (extra and any(extra.values())):
+        return None
+    if type(message) is ToolMessage:
+        return {"content": content, "role": "tool", "tool_call_id": message.tool_call_id}
+    role = _ROLES.get(type(message))
+    if role is None or message.name is not None:
+        return None
+    if isinstance(message, AIMessage) and (not content or message.tool_calls or message.invalid_tool_calls):
+        return None
+    return {"content": content, "role": role}
+
+
+def _as_dict(message: BaseMessage) -> dict[str, Any]:
+    """Return a message as langchain-openai writes it.
+
+    It looks at the types of LangChain's blocks anew for each block, which takes 0.1 ms; so the blocks that
+    are Chat Completions' own already do not pass it.
+    """
+    content: Any = message.content
+    if isinstance(content, str) or not all(isinstance(b, dict) and _is_chats(b) for b in content):
+        return _convert_message_to_dict(message)
+    if isinstance(message, ToolMessage):
+        return {"content": content, "role": "tool", "tool_call_id": message.tool_call_id}
+    if type(message) is HumanMessage and message.name is None and not message.additional_kwargs:
+        return {"content": content, "role": "user"}
+    said = _convert_message_to_dict(_with(message, ""))
+    return {**said, "content": content or said["content"]}
+
+
+def _is_chats(block: Mapping[str, Any]) -> bool:
+    kind = block.get("type")
+    if kind == "text":
+        return "source_type" not in block and "extras" not in block
+    return kind in _CHATS and isinstance(block.get(kind), dict)
 
 
 def _with_calls(message: BaseMessage) -> BaseMessage:
@@ -380,7 +430,7 @@ def _fit_block(block: Any, *, on_responses: bool) -> Any:
     )
     if media is None or not _needs_translation(block, media, on_responses=on_responses, by_id=by_id):
         return block
-    translated = _by_id(media) if on_responses and by_id else _for_chat(media)
+    translated = _by_id(media) if by_id else _for_chat(media)
     mark = breakpoint_of(block)
     return translated if mark is None else {**translated, BREAKPOINT: mark}
 
@@ -408,6 +458,8 @@ def _for_chat(media: Media) -> dict[str, Any]:
         form = (media.mime or "audio/wav").partition("/")[2]
         data = media.data or (media.url or "").partition(",")[2]
         return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+    if media.kind == "video":
+        return {"type": "video_url", "video_url": {"url": media.source}}  # which no model takes
     if media.file_id is not None:
         return {"type": "file", "file": {"file_id": media.file_id}}
     return {"type": "file", "file": {"filename": media.filename or "file", "file_data": media.source}}

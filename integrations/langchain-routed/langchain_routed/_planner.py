@@ -15,13 +15,10 @@ from pydantic import SecretStr
 from langchain_routed._delegates import DelegateCache
 from langchain_routed._messages import Conversation
 from langchain_routed._reading import (
-    PASSED_ON,
-    as_form,
     merge,
     previous_of,
     state_owner,
-    tell_messages,
-    tell_parameters,
+    told,
     with_extra,
 )
 from routed_llm import (
@@ -30,11 +27,11 @@ from routed_llm import (
     Decision,
     NoModelFits,
     Policy,
-    RequestBuilder,
     Router,
     TokenCount,
     budgets_from,
     fingerprint,
+    read_openai,
 )
 from routed_llm.calls.adapting import acounted, counted, policy_from
 from routed_llm.calls.search import with_search
@@ -168,14 +165,6 @@ class CallPlanner:
         parameters, items, wanted = self._settings(call, stop)
         extra = call.get("extra_body", self.owner.extra_body) or {}
         pinned = extra.get("model") or call.get("model")
-        builder = RequestBuilder()
-        tell_messages(builder, messages)
-        tell_parameters(builder, parameters, stream=stream)
-        builder.emulates("stop")
-        if pinned is not None:
-            builder.pin(pinned)
-        if wanted is not None:
-            builder.endpoint(wanted)
         owner, hard = state_owner(
             messages,
             parameters.get("previous_response_id"),
@@ -183,39 +172,39 @@ class CallPlanner:
             carried=items or parameters.get("store") is False,
             known=self.known,
         )
-        if owner is not None and not pinned:
-            builder.locked_to(owner)
-        if (previous := previous_of(messages, self.known)) is not None:
-            builder.previous(previous)
+        locked = None if pinned else owner
+        said = Conversation(messages=messages, model=None, endpoint="responses", known=self.known)
+        body: dict[str, Any] = {**told(parameters), "messages": said.as_chat(), "stream": stream or None}
+        request = read_openai(
+            {**body, "model": pinned},
+            pin=pinned is not None,
+            previous=previous_of(messages, self.known),
+            locked_to=locked,
+            emulates=("stop",),
+            endpoint=wanted,
+            foreign=True,
+        )
         options = options.on(self._options())
         exact = options.policy is not None and options.policy.exact_within
         return ParsedCall(
-            request=builder.build(),
+            request=request,
             parameters=parameters,
             options=options,
             items=items,
-            soft=owner is not None and not hard and not pinned,
+            soft=locked is not None and not hard,
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
-            exact=self._exact(messages, parameters) if exact else None,
+            exact=self._exact(body) if exact else None,
         )
 
-    def _exact(self, messages: Sequence[BaseMessage], parameters: Mapping[str, Any]) -> tuple[Any, Any]:
+    def _exact(self, asked: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return what asks OpenAI for its own count of a request, with the clients that would send it."""
         owner = self.owner
 
-        def asked(model: str) -> dict[str, Any]:
-            named = self.known(model) or model
-            said = Conversation(messages=messages, model=named, endpoint="responses", known=self.known)
-            given = {name: value for name, value in parameters.items() if name not in PASSED_ON}
-            if isinstance(given.get("response_format"), type):
-                given["response_format"] = as_form(given["response_format"], strict=True)
-            return {**given, "messages": said.as_chat()}
-
         def ask(model: str) -> int:
-            return counted(owner.root_client, asked(model), model)
+            return counted(owner.root_client, asked, model)
 
         async def aask(model: str) -> int:
-            return await acounted(owner.root_async_client, asked(model), model)
+            return await acounted(owner.root_async_client, asked, model)
 
         return ask, aask
 

@@ -1,30 +1,21 @@
-"""LangChain's messages and a call's parameters, told to a RequestBuilder.
-
-Messages are read as the caller gave them: nothing is fetched, and nothing is converted first.
-"""
+"""What a call's parameters and messages say besides what is sent: of its form, its state, who answered."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, Final
 
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
-    ChatMessage,
-    HumanMessage,
-    SystemMessage,
     ToolMessage,
 )
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import _convert_to_openai_response_format
 
-from langchain_routed._blocks import BREAKPOINT, TEXTS, block_text, breakpoint_of, tell_block
-from langchain_routed._messages import origin, travelling, unwrapped
-from routed_llm import Call, Previous, RequestBuilder
+from langchain_routed._messages import origin, travelling
+from routed_llm import Call, Previous
 from routed_llm.request.wire import CHAT, RESPONSES
 
 __all__ = [
@@ -35,8 +26,7 @@ __all__ = [
     "previous_of",
     "shown",
     "state_owner",
-    "tell_messages",
-    "tell_parameters",
+    "told",
     "with_extra",
 ]
 
@@ -52,93 +42,11 @@ PASSED_ON: Final = frozenset(
 )
 """Keywords of the SDK or of LangChain that say nothing about what a model must be able to do."""
 
-RESUMED: Final = 8
-"""Fewest messages of a conversation that is worth recognising when it is sent again."""
-
-_SAID: Final = attrgetter("type", "content", "name", "additional_kwargs")
-_ANSWERED: Final = attrgetter(
-    "type", "content", "name", "additional_kwargs", "tool_calls", "invalid_tool_calls"
-)
-_VIEWS: Final = {HumanMessage: _SAID, SystemMessage: _SAID, ToolMessage: _SAID, AIMessage: _ANSWERED}
-_NOTHING: Final[Mapping[int, tuple[Any, ...]]] = {4: (None, {}), 6: (None, {}, [], [])}
-"""What a view of so many fields has behind the kind and the text, where there is nothing else."""
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _FIELDS: Final = (CHAT["body"].keys() | RESPONSES["body"].keys()) - {"messages", "input", "stream"}
 _FORMATS: Final = ("text", "json_object", "json_schema")
-_ROLES: Final = {"human": "user", "ai": "assistant"}
 NOT_SENT: Final = frozenset({"model", "stream", "reasoning", "reasoning_effort", *_CAPS})
 """Keywords that the decision writes."""
-
-
-def tell_messages(builder: RequestBuilder, messages: Sequence[BaseMessage]) -> None:
-    """Tell a builder what every message holds.
-
-    Raises:
-        RequestError: for a broken or unknown content block.
-    """
-    views = _views(messages)
-    begun = builder.resume(views) if views else 0
-    if views and not begun and all(type(view[1]) is str and not any(view[2:]) for view in views):
-        # Nothing but texts: these are added at once.
-        builder.messages([_ROLES.get(view[0], view[0]) for view in views], [view[1] for view in views])
-        builder.remember([(*view[:2], *_NOTHING[len(view)]) for view in views], plain=True)
-        return
-    for message in messages[begun:]:
-        role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type, message.type)
-        builder.message(role, name=message.name)
-        if role == "function":
-            builder.endpoint("chat_completions")  # The older form of a tool's result exists there only.
-        if isinstance(message, AIMessage):
-            _tell_answer(builder, message)
-        elif isinstance(message.content, str):
-            if message.additional_kwargs.get("type") == "computer_call_output":
-                builder.image(message.content).endpoint("responses")
-            else:
-                builder.text(message.content)
-        else:
-            for block in message.content:
-                if isinstance(block, dict) and "type" not in block and isinstance(message, ToolMessage):
-                    builder.text(json.dumps(block, default=str))
-                else:
-                    tell_block(builder, block)
-    if views:
-        builder.remember(views)
-
-
-def _views(messages: Sequence[BaseMessage]) -> list[Any]:
-    """Return everything that is told of each message, as plain data; nothing where one is of a rare kind."""
-    if len(messages) < RESUMED:
-        return []
-    try:
-        return [_VIEWS[type(message)](message) for message in messages]
-    except KeyError:
-        return []
-
-
-def _tell_answer(builder: RequestBuilder, message: AIMessage) -> None:
-    # What a model made is replayed by id or as text: it is no image or audio input of this request.
-    if isinstance(message.content, str):
-        builder.text(message.content)
-    else:
-        for block in message.content:
-            if isinstance(block, str):
-                builder.text(block)
-                continue
-            block = unwrapped(block)
-            if (mark := breakpoint_of(block)) is not None:
-                builder.set(BREAKPOINT, mark)
-            if block.get("type") in TEXTS:
-                builder.text(block_text(block))
-            elif block.get("type") == "refusal":
-                builder.text(str(block.get("refusal") or ""))
-    calls = (*message.tool_calls, *message.invalid_tool_calls)
-    for call in calls:
-        builder.tool_call(call["name"] or "", call["args"] or "")
-    if message.additional_kwargs.get("function_call") and not calls:
-        builder.endpoint("chat_completions")  # the older form of a call exists there only
-    audio = message.additional_kwargs.get("audio")
-    if isinstance(audio, Mapping):
-        builder.text(str(audio.get("transcript") or ""))
 
 
 def merge(fields: Mapping[str, Any], call: Mapping[str, Any], stop: list[str] | None) -> dict[str, Any]:
@@ -192,25 +100,6 @@ def _effort(parameters: Mapping[str, Any]) -> str | None:
     return given or parameters.get("reasoning_effort")
 
 
-def tell_parameters(builder: RequestBuilder, parameters: Mapping[str, Any], *, stream: bool) -> None:
-    """Tell a builder every parameter of a call.
-
-    Raises:
-        RequestError: for a value of a kind that no model takes.
-    """
-    for name, value in parameters.items():
-        if name in PASSED_ON or name in ("model", "stream"):
-            continue
-        if name == "response_format":
-            builder.set(name, _plain_format(value))
-        elif name == "functions":
-            builder.tools([{"type": "function", "function": item} for item in value])
-            builder.endpoint("chat_completions")  # The older form exists there only.
-        else:
-            builder.set(name, value)
-    builder.set("stream", stream or None)
-
-
 def _as_format(value: Any, strict: bool | None) -> Any:
     """Return a bare schema as the form of answer that langchain-openai makes of it on Responses.
 
@@ -232,8 +121,12 @@ def as_form(schema: Any, *, strict: bool | None) -> Any:
     return _convert_to_openai_response_format(named, strict=strict)
 
 
-def _plain_format(value: Any) -> Any:
-    return _schema_of(value) if isinstance(value, type) else value
+def told(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a call that say what a model must be able to do."""
+    said = {name: value for name, value in parameters.items() if name not in PASSED_ON}
+    if isinstance(said.get("response_format"), type):
+        said["response_format"] = _schema_of(said["response_format"])
+    return said
 
 
 @lru_cache(maxsize=256)

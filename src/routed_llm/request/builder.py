@@ -88,6 +88,8 @@ class RequestBuilder(Settings):
     _estimates: tuple[str, ...] = ()
     _conversation: Conversation | None = None
     _from_the_start = False
+    takes_foreign = False
+    """Whether content of a type that nobody knows is taken for text."""
 
     def resume(self, messages: list[Any]) -> int:
         """Take over what was read of a conversation's leading messages when these were sent before.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ def read_openai(
     locked_to: str | None = None,
     emulates: Sequence[str] = (),
     endpoint: str | None = None,
+    foreign: bool = False,
 ) -> Request:
     """Read a decoded request body.
 
@@ -34,6 +36,8 @@ def read_openai(
         locked_to: the model that keeps the state which the body refers to.
         emulates: parameters that the caller makes good itself where no model takes them.
         endpoint: the one that must serve it, or None for either.
+        foreign: whether content of a type that nobody knows is for a server of the caller's own, which is
+            sent it as it is; else it is refused.
 
     Raises:
         RequestError: when the body is not such a request; the message names the place.
@@ -43,6 +47,7 @@ def read_openai(
             "The request is not a JSON object. Give the body of a Chat Completions or Responses call."
         )
     builder = RequestBuilder()
+    builder.takes_foreign = foreign
     known = _said(builder, payload)
     for key, value in payload.items():
         if key in known:
@@ -94,9 +99,10 @@ def _add_messages(
     begun = builder.resume(whole) if long else 0
     if instructions and not begun:
         builder.message("system").text(instructions)
-    if not begun and long and whole is items and _is_plain(items):
+    if not begun and whole is items and type(items) is list and items and _is_plain(items):
         builder.messages([item["role"] for item in items], [item["content"] for item in items])
-        builder.remember(items, plain=True)
+        if long:
+            builder.remember(items, plain=True)
         return
     _each(builder, items, where, read, max(begun - bool(instructions), 0))
     if long:
@@ -134,6 +140,9 @@ def _each(
 def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:
     role = item.get("role")
     if not isinstance(role, str):
+        if "type" in item:
+            _own_item(builder, item)
+            return
         raise RequestError(
             f"{where} has no role. Give system, developer, user, assistant or tool.", where=where
         )
@@ -153,6 +162,16 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
         _tool_call(builder, {"function": item["function_call"]}, f"{where}.function_call")
     if role == "function" or item.get("function_call") or item.get("audio"):
         builder.endpoint("chat_completions")  # Responses has no form for it
+
+
+def _own_item(builder: RequestBuilder, item: Mapping[str, Any]) -> None:
+    """Read an item among messages that Responses alone has: the output of a computer, an approval."""
+    builder.message("tool").tool_result().endpoint("responses")
+    output = item.get("output")
+    if isinstance(output, Mapping) and output.get("image_url"):
+        builder.image(output["image_url"])
+    else:
+        builder.text(json.dumps(item, default=str))
 
 
 def _tool_call(builder: RequestBuilder, call: Mapping[str, Any], where: str) -> None:
@@ -227,6 +246,10 @@ def _part(builder: RequestBuilder, part: Mapping[str, Any], where: str) -> None:
         _file(builder, part)
     elif kind in ("video_url", "input_video"):
         builder.video()
+    elif builder.takes_foreign:
+        builder.text(json.dumps(part, default=str))
+        if kind is not None:
+            builder.endpoint("chat_completions")
     else:
         raise builder.unknown(kind, where=where)
 
@@ -237,6 +260,8 @@ def _image(builder: RequestBuilder, part: Mapping[str, Any]) -> None:
     if isinstance(image, Mapping):
         detail = image.get("detail", detail)
         image = image.get("url")
+    if image is None and part.get("file_id"):
+        builder.endpoint("responses")  # Chat Completions has no image by its id
     builder.image(image, detail=detail)
 
 
@@ -244,4 +269,6 @@ def _file(builder: RequestBuilder, part: Mapping[str, Any]) -> None:
     held = part.get("file")
     file: Mapping[str, Any] = held if isinstance(held, Mapping) else part
     data = file.get("file_data")
+    if data is None and file.get("file_url"):
+        builder.endpoint("responses")  # nor a file by its address
     builder.document(data, filename=file.get("filename"), reference=data is None)
