@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from inspect import signature
 from json import JSONDecodeError
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from langchain_openai._compat import httpx
 from openai import (
@@ -31,9 +31,8 @@ from typing_extensions import override
 
 from routed_llm.request.wire import ChunkStream, chat_completion, failure_of
 
-__all__ = ["AsyncChatOnResponses", "ChatClient", "ChatOnResponses"]
+__all__ = ["AsyncChatOnResponses", "ChatClient", "ChatOnResponses", "RootClient"]
 
-_FIELDS: Final = frozenset(signature(Completions.create).parameters)
 _OPTIONS: Final = {
     "extra_headers": "headers",
     "extra_query": "params",
@@ -41,12 +40,41 @@ _OPTIONS: Final = {
     "timeout": "timeout",
 }
 """Keywords of the SDK's methods and what its requests call them."""
-_STREAM, _ASYNC_STREAM = Stream[ChatCompletionChunk], AsyncStream[ChatCompletionChunk]
 
 
-class ChatClient:
-    """Sends bodies that are plain data: to look for what is not takes the SDK a quarter of a call's time.
+class _Endpoint(NamedTuple):
+    """What the SDK makes of an endpoint: the path, the keywords it knows, an answer, and its two streams."""
 
+    path: str
+    fields: frozenset[str]
+    answer: type
+    stream: Any
+    async_stream: Any
+
+
+@lru_cache(maxsize=1)
+def _chat() -> _Endpoint:
+    fields = frozenset(signature(Completions.create).parameters)
+    streams = Stream[ChatCompletionChunk], AsyncStream[ChatCompletionChunk]
+    return _Endpoint("/chat/completions", fields, ChatCompletion, *streams)
+
+
+@lru_cache(maxsize=1)
+def _responses() -> _Endpoint:
+    # The SDK has hundreds of types for it: who is not answered from there need not wait for them.
+    from openai.resources.responses import Responses
+    from openai.types.responses import Response, ResponseStreamEvent
+
+    fields = frozenset(signature(Responses.create).parameters)
+    return _Endpoint(
+        "/responses", fields, Response, Stream[ResponseStreamEvent], AsyncStream[ResponseStreamEvent]
+    )
+
+
+class PlainClient:
+    """One of the SDK's two resources, for bodies that are plain data.
+
+    To look for what is not takes the SDK a quarter of a call's time, and 30 ms for a long input of Responses.
     What a program or an instrument has put in the place of the SDK's own methods is called as it always was,
     and the SDK itself refuses the fields that it does not know.
 
@@ -64,26 +92,54 @@ class ChatClient:
         """The same, whose answers come with their headers."""
         return type(self)(self.root, raw=True)
 
-    def create(self, **body: Any) -> Any:
-        """Send a body and return the answer; in event loops, what is awaited for it."""
-        part = self.root.chat.completions
-        if not (_FIELDS.issuperset(body) and _is_untouched(part)):
+    def _post(self, part: Any, endpoint: _Endpoint, body: dict[str, Any]) -> Any:
+        if not (endpoint.fields.issuperset(body) and _is_untouched(part)):
             return (part.with_raw_response if self._raw else part).create(**body)
         given = {_OPTIONS[name]: body.pop(name) for name in _OPTIONS.keys() & body.keys()}
         # Without a timeout is not without a word on it.
         options = {name: value for name, value in given.items() if value is not None or name == "timeout"}
         if self._raw:
             options["headers"] = {**(options.get("headers") or {}), RAW_RESPONSE_HEADER: "true"}
-        stream = bool(body.get("stream"))
-        kind = _ASYNC_STREAM if isinstance(self.root, AsyncOpenAI) else _STREAM
+        in_loop = isinstance(self.root, AsyncOpenAI)
         return self.root.post(
-            "/chat/completions",
-            cast_to=ChatCompletion,
+            endpoint.path,
+            cast_to=endpoint.answer,
             body=body,
             options=options,
-            stream=stream,
-            stream_cls=kind,
+            stream=bool(body.get("stream")),
+            stream_cls=endpoint.async_stream if in_loop else endpoint.stream,
         )
+
+
+class ChatClient(PlainClient):
+    """The client of Chat Completions."""
+
+    def create(self, **body: Any) -> Any:
+        """Send a body and return the answer; in event loops, what is awaited for it."""
+        return self._post(self.root.chat.completions, _chat(), body)
+
+
+class ResponsesClient(PlainClient):
+    """The client of Responses; what is read into a class is the SDK's own to send."""
+
+    def __getattr__(self, name: str) -> Any:
+        part = self.root.responses
+        return getattr(part.with_raw_response if self._raw else part, name)
+
+    def create(self, **body: Any) -> Any:
+        """Send a body and return the answer; in event loops, what is awaited for it."""
+        return self._post(self.root.responses, _responses(), body)
+
+
+class RootClient:
+    """The SDK's client, whose Responses are sent as plain data."""
+
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self.responses = ResponsesClient(root)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.root, name)
 
 
 def _is_untouched(part: Any) -> bool:
@@ -97,17 +153,16 @@ def _is_sdks(method: Any) -> bool:
     return type(function) is FunctionType and str(function.__globals__["__name__"]).startswith("openai.")
 
 
-class ChatOnResponses(ChatClient):
+class ChatOnResponses(PlainClient):
     """Takes the bodies of Responses and answers as Chat Completions do."""
 
-    @override
     def create(self, **body: Any) -> Any:
         """Send a body and return the answer."""
         return self._read(self._send(body), body)
 
     def _send(self, body: dict[str, Any]) -> Any:
-        way = self.root.responses.with_raw_response if self._raw else self.root.responses
-        return (way.parse if "text_format" in body else way.create)(**body)
+        client = ResponsesClient(self.root, raw=self._raw)
+        return (client.parse if "text_format" in body else client.create)(**body)
 
     def _read(self, answer: Any, body: Mapping[str, Any]) -> Any:
         # As with Chat Completions' own client, an answer for which a form is asked is one that was read.

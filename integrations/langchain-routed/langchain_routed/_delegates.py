@@ -21,7 +21,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel, ConfigDict, SecretStr
 from typing_extensions import override
 
-from langchain_routed._clients import AsyncChatOnResponses, ChatClient, ChatOnResponses
+from langchain_routed._clients import AsyncChatOnResponses, ChatClient, ChatOnResponses, RootClient
 from langchain_routed._messages import ITEMS, PLAN
 from routed_llm import Call, Credential, guard_client
 from routed_llm.calls.adapting import NO_KEY, client_apart
@@ -216,15 +216,11 @@ class DelegateCache:
             fields.update(_apart(fields, str(call.base_url), credential))
         else:
             fields.update(_once(fields, call.base_url))
-        if plain:
-            fields["client"] = fields["root_client"] and ChatOnResponses(fields["root_client"])
-            fields["async_client"] = fields["root_async_client"] and AsyncChatOnResponses(
-                fields["root_async_client"]
-            )
-        else:
-            for root, part in _PAIRS:
-                if _is_genuine(fields[root], fields[part]):
-                    fields[part] = ChatClient(fields[root])
+        for (root, part), kind in zip(_PAIRS, (ChatOnResponses, AsyncChatOnResponses), strict=True):
+            if plain:
+                fields[part] = fields[root] and kind(fields[root])
+            elif _is_genuine(fields[root], fields[part]):
+                fields.update({root: RootClient(fields[root]), part: ChatClient(fields[root])})
         # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
         delegate = Delegate(
             model=call.model,
@@ -276,7 +272,7 @@ def _guarded(delegate: BaseChatOpenAI) -> BaseChatOpenAI:
     """Look at what comes back where it comes in, whoever made the delegate."""
     for name in ("root_client", "root_async_client"):
         root = getattr(delegate, name, None)
-        if isinstance(root, (OpenAI, AsyncOpenAI)):
+        if isinstance(root, (OpenAI, AsyncOpenAI, RootClient)):
             guard_client(root._client)
     return delegate
 

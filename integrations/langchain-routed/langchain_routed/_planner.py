@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from langchain_routed._delegates import DelegateCache
 from langchain_routed._messages import Conversation
 from langchain_routed._reading import (
+    as_form,
     merge,
     previous_of,
     state_owner,
@@ -193,12 +194,14 @@ class CallPlanner:
             items=items,
             soft=locked is not None and not hard,
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
-            exact=self._exact(body) if exact else None,
+            exact=self._exact(body, parameters.get("response_format")) if exact else None,
         )
 
-    def _exact(self, asked: Mapping[str, Any]) -> tuple[Any, Any]:
+    def _exact(self, asked: dict[str, Any], form: Any) -> tuple[Any, Any]:
         """Return what asks OpenAI for its own count of a request, with the clients that would send it."""
         owner = self.owner
+        if isinstance(form, type):
+            asked["response_format"] = as_form(form, strict=True)
 
         def ask(model: str) -> int:
             return counted(owner.root_client, asked, model)
