@@ -269,11 +269,9 @@ class RequestFacts:
     def with_tokens(self, tokens: TokenCount, framed: Framed | None = None) -> RequestFacts:
         """Return the same facts with another text token count and, where given, other frames."""
         # Every other field is as it was, so that there is nothing to work out again.
-        values, copy = self.__dict__.copy(), object.__new__(RequestFacts)
-        values["tokens"] = tokens
-        if framed is not None:
-            values["framed"] = framed
-        object.__setattr__(copy, "__dict__", values)
+        framed = self.framed if framed is None else framed
+        copy = object.__new__(RequestFacts)
+        object.__setattr__(copy, "__dict__", {**self.__dict__, "tokens": tokens, "framed": framed})
         return copy
 
     @property

@@ -10,7 +10,7 @@ import pytest
 from core_support import CATALOG
 
 from routed_llm.catalog.model import Speed
-from routed_llm.decide.speed import Pace, ends_within, expected_seconds, medians, pace_of
+from routed_llm.decide.speed import Pace, ends_within, expected_seconds, medians, pace_of, time_line
 from routed_llm.ledger.speeds import SpeedLearner
 from routed_llm.usage import Timing, Usage
 
@@ -109,7 +109,7 @@ def test_what_is_said_quickly_is_what_is_worked_out() -> None:
         work = (chance.choice((0, 500, 200_000)), chance.choice((0, 70, 4_000)), chance.choice((0, 9, 900)))
         whole = expected_seconds(pace, *work).whole_p90
         for most in (whole * chance.uniform(0.1, 4), whole * 1.0001, whole * 0.9999):
-            quick = ends_within(most, pace, *work)
+            quick = ends_within(most, time_line(pace, *work[1:]), work[0])
             assert quick in (None, whole <= most)
             said += quick is not None
     assert said > 500

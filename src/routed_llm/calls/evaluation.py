@@ -47,7 +47,7 @@ class Evaluation(NamedTuple):
         tiers: the service tiers, besides the table's, at which the call may be sent, where it has a deadline.
         at_tier: makes the table of a service tier.
         draw: gives a number from 0 to 1, by which calls are spread over a model's homes; None to take the
-            cheapest.
+            cheapest, as where none has several.
     """
 
     catalog: Catalog
@@ -60,23 +60,22 @@ class Evaluation(NamedTuple):
 
     def explain(self, request: Request) -> Decision:
         """Choose; the Decision's ``chosen`` is None when nothing fits."""
-        decision = self.at_bounds(request.facts) or self.counted(request)
-        return self.or_cooling(decision, request)
+        return self.or_cooling(self.at_bounds(request.facts) or self.counted(request), request)
 
     def or_cooling(self, decision: Decision, request: Request) -> Decision:
         """Choose again where nothing fits: a model that cools down is better than none."""
         if decision.chosen is not None or self.context.unavailable is self.firm:
-            return self._at_home(decision, request)
+            return decision if self.draw is None else self._at_home(decision, request, self.draw)
         return self._replace(context=self.context._replace(unavailable=self.firm)).explain(request)
 
-    def _at_home(self, decision: Decision, request: Request) -> Decision:
+    def _at_home(self, decision: Decision, request: Request, draw: Callable[[str], float]) -> Decision:
         """Choose among the homes of the model that was chosen, by their order and weights.
 
         Within an order, and where no weight says otherwise, it stays at the cheapest; weights give way to the
         home whose cache the request is expected to read.
         """
-        chosen, draw = decision.chosen, self.draw
-        if chosen is None or draw is None or not self.catalog.has_homes:
+        chosen = decision.chosen
+        if chosen is None:
             return decision
         homes = [one for one in self.catalog.homes(chosen.model) if one.weight != 0]
         away, whole = self.context.unavailable, self._replace(draw=None)
@@ -112,11 +111,11 @@ class Evaluation(NamedTuple):
 
     def at_bounds(self, facts: RequestFacts) -> Decision | None:
         """Choose by the bounds of the token count alone; None when they do not settle it."""
-        deadline, at_tier = self.context.deadline, self.at_tier
-        if deadline is None or at_tier is None:
-            decision = self.table.select_certain(facts, self.context)
+        context, at_tier = self.context, self.at_tier
+        if at_tier is None or context.deadline is None:
+            decision = self.table.select_certain(facts, context)
         else:
-            decision = self._in_time(facts, deadline, at_tier)
+            decision = self._in_time(facts, context.deadline, at_tier)
         # A refusal quotes exact numbers.
         if decision is not None and decision.chosen is None and not facts.tokens.exact:
             return None
@@ -156,13 +155,13 @@ class Evaluation(NamedTuple):
         """
         first = best = self._picked(self.table, facts)
         chosen = None
-        for tier in self.tiers:
+        for tier in self.tiers if first.certain else ():
             window = WINDOWS.get(tier)
             # What promises a window is cheaper; the others are quicker, and cost more.
             if best.row is not None if window is None else window > deadline:
                 continue
             other = self._picked(at_tier(tier), facts)
-            if not (best.certain and other.certain):
+            if not other.certain:
                 return None
             costs_less = _costs_less(other, best, facts)
             if costs_less is None:
@@ -193,9 +192,9 @@ class Evaluation(NamedTuple):
 
     def _picked(self, table: Table, facts: RequestFacts) -> Picked:
         """Pick by a table; a model that cools down is better than none."""
-        found = table.pick(facts, self.context)
+        found = table.pick(facts, self.context, if_certain=True)
         if found.row is None and found.certain and self.context.unavailable is not self.firm:
-            return table.pick(facts, self.context._replace(unavailable=self.firm))
+            return table.pick(facts, self.context._replace(unavailable=self.firm), if_certain=True)
         return found
 
     def near(self, request: Request) -> Near:

@@ -822,10 +822,7 @@ class Router:
         moment = self._clock() if options.at is None else options.at
         day = moment.date() if isinstance(moment, datetime) else moment
         policy = live.over(options.applied_to(self.policy))
-        deadline = _seconds_left(options.deadline or policy.deadline, moment)
-        tiers: tuple[str, ...] = ()
-        if deadline is not None and policy.service_tier == request.facts.service_tier == "standard":
-            tiers = options.tiers
+        deadline, at_tier = _seconds_left(options.deadline or policy.deadline, moment), None
         allowance, tags = None, _NO_TAGS
         around = CURRENT.get()
         if self._books.always or around or options.tags or options.conversation or options.budgets:
@@ -834,17 +831,22 @@ class Router:
             if policy.measures:
                 tags = live.measured(policy, merged.tags)
             policy = _pressed(live, policy, allowance)
+        tiers: tuple[str, ...] = ()
         if deadline is not None:
+            if policy.service_tier == request.facts.service_tier == "standard":
+                tiers = options.tiers
             # How long may be waited is said, and what is in time chooses the tier.
             policy = live.varied(policy, slower_than_baseline=None, prefer_tier=None)
         now = monotonic()
         observed, firm, away = self._around(live, options, request, avoid, now, policy, deadline)
         if self._endpoints.knows:
             policy = self._narrowed(policy, now, options.credential)
+        if deadline is not None:
+            at_tier = partial(self._at_tier, live, policy, day, tags)
         context = EvaluationContext(allowance, observed, away, deadline)
-        at_tier = None if deadline is None else partial(self._at_tier, live, policy, day, tags)
-        table = live.table(policy, day, tags)
-        return Evaluation(live.setting.catalog, table, context, firm, tiers, at_tier, self._draw)
+        table, catalog = live.table(policy, day, tags), live.setting.catalog
+        draw = self._draw if catalog.has_homes else None
+        return Evaluation(catalog, table, context, firm, tiers, at_tier, draw)
 
     def _draw(self, model: str) -> float:
         """Return a number from 0 to 1 for the next call to a model; calls in turn fill it evenly."""
@@ -920,8 +922,8 @@ class Router:
         self, look: Callable[..., Mapping[str, Any]], now: float, credential: str
     ) -> Mapping[str, Any]:
         """Look up what is known for a caller's own key, and for the keys of the addresses besides."""
-        found = look(now, credential=credential)
-        for whose, models in self.addresses.models.items():
+        found, others = look(now, credential=credential), self.addresses.models
+        for whose, models in others.items() if others else ():
             if there := look(now, credential=whose):
                 found = {**found, **{name: why for name, why in there.items() if name in models}}
         return found

@@ -97,6 +97,14 @@ class Constraint:
         """Say whether ``one``, which costs no more than ``other``, is admitted wherever ``other`` is."""
         return False
 
+    def depends_on(self, inputs: DecisionInputs) -> Hashable | None:
+        """Return what the answers of a constraint that is not kept depend on, besides what is kept.
+
+        Where calls have it in common, what is chosen for one is remembered for others. None where they never
+        have, or where that cannot be said.
+        """
+        return None
+
     def because(self, code: str, **data: Any) -> Reason:
         """Return the Reason of a code, with the values that its sentence quotes."""
         return Reason(code, data, self.wordings[code])
@@ -139,6 +147,9 @@ class Available(Constraint):
 
     def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
         return one.at.model.id not in inputs.unavailable
+
+    def depends_on(self, inputs: DecisionInputs) -> Hashable:
+        return frozenset(inputs.unavailable)
 
 
 class Limits(Constraint):
@@ -612,10 +623,11 @@ class WithinSeconds(Constraint):
         return policy.max_first_token is not None or policy.max_seconds is not None
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
-        policy, deadline = inputs.setting.policy, inputs.context.deadline
-        if policy.max_first_token is None:
-            limits = [one for one in (policy.max_seconds, deadline) if one is not None]
-            quick = row_ends_within(row, inputs.load, tokens, min(limits))
+        policy, most = inputs.setting.policy, inputs.context.deadline
+        if most is None or (policy.max_seconds is not None and policy.max_seconds < most):
+            most = policy.max_seconds
+        if policy.max_first_token is None and most is not None:
+            quick = row_ends_within(row, inputs.load, tokens, most)
             if quick is not None:
                 return quick
         return not self._over(row, inputs, tokens)
@@ -636,6 +648,9 @@ class WithinSeconds(Constraint):
     def kinks(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
         # It grows with the tokens, but for where a part of the prompt is found in a cache.
         return cost_breakpoints(row, inputs.load)
+
+    def depends_on(self, inputs: DecisionInputs) -> Hashable:
+        return (inputs.context.deadline,)
 
     def _over(self, row: Row, inputs: DecisionInputs, tokens: int) -> list[tuple[str, float, float]]:
         policy = inputs.setting.policy

@@ -96,7 +96,8 @@ class DecisionInputs:
     def at_pace(self, observed: Observed) -> DecisionInputs:
         """Return the same inputs, with how quick models have been until now."""
         made = object.__new__(DecisionInputs)
-        load, context = self.load._replace(paces=observed.paces), self.context._replace(observed=observed)
+        load = self.load._replace(paces=observed.paces, lines={})
+        context = self.context._replace(observed=observed)
         made.__dict__.update(self.__dict__, load=load, context=context, sides={}, _slow=None)
         return made
 

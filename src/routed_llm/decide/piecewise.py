@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.usage import Observed
 
-__all__ = ["BEYOND", "Made", "PiecewiseChoice", "name_of", "pieces", "remember"]
+__all__ = ["BEYOND", "NOWHERE", "Made", "PiecewiseChoice", "name_of", "pieces", "remember", "widened"]
 
 Made: TypeAlias = "tuple[int, dict[str, Any], dict[str, Any]]"
 """Tokens beside those of texts, and what Candidate and Decision of a configuration say whatever these are."""
+
+Stretch: TypeAlias = "tuple[int, int, Choice]"
+"""A choice with the fewest and the most text tokens between which it holds throughout."""
+
+NOWHERE: Final[Stretch] = (0, -1, (None, "none"))
 
 _KEPT: Final = 512
 BEYOND: Final = 10**9
@@ -45,6 +50,7 @@ class PiecewiseChoice:
         rivals: what may cost less than one of them, by span and its name.
         made: what a Decision says of a configuration whatever the tokens, by its place.
         observed: what was observed when it was last found to hold.
+        under: where a choice holds under constraints that are not kept, by what their answers depend on.
     """
 
     __slots__ = (
@@ -61,6 +67,7 @@ class PiecewiseChoice:
         "observed",
         "rivals",
         "turns",
+        "under",
     )
 
     def __init__(self, inputs: DecisionInputs, choose: Callable[[int], Choice], *, is_exact: bool) -> None:
@@ -76,7 +83,8 @@ class PiecewiseChoice:
         self.rivals: dict[Any, Rivals] = {}
         self.made: dict[int, Made] = {}
         self._choices: dict[int, list[tuple[int, Choice]]] = {}
-        self._throughout: tuple[int, int, Choice] = (0, -1, (None, "none"))
+        self.under: dict[Any, Stretch] = {}
+        self._throughout: Stretch = NOWHERE
 
     def holds(self, facts: RequestFacts, observed: Observed | None, *, at_any_pace: bool = False) -> bool:
         """Say whether what is observed now comes to the same for a request of this kind.
@@ -154,15 +162,8 @@ class PiecewiseChoice:
         if found is None:
             return (None, "none"), is_same
         if is_one:
-            self._widen(self.first(begin), self.last(end), found)
+            self._throughout = widened(self._throughout, self.first(begin), self.last(end), found)
         return found, is_same
-
-    def _widen(self, first: int, last: int, choice: Choice) -> None:
-        """Note that a choice holds from ``first`` to ``last`` text tokens: most requests look no further."""
-        begin, end, same = self._throughout
-        if same == choice and first <= end + 1 and begin <= last + 1:
-            first, last = min(first, begin), max(last, end)
-        self._throughout = (first, last, choice)
 
     def spans(self, low: int, high: int) -> Iterator[tuple[int, int, int]]:
         """Yield the spans from ``low`` to ``high`` text tokens, each with the first and the last in it."""
@@ -219,6 +220,17 @@ def _split(
     middle = (lower + upper) // 2
     yield from _split(lower, first, middle, choose(middle), choose)
     yield from _split(middle + 1, choose(middle + 1), upper, last, choose)
+
+
+def widened(known: Stretch, first: int, last: int, choice: Choice) -> Stretch:
+    """Return where a choice holds, now that it does from ``first`` to ``last`` text tokens.
+
+    What is known besides is left out where another choice, or none that is known, holds between the two.
+    """
+    begin, end, same = known
+    if same == choice and first <= end + 1 and begin <= last + 1:
+        return min(first, begin), max(last, end), choice
+    return first, last, choice
 
 
 def name_of(choice: Choice) -> tuple[str, str | None] | None:

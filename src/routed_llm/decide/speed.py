@@ -26,12 +26,14 @@ __all__ = [
     "WINDOWS",
     "Pace",
     "Seconds",
+    "TimeLine",
     "about",
     "ends_within",
     "expected_seconds",
     "medians",
     "pace_of",
     "patient",
+    "time_line",
 ]
 
 UNKNOWN_START = 1.0
@@ -168,20 +170,45 @@ def expected_seconds(pace: Pace, uncached: int, thinking: float, said: float) ->
     return Seconds(first + wait, first_p90 + wait, whole + wait, whole_p90 + wait, source)
 
 
-def ends_within(most: float, pace: Pace, uncached: int, thinking: float, said: float) -> bool | None:
+class TimeLine(NamedTuple):
+    """The sum of a configuration's medians, a straight line in what it reads, and what it bounds.
+
+    Attributes:
+        fixed: seconds where nothing is read.
+        per_input: for each token that no cache holds.
+        wait: seconds that the request waits in line, besides.
+        times: nine of ten answers end in at most so many times the sum; None where that is not known.
+        is_known: whether they take at least as long as the sum.
+    """
+
+    fixed: float
+    per_input: float
+    wait: float
+    times: float | None
+    is_known: bool
+
+
+def time_line(pace: Pace, thinking: float, said: float) -> TimeLine:
+    """Return the sum of the medians of the parts; see :func:`expected_seconds`."""
+    usual = pace.spread_start <= SPREAD_START and pace.spread_rate <= SPREAD_RATE
+    fixed = pace.start - pace.wait + (thinking + said) / pace.per_second
+    is_known = pace.spread_start <= _WIDEST and pace.spread_rate <= _WIDEST
+    return TimeLine(fixed, pace.per_input, pace.wait, _AT_MOST if usual else None, is_known)
+
+
+def ends_within(most: float, line: TimeLine, uncached: int) -> bool | None:
     """Say quickly whether nine of ten answers end in so many seconds; None where that has to be worked out.
 
     The 90th percentile of the sum lies above the sum of the medians, and below a multiple of it that follows
     from the spreads.
     """
-    if pace.spread_start > _WIDEST or pace.spread_rate > _WIDEST:
+    fixed, per_input, wait, times, is_known = line
+    if not is_known:
         return None
-    least = pace.start - pace.wait + pace.per_input * uncached + (thinking + said) / pace.per_second
-    left = most - pace.wait
+    least, left = fixed + per_input * uncached, most - wait
     if least > left:
         return False
-    usual = pace.spread_start <= SPREAD_START and pace.spread_rate <= SPREAD_RATE
-    return True if usual and least * _AT_MOST < left else None
+    return True if times is not None and least * times < left else None
 
 
 def about(seconds: float) -> str:

@@ -23,7 +23,7 @@ from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.objectives import COST
 from routed_llm.decide.outcome import Picked, conclude
-from routed_llm.decide.piecewise import PiecewiseChoice, name_of, pieces, remember
+from routed_llm.decide.piecewise import NOWHERE, PiecewiseChoice, name_of, pieces, remember, widened
 from routed_llm.decide.pool import Pool, make_pool
 from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, demanded, dimensions
 from routed_llm.decide.rules import Reference, Setting
@@ -150,6 +150,7 @@ class Table:
         self.pool: Pool = make_pool(catalog, policy, at)
         self._constraints = constraints.CONSTRAINTS if asked is None else asked
         self._own = tuple([one for one in self._constraints if not one.is_kept])
+        self._joined: dict[Any, tuple[Constraint, ...]] = {}
         self._shapes: dict[Any, Kind] = {}
         self._choices: dict[Any, PiecewiseChoice] = {}
         # Of conversations, which grow, so that they would push out what lasts.
@@ -192,7 +193,7 @@ class Table:
         context: EvaluationContext = PLAIN,
     ) -> Decision | None:
         """Choose for one request, or return None when an exact count might change the choice."""
-        picked = self.pick(facts, context)
+        picked = self.pick(facts, context, if_certain=True)
         return conclude(picked) if picked.certain else None
 
     def breakpoints(
@@ -230,8 +231,14 @@ class Table:
             kept.turns = turns
         return turns
 
-    def pick(self, facts: RequestFacts, context: EvaluationContext) -> Picked:
-        """Choose for one request, without making a Decision of it."""
+    def pick(self, facts: RequestFacts, context: EvaluationContext, *, if_certain: bool = False) -> Picked:
+        """Choose for one request, without making a Decision of it.
+
+        Args:
+            facts: the request.
+            context: what holds at the moment of the call.
+            if_certain: whether a choice that an exact count might change is of no use.
+        """
         certain = True
         first: Picked | None = None
         # A request that could be served as it is, but for its size or its cost, may be served bent a little.
@@ -239,7 +246,7 @@ class Table:
             picked = self._as_before(facts, context, relaxation) or self._at_first(facts, context, relaxation)
             # What one step refuses at the upper bound it may serve at a lower count.
             certain = certain and picked.certain
-            if picked.row is not None:
+            if picked.row is not None or (if_certain and not certain):
                 break
             first = first or picked
             if relaxation + 1 >= len(relaxations(facts, self.policy)):
@@ -297,7 +304,7 @@ class Table:
             found = self._under(own, kept, inputs)
             if found is None:
                 return None
-            inputs.adopt([it for it in self._constraints if it in own or it in inputs.constraints])
+            inputs.adopt(self._together(inputs.constraints, tuple(own)))
         else:
             found = kept.choice(bounds.low, bounds.high)
         (row, because), certain = found
@@ -311,6 +318,15 @@ class Table:
             kept if kept.is_exact else None,
         )
 
+    def _together(self, kept: tuple[Constraint, ...], own: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+        """Return constraints of either kind in the order in which Reasons are given."""
+        found = self._joined.get((kept, own))
+        if found is None:
+            found = self._joined[kept, own] = tuple(
+                [it for it in self._constraints if it in own or it in kept]
+            )
+        return found
+
     def _under(
         self, own: list[Constraint], kept: PiecewiseChoice, inputs: DecisionInputs
     ) -> tuple[Choice, bool] | None:
@@ -318,6 +334,19 @@ class Table:
 
         None where that takes another look.
         """
+        low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
+        key = tuple([(one, one.depends_on(inputs)) for one in own])
+        known = kept.under.get(key, NOWHERE)
+        if known[0] <= low and high <= known[1]:
+            return known[2], True
+        found = self._worked_out_under(own, kept, inputs)
+        if found is not None and found[1] and all(it is not None for _, it in key):
+            remember(kept.under, key, widened(known, low, high, found[0]))
+        return found
+
+    def _worked_out_under(
+        self, own: list[Constraint], kept: PiecewiseChoice, inputs: DecisionInputs
+    ) -> tuple[Choice, bool] | None:
         low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
         choice, is_same = kept.choice(low, high)
         # What is chosen without them is chosen under them where they admit it.

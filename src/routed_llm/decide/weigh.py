@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from routed_llm.decide.speed import WINDOWS, ends_within, expected_seconds
+from routed_llm.decide.speed import WINDOWS, ends_within, expected_seconds, time_line
 from routed_llm.media import tokens_for
 from routed_llm.parameters import output_cap
 from routed_llm.pricing import (
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from routed_llm.catalog.model import Price
     from routed_llm.decide.shape import Row
-    from routed_llm.decide.speed import Pace, Seconds
+    from routed_llm.decide.speed import Pace, Seconds, TimeLine
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
     from routed_llm.usage import Observed, Seen
@@ -76,6 +76,8 @@ class Workload(NamedTuple):
         media: whether there are images, audio or pages, which every model counts by its own rule.
         choices: answers asked for (``n``); each is billed.
         fees: what hosted tools cost, by model and price, as far as it has been worked out.
+        lines: by the row's place the seconds of the window that its tier promises, and how long it takes, as
+            far as they have been worked out.
     """
 
     facts: RequestFacts
@@ -88,6 +90,7 @@ class Workload(NamedTuple):
     beside: dict[Any, tuple[int, int]]
     written: dict[int, int]
     fees: dict[Any, Fees]
+    lines: dict[int, tuple[int, TimeLine]]
     reuse: float | None = None
     reuse_later: float | None = None
     bypasses: bool = True
@@ -141,6 +144,7 @@ def workload(
         beside={},
         written={},
         fees={},
+        lines={},
         reuse=reuse,
         reuse_later=later,
         bypasses=bypasses,
@@ -682,11 +686,16 @@ def row_seconds(row: Row, load: Workload, tokens: int) -> Seconds:
 
 def row_ends_within(row: Row, load: Workload, tokens: int, most: float) -> bool | None:
     """Say quickly whether nine of ten answers end in so many seconds; None where it has to be worked out."""
-    pace = pace_at(row, load)
-    if not pace.calls and WINDOWS.get(row.tier, 0) > most:
+    known = load.lines.get(row.order)
+    if known is None:
+        pace, (said, thought) = pace_at(row, load), words_and_thought(row, load)
+        window = 0 if pace.calls else WINDOWS.get(row.tier, 0)
+        known = load.lines[row.order] = window, time_line(pace, thought, said)
+    window, line = known
+    if window > most:
         return False
-    said, thought = words_and_thought(row, load)
-    return ends_within(most, pace, uncached_tokens(row, load, tokens), thought, said)
+    plain = load.plain and load.shared is None
+    return ends_within(most, line, tokens if plain else uncached_tokens(row, load, tokens))
 
 
 def row_wait(row: Row, load: Workload, tokens: int) -> float:

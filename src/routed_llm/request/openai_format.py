@@ -146,10 +146,13 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
         raise RequestError(
             f"{where} has no role. Give system, developer, user, assistant or tool.", where=where
         )
+    content = item.get("content")
+    if len(item) == 2 and type(content) is str and role != "function":  # as most are
+        builder.message(role).text(content)
+        return
     builder.message(role, name=item.get("name") if role not in ("tool", "function") else None)
     if item.get("tool_call_id") or role == "function":
         builder.tool_result()
-    content = item.get("content")
     if type(content) is str:
         builder.text(content)
     else:

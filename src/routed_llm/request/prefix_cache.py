@@ -258,7 +258,8 @@ class DecidedRequests:
         earlier = None if conversation is None else weakref.ref(conversation)
         key, size = id(facts), sum(map(len, texts))
         with self._lock:
-            self._drop(key)
+            if key in self._requests:
+                self._drop(key)
             self._requests[key] = Decided(facts, credential, texts, earlier), size
             self._held += size
             while self._held > self._room or len(self._requests) > self._most:
@@ -270,8 +271,7 @@ class DecidedRequests:
         return None if found is None or found[0].facts is not facts else found[0]
 
     def _drop(self, key: int) -> None:
-        _, size = self._requests.pop(key, (None, 0))
-        self._held -= size
+        self._held -= self._requests.pop(key)[1]
 
 
 def _report(ref: weakref.ref[Kept], reported: int) -> None:

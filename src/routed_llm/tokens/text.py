@@ -92,8 +92,10 @@ def bounds_of(texts: Sequence[str]) -> tuple[int, int]:
 def estimates_of(texts: Sequence[str]) -> tuple[int, int, int]:
     """Return the fewest, the likely and the most tokens of texts in all; see `bounds` and `likely`."""
     if len(texts) == 1:  # as in most requests
-        fewest, most = bounds(texts[0])
-        return fewest, min(max(likely(texts[0]), fewest), most), most
+        (text,) = texts
+        length, guess = len(text), likely(text)
+        fewest, most = -(-length // LONGEST), length if text.isascii() else 4 * length
+        return fewest, fewest if guess < fewest else most if guess > most else guess, most
     if not texts:
         return 0, 0, 0
     lengths = [*map(len, texts)]
@@ -164,7 +166,14 @@ def _likely_ascii(text: str) -> int:
     """
     length = len(text)
     step = (length - _PROBE) // 3
-    sample = "".join([text[at : at + _PROBE] for at in range(0, 3 * step + 1, step)]).encode()
+    half, last = 2 * step, 3 * step
+    parts = (
+        text[:_PROBE],
+        text[step : step + _PROBE],
+        text[half : half + _PROBE],
+        text[last : last + _PROBE],
+    )
+    sample = "".join(parts).encode()
     digits = len(sample) - len(sample.translate(None, _DIGITS))
     marks = len(sample) - len(sample.translate(None, _MARKS))
     weight = 22 * len(sample) + 31 * digits + 28 * marks
