@@ -53,6 +53,7 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
 
     def __init__(self, **kwargs: Any) -> None:
         routing = {name: kwargs.pop(name) for name in _OPTIONS if name in kwargs}
+        self._addresses: dict[str, tuple[Any, Any]] = {}
         super().__init__(**kwargs)
         self.endpoints = Endpoints.make(**routing)
         guard_client(self._client)
@@ -97,6 +98,15 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
         """
         extra = dict(body.pop("extra_body", None) or {})
         return self.endpoints.explain({**body, **extra}, routing=extra.pop("routing", None))
+
+    @override
+    def _prepare_url(self, url: str) -> Any:
+        base, found = self._addresses.get(url, (None, None))
+        if base is None or base is not self.base_url:  # to read it again would take longer than the decision
+            found = super()._prepare_url(url)
+            if url in ENDPOINTS:
+                self._addresses[url] = self.base_url, found
+        return found
 
     @override
     def _build_request(self, options: Any, **kwargs: Any) -> Any:

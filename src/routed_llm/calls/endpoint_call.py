@@ -475,14 +475,22 @@ class EndpointCall:
 
     def _response(self, status: int, record: Mapping[str, Any], **content: Any) -> Served:
         headers = {name: value for name, value in self.headers.items() if name not in _OF_THE_BODY}
-        for name, header in _IN_HEADERS.items():
-            if (value := record.get(name)) is not None:
-                text = str(value)
-                if not (text.isascii() and text.isprintable()):
-                    text = " ".join(text.encode("ascii", "replace").decode("ascii").split())
-                headers[header] = text
+        shown = {
+            header: str(value)
+            for name, header in _IN_HEADERS.items()
+            if (value := record.get(name)) is not None
+        }
+        if not ((said := "".join(shown.values())).isascii() and said.isprintable()):
+            shown = {header: _in_ascii(text) for header, text in shown.items()}
+        headers.update(shown)
         headers["x-routed-attempts"] = str(self._sent)
         return Served(status=status, headers=headers, seconds=time.monotonic() - self.since, **content)
+
+
+def _in_ascii(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return " ".join(text.encode("ascii", "replace").decode("ascii").split())
 
 
 def _remember(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
@@ -31,6 +32,7 @@ UNKNOWN = "unknown"
 
 _TIMEOUT = "timeout"
 _COUNTED = tuple(item.name for item in fields(Usage))
+_COUNTS = attrgetter(*_COUNTED)
 
 
 class Answered(NamedTuple):
@@ -352,5 +354,7 @@ class Run:
 
 
 def _counts(usage: Usage) -> dict[str, object]:
-    counts: dict[str, object] = {name: value for name in _COUNTED if (value := getattr(usage, name))}
+    counts: dict[str, object] = {
+        name: value for name, value in zip(_COUNTED, _COUNTS(usage), strict=True) if value
+    }
     return counts if not usage.hosted else {**counts, "hosted": [list(row) for row in usage.hosted]}
