@@ -483,9 +483,8 @@ def _ended(exchange: Exchange) -> None:
 
 def _is_refused(response: Any, exchange: Exchange) -> bool:
     """Note that an answer came, and say whether it is a redirect, which may not lead to another host."""
-    # httpx looks through all of its headers for each one that it is asked for.
-    exchange.answered, exchange.headers = True, dict(response.headers.items())
-    if not response.has_redirect_location:
+    exchange.answered, exchange.headers = True, _decoded(response.headers)
+    if not (300 <= response.status_code < 400 and response.has_redirect_location):
         return False
     here = response.request.url
     there = here.join(response.headers["location"])
@@ -502,6 +501,13 @@ def _is_refused(response: Any, exchange: Exchange) -> bool:
             f"{here.host} redirects again and again. Correct its address.", here=here.host, there=here.host
         )
     return True
+
+
+def _decoded(headers: Any) -> Mapping[str, str]:
+    """Return headers by names in lower case: httpx looks through all of them for each one."""
+    raw, encoding = headers.raw, headers.encoding
+    found = {name.lower().decode(encoding): value.decode(encoding) for name, value in raw}
+    return found if len(found) == len(raw) else dict(headers.items())
 
 
 def _answers(response: Any) -> bool:

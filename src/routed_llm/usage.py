@@ -203,7 +203,7 @@ def believable(usage: Any) -> bool:
     if not isinstance(usage, (dict, Mapping)):
         return False
     for key, value in usage.items():
-        if value is None:
+        if value is None or (type(value) is int and 0 <= value <= _MOST):
             continue
         name = str(key)
         if name.endswith("_details") and not believable(value):

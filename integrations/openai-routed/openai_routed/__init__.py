@@ -7,14 +7,8 @@ import openai
 from openai_routed._clients import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI, module_client
 from openai_routed._transports import AsyncRoutedTransport, RoutedTransport
 
-__all__ = [
-    "AsyncAzureOpenAI",
-    "AsyncOpenAI",
-    "AsyncRoutedTransport",
-    "AzureOpenAI",
-    "OpenAI",
-    "RoutedTransport",
-]
+__all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AsyncRoutedTransport", "AzureOpenAI", "OpenAI"]
+__all__ += ["RoutedTransport"]
 
 Client, AsyncClient = OpenAI, AsyncOpenAI
 
@@ -24,3 +18,7 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_") or not hasattr(openai, name):
         raise AttributeError(f"module 'openai_routed' has no attribute {name!r}")
     return getattr(module_client() if name in ("chat", "responses", "beta") else openai, name)
+
+
+def __dir__() -> list[str]:
+    return [name for name in {*__all__, *dir(openai)} if not name.startswith("_")]

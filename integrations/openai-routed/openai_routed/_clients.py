@@ -102,16 +102,15 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
     @override
     def _prepare_url(self, url: str) -> Any:
         base, found = self._addresses.get(url, (None, None))
-        if base is None or base is not self.base_url:  # to read it again would take longer than the decision
-            found = super()._prepare_url(url)
-            if url in ENDPOINTS:
-                self._addresses[url] = self.base_url, found
+        if base is not self.base_url:
+            base, found = self.base_url, super()._prepare_url(url)
+        if url in ENDPOINTS:  # to read one again would take longer than the decision
+            self._addresses[url] = base, found
         return found
 
     @override
     def _build_request(self, options: Any, **kwargs: Any) -> Any:
-        called_at, extra = options.url, options.extra_json
-        routing = None
+        called_at, extra, routing = options.url, options.extra_json, None
         if called_at in ENDPOINTS and isinstance(extra, Mapping) and "routing" in extra:
             # Out before the body is written: it may hold a Policy or a Budget, and is not the provider's.
             routing = extra["routing"]
@@ -141,10 +140,9 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
             return error
         if served.error is not None:
             return both(served.error, error)  # ours and the SDK's own: programs catch either
-        if served.failure is not None:
-            for note in getattr(served.failure, "__notes__", ()):
-                error.add_note(note)
-            error.attempts = getattr(served.failure, "attempts", ())
+        for note in getattr(served.failure, "__notes__", ()):
+            error.add_note(note)
+        error.attempts = getattr(served.failure, "attempts", ())
         return error
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import openai
 
@@ -20,7 +20,6 @@ from routed_llm import Called, Endpoints, Outgoing, Served
 __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 
 ENDPOINTS: Final = ("/chat/completions", "/responses")
-_KEYS: Final = (b"authorization", b"api-key")
 _COUNT: Final = "x-stainless-retry-count"
 
 
@@ -30,16 +29,9 @@ def called(
     """Read an ``httpx.Request`` that is routed; None for one that is sent as it is."""
     if request.method != "POST":
         return None
-    key = _key(request.headers.raw)
+    key = request.headers.get("authorization") or request.headers.get("api-key")
     asked = Called.read(str(request.url), request.content, key=key, routing=routing, retries=retries)
     return asked if asked is not None and endpoints.routes(asked) else None
-
-
-def _key(headers: list[tuple[bytes, bytes]]) -> str | None:
-    """Return the header that says whose a request is: httpx would decode all of them for one."""
-    found = {len(name): value for name, value in headers if name.lower() in _KEYS}
-    key = found.get(len(_KEYS[0])) or found.get(len(_KEYS[1]))
-    return None if key is None else key.decode("utf-8", "surrogateescape")
 
 
 def _outgoing(request: Any, sent: Outgoing) -> Any:
@@ -92,8 +84,6 @@ async def arespond(
 class _Reaching:
     """A block whose failures, whatever they are, are raised as the SDK's own, which its retries let pass."""
 
-    __slots__ = ("_request",)
-
     def __init__(self, request: Any) -> None:
         self._request = request
 
@@ -111,14 +101,16 @@ class _Reaching:
 def _answer(request: Any, served: Served) -> Any:
     """Return the response to a request, as its library wants it."""
     library, is_whole = _library(request), served.events is None
-    kinds = _kinds(library)
-    response = (kinds.whole if is_whole else library.Response)(
+    whole, parts = _kinds(library)
+    # httpx reads headers in UTF-8 and writes them in ASCII.
+    headers = {name: text if text.isascii() else text.encode() for name, text in served.headers.items()}
+    response = (whole if is_whole else library.Response)(
         served.status,
+        headers={**headers, "content-type": served.content_type},
         request=request,
         extensions={"http_version": b"HTTP/1.1", "routed": served},
-        stream=library.ByteStream(b"") if is_whole else kinds.parts(served.events),
+        stream=library.ByteStream(b"") if is_whole else parts(served.events),
     )
-    response.headers = kinds.headers({**served.headers, "content-type": served.content_type})
     response.is_closed = response.is_stream_consumed = is_whole
     response.elapsed = timedelta(seconds=served.seconds)
     return response
@@ -168,45 +160,11 @@ class _Parts:
         await self._events.aclose()
 
 
-class _Headers:
-    """Headers that are written as httpx keeps them when more is asked for than one by its name."""
-
-    def __init__(self, given: dict[str, str]) -> None:
-        self._given = given
-
-    def __getattr__(self, name: str) -> Any:
-        given = vars(self).pop("_given", None)
-        if given is None:
-            raise AttributeError(name)
-        # httpx reads headers in UTF-8 and writes them in ASCII.
-        super().__init__({name: text if text.isascii() else text.encode() for name, text in given.items()})  # type: ignore[call-arg] # of the headers that it is mixed into
-        return getattr(self, name)
-
-    def __reduce__(self) -> Any:
-        return type(self).__mro__[2], (self.multi_items(),)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a header by its name."""
-        given = vars(self).get("_given")
-        return super().get(key, default) if given is None else given.get(key.lower(), default)  # type: ignore[misc] # as above
-
-
-class _Kinds(NamedTuple):
-    """The classes of an answer and of what it is made of, as subclasses of a library's."""
-
-    whole: Any
-    parts: Any
-    headers: Any
-
-
 @cache
-def _kinds(library: ModuleType) -> _Kinds:
+def _kinds(library: ModuleType) -> tuple[type[Any], type[Any]]:
+    """Return the classes of a response and of a body in parts, as subclasses of the library's."""
     streams = (library.SyncByteStream, library.AsyncByteStream)
-    return _Kinds(
-        type("Whole", (Whole, library.Response), {}),
-        type("Parts", (_Parts, *streams), {}),
-        type("Headers", (_Headers, library.Headers), {}),
-    )
+    return type("Whole", (Whole, library.Response), {}), type("Parts", (_Parts, *streams), {})
 
 
 def _library(request: Any) -> ModuleType:

@@ -52,9 +52,8 @@ class AsyncRoutedTransport(_Transport):
         """Return the response to a request."""
         await request.aread()
         asked, send_on = called(self.endpoints, request), self._inner.handle_async_request
-        return await (
-            send_on(request) if asked is None else arespond(self.endpoints, asked, request, send_on)
-        )
+        answer = send_on(request) if asked is None else arespond(self.endpoints, asked, request, send_on)
+        return await answer
 
     async def aclose(self) -> None:
         """Close the transport that sends."""

@@ -279,6 +279,20 @@ def test_what_is_not_routed_is_not_touched(settings: dict[str, Any], sim: Simula
             assert ours.responses.retrieve(stored.id).id == stored.id
 
 
+def test_a_client_that_is_given_another_address_calls_there(client: OpenAI, sim: Simulator) -> None:
+    """The SDK reads its address at every call."""
+    asked: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+    client.base_url = "http://127.0.0.1:9"
+    for url, status in ((client.base_url, None), (sim.url, 200), (client.base_url, None), (sim.url, 200)):
+        client.base_url = url
+        if status is None:
+            with pytest.raises(openai.APIConnectionError):
+                client.chat.completions.create(**asked)
+        else:
+            assert client.chat.completions.create(**asked).id
+    assert [entry.status for entry in sim.journal] == [200, 200]
+
+
 def test_a_model_that_no_catalog_knows_is_called_as_it_is(settings: dict[str, Any], sim: Simulator) -> None:
     """A model of another server goes on working; where calls are booked, none goes past the books."""
     asked: Any = {"model": "mine-7b", "messages": [{"role": "user", "content": "Hi"}]}
@@ -589,6 +603,8 @@ def test_an_import_of_several_names_changes_in_one_word() -> None:
     assert (Client, AsyncClient) == (OpenAI, AsyncOpenAI)
     assert (NOT_GIVEN, RateLimitError) == (openai.NOT_GIVEN, openai.RateLimitError)
     assert pydantic_function_tool is openai.pydantic_function_tool
+    public = {name for name in dir(openai) if not name.startswith("_")}
+    assert set(dir(openai_routed)) == {*public, "AsyncRoutedTransport", "RoutedTransport"}
     for name in ("Nothing", "_client"):
         with pytest.raises(AttributeError, match=f"module 'openai_routed' has no attribute '{name}'"):
             getattr(openai_routed, name)

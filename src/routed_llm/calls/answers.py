@@ -140,10 +140,8 @@ def _digest(turns: Sequence[Any]) -> bytes:
     digest = blake2b(digest_size=16)
     for turn in turns:
         if isinstance(turn, (dict, Mapping)) and turn.get("type") != "reasoning":  # need not be sent back
-            for part in (str(turn.get("role") or turn.get("type")), *_said(turn), *_calls(turn)):
-                digest.update(part.encode("utf-8", "surrogatepass"))
-                digest.update(b"\0")
-            digest.update(b"\1")
+            said = (str(turn.get("role") or turn.get("type")), *_said(turn), *_calls(turn), "\1")
+            digest.update("\0".join(said).encode("utf-8", "surrogatepass"))
     return digest.digest()
 
 

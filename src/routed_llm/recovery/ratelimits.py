@@ -657,9 +657,11 @@ class RateLimits:
             requests = _bucket(headers, "requests", later.requests, now)
             tokens = _bucket(headers, "tokens", later.tokens, now)
             is_new = not limits.is_limited
-            said = [None if it is None else it.unit for it in (requests, tokens)]
-            for unit, bucket in enumerate((requests, tokens)):
-                limits.agree(bucket, unit, overtaken, later, counted, now)
+            is_said = requests is not None or tokens is not None
+            said = [None if it is None else it.unit for it in (requests, tokens)] if is_said else ()
+            if is_said:
+                for unit, bucket in enumerate((requests, tokens)):
+                    limits.agree(bucket, unit, overtaken, later, counted, now)
             if limits.assumed:  # whoever says nothing of limits is not held back
                 limits.requests, limits.tokens, limits.assumed = None, None, False
             # Where what is left does not explain why it was refused, the wait that was asked for does.
@@ -669,7 +671,7 @@ class RateLimits:
             ):
                 limits.closed = now + min(asked, _FORGET)
                 limits.disturb()
-            if requests is None and tokens is None:
+            if not is_said:
                 return
             limits.requests, limits.tokens = requests or limits.requests, tokens or limits.tokens
             limits.said = Heard(limits.sent, mark, *said)
