@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import socketserver
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from routed_llm.gateway.app import Gateway
+from routed_llm.gateway.app import Gateway, Turns
 from tests.gateway.conftest import Start
 from tests.gateway.test_gateway import MESSAGES, until
 
@@ -168,3 +170,24 @@ def test_what_a_provider_answers(start: Start, path: str, answer: bytes, status:
         server.shutdown()
     assert (found.status_code, found.headers["x-place"]) == (status, place)
     assert found.json().get("status") == ("failed" if "failed" in answer.decode("latin-1") else None)
+
+
+@pytest.mark.parametrize("gone", [0, 5], ids=["all stay", "some leave"])
+async def test_few_streams_go_on_in_one_turn(gone: int) -> None:
+    """What waits goes on in its order, a few in each turn, and whoever left is not waited for."""
+    turns, passed, turn = Turns(), list[tuple[int, int]](), 0
+
+    async def go_on(number: int) -> None:
+        await turns.mine()
+        passed.append((turn, number))
+
+    waiting = [asyncio.ensure_future(go_on(number)) for number in range(40)]
+    await asyncio.sleep(0)
+    for one in waiting[:gone]:
+        one.cancel()
+    for turn in range(1, 10):  # noqa: B007 - noted above
+        await asyncio.sleep(0)
+    assert [number for _, number in passed] == list(range(gone, 40))
+    counts = Counter(turn for turn, _ in passed)
+    assert max(counts.values()) <= 16
+    assert len(counts) == 3
