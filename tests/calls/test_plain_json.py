@@ -12,7 +12,8 @@ from routed_llm.calls import plain_json
 WRITTEN: dict[str, tuple[Any, bytes]] = {
     "no spaces": ({"a": [1, {"b": None}]}, b'{"a":[1,{"b":null}]}'),
     "text as it is": ({"text": "Größe 名\u2028"}, '{"text":"Größe 名\u2028"}'.encode()),
-    "half of a character": ("\ud83d", b'"?"'),
+    "half of a character": ("a\ud83d", b'"a\\ud83d"'),
+    "a character in two halves": ("\ud83d\ude00", b'"\\ud83d\\ude00"'),
     "more than 64 bits": ({"seed": 2**70}, b'{"seed":1180591620717411303424}'),
     "a name that is a number": ({1: 2}, b'{"1":2}'),
     "a small number": (0.1, b"0.1"),
@@ -27,6 +28,11 @@ def test_written(monkeypatch: pytest.MonkeyPatch, data: Any, text: bytes, *, qui
     if not quick:
         monkeypatch.setattr(plain_json, "orjson", None)
     assert plain_json.compact(data) == text
+
+
+def test_half_a_character_is_sent_as_a_question_mark() -> None:
+    """A provider may refuse what is no text; to a caller it is given as it came."""
+    assert plain_json.compact("a\ud83d", halves="replace") == b'"a?"'
 
 
 REFUSED = {

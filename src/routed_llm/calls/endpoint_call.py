@@ -175,7 +175,7 @@ class Outgoing:
     @property
     def content(self) -> bytes:
         """The body as it is sent."""
-        return compact(self.body)
+        return compact(self.body, halves="replace")  # a provider may refuse them
 
     @property
     def path(self) -> str:

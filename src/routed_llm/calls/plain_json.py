@@ -16,8 +16,14 @@ __all__ = ["compact", "strict"]
 _encoded: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def compact(data: Any) -> bytes:
-    """Write JSON without spaces."""
+def compact(data: Any, *, halves: str = "backslashreplace") -> bytes:
+    """Write JSON without spaces.
+
+    Args:
+        data: what to write.
+        halves: how half of a character is written, as Python names it: as JSON's own escape, which beside
+            that of the other half is read as the character, or as ``?`` with ``replace``.
+    """
     if orjson is not None:
         try:
             return orjson.dumps(
@@ -25,7 +31,7 @@ def compact(data: Any) -> bytes:
             )
         except orjson.JSONEncodeError:
             pass  # half of a character, an integer of more than 64 bits: it takes less than Python does
-    return _encoded(data).encode("utf-8", "replace")
+    return _encoded(data).encode("utf-8", halves)
 
 
 def _no_number(word: str) -> float:
