@@ -23,6 +23,7 @@ TEXTS: Final = frozenset({"text", "input_text", "output_text", "text-plain"})
 
 RESPONSES_ITEMS: Final = frozenset(
     {
+        "additional_tools",
         "apply_patch_call_output",
         "computer_call_output",
         "configuration_update",

@@ -138,11 +138,11 @@ def _each(
 
 
 def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> None:
+    if item.get("type", "message") != "message":
+        _own_item(builder, item)
+        return
     role = item.get("role")
     if not isinstance(role, str):
-        if "type" in item:
-            _own_item(builder, item)
-            return
         raise RequestError(
             f"{where} has no role. Give system, developer, user, assistant or tool.", where=where
         )
@@ -168,7 +168,7 @@ def _message(builder: RequestBuilder, item: Mapping[str, Any], where: str) -> No
 
 
 def _own_item(builder: RequestBuilder, item: Mapping[str, Any]) -> None:
-    """Read an item among messages that Responses alone has: the output of a computer, an approval."""
+    """Read an item among messages that Responses alone has: a computer's output, an approval, tools."""
     builder.message("tool").tool_result().endpoint("responses")
     output = item.get("output")
     if isinstance(output, Mapping) and output.get("image_url"):

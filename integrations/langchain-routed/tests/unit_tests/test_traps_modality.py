@@ -224,6 +224,23 @@ def test_39_what_only_responses_takes_goes_there(make, block: Any, sent: Any) ->
     assert sent.items() <= payload["input"][0]["content"][1].items()
 
 
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "non_standard"])
+@pytest.mark.parametrize("endpoint", [None, True])
+def test_39_tools_that_a_system_message_brings_go_there(make, wrapped: bool, endpoint: bool | None) -> None:
+    """Tools added within a conversation are an item of Responses, before the message that brought them."""
+    tools = [{"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}]
+    item = {"type": "additional_tools", "role": "developer", "tools": tools}
+    block = {"type": "non_standard", "value": item} if wrapped else item
+    messages = [SystemMessage([{"type": "text", "text": "Be brief."}, block]), HumanMessage("Hi")]
+    llm = make(use_responses_api=endpoint)
+    assert llm.explain(messages).endpoint == "responses"
+    sent = llm._get_request_payload(messages)["input"]
+    assert sent[0] == item
+    assert [one["role"] for one in sent[1:]] == ["system", "user"]
+    with pytest.raises(ValueError, match="requires the Responses API"):
+        make(use_responses_api=False).invoke(messages)
+
+
 def test_40_what_a_model_made_is_no_input(make, sim) -> None:
     """An image or a voice in an answer of the history asks for no model that sees or hears."""
     history = [

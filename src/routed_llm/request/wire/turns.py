@@ -167,7 +167,7 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
     several = len({message.get("name") for message in given if message.get("role") == "assistant"}) > 1
     items: list[dict[str, Any]] = []
     for index, message in enumerate(given):
-        if "role" not in message and "type" in message:  # an item that Responses alone has
+        if message.get("type", "message") != "message":  # an item that Responses alone has
             items.append(dict(message))
             continue
         said = message if several or message.get("role") != "assistant" else _nameless(message)
