@@ -60,6 +60,12 @@ def _chat() -> _Endpoint:
 
 
 @lru_cache(maxsize=1)
+def _plain_responses() -> _Endpoint:
+    """Return Responses with answers that stay the plain data that they are."""
+    return _responses()._replace(answer=object, stream=Stream[object], async_stream=AsyncStream[object])
+
+
+@lru_cache(maxsize=1)
 def _responses() -> _Endpoint:
     # The SDK has hundreds of types for it: who is not answered from there need not wait for them.
     from openai.resources.responses import Responses
@@ -161,8 +167,10 @@ class ChatOnResponses(PlainClient):
         return self._read(self._send(body), body)
 
     def _send(self, body: dict[str, Any]) -> Any:
-        client = ResponsesClient(self.root, raw=self._raw)
-        return (client.parse if "text_format" in body else client.create)(**body)
+        part = self.root.responses
+        if "text_format" in body:  # which the SDK reads
+            return (part.with_raw_response if self._raw else part).parse(**body)
+        return self._post(part, _plain_responses(), body)
 
     def _read(self, answer: Any, body: Mapping[str, Any]) -> Any:
         # As with Chat Completions' own client, an answer for which a form is asked is one that was read.
@@ -251,6 +259,8 @@ def _raise_unfinished(plain: Mapping[str, Any]) -> None:
 
 
 def _plain(item: Any) -> dict[str, Any]:
+    if isinstance(item, dict):
+        return item
     plain: dict[str, Any] = item.model_dump(mode="json", exclude_none=True, by_alias=True, warnings=False)
     return plain
 
