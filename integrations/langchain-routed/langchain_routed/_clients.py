@@ -26,7 +26,7 @@ from openai import (
 )
 from openai._constants import RAW_RESPONSE_HEADER
 from openai.resources.chat.completions import Completions
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import ChatCompletion
 from typing_extensions import override
 
 from routed_llm.request.wire import ChunkStream, chat_completion, failure_of
@@ -43,26 +43,20 @@ _OPTIONS: Final = {
 
 
 class _Endpoint(NamedTuple):
-    """What the SDK makes of an endpoint: the path, the keywords it knows, an answer, and its two streams."""
+    """What the SDK makes of an endpoint: its path, the keywords it knows, and the types of what it gives."""
 
     path: str
     fields: frozenset[str]
-    answer: type
-    stream: Any
-    async_stream: Any
+    answer: Any
+    event: Any
 
 
-@lru_cache(maxsize=1)
-def _chat() -> _Endpoint:
-    fields = frozenset(signature(Completions.create).parameters)
-    streams = Stream[ChatCompletionChunk], AsyncStream[ChatCompletionChunk]
-    return _Endpoint("/chat/completions", fields, ChatCompletion, *streams)
-
-
-@lru_cache(maxsize=1)
-def _plain_responses() -> _Endpoint:
-    """Return Responses with answers that stay the plain data that they are."""
-    return _responses()._replace(answer=object, stream=Stream[object], async_stream=AsyncStream[object])
+_CHAT: Final = _Endpoint(
+    "/chat/completions",
+    frozenset(signature(Completions.create).parameters),
+    ChatCompletion,
+    object,  # LangChain takes a part of a stream apart, which to put together takes longer than all else
+)
 
 
 @lru_cache(maxsize=1)
@@ -72,9 +66,7 @@ def _responses() -> _Endpoint:
     from openai.types.responses import Response, ResponseStreamEvent
 
     fields = frozenset(signature(Responses.create).parameters)
-    return _Endpoint(
-        "/responses", fields, Response, Stream[ResponseStreamEvent], AsyncStream[ResponseStreamEvent]
-    )
+    return _Endpoint("/responses", fields, Response, ResponseStreamEvent)
 
 
 class PlainClient:
@@ -106,14 +98,14 @@ class PlainClient:
         options = {name: value for name, value in given.items() if value is not None or name == "timeout"}
         if self._raw:
             options["headers"] = {**(options.get("headers") or {}), RAW_RESPONSE_HEADER: "true"}
-        in_loop = isinstance(self.root, AsyncOpenAI)
+        kind: Any = AsyncStream if isinstance(self.root, AsyncOpenAI) else Stream
         return self.root.post(
             endpoint.path,
             cast_to=endpoint.answer,
             body=body,
             options=options,
             stream=bool(body.get("stream")),
-            stream_cls=endpoint.async_stream if in_loop else endpoint.stream,
+            stream_cls=kind[endpoint.event],
         )
 
 
@@ -122,7 +114,7 @@ class ChatClient(PlainClient):
 
     def create(self, **body: Any) -> Any:
         """Send a body and return the answer; in event loops, what is awaited for it."""
-        return self._post(self.root.chat.completions, _chat(), body)
+        return self._post(self.root.chat.completions, _CHAT, body)
 
 
 class ResponsesClient(PlainClient):
@@ -170,7 +162,7 @@ class ChatOnResponses(PlainClient):
         part = self.root.responses
         if "text_format" in body:  # which the SDK reads
             return (part.with_raw_response if self._raw else part).parse(**body)
-        return self._post(part, _plain_responses(), body)
+        return self._post(part, _responses()._replace(answer=object, event=object), body)
 
     def _read(self, answer: Any, body: Mapping[str, Any]) -> Any:
         # As with Chat Completions' own client, an answer for which a form is asked is one that was read.
