@@ -34,7 +34,6 @@ from recorded import CHAT, JUDGES, RESPONSES, Exchange, exchanges, fetched, soun
 
 from routed_llm import Catalog, NoModelFits, RequestError, RoutedError, Router, read_openai
 from routed_llm.decide.speed import Seconds, expected_seconds, pace_of
-from routed_llm.facts import TokenCount
 from routed_llm.media import tokens_for
 from routed_llm.request.counts import counting_of
 from routed_llm.simulator import Simulator, serve
@@ -259,11 +258,11 @@ def candidates(rows: list[Exchange], judges: set[str]) -> None:
     table: dict[tuple[str, str, str], list[tuple[float, int, int]]] = defaultdict(list)
     asked = counted(rows)
     shares = Counter(row.weight_key for row in asked)
-    for row, exact in itertools.product(asked, (False, True)):
-        kind, tokens = kinds_of(row), _candidate(row, exact=exact)
+    for row, way in itertools.product(asked, ("decided", "explained")):
+        kind, tokens = kinds_of(row), _candidate(row, way)
         if tokens is None:
             continue
-        group = "judged" if row.repo in judges else "fitted", "counted" if exact else "estimated"
+        group = "judged" if row.repo in judges else "fitted", way
         for key in (kind, *(["all but hosted, stored, by reference"] if kind in OURS else [])):
             table[*group, key].append((1 / shares[row.weight_key], row.input_tokens, tokens))
     _heading("Candidate.input_tokens: exact %, within 2 %, bias (mean, in tokens and %), median error %")
@@ -274,19 +273,18 @@ def candidates(rows: list[Exchange], judges: set[str]) -> None:
 OURS = ("text", "tools", "tool history", "schema", "images", "files", "audio", "reasoning items")
 
 
-def _candidate(row: Exchange, *, exact: bool) -> int | None:
+def _candidate(row: Exchange, way: str) -> int | None:
     """Return the input tokens of the configuration that served a request, as a decision has them.
 
     Args:
         row: the exchange.
-        exact: whether the texts are counted before; else they are only as far as the choice depends on it.
+        way: explained, which counts all texts that are not long, or decided, which counts only as far as the
+            choice depends on it, and here it does on little: the model is named.
     """
     try:
         request = read_openai(row.request, pin=True, endpoint=ENDPOINTS[row.endpoint])
-        if exact:
-            facts = request.facts.with_tokens(TokenCount.of(counting_of(request).exact()))
-            request = dataclasses.replace(request, facts=facts)
-        decision = Router(clock=lambda: _day(row), policy=None).explain(request)
+        router = Router(clock=lambda: _day(row), policy=None)
+        decision = router.explain(request) if way == "explained" else router.decide(request)
     except (RequestError, NoModelFits, RoutedError):
         return None
     return None if decision.chosen is None else decision.chosen.input_tokens

@@ -24,7 +24,17 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 from benchmarks.tokens.compare import machine, sources
-from routed_llm import Budget, Decision, Policy, Request, Router, TokenCount, read_openai
+from routed_llm import (
+    Budget,
+    BudgetExceeded,
+    Decision,
+    NoModelFits,
+    Policy,
+    Request,
+    Router,
+    TokenCount,
+    read_openai,
+)
 from routed_llm.decide.context import EvaluationContext
 from routed_llm.decide.table import Table, prepare
 from routed_llm.request.conversations import shared as known
@@ -218,7 +228,7 @@ def differing(
         shared.clear()
         known.clear()
         request = case.read()
-        found, again = router.explain(request), router.explain(case.read())
+        found, again = decided(router, request), decided(router, case.read())
         facts = request.facts.with_tokens(TokenCount.of(case.tokens))
         truth = table.select(facts, allowance=allowance)
         bounds = found.facts.tokens
@@ -230,6 +240,16 @@ def differing(
         same = sent(found) == sent(again) == sent(truth)
         if not same or not bounds.low <= case.tokens <= bounds.high:
             yield case.name, case.tokens, found.chosen, truth.chosen
+
+
+def decided(router: Router, request: Request) -> Decision:
+    """Decide as a call does, and return the Decision where nothing fits, too."""
+    try:
+        return router.decide(request)
+    except NoModelFits as error:
+        return error.decision
+    except BudgetExceeded:
+        return router.explain(request)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -104,7 +104,7 @@ def attack(size: int, rounds: int) -> tuple[int, list[str]]:
         request = request_of(text)
         shared.clear()
         start = time.perf_counter()
-        found = router.explain(request)
+        found = router.decide(request)
         spent = (time.perf_counter() - start) * 1_000
         runs = []
         for _ in range(rounds):

@@ -97,10 +97,11 @@ def test_a_pipe_gets_whole_lines(capfd: pytest.CaptureFixture[str], monkeypatch:
 
 
 def test_text_is_counted_where_asked(routed: Routed) -> None:
-    """A decision needs no more than bounds here; `--exact` counts all the same."""
-    body = encoded(SHORT)
-    assert "request   about 14 text tokens\n" in routed("explain", "-", stdin=body).out
-    assert "request   14 text tokens\n" in routed("explain", "-", "--exact", stdin=body).out
+    """A decision needs no more than bounds here; what is long is counted with `--exact` only."""
+    assert "request   14 text tokens\n" in routed("explain", "-", stdin=encoded(SHORT)).out
+    body = encoded({"input": "a tide " * 10_000})
+    assert "request   about 15,407 text tokens\n" in routed("explain", "-", stdin=body).out
+    assert "request   20,008 text tokens\n" in routed("explain", "-", "--exact", stdin=body).out
     timing = json.loads(routed("explain", "-", "--exact", "--json", stdin=body).out)["timing"]
     assert timing["count_seconds"] >= 0
 

@@ -62,6 +62,16 @@ class Evaluation(NamedTuple):
         """Choose; the Decision's ``chosen`` is None when nothing fits."""
         return self.or_cooling(self.at_bounds(request.facts) or self.counted(request), request)
 
+    def in_figures(self, request: Request) -> Decision:
+        """Choose as :meth:`explain` does, with the figures of a full count where one takes a moment."""
+        counting = counting_of(request)
+        if counting.uncounted > PART:
+            return self.explain(request)
+        counting.exact()
+        note(request)
+        decision = self.at_bounds(bounded_by(counting, request.facts))
+        return self.explain(request) if decision is None else self.or_cooling(decision, request)
+
     def or_cooling(self, decision: Decision, request: Request) -> Decision:
         """Choose again where nothing fits: a model that cools down is better than none."""
         if decision.chosen is not None or self.context.unavailable is self.firm:

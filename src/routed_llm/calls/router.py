@@ -294,13 +294,16 @@ class Router:
     ) -> Decision:
         """Return the Decision without raising when nothing fits: its ``chosen`` is None then.
 
+        Its figures are those of a full count of up to 64 KB of text, where :meth:`decide` counts only what
+        the choice depends on. The choice is the same.
+
         Raises:
             PolicyError: when a pattern of the policy matches no model, or an option is wrong.
             CatalogError: when the policy or the call names an unknown model.
         """
         options = _options(options, given)
         live = self._holding()
-        return self._warm(self._evaluation(live, options, request), request, options).explain(request)
+        return self._warm(self._evaluation(live, options, request), request, options).in_figures(request)
 
     async def adecide(
         self,

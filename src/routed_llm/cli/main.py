@@ -132,7 +132,7 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     _json(parser)
     parser.add_argument("--all", action="store_true", help="name the measures, and list every configuration")
     parser.add_argument(
-        "--exact", action="store_true", help="count the text, though the choice need not know"
+        "--exact", action="store_true", help="count long texts, too, though the choice need not know"
     )
 
 
