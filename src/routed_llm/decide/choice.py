@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.weigh import Workload
     from routed_llm.facts import Previous
 
-__all__ = ["Choice", "choose", "is_chosen_throughout"]
+__all__ = ["Choice", "choose", "is_chosen_throughout", "named"]
 
 Choice: TypeAlias = "tuple[Row | None, str]"
 """A row, or None when nothing fits, and what settled it."""
@@ -81,14 +81,17 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
     it says no, the counts between have to be asked one by one.
     """
     amounts, rows = inputs.load, pareto_front(inputs)
-    mine = next((row for row in rows if row.name == name), None)
-    if mine is None or not (amounts.listed and inputs.is_ordinary and mine.rates) or mine.surcharge:
+    mine = named(name, rows)
+    # What goes past a cache costs no more than what is written to it, and turns where that does.
+    is_plain = amounts.plain and amounts.shared is None
+    if mine is None or not (is_plain and inputs.is_ordinary and mine.rates) or mine.surcharge:
         return False
     for constraint in inputs.constraints:
         if not all(_answers(constraint, mine, inputs, low, high)):
             return False
     shift, most, written = beside(amounts, mine)[0], mine.dearest, output_tokens(mine, amounts)
     fixed, mine_ends = most[0] * shift + most[1] * written, _kinks(mine, shift, low, high)
+    costs = {at: _money(mine, amounts, shift + at) for at in mine_ends}
     for row in rows:
         if row is mine or not row.rates:
             continue
@@ -96,13 +99,23 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
         # Where each token costs no less, and what does not depend on them costs more, no count need be asked.
         if least[0] >= most[0] and least[0] * away + least[1] * output_tokens(row, amounts) > fixed:
             continue
-        ends = mine_ends if len(row.rates) == 1 else mine_ends | _kinks(row, away, low, high)
-        if all(_money(mine, amounts, shift + at) < _money(row, amounts, away + at) for at in ends):
+        for at in _kinks(row, away, low, high) - mine_ends if len(row.rates) > 1 else ():
+            costs[at] = _money(mine, amounts, shift + at)
+        # More counts than these two turn at do no harm.
+        if all(cost < _money(row, amounts, away + at) for at, cost in costs.items()):
             continue
         # What costs less somewhere is to be ruled out everywhere.
         if all(any(_answers(constraint, row, inputs, low, high)) for constraint in inputs.constraints):
             return False
     return True
+
+
+def named(name: tuple[str, str | None], rows: Iterable[Row]) -> Row | None:
+    """Return the row of a name, or None."""
+    for row in rows:
+        if row.name == name:
+            return row
+    return None
 
 
 def _answers(constraint: Constraint, row: Row, inputs: DecisionInputs, low: int, high: int) -> Iterator[bool]:

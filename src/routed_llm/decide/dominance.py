@@ -16,6 +16,7 @@ from routed_llm.decide.weigh import growth, is_framed
 
 if TYPE_CHECKING:
     from routed_llm.catalog.model import Price
+    from routed_llm.decide.constraints import Constraint
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.shape import Row
 
@@ -32,8 +33,8 @@ def pareto_front(inputs: DecisionInputs) -> tuple[Row, ...]:
 
 
 def _front(inputs: DecisionInputs) -> tuple[Row, ...]:
-    shape, load = inputs.shape, inputs.load
-    pruning = [constraint.pruning(inputs) for constraint in inputs.constraints]
+    shape, load, constraints = inputs.shape, inputs.load, inputs.constraints
+    pruning = [constraint.pruning(inputs) for constraint in constraints]
     if None in pruning or not inputs.is_ordinary:
         return shape.rows
     previous = inputs.facts.previous
@@ -45,7 +46,8 @@ def _front(inputs: DecisionInputs) -> tuple[Row, ...]:
     key = (stays, at, observed, warm, apart, is_framed(inputs.facts), tuple(pruning))
     kept = shape.kept.fronts.get(key)
     if kept is None:
-        kept = _left(inputs, stays, observed, warm)
+        still = tuple([one for one, by in zip(constraints, pruning, strict=True) if by == ()])
+        kept = _left(inputs, stays, observed, warm, still)
         remember(shape.kept.fronts, key, kept)
     return kept
 
@@ -55,8 +57,12 @@ def _left(
     stays: tuple[str | None, str | None],
     observed: frozenset[Any],
     warm: frozenset[str],
+    still: tuple[Constraint, ...],
 ) -> tuple[Row, ...]:
     rows, cheaper, stateless = inputs.shape.rows, _cheaper_rows(inputs), inputs.facts.previous is None
+    # What the answers of some constraints mean is the same for all requests of the kind.
+    known = inputs.shape.kept.keeps.setdefault((still, *_frames(inputs)), {})
+    moving = [one for one in inputs.constraints if one not in still]
     # Each model counts images and pages in its own way, and hosted tools may have other prices with it. The
     # model that answered before has a cache of its own, and the best of the others has to be among those that
     # are left, too.
@@ -67,7 +73,7 @@ def _left(
         mine, theirs = one.at.model, other.at.model
         if one.name in observed or (mine is not theirs and (theirs.id in apart or mine.id == stays[0])):
             return False
-        if not _keeps(one, other, inputs):
+        if not keeps(one, other):
             return False
         if not stateless:
             return _outlasts(one, other, inputs)
@@ -75,7 +81,15 @@ def _left(
         return one.order < other.order or not equal(one, other)
 
     def equal(one: Row, other: Row) -> bool:
-        return other.order in cheaper[one.order] and _keeps(other, one, inputs)
+        return other.order in cheaper[one.order] and keeps(other, one)
+
+    def keeps(one: Row, other: Row) -> bool:
+        """Say whether every constraint admits one row wherever it admits another that costs no less."""
+        pair = (one.order, other.order)
+        found = known.get(pair)
+        if found is None:
+            found = known[pair] = all(it.keeps(one, other, inputs) for it in still)
+        return found and all(it.keeps(one, other, inputs) for it in moving)
 
     def beaten(row: Row) -> bool:
         return any(beats(other, row) for other in cheaper[row.order].values())
@@ -85,10 +99,7 @@ def _left(
 
 def _cheaper_rows(inputs: DecisionInputs) -> Cheaper:
     """Return for each row those that cost no more by what is published, by their places in the pool."""
-    facts, kept = inputs.facts, inputs.shape.kept.cheaper
-    previous = facts.previous
-    # A conversation stays on its endpoint, where its frames may count otherwise.
-    key = (is_framed(facts), None if previous is None else (previous.model, previous.endpoint))
+    kept, key = inputs.shape.kept.cheaper, _frames(inputs)
     found = kept.get(key)
     if found is None:
         # What beats most is asked first.
@@ -99,6 +110,15 @@ def _cheaper_rows(inputs: DecisionInputs) -> Cheaper:
         }
         remember(kept, key, found)
     return found
+
+
+def _frames(inputs: DecisionInputs) -> tuple[Any, ...]:
+    """Return what says by how much configurations may count differently.
+
+    A conversation stays on its endpoint, where its frames may count otherwise.
+    """
+    previous = inputs.facts.previous
+    return is_framed(inputs.facts), None if previous is None else (previous.model, previous.endpoint)
 
 
 def _price_of_words(row: Row) -> float:
@@ -118,14 +138,6 @@ def _wins(one: Row, other: Row, inputs: DecisionInputs) -> bool:
     if key not in compared:
         compared[key] = _costs_no_more(one, other, more)
     return compared[key]
-
-
-def _keeps(one: Row, other: Row, inputs: DecisionInputs) -> bool:
-    """Say whether every constraint admits one row wherever it admits another that costs no less."""
-    for constraint in inputs.constraints:  # noqa: SIM110 - in the way of the first decisions of a process
-        if not constraint.keeps(one, other, inputs):
-            return False
-    return True
 
 
 def _outlasts(one: Row, other: Row, inputs: DecisionInputs) -> bool:

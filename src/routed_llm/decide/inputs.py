@@ -204,17 +204,43 @@ class DecisionInputs:
             # Nearly always what is expected says so before it is made whole tokens.
             seen, said, thought = load.outputs or (), load.expected, load.thought
             by_effort, close = (load.seen and load.seen.by_effort) or {}, []
-            for row in rows:
-                pace = pace_at(row, load)
-                spare = (most - pace.start) * pace.per_second
-                over = said * row.ratio + by_effort.get(row.name[1], thought) * row.reasoning - spare
-                if abs(over) <= 1 or row.name in seen or row.at.model.limits.max_output <= spare:
-                    close.append(row)
-                elif over > 0:
+            for row, ratio, reasoning, start, rate, longest in self._paced():
+                spare = (most - start) * rate
+                if by_effort:
+                    thought = by_effort.get(row.name[1], load.thought)
+                over = said * ratio + thought * reasoning - spare
+                if over < -1 and row.name not in seen:
+                    continue
+                if over > 1 and longest > spare and row.name not in seen:
                     late.append(row)
+                else:
+                    close.append(row)
             rows = tuple(close)
         late += [row for row in rows if row_wait(row, load, 0) > most]
         return frozenset([row.order for row in late if row.at.model.name != mine])
+
+    def _paced(self) -> Iterable[tuple[Row, float, float, float, float, int]]:
+        """Return of each row what is said and thought by it, how quickly, and its longest answer."""
+        load, kept = self.load, self.shape.kept
+        if load.paces or kept.paced is None:
+            found = tuple(
+                [
+                    (
+                        row,
+                        row.ratio,
+                        row.reasoning,
+                        pace.start,
+                        pace.per_second,
+                        row.at.model.limits.max_output,
+                    )
+                    for row in self.shape.rows
+                    for pace in (pace_at(row, load),)
+                ]
+            )
+            if load.paces:
+                return found
+            kept.paced = found
+        return kept.paced
 
     def money(self, row: Row, text_tokens: int) -> tuple[bool, int, int]:
         """Return what puts configurations in order of cost, those of unknown price last."""

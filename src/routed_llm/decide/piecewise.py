@@ -42,7 +42,6 @@ class PiecewiseChoice:
     Attributes:
         inputs: a request of the kind, less what is its own alone: what the choices hold for.
         is_exact: whether costs are straight lines between two breakpoints.
-        breakpoints: text token counts that bound the spans, in ascending order; None at first sight.
         able: what can serve, limits on cost left out, by span; kept as long.
         alternatives: how the other configurations stand, by span; likewise.
         turns: text token counts beyond which the choice changes, once they have been worked out.
@@ -50,16 +49,18 @@ class PiecewiseChoice:
         rivals: what may cost less than one of them, by span and its name.
         made: what a Decision says of a configuration whatever the tokens, by its place.
         observed: what was observed when it was last found to hold.
+        usual: the name of what was chosen last, here or before something else was observed; None before.
         under: where a choice holds under constraints that are not kept, by what their answers depend on.
     """
 
     __slots__ = (
+        "_breakpoints",
         "_choices",
         "_choose",
+        "_find",
         "_throughout",
         "able",
         "alternatives",
-        "breakpoints",
         "inputs",
         "is_exact",
         "ladders",
@@ -68,14 +69,23 @@ class PiecewiseChoice:
         "rivals",
         "turns",
         "under",
+        "usual",
     )
 
-    def __init__(self, inputs: DecisionInputs, choose: Callable[[int], Choice], *, is_exact: bool) -> None:
+    def __init__(
+        self,
+        inputs: DecisionInputs,
+        choose: Callable[[int], Choice],
+        breakpoints: Callable[[DecisionInputs], Sequence[int]],
+        *,
+        is_exact: bool,
+    ) -> None:
         self.inputs = inputs
         self.is_exact = is_exact
         self.observed = inputs.context.observed
         self._choose = choose
-        self.breakpoints: Sequence[int] | None = None
+        self._find = breakpoints
+        self._breakpoints: Sequence[int] | None = None
         self.able: dict[int, Ladder] = {}
         self.alternatives: dict[int, Alternatives] = {}
         self.turns: list[int] | None = None
@@ -83,6 +93,7 @@ class PiecewiseChoice:
         self.rivals: dict[Any, Rivals] = {}
         self.made: dict[int, Made] = {}
         self._choices: dict[int, list[tuple[int, Choice]]] = {}
+        self.usual: tuple[str, str | None] | None = None
         self.under: dict[Any, Stretch] = {}
         self._throughout: Stretch = NOWHERE
 
@@ -118,32 +129,53 @@ class PiecewiseChoice:
             inputs: those of this one, at the new paces.
             choose: chooses by them.
         """
-        made = PiecewiseChoice(inputs, choose, is_exact=self.is_exact)
-        made.breakpoints, made._choices = self.breakpoints, dict(self._choices)
-        made._throughout = self._throughout
+        made = PiecewiseChoice(inputs, choose, self._find, is_exact=self.is_exact)
+        made._breakpoints, made._choices = self._breakpoints, dict(self._choices)
+        made._throughout, made.usual = self._throughout, self.usual
         made.able = self.able
         made.ladders, made.rivals, made.made = self.ladders, self.rivals, self.made
         # What has been said of them speaks of seconds.
         made.alternatives = {at: one._replace(said={}) for at, one in self.alternatives.items()}
         return made
 
+    @property
+    def is_spanned(self) -> bool:
+        """Whether it is known what bounds the spans; not at first sight."""
+        return self._breakpoints is not None
+
+    @property
+    def breakpoints(self) -> Sequence[int]:
+        """Text token counts that bound the spans, in ascending order; worked out when they are asked for."""
+        if self._breakpoints is None:
+            self._breakpoints = self._find(self.inputs)
+        return self._breakpoints
+
     def span(self, tokens: int) -> int:
         """Return the number of the span that a text token count lies in."""
-        return bisect_left(self.breakpoints or (), tokens)
+        return bisect_left(self.breakpoints, tokens)
 
     def first(self, span: int) -> int:
         """Return the least text token count of a span."""
-        return (self.breakpoints or ())[span - 1] + 1 if span else 0
+        return self.breakpoints[span - 1] + 1 if span else 0
 
     def last(self, span: int) -> int:
         """Return the most text tokens of a span."""
-        marks = self.breakpoints or ()
+        marks = self.breakpoints
         return marks[span] if span < len(marks) else BEYOND
+
+    def known(self, low: int, high: int) -> Choice | None:
+        """Return the choice from ``low`` to ``high`` text tokens, where it is known to be one; else None."""
+        first, last, same = self._throughout
+        return same if first <= low and high <= last else None
+
+    def note(self, low: int, high: int, choice: Choice) -> None:
+        """Note that a choice has been found to hold from ``low`` to ``high`` text tokens."""
+        self.usual = name_of(choice)
+        self._throughout = widened(self._throughout, low, high, choice)
 
     def choice(self, low: int, high: int) -> tuple[Choice, bool]:
         """Return the choice at ``high`` text tokens, and whether it is the same from ``low`` on."""
-        first, last, same = self._throughout
-        if first <= low and high <= last:
+        if (same := self.known(low, high)) is not None:
             return same, True
         found: Choice | None = None
         is_same = is_one = True
@@ -162,7 +194,7 @@ class PiecewiseChoice:
         if found is None:
             return (None, "none"), is_same
         if is_one:
-            self._throughout = widened(self._throughout, self.first(begin), self.last(end), found)
+            self.note(self.first(begin), self.last(end), found)
         return found, is_same
 
     def spans(self, low: int, high: int) -> Iterator[tuple[int, int, int]]:

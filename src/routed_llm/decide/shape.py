@@ -91,6 +91,9 @@ class ShapeCache:
     Attributes:
         fronts: the rows that can win, by what of a request has a say in that.
         cheaper: for each row those that cost no more, by the frames of a request and where it stays.
+        keeps: whether some constraints admit one row wherever they admit another, by their places; by these
+            constraints, frames and where it stays.
+        paced: of each row what says how long it takes by what is published.
         calls: what is sent, with its changes, by row, endpoint and whether it goes past the cache, where a
             request has no values of its own.
         evidence: what is published of a row, and the dimensions for which nothing is.
@@ -101,6 +104,8 @@ class ShapeCache:
 
     fronts: dict[Any, tuple[Row, ...]] = field(default_factory=dict)
     cheaper: dict[Any, dict[int, dict[int, Row]]] = field(default_factory=dict)
+    keeps: dict[Any, dict[tuple[int, int], bool]] = field(default_factory=dict)
+    paced: tuple[tuple[Row, float, float, float, float, int], ...] | None = None
     calls: dict[tuple[int, str, bool], tuple[Call, tuple[Change, ...]]] = field(default_factory=dict)
     evidence: dict[int, tuple[tuple[Evidence, ...], tuple[str, ...]]] = field(default_factory=dict)
     marks: dict[Any, Any] = field(default_factory=dict)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide import constraints
 from routed_llm.decide.alternatives import firm, is_firm, ladder, price, rivals_of
-from routed_llm.decide.choice import Choice, choose, is_chosen_throughout
+from routed_llm.decide.choice import Choice, choose, is_chosen_throughout, named
 from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
+from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.objectives import COST
 from routed_llm.decide.outcome import Picked, conclude
@@ -223,7 +224,8 @@ class Table:
         if not (_is_steady(inputs) and inputs.is_ordinary):
             return marks
         if inputs.is_kept:
-            kept = self._kept(inputs)
+            key = self._key(facts, context.observed, inputs.relaxation)
+            kept = self._kept(key, self._choices.get(key) or self._varied.get(key), inputs)
             if kept.turns is not None:
                 return kept.turns
         turns = [upper for upper, _ in pieces(marks, self._chooser(inputs))][:-1]
@@ -259,13 +261,19 @@ class Table:
     def _at_first(self, facts: RequestFacts, context: EvaluationContext, relaxation: int) -> Picked:
         """Pick with nothing to look up."""
         kind = self._kind(facts, facts.tokens.high > LONG_CONTEXT_FROM, relaxation)
-        inputs, bounds = self._inputs(facts, kind, context), facts.tokens
-        kept = self._kept(inputs) if _is_steady(inputs) else None
-        certain = bounds.low == bounds.high
-        # The upper bound is safe for limits when the count is not settled.
-        row, because = choose(inputs, bounds.high)
-        if not certain:
-            certain = self._agrees(row, inputs)
+        key, bounds = self._key(facts, context.observed, relaxation), facts.tokens
+        known = self._choices.get(key) or self._varied.get(key)
+        inputs = self._inputs(facts, kind, context, known)
+        kept = self._kept(key, known, inputs) if _is_steady(inputs) else None
+        row, because, certain = self._still(kept, inputs), "cost", True
+        if row is None:
+            # The upper bound is safe for limits when the count is not settled.
+            row, because = choose(inputs, bounds.high)
+            certain = bounds.low == bounds.high or self._agrees(row, inputs)
+        if kept is not None and row is not None:
+            kept.usual = row.name
+            if certain and inputs.is_kept and inputs.is_ordinary:
+                kept.note(bounds.low, bounds.high, (row, because))
         return Picked(
             row,
             "" if row is None else endpoint_for(row, facts),
@@ -273,7 +281,7 @@ class Table:
             inputs.likely if certain else bounds.high,
             certain,
             inputs,
-            kept if kept and kept.is_exact and kept.breakpoints is not None else None,
+            kept if kept and kept.is_exact and kept.is_spanned else None,
         )
 
     def _as_before(self, facts: RequestFacts, context: EvaluationContext, relaxation: int) -> Picked | None:
@@ -296,8 +304,6 @@ class Table:
             if kept is None:
                 return None
             self._keep(key, kept)
-        if kept.breakpoints is None:
-            kept.breakpoints = self._breakpoints(kept.inputs)
         inputs, bounds = kept.inputs.like(facts, context), facts.tokens
         own = [constraint for constraint in self._own if constraint.applies(inputs)]
         if own:
@@ -305,6 +311,11 @@ class Table:
             if found is None:
                 return None
             inputs.adopt(self._together(inputs.constraints, tuple(own)))
+        elif (same := kept.known(bounds.low, bounds.high)) is not None:
+            found = same, True
+        elif not kept.is_spanned and (still := self._still(kept, inputs)) is not None:
+            found = (still, "cost"), True
+            kept.note(bounds.low, bounds.high, found[0])
         else:
             found = kept.choice(bounds.low, bounds.high)
         (row, because), certain = found
@@ -415,16 +426,25 @@ class Table:
         values = self._values(facts) if facts.parameters else ()
         return (facts.shape, facts.framed, values, facts.cap, size, far, relaxation)
 
-    def _kept(self, inputs: DecisionInputs) -> PiecewiseChoice:
+    def _kept(self, key: Any, known: PiecewiseChoice | None, inputs: DecisionInputs) -> PiecewiseChoice:
         """Return what is kept for requests that differ in nothing but tokens, as long as estimates stay."""
-        facts, observed = inputs.facts, inputs.context.observed
-        key = self._key(facts, observed, inputs.relaxation)
-        kept = self._choices.get(key) or self._varied.get(key)
-        if kept is None or not kept.holds(facts, observed):
-            alike = inputs.kept_only()
-            kept = PiecewiseChoice(alike, self._chooser(alike), is_exact=not self.policy.regional)
-            self._keep(key, kept)
+        if known is not None and known.holds(inputs.facts, inputs.context.observed):
+            return known
+        alike = inputs.kept_only()
+        is_exact = not self.policy.regional
+        kept = PiecewiseChoice(alike, self._chooser(alike), self._breakpoints, is_exact=is_exact)
+        kept.usual = None if known is None else known.usual
+        self._keep(key, kept)
         return kept
+
+    def _still(self, kept: PiecewiseChoice | None, inputs: DecisionInputs) -> Row | None:
+        """Return what was chosen before something else was observed, where it is still chosen throughout.
+
+        To show that takes less than to look for it.
+        """
+        if kept is None or kept.usual is None or not self._is_throughout(kept.usual, inputs):
+            return None
+        return named(kept.usual, pareto_front(inputs))
 
     def _keep(self, key: Any, kept: PiecewiseChoice) -> None:
         remember(self._varied if kept.inputs.facts.framed.varies else self._choices, key, kept)
@@ -433,19 +453,19 @@ class Table:
         """Say whether the choice is the same wherever between its bounds the true count lies."""
         low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
         choose_at, mine = self._chooser(inputs), name_of((row, ""))
-        if row is not None and inputs.facts.previous is None and self._is_throughout(row, inputs):
+        if row is not None and inputs.facts.previous is None and self._is_throughout(row.name, inputs):
             return True
         marks = self._breakpoints(inputs)
         inside = marks[bisect_left(marks, low) : bisect_left(marks, high)]
         points = {low, *inside, *(mark + 1 for mark in inside if mark + 1 < high)}
         return all(name_of(choose_at(point)) == mine for point in points)
 
-    def _is_throughout(self, row: Row, inputs: DecisionInputs) -> bool:
+    def _is_throughout(self, name: tuple[str, str | None], inputs: DecisionInputs) -> bool:
         low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
         edge = LONG_CONTEXT_FROM
         spans = ((False, low, min(high, edge)), (True, max(low, edge + 1), high))
         return all(
-            is_chosen_throughout(row.name, self._side(inputs, long), first, last)
+            is_chosen_throughout(name, self._side(inputs, long), first, last)
             for long, first, last in spans
             if first <= last
         )
@@ -497,7 +517,9 @@ class Table:
         facts: RequestFacts,
         kind: Kind,
         context: EvaluationContext,
+        known: PiecewiseChoice | None = None,
     ) -> DecisionInputs:
+        """Put together what a choice depends on; ``known`` is kept for requests that are alike."""
         allowance = context.allowance
         worst = allowance is not None and allowance.worst_case
         p95 = allowance is not None and allowance.p95
@@ -511,6 +533,7 @@ class Table:
             worst=worst,
             p95=p95,
             pressure=pressure,
+            known=None if known is None else known.inputs.load.beside,
         )
         return DecisionInputs(
             facts=facts,
@@ -544,12 +567,12 @@ class Table:
         models = self.pool.models_for(facts) if facts.model is None else self._homes(facts.model)
         task = facts.task or self.policy.task
         touched, guarded = dimensions(facts, task, long=long)
-        named = facts.service_tier != "standard"
-        tier = facts.service_tier if named else self.policy.service_tier
+        said = facts.service_tier != "standard"
+        tier = facts.service_tier if said else self.policy.service_tier
         # Who says how long may be waited does not wait for a cheaper tier.
         hurried = self.policy.max_seconds is not None or self.policy.max_first_token is not None
-        named_or_hurried = named or hurried or facts.parameter("service_tier")
-        wanted = None if named_or_hurried else self.policy.prefer_tier
+        said_or_hurried = said or hurried or facts.parameter("service_tier")
+        wanted = None if said_or_hurried else self.policy.prefer_tier
         setting = Setting(
             policy=self.policy,
             at=self.at,

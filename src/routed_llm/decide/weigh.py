@@ -119,8 +119,9 @@ def workload(
     worst: bool = False,
     p95: bool = False,
     pressure: float = 0.0,
+    known: dict[Any, tuple[int, int]] | None = None,
 ) -> Workload:
-    """Work out what all configurations share."""
+    """Work out what all configurations share; ``known`` is what stands beside texts, of such a request."""
     visible = None if facts.cap is None else min(facts.cap, widest) if widest else facts.cap
     media = bool(facts.images or facts.audio_seconds or facts.pdf_pages)
     plain = not (media or facts.previous or facts.builtin_tools)
@@ -141,7 +142,7 @@ def workload(
         reserve=int(expected) if expected > DEFAULT_RESERVE else DEFAULT_RESERVE,
         plain=plain,
         listed=plain and not bypasses and shared is None,
-        beside={},
+        beside={} if known is None or not plain else known,
         written={},
         fees={},
         lines={},
