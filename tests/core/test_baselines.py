@@ -133,7 +133,7 @@ FINE_TUNE = "ft:gpt-4o-2024-08-06:acme::abc"
             FINE_TUNE, AFTER, "gpt-5.6-luna",
             "gpt-5.6-luna at low effort: the cheapest of what can serve this, scores at least as well as "
             f"{FINE_TUNE} (by gpt-4o) on 6 of 9 areas (7 published measures), 3 unmeasured; answers after "
-            "about 2.4 s; gpt-4o was shut down on 2027-01-14; the provider names gpt-6-luna instead",
+            "about 2.3 s; gpt-4o was shut down on 2027-01-14; the provider names gpt-6-luna instead",
             id="a retired fine-tune: what it was made from",
         ),
         pytest.param(
@@ -146,7 +146,7 @@ FINE_TUNE = "ft:gpt-4o-2024-08-06:acme::abc"
             "chatgpt-4o-latest", TODAY, "gpt-5.6-luna",
             "gpt-5.6-luna at low effort: 87 % cheaper than gpt-4.1, scores at least as well as "
             "chatgpt-4o-latest (by gpt-4.1) on 6 of 9 areas (7 published measures), 3 unmeasured; answers "
-            "after about 2.4 s",
+            "after about 2.3 s",
             id="a retired model of which little is published: what is at least as good by that",
         ),
     ],

@@ -134,18 +134,18 @@ WHY = [
      "accepts"),
     ("after the shutdown", facts(2_000), AFTER, {"incumbent": "gpt-4o"},
      "gpt-5.6-luna at low effort: the cheapest of what can serve this, scores at least as well as gpt-4o on 6 of 9 "
-     "areas (7 published measures), 3 unmeasured; answers after about 2.4 s; gpt-4o was shut down on 2027-01-14; the "
+     "areas (7 published measures), 3 unmeasured; answers after about 2.3 s; gpt-4o was shut down on 2027-01-14; the "
      "provider names gpt-6-luna instead"),
     ("today", facts(2_000), TODAY, {},
      "gpt-5.6-luna at low effort: 88 % cheaper than gpt-4o, scores at least as well as gpt-4o on 6 of 9 areas (7 "
-     "published measures), 3 unmeasured; answers after about 2.4 s"),
+     "published measures), 3 unmeasured; answers after about 2.3 s"),
     ("a stream", facts(2_000, stream=True), TODAY, {},
      "gpt-5.6-luna at low effort: 88 % cheaper than gpt-4o, scores at least as well as gpt-4o on 6 of 9 areas (7 "
      "published measures), 3 unmeasured; begins to answer after about 1.1 s"),
     ("a task of which nothing is measured any more", facts(2_000, task="multilingual"), AFTER, {},
      "gpt-5.6-luna at low effort: the cheapest of what can serve this, scores at least as well as gpt-4o on 6 of 10 "
      "areas (7 published measures), 4 unmeasured: nothing is published on multilingual, which the task is about; "
-     "answers after about 2.4 s; gpt-4o was shut down on 2027-01-14; the provider names gpt-6-luna instead"),
+     "answers after about 2.3 s; gpt-4o was shut down on 2027-01-14; the provider names gpt-6-luna instead"),
     ("longer than any test", facts(200_000), TODAY, {},
      "gpt-5.6-luna at low effort: the cheapest of what can serve this, scores at least as well as gpt-4o on 6 of 9 "
      "areas (7 published measures), 3 unmeasured, unmeasured at this length; answers after about 5 s; 200,000 input "

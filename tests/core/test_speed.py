@@ -10,7 +10,15 @@ import pytest
 from core_support import CATALOG
 
 from routed_llm.catalog.model import Speed
-from routed_llm.decide.speed import Pace, ends_within, expected_seconds, medians, pace_of, time_line
+from routed_llm.decide.speed import (
+    SPREAD_SAID,
+    Pace,
+    ends_within,
+    expected_seconds,
+    medians,
+    pace_of,
+    time_line,
+)
 from routed_llm.ledger.speeds import SpeedLearner
 from routed_llm.usage import Timing, Usage
 
@@ -79,8 +87,10 @@ def test_percentiles_of_a_sum() -> None:
     """Nine of ten draws of the parts come within the 90th percentile, to a point."""
     pace, random = Pace(start=1.0, per_input=0, per_second=50.0), Random(7)
     found = expected_seconds(pace, 0, 0, 200)
+    said = 200 * math.exp(-(SPREAD_SAID**2) / 2)  # in the median
     within = sum(
-        random.lognormvariate(0, pace.spread_start) + 4 * random.lognormvariate(0, pace.spread_rate)
+        random.lognormvariate(0, pace.spread_start)
+        + said * random.lognormvariate(0, SPREAD_SAID) / 50 * random.lognormvariate(0, pace.spread_rate)
         <= found.whole_p90
         for _ in range(20_000)
     )

@@ -13,7 +13,7 @@ import pytest
 
 from routed_llm import Catalog, MemoryLedger, Policy, read_openai
 from routed_llm.calls.router import Router
-from routed_llm.decide.speed import expected_seconds, pace_of
+from routed_llm.decide.speed import SPREAD_SAID, expected_seconds, pace_of
 from routed_llm.exchange import Exchange, guard_client
 from routed_llm.ledger.base import Entry
 from routed_llm.ledger.observer import Observer
@@ -145,21 +145,22 @@ def test_slow_answers_move_the_next_decision() -> None:
 
 @pytest.mark.parametrize("stream", [True, False], ids=["first token", "whole answer"])
 def test_nine_of_ten_answers_come_within_the_90th_percentile(stream: bool) -> None:
-    """The spread of a part of the time is not counted again as that of another."""
+    """The spread of a part of the time is not counted again as that of another, to a point or two."""
     random, model, learner = Random(1), CATALOG.get("gpt-5.4"), SpeedLearner()
     published, within = pace_of(model.speed), []
     for number in range(2_000):
         start = published.start * math.exp(random.gauss(0.3, 0.4))
         rate = published.per_second * math.exp(random.gauss(-0.2, 0.35))
-        thought, said = (100, 100) if stream else (0, 100)
+        wrote = 100 * math.exp(random.gauss(-(SPREAD_SAID**2) / 2, SPREAD_SAID))
+        thought, said = (wrote, 100) if stream else (0, wrote)
         took = start + (thought if stream else said) / rate
         known = learner.paces.get((model.id, "standard"), published)
-        expected = expected_seconds(known, 0, 0, thought if stream else said).whole_p90
+        expected = expected_seconds(known, 0, 0, 100).whole_p90
         within.append(took <= expected)
         timing = Timing(took, None) if stream else Timing(None, took)
-        used = Usage(output_tokens=thought + said if stream else said, reasoning_tokens=thought)
+        used = Usage(output_tokens=round(thought + said), reasoning_tokens=round(thought))
         learner.learn(model, "standard", used, timing, at=20.0 * number)
-    assert 0.88 <= sum(within[100:]) / len(within[100:]) <= 0.92
+    assert 0.88 <= sum(within[100:]) / len(within[100:]) <= 0.93
 
 
 def test_a_timeout_is_counted() -> None:

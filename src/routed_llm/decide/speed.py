@@ -44,10 +44,12 @@ UNKNOWN_PER_SECOND = 80.0
 SPREAD_START = 0.45
 SPREAD_RATE = 0.3
 SPREAD_THOUGHT = 0.7
+SPREAD_SAID = 0.4
 """Standard deviations of the logarithms. Start: gpt-4o's first token took 2.5 times the median at the 95th
 percentile, gpt-5.2's and gpt-5.1's twice (kwindla/aiewf-eval, README of 2026-08-18). Thinking: 25 answers of
 gpt-5.6-luna and -terra at effort low spent 0.3 to 2.6 times their mean (petergpt/bullshit-benchmark, second
-set). Rate: this project's own reading of speeds that differ by half from day to day."""
+set). Rate: this project's own reading of speeds that differ by half from day to day. What is said: its own,
+too; answers of whole traces differ by 0.9, but of a kind of request and its cap some of that is known."""
 
 _TIERS: Mapping[str, tuple[float, float]] = {
     "priority": (0.8, 1.5),
@@ -158,10 +160,10 @@ def expected_seconds(pace: Pace, uncached: int, thinking: float, said: float) ->
         The medians and 90th percentiles, none of them less than the one before it.
     """
     before = (pace.start - pace.wait + pace.per_input * uncached, pace.spread_start)
-    # How much is thought varies, and how quickly it is. What is expected is the mean, and half of the calls
-    # think less.
+    # How much is thought and said varies, and how quickly it is. What is expected is the mean, and half of
+    # the calls think and say less.
     thought = (_HALF_THINK * thinking / pace.per_second, math.hypot(SPREAD_THOUGHT, pace.spread_rate))
-    spoken = (said / pace.per_second, pace.spread_rate)
+    spoken = (_HALF_SAY * said / pace.per_second, math.hypot(SPREAD_SAID, pace.spread_rate))
     first, first_p90 = _sum(before, thought)
     whole, whole_p90 = _sum(before, thought, spoken)
     source = f"{pace.calls} calls" if pace.calls else "published class"
@@ -221,7 +223,8 @@ def about(seconds: float) -> str:
 
 
 _HALF_THINK = math.exp(-SPREAD_THOUGHT * SPREAD_THOUGHT / 2)
-"""The median of what is thought, for each token of the mean."""
+_HALF_SAY = math.exp(-SPREAD_SAID * SPREAD_SAID / 2)
+"""The medians of what is thought and said, for each token of the mean."""
 
 _WIDEST = 2.0
 _USUAL = math.hypot(SPREAD_THOUGHT, SPREAD_RATE)
