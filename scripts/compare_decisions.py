@@ -164,8 +164,8 @@ def cases(count: int, seed: int) -> Iterator[tuple[int, int, date, dict[str, Any
         yield number, policy, day, what
 
 
-def answer(count: int, seed: int, compiled: Path) -> None:
-    """Decide every case with the tree that is imported, and print what comes of it, one line each."""
+def answer(count: int, seed: int, compiled: Path, only: Path | None = None) -> None:
+    """Decide every case, or those in a file, with the imported tree; print what comes of it, a line each."""
     from routed_llm import Catalog, Policy
 
     try:
@@ -179,7 +179,10 @@ def answer(count: int, seed: int, compiled: Path) -> None:
     catalog, made = Catalog(data), {item.name for item in fields(Policy)}
     settled = {name: value for name, value in SETTLED.items() if name in made}
     table = held = None
+    wanted = range(count) if only is None else set(json.loads(only.read_text()))
     for number, which, day, what in cases(count, seed):
+        if number not in wanted:
+            continue
         if held != (which, day):
             held, table = (which, day), Table(catalog, Policy(**{**settled, **POLICIES[which]}), day)
         print(json.dumps([number, *_answers(table, what)]))
@@ -290,9 +293,10 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=4, help="kinds of requests to print of each class")
     parser.add_argument("--show", type=int, default=0, help="examples to print of each class")
     parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--only", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.answer:
-        answer(options.count, options.seed, options.answer)
+        answer(options.count, options.seed, options.answer, options.only)
         return 0
     compiled = options.other / "src" / "routed_llm" / "catalog" / "compiled.json"
     load = [sys.executable, "-c", "import routed_llm; routed_llm.Catalog.load()"]  # which makes it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -83,3 +84,15 @@ def test_what_differs_is_named(
 ) -> None:
     """The choice comes before what follows from it."""
     assert script.classes([[_changed(**now)], marks], [[_changed()], [5]], what) == named
+
+
+def test_a_decision_is_traced_to_the_commits_that_changed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change is the commit's before which the decision was another; one that came with none is seen."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    trace = importlib.import_module("trace_decisions").trace
+    history = [
+        ("a", {1: ["x"], 2: ["x"], 3: ["x"]}),
+        ("b", {1: ["y"], 2: ["y"], 3: ["x"]}),
+        ("c", {1: ["y"], 2: ["z"], 3: ["x"]}),
+    ]
+    assert trace(history, [1, 2, 3]) == {1: ["b"], 2: ["b", "c"], 3: []}
