@@ -23,11 +23,10 @@ from routed_llm.calls.problems import both
 if TYPE_CHECKING:
     from routed_llm import Policy
 
-    _Client = Any
-else:
-    _Client = object
-
 __all__ = ["AsyncAzureOpenAI", "AsyncOpenAI", "AzureOpenAI", "OpenAI", "module_client"]
+
+
+_Client: Any = object  # for mypy, to which it is one of the SDK's four
 
 
 def _key() -> str:

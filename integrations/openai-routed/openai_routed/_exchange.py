@@ -16,6 +16,7 @@ from typing import Any, Final
 import openai
 
 from routed_llm import Called, Endpoints, Outgoing, Served
+from routed_llm.calls.adapting import LateHeaders
 
 __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 
@@ -101,22 +102,20 @@ class _Reaching:
 def _answer(request: Any, served: Served) -> Any:
     """Return the response to a request, as its library wants it."""
     library, is_whole = _library(request), served.events is None
-    whole, parts = _kinds(library)
-    # httpx reads headers in UTF-8 and writes them in ASCII.
-    headers = {name: text if text.isascii() else text.encode() for name, text in served.headers.items()}
+    whole, parts, headers = _kinds(library)
     response = (whole if is_whole else library.Response)(
         served.status,
-        headers={**headers, "content-type": served.content_type},
         request=request,
         extensions={"http_version": b"HTTP/1.1", "routed": served},
         stream=library.ByteStream(b"") if is_whole else parts(served.events),
     )
+    response.headers = headers({**served.headers, "content-type": served.content_type})
     response.is_closed = response.is_stream_consumed = is_whole
     response.elapsed = timedelta(seconds=served.seconds)
     return response
 
 
-class Whole:
+class _Whole:
     """A response whose body is written where somebody reads it: the SDK wants what it is written from."""
 
     is_decoded_next = False  # whether json() comes next, before which the SDK reads the body in vain
@@ -126,15 +125,12 @@ class Whole:
         return self.extensions["routed"].body  # type: ignore[attr-defined, no-any-return] # the client puts it there
 
     def read(self) -> bytes:
-        """Return the body."""
         return b"" if self.is_decoded_next else self._content
 
     async def aread(self) -> bytes:
-        """Return the body."""
         return self.read()
 
     def json(self, **options: Any) -> Any:
-        """Return the body, decoded; the first time it is what the body would be written from."""
         if self.is_decoded_next:
             self.is_decoded_next = False
             return self.extensions["routed"].answer  # type: ignore[attr-defined] # as above
@@ -161,10 +157,13 @@ class _Parts:
 
 
 @cache
-def _kinds(library: ModuleType) -> tuple[type[Any], type[Any]]:
-    """Return the classes of a response and of a body in parts, as subclasses of the library's."""
-    streams = (library.SyncByteStream, library.AsyncByteStream)
-    return type("Whole", (Whole, library.Response), {}), type("Parts", (_Parts, *streams), {})
+def _kinds(library: ModuleType) -> tuple[Any, Any, Any]:
+    """Return the classes of a response, of a body in parts and of headers, as subclasses of the library's."""
+    mixed = (_Whole, library.Response), (_Parts, library.SyncByteStream, library.AsyncByteStream)
+    whole, parts, headers = (
+        type(one[1].__name__, one, {}) for one in (*mixed, (LateHeaders, library.Headers))
+    )
+    return whole, parts, headers
 
 
 def _library(request: Any) -> ModuleType:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import openai
 import pytest
 from openai._base_client import DefaultAsyncHttpxClient, DefaultHttpxClient
 from openai_routed import AsyncAzureOpenAI, AsyncRoutedTransport, AzureOpenAI, RoutedTransport
+from openai_routed._exchange import _kinds
 
 from routed_llm import Router
 from routed_llm.simulator import Simulator
@@ -200,3 +204,26 @@ def test_a_response_that_failed_comes_back_as_one() -> None:
     ) as client:
         found = client.responses.create(model="gpt-4o", input="Hi")
     assert (found.status, found.error and found.error.message, found.output) == ("failed", "boom", [])
+
+
+LOOKED_AT: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "by name": (lambda it: (it.get("X-A"), it.get("x-b"), it.get("x-b", "no")), ("1", None, "no")),
+    "all": (dict, {"x-a": "1", "x-n": "né"}),
+    "written": (lambda it: it.raw, [(b"x-a", b"1"), (b"x-n", "né".encode())]),
+    "changed": (lambda it: (it.update({"x-a": "2"}), it.get("x-a"))[1], "2"),
+    "copied": (lambda it: (it.copy().get("x-a"), copy.copy(it)["x-a"], copy.deepcopy(it)["x-a"]), ("1",) * 3),
+    "compared": (lambda it: it == httpx.Headers({"X-A": "1", "x-n": "né".encode()}), True),
+    "pickled": (lambda it: pickle.loads(pickle.dumps(it))["x-n"], "né"),
+    "something else": (lambda it: hasattr(it, "other"), False),
+}
+
+
+@pytest.mark.parametrize(("look", "seen"), LOOKED_AT.values(), ids=LOOKED_AT.keys())
+def test_headers_are_those_of_the_library(look: Callable[[Any], Any], seen: Any) -> None:
+    """However they are looked at, and whatever was looked at before."""
+    for first in LOOKED_AT.values():
+        headers = _kinds(httpx)[2]({"x-a": "1", "x-n": "né"})
+        assert isinstance(headers, httpx.Headers)
+        if first[0] is not LOOKED_AT["changed"][0]:
+            first[0](headers)
+        assert look(headers) == seen

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from routed_llm.calls.router import Router
     from routed_llm.recovery import Credential
 
-__all__ = ["NO_KEY", "SECONDS", "acounted", "client_apart", "counted", "policy_from", "travels"]
+__all__ = [
+    "NO_KEY",
+    "SECONDS",
+    "LateHeaders",
+    "acounted",
+    "client_apart",
+    "counted",
+    "policy_from",
+    "travels",
+]
 
 NO_KEY: Final = "none"
 """Stands where an SDK wants a key and none is to be sent."""
@@ -102,3 +111,30 @@ def _awaited(key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
         return await asyncio.to_thread(key)
 
     return give
+
+
+class LateHeaders:
+    """Headers that are written as httpx keeps them once more is asked for than one by its name.
+
+    To be mixed into its class: that, and to look through them three times, takes longer than a decision.
+    """
+
+    def __init__(self, given: dict[str, str]) -> None:
+        self._given = given
+
+    def __getattr__(self, name: str) -> Any:
+        given = vars(self).get("_given")
+        if given is not None:
+            # httpx reads headers in UTF-8 and writes them in ASCII.
+            written = {name: text if text.isascii() else text.encode() for name, text in given.items()}
+            super().__init__(written)  # type: ignore[call-arg] # of httpx's class
+            vars(self).pop("_given", None)
+        return object.__getattribute__(self, name)
+
+    def __reduce__(self) -> tuple[type, tuple[Any]]:
+        return type(self).__bases__[1], (self.raw,)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a header by its name."""
+        given = vars(self).get("_given")
+        return super().get(key, default) if given is None else given.get(key.lower(), default)  # type: ignore[misc] # as above
