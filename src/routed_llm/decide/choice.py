@@ -121,8 +121,11 @@ def named(name: tuple[str, str | None], rows: Iterable[Row]) -> Row | None:
 def _answers(constraint: Constraint, row: Row, inputs: DecisionInputs, low: int, high: int) -> Iterator[bool]:
     """Give a constraint's answers at the ends of the spans in which it changes once at most."""
     shift, more = beside(inputs.load, row)
+    kinks = constraint.kinks(row, inputs)
+    if not (kinks or constraint.follows_cost):
+        return iter((constraint.admits(row, inputs, shift + low),))  # it has but one
     off = shift + more if constraint.of_most else shift
-    ends = _within([mark - off for mark in constraint.kinks(row, inputs)], low, high)
+    ends = _within([mark - off for mark in kinks], low, high)
     if constraint.follows_cost:
         ends |= _kinks(row, shift, low, high)
     return (constraint.admits(row, inputs, shift + at) for at in ends)

@@ -15,6 +15,8 @@ from routed_llm.decide.piecewise import remember
 from routed_llm.decide.weigh import growth, is_framed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from routed_llm.catalog.model import Price
     from routed_llm.decide.constraints import Constraint
     from routed_llm.decide.inputs import DecisionInputs
@@ -84,12 +86,11 @@ def _left(
         return other.order in cheaper[one.order] and keeps(other, one)
 
     def keeps(one: Row, other: Row) -> bool:
-        """Say whether every constraint admits one row wherever it admits another that costs no less."""
         pair = (one.order, other.order)
         found = known.get(pair)
         if found is None:
-            found = known[pair] = all(it.keeps(one, other, inputs) for it in still)
-        return found and all(it.keeps(one, other, inputs) for it in moving)
+            found = known[pair] = _keep(still, one, other, inputs)
+        return found and _keep(moving, one, other, inputs)
 
     def beaten(row: Row) -> bool:
         return any(beats(other, row) for other in cheaper[row.order].values())
@@ -138,6 +139,14 @@ def _wins(one: Row, other: Row, inputs: DecisionInputs) -> bool:
     if key not in compared:
         compared[key] = _costs_no_more(one, other, more)
     return compared[key]
+
+
+def _keep(constraints: Iterable[Constraint], one: Row, other: Row, inputs: DecisionInputs) -> bool:
+    """Say whether constraints admit one row wherever they admit another that costs no less."""
+    for constraint in constraints:  # noqa: SIM110 - in the way of the first decisions of a process
+        if not constraint.keeps(one, other, inputs):
+            return False
+    return True
 
 
 def _outlasts(one: Row, other: Row, inputs: DecisionInputs) -> bool:

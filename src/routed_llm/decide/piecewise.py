@@ -31,6 +31,9 @@ Stretch: TypeAlias = "tuple[int, int, Choice]"
 
 NOWHERE: Final[Stretch] = (0, -1, (None, "none"))
 
+_OFTEN: Final = 3
+"""Looks into a span in which the choice turns, after which it is worked out where."""
+
 _KEPT: Final = 512
 BEYOND: Final = 10**9
 """More tokens than any window has: the far end of the last span."""
@@ -54,6 +57,7 @@ class PiecewiseChoice:
     """
 
     __slots__ = (
+        "_asked",
         "_breakpoints",
         "_choices",
         "_choose",
@@ -93,6 +97,7 @@ class PiecewiseChoice:
         self.rivals: dict[Any, Rivals] = {}
         self.made: dict[int, Made] = {}
         self._choices: dict[int, list[tuple[int, Choice]]] = {}
+        self._asked: dict[int, int] = {}
         self.usual: tuple[str, str | None] | None = None
         self.under: dict[Any, Stretch] = {}
         self._throughout: Stretch = NOWHERE
@@ -205,18 +210,21 @@ class PiecewiseChoice:
     def _of(self, at: int, low: int, high: int) -> list[tuple[int, Choice]]:
         """Return the choices within a span, each with the last token count that it holds for.
 
-        Where there are several, those at both ends of what is asked for at first sight, then all.
+        Where there are several, those at both ends of what is asked for at first, and all once that has been
+        asked for often: what is learned may change them before.
         """
         first, last, choose = self.first(at), self.last(at), self._choose
-        if at not in self._choices:
+        asked = self._asked.get(at, 0)
+        if not asked:
             found = choose(last)
-            if name_of(choose(first)) != name_of(found):
-                self._choices[at] = []
-                low, high = max(first, low), min(last, high)
-                return [(low, choose(low)), (high, choose(high))]
-            self._choices[at] = [(last, found)]
-        else:
-            self._choices[at] = list(_split(first, choose(first), last, choose(last), choose))
+            if name_of(choose(first)) == name_of(found):
+                self._choices[at] = [(last, found)]
+                return self._choices[at]
+        if asked < _OFTEN:
+            self._asked[at] = asked + 1
+            low, high = max(first, low), min(last, high)
+            return [(low, choose(low)), (high, choose(high))]
+        self._choices[at] = list(_split(first, choose(first), last, choose(last), choose))
         return self._choices[at]
 
 

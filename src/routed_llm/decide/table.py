@@ -225,7 +225,9 @@ class Table:
             return marks
         if inputs.is_kept:
             key = self._key(facts, context.observed, inputs.relaxation)
-            kept = self._kept(key, self._choices.get(key) or self._varied.get(key), inputs)
+            kept = self._choices.get(key) or self._varied.get(key)
+            if kept is None or not kept.holds(facts, context.observed):
+                kept = self._kept(key, kept, inputs)
             if kept.turns is not None:
                 return kept.turns
         turns = [upper for upper, _ in pieces(marks, self._chooser(inputs))][:-1]
@@ -413,7 +415,10 @@ class Table:
     ) -> PiecewiseChoice | None:
         """Return what is kept, now that models have been quicker or slower; None where that has a say."""
         far = facts.tokens.high > LONG_CONTEXT_FROM  # there the configurations are others, too
-        if far or observed is None or not kept.holds(facts, observed, at_any_pace=True):
+        before = kept.observed
+        if far or observed is None or before is None or observed.paces is before.paces:
+            return None
+        if not kept.holds(facts, observed, at_any_pace=True):
             return None
         inputs = kept.inputs.at_pace(observed)
         return kept.at_pace(inputs, self._chooser(inputs)) if inputs.slow == kept.inputs.slow else None
@@ -428,8 +433,8 @@ class Table:
 
     def _kept(self, key: Any, known: PiecewiseChoice | None, inputs: DecisionInputs) -> PiecewiseChoice:
         """Return what is kept for requests that differ in nothing but tokens, as long as estimates stay."""
-        if known is not None and known.holds(inputs.facts, inputs.context.observed):
-            return known
+        if known is not None and known.observed is inputs.context.observed:
+            return known  # where something else was observed, that has been found to differ
         alike = inputs.kept_only()
         is_exact = not self.policy.regional
         kept = PiecewiseChoice(alike, self._chooser(alike), self._breakpoints, is_exact=is_exact)
