@@ -256,7 +256,9 @@ class DecidedRequests:
         """Note a request; ``facts`` are those of its Decision, ``is_long`` whether its texts are wanted."""
         texts, conversation = request.texts if is_long else (), request.conversation
         earlier = None if conversation is None else weakref.ref(conversation)
-        key, size = id(facts), sum(map(len, texts))
+        key, size = id(facts), 0
+        if is_long:  # a conversation is about as large as it was found to be when it was read
+            size = sum(map(len, texts)) if conversation is None else conversation.size
         with self._lock:
             if key in self._requests:
                 self._drop(key)
