@@ -177,14 +177,16 @@ def conclude(picked: Picked) -> Decision:
     if row is None:
         chosen, fixed = None, _fixed(picked, None, (), (), ())
     else:
-        made = None if kept is None else kept.made.get(row.order)
+        load = inputs.load
+        key = row.order, bool(load.bypasses and row.write_from) and _goes_past(row, inputs)
+        made = None if kept is None else kept.made.get(key)
         if made is None:
             made = _made(row, picked)
-            if kept is not None and _is_same_for_all(row, inputs):
-                kept.made[row.order] = made
+            if kept is not None and load.shared is None and not _has_own_values(inputs):
+                kept.made[key] = made
         beside, candidate, fixed = made
         tokens = inputs.likely + beside
-        cost = row_cost(row, inputs.load, tokens)
+        cost = row_cost(row, load, tokens)
         chosen = Candidate.made({**candidate, "cost": cost, "input_tokens": tokens})
     return Decision.made(
         {
@@ -228,13 +230,6 @@ def _fixed(
         "trial": None,
         "counted": None,
     }
-
-
-def _is_same_for_all(row: Row, inputs: DecisionInputs) -> bool:
-    """Say whether the same is said of a configuration to all requests that differ in nothing but tokens."""
-    load = inputs.load
-    steered = load.bypasses and row.write_from
-    return load.shared is None and not steered and not _has_own_values(inputs)
 
 
 def _has_own_values(inputs: DecisionInputs) -> bool:
