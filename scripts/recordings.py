@@ -528,7 +528,9 @@ def output(rows: list[Exchange]) -> None:
             or "default"
         )
         name = re.sub(r"-\d{4}-\d{2}-\d{2}$", "", row.model or row.asked)
-        kind = "tools" if row.request.get("tools") else "schema" if kinds_of(row) == "schema" else "plain"
+        offered = {tool.get("type") for tool in row.request.get("tools") or ()}
+        kind = "functions" if offered & {"function", "custom"} else "hosted" if offered else ""
+        kind = kind or ("schema" if kinds_of(row) == "schema" else "plain")
         table[name, effort, kind].append((out, details.get("reasoning_tokens") or 0))
         if row.processing_ms and not row.request.get("stream"):
             times[name].append((out, row.processing_ms, _expected(name, row)))

@@ -489,6 +489,8 @@ class RequestBuilder(Settings):
             framed, frames = _framed(counts)
             fixed = self._fixed + frames
         tokens = self._bounds(fixed)
+        if self._airy:
+            tokens = tokens._replace(likely=max(tokens.low, tokens.likely - self._airy))
         facts = self._alike(tokens, framed) or self._facts(tokens, framed)
         self._end_opening()
         return Request(

@@ -100,10 +100,12 @@ def _add_messages(
     if instructions and not begun:
         builder.message("system").text(instructions)
     if not begun and whole is items and type(items) is list and items and _is_plain(items):
-        builder.messages([item["role"] for item in items], [item["content"] for item in items])
-        if long:
-            builder.remember(items, plain=True)
-        return
+        roles = [item["role"] for item in items]
+        if "function" not in roles:  # whose results one endpoint alone takes
+            builder.messages(roles, [item["content"] for item in items])
+            if long:
+                builder.remember(items, plain=True)
+            return
     _each(builder, items, where, read, max(begun - bool(instructions), 0))
     if long:
         builder.remember(whole)

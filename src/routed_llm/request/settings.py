@@ -21,6 +21,9 @@ _TIERS = {"auto": "standard", "default": "standard", "fast": "priority"}
 _SOLD = frozenset({"standard", "flex", "priority", "batch", "ultrafast"})
 _WINDOWS = {"2h": "background_2h", "8h": "background_8h"}
 FUNCTION_TOOLS = frozenset({"function", "custom"})
+_AIRY = 54
+"""Characters of functions that are a token less than those of prose: 316 recorded lists have 0.213 a
+character, 9 % fewer than are estimated of prose, in the mean."""
 _MOST_TOKENS = 10**12  # no limit of a model comes near it
 
 
@@ -35,6 +38,7 @@ class Settings:
     _functions = 0
     _described = 0
     _custom = 0
+    _airy = 0
     _role: str | None = None
     _opening: int | None = None
     _outputs: frozenset[str] = frozenset({"text"})
@@ -86,6 +90,7 @@ class Settings:
             with as_json("tools"):
                 text = tool_rules.shared.text(functions)
             self._texts.append(text)
+            self._airy += len(text) // _AIRY
             self._described = int(text.startswith(tool_rules.DESCRIBED))
             self._tools += len(functions)
             self._offered = functions
