@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache, partial
 from inspect import signature
 from json import JSONDecodeError
-from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from langchain_openai._compat import httpx
@@ -24,22 +23,14 @@ from openai import (
     LengthFinishReasonError,
     Stream,
 )
-from openai._constants import RAW_RESPONSE_HEADER
 from openai.resources.chat.completions import Completions
 from openai.types.chat import ChatCompletion
 from typing_extensions import override
 
+from routed_llm.calls.adapting import is_untouched, posted
 from routed_llm.request.wire import ChunkStream, chat_completion, failure_of
 
 __all__ = ["AsyncChatOnResponses", "ChatClient", "ChatOnResponses", "RootClient"]
-
-_OPTIONS: Final = {
-    "extra_headers": "headers",
-    "extra_query": "params",
-    "extra_body": "extra_json",
-    "timeout": "timeout",
-}
-"""Keywords of the SDK's methods and what its requests call them."""
 
 
 class _Endpoint(NamedTuple):
@@ -72,7 +63,6 @@ def _responses() -> _Endpoint:
 class PlainClient:
     """One of the SDK's two resources, for bodies that are plain data.
 
-    To look for what is not takes the SDK a quarter of a call's time, and 30 ms for a long input of Responses.
     What a program or an instrument has put in the place of the SDK's own methods is called as it always was,
     and the SDK itself refuses the fields that it does not know.
 
@@ -91,21 +81,12 @@ class PlainClient:
         return type(self)(self.root, raw=True)
 
     def _post(self, part: Any, endpoint: _Endpoint, body: dict[str, Any]) -> Any:
-        if not (endpoint.fields.issuperset(body) and _is_untouched(part)):
+        if not (endpoint.fields.issuperset(body) and is_untouched(part)):
             return (part.with_raw_response if self._raw else part).create(**body)
-        given = {_OPTIONS[name]: body.pop(name) for name in _OPTIONS.keys() & body.keys()}
-        # Without a timeout is not without a word on it.
-        options = {name: value for name, value in given.items() if value is not None or name == "timeout"}
-        if self._raw:
-            options["headers"] = {**(options.get("headers") or {}), RAW_RESPONSE_HEADER: "true"}
         kind: Any = AsyncStream if isinstance(self.root, AsyncOpenAI) else Stream
-        return self.root.post(
-            endpoint.path,
-            cast_to=endpoint.answer,
-            body=body,
-            options=options,
-            stream=bool(body.get("stream")),
-            stream_cls=kind[endpoint.event],
+        streams = kind[endpoint.event]
+        return posted(
+            self.root, endpoint.path, body, answer=endpoint.answer, stream_cls=streams, raw=self._raw
         )
 
 
@@ -138,17 +119,6 @@ class RootClient:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.root, name)
-
-
-def _is_untouched(part: Any) -> bool:
-    """Say whether the methods of one of the SDK's resources are its own."""
-    raw = part.__dict__.get("with_raw_response")
-    return _is_sdks(part.create) and (raw is None or _is_sdks(raw.create))
-
-
-def _is_sdks(method: Any) -> bool:
-    function = getattr(method, "__func__", method)
-    return type(function) is FunctionType and str(function.__globals__["__name__"]).startswith("openai.")
 
 
 class ChatOnResponses(PlainClient):

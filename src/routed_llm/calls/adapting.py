@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.errors import PolicyError
@@ -23,7 +24,9 @@ __all__ = [
     "acounted",
     "client_apart",
     "counted",
+    "is_untouched",
     "policy_from",
+    "posted",
     "travels",
 ]
 
@@ -32,6 +35,57 @@ NO_KEY: Final = "none"
 
 SECONDS: Final = 5.0
 """Longest wait for a count: a request is decided without it rather than late."""
+
+
+_RAW: Final = "X-Stainless-Raw-Response"
+_OPTIONS: Final = {
+    "extra_headers": "headers",
+    "extra_query": "params",
+    "extra_body": "extra_json",
+    "timeout": "timeout",
+}
+"""Keywords of the SDK's methods and what its requests call them."""
+
+
+def is_untouched(part: Any) -> bool:
+    """Say whether ``create`` of a resource is the SDK's own: no program's, no test's, no instrument's."""
+    raw = getattr(part, "__dict__", {}).get("with_raw_response")
+    return all(_is_sdks(one.create) for one in (part, raw) if one is not None)
+
+
+def _is_sdks(method: Any) -> bool:
+    function = getattr(method, "__func__", method)
+    return type(function) is FunctionType and str(function.__globals__["__name__"]).startswith("openai.")
+
+
+def posted(
+    client: Any, path: str, body: Mapping[str, Any], *, answer: Any, stream_cls: Any, raw: bool = False
+) -> Any:
+    """Send a body of plain data: to look for what is not takes the SDK a quarter of a call's time.
+
+    For a long input of Responses it takes nearly all of it, 30 ms.
+
+    Args:
+        client: the SDK's client, for threads or for event loops.
+        path: of the endpoint.
+        body: the body, with the keywords of the SDK that steer the request.
+        answer: the type of a whole answer; ``object`` for plain data.
+        stream_cls: the type of a stream.
+        raw: whether the answer comes with its headers.
+    """
+    given = {_OPTIONS[name]: body[name] for name in _OPTIONS.keys() & body.keys()}
+    # Without a timeout is not without a word on it.
+    options = {name: value for name, value in given.items() if value is not None or name == "timeout"}
+    if raw:
+        options["headers"] = {**(options.get("headers") or {}), _RAW: "true"}
+    return client.post(
+        path,
+        cast_to=answer,
+        body={name: value for name, value in body.items() if name not in _OPTIONS},
+        options=options,
+        stream=bool(body.get("stream")),
+        stream_cls=stream_cls,
+    )
 
 
 def policy_from(value: Any) -> Policy | None:

@@ -8,14 +8,15 @@ from functools import partial
 from threading import RLock
 from typing import Any, Final, NamedTuple, cast, get_type_hints
 
-from openai import APIError, AsyncOpenAI
+from openai import APIError, AsyncOpenAI, AsyncStream, Stream
 from openai import OpenAI as SyncOpenAI
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from pydantic import BaseModel
 
 from routed_llm import Credential, UnreadableAnswer, guard_client
-from routed_llm.calls.adapting import client_apart
+from routed_llm.calls.adapting import client_apart, is_untouched, posted
 from routed_llm.calls.runners import when_loop_ends
 from routed_llm.calls.wired import Prepared
 from routed_llm.request.wire import OPTIONS
@@ -28,6 +29,11 @@ _FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "responses": frozenset(get_type_hints(ResponseCreateParamsStreaming)),
 }
 """What the installed SDK has a keyword for; anything else goes into its ``extra_body``."""
+_PLACES: Final[Mapping[str, tuple[str, Any, Any]]] = {
+    "chat_completions": ("/chat/completions", ChatCompletion, ChatCompletionChunk),
+    "responses": ("/responses", object, object),
+}
+"""The path of each endpoint, and as what answers and the parts of streams are wanted: the SDK's, or data."""
 
 
 class _Ready(NamedTuple):
@@ -163,26 +169,28 @@ def failure(answer: Mapping[str, Any]) -> Exception:
 
 def send(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
     """Send a request and return the answer, or an iterator over the stream."""
-    came = _create(client, prepared)(**_arguments(prepared, options))
+    came = _sent(client, prepared, options)
     return _Pieces(came) if prepared.body.get("stream") else plain(came)
 
 
 async def asend(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
     """Do what :func:`send` does, without holding the event loop."""
-    came = await _create(client, prepared)(**_arguments(prepared, options))
+    came = await _sent(client, prepared, options)
     return _APieces(came) if prepared.body.get("stream") else plain(came)
 
 
-def _create(client: Any, prepared: Prepared) -> Any:
-    return client.responses.create if prepared.endpoint == "responses" else client.chat.completions.create
-
-
-def _arguments(prepared: Prepared, options: Mapping[str, Any]) -> dict[str, Any]:
-    known = _FIELDS[prepared.endpoint]
-    given = {name: value for name, value in prepared.body.items() if name in known}
-    rest = {name: value for name, value in prepared.body.items() if name not in known}
+def _sent(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
+    on_responses, body = prepared.endpoint == "responses", prepared.body
+    part = client.responses if on_responses else client.chat.completions
     steer = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
-    return {**given, **steer, "extra_body": rest} if rest else {**given, **steer}
+    if is_untouched(part):
+        path, answer, event = _PLACES[prepared.endpoint]
+        kind: Any = AsyncStream if isinstance(client, AsyncOpenAI) else Stream
+        return posted(client, path, {**body, **steer}, answer=answer, stream_cls=kind[event])
+    known = _FIELDS[prepared.endpoint]
+    given = {name: value for name, value in body.items() if name in known}
+    rest = {name: value for name, value in body.items() if name not in known}
+    return part.create(**given, **steer, **({"extra_body": rest} if rest else {}))
 
 
 class _Pieces:
