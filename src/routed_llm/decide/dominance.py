@@ -61,9 +61,9 @@ def _left(
     warm: frozenset[str],
     still: tuple[Constraint, ...],
 ) -> tuple[Row, ...]:
-    rows, cheaper, stateless = inputs.shape.rows, _cheaper_rows(inputs), inputs.facts.previous is None
-    # What the answers of some constraints mean is the same for all requests of the kind.
-    known = inputs.shape.kept.keeps.setdefault((still, *_frames(inputs)), {})
+    rows, stateless = inputs.shape.rows, inputs.facts.previous is None
+    # What some constraints mean is the same for all requests of the kind.
+    beaters = _beaters(inputs, still)
     moving = [one for one in inputs.constraints if one not in still]
     # Each model counts images and pages in its own way, and hosted tools may have other prices with it. The
     # model that answered before has a cache of its own, and the best of the others has to be among those that
@@ -75,7 +75,7 @@ def _left(
         mine, theirs = one.at.model, other.at.model
         if one.name in observed or (mine is not theirs and (theirs.id in apart or mine.id == stays[0])):
             return False
-        if not keeps(one, other):
+        if not _keep(moving, one, other, inputs):
             return False
         if not stateless:
             return _outlasts(one, other, inputs)
@@ -83,19 +83,26 @@ def _left(
         return one.order < other.order or not equal(one, other)
 
     def equal(one: Row, other: Row) -> bool:
-        return other.order in cheaper[one.order] and keeps(other, one)
-
-    def keeps(one: Row, other: Row) -> bool:
-        pair = (one.order, other.order)
-        found = known.get(pair)
-        if found is None:
-            found = known[pair] = _keep(still, one, other, inputs)
-        return found and _keep(moving, one, other, inputs)
+        return other.order in beaters[one.order] and _keep(moving, other, one, inputs)
 
     def beaten(row: Row) -> bool:
-        return any(beats(other, row) for other in cheaper[row.order].values())
+        return any(beats(other, row) for other in beaters[row.order].values())
 
     return tuple([row for row in rows if row.name == stays or row.name in observed or not beaten(row)])
+
+
+def _beaters(inputs: DecisionInputs, still: tuple[Constraint, ...]) -> Cheaper:
+    """Return for each row those that cost no more and that constraints admit wherever they admit it."""
+    kept, key = inputs.shape.kept.beaters, (still, *_frames(inputs))
+    found = kept.get(key)
+    if found is None:
+        rows, cheaper = inputs.shape.rows, _cheaper_rows(inputs)
+        found = {
+            row.order: {at: one for at, one in cheaper[row.order].items() if _keep(still, one, row, inputs)}
+            for row in rows
+        }
+        remember(kept, key, found)
+    return found
 
 
 def _cheaper_rows(inputs: DecisionInputs) -> Cheaper:

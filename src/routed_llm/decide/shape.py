@@ -91,8 +91,8 @@ class ShapeCache:
     Attributes:
         fronts: the rows that can win, by what of a request has a say in that.
         cheaper: for each row those that cost no more, by the frames of a request and where it stays.
-        keeps: whether some constraints admit one row wherever they admit another, by their places; by these
-            constraints, frames and where it stays.
+        beaters: of these those that some constraints admit wherever they admit the row, by these constraints,
+            too.
         paced: of each row what says how long it takes by what is published.
         calls: what is sent, with its changes, by row, endpoint and whether it goes past the cache, where a
             request has no values of its own.
@@ -104,7 +104,7 @@ class ShapeCache:
 
     fronts: dict[Any, tuple[Row, ...]] = field(default_factory=dict)
     cheaper: dict[Any, dict[int, dict[int, Row]]] = field(default_factory=dict)
-    keeps: dict[Any, dict[tuple[int, int], bool]] = field(default_factory=dict)
+    beaters: dict[Any, dict[int, dict[int, Row]]] = field(default_factory=dict)
     paced: tuple[tuple[Row, float, float, float, float, int], ...] | None = None
     calls: dict[tuple[int, str, bool], tuple[Call, tuple[Change, ...]]] = field(default_factory=dict)
     evidence: dict[int, tuple[tuple[Evidence, ...], tuple[str, ...]]] = field(default_factory=dict)
