@@ -151,6 +151,8 @@ class Table:
         self.pool: Pool = make_pool(catalog, policy, at)
         self._constraints = constraints.CONSTRAINTS if asked is None else asked
         self._own = tuple([one for one in self._constraints if not one.is_kept])
+        # What was chosen for a request of a shape: conversations grow, and mostly go on so.
+        self._usual: dict[Any, tuple[str, str | None]] = {}
         self._joined: dict[Any, tuple[Constraint, ...]] = {}
         self._shapes: dict[Any, Kind] = {}
         self._choices: dict[Any, PiecewiseChoice] = {}
@@ -273,7 +275,9 @@ class Table:
             row, because = choose(inputs, bounds.high)
             certain = bounds.low == bounds.high or self._agrees(row, inputs)
         if kept is not None and row is not None:
-            kept.usual = row.name
+            if kept.usual != row.name:
+                kept.usual = row.name
+                remember(self._usual, (facts.shape, relaxation), row.name)
             if certain and inputs.is_kept and inputs.is_ordinary:
                 kept.note(bounds.low, bounds.high, (row, because))
         return Picked(
@@ -438,12 +442,14 @@ class Table:
         alike = inputs.kept_only()
         is_exact = not self.policy.regional
         kept = PiecewiseChoice(alike, self._chooser(alike), self._breakpoints, is_exact=is_exact)
-        kept.usual = None if known is None else known.usual
+        kept.usual = (
+            self._usual.get((inputs.facts.shape, inputs.relaxation)) if known is None else known.usual
+        )
         self._keep(key, kept)
         return kept
 
     def _still(self, kept: PiecewiseChoice | None, inputs: DecisionInputs) -> Row | None:
-        """Return what was chosen before something else was observed, where it is still chosen throughout.
+        """Return what was chosen for such requests before, where it is still chosen throughout.
 
         To show that takes less than to look for it.
         """
@@ -486,7 +492,9 @@ class Table:
             kind = self._kind(inputs.facts, long, inputs.relaxation)
             side = inputs
             if kind.shape is not inputs.shape:
-                side = self._inputs(inputs.facts, kind, inputs.context).under(inputs.constraints)
+                load = inputs.load
+                side = self._inputs(inputs.facts, kind, inputs.context, frames=load.frames)
+                side.under(inputs.constraints)
             inputs.sides[long] = side
         return side
 
@@ -523,6 +531,7 @@ class Table:
         kind: Kind,
         context: EvaluationContext,
         known: PiecewiseChoice | None = None,
+        frames: dict[Any, tuple[int, int]] | None = None,
     ) -> DecisionInputs:
         """Put together what a choice depends on; ``known`` is kept for requests that are alike."""
         allowance = context.allowance
@@ -539,6 +548,7 @@ class Table:
             p95=p95,
             pressure=pressure,
             known=None if known is None else known.inputs.load.beside,
+            frames=frames,
         )
         return DecisionInputs(
             facts=facts,
@@ -667,7 +677,7 @@ def _without_previous(side: DecisionInputs) -> DecisionInputs:
     if facts.previous is None:
         return side
     bare = replace(facts, previous=None)
-    return replace(side, facts=bare, load=side.load._replace(facts=bare, beside={}))
+    return replace(side, facts=bare, load=side.load._replace(facts=bare, beside={}, frames={}))
 
 
 def _marks(

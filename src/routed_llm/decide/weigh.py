@@ -55,8 +55,9 @@ class Workload(NamedTuple):
         plain: True when there is nothing but text to count, and no hosted tool nor conversation to weigh.
         listed: whether moreover nothing is expected in a cache, and nothing goes past one, so that a cost
             follows from the price list alone (:attr:`Row.rates`).
-        beside: what is counted beside the texts, by model and endpoint, as far as it has been worked out:
+        beside: what is counted beside the texts, by the row's place, as far as it has been worked out:
             tokens, and how many more there may be at most.
+        frames: the same by what is the same for rows that count alike.
         written: expected output tokens by the row's place, as far as they have been worked out.
         reuse: the chance that another call reads what this one writes to a cache while it is kept; None
             while that is not known.
@@ -87,7 +88,8 @@ class Workload(NamedTuple):
     reserve: int
     plain: bool
     listed: bool
-    beside: dict[Any, tuple[int, int]]
+    beside: dict[int, tuple[int, int]]
+    frames: dict[Any, tuple[int, int]]
     written: dict[int, int]
     fees: dict[Any, Fees]
     lines: dict[int, tuple[int, TimeLine]]
@@ -119,9 +121,13 @@ def workload(
     worst: bool = False,
     p95: bool = False,
     pressure: float = 0.0,
-    known: dict[Any, tuple[int, int]] | None = None,
+    known: dict[int, tuple[int, int]] | None = None,
+    frames: dict[Any, tuple[int, int]] | None = None,
 ) -> Workload:
-    """Work out what all configurations share; ``known`` is what stands beside texts, of such a request."""
+    """Work out what all configurations share.
+
+    What stands beside texts may be known: ``known`` of the same rows, ``frames`` of the request itself.
+    """
     visible = None if facts.cap is None else min(facts.cap, widest) if widest else facts.cap
     media = bool(facts.images or facts.audio_seconds or facts.pdf_pages)
     plain = not (media or facts.previous or facts.builtin_tools)
@@ -143,6 +149,7 @@ def workload(
         plain=plain,
         listed=plain and not bypasses and shared is None,
         beside={} if known is None or not plain else known,
+        frames={} if frames is None else frames,
         written={},
         fees={},
         lines={},
@@ -178,10 +185,10 @@ def beside(load: Workload, row: Row) -> tuple[int, int]:
     found = load.beside.get(row.order)
     if found is None:
         key = frames_of(load, row)
-        found = load.beside.get(key)
+        found = load.frames.get(key)
         if found is None:
             count = tokens_for(load.facts, row.at.model, endpoint_for(row, load.facts), strict=False)
-            found = load.beside[key] = (count.likely, count.high - count.likely)
+            found = load.frames[key] = (count.likely, count.high - count.likely)
         load.beside[row.order] = found
     return found
 
