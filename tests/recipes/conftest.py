@@ -24,6 +24,8 @@ class Copied:
             left_out = shutil.ignore_patterns("__pycache__", "recipes")
             shutil.copytree(ROOT / folder, path / folder, ignore=left_out)
         shutil.copy(ROOT / "pyproject.toml", path)
+        (path / "integrations").mkdir()
+        shutil.copy(ROOT / "integrations" / "adapter_fixtures.py", path / "integrations")
 
     def change(self, name: str, edit: Callable[[str], str]) -> None:
         """Write a file anew."""
