@@ -133,12 +133,18 @@ class Turns:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def mine(self) -> None:
-        """Wait for one's turn."""
+        """Wait for one's turn; whoever is cancelled meanwhile goes on with what is there, and then is."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._next, loop)
         self._waiting.append(turn := loop.create_future())
-        await turn
+        try:
+            await turn
+        except asyncio.CancelledError:
+            here = asyncio.current_task()
+            if here is None or here.uncancel():
+                raise
+            loop.call_soon(here.cancel)  # what has come is read first, so that it is booked as it was
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         for _ in range(min(_AT_ONCE, len(self._waiting))):
