@@ -489,8 +489,6 @@ class RequestBuilder(Settings):
             framed, frames = _framed(counts)
             fixed = self._fixed + frames
         tokens = self._bounds(fixed)
-        if self._airy:
-            tokens = tokens._replace(likely=max(tokens.low, tokens.likely - self._airy))
         facts = self._alike(tokens, framed) or self._facts(tokens, framed)
         self._end_opening()
         return Request(
@@ -554,11 +552,11 @@ class RequestBuilder(Settings):
         """Return bounds of all texts' tokens, from what is known of the conversation's beginning."""
         conversation = self._conversation
         if conversation is None:
-            return _bound(self._texts, fixed)
+            return _bound(self._texts, fixed, self._airy)
         known, new = conversation.tokens, self._texts[len(conversation.texts) :]
         if not new:
             return known.plus(fixed)
-        rest = _bound(new, fixed)
+        rest = _bound(new, fixed, self._airy)
         return TokenCount(rest.low + known.low, rest.likely + known.likely, rest.high + known.high)
 
     def _kind(self, kind: str) -> None:
@@ -578,11 +576,11 @@ def _framed(counts: tuple[int, ...]) -> tuple[Framed, int]:
     return framed, REFERENCE.of(framed)
 
 
-def _bound(texts: Sequence[str], fixed: int) -> TokenCount:
+def _bound(texts: Sequence[str], fixed: int, airy: int) -> TokenCount:
     if sum(map(len, texts)) > _LARGE // 4 and bounds_of(texts)[1] > _LARGE:
         # So much may have to be counted, and may have been: a look costs less than a second decision.
         counting = Counting(texts, known=fixed)
         counting.recall()
         return TokenCount(counting.low, counting.likely, counting.high)
     low, middle, high = estimates_of(texts)
-    return TokenCount(low + fixed, middle + fixed, high + fixed)
+    return TokenCount(low + fixed, middle + fixed - airy, high + fixed)
