@@ -8,7 +8,7 @@ goes back to the model it came from and is left out, or turned into text, for an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -93,6 +93,7 @@ class Conversation:
         known: a function from a model's name to its catalog id, or None for a stranger.
         store: the request's ``store``; with False the provider looks nothing up that it has stored.
         stateless: whether nothing that the provider may have stored is to be referred to.
+        brings_tools: whether a message may bring tools: only to who asks for Responses, as with ChatOpenAI.
     """
 
     messages: Sequence[BaseMessage]
@@ -101,6 +102,7 @@ class Conversation:
     known: Known
     store: Any = None
     stateless: bool = False
+    brings_tools: bool = False
     _sent: set[Any] = field(default_factory=set, init=False)
 
     @property
@@ -128,11 +130,12 @@ class Conversation:
                     continue
             if not isinstance(message.content, str):
                 if self._on_responses:
-                    items = [dict(unwrapped(block)) for block in message.content if _is_item(block)]
+                    kinds = RESPONSES_ITEMS if self.brings_tools else RESPONSES_ITEMS - {"additional_tools"}
+                    items = [dict(unwrapped(block)) for block in message.content if _is_item(block, kinds)]
                     said.extend(items)
                     if items and len(items) == len(message.content):
                         continue
-                    message = _with(message, [b for b in message.content if not _is_item(b)])
+                    message = _with(message, [b for b in message.content if not _is_item(b, kinds)])
                 message = _fit_blocks(message, on_responses=self._on_responses)
             said.append(_as_dict(message))
         return said
@@ -281,8 +284,8 @@ def _renamed(item: dict[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in item.items() if key != "id"}, "call_id": names[old]}
 
 
-def _is_item(block: Any) -> bool:
-    return isinstance(block, Mapping) and unwrapped(block).get("type") in RESPONSES_ITEMS
+def _is_item(block: Any, kinds: Set[str]) -> bool:
+    return isinstance(block, Mapping) and unwrapped(block).get("type") in kinds
 
 
 def _item_ids(message: AIMessage) -> frozenset[Any]:

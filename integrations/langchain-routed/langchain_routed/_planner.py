@@ -174,7 +174,9 @@ class CallPlanner:
             known=self.known,
         )
         locked = None if pinned else owner
-        said = Conversation(messages=messages, model=None, endpoint="responses", known=self.known)
+        said = Conversation(
+            messages=messages, model=None, endpoint="responses", known=self.known, brings_tools=items
+        )
         body: dict[str, Any] = {**told(parameters), "messages": said.as_chat(), "stream": stream or None}
         request = read_openai(
             {**body, "model": pinned},

@@ -225,20 +225,20 @@ def test_39_what_only_responses_takes_goes_there(make, block: Any, sent: Any) ->
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "non_standard"])
-@pytest.mark.parametrize("endpoint", [None, True])
-def test_39_tools_that_a_system_message_brings_go_there(make, wrapped: bool, endpoint: bool | None) -> None:
-    """Tools added within a conversation are an item of Responses, before the message that brought them."""
+def test_39_tools_that_a_system_message_brings_go_there(make, wrapped: bool) -> None:
+    """Tools added within a conversation are an item of Responses; who does not ask for it is refused them."""
     tools = [{"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}]
     item = {"type": "additional_tools", "role": "developer", "tools": tools}
     block = {"type": "non_standard", "value": item} if wrapped else item
     messages = [SystemMessage([{"type": "text", "text": "Be brief."}, block]), HumanMessage("Hi")]
-    llm = make(use_responses_api=endpoint)
+    llm = make(use_responses_api=True)
     assert llm.explain(messages).endpoint == "responses"
     sent = llm._get_request_payload(messages)["input"]
     assert sent[0] == item
     assert [one["role"] for one in sent[1:]] == ["system", "user"]
-    with pytest.raises(ValueError, match="requires the Responses API"):
-        make(use_responses_api=False).invoke(messages)
+    for other in (make(), make(use_responses_api=False)):
+        with pytest.raises(ValueError, match="requires the Responses API"):
+            other.invoke(messages)
 
 
 def test_40_what_a_model_made_is_no_input(make, sim) -> None:
