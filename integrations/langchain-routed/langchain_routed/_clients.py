@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache, partial
 from inspect import signature
 from json import JSONDecodeError
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from langchain_openai._compat import httpx
 from openai import (
@@ -23,7 +23,6 @@ from openai import (
     LengthFinishReasonError,
     Stream,
 )
-from openai.resources.chat.completions import Completions
 from openai.types.chat import ChatCompletion
 from typing_extensions import override
 
@@ -42,17 +41,20 @@ class _Endpoint(NamedTuple):
     event: Any
 
 
-_CHAT: Final = _Endpoint(
-    "/chat/completions",
-    frozenset(signature(Completions.create).parameters),
-    ChatCompletion,
-    object,  # LangChain takes a part of a stream apart, which to put together takes longer than all else
-)
+# The SDK's resources and their types take as long to import as a quarter of all else: who makes a call does.
+
+
+@lru_cache(maxsize=1)
+def _chat() -> _Endpoint:
+    from openai.resources.chat.completions import Completions
+
+    fields = frozenset(signature(Completions.create).parameters)
+    # LangChain takes a part of a stream apart, which to put together takes longer than all else.
+    return _Endpoint("/chat/completions", fields, ChatCompletion, object)
 
 
 @lru_cache(maxsize=1)
 def _responses() -> _Endpoint:
-    # The SDK has hundreds of types for it: who is not answered from there need not wait for them.
     from openai.resources.responses import Responses
     from openai.types.responses import Response, ResponseStreamEvent
 
@@ -95,7 +97,7 @@ class ChatClient(PlainClient):
 
     def create(self, **body: Any) -> Any:
         """Send a body and return the answer; in event loops, what is awaited for it."""
-        return self._post(self.root.chat.completions, _CHAT, body)
+        return self._post(self.root.chat.completions, _chat(), body)
 
 
 class ResponsesClient(PlainClient):
