@@ -181,7 +181,8 @@ class Evaluation(NamedTuple):
         if not best.certain:
             return None
         if best.row is not None:
-            return _sent_at(conclude(best), chosen)
+            found = conclude(best)
+            return found if chosen is None else _sent_at(found, chosen)
         return self._or_late(conclude(first), facts, deadline)
 
     def _or_late(self, refused: Decision, facts: RequestFacts, deadline: float) -> Decision:
@@ -297,10 +298,10 @@ def _is_late(decision: Decision) -> bool:
     return any(reason.code == "deadline" for one in decision.candidates for reason in one.reasons)
 
 
-def _sent_at(decision: Decision, tier: str | None) -> Decision:
+def _sent_at(decision: Decision, tier: str) -> Decision:
     """Return a decision whose request names its service tier, where it is not the usual one and it can."""
     call = decision.call
-    if call is None or tier is None or (tier in WINDOWS and tier != "flex"):
+    if call is None or (tier in WINDOWS and tier != "flex"):
         return decision  # a batch and a background window are another way to send it
     why = "it costs least of what is expected to be in time"
     return replace(

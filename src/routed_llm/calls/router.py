@@ -66,6 +66,7 @@ __all__ = ["Answered", "Router", "Run"]
 
 
 _NO_TAGS: Final[frozenset[str]] = frozenset()
+_UNHURRIED: Final = (("slower_than_baseline", None), ("prefer_tier", None))
 
 
 def _now() -> date:
@@ -839,7 +840,7 @@ class Router:
             if policy.service_tier == request.facts.service_tier == "standard":
                 tiers = options.tiers
             # How long may be waited is said, and what is in time chooses the tier.
-            policy = live.varied(policy, slower_than_baseline=None, prefer_tier=None)
+            policy = live.varied(policy, *_UNHURRIED)
         now = monotonic()
         observed, firm, away = self._around(live, options, request, avoid, now, policy, deadline)
         if self._endpoints.knows:
@@ -859,7 +860,7 @@ class Router:
     @staticmethod
     def _at_tier(live: _Live, policy: Policy, day: date, tags: frozenset[str], tier: str) -> Table:
         """Return what a policy makes of the models at another service tier than its own."""
-        return live.table(live.varied(policy, service_tier=tier), day, tags)
+        return live.table(live.varied(policy, ("service_tier", tier)), day, tags)
 
     def _narrowed(self, policy: Policy, now: float, credential: str) -> Policy:
         """Leave endpoints out where an address was found not to have them."""
@@ -1063,12 +1064,12 @@ class _Live:
             remember(self._laid, id(policy), found)
         return found[1]
 
-    def varied(self, policy: Policy, **changes: Any) -> Policy:
+    def varied(self, policy: Policy, *changes: tuple[str, Any]) -> Policy:
         """Return a policy with some keywords changed, the same one each time."""
-        key = (id(policy), *changes.items())
+        key = (id(policy), changes)
         found = self._varied.get(key)
         if found is None or found[0] is not policy:
-            found = (policy, policy.replace(**changes))
+            found = (policy, policy.replace(**dict(changes)))
             remember(self._varied, key, found)
         return found[1]
 
@@ -1113,7 +1114,7 @@ def _pressed(live: _Live, policy: Policy, allowance: Allowance) -> Policy:
         changes["at_least"] = allowance.floor
     if allowance.tier is not None:
         changes["prefer_tier"] = allowance.tier
-    return live.varied(policy, **changes) if changes else policy
+    return live.varied(policy, *changes.items()) if changes else policy
 
 
 def _seconds_left(deadline: float | datetime | None, moment: date) -> float | None:

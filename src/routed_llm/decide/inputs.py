@@ -62,7 +62,6 @@ class DecisionInputs:
     constraints: tuple[Constraint, ...] = ()
     objective: Objective = field(init=False)
     is_ordinary: bool = field(init=False)
-    is_kept: bool = field(init=False)
     front: tuple[Row, ...] | None = field(default=None, init=False)
     sides: dict[bool, DecisionInputs] = field(default_factory=dict, init=False)
     _slow: frozenset[int] | None = field(default=None, init=False)
@@ -73,7 +72,11 @@ class DecisionInputs:
         self.objective = COST_AND_TIME if found is COST and policy.second_worth else found
         asked = self.pinned or self.asked_effort or self.setting.incumbent
         self.is_ordinary = not asked and self.objective is COST
-        self.is_kept = not [one for one in self.constraints if not one.is_kept]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether no constraint's answers hold for this call alone."""
+        return not [one for one in self.constraints if not one.is_kept]
 
     def under(self, constraints: Iterable[Constraint]) -> DecisionInputs:
         """Put in those of the constraints that can rule anything out here."""
@@ -82,7 +85,6 @@ class DecisionInputs:
     def adopt(self, constraints: Iterable[Constraint]) -> DecisionInputs:
         """Put in constraints that can rule something out here."""
         self.constraints, self.front, self.sides = tuple(constraints), None, {}
-        self.is_kept = not [one for one in self.constraints if not one.is_kept]
         return self
 
     def like(self, facts: RequestFacts, context: EvaluationContext) -> DecisionInputs:

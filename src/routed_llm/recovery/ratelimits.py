@@ -181,8 +181,8 @@ class _Bucket:
     def wait(self, amount: float, now: float) -> float:
         """Return the seconds until there is room for an amount; 0 where there is room now."""
         # More than a full bucket holds is refused at any time; that is for the provider to say.
-        wanted = min(amount, self.limit)
-        lacking = wanted - self.room(now)
+        wanted = amount if amount < self.limit else self.limit
+        lacking = wanted - self.left - self.rate * (now - self.at)
         return 0.0 if lacking <= _DUST else lacking / self.rate
 
     @property
@@ -264,11 +264,12 @@ class _Limits:
     def wait(self, tokens: int, now: float, ahead: Mark | None = None) -> float:
         """Return the seconds until there is room for a request behind others, or behind the whole line."""
         before = self.waiting if ahead is None else ahead
-        longest = max(self.closed - now, 0.0)
-        if self.requests is not None:
-            longest = max(longest, self.requests.wait(before.requests + 1, now))
-        if self.tokens is not None:
-            longest = max(longest, self.tokens.wait(before.tokens + tokens, now))
+        # Asked of every model at every decision: comparisons take a third of the time of max() and min().
+        longest = self.closed - now if self.closed > now else 0.0
+        if self.requests is not None and (wait := self.requests.wait(before.requests + 1, now)) > longest:
+            longest = wait
+        if self.tokens is not None and (wait := self.tokens.wait(before.tokens + tokens, now)) > longest:
+            longest = wait
         return longest
 
     def disturb(self) -> None:
@@ -708,17 +709,19 @@ class RateLimits:
         models = self._known.get(credential)
         if models is None:
             return _NONE
+        found: dict[str, float] = {}
         with self._lock:
             for one in models.values():
                 if one.line or one.crowds:
                     one.grant(now)
-            found = {model: one.wait(tokens, now) for model, one in models.items() if not one.assumed}
-            if not hurries:
-                for model, one in models.items():
-                    for crowd in one.crowds:
-                        if len(crowd.homes) > 1 or not one.assumed:
-                            found[model] = max(found.get(model, 0.0), crowd.wait(now))
-        return {model: wait for model, wait in found.items() if wait > 0} or _NONE
+            for model, one in models.items():
+                wait = 0.0 if one.assumed else one.wait(tokens, now)
+                for crowd in () if hurries else one.crowds:
+                    if len(crowd.homes) > 1 or not one.assumed:
+                        wait = max(wait, crowd.wait(now))
+                if wait > 0:
+                    found[model] = wait
+        return found or _NONE
 
     def heard(self) -> Mapping[tuple[str, str], Heard]:
         """Return by (credential, model) what answers have said since this was last asked."""

@@ -99,28 +99,28 @@ def _add_messages(
     begun = builder.resume(whole) if long else 0
     if instructions and not begun:
         builder.message("system").text(instructions)
-    if not begun and whole is items and type(items) is list and items and _is_plain(items):
-        roles = [item["role"] for item in items]
-        if "function" not in roles:  # whose results one endpoint alone takes
-            builder.messages(roles, [item["content"] for item in items])
-            if long:
-                builder.remember(items, plain=True)
-            return
+    plain = _plain(items) if not begun and whole is items and type(items) is list and items else None
+    if plain is not None:
+        builder.messages(*plain)
+        if long:
+            builder.remember(items, plain=True)
+        return
     _each(builder, items, where, read, max(begun - bool(instructions), 0))
     if long:
         builder.remember(whole)
 
 
-def _is_plain(items: list[Any]) -> bool:
-    """Say whether messages are dicts of a role and a text each, as most are: then they are told at once."""
+def _plain(items: list[Any]) -> tuple[list[str], list[str]] | None:
+    """Return roles and texts of messages that are dicts of these two, as most are; None for others."""
     if {*map(type, items)} != {dict} or {*map(len, items)} != {2}:
-        return False
+        return None
     try:
-        texts = {type(item["content"]) for item in items} == {str}
-        # A role that is no string, and hence may not be hashed, has a word of its own elsewhere.
-        return texts and {type(item["role"]) for item in items} == {str}
+        roles, texts = [item["role"] for item in items], [item["content"] for item in items]
     except KeyError:
-        return False
+        return None
+    if {*map(type, roles)} != {str} or {*map(type, texts)} != {str}:
+        return None
+    return None if "function" in roles else (roles, texts)  # its results one endpoint alone takes
 
 
 def _each(
