@@ -7,13 +7,16 @@ A block is left out only by a `<!-- skip: next -->` line above it, a command onl
 
 from __future__ import annotations
 
+import asyncio
 import doctest
 import os
 import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,15 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def loop() -> Iterator[None]:
+    """Close the event loop that llama-index-core makes for a query engine and leaves open."""
+    yield
+    with suppress(RuntimeError), warnings.catch_warnings(action="ignore"):  # there may be none
+        asyncio.get_event_loop().close()
+    asyncio.set_event_loop(None)
+
+
+@pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The simulator's address, set as the environment variables that OpenAI's SDK reads."""
     from routed_llm.simulator import serve
@@ -104,7 +116,12 @@ def examples_of(path: Path, **names: Any) -> list[Example]:
 @pytest.mark.skipif(not DOCUMENTS, reason="no document is written yet")
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_example_runs(
-    path: Path, clone: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+    path: Path,
+    clone: Path,
+    endpoint: str,
+    loop: None,
+    monkeypatch: pytest.MonkeyPatch,
+    subtests: pytest.Subtests,
 ) -> None:
     """Each block of a document runs without an error and prints what the document shows."""
     monkeypatch.chdir(clone)
