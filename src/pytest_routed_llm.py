@@ -47,7 +47,7 @@ def openai_simulator(
 ) -> Iterator[Simulator]:
     """A simulated OpenAI API on this machine, with an empty journal and no failures.
 
-    Clients and routed models that are made during the test reach it without being told, by the variables that
+    Clients and routed models that are made during the test reach it by themselves, by the variables that
     OpenAI's SDK reads, and decide for its day. The marker
     ``openai_simulator(at="2027-01-15", faults=["500"])`` sets day and failures; the setting
     ``openai_simulator_at`` sets the day of all tests.
@@ -81,7 +81,7 @@ def openai_simulator(
 
 
 def _forget_routers() -> None:
-    """Let the next model make a new router, so that no test goes by another's failures or day."""
+    """Let the next model make a new router, so that no test depends on another's failures or day."""
     if (langchain := sys.modules.get("langchain_routed._planner")) is not None:
         langchain.default_router.cache_clear()
     if (llama_index := sys.modules.get("llama_index.llms.routed.own")) is not None:

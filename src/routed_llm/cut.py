@@ -66,7 +66,7 @@ class AnswerCutter:
         return self.why is not None
 
     def following(self) -> AnswerCutter:
-        """Return the cutter of the answer's next text: tokens add up, and stop sequences begin anew."""
+        """Return the cutter of the answer's next text: tokens add up, and stop sequences start again."""
         most = None if self._most is None else self._most - self._used()
         return AnswerCutter(self._stops, most=most, encoding=self._encoding)
 

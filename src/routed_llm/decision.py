@@ -151,7 +151,7 @@ class Switch:
         saving: picodollars that leaving for the best other model saves over this call and the horizon,
             its cold start paid; negative when staying is cheaper, None when one of them cannot serve
             or has no known price.
-        horizon: further turns that were reckoned with.
+        horizon: further turns that were expected.
     """
 
     previous: str
@@ -187,7 +187,7 @@ class Evidence:
 
 
 class _Made:
-    """A value whose fields are all at hand: to set them one by one takes three times as long."""
+    """A value whose fields are all known: to set them one by one takes three times as long."""
 
     __slots__ = ()
 

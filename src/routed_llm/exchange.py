@@ -56,8 +56,8 @@ class Exchange:
         clock: seconds of a clock that only moves forward.
 
     Attributes:
-        traced: whether the client tells what it does on its connections.
-        sent: whether bytes of a request went out, as far as the client tells.
+        traced: whether the client reports what it does on its connections.
+        sent: whether bytes of a request went out, as far as the client reports.
         answered: whether the head of an answer came.
         answer: a whole answer, decoded, where the hooks have looked at it; else None.
         headers: those of the answer by names in lower case, once its head has come; None before.
@@ -130,7 +130,7 @@ class Exchange:
         return None if self.deadline is None else self.deadline - self.clock()
 
     def note(self, event: str) -> bool:
-        """Note what a client tells of its connection, and say whether what follows is of no interest."""
+        """Note what a client reports of its connection, and say whether what follows is of no interest."""
         self.traced = True
         if event.endswith(_WENT_OUT):
             self.sent = True
@@ -335,7 +335,8 @@ def _before(request: Any) -> None:
 
     def trace(name: str, info: Any) -> None:
         if exchange.note(name) and others is None:
-            request.extensions.pop("trace", None)  # what follows is of no interest, and told in a dozen calls
+            # What follows is of no interest, and comes in a dozen calls.
+            request.extensions.pop("trace", None)
         if others is not None:
             others(name, info)
 

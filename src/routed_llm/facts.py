@@ -55,7 +55,7 @@ class ImageFacts:
     """One image: its size in pixels and the detail asked for.
 
     Attributes:
-        width: pixels, or None when the data was not at hand (a URL or a file id).
+        width: pixels, or None when the data was not there (a URL or a file id).
         height: pixels, or None likewise.
         detail: ``auto``, ``low``, ``high`` or ``original``.
     """

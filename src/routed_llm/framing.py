@@ -36,12 +36,12 @@ class Framed(NamedTuple):
         schemas: 1 where the answer has to follow a JSON schema, else 0.
         single: 1 where functions are to be called one at a time, else 0.
         files: files given inline whose text is counted.
-        thought: tokens of reasoning handed back for the turn that goes on, as their length tells.
+        thought: tokens of reasoning handed back for the turn that goes on, estimated from their length.
         unsure: tokens that may come on top at most, of what cannot be read here.
         turns: turns that make several calls at once.
         named: tokens, about, of the names of the functions that these turns call.
         kept: calls that stand alone in their turn and that the provider keeps, by their ids.
-        recalled: tokens of reasoning handed back of turns that have ended, as their length tells.
+        recalled: tokens of reasoning handed back of turns that have ended, estimated from their length.
         forced: tokens, about, of the name of the one function that has to be called; 0 where none has to.
         only: the same of the one function that is offered, where a call is required and none is named.
         shape: tokens, about, of the name of the JSON schema; 0 without one.
@@ -275,7 +275,7 @@ class Framing:
         less = more = 0
         thought = self.thought * thought + self.recalled * framed.recalled
         if files or thought or unsure:
-            # The provider reads a file in its own way; how much was thought is told by its length only.
+            # The provider reads a file in its own way; how much was thought is known from its length only.
             less += _FILE[0] * files + thought
             more += _FILE[1] * files + (thought // 2 + 64 if thought else 0) + unsure
         if tools:

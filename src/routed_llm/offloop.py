@@ -126,7 +126,7 @@ class PerLoop:
 
     @staticmethod
     def fits(transport: Any) -> bool:
-        """Say whether it is a transport with a pool of connections, as far as that can be told."""
+        """Say whether it is a transport with a pool of connections, as far as that can be seen."""
         pool = None if isinstance(transport, PerLoop) else getattr(transport, "_pool", None)
         return all(isinstance(getattr(pool, name, None), list) for name in _OF_A_POOL)
 

@@ -133,7 +133,7 @@ def _asks_nothing(name: str, value: Any, reason: Reason) -> bool:
     if name == "include":
         items = thaw(value)
         return isinstance(items, list) and all(item in INCLUDED for item in items)  # which count themselves
-    # Reasoning that does not travel is thought anew; a choice among no tools chooses nothing.
+    # Reasoning that does not travel is thought again; a choice among no tools chooses nothing.
     return name == ENCRYPTED or (reason.code == "parameter_alone" and reason.data["other"] == "tools")
 
 

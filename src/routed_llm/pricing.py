@@ -102,7 +102,7 @@ class Fees(NamedTuple):
     Attributes:
         mean: what is expected.
         quantiles: what half of such requests, nine of ten and nineteen of twenty cost at most.
-        worst: the most that is reckoned with; searches may read more.
+        worst: the most that is expected; searches may read more.
     """
 
     mean: int

@@ -57,7 +57,7 @@ class Telemetry:
             ) from error
         self._trace = trace
         self._tracer = trace.get_tracer(_SCOPE, tracer_provider=tracers)
-        self._is_mute = isinstance(self._tracer, trace.NoOpTracer)  # then nobody reads what a span is told
+        self._is_mute = isinstance(self._tracer, trace.NoOpTracer)  # then nobody reads its spans
         meter = metrics.get_meter(_SCOPE, meter_provider=meters)
         self._tokens = meter.create_histogram(
             "gen_ai.client.token.usage",

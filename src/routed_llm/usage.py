@@ -297,7 +297,7 @@ class Observed:
         reads: model to the share (0 to 1) of the expected cache reads that really happened.
         thought: reasoning tokens reported for each one that was expected by what is published, over all
             kinds of requests; None before the first.
-        warm: tokens by model that the request at hand begins with and that were sent to it before, in place
+        warm: tokens by model that this request begins with and that were sent to it before, in place
             of what is ``shared`` by requests of its kind; None where nobody looked.
         skipped: whether the call that this one goes on from was sent past its model's cache.
         paces: (model, service tier) to how quick it has been.

@@ -85,7 +85,7 @@ UNREADABLE: list[Any] = [
         {},
         "of an unknown day",
         "it does not say which schema it follows. "
-        "Install it anew: pip install --force-reinstall routed-llm-catalog.",
+        "Install it again: pip install --force-reinstall routed-llm-catalog.",
         id="no about.json",
     ),
     pytest.param(
@@ -93,7 +93,7 @@ UNREADABLE: list[Any] = [
         {},
         "of an unknown day",
         "it does not say which schema it follows. "
-        "Install it anew: pip install --force-reinstall routed-llm-catalog.",
+        "Install it again: pip install --force-reinstall routed-llm-catalog.",
         id="no schema",
     ),
     pytest.param(
@@ -101,7 +101,7 @@ UNREADABLE: list[Any] = [
         {},
         "of an unknown day",
         "it does not say which schema it follows. "
-        "Install it anew: pip install --force-reinstall routed-llm-catalog.",
+        "Install it again: pip install --force-reinstall routed-llm-catalog.",
         id="damaged",
     ),
     pytest.param(

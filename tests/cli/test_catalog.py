@@ -148,7 +148,7 @@ def test_check_live_and_back(
     assert current(folder).held
     done = routed("catalog", "rollback", folder, "--to", found["record"])
     assert done.out == (
-        f"{found['record']} counts from now on, in every program that goes by {folder}. Newer records do not "
+        f"{found['record']} counts from now on, in every program that uses {folder}. Newer records do not "
         f"count until `routed catalog check --live {folder} --apply`.\n"
     )
     told(routed, "rollback", folder, "--to", PACKAGED)

@@ -230,7 +230,7 @@ def test_report_without_a_sample_says_so(tmp_path: Path, capsys: pytest.CaptureF
     assert (
         "With routing: $0.00220; $0.00160 to $0.00340 by the range of published ratios. Output of routed "
         "models: 10 by published ratios alone, which say little of a program's own answers. "
-        "ROUTED_SAMPLE=0.05 sends a part of the calls twice, and tells."
+        "ROUTED_SAMPLE=0.05 sends a part of the calls twice, and shows it."
     ) in printed
 
 

@@ -88,7 +88,7 @@ def test_each_step_is_noted_with_its_numbers() -> None:
 
 
 def test_what_goes_wrong_at_the_top_is_seen_there() -> None:
-    """At the top the count begins anew, so a long good time before does not hide what is bad now."""
+    """At the top the count starts again, so a long good time before does not hide what is bad now."""
     clock = Clock()
     part = climb(MemoryLedger(), clock, window=1000)
     feed(part, clock, 6000)

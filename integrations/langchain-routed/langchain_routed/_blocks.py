@@ -65,7 +65,7 @@ class Media(NamedTuple):
 
     @property
     def by_reference(self) -> bool:
-        """Whether the content itself is not at hand."""
+        """Whether the content itself is not there."""
         return self.data is None and not (self.url or "").startswith("data:")
 
 

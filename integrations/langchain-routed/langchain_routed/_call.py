@@ -461,7 +461,7 @@ class RoutedCall:
         return replace(classify_error(failure), name="ValueError")
 
     def second(self, decision: Decision) -> Answered:
-        """Make a sampled second call, which no callback and no cache hears of."""
+        """Make a sampled second call, which no callback and no cache sees."""
         apart = RoutedCall(self._planner, self._parsed, decision)
         apart._messages = list(self._messages)
         apart.prepared.shown = {n: v for n, v in apart.prepared.shown.items() if n != "stream_options"}

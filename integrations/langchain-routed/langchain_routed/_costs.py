@@ -19,7 +19,7 @@ __all__ = ["CostCallbackHandler"]
 class CostCallbackHandler(BaseCallbackHandler):
     """Adds up what the routed calls of a run, a chain or a program have cost.
 
-    Handlers that know prices by a model's name show $0 for models they have never heard of, and the price of
+    Handlers that know prices by a model's name show $0 for models they do not know, and the price of
     the standard tier for every other; here the record of each answer says what it cost.
 
     Attributes:

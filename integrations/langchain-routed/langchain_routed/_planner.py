@@ -226,7 +226,7 @@ class CallPlanner:
         if quiet and kept is not None and kept[0] == fields:
             return kept[1]
         parameters = merge(owner._default_params, call, stop)
-        # What may change in place is read anew.
+        # What may change in place is read again.
         quiet = quiet and all(isinstance(value, (str, int, float)) for value in parameters.values())
         parameters = with_extra(parameters)
         if call.get("model") is None:

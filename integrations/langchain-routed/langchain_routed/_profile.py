@@ -1,4 +1,4 @@
-"""Profile: what programs are told that their model can do, and which models the policy can reach."""
+"""Profile: what programs see that their model can do, and which models the policy can reach."""
 
 from __future__ import annotations
 

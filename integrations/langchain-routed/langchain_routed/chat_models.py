@@ -115,7 +115,7 @@ class RoutedChatModel(ChatOpenAI):
         catalog: the models there are; the packaged ones when left out. A ``router`` brings its own.
         factory: makes the model behind a call, for other back ends; ChatOpenAI on this one's clients when
             left out.
-        profile_scope: whose abilities ``profile`` tells: ``"baseline"``, or ``"pool"``.
+        profile_scope: whose abilities ``profile`` shows: ``"baseline"``, or ``"pool"``.
         routing_record: what travels with every answer: the ``"full"`` record, or a ``"short"`` one.
         **kwargs: ChatOpenAI's.
 
@@ -143,7 +143,7 @@ class RoutedChatModel(ChatOpenAI):
     factory: Callable[[Call], BaseChatOpenAI] | None = Field(default=None, exclude=True)
 
     profile_scope: Literal["baseline", "pool"] = Field(default="baseline")
-    """Whose abilities :attr:`profile` tells: the baseline's, so that what a program makes of them (when it
+    """Whose abilities :attr:`profile` shows: the baseline's, so that what a program makes of them (when it
     summarises, how it asks for structure) stays, or those of the widest model that the policy can reach."""
 
     routing_record: Literal["full", "short"] = Field(default="full")

@@ -63,7 +63,7 @@ async def run(path: Path) -> str | None:
                 made = eval(code, names)
                 if asyncio.iscoroutine(made):
                     await made
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is printed
             return f"cell {number}: {type(error).__name__}: {str(error)[:160]}"
     return None
 

@@ -42,7 +42,7 @@ def _outgoing(request: Any, sent: Outgoing) -> Any:
         request.headers[_COUNT] = str(sent.attempt)
     content = sent.content
     made = object.__new__(type(request))
-    # To make one anew, and to read its address again, takes longer than the decision.
+    # To make one again, and to read its address again, takes longer than the decision.
     vars(made).update(vars(request), stream=_library(request).ByteStream(content), _content=content)
     made.extensions, headers = {**request.extensions}, request.headers
     kept = headers if sent.credential is None else type(headers)(sent.credential.on_the_wire())
@@ -118,7 +118,7 @@ def _answer(request: Any, served: Served) -> Any:
 class _Whole:
     """A response whose body is written where somebody reads it: the SDK wants what it is written from."""
 
-    is_decoded_next = False  # whether json() comes next, before which the SDK reads the body in vain
+    is_decoded_next = False  # whether json() comes next, before which the SDK reads the body for nothing
 
     @property
     def _content(self) -> bytes:

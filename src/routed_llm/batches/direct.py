@@ -238,7 +238,7 @@ class DirectRequests:
         self._settle(row, answer={**answer, "routing": record}, cost=cost)
 
     def _booked(self) -> dict[str | None, Entry]:
-        """Return what was booked before its job heard of it."""
+        """Return what was booked before its job knew of it."""
         return {entry.tags.get(_TAG): entry for entry in self._router.ledger.entries()}
 
     def _give_up(self, provider: Provider, rows: list[sqlite3.Row]) -> None:

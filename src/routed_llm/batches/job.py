@@ -303,7 +303,7 @@ class BatchJob:
                     one.cancel()
 
     def _keep_in_time(self) -> None:
-        """Decide anew what was planned for a window that would end too late by now."""
+        """Decide again what was planned for a window that would end too late by now."""
         now = self._now()
         rows = self._file.rows("SELECT * FROM lines WHERE state = 'planned' AND due IS NOT NULL")
         late = [row for row in rows if self._left(row, now) < WINDOWS.get(row["tier"], 0) * _HELD]
@@ -313,7 +313,7 @@ class BatchJob:
         return float((datetime.fromisoformat(row["due"]) - now).total_seconds())
 
     def _plan_again(self, rows: list[tuple[sqlite3.Row, Mapping[str, str]]]) -> None:
-        """Decide lines anew for the time that is left to them; where none is, they are sent at once."""
+        """Decide lines again for the time that is left to them; where none is, they are sent at once."""
         packing = _Packing(self._file.value("SELECT COALESCE(MAX(file), 0) FROM files"))
         with self._lock, self._file.change() as db:
             for row, avoid in rows:
@@ -383,7 +383,7 @@ class BatchJob:
     # ----- status and collect
 
     def status(self) -> Summary:
-        """Say how the job stands, by what was heard last; it asks nobody."""
+        """Say how the job stands, by what was last reported; it asks nobody."""
         states = {
             row[0]: row[1] for row in self._file.rows("SELECT state, COUNT(*) FROM lines GROUP BY state")
         }

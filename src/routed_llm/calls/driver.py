@@ -1,6 +1,6 @@
 """The way of one call from its decision to its answer, written once. It does no I/O itself (as in h11).
 
-:func:`flow` and :func:`stream_flow` are generators. They yield what is to be done and are told what came of
+:func:`flow` and :func:`stream_flow` are generators. They yield what is to be done and are sent what came of
 it, by ``send`` or, when it failed, by ``throw``; :mod:`routed_llm.calls.runners` does it, for threads and for
 event loops. So what happens between a decision and an answer (reserving, sending, recovering, settling,
 learning, rollout) stands here and nowhere else, and is the same for all four ways of calling.
@@ -186,7 +186,7 @@ class Reader(Protocol):
 
 
 class Seam(Protocol):
-    """What an adapter tells the driver: how its framework's calls are made and read."""
+    """What an adapter gives the driver: how its framework's calls are made and read."""
 
     def prepare(self, decision: Decision) -> Any:
         """Return what to send for a decision; asked again when another model takes over."""
@@ -356,7 +356,7 @@ class Driven:
         Args:
             run: the request's.
             came: whether an answer came; where its head is not known, as from a stand-in for the SDK's
-                client, it says nothing of limits, which is heard, too.
+                client, it says nothing of limits, which counts, too.
         """
         headers, run.exchange.headers = run.exchange.headers, None
         if headers is None and came:

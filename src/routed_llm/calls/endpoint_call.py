@@ -232,7 +232,7 @@ class FailedReply(Exception):
     Attributes:
         status: the HTTP status.
         headers: the response's headers.
-        data: the response's body, or the event that told of the failure.
+        data: the response's body, or the event that reported the failure.
         streamed: whether it came inside a stream.
         is_response: whether the body is a Response, which says itself that it failed.
     """
@@ -666,7 +666,7 @@ class AnswerStream:
 
 
 def error_part(form: str, error: Exception) -> Last:
-    """Return how a stream tells of a failure after its answer has begun.
+    """Return how a stream reports a failure after its answer has begun.
 
     Args:
         form: the endpoint that was called.

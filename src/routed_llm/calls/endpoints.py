@@ -119,7 +119,7 @@ class Endpoints:
             catalog: the models there are.
             deployments: each deployment and the model that it runs; only these are chosen from.
             ledger: where calls are booked, or its name as :func:`routed_llm.open_ledger` takes it.
-            on_budget: told of budgets that run low.
+            on_budget: called when budgets run low.
             endpoints: others to lay the options over.
 
         Raises:
@@ -469,7 +469,7 @@ class _AsyncEvents:
 def _parts(call: EndpointCall, events: Iterator[bytes]) -> Generator[bytes, None, None]:
     """Yield nothing once the answer has begun, and then its parts."""
     first = next(events)
-    # Only a generator that has begun hears of it when it is closed.
+    # Only a generator that has begun notices when it is closed.
     yield b""
     yield first
     try:

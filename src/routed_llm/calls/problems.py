@@ -1,4 +1,4 @@
-"""What refuses a call, in the form in which OpenAI's API tells of it, and as the SDK raises it. Pure."""
+"""What refuses a call, in the form in which OpenAI's API reports it, and as the SDK raises it. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["ENDS", "Problem", "Raised", "both", "problem", "sdk_error"]
 
 _BROKEN: Final = (IncompleteStream, UnreadableAnswer)
 ENDS: Final = (BudgetExceeded, CatalogError, NoModelFits, RequestError, *_BROKEN)
-"""What a program hears of as an error of the SDK, too."""
+"""What a program gets as an error of the SDK, too."""
 
 _SIZE: Final = frozenset({"max_input", "window"})
 _GONE: Final = frozenset({"retired", "unreleased"})

@@ -3,7 +3,7 @@
 OpenAI's ``GET /v1/models`` lists what a key can call, and since 2026 when each stops (``shutdown_date``);
 genai-prices publishes prices as they change. Neither says what a new model can do, so an id that the catalog
 does not have is only named. What was read becomes a record (:mod:`routed_llm.catalog.records`), which every
-process that goes by its folder takes up as a whole; where nothing could be read, the last record stays.
+process that uses its folder takes up as a whole; where nothing could be read, the last record stays.
 """
 
 from __future__ import annotations

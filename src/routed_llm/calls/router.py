@@ -93,7 +93,7 @@ class Router:
             environment's ``ROUTED_MODE`` wins, as ``ROUTED_PIN`` and the others do below.
         pin: the configuration that serves whatever it can, such as ``gpt-5.4-mini@low``.
         share: the part of the callers, from 0 to 1, whom ``rollout`` routes.
-        key: the tag (see :func:`routed_llm.scoped`) that tells callers apart; the conversation when left out.
+        key: the tag (see :func:`routed_llm.scoped`) that distinguishes callers; else the conversation does.
         log: the path of a decision log to append to.
         sample: the part of the calls, from 0 to 1, that ``shadow`` sends a second time, to what routing
             chose, after the answer and apart from it.
@@ -359,7 +359,7 @@ class Router:
     def _able(self, request: Request, options: CallOptions) -> tuple[Decision, ...]:
         """Decide for each of the models that could serve a request if they had room: the first before others.
 
-        They are counted for exactly, as what is sent goes by it.
+        They are counted for exactly, as what is sent depends on it.
         """
         evaluation = self._evaluation(self._live, options, request)
         away = {**self._found(self.cooldowns.cooling, monotonic(), options.credential), **evaluation.firm}
@@ -721,12 +721,12 @@ class Router:
 
     @property
     def rollout(self) -> Progress | None:
-        """How far a rollout with a ladder has come, as this process last heard; None without one."""
+        """How far a rollout with a ladder has come, as this process last saw; None without one."""
         trials = self._live.trials
         return None if trials is None or trials.climb is None else trials.climb.progress
 
     def feedback(self, decision_id: str, score: float) -> bool:
-        """Say how good an answer was; a rollout with a ladder goes by it.
+        """Say how good an answer was; a rollout with a ladder depends on it.
 
         Args:
             decision_id: the ``id`` in the routing record of the answer.
@@ -979,8 +979,8 @@ class Router:
         """Remember a request that is about to be sent, for requests that begin so.
 
         Returns:
-            Who is told the input tokens that the provider reports for it, or None; and the share of it that a
-            cache would have held, had all been written to it.
+            What is called with the input tokens that the provider reports for it, or None; and the share of
+            it that a cache would have held, had all been written to it.
         """
         decided, chosen = self._decided.find(decision.facts), decision.chosen
         if decided is None or chosen is None:

@@ -147,7 +147,7 @@ class Switches:
             self._lock.release()
 
     def _look(self) -> _Seen:
-        """Return what tells whether anything has changed: variables, and the files' times and sizes."""
+        """Return what shows whether anything has changed: variables, and the files' times and sizes."""
         get = self._environment.get
         values = tuple(get(_PREFIX + name) for name in _NAMES)
         paths = (values[-2], *self._layers())

@@ -1,4 +1,4 @@
-"""How much text a framework that packs prompts is told that it may pack into one.
+"""How much text a framework that packs prompts is allowed to pack into one.
 
 A larger window does not mean fewer dollars: packing fills whatever is advertised, and a full prompt that
 only a dearer model can take, or that crosses the length above which a model charges more for the whole

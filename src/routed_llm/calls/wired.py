@@ -124,7 +124,7 @@ class Wired:
         catalog: the models.
         send: sends a body once and returns the decoded answer: for a shadow's sampled second request.
         fails: makes the exception for an error that an answer reports in its body, such as the SDK's own.
-        announce: hears of each request with the record, which is filled when the answer is complete.
+        announce: called with each request's record, which is filled when the answer is complete.
         remember: takes the answer's message and who gave it, once it is complete.
         defaults: whose defaults hold for what is left out; see :func:`routed_llm.request.wire.request_body`.
         stream_usage: whether streams are asked for their usage.
@@ -315,7 +315,7 @@ class Wired:
             self.announce(decision, self.routing)
 
     def begin_record(self, record: Callable[[], Record] | None = None) -> None:
-        """Let the record tell who is asked, until it tells who answered."""
+        """Let the record say who is asked, until it says who answered."""
         self.routing.clear()
         if self._decision is not None:
             self._record({**(record or self._decision.record)()})

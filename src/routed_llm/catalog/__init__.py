@@ -2,7 +2,7 @@
 
 ``models/<id>.toml`` holds a model's own facts (limits, prices, lifecycle, published quality),
 ``families/<family>.toml`` what its family shares (efforts, parameter rules, cache terms), ``endpoints/``
-what an endpoint takes whatever the model. What they come to is kept in ``compiled.json``, which is made anew
+what an endpoint takes whatever the model. What they come to is kept in ``compiled.json``, which is made again
 whenever one of them changes.
 """
 

@@ -1,4 +1,4 @@
-"""Catalog: every model there is, by every name it goes by. Immutable, thread safe, hashable by version."""
+"""Catalog: every model there is, by every name it has. Immutable, thread safe, hashable by version."""
 
 from __future__ import annotations
 
@@ -345,7 +345,7 @@ def _restore(data: Mapping[str, Any], specs: Mapping[str, Any], root: Path) -> C
 
 
 def read_root(root: Path) -> Mapping[str, Any]:
-    """Read ``compiled.json`` if it fits the files it was made from; else make it anew."""
+    """Read ``compiled.json`` if it fits the files it was made from; else make it again."""
     try:
         kept = json.loads((root / COMPILED).read_bytes())
         data: dict[str, Any] = kept["catalog"] if kept["made_from"] == made_from(root) else {}

@@ -1,7 +1,7 @@
 """Read, validate and resolve the TOML files; what comes out is kept in ``compiled.json``.
 
 Parsing and validating takes a good part of a second, reading what is kept takes milliseconds. Nobody has to
-do anything for it: :meth:`Catalog.load` makes the file anew whenever a TOML file (or the code here) has
+do anything for it: :meth:`Catalog.load` makes the file again whenever a TOML file (or the code here) has
 changed, and a wheel brings it along. It is no source, so it is not committed.
 """
 

@@ -125,7 +125,7 @@ def _spec_of(name: str, models: Mapping[str, Spec], own: Mapping[str, Spec], pat
 
 
 def _check_free(model: Spec, models: Mapping[str, Spec], path: str) -> None:
-    """Refuse a name that another model goes by."""
+    """Refuse a name that another model has."""
     for other, data in models.items():
         if other == model["id"]:
             continue

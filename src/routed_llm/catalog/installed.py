@@ -47,7 +47,7 @@ def find() -> Wheel | None:
 
 def about(root: Path) -> Wheel:
     """Return what a wheel's folder says of itself."""
-    reinstall = "Install it anew: pip install --force-reinstall routed-llm-catalog."
+    reinstall = "Install it again: pip install --force-reinstall routed-llm-catalog."
     try:
         about = json.loads((root / ABOUT).read_bytes())
         schema, day = about["schema"], date.fromisoformat(about["day"])

@@ -108,7 +108,7 @@ def live_rows(catalog: Catalog, at: date, snapshot: Any = None) -> dict[str, dic
     Args:
         catalog: the models, with what was billed before that day.
         at: the day.
-        snapshot: one of genai-prices' data snapshots; what it goes by in this process when left out.
+        snapshot: one of genai-prices' data snapshots; the one in use in this process when left out.
 
     Raises:
         CatalogError: when genai-prices is not installed.

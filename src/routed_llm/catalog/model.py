@@ -119,7 +119,7 @@ class Fee:
         block: input tokens that a call is billed and that stand in no usage.
         calls: calls that a request makes which offers the tool, on average.
         quantiles: what half of such requests, nine of ten and nineteen of twenty make at most.
-        most_calls: what is reckoned with at worst.
+        most_calls: the most that is expected at worst.
         always: whether every answer is one call.
     """
 
@@ -402,7 +402,7 @@ class Model:
     def price(self, at: date, *, tier: str = "standard", input_tokens: int = 0) -> Price | None:
         """Find the price row that holds for a request on a day, or None when there is none.
 
-        A background window for which the model has no row is reckoned at the standard price: which models
+        A background window for which the model has no row is priced at the standard rate: which models
         have the discount is not published in full.
         """
         best: Price | None = None

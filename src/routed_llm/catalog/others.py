@@ -184,7 +184,7 @@ def from_genai_prices(catalog: Catalog, at: date, snapshot: Any = None) -> Facts
     Args:
         catalog: the models to read of.
         at: the day of the prices.
-        snapshot: one of its data snapshots; what it goes by in this process when left out.
+        snapshot: one of its data snapshots; the one in use in this process when left out.
     """
     if importlib.util.find_spec("genai_prices") is None:
         return None

@@ -313,7 +313,7 @@ def _rollback(asked: argparse.Namespace) -> int:
     else:
         _say(
             [
-                f"{target} counts from now on, in every program that goes by {folder}. Newer records do not "
+                f"{target} counts from now on, in every program that uses {folder}. Newer records do not "
                 f"count until `routed catalog check --live {folder} --apply`."
             ]
         )
@@ -367,7 +367,7 @@ def _of_wheel(path: Path) -> Catalog:
         with zipfile.ZipFile(path) as wheel:
             wheel.extractall(folder)  # zipfile keeps names inside the folder
     except (zipfile.BadZipFile, OSError) as error:
-        raise CommandError(f"{path} is not a wheel ({error}). Download it anew.") from None
+        raise CommandError(f"{path} is not a wheel ({error}). Download it again.") from None
     if not (folder / PACKAGE).is_dir():
         raise CommandError(f"{path} is not a wheel of routed-llm-catalog. Name one.")
     return _whole(folder / PACKAGE)

@@ -247,7 +247,7 @@ def _show(found: Comparison, written: str | None) -> None:
         screen.print("Run the command again for those that failed: what was answered is kept.")
     screen.print(f"All calls so far cost {money(found.spent)}.")
     if written:
-        screen.print(f"Written to {written}: Policy(measures={written!r}) goes by it.")
+        screen.print(f"Written to {written}: Policy(measures={written!r}) uses it.")
 
 
 def _cells(one: Verdict) -> tuple[str, ...]:

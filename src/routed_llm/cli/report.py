@@ -212,7 +212,7 @@ def sureness(summary: Summary) -> list[str]:
     if summary.estimate.how:
         said.append(summary.estimate.how)
     if interval is not None and not summary.estimate.answers:
-        said.append("ROUTED_SAMPLE=0.05 sends a part of the calls twice, and tells.")
+        said.append("ROUTED_SAMPLE=0.05 sends a part of the calls twice, and shows it.")
     seconds = summary.seconds
     if seconds.number:
         left = [f"{number} failed ({why})" for why, number in seconds.failed.most_common()]

@@ -389,7 +389,7 @@ def _cache_changes(row: Row, inputs: DecisionInputs) -> Iterator[Change]:
 
 
 def _fee_changes(row: Row, picked: Picked, inputs: DecisionInputs) -> Iterator[Change]:
-    """Limit the calls of hosted tools to what a hard cap on the bill was reckoned with."""
+    """Limit the calls of hosted tools to what a hard cap on the bill was worked out with."""
     if inputs.load.hard is None or not row.fees or most_calls(inputs.facts) is not None:
         return
     most = hosted_calls_allowed(row, inputs.load)
@@ -473,7 +473,7 @@ def _candidates(picked: Picked, inputs: DecisionInputs) -> tuple[Candidate, ...]
     able: list[Candidate] = []
     unable: list[Candidate] = []
     text = inputs.likely
-    # By name: what was picked may come from a shape that has been worked out anew since.
+    # By name: what was picked may come from a shape that has been worked out again since.
     mine = None if picked.row is None else (picked.row.at.model.id, picked.row.at.effort)
     for row in inputs.shape.rows:
         reasons = inputs.reasons(row, picked.tokens)

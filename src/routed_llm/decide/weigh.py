@@ -332,7 +332,7 @@ def text_cost(row: Row, load: Workload, text_tokens: int) -> int | None:
 def most_input(row: Row, load: Workload) -> int:
     """The most input tokens that leave room for the output; -1 when the model never writes that much.
 
-    Tokens as they are reckoned with: what may come on top of them is left free, too.
+    Tokens as they are weighed: what may come on top of them is left free, too.
     """
     limits, asked = row.at.model.limits, load.visible
     if asked is not None and asked > limits.max_output:
@@ -598,7 +598,7 @@ def kept_thought(stay: Row, load: Workload) -> int:
 
 
 def conversation_cost(row: Row, load: Workload, text_tokens: int, again: int = 0) -> int | None:
-    """Expected picodollars of this call and of the further turns that are reckoned with.
+    """Expected picodollars of this call and of the further turns that are expected.
 
     A further turn reads what this call sends from the cache, as long as the pauses stay as they are.
 

@@ -219,7 +219,7 @@ class Asker:
 
         Args:
             jobs: the calls.
-            progress: hears how many more are done.
+            progress: called with how many more are done.
         """
         unique = {job.key: job for job in jobs}
         found: dict[str, Answer | None] = {}

@@ -160,8 +160,8 @@ def evaluate(
         at: the day to decide for; today when left out.
         send: sends one request; :func:`sender` when left out.
         router: what decides; a plain one when left out.
-        confirm: hears the forecast before anything is sent, and may refuse it.
-        progress: hears how many more calls are done.
+        confirm: called with the forecast before anything is sent, and may refuse it.
+        progress: called with how many more calls are done.
         started: is given what asks, so that a signal can stop it.
 
     Returns:

@@ -31,7 +31,7 @@ __all__ = ["JournaledLedger", "open_journaled"]
 
 _LOG: Final = logging.getLogger("routed_llm")
 _LARGEST: Final = 4 * 1024 * 1024
-"""Bytes of a file after which it is written anew, with the calls that are under way alone."""
+"""Bytes of a file after which it is written again, with the calls that are under way alone."""
 
 
 def open_journaled(where: str) -> Ledger:

@@ -114,7 +114,7 @@ class KeyStore:
         passes: bool | None = None,
         at: datetime | None = None,
     ) -> tuple[Key, str]:
-        """Make a key and return it with its secret, which nobody can be told again.
+        """Make a key and return it with its secret, which is never shown again.
 
         Args:
             name: whose it is.

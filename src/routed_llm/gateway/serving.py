@@ -44,7 +44,7 @@ def serve(settings: Settings) -> None:
     if settings.workers == 1:
         uvicorn.run(made_once(settings), **options)
         return
-    # What is wrong is told once and not by every worker.
+    # What is wrong is reported once and not by every worker.
     make_app(settings)
     with tempfile.TemporaryDirectory() as shared, tempfile.TemporaryDirectory() as counts:
         os.environ[_VARIABLE] = replace(settings, shared=shared).to_json()

@@ -204,7 +204,7 @@ def read_rows(lines: Iterable[str | bytes], where: str) -> Iterator[Entry]:
 
 
 def _plain(kind: Any) -> Any:
-    """Turn a kind into JSON-able data: sets become objects, so that they are told from tuples."""
+    """Turn a kind into JSON-able data: sets become objects, so that they are not taken for tuples."""
     if isinstance(kind, tuple):
         return [_plain(part) for part in kind]
     return {"set": sorted(kind)} if isinstance(kind, frozenset) else kind

@@ -32,7 +32,7 @@ class MemoryLedger:
     Args:
         keep: entries kept, the oldest leaving first; the accounts are right without them.
         conversations: counters of conversations kept. Beyond that the one that was idle longest is forgotten,
-            and its budget begins anew if it goes on: durable ledgers forget none within thirty days.
+            and its budget starts again if it goes on: durable ledgers forget none within thirty days.
     """
 
     blocks = False

@@ -161,7 +161,7 @@ class _Lessons(NamedTuple):
         said: tokens that were said.
         thought: reasoning for each token of it that is published; empty where none is.
         shared: cached tokens, where no previous call explains them.
-        density: input tokens reported for each one that was estimated, where that can be told.
+        density: input tokens reported for each one that was estimated, where that is known.
         reads: share of what the cache should have held that it had, where it should have held anything.
     """
 
@@ -509,7 +509,7 @@ class Observer:
 
 
 def _density(facts: RequestFacts, usage: Usage) -> float | None:
-    """Say how many tokens a text had for each that was estimated; None where that cannot be told."""
+    """Say how many tokens a text had for each that was estimated; None where that is not known."""
     if facts.tokens.exact or facts.images or facts.audio_seconds or facts.pdf_pages or facts.unknown_files:
         return None
     if facts.builtin_tools:

@@ -334,7 +334,7 @@ def _connect(url: str) -> Any:
     from redis.backoff import ExponentialBackoff
     from redis.retry import Retry
 
-    # A connection that the server closed meanwhile is made anew; silence is not asked again.
+    # A connection that the server closed meanwhile is made again; silence is not asked again.
     again = Retry(ExponentialBackoff(cap=0.2, base=0.05), 2, supported_errors=(redis.ConnectionError,))
     return redis.Redis.from_url(url, socket_timeout=_WAIT, socket_connect_timeout=_WAIT, retry=again)
 

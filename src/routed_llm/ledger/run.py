@@ -295,7 +295,7 @@ class Run:
         )
 
     def _late(self) -> None:
-        """Let it be known how long was waited in vain."""
+        """Let it be known how long was waited for nothing."""
         waited, chosen = self.exchange.given_up, self.decision.chosen
         if self._observer is not None and waited is not None and chosen is not None:
             self._observer.late(self.decision, self._catalog.get(chosen.model), waited)

@@ -88,7 +88,7 @@ def _langchain(given: Mapping[str, Any], uses: Sequence[str], builder: RequestBu
         if name in sent:
             sent.setdefault(alias, sent.pop(name))
     if "reasoning" in sent:
-        sent["reasoning"] = sent.pop("reasoning")  # told last, as there: its effort wins
+        sent["reasoning"] = sent.pop("reasoning")  # added last, as there: its effort wins
     on_responses = given.get("use_responses_api")
     if not isinstance(on_responses, bool):
         on_responses = any(sent.get(name) is not None for name in _RESPONSES)

@@ -193,7 +193,7 @@ def _declared(data: bytes) -> str | None:
 
 
 def mark_of(data: bytes) -> str:
-    """Return what tells a content from another one."""
+    """Return what distinguishes a content from another one."""
     return hashlib.sha256(data).hexdigest()
 
 

@@ -323,7 +323,7 @@ def _uses(text: str, names: set[str]) -> Iterator[str]:
 
 
 def _strings(text: str, names: Sequence[str]) -> Iterator[tuple[int, str, str]]:
-    """Give the strings that name something of a module, as those that mocks are told, with their lines."""
+    """Give the strings that name something of a module, as those that mocks are given, with their lines."""
     for found in re.finditer(
         rf"[\"']([A-Za-z_][\w.]{{0,200}})\.({'|'.join(map(re.escape, names))})[\"']", text
     ):

@@ -28,7 +28,7 @@ _FEW = 120
 """Below this many files, starting another process costs more than it saves."""
 
 Progress = Callable[[int, int], None]
-"""Is told how many files are done and how many there are."""
+"""Called with how many files are done and how many there are."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def migrate(
         root: a folder or a file.
         options: how to search and what to rewrite.
         workers: the most processes to use; at most two are.
-        progress: is told how far it is.
+        progress: called with how far it is.
 
     Raises:
         MigrationError: when there is nothing at the path.

@@ -63,7 +63,7 @@ class Judge:
     """Classifies the occurrences of one file.
 
     Args:
-        path: the file's path, which tells what it is.
+        path: the file's path, which shows what it is.
         text: its text.
     """
 
@@ -165,7 +165,7 @@ class Judge:
         after = re.split(r"\s+[#;]", after, maxsplit=1)[0].rstrip(" \t,;")
         option, fallback, assigned = (form.search(before) for form in (_OPTION, _FALLBACK, _ASSIGNED))
         if option is not None:
-            return Kind.REPORT, f"it is what a command is told by {option['name']}. Name a model that stays."
+            return Kind.REPORT, f"it is what a command is given by {option['name']}. Name a model that stays."
         if fallback is not None:
             return Kind.REPORT, f"it is the default of the variable {fallback['name']}. {_ADVICE}"
         # A text quotes names, too: with ` in Markdown, with anything in a sentence.

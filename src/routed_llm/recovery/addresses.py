@@ -44,7 +44,7 @@ class Credential:
 
     @property
     def whose(self) -> str:
-        """A short name for it, from which the key cannot be told."""
+        """A short name for it, from which the key cannot be worked out."""
         return fingerprint(self.api_key, sorted(self.headers.items()))
 
     def on_the_wire(self) -> dict[str, str]:

@@ -105,10 +105,10 @@ class Attempts:
         cooldowns: shared by all callers.
         able: decides for each of the models that could serve the call, if they had room for it.
         limits: how much may be tried.
-        on_cool: told of a model that is left alone for so many seconds.
-        on_dead: told of a model that the provider does not have, with the reason.
-        on_missing: told of a model whose address does not have an endpoint.
-        on_whole: told of a model that does not stream for this credential, with the reason.
+        on_cool: called with a model that is left alone for so many seconds.
+        on_dead: called with a model that the provider does not have, with the reason.
+        on_missing: called with a model whose address does not have an endpoint.
+        on_whole: called with a model that does not stream for this credential, with the reason.
         addresses: the addresses besides the caller's own.
         credential: whose key and address it is sent with, as a fingerprint.
         blocks: whether to choose again, or to end a run, may wait for a disk or a network.

@@ -240,7 +240,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _stumbled(error: BaseException, *, answered: bool) -> bool:
     """Say whether an answer could not be read: the same error of a program is its own.
 
-    The innermost frame that is not Python's own tells who raised it. Without an answer those packages may as
+    The innermost frame that is not Python's own shows who raised it. Without an answer those packages may as
     well have stumbled over the request, unless it was over an event of a stream.
     """
     trace, inner, of_text = error.__traceback__, "", False
@@ -334,7 +334,7 @@ def _by_status(status: int, type_: str | None, message: str) -> ErrorKind:
 
 
 def _is_missing(status: int | None, body: Mapping[str, Any], message: str, *, complete: bool) -> bool:
-    """Say whether an address does not have an endpoint; it is told in many ways, and seldom in OpenAI's.
+    """Say whether an address does not have an endpoint; it is reported in many ways, and seldom in OpenAI's.
 
     Args:
         status: the HTTP status.

@@ -127,13 +127,13 @@ class UnavailableModels:
             self._for_all = {**self._for_all, model: why}
 
     def refused(self, model: str, why: str, *, now: float, credential: str) -> None:
-        """Note a model that a credential was told is not there."""
+        """Note a model that is not there for a credential."""
         with self._lock:
             self._until[credential, model] = (now + self.again, why)
 
     @property
     def knows(self) -> bool:
-        """Whether anything was refused to anyone of late."""
+        """Whether anything was refused to anyone recently."""
         return bool(self._until)
 
     def found(self, now: float, credential: str) -> Mapping[str, str]:
@@ -148,10 +148,10 @@ class UnavailableModels:
 
 
 def fingerprint(*parts: object) -> str:
-    """Return a short name for a credential, from which the key cannot be told.
+    """Return a short name for a credential, from which the key cannot be worked out.
 
     Args:
-        parts: the key, the address, the organization; whatever tells one account from another.
+        parts: the key, the address, the organization; whatever distinguishes one account from another.
     """
     import hashlib  # asked for once a client, not once an import
 

@@ -1,7 +1,7 @@
 """FleetCooldowns: cool-downs that the processes of a fleet share through Redis, beside each one's own.
 
-No call ever waits for Redis. What a process meets is told in a thread; what others have met is fetched in a
-thread, once a second at most while calls are made. While Redis is away each process goes by what it has
+No call ever waits for Redis. What a process meets is reported in a thread; what others have met is fetched in
+one, once a second at most while calls are made. While Redis is away each process relies on what it has
 met itself.
 """
 

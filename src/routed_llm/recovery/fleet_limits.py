@@ -1,8 +1,8 @@
 """FleetRateLimits: what is left of rate limits, shared by the processes of a fleet through Redis.
 
-No call ever waits for Redis. Once a second a thread reports what this process has sent and heard, and takes
+No call ever waits for Redis. Once a second a thread reports what this process has sent and seen, and takes
 its part of what is left: with as many parts as there are processes, all of them together cannot send more
-than there is, whatever they do until they ask again. While Redis is away each goes by what it hears itself.
+than there is, whatever they do until they ask again. While Redis is away each relies on what it sees itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ALIVE: Final = 3.0
 """Seconds after its last report for which a process counts."""
 
 # KEYS: processes, one hash for each unit of the model. ARGV: process, seconds for which one counts, seconds
-# to keep, and for each unit: sent since the last report; then, where an answer was heard (else empty), the
+# to keep, and for each unit: sent since the last report; then, where an answer was seen (else empty), the
 # limit, what it left, what was sent from here since, its rate, and the sum of all reports before its request.
 # At most what it left is left, less what was sent from here since; at least that, less what all have sent.
 _REPORT: Final = """
@@ -103,7 +103,7 @@ class FleetRateLimits(RateLimits):
         return super().turn(ticket, now)
 
     def report(self) -> None:
-        """Report what was sent and heard, and take this process's part of what is left."""
+        """Report what was sent and seen, and take this process's part of what is left."""
         for (credential, model), heard in self.heard().items():
             reports = self._reports.setdefault((credential, model), deque([(Mark(0, 0), (0, 0))], _KEPT))
             before, sums = reports[-1][0], _sums_before(reports, heard.noted)

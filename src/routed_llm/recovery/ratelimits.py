@@ -3,7 +3,7 @@
 The ``x-ratelimit-*`` headers of every answer describe a bucket for requests and one for tokens, which refill
 evenly: in 952 recorded answers of 12 public test suites (looked at on 2026-11-29) the time until the bucket
 is full is what was used of it, at the rate of its limit; in the median to the millisecond. So what is left at
-any later moment can be reckoned, less what has been sent since.
+any later moment can be worked out, less what has been sent since.
 
 A request in a hurry stands in the line of the model that was chosen for it. Any other stands in a crowd, with
 those that the same models can serve: whichever of them has room takes the one of the size that it has tokens
@@ -72,7 +72,7 @@ _FORGET: Final = 120.0
 
 
 class Mark(NamedTuple):
-    """What had been sent to a model, all told, when a request was: its answer speaks of that moment.
+    """What had been sent to a model, in all, when a request was: its answer speaks of that moment.
 
     Attributes:
         requests: requests, this one included.
@@ -146,7 +146,7 @@ class Heard(NamedTuple):
     """What is known of one model and credential.
 
     Attributes:
-        sent: what has been sent, all told.
+        sent: what has been sent, in all.
         noted: what had been sent when the request was of whose answer this is.
         requests: the limit on requests; None where no answer has spoken of it since that was last asked.
         tokens: the same of tokens.
@@ -202,7 +202,7 @@ class _Limits:
 
     Attributes:
         home: which.
-        sent: what has been sent, all told.
+        sent: what has been sent, in all.
         held: what room is held for, and is not sent yet.
         began: when the first was sent.
         moved: when the last was.
@@ -602,7 +602,7 @@ class RateLimits:
             crowd.leave(ticket)
 
     def _open(self, ticket: Ticket, now: float) -> tuple[Home, ...]:
-        """Return where a request may go now: elsewhere once a limit has been heard of, or when many wait."""
+        """Return where a request may go now: elsewhere once a limit is known, or when many wait."""
         home = (ticket.home,)
         if len(ticket.able) > 1:
             crowd = self._crowds.get(home)

@@ -111,7 +111,7 @@ def recover(
         jitter: a random number from 0 to 1, which spreads the waits of many callers.
         room: the most input tokens of each model, for errors of length.
         writes: the most output tokens of the model that failed.
-        alone: whether no other model is to be had, whatever the Decision says.
+        alone: whether no other model is available, whatever the Decision says.
     """
     limits = limits or RetryLimits()
     learned = _learned(decision, error)
@@ -125,7 +125,7 @@ def recover(
             return Step(action=Action.CHANGE, reason=change.text, decision=fixed, change=change)
     model = decision.model or ""
     if learned.missing is not None and not alone:
-        # What remains is decided anew: the same model may be had on the other endpoint.
+        # What remains is decided again: the same model may be available on the other endpoint.
         return replace(learned, action=Action.MOVE, reason=f"{model}: {_WHY[error.kind]}")
     avoid = _avoid(model, error, room or {}, decision)
     able = () if alone else [one for one in others(decision) if one not in avoid]

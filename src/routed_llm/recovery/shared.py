@@ -20,14 +20,14 @@ _REST: Final = 5.0
 class Exchanger:
     """Lets a thread exchange things with Redis, from time to time while calls are made.
 
-    While Redis is away each process goes by what it has met itself, and says so once.
+    While Redis is away each process relies on what it has met itself, and says so once.
 
     Args:
         exchange: does it.
         what: is exchanged, in the plural, for the log.
         refresh: seconds between two exchanges that nothing asks for.
         clock: the clock that ``now`` is read from everywhere.
-        more: whether there is something left to be told once it is done.
+        more: whether there is something left to report once it is done.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Exchanger:
         return self._busy and self._worker is not None and self._worker.is_alive()
 
     def run(self) -> None:
-        """Exchange until nothing is left to be told."""
+        """Exchange until nothing is left to report."""
         while True:
             try:
                 self._exchange()

@@ -21,7 +21,7 @@ class Interval:
     Attributes:
         low: the least.
         high: the most.
-        confidence: 0.95 where a sample tells it, or None for the range of published ratios alone.
+        confidence: 0.95 where a sample shows it, or None for the range of published ratios alone.
     """
 
     low: Decimal
@@ -37,7 +37,7 @@ class Estimate:
         outputs: what routed models were seen to write.
         paired: calls whose output was worked out with answers given beside the baseline's.
         unpaired: calls whose output was worked out with answers given in the baseline's place.
-        carried: calls worked out when they were made, by an earlier log that is not at hand now.
+        carried: calls worked out when they were made, by an earlier log that is not there now.
         published: calls for which there are published ratios alone.
         answers: the answers that the two first rest on.
     """

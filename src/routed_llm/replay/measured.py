@@ -37,7 +37,7 @@ class Measured:
         side = entry.routed or entry
         if entry.facts is None or entry.at is None or side.model is None:
             return None
-        # Evidence goes by the kinds of things in a request, and by its length in rough steps.
+        # Evidence is looked up by the kinds of things in a request, and by its length in rough steps.
         alike = {
             **entry.facts,
             "tokens": [int(count).bit_length() for count in entry.facts.get("tokens", ())],

@@ -1,6 +1,6 @@
 """Request: RequestFacts together with the texts that may still have to be counted.
 
-An adapter walks over its framework's messages and tells a :class:`RequestBuilder` what it sees, in
+An adapter walks over its framework's messages and gives a :class:`RequestBuilder` what it sees, in
 OpenAI's words. The builder never keeps a framework's object and never fetches anything.
 """
 
@@ -94,15 +94,15 @@ class RequestBuilder(Settings):
     def resume(self, messages: list[Any]) -> int:
         """Take over what was read of a conversation's leading messages when these were sent before.
 
-        To be called first; then the messages after those are told, and :meth:`remember` is called.
+        To be called first; then the messages after those are added, and :meth:`remember` is called.
 
         Args:
-            messages: the messages as plain data, with everything that is told of them: dicts with their
+            messages: the messages as plain data, with everything that is added of them: dicts with their
                 ``content``, or tuples of a kind and the content, and whatever else. They are compared by
                 content, all the way down.
 
         Returns:
-            How many of them need not be told.
+            How many of them need not be added.
         """
         if len(messages) < SHORTEST or self._messages:
             return 0
@@ -162,9 +162,9 @@ class RequestBuilder(Settings):
         return self
 
     def remember(self, messages: list[Any], *, plain: bool = False) -> None:
-        """Keep what was told of a conversation's messages, where that is nothing but text.
+        """Keep what was added of a conversation's messages, where that is nothing but text.
 
-        To be called once all of them are told, and before anything else is.
+        To be called once all of them are added, and before anything else is.
 
         Args:
             messages: as :meth:`resume` was given them.
@@ -213,7 +213,7 @@ class RequestBuilder(Settings):
         shared.keep(self._conversation)
 
     def message(self, role: str, *, name: str | None = None) -> Self:
-        """Begin a message; the parts told next belong to it."""
+        """Begin a message; the parts added next belong to it."""
         self._end_opening()
         if role == "tool" == self._role:  # results of one turn are lines of one text
             self._lines += len(self._texts) > self._begin and tool_rules.ends_in_mark(self._texts[-1])
@@ -322,7 +322,7 @@ class RequestBuilder(Settings):
         Args:
             data: base64 text, a data URL or bytes; None for a file given by id or URL.
             mime: its MIME type where the caller gives one.
-            filename: its name, which tells the type when ``mime`` does not.
+            filename: its name, which shows the type when ``mime`` does not.
             reference: True for a file id or URL: size and type are unknown and it is never fetched.
 
         Raises:
@@ -431,7 +431,7 @@ class RequestBuilder(Settings):
 
     @property
     def is_calling(self) -> bool:
-        """Whether the last thing told was a tool call, which another one would stand beside."""
+        """Whether the last thing added was a tool call, which another one would stand beside."""
         return self._calling
 
     def tool_result(self) -> Self:

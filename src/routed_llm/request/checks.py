@@ -1,4 +1,4 @@
-"""Checks of what a request is told, and the errors that say what is wrong with it."""
+"""Checks of what a request is given, and the errors that say what is wrong with it."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Conversation:
         fixed: tokens known without counting.
         framed: messages of the assistant, calls, those beside another one, turns that say
             something beside them, where the first system message's text stands, from 1,
-            whether the last thing told was a call, tokens of reasoning since the last user message,
+            whether the last thing added was a call, tokens of reasoning since the last user message,
             turns of several calls, tokens of the names in them, calls that the provider keeps, tokens
             of earlier reasoning, what the one call so far of the turn that goes on counts for, messages that
             say who speaks, and results that end in a mark.
@@ -179,7 +179,7 @@ shared: Final = ConversationCache()
 
 
 class _Exact:
-    """A number or a truth value that is equal to nothing of another type, as JSON tells them apart."""
+    """A number or a truth value that is equal to nothing of another type, as JSON distinguishes them."""
 
     __slots__ = ("_kind", "_value")
 
@@ -244,7 +244,7 @@ def _estimate(conversation: weakref.ref[Conversation], beside: int, reported: in
 
 
 def _mark_of(messages: Sequence[Any]) -> tuple[Any, ...]:
-    """Return what tells most conversations apart, and stays the same while one grows."""
+    """Return what distinguishes most conversations, and stays the same while one grows."""
     return tuple([_edges(message) for message in messages[:_MARKED]])
 
 

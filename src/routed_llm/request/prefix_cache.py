@@ -173,7 +173,7 @@ class PromptPrefixCache:
         return kept
 
     def _again(self, texts: Sequence[str], now: float, ttl: float, credential: str) -> float:
-        """Say which share of a request others began with lately, whether or not a cache was written."""
+        """Say which share of a request others began with recently, whether or not a cache was written."""
         known, outline, seen = self._prefixes, hash(credential), 0
         sizes = [*accumulate(map(len, texts))]
         for end in _ENDS:

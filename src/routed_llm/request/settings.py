@@ -1,4 +1,4 @@
-"""Settings: what is told of a request besides its messages: parameters, tools, who answered before."""
+"""Settings: what is known of a request besides its messages: parameters, tools, who answered before."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Settings:
         return self
 
     def tools(self, definitions: Sequence[Mapping[str, Any]]) -> Self:
-        """Add the tools offered, in the form of either endpoint; hosted tools are told by their type.
+        """Add the tools offered, in the form of either endpoint; hosted tools are recognised by their type.
 
         Raises:
             RequestError: when they are not a list of objects.

@@ -43,7 +43,7 @@ class Ladder:
         least: pieces of evidence on quality, and on cost, that each step must add before the next.
         level: of the bounds, over the whole climb.
         most_cost: times the baseline's cost that routing may cost.
-        window: pieces of evidence on quality after which, at the last step, the count begins anew, so that
+        window: pieces of evidence on quality after which, at the last step, the count starts again, so that
             what goes wrong later is not outweighed by what was well before.
         name: what the fleet's state is kept by; another name begins another climb.
         check: gives an answer's text a score from 0 to 1, or None.
@@ -89,7 +89,7 @@ class Progress:
     Attributes:
         step: the place in the ladder's shares.
         stopped: why it fell back to the baseline, or None.
-        epoch: how often the count began anew, from 1: each has a part of the error that is allowed.
+        epoch: how often the count started again, from 1: each has a part of the error that is allowed.
         pairs: of judged pairs, how much better routing's answer was.
         baseline: scores of the baseline's answers, spread from -1 to 1.
         routed: scores of routing's answers, spread from -1 to 1.
@@ -188,7 +188,7 @@ class Climb:
     Attributes:
         ladder: how it climbs.
         ledger: where the fleet keeps its progress.
-        note: hears of each step and of the bounds every now and then, for the log.
+        note: called with each step and of the bounds every now and then, for the log.
         clock: seconds of a clock that only moves forward.
     """
 

@@ -31,7 +31,7 @@ class Stage:
         mode: one of :data:`MODES`.
         pin: the model, and the effort or None for its own choice, that ``pin`` sends calls to; else None.
         share: the part of the callers, from 0 to 1, that ``rollout`` routes; None where the ladder says.
-        key: the tag whose value tells callers apart, or None for the conversation.
+        key: the tag whose value distinguishes callers, or None for the conversation.
         log: the path of the decision log, or None.
         sample: the part of the calls, from 0 to 1, that ``shadow`` also sends to what routing chose.
         keep: one of :data:`KEPT`, or None for a log without texts.

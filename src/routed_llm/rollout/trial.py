@@ -37,7 +37,7 @@ class Trial:
     Attributes:
         mode: one of :data:`routed_llm.rollout.stage.MODES`.
         arm: who answers: ``baseline``, ``routed`` or ``pinned``.
-        key: a mark of the key that told the caller apart.
+        key: a mark of the key that distinguished the caller.
         tags: the call's tags.
         baseline: what the baseline would be sent; its ``chosen`` is None when it cannot serve.
         routed: what routing chose; its ``chosen`` is None when nothing fits.

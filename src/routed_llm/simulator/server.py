@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """The journal tells what happened; nothing is printed."""
+        """The journal shows what happened; nothing is printed."""
 
     def do_GET(self) -> None:
         """Answer."""

@@ -80,7 +80,7 @@ def serve_request(state: State, request: Accepted, book: Entry) -> Reply:
 
 
 def fail_in_stream(state: State, request: Accepted, error: ApiFailure, number: int) -> Reply:
-    """Return a stream that opens and then tells an error, inside HTTP 200 (dyad-sh/dyad#1672)."""
+    """Return a stream that opens and then reports an error, inside HTTP 200 (dyad-sh/dyad#1672)."""
     model, ask = request.model, request.ask
     name = f"resp_{hashlib.sha256(str(number).encode()).hexdigest()[:48]}"
     nothing = Used(prompt=0, tier=tier_for(model, ask.tier))

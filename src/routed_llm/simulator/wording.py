@@ -62,7 +62,7 @@ def _returned(ask: Ask) -> str:
 
 
 def _results(tail: tuple[Turn, ...]) -> str:
-    """What the tools returned, told back with the names of the tools."""
+    """What the tools returned, repeated with the names of the tools."""
     names = {call.id: call.name for turn in tail for call in turn.calls}
     lines = [
         f"{names.get(turn.answers, 'the tool')} returned: {turn.text.strip()[:2000]}"

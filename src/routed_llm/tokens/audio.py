@@ -38,7 +38,7 @@ def audio_seconds(data: bytes, format: str | None = None) -> float:
 
     Args:
         data: a WAV, MP3, FLAC, Ogg (Opus, Vorbis) or M4A file, or raw samples.
-        format: the format that the request names; only `pcm16` (raw samples) matters, files are told by
+        format: the format that the request names; only `pcm16` (raw samples) matters, files are recognised by
             their first bytes.
 
     Raises:

@@ -30,7 +30,7 @@ class Memo:
     """A bounded table of counts by text, the oldest leaving first; safe to share between threads.
 
     The key is the text's hash and length, so no text is kept alive. Python's hash of a string is keyed
-    per process and kept in the string, hence free from the second look on; two texts of equal length are
+    per process and kept in the string, so free from the second look on; two texts of equal length are
     taken for one with a probability of 2**-64 a pair.
     """
 

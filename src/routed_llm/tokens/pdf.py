@@ -167,7 +167,7 @@ class _Page(NamedTuple):
 
 
 def _name(page: PageObject) -> Any:
-    """Name what a page shows, so that it is read once; None where that cannot be told."""
+    """Name what a page shows, so that it is read once; None where that is not known."""
     if "/Contents" not in page:
         return None
     shown = [page.raw_get(key) if key in page else None for key in ("/Contents", "/Resources")]
@@ -223,7 +223,7 @@ def _in_time(work: Callable[[], T], end: float) -> T:
             made.append(work())
         except SystemExit:
             pass  # nobody waits any more
-        except Exception as error:  # noqa: BLE001 - told to who waits
+        except Exception as error:  # noqa: BLE001 - raised where somebody waits
             failed.append(error)
 
     thread = threading.Thread(target=run, name="routed-pdf", daemon=True)

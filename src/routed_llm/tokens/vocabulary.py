@@ -97,7 +97,7 @@ def read_packed(name: str = _FILE) -> bytes:
 
 @cache
 def words() -> frozenset[str]:
-    """Return long words, and words behind an underscore, that are one token: names are told by them.
+    """Return long words, and words behind an underscore, that are one token: names are recognised by them.
 
     Raises:
         VocabularyError: The packaged file is missing.

@@ -95,7 +95,7 @@ def _seconds(outcome: Outcome) -> str:
 
 
 def _reasons(pair: Pair) -> list[str]:
-    """Say why each answer came from where it came, or was refused, and what the other column was told."""
+    """Say why each answer came from where it came, or was refused, and what the other column was answered."""
     found = list(dict.fromkeys(record["why"] for record in pair.routed.records))
     if pair.routed.error is not None:
         found.append(_ends(pair.routed.error))

@@ -14,7 +14,7 @@ from routed_llm.migrate.rules.base import OPENAI, NewName
 __all__ = ["Wanted", "collision", "import_modules", "rebind", "shadowed", "tidy"]
 
 Wanted = tuple[cst.BaseExpression, NewName]
-"""An expression whose import tells where the new name is imported, and that name."""
+"""An expression whose import shows where the new name is imported, and that name."""
 
 _Statement = cst.Import | cst.ImportFrom
 

@@ -1,6 +1,6 @@
 """Places and scopes of a module's nodes: what libcst's own providers say, in a third of their time.
 
-Those make a new node of every node that they visit, and write the module twice. Here nothing is made anew,
+Those make a new node of every node that they visit, and write the module twice. Here nothing is made again,
 blanks are not visited, and the text is written once.
 """
 
@@ -145,7 +145,7 @@ class _Noted:
 
 
 class _Scopes(ScopeVisitor):
-    """A ScopeVisitor that goes on to the children itself, since ``CSTNode.visit`` would make them anew."""
+    """A ScopeVisitor that goes on to the children itself, since ``CSTNode.visit`` would make them again."""
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         visit = _VISITS.get(type(node).__name__)

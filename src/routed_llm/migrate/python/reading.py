@@ -398,7 +398,7 @@ class _Reader:
         for node in swap.replaced:
             self.found.edits.append(Edit(*self.tree.span(node), swap.new.name))
         before, after = self._strip(swap, sources)
-        # What is inserted at one place stands in the order in which it is told.
+        # What is inserted at one place stands in the order in which it is given.
         self.found.edits += [*after, *swap.edits, *before]
         self.swapped.extend(swap.replaced)
         if anchor is not None and not swap.modules:

@@ -125,7 +125,7 @@ class RoutedLLM(CarefulOpenAI):
     budget: Any = Field(default=None, exclude=True, repr=False, description="What may be spent.")
     ledger: Any = Field(default=None, exclude=True, repr=False, description="Where calls are booked.")
     on_budget: Callable[[BudgetEvent], object] | None = Field(
-        default=None, exclude=True, repr=False, description="Told when a budget passes a share."
+        default=None, exclude=True, repr=False, description="Called when a budget passes a share."
     )
     context_window: int | Literal["largest"] | None = Field(
         default=None, description="The context window to advertise; None to work it out."

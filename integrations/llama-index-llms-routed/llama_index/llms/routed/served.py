@@ -263,7 +263,7 @@ class Served(OpenAI):
 
 
 def announcing(served: Served, window: Any) -> Any:
-    """Return what hears of each request of a call: the object takes the name of the model that is asked."""
+    """Return what is called at each request: the object takes the name of the model that is asked."""
 
     def hear(decision: Decision, routing: dict[str, Any]) -> None:
         served.named(decision, window(decision))

@@ -88,7 +88,7 @@ class CarefulOpenAI(OpenAI):
         wanted = dict(llm_kwargs or {})
         return await super().astream_structured_predict(output_cls, prompt, wanted, **prompt_args)
 
-    # ----- clients: made when first needed, anew when what they are made from has changed
+    # ----- clients: made when first needed, and again when what they are made from has changed
 
     @override
     def _get_client(self) -> SyncOpenAI:
