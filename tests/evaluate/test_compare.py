@@ -104,7 +104,7 @@ def test_the_forecast_may_be_refused(tmp_path: Path) -> None:
     assert compared(api, tmp_path, confirm=lambda forecast: heard.append(forecast)) is None
     (forecast,) = heard
     assert (forecast.calls, forecast.kept, forecast.refused) == (300, 0, {})
-    assert 0 < forecast.dollars < forecast.most
+    assert 0 < forecast.dollars <= forecast.most  # capped at a few tokens, all are expected
     assert api.asked == []
 
 

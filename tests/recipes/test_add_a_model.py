@@ -46,7 +46,8 @@ def tree(tmp_path: Path) -> Path:
     for folder in ("src", "tests", "scripts", "integrations/routed-llm-catalog"):
         left_out = shutil.ignore_patterns("__pycache__", "recipes")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=left_out)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for file in ("pyproject.toml", "integrations/adapter_fixtures.py"):
+        shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
 
 
