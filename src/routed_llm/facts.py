@@ -12,7 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from routed_llm.framing import PLAIN, Framed
 
-__all__ = ["Framed", "ImageFacts", "Previous", "RequestFacts", "TokenCount", "freeze", "thaw"]
+__all__ = ["TEXT", "Framed", "ImageFacts", "Previous", "RequestFacts", "TokenCount", "freeze", "thaw"]
+
+TEXT: Final = frozenset({"text"})
+"""What most requests take in and give out; one object, so that it is compared by identity."""
 
 
 class TokenCount(NamedTuple):
@@ -175,7 +178,7 @@ class RequestFacts:
     pdf_pages: int = 0
     unknown_files: int = 0
     inputs: frozenset[str] = frozenset({"text"})
-    outputs: frozenset[str] = frozenset({"text"})
+    outputs: frozenset[str] = TEXT
     tool_inputs: frozenset[str] = frozenset()
     tools: int = 0
     builtin_tools: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ Nothing here reads a clock or reaches a ledger: the router puts in what they say
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from routed_llm.calls.recount import Near
 from routed_llm.decide.outcome import conclude
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from routed_llm.request import Request
 
 __all__ = ["Evaluation"]
+
+
+_SHORTEST_WINDOW: Final = min(WINDOWS.values())
+"""Seconds; a deadline before that leaves the tiers that cost less out."""
 
 
 class Evaluation(NamedTuple):
@@ -165,9 +169,10 @@ class Evaluation(NamedTuple):
         """
         first = best = self._picked(self.table, facts)
         chosen = None
-        for tier in self.tiers if first.certain else ():
+        # What promises a window is cheaper; the others are quicker, and cost more.
+        may_change = first.certain and (first.row is None or deadline >= _SHORTEST_WINDOW)
+        for tier in self.tiers if may_change else ():
             window = WINDOWS.get(tier)
-            # What promises a window is cheaper; the others are quicker, and cost more.
             if best.row is not None if window is None else window > deadline:
                 continue
             other = self._picked(at_tier(tier), facts)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Self
 
 from routed_llm.errors import RequestError
-from routed_llm.facts import ImageFacts, RequestFacts, TokenCount, freeze_parameters
+from routed_llm.facts import TEXT, ImageFacts, RequestFacts, TokenCount, freeze_parameters
 from routed_llm.framing import MESSAGE as FRAME
 from routed_llm.framing import REFERENCE, Framed
 from routed_llm.request.checks import as_json, check
@@ -24,7 +24,6 @@ from routed_llm.tokens.text import bounds_of, estimates_of
 
 __all__ = ["Request", "RequestBuilder"]
 
-_TEXT = frozenset({"text"})
 _LARGE = 250_000  # tokens, at most: a little less than the first price tier
 _KEPT = 512
 _DENSE = 8  # bytes of a file that cannot be read to each token that is expected of it
@@ -83,7 +82,7 @@ class RequestBuilder(Settings):
     _audio_seconds = 0.0
     _pdf_pages = 0
     _unknown_files = 0
-    _inputs: frozenset[str] = _TEXT
+    _inputs: frozenset[str] = TEXT
     _tool_inputs: frozenset[str] = frozenset()
     _estimates: tuple[str, ...] = ()
     _conversation: Conversation | None = None
@@ -172,7 +171,7 @@ class RequestBuilder(Settings):
         """
         known = self._conversation
         begun = 0 if known is None else len(known.seen)
-        if not self._from_the_start or begun == len(messages) or self._inputs != _TEXT or self._values:
+        if not self._from_the_start or begun == len(messages) or self._inputs != TEXT or self._values:
             return
         if self._parameters or self._unknown_files:
             return  # a message that is not read again could not tell its mark again
@@ -513,7 +512,7 @@ class RequestBuilder(Settings):
 
     def _alike(self, tokens: TokenCount, framed: Framed) -> RequestFacts | None:
         """Return the facts from those of another request of nothing but text that differs in no setting."""
-        if self._inputs != _TEXT or self._outputs != _TEXT or self._parameters or self._builtin:
+        if self._inputs is not TEXT or self._outputs is not TEXT or self._parameters or self._builtin:
             return None
         if self._estimates or "previous" in self._values:
             return None
@@ -538,7 +537,7 @@ class RequestBuilder(Settings):
             pdf_pages=self._pdf_pages,
             unknown_files=self._unknown_files,
             inputs=self._inputs,
-            outputs=_TEXT if self._outputs == _TEXT else self._outputs,
+            outputs=self._outputs,
             tool_inputs=self._tool_inputs,
             tools=self._tools,
             builtin_tools=self._builtin,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from routed_llm.facts import TokenCount
+from routed_llm.facts import TEXT, TokenCount
 
 if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
@@ -47,7 +47,6 @@ MESSAGE: Final = 256
 OFF: Final = 64
 """Tokens, besides a fiftieth of the count, by which a report may differ from our own count to be taken."""
 
-_TEXT: Final = frozenset({"text"})
 _MARKED: Final = 3
 _EDGE: Final = 24
 
@@ -109,7 +108,7 @@ class Conversation:
             frames: tokens that the model which is sent it counts beside those of the facts.
         """
         counted = facts.tokens
-        if facts.inputs != _TEXT or facts.locked_to or not facts.bounded:
+        if facts.inputs != TEXT or facts.locked_to or not facts.bounded:
             return None
         if counted.exact and self.tokens.exact:
             return partial(_report, weakref.ref(self), self.tokens.low, counted.low + frames)

@@ -112,15 +112,20 @@ def _add_messages(
 
 def _plain(items: list[Any]) -> tuple[list[str], list[str]] | None:
     """Return roles and texts of messages that are dicts of these two, as most are; None for others."""
-    if {*map(type, items)} != {dict} or {*map(len, items)} != {2}:
-        return None
+    roles, texts = [], []
     try:
-        roles, texts = [item["role"] for item in items], [item["content"] for item in items]
+        for item in items:
+            if type(item) is not dict or len(item) != 2:
+                return None
+            role, text = item["role"], item["content"]
+            # Results of the role "function" one endpoint alone takes.
+            if type(role) is not str or type(text) is not str or role == "function":
+                return None
+            roles.append(role)
+            texts.append(text)
     except KeyError:
         return None
-    if {*map(type, roles)} != {str} or {*map(type, texts)} != {str}:
-        return None
-    return None if "function" in roles else (roles, texts)  # its results one endpoint alone takes
+    return roles, texts
 
 
 def _each(

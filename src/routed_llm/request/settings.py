@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from routed_llm.errors import RequestError
-from routed_llm.facts import Previous
+from routed_llm.facts import TEXT, Previous
 from routed_llm.fields import MOST_STOPS, RANGES
 from routed_llm.parameters import INCLUDED
 from routed_llm.policy import DIMENSIONS_BY_TASK, EFFORTS
@@ -41,7 +41,7 @@ class Settings:
     _airy = 0
     _role: str | None = None
     _opening: int | None = None
-    _outputs: frozenset[str] = frozenset({"text"})
+    _outputs: frozenset[str] = TEXT
     _tools = 0
     _builtin: frozenset[str] = frozenset()
     _setups: tuple[tuple[str, str], ...] = ()
@@ -247,7 +247,7 @@ class Settings:
         check("modalities", value, (list, tuple, set, frozenset), "a list")
         for item in value:
             check("modalities", item, str, "a list of text and audio")
-        self._outputs = frozenset(value) or frozenset({"text"})
+        self._outputs = TEXT if {*value} <= TEXT else frozenset(value)
 
     def _set_service_tier(self, value: Any) -> None:
         tier = _TIERS.get(str(value), str(value))

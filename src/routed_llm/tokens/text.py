@@ -28,6 +28,8 @@ _PROBED = 2_048
 _PROBE = 128
 _DIGITS = b"0123456789"
 _MARKS = bytes(point for point in range(33, 127) if not chr(point).isalnum())
+# All digits become "0" and all punctuation ".", to be counted: half the time of two looks for either.
+_CLASSES = bytes.maketrans(_DIGITS + _MARKS, b"0" * len(_DIGITS) + b"." * len(_MARKS))
 _BYTES_PER_TOKEN = 4  # of UTF-8: too many on Cyrillic, too few on JSON
 # Five tokens for 22 characters of prose, functions and schemas: 0.227 a character in 756 recorded requests
 # whose texts have less than two kilobytes each; right within 9 % in the median of 384 others, bias -0.6 %.
@@ -179,9 +181,8 @@ def _likely_ascii(text: str) -> int:
         text[half : half + _PROBE],
         text[last : last + _PROBE],
     )
-    sample = "".join(parts).encode()
-    digits = len(sample) - len(sample.translate(None, _DIGITS))
-    marks = len(sample) - len(sample.translate(None, _MARKS))
+    sample = "".join(parts).encode().translate(_CLASSES)
+    digits, marks = sample.count(b"0"), sample.count(b".")
     weight = 22 * len(sample) + 31 * digits + 28 * marks
     return -(-weight * length // (100 * len(sample)))
 
