@@ -18,8 +18,8 @@ from langchain_routed._reading import (
     as_form,
     merge,
     previous_of,
+    requirements,
     state_owner,
-    told,
     with_extra,
 )
 from routed_llm import (
@@ -177,7 +177,11 @@ class CallPlanner:
         said = Conversation(
             messages=messages, model=None, endpoint="responses", known=self.known, brings_tools=items
         )
-        body: dict[str, Any] = {**told(parameters), "messages": said.as_chat(), "stream": stream or None}
+        body: dict[str, Any] = {
+            **requirements(parameters),
+            "messages": said.as_chat(),
+            "stream": stream or None,
+        }
         request = read_openai(
             {**body, "model": pinned},
             pin=pinned is not None,

@@ -24,9 +24,9 @@ __all__ = [
     "as_form",
     "merge",
     "previous_of",
+    "requirements",
     "shown",
     "state_owner",
-    "told",
     "with_extra",
 ]
 
@@ -121,7 +121,7 @@ def as_form(schema: Any, *, strict: bool | None) -> Any:
     return _convert_to_openai_response_format(named, strict=strict)
 
 
-def told(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def requirements(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a call that say what a model must be able to do."""
     said = {name: value for name, value in parameters.items() if name not in PASSED_ON}
     if isinstance(said.get("response_format"), type):
