@@ -237,7 +237,7 @@ def _cost(
     still = [Fraction(str(model.output_ratio[e])) for e in ("", "none", "minimal") if e in model.output_ratio]
     said = min(still[0] if still else Fraction(1), whole)
     expected = _expected(asked, policy)
-    # No model is told of the caller's cap, which ends one of four answers; the others keep within it.
+    # No model knows the caller's cap, which ends one of four answers; the others keep within it.
     natural = _expected(replace(asked, cap=None), policy)
     if policy.output_tokens is None:
         natural = expected + int(Fraction(27, 100) * (natural - expected))

@@ -264,7 +264,7 @@ class _Limits:
     def wait(self, tokens: int, now: float, ahead: Mark | None = None) -> float:
         """Return the seconds until there is room for a request behind others, or behind the whole line."""
         before = self.waiting if ahead is None else ahead
-        # Worked out for every model at every decision: comparisons take a third of the time of max() and min().
+        # For every model at every decision: comparisons take a third of the time of max() and min().
         longest = self.closed - now if self.closed > now else 0.0
         if self.requests is not None and (wait := self.requests.wait(before.requests + 1, now)) > longest:
             longest = wait
