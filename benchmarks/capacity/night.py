@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -35,21 +36,32 @@ NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 DEADLINES = (86_400, 86_400, 86_400, 86_400, 86_400, 86_400, 86_400, 86_400, 900, 60)
 
 
+def set_clock(folder: Path, seconds: int) -> None:
+    """Set the clock, whole or not at all: its process may be killed meanwhile."""
+    (folder / "clock.part").write_text(str(seconds))
+    (folder / "clock.part").replace(folder / "clock")
+
+
 def work(folder: Path, url: str, store: bool) -> None:
     """Do what is to be done next, until the job is complete: the process that is killed."""
 
     def clock() -> datetime:
         return NOON + timedelta(seconds=int((folder / "clock").read_text()))
 
+    def wait(seconds: float) -> None:
+        """Let the simulated clock pass: what was under way at flex is waited for up to 15 minutes."""
+        set_clock(folder, int((folder / "clock").read_text()) + math.ceil(seconds))
+
     jobs.MOST_LINES = 2_000  # so that there are several files
     router = Router(clock=clock, ledger=SQLiteLedger(folder / "ledger.db"))
-    with BatchJob(folder / "job.db", provider=Provider(url, "k"), router=router, store=store) as job:
+    provider = Provider(url, "k", sleep=wait)
+    with BatchJob(folder / "job.db", provider=provider, router=router, store=store) as job:
         if not (folder / "planned").exists():
             found = job.plan(folder / "in.jsonl")
             (folder / "planned").write_text(f"{found.expected} {found.at_once}")
         while not job.collect(folder / "out.jsonl").complete:
             job.submit()
-            (folder / "clock").write_text("7200")
+            set_clock(folder, max(int((folder / "clock").read_text()), 7_200))
             time.sleep(0.2)  # until the clock of the other process has followed
     (folder / "done").touch()
 
@@ -88,7 +100,7 @@ def show(prompts: int, store: bool) -> int:
     """Run the night and print what came of it; 1 where something is lost, doubled or unpaid."""
     with tempfile.TemporaryDirectory() as name, serve(at=DAY) as api:
         folder = Path(name)
-        (folder / "clock").write_text("0")
+        set_clock(folder, 0)
         with (folder / "in.jsonl").open("w") as file:
             for at in range(prompts):
                 text = f"Summarise note {at} of the day in one sentence: " + "it went on as planned. " * (
@@ -103,7 +115,7 @@ def show(prompts: int, store: bool) -> int:
         while not (folder / "done").exists():
             child = subprocess.Popen(command)
             while child.poll() is None:
-                passed = int((folder / "clock").read_text() or 0)
+                passed = int((folder / "clock").read_text())
                 if passed > api.passed:
                     api.advance(passed - api.passed)
                 if left and left[0][1]():

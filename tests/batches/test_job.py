@@ -273,6 +273,7 @@ WAITED = [
 ]
 
 
+@pytest.mark.parametrize("ticks", [pytest.param(True, id="clock"), pytest.param(False, id="clock stands")])
 @pytest.mark.parametrize(("looks", "deadline", "paid", "pauses"), WAITED)
 def test_an_answer_may_come_after_its_process_was_killed(
     night: Night,
@@ -281,11 +282,18 @@ def test_an_answer_may_come_after_its_process_was_killed(
     deadline: float,
     paid: int,
     pauses: list[float],
+    ticks: bool,
 ) -> None:
     """What is not listed yet is waited for, as long as there is time for another attempt."""
     waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if ticks:
+            night.pass_time(int(seconds))
+
     night.store = True
-    night.provider = lambda: Provider(night.simulator.url, "k", sleep=waits.append)
+    night.provider = lambda: Provider(night.simulator.url, "k", sleep=sleep)
     with night.job() as job:
         job.plan(night.requests(1), deadline=deadline)
         with monkeypatch.context() as patch:

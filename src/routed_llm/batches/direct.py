@@ -184,10 +184,12 @@ class DirectRequests:
     def wait(self, provider: Provider) -> None:
         """Look for what may still be answered until it may not any more, and plan it again then."""
         missing = self._file.rows(_DOUBTFUL)
+        # Asked once: the clock may pass while it is waited, or be one that does not.
+        longest = {row["n"]: self._may_come(row) for row in missing}
         waited, pause = 0.0, 1.0
         while missing:
             missing = [row for row in missing if not self._find(provider, row)]
-            late = [row for row in missing if self._may_come(row) <= waited]
+            late = [row for row in missing if longest[row["n"]] <= waited]
             self._give_up(provider, late)
             missing = [row for row in missing if row not in late]
             if missing:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from routed_llm.cli.screen import print_json
+from routed_llm.cli.screen import print_json, working
 from routed_llm.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -72,11 +72,14 @@ def run(asked: argparse.Namespace) -> int:
     store = asked.action == "submit" and asked.store
     with BatchJob(asked.job, provider=provider, router=router, store=store) as job:
         if asked.action == "plan":
-            found = job.plan(asked.source, deadline=asked.deadline)
+            with working("Deciding"):
+                found = job.plan(asked.source, deadline=asked.deadline)
         elif asked.action == "submit":
-            found = job.submit(workers=asked.workers)
+            with working("Sending"):
+                found = job.submit(workers=asked.workers)
         elif asked.action == "collect":
-            found = job.collect(asked.output)
+            with working("Collecting"):
+                found = job.collect(asked.output)
         else:
             found = job.status()
     if asked.json:
