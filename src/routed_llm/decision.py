@@ -430,14 +430,15 @@ class Decision(_Made):
 
         The record has no prompt text. ``version`` changes when a key changes its meaning.
         """
-        chosen, (rejected, dearer), seconds = self.chosen, self.explanation.others, self.seconds
-        worst, ranged = self.explanation.worst_cost, self.explanation.cost_range or {}
+        chosen, shown, why = self.chosen, self.explanation, self.why
+        (rejected, dearer), seconds, worst = shown.others, shown.seconds, shown.worst_cost
+        ranged = shown.cost_range or {}
         record: Record = {
             "version": RECORD_VERSION,
             "model": chosen.model if chosen else None,
             "effort": chosen.effort if chosen else None,
             "endpoint": chosen.endpoint if chosen else None,
-            "why": self.why,
+            "why": why,
             "estimated_cost": None if chosen is None or chosen.cost is None else format_dollars(chosen.cost),
             "cost_range": {name: format_dollars(pico) for name, pico in ranged.items()} or None,
             "worst_cost": None if worst is None else format_dollars(worst),

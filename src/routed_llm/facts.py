@@ -200,6 +200,7 @@ class RequestFacts:
     estimates: tuple[str, ...] = ()
     shape: tuple[Any, ...] = field(init=False, repr=False, compare=False)
     made_of: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    kind: tuple[Any, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Everything that is not a number or a parameter's value: requests of one shape share the outcome of
@@ -235,6 +236,11 @@ class RequestFacts:
         )
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "made_of", made_of)
+        # What it counts as when outputs are observed: what it is made of, its size, if it goes on. What a cap
+        # has cut short says nothing of answers that are not, whatever their size.
+        cap = 0 if self.cap is None else self.cap.bit_length()
+        kind = ((made_of, cap), _size(self.tokens), self.previous is not None)
+        object.__setattr__(self, "kind", kind)
 
     @property
     def cache_steered(self) -> bool:
@@ -253,18 +259,6 @@ class RequestFacts:
         return not pro and STATE.isdisjoint([name for name, _ in self.parameters])
 
     @property
-    def kind(self) -> tuple[Any, ...]:
-        """What a request counts as when outputs are observed: what it is made of, size, if it goes on."""
-        cap = 0 if self.cap is None else self.cap.bit_length()
-        # What a cap has cut short says nothing of answers that are not, whatever their size.
-        return ((self.made_of, cap), self.size, self.previous is not None)
-
-    @property
-    def size(self) -> int:
-        """How large the text is, in powers of four tokens."""
-        return self.tokens.likely.bit_length() // 2
-
-    @property
     def purpose(self) -> tuple[Any, ...]:
         """What a request counts as when it is observed how often conversations go on."""
         return (self.tools > 0, self.structured, self.inputs, self.outputs, self.task)
@@ -273,8 +267,11 @@ class RequestFacts:
         """Return the same facts with another text token count and, where given, other frames."""
         # Every other field is as it was, so that there is nothing to work out again.
         framed = self.framed if framed is None else framed
+        made_of, _, goes_on = self.kind
+        kind = (made_of, _size(tokens), goes_on)
         copy = object.__new__(RequestFacts)
-        object.__setattr__(copy, "__dict__", {**self.__dict__, "tokens": tokens, "framed": framed})
+        values = {**self.__dict__, "tokens": tokens, "framed": framed, "kind": kind}
+        object.__setattr__(copy, "__dict__", values)
         return copy
 
     @property
@@ -329,6 +326,11 @@ class RequestFacts:
         if "estimates" in values:
             values["estimates"] = tuple(values["estimates"])
         return cls(**values)
+
+
+def _size(tokens: TokenCount) -> int:
+    """Say how large a text is, in powers of four tokens."""
+    return tokens.likely.bit_length() // 2
 
 
 def freeze_parameters(

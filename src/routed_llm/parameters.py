@@ -28,7 +28,6 @@ __all__ = [
     "cap_changes",
     "ends_at",
     "fit_parameters",
-    "output_cap",
     "take_out",
 ]
 
@@ -195,24 +194,6 @@ def take_out(parameters: dict[str, Any], dropped: frozenset[str]) -> frozenset[s
         return dropped
     del parameters["include"]
     return dropped | {"include"}
-
-
-def output_cap(asked: int | None, room: int, max_output: int, free: int) -> int | None:
-    """Say which output cap to send.
-
-    Args:
-        asked: the cap the caller wants for the answer, or None.
-        room: tokens to leave for reasoning above it, since reasoning counts against the cap.
-        max_output: the model's own limit.
-        free: tokens left in the window after the input.
-
-    Returns:
-        The cap to send, or None when the caller asked for none.
-    """
-    if asked is None:
-        return None
-    least = min(asked, max_output)
-    return max(least, min(asked + room, max_output, free))
 
 
 def ends_at(facts: RequestFacts, sent: int | None) -> int | None:

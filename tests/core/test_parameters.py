@@ -9,7 +9,7 @@ import pytest
 from core_support import TODAY, decide, facts, router, whole
 
 from routed_llm import NoModelFits
-from routed_llm.parameters import output_cap
+from routed_llm.decide.weigh import output_cap
 
 LUNA: dict[str, Any] = {"models": "gpt-5.6-luna", "at_least": None, "effort": "low"}
 GPT_4O: dict[str, Any] = {"models": "gpt-4o"}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.outcome import Picked
     from routed_llm.decide.table import Table
     from routed_llm.decision import Decision
+    from routed_llm.errors import BudgetExceeded
     from routed_llm.facts import RequestFacts
     from routed_llm.request import Request
 
@@ -221,21 +222,17 @@ class Evaluation(NamedTuple):
             self.explain,
         )
 
-    def checked(self, decision: Decision) -> Decision:
-        """Return a Decision that chose.
+    def refusal(self, decision: Decision) -> NoModelFits | BudgetExceeded:
+        """Return what a call is refused with for which nothing was chosen.
 
-        Raises:
-            NoModelFits: when nothing in the pool can serve the request.
-            BudgetExceeded: when something could, but a hard budget has no room for it.
+        A BudgetExceeded when something could serve it, but a hard budget has no room for that.
         """
-        if decision.chosen is not None:
-            return decision
         allowance = self.context.allowance
         asked = None if allowance is None else asked_of_budget(decision)
         if allowance is None or asked is None:
-            raise NoModelFits(no_fit_message(decision), decision=decision)
+            return NoModelFits(no_fit_message(decision), decision=decision)
         remaining = allowance.remaining or 0
-        raise out_of_money(
+        return out_of_money(
             decision,
             scope=allowance.scope,
             period=allowance.period,

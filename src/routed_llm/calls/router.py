@@ -137,6 +137,7 @@ class Router:
         self.policy = Policy() if policy is None else policy
         self._clock = _now if clock is None else clock
         self._books = Books(ledger, merge(None, None, None, budgets).budgets, on_budget)
+        self.ledger = self._books.ledger
         self._observer = Observer() if observe else None
         self._prefix_cache = PromptPrefixCache()
         self.cooldowns = _cooldowns_of(ledger) if cooldowns is None else cooldowns
@@ -161,7 +162,7 @@ class Router:
 
     def _take_up(self, setting: Setting, before: Catalog) -> None:
         """Go by what is set from outside from now on; calls that are under way end as they began."""
-        live, self._before = _Live(setting, self._books.ledger, self._clock), before
+        live, self._before = _Live(setting, self.ledger, self._clock), before
         if self.telemetry is not None:
             self.telemetry.took_up(setting.catalog, self.policy.baseline)
         self.addresses = Addresses(setting.catalog, self._credentials)
@@ -323,7 +324,7 @@ class Router:
             CatalogError: as :meth:`decide` does.
         """
         options, live = _options(options, given), self._holding()
-        if self._books.ledger.blocks:
+        if self.ledger.blocks:
             import asyncio  # heavy, and loaded already wherever this runs
 
             evaluation = await asyncio.to_thread(self._evaluation, live, options, request)
@@ -445,11 +446,11 @@ class Router:
         if ticket is not None:
             run.ticket = ticket
             self.rate_limits.leave(ticket, monotonic(), is_sent=True)
-        elif decision.model is not None:
-            whose = self.addresses.whose(decision.model, credential)
+        elif (chosen := decision.chosen) is not None:
+            whose = self.addresses.whose(chosen.model, credential)
             tokens = _counts_for(decision)
             run.ticket, run.pause = self.rate_limits.take(
-                decision.model, tokens, now, credential=whose, hurries=until is not None
+                chosen.model, tokens, now, credential=whose, hurries=until is not None
             )
             if run.pause:
                 self._wait_in_line(run, until, begun)
@@ -560,7 +561,7 @@ class Router:
         Raises:
             BudgetExceeded: as :meth:`begin` does.
         """
-        if not self._books.ledger.blocks:
+        if not self.ledger.blocks:
             return self.begin(decision, since=since, deadline=deadline)
         from routed_llm.offloop import opened  # asyncio is heavy, and loaded already where this runs
 
@@ -678,16 +679,16 @@ class Router:
             on_whole=partial(self._not_streamed, said.credential),
             addresses=self.addresses,
             credential=said.credential,
-            blocks=self._books.ledger.blocks,
+            blocks=self.ledger.blocks,
             clock=monotonic,
             since=since,
         )
 
     def answered(self, decision: Decision, *, credential: str = "") -> None:
         """Note that the first request of a call was answered: what :meth:`attempts` does for later ones."""
-        if decision.model is not None:
-            whose = self.addresses.whose(decision.model, credential)
-            self.cooldowns.answered(decision.model, credential=whose)
+        if (chosen := decision.chosen) is not None:
+            whose = self.addresses.whose(chosen.model, credential)
+            self.cooldowns.answered(chosen.model, credential=whose)
 
     def credential_of(self, decision: Decision, own: str | None) -> Credential | None:
         """Return what the address of a decision's model is called with; None for the caller's own client.
@@ -790,11 +791,6 @@ class Router:
         return [one.id for one in (*pool.models, *pool.audio) if one.alive(day, grace=policy.grace or 0)]
 
     @property
-    def ledger(self) -> Ledger:
-        """Where calls are booked."""
-        return self._books.ledger
-
-    @property
     def keeps_books(self) -> bool:
         """Whether every call is booked: it has budgets, or was given a ledger."""
         return self._books.always
@@ -892,7 +888,9 @@ class Router:
         """Return what was observed, the models to leave alone in any case, and those to leave alone now."""
         observed = None if self._observer is None else self._observer.value
         gone = self._found(self._gone.found, now, options.credential)
-        lacking = self.addresses.lacking(options.own) if options.own is not None else {}
+        lacking: Mapping[str, str] = {}
+        if options.own is not None and self.addresses.models:
+            lacking = self.addresses.lacking(options.own)
         firm = {**gone, **lacking, **(avoid or {})} if avoid or lacking else gone
         cooling = self._found(self.cooldowns.cooling, now, options.credential)
         if self.rate_limits.known:
@@ -956,15 +954,16 @@ class Router:
 
     def _checked(self, evaluation: Evaluation, decision: Decision, options: CallOptions) -> Decision:
         """Return a Decision that chose, or let it be known that a budget refused the call."""
-        try:
-            return evaluation.checked(decision)
-        except BudgetExceeded as error:
+        if decision.chosen is not None:
+            return decision
+        error = evaluation.refusal(decision)
+        if isinstance(error, BudgetExceeded):
             allowance = evaluation.context.allowance
             accounts = () if allowance is None else allowance.accounts
             self._books.refused(
                 error, accounts, as_moment(self._clock() if options.at is None else options.at)
             )
-            raise
+        raise error
 
     def _noted(self, decision: Decision, request: Request, options: CallOptions) -> Decision:
         """Note a request that has been decided for, and say what of it is sent differently."""

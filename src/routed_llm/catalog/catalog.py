@@ -38,6 +38,7 @@ class Catalog:
         margins: measure to the difference that counts, negative where lower is better.
         day: the last day on which one of its facts was compared with the source.
         root: the folder of the files that it begins with: the package's, or those of routed-llm-catalog.
+        has_homes: whether any model is served at several places.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Catalog:
         "_names",
         "_specs",
         "day",
+        "has_homes",
         "margins",
         "root",
         "version",
@@ -69,6 +71,7 @@ class Catalog:
         for name, model in data["models"].items():
             if model.get("is_home"):
                 self._homes.setdefault(model["base"], [model["base"]]).append(name)
+        self.has_homes = bool(self._homes)
         self._names: dict[str, str] = {}
         for key in ("snapshots", "aliases"):
             for name, model in data["models"].items():
@@ -168,11 +171,6 @@ class Catalog:
                 None, None, f"no endpoint is called {name!r}. {did_you_mean(name, self._endpoints)}"
             )
         return self._endpoints[name]
-
-    @property
-    def has_homes(self) -> bool:
-        """Whether any model is served at several places."""
-        return bool(self._homes)
 
     def homes(self, model: str) -> tuple[Model, ...]:
         """List the places where a model is served, the caller's own address first; one for most models.

@@ -17,6 +17,7 @@ from routed_llm.decide.shape import bare_row
 from routed_llm.decide.speed import WINDOWS, about
 from routed_llm.decide.weigh import (
     affordable_output,
+    beside,
     cached_tokens,
     cap_of,
     cold_cost,
@@ -70,13 +71,16 @@ class Picked:
         certain: whether an exact count could not change the choice.
         inputs: everything that it depends on.
         kept: where what holds for all such requests is kept, if nothing of this one alone has a say.
+        chosen: what the Decision says of the configuration, once it is made; None when nothing fits.
     """
 
     __slots__ = (
         "_alternatives",
         "_candidates",
+        "_why",
         "because",
         "certain",
+        "chosen",
         "endpoint",
         "inputs",
         "kept",
@@ -101,8 +105,10 @@ class Picked:
         self.certain = certain
         self.inputs = inputs
         self.kept = kept
+        self.chosen: Candidate | None = None
         self._alternatives: Alternatives | None = None
         self._candidates: tuple[Candidate, ...] | None = None
+        self._why: str | None = None
 
     def alternatives(self) -> Alternatives:
         """Say how the configurations stand at the count that was weighed."""
@@ -113,7 +119,9 @@ class Picked:
     @property
     def why(self) -> str:
         """A phrase on what settled the choice."""
-        return _why(self, self.inputs)
+        if self._why is None:
+            self._why = _why(self, self.inputs)
+        return self._why
 
     @property
     def others(self) -> tuple[dict[str, str], dict[str, str | None]]:
@@ -153,14 +161,13 @@ class Picked:
     @property
     def cost_range(self) -> dict[str, int] | None:
         """Picodollars by ``p50``, ``p90`` and ``p95``, or None when nothing fits or no price is known."""
-        row, inputs = self.row, self.inputs
-        if row is None:
+        row, chosen = self.row, self.chosen
+        if row is None or chosen is None or chosen.cost is None:
             return None
-        tokens = inputs.tokens(row, inputs.likely)
-        cost = inputs.cost(row, tokens)
+        cost, inputs = chosen.cost, self.inputs
         # What is kept of such requests was worked out by an earlier observation.
-        spread = spread_of(row, inputs.load, tokens, cost, inputs.context.observed)
-        if cost is None or spread is None:
+        spread = spread_of(row, inputs.load, chosen.input_tokens, cost, inputs.context.observed)
+        if spread is None:
             return None
         return {"p50": int(cost * spread.p50), "p90": int(cost * spread.p90), "p95": int(cost * spread.p95)}
 
@@ -184,10 +191,10 @@ def conclude(picked: Picked) -> Decision:
             made = _made(row, picked)
             if kept is not None and load.shared is None and not _has_own_values(inputs):
                 kept.made[key] = made
-        beside, candidate, fixed = made
-        tokens = inputs.likely + beside
+        more, candidate, fixed = made
+        tokens = inputs.likely + more
         cost = row_cost(row, load, tokens)
-        chosen = Candidate.made({**candidate, "cost": cost, "input_tokens": tokens})
+        chosen = picked.chosen = Candidate.made({**candidate, "cost": cost, "input_tokens": tokens})
     return Decision.made(
         {
             **fixed,
@@ -370,7 +377,7 @@ def _goes_past(row: Row, inputs: DecisionInputs) -> bool:
     load = inputs.load
     if not (load.bypasses and row.write_from):
         return False
-    tokens = inputs.tokens(row, inputs.likely)
+    tokens = inputs.likely + beside(load, row)[0]
     return goes_past_cache(row, load, tokens, cached_tokens(row, load, tokens))
 
 

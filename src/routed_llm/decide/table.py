@@ -430,10 +430,10 @@ class Table:
     def _key(self, facts: RequestFacts, observed: Observed | None, relaxation: int) -> tuple[Any, ...]:
         """Return what requests have in common that differ in nothing but tokens."""
         # Requests of several sizes take turns, and what is observed of each is another thing.
-        size = facts.size if observed is not None and observed.outputs else None
+        kind = facts.kind if observed is not None and observed.outputs else None
         far = facts.tokens.high > LONG_CONTEXT_FROM
         values = self._values(facts) if facts.parameters else ()
-        return (facts.shape, facts.framed, values, facts.cap, size, far, relaxation)
+        return (facts.shape, facts.framed, values, facts.cap, kind, far, relaxation)
 
     def _kept(self, key: Any, known: PiecewiseChoice | None, inputs: DecisionInputs) -> PiecewiseChoice:
         """Return what is kept for requests that differ in nothing but tokens, as long as estimates stay."""

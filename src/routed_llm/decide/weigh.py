@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decide.speed import WINDOWS, ends_within, expected_seconds, time_line
 from routed_llm.media import tokens_for
-from routed_llm.parameters import output_cap
 from routed_llm.pricing import (
     ANSWER_SPREAD,
     STEP_SPREAD,
@@ -277,6 +276,24 @@ def cap_of(row: Row, load: Workload, tokens: int) -> int | None:
     if cap is None:
         return None if paid_for is None or paid_for >= limits.max_output else paid_for
     return cap if paid_for is None else min(cap, paid_for)
+
+
+def output_cap(asked: int | None, room: int, max_output: int, free: int) -> int | None:
+    """Say which output cap to send.
+
+    Args:
+        asked: the cap the caller wants for the answer, or None.
+        room: tokens to leave for reasoning above it, since reasoning counts against the cap.
+        max_output: the model's own limit.
+        free: tokens left in the window after the input.
+
+    Returns:
+        The cap to send, or None when the caller asked for none.
+    """
+    if asked is None:
+        return None
+    least = min(asked, max_output)
+    return max(least, min(asked + room, max_output, free))
 
 
 def affordable_output(row: Row, load: Workload, tokens: int) -> int | None:

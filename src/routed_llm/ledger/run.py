@@ -187,9 +187,9 @@ class Run:
             ``whole`` answer, where that was measured), ``settled_at``, ``id`` (of its entry in the ledger,
             None where none is kept) and ``remaining``: what is left in each budget that the call drew on.
         """
-        record = self.ahead.record()
-        usage = None if self.exchange.false_usage or usage is None else self._with_hosted(usage)
-        cost = None if usage is None else self._cost(usage, served)
+        record, model = self.ahead.record(), self._chosen()
+        usage = None if self.exchange.false_usage or usage is None else self._with_hosted(usage, model)
+        cost = None if usage is None else self._cost(usage, model, served)
         record["served"] = served
         record["cost"] = None if cost is None else format_dollars(cost)
         record["usage"] = None if usage is None else _counts(usage)
@@ -214,8 +214,7 @@ class Run:
                 at=moment,
                 timing=timing,
             )
-        if self._observer is not None and usage is not None and self.decision.chosen is not None:
-            model = self._catalog.get(self.decision.chosen.model)
+        if self._observer is not None and usage is not None and model is not None:
             base = self._policy.output_tokens
             self._observer.learn(
                 self.decision, model, usage, base=base, timing=timing, paid=cost, again=self.again
@@ -287,7 +286,10 @@ class Run:
             self._late()
         if self._hold is None:
             return
-        cost = self._cost(usage, served) if usage is not None else None if begun or unsure else 0
+        if usage is not None:
+            cost = self._cost(usage, self._chosen(), served)
+        else:
+            cost = None if begun or unsure else 0
         outcome = UNKNOWN if unsure and usage is None else outcome
         moment = as_moment(self._clock())
         self._books.settle(
@@ -296,9 +298,9 @@ class Run:
 
     def _late(self) -> None:
         """Let it be known how long was waited for nothing."""
-        waited, chosen = self.exchange.given_up, self.decision.chosen
-        if self._observer is not None and waited is not None and chosen is not None:
-            self._observer.late(self.decision, self._catalog.get(chosen.model), waited)
+        waited, model = self.exchange.given_up, self._chosen()
+        if self._observer is not None and waited is not None and model is not None:
+            self._observer.late(self.decision, model, waited)
 
     async def asettle(self, usage: Usage | None, *, served: str | None = None) -> Record:
         """Do what :meth:`settle` does, leaving the event loop free while a ledger works."""
@@ -328,29 +330,27 @@ class Run:
 
         await to_its_end(partial(self.abandon, usage, served=served))
 
-    def _cost(self, usage: Usage, served: str | None) -> int | None:
+    def _chosen(self) -> Model | None:
+        """Return the catalog's facts about the chosen model."""
         chosen = self.decision.chosen
-        if chosen is None:
+        return None if chosen is None else self._catalog.get(chosen.model)
+
+    def _cost(self, usage: Usage, model: Model | None, served: str | None) -> int | None:
+        """Return the picodollars that a call cost that was sent to a model, or None when nobody knows."""
+        if model is None:
             return None
-        model = self._served(self._catalog.get(chosen.model), served)
+        listed = model.base is None and model.base_url is None
+        if listed and served is not None and served != model.sent_as and served in self._catalog:
+            model = self._catalog.get(served)  # the prices of the one that answered hold
         return cost_pico(usage, model, self.decision.at, regional=self._policy.regional)
 
-    def _with_hosted(self, usage: Usage) -> Usage:
+    def _with_hosted(self, usage: Usage, model: Model | None) -> Usage:
         """Add the hosted tools of which every answer is one call, so that no reply shows it."""
-        chosen, tools = self.decision.chosen, self.decision.facts.builtin_tools
-        if chosen is None or not tools:
+        tools, at = self.decision.facts.builtin_tools, self.decision.at
+        if model is None or not tools:
             return usage
-        model, at = self._catalog.get(chosen.model), self.decision.at
         always = [(tool, "", 1) for tool in sorted(tools) if (fee := model.fee(tool, at)) and fee.always]
         return replace(usage, hosted=(*usage.hosted, *always)) if always else usage
-
-    def _served(self, chosen: Model, served: str | None) -> Model:
-        """Return the model whose prices hold: the one that answered, where the provider's own list has it."""
-        if served is None or chosen.base is not None or chosen.base_url is not None:
-            return chosen
-        if served == chosen.sent_as or served not in self._catalog:
-            return chosen
-        return self._catalog.get(served)
 
 
 def _counts(usage: Usage) -> dict[str, object]:

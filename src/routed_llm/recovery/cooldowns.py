@@ -113,10 +113,14 @@ class UnavailableModels:
 
     Args:
         again: seconds after which a model is worth another try: an account may be given access.
+
+    Attributes:
+        knows: whether anything was refused to anyone recently.
     """
 
     def __init__(self, *, again: float = 3600.0) -> None:
         self.again = again
+        self.knows = False
         self._lock = threading.Lock()
         self._for_all: Mapping[str, str] = _NONE
         self._until: dict[Key, tuple[float, str]] = {}
@@ -130,19 +134,16 @@ class UnavailableModels:
         """Note a model that is not there for a credential."""
         with self._lock:
             self._until[credential, model] = (now + self.again, why)
-
-    @property
-    def knows(self) -> bool:
-        """Whether anything was refused to anyone recently."""
-        return bool(self._until)
+            self.knows = True
 
     def found(self, now: float, credential: str) -> Mapping[str, str]:
         """Return what a credential had better not ask for, with the reason."""
-        if not self._until:
+        if not self.knows:
             return self._for_all
         with self._lock:
             for key in [one for one, (until, _) in self._until.items() if until <= now]:
                 del self._until[key]
+            self.knows = bool(self._until)
             mine = {model: why for (whose, model), (_, why) in self._until.items() if whose == credential}
         return {**self._for_all, **mine} if mine else self._for_all
 
