@@ -26,7 +26,7 @@ from time import monotonic
 from typing import Any, Final
 
 from routed_llm.errors import RedirectRefused, UnreadableAnswer
-from routed_llm.usage import Timing, believable
+from routed_llm.usage import MOST_TOKENS, Timing
 
 __all__ = ["LONGEST", "Exchange", "check_answer", "check_event", "current", "guard_client", "note_head"]
 
@@ -277,10 +277,33 @@ def _without_false_usage(body: dict[str, Any], *, needed: bool = False) -> bool:
     Whole answers of Responses always have one, so that LlamaIndex stumbles over those that have not.
     """
     usage = body.get("usage")
-    if (usage is None and not needed) or (usage is not None and believable(usage)):
+    if (usage is None and not needed) or (usage is not None and _is_believable(usage)):
         return False
     body["usage"] = dict(_NO_USAGE) if needed else None
     return True
+
+
+def _is_believable(usage: Any) -> bool:
+    """Say whether a ``usage`` object can be: counts are whole numbers from 0. Names unknown here are ignored.
+
+    What cannot be says nothing of what a call cost, and to read it as nothing would book nothing.
+    """
+    if not isinstance(usage, (dict, Mapping)):
+        return False
+    for key, value in usage.items():
+        if value is None or (type(value) is int and 0 <= value <= MOST_TOKENS):
+            continue
+        name = str(key)
+        if name.endswith("_details") and not _is_believable(value):
+            return False
+        if name.endswith("_tokens") and not (_is_whole(value) and 0 <= value <= MOST_TOKENS):
+            return False
+    return True
+
+
+def _is_whole(value: Any) -> bool:
+    # Some languages have but one kind of number, and write 12.0 for 12.
+    return type(value) is int or (type(value) is float and value.is_integer())
 
 
 def _unreadable(error: Any) -> UnreadableAnswer:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
 
 __all__ = [
+    "MOST_TOKENS",
     "QUANTILES",
     "Observed",
     "Returns",
@@ -18,7 +19,6 @@ __all__ = [
     "Spread",
     "Timing",
     "Usage",
-    "believable",
     "hosted_calls",
     "hosted_name",
     "setup_of",
@@ -195,29 +195,6 @@ _FAMILY: Final = {"web_search_preview": "web_search"}
 """A tool whose items have the name of another one."""
 
 
-def believable(usage: Any) -> bool:
-    """Say whether a ``usage`` object can be: counts are whole numbers from 0. Names unknown here are ignored.
-
-    What cannot be says nothing of what a call cost, and to read it as nothing would book nothing.
-    """
-    if not isinstance(usage, (dict, Mapping)):
-        return False
-    for key, value in usage.items():
-        if value is None or (type(value) is int and 0 <= value <= _MOST):
-            continue
-        name = str(key)
-        if name.endswith("_details") and not believable(value):
-            return False
-        if name.endswith("_tokens") and not (_is_whole(value) and 0 <= value <= _MOST):
-            return False
-    return True
-
-
-def _is_whole(value: Any) -> bool:
-    # Some languages have but one kind of number, and write 12.0 for 12.
-    return type(value) is int or (type(value) is float and value.is_integer())
-
-
 def _part(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     for name in names:
         value = usage.get(name)
@@ -228,16 +205,16 @@ def _part(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 def _count(value: Any) -> int:
     """Read a number of tokens; what can be none (not every server is OpenAI's) counts as none."""
-    if type(value) is int and 0 < value < _MOST:
+    if type(value) is int and 0 < value < MOST_TOKENS:
         return value
     try:
-        return min(max(int(value), 0), _MOST)
+        return min(max(int(value), 0), MOST_TOKENS)
     except (TypeError, ValueError, OverflowError):
         return 0
 
 
 _NONE: Final[Mapping[str, Any]] = {}
-_MOST: Final = 10**9
+MOST_TOKENS: Final = 10**9
 """More tokens than any request has; the price of so many still fits every ledger."""
 
 

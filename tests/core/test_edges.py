@@ -10,7 +10,8 @@ from core_support import CATALOG, codes, decide, facts
 
 from routed_llm import Catalog, TokenCount
 from routed_llm.budget import PICO
-from routed_llm.decide.weigh import choices_of, likely_tokens
+from routed_llm.decide.inputs import likely_tokens
+from routed_llm.decide.weigh import choices_of
 from routed_llm.media import tokens_for
 from routed_llm.usage import Seen
 

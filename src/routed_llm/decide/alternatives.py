@@ -63,11 +63,11 @@ def alternatives(inputs: DecisionInputs, tokens: int, kept: PiecewiseChoice | No
     """
     if kept is None:
         return _from(inputs, tokens, 0, ladder(inputs, inputs.constraints, tokens, step=0))
+    others = [one for one in inputs.constraints if not is_firm(one)]
     span = kept.span(tokens)
     able = kept.able.get(span)
     if able is None:
         able = kept.able[span] = ladder(inputs, firm(inputs.constraints), kept.first(span))
-    others = [one for one in inputs.constraints if one.follows_cost or not one.is_kept]
     refused = _refused(inputs, tokens, others) if others else None
     if refused:
         return _from(inputs, tokens, 0, {at: rung for at, rung in able.items() if at not in refused})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from routed_llm.decide.objectives import COST, COST_AND_TIME, OBJECTIVES, Objective
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.speed import medians
-from routed_llm.decide.weigh import Workload, beside, likely_tokens, pace_at, row_cost, row_wait
+from routed_llm.decide.weigh import Workload, beside, pace_at, row_cost, row_wait
 from routed_llm.policy import ALLOWANCE
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.shape import Row, Shape
     from routed_llm.decision import Reason
     from routed_llm.facts import RequestFacts
-    from routed_llm.usage import Observed
+    from routed_llm.usage import Observed, Seen
 
 __all__ = ["DecisionInputs"]
 
@@ -53,13 +53,13 @@ class DecisionInputs:
     shape: Shape
     setting: Setting
     load: Workload
-    likely: int
     context: EvaluationContext
     pinned: bool
     relaxation: int
     catalog_version: str
     send_as: Mapping[str, str]
     constraints: tuple[Constraint, ...] = ()
+    likely: int = field(init=False)
     objective: Objective = field(init=False)
     is_ordinary: bool = field(init=False)
     front: tuple[Row, ...] | None = field(default=None, init=False)
@@ -67,6 +67,7 @@ class DecisionInputs:
     _slow: frozenset[int] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.likely = likely_tokens(self.facts, self.load.seen)
         policy = self.setting.policy
         found = OBJECTIVES[policy.optimize]
         self.objective = COST_AND_TIME if found is COST and policy.second_worth else found
@@ -89,9 +90,8 @@ class DecisionInputs:
 
     def like(self, facts: RequestFacts, context: EvaluationContext) -> DecisionInputs:
         """Return the inputs of a request that differs from this one in nothing but tokens."""
-        seen = self.load.seen
-        likely = facts.tokens.likely if seen is None else likely_tokens(facts, seen)
         made = object.__new__(DecisionInputs)
+        likely = likely_tokens(facts, self.load.seen)
         made.__dict__ = {**self.__dict__, "facts": facts, "context": context, "likely": likely}
         return made
 
@@ -248,3 +248,11 @@ class DecisionInputs:
         """Return what puts configurations in order of cost, those of unknown price last."""
         cost = self.text_cost(row, text_tokens)
         return (cost is None, cost or 0, row.order)
+
+
+def likely_tokens(facts: RequestFacts, seen: Seen | None) -> int:
+    """Correct the estimate of uncounted text by how dense such texts turned out to be."""
+    count = facts.tokens
+    if seen is None:
+        return count.likely
+    return min(max(round(count.likely * seen.density), count.low), count.high)

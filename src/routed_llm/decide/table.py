@@ -30,7 +30,7 @@ from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, demanded, dimens
 from routed_llm.decide.rules import Reference, Setting
 from routed_llm.decide.shape import Row, Shape, build_shape, relaxations
 from routed_llm.decide.speed import pace_of, patient
-from routed_llm.decide.weigh import Workload, beside, endpoint_for, frames_of, likely_tokens, workload
+from routed_llm.decide.weigh import Workload, beside, endpoint_for, frames_of, workload
 from routed_llm.measures import latest
 from routed_llm.parameters import NEUTRAL
 from routed_llm.pricing import matter_of, writes
@@ -555,7 +555,6 @@ class Table:
             shape=kind.shape,
             setting=kind.setting,
             load=amounts,
-            likely=likely_tokens(facts, amounts.seen),
             context=context,
             pinned=kind.pinned,
             relaxation=kind.relaxation,

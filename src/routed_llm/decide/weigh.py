@@ -248,14 +248,6 @@ def _thought(matter: str | None, expected: float, seen: Seen | None, observed: O
     return published
 
 
-def likely_tokens(facts: RequestFacts, seen: Seen | None) -> int:
-    """Correct the estimate of uncounted text by how dense such texts turned out to be."""
-    count = facts.tokens
-    if seen is None:
-        return count.likely
-    return min(max(round(count.likely * seen.density), count.low), count.high)
-
-
 def choices_of(facts: RequestFacts) -> int:
     """Say how many answers a request asks for (``n``)."""
     asked = facts.parameter("n", 1)

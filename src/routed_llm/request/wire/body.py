@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +10,7 @@ from routed_llm.fields import CHAT, is_default, rules_out
 from routed_llm.parameters import ENCRYPTED, INCLUDED
 from routed_llm.request.wire.carry import CHAT_COMPLETIONS, ON_RESPONSES, Carrier, objects
 from routed_llm.request.wire.turns import (
+    ITEMS,
     MARK,
     Replay,
     chat_messages,
@@ -17,7 +18,6 @@ from routed_llm.request.wire.turns import (
     same_model,
     tidied,
     unmarked,
-    without_items,
 )
 
 if TYPE_CHECKING:
@@ -424,7 +424,7 @@ def _as_chat(values: Mapping[str, Any]) -> dict[str, Any]:
     sent = dict(values)
     carrier = Carrier(CHAT_COMPLETIONS)
     if "messages" in sent:
-        sent["messages"] = without_items(objects(sent["messages"], "messages"))
+        sent["messages"] = _without_items(objects(sent["messages"], "messages"))
     if sent.get("tools"):
         sent["tools"] = [
             _nested_tool(tool, f"tools[{index}]", carrier)
@@ -448,6 +448,14 @@ def _as_chat(values: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(sent.get("reasoning"), Mapping):
         carrier.carry("reasoning", sent.pop("reasoning"), "reasoning")
     return sent
+
+
+def _without_items(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return messages as Chat Completions takes them: without the items that stand beside an answer."""
+    return [
+        {key: item for key, item in message.items() if key != ITEMS} if ITEMS in message else message
+        for message in messages
+    ]
 
 
 # ----- what the decision says

@@ -29,7 +29,6 @@ __all__ = [
     "spoken",
     "tidied",
     "unmarked",
-    "without_items",
 ]
 
 ITEMS: Final = "output_items"
@@ -128,14 +127,6 @@ def _text(content: Any) -> str:
     if isinstance(content, (list, tuple)):
         return "".join(str(part.get("text") or part.get("refusal") or "") for part in content)
     return str(content or "")
-
-
-def without_items(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return messages as Chat Completions takes them: without the items that stand beside an answer."""
-    return [
-        {key: item for key, item in message.items() if key != ITEMS} if ITEMS in message else message
-        for message in messages
-    ]
 
 
 def unmarked(turns: Any) -> Any:
