@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from openai_routed._exchange import ENDPOINTS, arespond, called, respond
 from routed_llm import Decision, Endpoints, guard_client
+from routed_llm.calls.adapting import plainly
 from routed_llm.calls.problems import both
 
 if TYPE_CHECKING:
@@ -97,6 +98,24 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
         """
         extra = dict(body.pop("extra_body", None) or {})
         return self.endpoints.explain({**body, **extra}, routing=extra.pop("routing", None))
+
+    if not TYPE_CHECKING:  # to it they are the SDK's, as they are but for what `create` does not look for
+
+        @cached_property
+        def chat(self):
+            from openai.types.chat import ChatCompletion, ChatCompletionChunk  # heavy, as the resource is
+
+            streams = self._default_stream_cls[ChatCompletionChunk]
+            plainly(super().chat.completions, ENDPOINTS[0], answer=ChatCompletion, stream_cls=streams)
+            return super().chat
+
+        @cached_property
+        def responses(self):
+            from openai.types.responses import Response, ResponseStreamEvent
+
+            streams = self._default_stream_cls[ResponseStreamEvent]
+            plainly(super().responses, ENDPOINTS[1], answer=Response, stream_cls=streams)
+            return super().responses
 
     @override
     def _prepare_url(self, url: str) -> Any:

@@ -7,7 +7,7 @@ of says which of them its answer must be of.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import cache
 from types import ModuleType
@@ -16,7 +16,7 @@ from typing import Any, Final
 import openai
 
 from routed_llm import Called, Endpoints, Outgoing, Served
-from routed_llm.calls.adapting import LateHeaders
+from routed_llm.calls.adapting import LateHeaders, Parts
 
 __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 
@@ -137,29 +137,10 @@ class _Whole:
         return super().json(**options)  # type: ignore[misc] # of the response that it is mixed into
 
 
-class _Parts:
-    """The body of an answer that comes in parts; closing it gives the call up."""
-
-    def __init__(self, events: Any) -> None:
-        self._events = events
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._events)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._events)
-
-    def close(self) -> None:
-        self._events.close()
-
-    async def aclose(self) -> None:
-        await self._events.aclose()
-
-
 @cache
 def _kinds(library: ModuleType) -> tuple[Any, Any, Any]:
     """Return the classes of a response, of a body in parts and of headers, as subclasses of the library's."""
-    mixed = (_Whole, library.Response), (_Parts, library.SyncByteStream, library.AsyncByteStream)
+    mixed = (_Whole, library.Response), (Parts, library.SyncByteStream, library.AsyncByteStream)
     whole, parts, headers = (
         type(one[1].__name__, one, {}) for one in (*mixed, (LateHeaders, library.Headers))
     )

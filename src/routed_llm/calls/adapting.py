@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from types import FunctionType
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import lru_cache, wraps
+from inspect import getattr_static, signature
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.errors import PolicyError
@@ -21,10 +23,12 @@ __all__ = [
     "NO_KEY",
     "SECONDS",
     "LateHeaders",
+    "Parts",
     "acounted",
     "client_apart",
     "counted",
     "is_untouched",
+    "plainly",
     "policy_from",
     "posted",
     "travels",
@@ -55,7 +59,7 @@ def is_untouched(part: Any) -> bool:
 
 def _is_sdks(method: Any) -> bool:
     function = getattr(method, "__func__", method)
-    return type(function) is FunctionType and str(function.__globals__["__name__"]).startswith("openai.")
+    return type(function) is FunctionType and str(function.__globals__.get("__name__")).startswith("openai.")
 
 
 def posted(
@@ -76,6 +80,7 @@ def posted(
     given = {_OPTIONS[name]: body[name] for name in _OPTIONS.keys() & body.keys()}
     # Without a timeout is not without a word on it.
     options = {name: value for name, value in given.items() if value is not None or name == "timeout"}
+    options["security"] = {"bearer_auth": True}  # a key for administrators is not for the endpoints
     if raw:
         options["headers"] = {**(options.get("headers") or {}), _RAW: "true"}
     return client.post(
@@ -86,6 +91,54 @@ def posted(
         stream=bool(body.get("stream")),
         stream_cls=stream_cls,
     )
+
+
+def plainly(part: Any, path: str, *, answer: Any, stream_cls: Any) -> None:
+    """Let ``create`` of a resource send plain data as it is, and leave all else to the SDK's own.
+
+    What a program, a test or an instrument puts in the place of the SDK's own is called as it always was.
+
+    Args:
+        part: the resource; its class stays as it is.
+        path: of its endpoint.
+        answer: as :func:`posted` takes it.
+        stream_cls: the same.
+    """
+    kind = type(part)
+    known, needed = _keywords(kind.create)
+
+    @wraps(kind.create)
+    def create(self: Any, *args: Any, **given: Any) -> Any:
+        own = getattr_static(kind, "create")
+        body = {name: value for name, value in given.items() if type(value).__name__ not in _NOT_GIVEN}
+        usual = not args and known >= body.keys() >= needed and _is_sdks(own)
+        if usual and all(_is_plain(one) for name, one in body.items() if name not in _OPTIONS):
+            return posted(self._client, path, body, answer=answer, stream_cls=stream_cls)
+        bound = own.__get__(self, kind) if hasattr(type(own), "__get__") else own
+        return bound(*args, **given)
+
+    part.create = MethodType(create, part)
+
+
+@lru_cache(maxsize=64)
+def _keywords(method: Any) -> tuple[frozenset[str], frozenset[str]]:
+    """Return a method's keywords, and those that must be given."""
+    known = dict(list(signature(method).parameters.items())[1:])
+    return frozenset(known), frozenset(name for name, one in known.items() if one.default is one.empty)
+
+
+_NOT_GIVEN: Final = frozenset({"Omit", "NotGiven"})
+"""Classes of what stands for nothing in the SDK's signatures."""
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is dict:
+        return all(type(name) is str and _is_plain(one) for name, one in value.items())
+    return kind in _PLAIN or (kind is list and all(map(_is_plain, value)))
+
+
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def policy_from(value: Any) -> Policy | None:
@@ -192,3 +245,24 @@ class LateHeaders:
         """Return a header by its name."""
         given = vars(self).get("_given")
         return super().get(key, default) if given is None else given.get(key.lower(), default)  # type: ignore[misc] # as above
+
+
+class Parts:
+    """The body of an answer in parts, to be mixed into httpx's class; closing it gives the call up."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._events)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._events)
+
+    def close(self) -> None:
+        """Give the call up, unless it is over."""
+        self._events.close()
+
+    async def aclose(self) -> None:
+        """Do what :meth:`close` does, in an event loop."""
+        await self._events.aclose()
