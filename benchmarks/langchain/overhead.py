@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from typing import Any, NamedTuple
 
 USED = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
@@ -216,17 +217,19 @@ def decisions(pairs: int) -> Iterator[tuple[str, float]]:
     """Yield the microseconds of the parts of a routed call, run alone."""
     from langchain_core.messages import HumanMessage
     from langchain_routed import RoutedChatModel
-    from langchain_routed._call import RoutedCall
 
     model = RoutedChatModel(api_key="local", use_responses_api=False)
     planner, messages = model._own_planner(), [HumanMessage(SHORT)]
-    asked = planner.read(messages, None, {}, stream=False)
-    decision = planner.decide(asked)
+
+    def read() -> Any:
+        return planner.read(messages, None, {}, stream=False)
+
+    asked, plans = read(), cycle([read().decide().decision, read().decide().decision])
     steps: dict[str, Callable[[], Any]] = {
-        "reading the request": lambda: planner.read(messages, None, {}, stream=False),
-        "deciding": lambda: planner.decide(asked),
-        "deciding, with the record": lambda: planner.decide(asked).record(),
-        "making the plan": lambda: RoutedCall(planner, asked, decision),
+        "reading the request": read,
+        "deciding": lambda: planner.router.decide(asked.request, asked.options),
+        "deciding, with the record": lambda: planner.router.decide(asked.request, asked.options).record(),
+        "making the plan": lambda: asked.prepare(next(plans)),
     }
     for name, step in steps.items():
         step()

@@ -1,21 +1,13 @@
-"""Content blocks: what a block is, whoever's form it has (OpenAI's, LangChain's, a neighbour's)."""
+"""Content blocks of any form (OpenAI's, LangChain's, a neighbour's), as Chat Completions has them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-__all__ = [
-    "BREAKPOINT",
-    "RESPONSES_ITEMS",
-    "TEXTS",
-    "Media",
-    "as_media",
-    "block_text",
-    "breakpoint_of",
-]
+__all__ = ["MEDIA", "RESPONSES_ITEMS", "TEXTS", "block_text", "fitted"]
 
-BREAKPOINT: Final = "prompt_cache_breakpoint"
+_MARK: Final = "prompt_cache_breakpoint"
 """Key of a block that ends a prefix for the prompt cache."""
 
 TEXTS: Final = frozenset({"text", "input_text", "output_text", "text-plain"})
@@ -35,38 +27,26 @@ RESPONSES_ITEMS: Final = frozenset(
 """Types of blocks that only the Responses endpoint has; langchain-openai passes them on as items."""
 
 
-class Media(NamedTuple):
-    """One image, voice clip or file, in one form.
+MEDIA: Final = frozenset(
+    {
+        *("audio", "document", "file", "image", "image_url", "input_audio", "input_file", "input_image"),
+        *("media", "video", "video_url"),
+    }
+)
+"""Types of blocks that are an image, a voice clip, a video or a file."""
 
-    Attributes:
-        kind: ``image``, ``audio``, ``file`` or ``video``.
-        data: base64 text or None.
-        url: a web or data URL or None.
-        file_id: the provider's id or None.
-        mime: the MIME type or None.
-        filename: its name or None.
-        detail: the detail asked for of an image, or None.
-    """
+_FOREIGN: Final = frozenset({"annotations", "cache_control", "extras", "id", "index"})
+"""Keys of a text block that LangChain or another provider added, which Chat Completions refuses."""
+
+
+class _Media(NamedTuple):
+    """One image, voice clip, video or file; of a text that comes as a file, the text is its URL."""
 
     kind: str
-    data: str | None = None
-    url: str | None = None
+    url: str | None
     file_id: str | None = None
-    mime: str | None = None
     filename: str | None = None
     detail: str | None = None
-
-    @property
-    def source(self) -> str | None:
-        """A data URL or web URL, or None when only a file id is known."""
-        if self.url is not None:
-            return self.url
-        return None if self.data is None else f"data:{self.mime};base64,{self.data}"
-
-    @property
-    def by_reference(self) -> bool:
-        """Whether the content itself is not there."""
-        return self.data is None and not (self.url or "").startswith("data:")
 
 
 def block_text(block: Mapping[str, Any]) -> str:
@@ -76,108 +56,91 @@ def block_text(block: Mapping[str, Any]) -> str:
     return str(block.get("text") or block.get("data") or "")
 
 
-def breakpoint_of(block: Mapping[str, Any]) -> Any:
-    """Return a block's mark for the prompt cache, from where langchain-openai reads it, or None."""
-    mark, extras = block.get(BREAKPOINT), block.get("extras")
-    return extras.get(BREAKPOINT) if mark is None and isinstance(extras, Mapping) else mark
+def fitted(block: Any, *, on_responses: bool) -> Any:
+    """Return a block so that langchain-openai writes it; most are as they are."""
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    kind = block.get("type")
+    if kind == "text-plain" or (kind == "input_text" and not on_responses):
+        return {"type": "text", "text": block_text(block)}
+    extras = block.get("extras") if isinstance(block.get("extras"), Mapping) else {}
+    if kind == "text" and not _FOREIGN.isdisjoint(block):
+        kept = {_MARK: extras[_MARK]} if _MARK in extras else {}
+        return kept | {k: v for k, v in block.items() if k not in _FOREIGN}
+    if kind not in MEDIA or kind in ("audio", "input_audio", "video_url"):
+        return block
+    part = _part(block, on_responses=on_responses)
+    mark = block.get(_MARK) or extras.get(_MARK)
+    return part if part is block or mark is None else {**part, _MARK: mark}
 
 
-def _image_url(block: Mapping[str, Any]) -> Media:
-    value = block.get("image_url")
-    if isinstance(value, Mapping):
-        return Media("image", url=value.get("url"), detail=value.get("detail"), file_id=value.get("file_id"))
-    return Media("image", url=value, detail=block.get("detail"), file_id=block.get("file_id"))
+def _part(block: Mapping[str, Any], *, on_responses: bool) -> Mapping[str, Any]:
+    kind, media = block["type"], _read(block)
+    is_url = media.kind == "file" and media.file_id is None and not (media.url or "").startswith("data:")
+    if media.kind == "image" and media.url is None and not on_responses:
+        return block  # langchain-openai says so
+    if {
+        "input_image": on_responses,
+        "input_file": on_responses,
+        "image": not (media.file_id or media.detail),
+        "image_url": isinstance(block.get("image_url"), Mapping) and media.file_id is None,
+        "file": media.kind == "file" and not (on_responses and is_url),
+    }.get(kind):
+        return block  # as langchain-openai takes it
+    detail = {} if media.detail is None else {"detail": media.detail}
+    if media.kind == "image" and media.file_id is not None:  # which only Responses has a form for
+        return {"type": "input_image", "file_id": media.file_id, **detail}
+    if is_url:  # and for this
+        return {"type": "input_file", "file_url": media.url}
+    if media.kind == "text":
+        return {"type": "text", "text": media.url}
+    if media.kind == "image":
+        return {"type": "image_url", "image_url": {"url": media.url, **detail}}
+    if media.kind == "audio":
+        form, _, data = (media.url or "").partition(";base64,")
+        return {"type": "input_audio", "input_audio": {"data": data, "format": form.partition("/")[2]}}
+    if media.kind == "video":
+        return {"type": "video_url", "video_url": {"url": media.url}}  # which no model takes
+    if media.file_id is not None:
+        return {"type": "file", "file": {"file_id": media.file_id}}
+    return {"type": "file", "file": {"filename": media.filename or "file", "file_data": media.url}}
 
 
-def _input_audio(block: Mapping[str, Any]) -> Media:
-    value = block.get("input_audio") or {}
-    return Media("audio", data=value.get("data"), mime=f"audio/{value.get('format') or 'wav'}")
-
-
-def _file(block: Mapping[str, Any]) -> Media:
-    value = block.get("file")
-    if not isinstance(value, Mapping):
-        return _standard(block)
-    return _openai_file(value)
-
-
-def _openai_file(value: Mapping[str, Any]) -> Media:
-    return Media(
-        "file",
-        url=value.get("file_data") or value.get("file_url"),
-        file_id=value.get("file_id"),
-        filename=value.get("filename"),
-    )
-
-
-def _standard(block: Mapping[str, Any]) -> Media:
-    source = block.get("source")
+def _read(block: Mapping[str, Any]) -> _Media:
+    """Read a block of any known form; a file that says it is an image or a voice clip is one."""
+    kind, source, value = block["type"], block.get("source"), block.get("image_url")
+    if kind in ("image_url", "input_image"):
+        image = value if isinstance(value, Mapping) else {**block, "url": value}
+        return _Media("image", image.get("url"), image.get("file_id"), detail=image.get("detail"))
+    if kind == "input_file" or isinstance(block.get("file"), Mapping):
+        file = block if kind == "input_file" else block["file"]
+        url = file.get("file_data") or file.get("file_url")
+        return _Media(_kind("file", url), url, file.get("file_id"), file.get("filename"))
     if isinstance(source, Mapping):
-        return _foreign(block, source)
-    extras = block.get("extras") or {}
-    file_id = block.get("file_id") or (block.get("id") if block.get("source_type") == "id" else None)
-    return Media(
-        str(block["type"]),
-        data=block.get("base64") or (block.get("data") if not block.get("url") else None),
-        url=block.get("url"),
-        file_id=file_id,
-        mime=block.get("mime_type"),
-        filename=block.get("filename") or block.get("name") or extras.get("filename"),
-        detail=block.get("detail") or extras.get("detail"),
+        # Anthropic's: {"type": "image" | "document", "source": {"type": "base64", "media_type", "data"}}.
+        if source.get("type") == "text":
+            return _Media("text", str(source.get("data") or ""))
+        url = source.get("url") or _data_url(source.get("media_type"), source.get("data"))
+        kind = kind if kind == "image" else _kind("file", url)
+        return _Media(kind, url, source.get("file_id"), block.get("title"))
+    mime, extras = block.get("mime_type"), block.get("extras") or {}
+    data = block.get("base64") or (None if block.get("url") else block.get("data"))
+    url = block.get("url") or block.get("file_uri") or _data_url(mime, data)
+    return _Media(
+        # Google's: {"type": "media", "mime_type", "data" | "file_uri"}.
+        _kind("file" if kind == "media" else kind, url, mime),
+        url,
+        block.get("file_id") or (block.get("id") if block.get("source_type") == "id" else None),
+        block.get("filename") or block.get("name") or extras.get("filename"),
+        block.get("detail") or extras.get("detail"),
     )
 
 
-def _foreign(block: Mapping[str, Any], source: Mapping[str, Any]) -> Media:
-    # Anthropic's form: {"type": "image" | "document", "source": {"type": "base64", "media_type", "data"}}.
-    kind = "image" if block["type"] == "image" else "file"
-    data = source.get("data")
-    if source.get("type") == "text":
-        return Media("text", data=str(data or ""), mime="text/plain")
-    return Media(
-        kind,
-        data=data,
-        url=source.get("url"),
-        file_id=source.get("file_id"),
-        mime=source.get("media_type"),
-        filename=block.get("title"),
-    )
+def _kind(kind: str, url: str | None, mime: str | None = None) -> str:
+    """Say what a file is, by its type: that it has, or that its data URL says."""
+    said = (mime or (url or "").removeprefix("data:")).partition("/")[0]
+    return said if kind == "file" and said in ("image", "audio", "video") else kind
 
 
-def _google(block: Mapping[str, Any]) -> Media:
-    # Google's form: {"type": "media", "mime_type", "data" | "file_uri"}.
-    mime = str(block.get("mime_type") or "")
-    kind = mime.partition("/")[0]
-    known = kind if kind in ("image", "audio", "video") else "file"
-    return Media(known, data=block.get("data"), url=block.get("file_uri"), mime=mime or None)
-
-
-MEDIA: Final[Mapping[str, Callable[[Mapping[str, Any]], Media]]] = {
-    "image_url": _image_url,
-    "input_image": _image_url,
-    "image": _standard,
-    "input_audio": _input_audio,
-    "audio": _standard,
-    "file": _file,
-    "input_file": _openai_file,
-    "document": _standard,
-    "media": _google,
-    "video": _standard,
-}
-"""Block type to the reader of its form."""
-
-
-def as_media(block: Mapping[str, Any]) -> Media | None:
-    """Read an image, audio, file or video block of any known form; None for any other block.
-
-    A file that says it is an image or a voice clip is read as one.
-    """
-    reader = MEDIA.get(str(block.get("type")))
-    if reader is None:
-        return None
-    media = reader(block)
-    if media.kind != "file":
-        return media
-    url = media.url or ""
-    mime = media.mime or (url[5:].partition(";")[0] if url.startswith("data:") else "")
-    kind = mime.partition("/")[0]
-    return media._replace(kind=kind, mime=mime) if kind in ("image", "audio", "video") else media
+def _data_url(mime: str | None, data: str | None) -> str | None:
+    return None if data is None else f"data:{mime};base64,{data}"

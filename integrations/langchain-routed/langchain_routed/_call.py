@@ -1,19 +1,19 @@
-"""One routed call: what the core's driver asks of this adapter, from the decision to the answer."""
+"""One routed call, from what it asks for to its answer: what the core's driver asks of this adapter."""
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing, suppress
-from dataclasses import dataclass, replace
-from functools import partial
-from types import SimpleNamespace, TracebackType
+from dataclasses import dataclass, field, replace
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from langchain_openai.chat_models.base import _construct_responses_api_payload, _get_last_messages
+from langchain_openai.chat_models.base import _get_last_messages
 from openai import APITimeoutError, LengthFinishReasonError
 from openai.types.chat import ChatCompletion
 
@@ -22,7 +22,7 @@ from langchain_routed._delegates import Delegate, genuine
 from langchain_routed._errors import as_langchains, raised
 from langchain_routed._messages import PLAN, Conversation, since
 from langchain_routed._reading import NOT_SENT, PASSED_ON, as_form, shown
-from routed_llm import Answered, Change, Decision, RetryLimits, classify_error, short_record
+from routed_llm import Answered, Change, Decision, NoModelFits, RetryLimits, classify_error, short_record
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.wired import NO_USAGE, UsageQuestion
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
     from langchain_openai.chat_models.base import BaseChatOpenAI
 
-    from langchain_routed._planner import CallPlanner, ParsedCall
-    from routed_llm import Attempts, Call, ErrorFacts, Step
+    from langchain_routed._planner import CallPlanner
+    from routed_llm import Attempts, Call, CallOptions, ErrorFacts, Request, Step
     from routed_llm.record import Record
 
 __all__ = ["RejectedCall", "RoutedCall"]
@@ -48,89 +48,137 @@ _TRAVELS: Final = "what is not stored must travel with the conversation"
 
 
 @dataclass(slots=True, kw_only=True)
-class PreparedCall:
-    """One request as langchain-openai sends it.
+class RoutedCall:
+    """A call on its way: what it asks for, and what is sent, which changes when another model takes over.
 
     Attributes:
-        decision: what it was made for.
-        call: what of it says how it is sent.
+        planner: where it was read.
+        request: what it asks for, in the router's words.
+        parameters: its parameters and the model's, in the caller's own form.
+        options: the policy for it, whom it is for and what it may spend.
+        items: whether the call itself asks for what only Responses has.
+        soft: whether the lock on a model may be given up.
+        nulls: names of the parameters that the caller gave as None.
+        exact: OpenAI's own count of it, for threads and for event loops; nothing where no policy asks.
+        decision: what was decided.
+        call: what of that says how it is sent.
         delegate: the langchain-openai model that sends it.
-        shown: the call's keywords as traces and hooks see them, all but the stop sequences.
+        shown: its keywords as traces and hooks see them, all but the stop sequences.
         stop: the stop sequences to send, or None.
         cut: where the answer has to be cut here, or None.
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
-        added: what the adapter changed, as the record's ``changes`` show it.
+        begun: whether a request was made; an answer from the cache never is.
     """
 
-    decision: Decision
-    call: Call
-    delegate: BaseChatOpenAI
-    shown: dict[str, Any]
-    stop: list[str] | None
-    cut: _answers.Ends | None
-    plain: bool
-    added: tuple[dict[str, Any], ...] = ()
+    planner: CallPlanner
+    request: Request
+    parameters: dict[str, Any]
+    options: CallOptions
+    items: bool
+    soft: bool
+    nulls: tuple[str, ...] = ()
+    exact: tuple[Any, Any] | None = None
+    decision: Any = None
+    call: Call = field(init=False)
+    delegate: BaseChatOpenAI = field(init=False)
+    shown: dict[str, Any] = field(default_factory=dict)
+    stop: list[str] | None = None
+    cut: _answers.Ends | None = None
+    plain: bool = False
+    begun: bool = False
+    _added: list[dict[str, Any]] = field(default_factory=list)
+    _messages: list[BaseMessage] = field(default_factory=list)
+    _asks: Any = None
+    _manager: Any = None
+    _question: UsageQuestion = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to ask."""
+        self._question = UsageQuestion(self.planner.takes_usage)
+
+    @property
+    def model(self) -> str:
+        """The name of the model that is asked."""
+        return self.call.model
 
     @property
     def on_responses(self) -> bool:
         """Whether it goes to Responses."""
         return self.call.endpoint == "responses"
 
-    def note(self, name: str, action: str, before: Any, after: Any, why: str) -> None:
-        """Note what was changed, once."""
-        change = dict(Change(name, action, before, after, why).to_dict())
-        self.added = self.added if change in self.added else (*self.added, change)
+    # ----- deciding
 
+    def decide(self) -> RoutedCall:
+        """Decide, giving up a lock that is only worth having.
 
-class RoutedCall:
-    """A decided call on its way; when another model takes over, it goes on with that one.
+        Raises:
+            NoModelFits: when nothing can serve the call.
+        """
+        exact = self.exact and self.exact[0]
+        try:
+            decision = self.planner.router.decide(self.request, self.options, exact=exact)
+        except NoModelFits:
+            if self.unlock():
+                return self.decide()
+            raise
+        return self.prepare(decision)
 
-    Args:
-        planner: where it was planned.
-        parsed: what was asked.
-        decision: what was decided; something was chosen.
+    async def adecide(self) -> RoutedCall:
+        """Decide without holding the event loop while long texts are counted, as :meth:`decide` does."""
+        exact = self.exact and self.exact[1]
+        try:
+            decision = await self.planner.router.adecide(self.request, self.options, exact=exact)
+        except NoModelFits:
+            if self.unlock():
+                return await self.adecide()
+            raise
+        return self.prepare(decision)
 
-    Attributes:
-        prepared: what is sent.
-        begun: whether a request was made; an answer from the cache never is.
-    """
+    def unlock(self) -> bool:
+        """Let the call go to any model, where that may be; encrypted reasoning is then left out."""
+        soft, self.soft = self.soft, False
+        if soft:
+            self.request = replace(self.request, facts=replace(self.request.facts, locked_to=None))
+        return soft
 
-    def __init__(self, planner: CallPlanner, parsed: ParsedCall, decision: Decision) -> None:
-        self._planner = planner
-        self._parsed = parsed
-        self._messages: list[BaseMessage] = []
-        self._options: Mapping[str, Any] = {}
-        self._manager: Any = None
-        self._question = UsageQuestion(planner.takes_usage)
-        self.begun = False
-        self.prepared = self._plan(decision)
+    def _choose(self, avoid: Mapping[str, str], options: CallOptions) -> Decision | None:
+        """Decide for what is left, giving up a lock that is only worth having; None when nothing is."""
+        found = self.planner.router.rechoose(self.request, avoid, options)
+        return self._choose(avoid, options) if found is None and self.unlock() else found
 
     @property
-    def model(self) -> str:
-        """The name of the model that is asked."""
-        return self.prepared.call.model
+    def _wants_responses(self) -> bool:
+        """Whether ChatOpenAI under the baseline's name would send the call to Responses, too."""
+        planner = self.planner
+        return self.items or planner.asks(self.parameters, model_name=planner.owner.model_name)
+
+    @property
+    def _unstored(self) -> bool:
+        """Whether the provider seems to store nothing for this credential: twice it did not find it."""
+        lost = self.planner.lost
+        return bool(lost) and lost.get(self.options.credential, 0) > 1
 
     # ----- the four ways of calling
 
     def generate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer."""
         self._messages, self._manager = messages, run_manager
-        with raised(self._planner.owner):
+        with raised(self.planner.owner):
             return run(flow(self._driven()), self._send)  # type: ignore[no-any-return] # what _send gives
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, without holding the event loop."""
         self._messages, self._manager = messages, run_manager
-        with raised(self._planner.owner):
+        with raised(self.planner.owner):
             return await arun(flow(self._driven()), self._asend)  # type: ignore[no-any-return] # what _asend gives
 
     def stream(
         self, messages: list[BaseMessage], run_manager: Any, options: Mapping[str, Any]
     ) -> Iterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on; the last one has the record."""
-        self._messages, self._options = messages, options
+        self._messages, self._asks = messages, options.get("stream_usage")
         chunks = run_stream(stream_flow(self._driven()), self._send, self._open)
-        with raised(self._planner.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
+        with raised(self.planner.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
             for chunk in chunks:
                 if run_manager is not None:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk, **_logprobs(chunk))
@@ -140,9 +188,9 @@ class RoutedCall:
         self, messages: list[BaseMessage], run_manager: Any, options: Mapping[str, Any]
     ) -> AsyncIterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on, as :meth:`stream` does."""
-        self._messages, self._options = messages, options
+        self._messages, self._asks = messages, options.get("stream_usage")
         chunks: Any = arun_stream(stream_flow(self._driven()), self._asend, self._aopen)
-        with raised(self._planner.owner):
+        with raised(self.planner.owner):
             async with aclosing(chunks):
                 async for chunk in chunks:
                     if run_manager is not None:
@@ -150,60 +198,55 @@ class RoutedCall:
                     yield chunk
 
     def _driven(self) -> Driven:
-        options = self._parsed.options
+        options = self.options
         return Driven(
-            self._planner.router,
-            self.prepared.decision,
-            self,
-            self._attempts,
-            options.credential,
-            options.deadline,
+            self.planner.router, self.decision, self, self._attempts, options.credential, options.deadline
         )
 
     def _attempts(self, decision: Decision, since: float) -> Attempts:
-        planner, parsed = self._planner, self._parsed
-        retries = planner.owner.max_retries
-        if retries == 0 and self._question.hung:
-            retries = 1
-        return planner.router.attempts(
-            parsed.request,
+        owner = self.planner.owner
+        retries = 1 if owner.max_retries == 0 and self._question.hung else owner.max_retries
+        return self.planner.router.attempts(
+            self.request,
             decision,
-            parsed.options,
+            self.options,
             # The models of a factory have clients of their own, which wait and retry by themselves.
-            limits=RetryLimits.from_retries(retries, waits=planner.owner.factory is None),
-            choose=partial(planner.rechoose, parsed),
+            limits=RetryLimits.from_retries(retries, waits=owner.factory is None),
+            choose=self._choose,
             since=since,
         )
 
     # ----- what is sent
 
-    def _plan(self, decision: Decision) -> PreparedCall:
-        """Return who sends a decided call, and what of it is known before its messages are."""
-        call, parsed, planner = decision.call, self._parsed, self._planner
+    def prepare(self, decision: Decision) -> RoutedCall:
+        """Work out who sends a decided call, and what of it is known before its messages are."""
+        if self.decision is decision:
+            return self
+        call, planner, credential = decision.call, self.planner, None
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
-        keywords = shown(parsed.parameters, call)
-        stop, credential = keywords.pop("stop", None), None
-        home: list[str] = []
+        self.decision, self.call, self._added = decision, call, []
+        keywords = self.shown = shown(self.parameters, call)
+        self.stop, self.cut = keywords.pop("stop", None), _answers.ends_of(self.parameters, call)
         if call.base_url is not None and planner.owner.factory is None:
-            credential = planner.router.credential_of(decision, parsed.options.own)
+            credential = planner.router.credential_of(decision, self.options.own)
             if credential is not None:
                 # What was meant for the caller's own address may hold a key.
-                home = [name for name in ("extra_headers", "extra_query") if keywords.pop(name, None)]
+                for name in ("extra_headers", "extra_query"):
+                    if keywords.pop(name, None):
+                        self._note(name, "dropped", "(not shown)", None, _HOME)
         # A caller who expects Chat Completions gets an answer in its form.
-        moved = call.endpoint == "responses" and not planner.wants_responses(parsed)
-        plain = moved and planner.owner.output_version is None
-        prepared = PreparedCall(
-            decision=decision,
-            call=call,
-            delegate=planner.delegates.get(call, credential, plain=plain),
-            shown=keywords,
-            stop=stop,
-            cut=_answers.ends_of(parsed.parameters, call),
-            plain=plain,
-        )
-        for name in home:
-            prepared.note(name, "dropped", "(not shown)", None, _HOME)
-        return prepared
+        self.plain = self.on_responses and planner.owner.output_version is None and not self._wants_responses
+        self.delegate = planner.delegates.get(call, credential, plain=self.plain)
+        metadata = getattr(self._manager, "metadata", None) or {}
+        if "ls_model_name" in metadata:  # a run is named after the model that serves it
+            metadata["ls_model_name"] = self.model
+        return self
+
+    def _note(self, name: str, action: str, before: Any, after: Any, why: str) -> None:
+        """Note what was changed, once."""
+        change = dict(Change(name, action, before, after, why).to_dict())
+        if change not in self._added:
+            self._added.append(change)
 
     def payload(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, keywords: Mapping[str, Any]
@@ -215,62 +258,68 @@ class RoutedCall:
             stop: the stop sequences.
             keywords: those that traces show; what a hook or langchain-openai changed of them is sent so.
         """
-        prepared = self.prepared
-        shown, stream = prepared.shown, bool(keywords.get("stream"))
+        shown, stream = self.shown, bool(keywords.get("stream"))
         body = self._body(messages, stream=stream)
         body.update({n: v for n, v in keywords.items() if n not in shown or shown[n] is not v})
         if stream:
             # langchain-openai writes its own question for the usage over what else the caller has said.
             options = {**(shown.get("stream_options") or {}), **(keywords.get("stream_options") or {})}
-            if prepared.on_responses:
+            if self.on_responses:
                 options.pop("include_usage", None)  # it always reports the usage, and has no such field
             body.pop("stream_options", None)
             body.update({"stream_options": options} if options else {})
-        return body if stop == prepared.stop else {**body, "stop": stop}
+        return body if stop == self.stop else {**body, "stop": stop}
 
     def _body(self, messages: Sequence[BaseMessage], *, stream: bool) -> dict[str, Any]:
         """Return the body for what was asked, with the SDK's options."""
-        planner, prepared, parsed = self._planner, self.prepared, self._parsed
-        decision, endpoint = prepared.decision, prepared.call.endpoint
+        planner, decision, endpoint = self.planner, self.decision, self.call.endpoint
         rules = planner.router.catalog.get(str(decision.model)).parameters.get(endpoint, {})
         given = self._asked(messages, stream=stream)
         lost: dict[str, Any] = {}
-        encrypted = prepared.on_responses and _is_encrypted(prepared.call, rules)
+        encrypted = self.on_responses and _is_encrypted(self.call, rules)
         body = request_body(
-            given, decision, own=lambda _: True, encrypted=encrypted, stream_usage=False, left_out=lost
+            given,
+            decision,
+            own=lambda _: True,
+            encrypted=encrypted,
+            stream_usage=False,
+            left_out=lost,
+            defaults="responses" if self.on_responses and self._wants_responses else None,
         )
         included = body.get("include") or ()
-        if encrypted and planner.unstored(parsed) and _ENCRYPTED not in included:
+        if encrypted and self._unstored and _ENCRYPTED not in included:
             included = body["include"] = [*included, _ENCRYPTED]
         if _ENCRYPTED in included and _ENCRYPTED not in (given.get("include") or ()):
-            prepared.note("include", "added", None, _ENCRYPTED, _TRAVELS)
+            self._note("include", "added", None, _ENCRYPTED, _TRAVELS)
         for place, value in lost.items():
-            prepared.note(place, "dropped", value, None, f"{_TITLES[endpoint]} has no place for it")
-        if not prepared.on_responses and "max_tokens" in body and planner.owner.factory is None:
+            self._note(place, "dropped", value, None, f"{_TITLES[endpoint]} has no place for it")
+        if not self.on_responses and "max_tokens" in body and planner.owner.factory is None:
             body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
-        if parsed.nulls:
+        if self.nulls:
             # A null is sent where the model takes the parameter whatever it is.
             absent = {*rules, *planner.router.catalog.endpoint(endpoint).absent, *NOT_SENT}
-            body.update(dict.fromkeys(name for name in parsed.nulls if name not in absent))
+            body.update(dict.fromkeys(name for name in self.nulls if name not in absent))
         # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
         body["stream"] = planner.owner.streaming and not decision.facts.stream
         body.pop("stream_options", None)
-        kept = _OPTIONS if prepared.on_responses else (*_OPTIONS, "strict")
-        body.update({name: prepared.shown[name] for name in kept if name in prepared.shown})
+        kept = _OPTIONS if self.on_responses else (*_OPTIONS, "strict")
+        body.update({name: self.shown[name] for name in kept if name in self.shown})
         return body
 
     def _asked(self, messages: Sequence[BaseMessage], *, stream: bool) -> dict[str, Any]:
         """Return what was asked as the wire takes it: in the form of the endpoint that the caller expects."""
-        asked, on_responses = self._parsed.parameters, self.prepared.on_responses
+        asked = self.parameters
         given = {name: value for name, value in asked.items() if name not in PASSED_ON}
         said, strict = self._said(messages), asked.get("strict")
-        if not on_responses:
+        if not self.on_responses:
             return {**given, "messages": said.as_chat()}
         if self._is_chained:
             _, given["previous_response_id"] = _get_last_messages(messages)
-        if self._planner.wants_responses(self._parsed):
-            more = {"stream": stream} if strict is None else {"stream": stream, "strict": strict}
-            return {**_construct_responses_api_payload((), {**given, **more}), "input": said.as_items()}
+        if stream:  # OpenAI wants a number there
+            given["tools"] = [
+                {"partial_images": 1, **tool} if tool.get("type") == "image_generation" else tool
+                for tool in given.get("tools") or ()
+            ]
         if (schema := given.pop("response_format", None)) is not None:
             if isinstance(schema, Mapping):
                 given["response_format"] = schema if strict is None else as_form(dict(schema), strict=strict)
@@ -283,57 +332,54 @@ class RoutedCall:
     @property
     def _is_chained(self) -> bool:
         """Whether the request goes on from the last response of the history, wherever that is stored."""
-        call = self.prepared.call
-        chains = self._planner.owner.use_previous_response_id
-        return chains and self.prepared.on_responses and not call.stateless
+        chains = self.planner.owner.use_previous_response_id
+        return chains and self.on_responses and not self.call.stateless
 
     def _said(self, messages: Sequence[BaseMessage]) -> Conversation:
         """Return messages as the chosen model and endpoint can take them."""
-        planner, parsed, prepared = self._planner, self._parsed, self.prepared
-        after, store = parsed.parameters.get("previous_response_id"), parsed.parameters.get("store")
+        after, store = self.parameters.get("previous_response_id"), self.parameters.get("store")
         if self._is_chained:
             messages, _ = _get_last_messages(list(messages))
         elif after is not None:
             messages = since(messages, after)
-        if planner.unstored(parsed):
+        if self._unstored:
             store = False
-        elif prepared.on_responses and not planner.wants_responses(parsed):
+        elif self.on_responses and not self._wants_responses:
             store = bool(store)
         return Conversation(
             messages=messages,
-            model=str(prepared.decision.model),
-            endpoint=prepared.call.endpoint,
-            known=planner.known,
+            model=str(self.decision.model),
+            endpoint=self.call.endpoint,
+            known=self.planner.known,
             store=store,
-            stateless=prepared.call.stateless,
+            stateless=self.call.stateless,
+            brings_tools=self.items,
         )
 
     # ----- sending with langchain-openai
 
-    def _send(self, prepared: PreparedCall) -> ChatResult:
-        messages, keywords = self._ready(prepared)
-        return prepared.delegate._generate(messages, run_manager=self._manager, **keywords)
+    def _send(self, _: Any) -> ChatResult:
+        messages, keywords = self._ready()
+        return self.delegate._generate(messages, run_manager=self._manager, **keywords)
 
-    async def _asend(self, prepared: PreparedCall) -> ChatResult:
-        messages, keywords = self._ready(prepared)
-        return await prepared.delegate._agenerate(messages, run_manager=self._manager, **keywords)
+    async def _asend(self, _: Any) -> ChatResult:
+        messages, keywords = self._ready()
+        return await self.delegate._agenerate(messages, run_manager=self._manager, **keywords)
 
-    def _open(self, prepared: PreparedCall) -> Iterator[ChatGenerationChunk]:
-        messages, keywords = self._ready(prepared, stream=True)
-        return prepared.delegate._stream(messages, **keywords)
+    def _open(self, _: Any) -> Iterator[ChatGenerationChunk]:
+        messages, keywords = self._ready(stream=True)
+        return self.delegate._stream(messages, **keywords)
 
-    async def _aopen(self, prepared: PreparedCall) -> AsyncIterator[ChatGenerationChunk]:
-        messages, keywords = self._ready(prepared, stream=True)
-        return prepared.delegate._astream(messages, **keywords)
+    async def _aopen(self, _: Any) -> AsyncIterator[ChatGenerationChunk]:
+        messages, keywords = self._ready(stream=True)
+        return self.delegate._astream(messages, **keywords)
 
-    def _ready(
-        self, prepared: PreparedCall, *, stream: bool = False
-    ) -> tuple[list[BaseMessage], dict[str, Any]]:
+    def _ready(self, *, stream: bool = False) -> tuple[list[BaseMessage], dict[str, Any]]:
         """Return what a delegate is called with: a factory's own kind makes the body again."""
         usage = self._stream_usage() if stream else {}
-        if isinstance(prepared.delegate, Delegate):
-            return self._messages, {**prepared.shown, **usage, "stop": prepared.stop, PLAN: self}
-        body = self.payload(self._messages, prepared.stop, {"stream": stream})
+        if isinstance(self.delegate, Delegate):
+            return self._messages, {**self.shown, **usage, "stop": self.stop, PLAN: self}
+        body = self.payload(self._messages, self.stop, {"stream": stream})
         keywords = {n: v for n, v in body.items() if n not in ("messages", "input", "model", "stream")}
         if "text_format" in keywords:
             keywords["response_format"] = keywords.pop("text_format")
@@ -346,12 +392,12 @@ class RoutedCall:
 
     def _stream_usage(self) -> dict[str, Any]:
         """Return what only a streamed Chat Completions call takes, as the caller or the server wants it."""
-        usage, prepared = self._options.get("stream_usage"), self.prepared
-        if usage is not None and prepared.call.endpoint == "chat_completions":
+        usage = self._asks
+        if usage is not None and self.call.endpoint == "chat_completions":
             return {"stream_usage": usage}
-        if not self._asks_for_usage or self._question.is_asked(prepared.delegate.openai_api_base):
+        if not self._asks_for_usage or self._question.is_asked(self.delegate.openai_api_base):
             return {}
-        prepared.note("stream_options", "dropped", {"include_usage": True}, None, NO_USAGE)
+        self._note("stream_options", "dropped", {"include_usage": True}, None, NO_USAGE)
         return {"stream_usage": False}
 
     @property
@@ -361,25 +407,15 @@ class RoutedCall:
         ChatOpenAI asks at OpenAI's own address only. Without usage nothing can be booked, so a server is
         asked until it refuses, or fails before it has ever answered.
         """
-        prepared = self.prepared
         return (
-            isinstance(prepared.delegate, Delegate)
-            and prepared.call.endpoint == "chat_completions"
-            and self._options.get("stream_usage") is None
-            and "stream_options" not in prepared.shown
-            and self._planner.owner.stream_usage is not True
+            isinstance(self.delegate, Delegate)
+            and self.call.endpoint == "chat_completions"
+            and self._asks is None
+            and "stream_options" not in self.shown
+            and self.planner.owner.stream_usage is not True
         )
 
     # ----- what the driver asks: see routed_llm.calls.driver.Seam
-
-    def prepare(self, decision: Decision) -> PreparedCall:
-        """Return what to send for a decision."""
-        if self.prepared.decision is not decision:
-            self.prepared = self._plan(decision)
-            metadata = getattr(self._manager, "metadata", None) or {}
-            if "ls_model_name" in metadata:  # a run is named after the model that serves it
-                metadata["ls_model_name"] = self.model
-        return self.prepared
 
     def opened(self, decision: Decision, record: Callable[[], Record]) -> None:
         """Note that a request is made."""
@@ -388,7 +424,7 @@ class RoutedCall:
 
     def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
         """Say whether a stream is begun again without its usage; see :class:`UsageQuestion`."""
-        address = self.prepared.delegate.openai_api_base
+        address = self.delegate.openai_api_base
         unknown = address is not None and not address.startswith(_OPENAI)
         hangs = unknown and isinstance(error, (APITimeoutError, TimeoutError))
         return self._asks_for_usage and self._question.spares(
@@ -399,7 +435,7 @@ class RoutedCall:
         """Note for whom the provider did not find what it should have stored."""
         del decision
         if step.kind == "state":
-            self._planner.note_lost(self._parsed.options.credential)
+            self.planner.note_lost(self.options.credential)
 
     def read(self, answer: ChatResult) -> Reading:
         """Read a whole answer."""
@@ -407,33 +443,31 @@ class RoutedCall:
 
     def complete(self, answer: ChatResult, record: dict[str, Any]) -> ChatResult:
         """Return an answer, cut where it has to end, with its record."""
-        prepared = self.prepared
-        if prepared.cut is not None and not _answers.is_kept(answer, prepared.cut):
-            answer = _answers.cut_result(answer, prepared.cut)
+        if self.cut is not None and not _answers.is_kept(answer, self.cut):
+            answer = _answers.cut_result(answer, self.cut)
         return _answers.attach(answer, self._recorded(record))
 
     def reader(self) -> _answers.ChunkReader:
         """Return what reads the stream of what was prepared last."""
-        prepared = self.prepared
-        streams = prepared.call.stream
-        cut = None if prepared.cut is None or not streams else _answers.StreamCut(prepared.cut)
-        whole = not streams or not genuine(prepared.delegate)
+        streams = self.call.stream
+        cut = None if self.cut is None or not streams else _answers.StreamCut(self.cut)
+        whole = not streams or not genuine(self.delegate)
         return _answers.ChunkReader(cut, whole=whole)
 
     def pieces(self, answer: ChatResult) -> Iterable[ChatGenerationChunk]:
         """Return a whole answer as the one chunk of a stream."""
-        cut = self.prepared.cut
-        return [_answers.whole_chunk(answer if cut is None else _answers.cut_result(answer, cut))]
+        whole = answer if self.cut is None else _answers.cut_result(answer, self.cut)
+        return [_answers.whole_chunk(whole)]
 
     def last(
         self, reader: Any, held: list[ChatGenerationChunk], record: dict[str, Any]
     ) -> Iterable[ChatGenerationChunk]:
         """Return the end of a stream, with the record."""
         if self._asks_for_usage:
-            self._question.was_answered(self.prepared.delegate.openai_api_base)
+            self._question.was_answered(self.delegate.openai_api_base)
         last = reader.last(self._recorded(record), self.model)
-        schema = self.prepared.shown.get("response_format")
-        if self.prepared.plain and isinstance(schema, type) and is_basemodel_subclass(schema):
+        schema = self.shown.get("response_format")
+        if self.plain and isinstance(schema, type) and is_basemodel_subclass(schema):
             # langchain-openai reads the form of an answer from the whole of a stream.
             if (last.generation_info or {}).get("finish_reason") == "length":
                 raise LengthFinishReasonError(completion=ChatCompletion.construct())
@@ -462,17 +496,17 @@ class RoutedCall:
 
     def second(self, decision: Decision) -> Answered:
         """Make a sampled second call, which no callback and no cache sees."""
-        apart = RoutedCall(self._planner, self._parsed, decision)
-        apart._messages = list(self._messages)
-        apart.prepared.shown = {n: v for n, v in apart.prepared.shown.items() if n != "stream_options"}
-        read = self.read(apart._send(apart.prepared))
+        apart = copy.copy(self)
+        apart._manager = None
+        apart.prepare(decision)
+        apart.shown = {n: v for n, v in apart.shown.items() if n != "stream_options"}
+        read = self.read(apart._send(apart))
         return Answered(read.usage, read.served, read.text)
 
     def _recorded(self, record: dict[str, Any]) -> dict[str, Any]:
-        added = self.prepared.added
-        if added:
-            record = {**record, "changes": [*record["changes"], *added]}
-        return short_record(record) if self._planner.owner.routing_record == "short" else record
+        if self._added:
+            record = {**record, "changes": [*record["changes"], *self._added]}
+        return short_record(record) if self.planner.owner.routing_record == "short" else record
 
 
 def _raised_in(trace: TracebackType | None, module: str) -> bool:
@@ -507,7 +541,8 @@ class RejectedCall:
         kwargs: its keywords, as traces may show them.
     """
 
-    begun = False
+    decision = cut = None
+    begun = plain = False
 
     def __init__(
         self, owner: ChatOpenAI, error: Exception, stop: list[str] | None, kwargs: Mapping[str, Any]
@@ -515,7 +550,7 @@ class RejectedCall:
         self.error = as_langchains(error, owner)
         self.model: str = owner.model_name
         # The call as the baseline would have been sent it.
-        self.prepared = SimpleNamespace(delegate=owner, stop=stop, shown=dict(kwargs), cut=None, plain=False)
+        self.delegate, self.stop, self.shown = owner, stop, dict(kwargs)
 
     def _raise(self, *_: Any) -> Any:
         raise self.error

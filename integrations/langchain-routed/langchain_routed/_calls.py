@@ -46,7 +46,7 @@ _KEYWORDS: Final = frozenset(
 
 def traced(call: RoutedCall | RejectedCall) -> dict[str, str]:
     """Return what a trace shows of a decision from the start of a run: keys that runs can be filtered by."""
-    decision = getattr(call.prepared, "decision", None)
+    decision = call.decision
     if decision is None:
         return {}  # nothing was decided
     shown = {

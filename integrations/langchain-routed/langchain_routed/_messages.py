@@ -23,23 +23,14 @@ from langchain_core.messages import (
 from langchain_openai.chat_models._compat import _convert_from_v1_to_chat_completions
 from langchain_openai.chat_models.base import (
     _construct_responses_api_input,
-    _convert_dict_to_message,
     _convert_message_to_dict,
     _make_computer_call_output_from_message,
     _make_custom_tool_output_from_message,
 )
 
-from langchain_routed._blocks import (
-    BREAKPOINT,
-    RESPONSES_ITEMS,
-    TEXTS,
-    Media,
-    as_media,
-    block_text,
-    breakpoint_of,
-)
+from langchain_routed._blocks import MEDIA, RESPONSES_ITEMS, TEXTS, block_text, fitted
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
-from routed_llm.request.wire import Replay, followed, ids_apart, spoken
+from routed_llm.request.wire import Replay, spoken
 
 __all__ = [
     "ITEMS",
@@ -62,10 +53,6 @@ ITEMS: Final = "routed_items"
 """Key of ``additional_kwargs`` that holds the Responses items behind a plain answer."""
 
 _V03: Final = ("reasoning", "tool_outputs", "__openai_function_call_ids__")
-_CALLS: Final = ("function_call", "custom_tool_call")
-_FOREIGN: Final = frozenset({"annotations", "cache_control", "extras", "id", "index"})
-"""Keys of a text block that LangChain or another provider added, which Chat Completions refuses."""
-
 _ROLES: Final = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assistant"}
 _CHATS: Final = ("image_url", "input_audio", "file")
 
@@ -137,6 +124,14 @@ class Conversation:
                         continue
                     message = _with(message, [b for b in message.content if not _is_item(b, kinds)])
                 message = _fit_blocks(message, on_responses=self._on_responses)
+                if (
+                    message.content
+                    and self._on_responses
+                    and self.model
+                    and not isinstance(message, ToolMessage)
+                ):
+                    # As langchain-openai does there with what no endpoint of OpenAI's has.
+                    message = _with(message, [block for block in message.content if _is_known(block)])
             said.append(_as_dict(message))
         return said
 
@@ -154,44 +149,28 @@ class Conversation:
         if self._on_responses and own:
             said[WIRE_ITEMS] = {
                 "model": self.model,
-                "items": _construct_responses_api_input([_with_calls(_as_made(message))]),
+                "items": _construct_responses_api_input([_with_calls(_as_made(message))], store=self.store),
             }
         return said
 
-    def as_items(self) -> list[dict[str, Any]]:
-        """Return it in the form of Responses."""
-        turns = [_construct_responses_api_input([one], store=self.store) for one in self._for_items()]
-        names = ids_apart(
-            [{item["call_id"] for item in turn if item.get("type") in _CALLS} for turn in turns]
-        )
-        if names is not None:
-            turns = [[_renamed(item, new) for item in turn] for turn, new in zip(turns, names, strict=True)]
-        return followed([item for turn in turns for item in turn])
-
     def as_messages(self) -> list[BaseMessage]:
         """Return it in LangChain's words, for a model that writes its own bodies."""
-        if self._on_responses:
-            return self._for_items()
-        return [_convert_dict_to_message(message) for message in self.as_chat()]
-
-    def _for_items(self) -> list[BaseMessage]:
-        """Return the messages that langchain-openai's converter makes the items of."""
         several = len({m.name for m in self.messages if isinstance(m, AIMessage)}) > 1
-        return [_with_calls(self._for_item(message, several=several)) for message in self.messages]
+        return [self._as_message(message, several=several) for message in self.messages]
 
-    def _for_item(self, message: BaseMessage, *, several: bool) -> BaseMessage:
+    def _as_message(self, message: BaseMessage, *, several: bool) -> BaseMessage:
+        speaks = self._on_responses and not isinstance(message, (ToolMessage, FunctionMessage))
         if isinstance(message, AIMessage):
             own = self._is_own(message)
             # The one assistant of a conversation is known, and so is who made items.
-            speaks = several and not (own and _item_ids(message))
-            message = _as_made(message) if own else _bare(message, keeps_audio=False)
-        else:
-            if not isinstance(message.content, str):
-                message = _fit_blocks(message, on_responses=True)
-            speaks = not isinstance(message, (ToolMessage, FunctionMessage))
+            speaks = speaks and several and not (own and _item_ids(message))
+            made = own and self._on_responses
+            message = _as_made(message) if made else _bare(message, keeps_audio=own)
+        elif not isinstance(message.content, str):
+            message = _fit_blocks(message, on_responses=self._on_responses)
         if speaks and message.name:
             message = _with(message, spoken(message.content, message.name, "text"))
-        return message
+        return _with_calls(message) if self._on_responses else message
 
     def _is_own(self, message: AIMessage) -> bool:
         """Say whether what an answer is made of goes back: to its own model, once, where it is found."""
@@ -250,6 +229,11 @@ def _is_chats(block: Mapping[str, Any]) -> bool:
     return kind in _CHATS and isinstance(block.get(kind), dict)
 
 
+def _is_known(block: Any) -> bool:
+    kind = block["type"]
+    return kind in TEXTS or kind in MEDIA
+
+
 def _with_calls(message: BaseMessage) -> BaseMessage:
     """Return an answer whose calls of custom tools stand among its blocks, in the order of all its calls.
 
@@ -274,14 +258,6 @@ def _calls_with_custom(message: BaseMessage) -> list[dict[str, Any]]:
 
 def _with(message: BaseMessage, content: Any) -> BaseMessage:
     return message.model_copy(update={"content": content})
-
-
-def _renamed(item: dict[str, Any], names: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return an item of a call, or its output, with the id by which the provider can tell it from others."""
-    old = item.get("call_id")
-    if names.get(old, old) == old:
-        return item
-    return {**{key: value for key, value in item.items() if key != "id"}, "call_id": names[old]}
 
 
 def _is_item(block: Any, kinds: Set[str]) -> bool:
@@ -408,71 +384,10 @@ def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
     if not message.content:
         # langchain-openai makes no item of a message without blocks, and an input of no items is refused.
         return _with(message, "") if on_responses else message
-    blocks = [_fit_block(block, on_responses=on_responses) for block in message.content]
+    blocks = [fitted(block, on_responses=on_responses) for block in message.content]
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
         return message
     return _with(message, blocks)
-
-
-def _fit_block(block: Any, *, on_responses: bool) -> Any:
-    if isinstance(block, str):
-        return {"type": "text", "text": block}
-    kind = block.get("type")
-    if kind == "text-plain" or (kind == "input_text" and not on_responses):
-        return {"type": "text", "text": block_text(block)}
-    if kind == "text" and not _FOREIGN.isdisjoint(block):
-        extras = block.get("extras")
-        mark = {k: v for k, v in extras.items() if k == BREAKPOINT} if isinstance(extras, Mapping) else {}
-        return mark | {k: v for k, v in block.items() if k not in _FOREIGN}
-    media = as_media(block)
-    # Only Responses has a form for an image by its id, and for a file by its URL.
-    by_id = media is not None and (
-        media.file_id is not None
-        if media.kind == "image"
-        else media.kind == "file" and media.by_reference and media.file_id is None
-    )
-    if media is None or not _needs_translation(block, media, on_responses=on_responses, by_id=by_id):
-        return block
-    translated = _by_id(media) if by_id else _for_chat(media)
-    mark = breakpoint_of(block)
-    return translated if mark is None else {**translated, BREAKPOINT: mark}
-
-
-def _needs_translation(block: Mapping[str, Any], media: Media, *, on_responses: bool, by_id: bool) -> bool:
-    kind = block["type"]
-    if media.kind == "image" and media.source is None and not on_responses:
-        return False  # langchain-openai says so
-    if kind in ("input_image", "input_file"):
-        return not on_responses
-    if kind in ("document", "media", "video") or (kind == "image" and (media.file_id or media.detail)):
-        return True
-    if kind == "image_url":
-        return not isinstance(block.get("image_url"), Mapping) or media.file_id is not None
-    return kind == "file" and (media.kind != "file" or (on_responses and by_id))
-
-
-def _for_chat(media: Media) -> dict[str, Any]:
-    if media.kind == "text":
-        return {"type": "text", "text": media.data or ""}
-    if media.kind == "image":
-        detail = {} if media.detail is None else {"detail": media.detail}
-        return {"type": "image_url", "image_url": {"url": media.source, **detail}}
-    if media.kind == "audio":
-        form = (media.mime or "audio/wav").partition("/")[2]
-        data = media.data or (media.url or "").partition(",")[2]
-        return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
-    if media.kind == "video":
-        return {"type": "video_url", "video_url": {"url": media.source}}  # which no model takes
-    if media.file_id is not None:
-        return {"type": "file", "file": {"file_id": media.file_id}}
-    return {"type": "file", "file": {"filename": media.filename or "file", "file_data": media.source}}
-
-
-def _by_id(media: Media) -> dict[str, Any]:
-    if media.kind != "image":
-        return {"type": "input_file", "file_url": media.url}
-    detail = {} if media.detail is None else {"detail": media.detail}
-    return {"type": "input_image", "file_id": media.file_id, **detail}
 
 
 def _as_blocks(item: Mapping[str, Any]) -> list[Any]:

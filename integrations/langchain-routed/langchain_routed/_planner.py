@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +12,7 @@ from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from langchain_routed._call import RoutedCall
 from langchain_routed._delegates import DelegateCache
 from langchain_routed._messages import Conversation
 from langchain_routed._reading import (
@@ -25,8 +26,6 @@ from langchain_routed._reading import (
 from routed_llm import (
     CallOptions,
     CatalogError,
-    Decision,
-    NoModelFits,
     Policy,
     Router,
     TokenCount,
@@ -39,9 +38,8 @@ from routed_llm.calls.search import with_search
 
 if TYPE_CHECKING:
     from langchain_routed._delegates import Owner
-    from routed_llm import Request
 
-__all__ = ["CallPlanner", "ParsedCall", "asks_for_responses", "default_router"]
+__all__ = ["CallPlanner", "asks_for_responses", "default_router"]
 
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
@@ -81,34 +79,6 @@ def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, mode
         return asked
     settings = SimpleNamespace(model_name=model_name, **{name: fields[name] for name in _SWITCHES})
     return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
-
-
-@dataclass(slots=True, kw_only=True)
-class ParsedCall:
-    """What one call asks for, in the router's words and in langchain-openai's.
-
-    Attributes:
-        request: the Request.
-        parameters: the merged parameters, in the caller's own form.
-        options: the policy for this call, whom it is for and what it may spend.
-        items: whether the call itself asks for what only Responses has.
-        soft: whether the lock on a model may be given up.
-        nulls: names of the parameters that the caller gave as None.
-        exact: OpenAI's own count of the call, for threads and for event loops; nothing where no policy asks.
-    """
-
-    request: Request
-    parameters: dict[str, Any]
-    options: CallOptions
-    items: bool
-    soft: bool
-    nulls: tuple[str, ...] = ()
-    exact: tuple[Any, Any] | None = None
-
-    def unlocked(self) -> ParsedCall:
-        """Return the call free to go to any model; encrypted reasoning is then left out."""
-        free = replace(self.request, facts=replace(self.request.facts, locked_to=None))
-        return replace(self, request=free, soft=False)
 
 
 class CallPlanner:
@@ -154,8 +124,8 @@ class CallPlanner:
         kwargs: Mapping[str, Any],
         *,
         stream: bool,
-    ) -> ParsedCall:
-        """Read a call.
+    ) -> RoutedCall:
+        """Read a call, for which nothing is decided yet.
 
         Raises:
             RequestError: when no model could take it.
@@ -193,7 +163,8 @@ class CallPlanner:
         )
         options = options.on(self._options())
         exact = options.policy is not None and options.policy.exact_within
-        return ParsedCall(
+        return RoutedCall(
+            planner=self,
             request=request,
             parameters=parameters,
             options=options,
@@ -238,7 +209,7 @@ class CallPlanner:
             router = self.router
             asked = with_search(parameters, self.owner.model_name, router.catalog, router.now)
             parameters = dict(asked)
-        items = self._asks(parameters)
+        items = self.asks(parameters)
         found = parameters, items, self._endpoint(parameters, items=items)
         if quiet:
             self._quiet = fields, found
@@ -265,46 +236,6 @@ class CallPlanner:
             kept = self._kept = (parts, made)
         return kept[1]
 
-    def decide(self, asked: ParsedCall) -> Decision:
-        """Decide, giving up a lock that is only worth having.
-
-        Raises:
-            NoModelFits: when nothing can serve the call.
-        """
-        try:
-            return self.router.decide(asked.request, asked.options, exact=asked.exact and asked.exact[0])
-        except NoModelFits:
-            if not asked.soft:
-                raise
-            return self.decide(asked.unlocked())
-
-    async def adecide(self, asked: ParsedCall) -> Decision:
-        """Decide without holding the event loop while long texts are counted.
-
-        Raises:
-            NoModelFits: when nothing can serve the call.
-        """
-        exact = asked.exact and asked.exact[1]
-        try:
-            return await self.router.adecide(asked.request, asked.options, exact=exact)
-        except NoModelFits:
-            if not asked.soft:
-                raise
-            return await self.adecide(asked.unlocked())
-
-    def wants_responses(self, asked: ParsedCall) -> bool:
-        """Say whether ChatOpenAI under the baseline's name would send the call to Responses, too."""
-        return asked.items or self._asks(asked.parameters, model_name=self.owner.model_name)
-
-    def unstored(self, asked: ParsedCall) -> bool:
-        """Say whether the provider seems to store nothing for this credential: twice it did not find it."""
-        return bool(self.lost) and self.lost.get(asked.options.credential, 0) > 1
-
-    def rechoose(self, asked: ParsedCall, avoid: Mapping[str, str], options: CallOptions) -> Decision | None:
-        """Decide for what is left, giving up a lock that is only worth having; None when nothing is."""
-        found = self.router.rechoose(asked.request, avoid, options)
-        return self.rechoose(asked.unlocked(), avoid, options) if found is None and asked.soft else found
-
     def note_lost(self, credential: str) -> None:
         """Note that the provider did not find what it should have stored for a credential."""
         self.lost[credential] = self.lost.get(credential, 0) + 1
@@ -327,7 +258,8 @@ class CallPlanner:
             return "chat_completions"
         return "responses" if items or _is_loose(parameters) else None
 
-    def _asks(self, parameters: Mapping[str, Any], *, model_name: str = "") -> bool:
+    def asks(self, parameters: Mapping[str, Any], *, model_name: str = "") -> bool:
+        """Say whether ChatOpenAI would send a call with these parameters to Responses."""
         return asks_for_responses(self.owner, parameters, model_name=model_name)
 
 

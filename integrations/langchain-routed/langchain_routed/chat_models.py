@@ -254,10 +254,10 @@ class RoutedChatModel(ChatOpenAI):
         """
         messages = self._convert_input(input).to_messages()
         planner = self._own_planner()
-        asked = planner.read(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
-        decision = planner.router.explain(asked.request, asked.options)
-        if decision.chosen is None and asked.soft:
-            decision = planner.router.explain(asked.unlocked().request, asked.options)
+        call = planner.read(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+        decision = planner.router.explain(call.request, call.options)
+        if decision.chosen is None and call.unlock():
+            decision = planner.router.explain(call.request, call.options)
         return decision
 
     def _own_planner(self) -> CallPlanner:
@@ -278,9 +278,7 @@ class RoutedChatModel(ChatOpenAI):
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
     ) -> RoutedCall | RejectedCall:
         try:
-            planner = self._own_planner()
-            asked = planner.read(messages, stop, kwargs, stream=stream)
-            return RoutedCall(planner, asked, planner.decide(asked))
+            return self._own_planner().read(messages, stop, kwargs, stream=stream).decide()
         except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
             return RejectedCall(self, error, stop, _calls.visible(kwargs))
 
@@ -288,9 +286,7 @@ class RoutedChatModel(ChatOpenAI):
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
     ) -> RoutedCall | RejectedCall:
         try:
-            planner = self._own_planner()
-            asked = planner.read(messages, stop, kwargs, stream=stream)
-            return RoutedCall(planner, asked, await planner.adecide(asked))
+            return await self._own_planner().read(messages, stop, kwargs, stream=stream).adecide()
         except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
             return RejectedCall(self, error, stop, _calls.visible(kwargs))
 
@@ -485,9 +481,7 @@ class RoutedChatModel(ChatOpenAI):
         call, messages = kwargs.pop(PLAN, None), self._convert_input(input_).to_messages()
         if call is None:
             call = self._route(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
-            return call.payload(
-                messages, call.prepared.stop, {"stream": kwargs.get("stream", self.streaming)}
-            )
+            stop, kwargs = call.stop, {"stream": kwargs.get("stream", self.streaming)}
         return call.payload(messages, stop, kwargs)  # type: ignore[no-any-return] # a keyword
 
     @override
@@ -495,16 +489,14 @@ class RoutedChatModel(ChatOpenAI):
         call: RoutedCall | None = kwargs.pop(PLAN, None)
         if call is None:
             return super()._get_invocation_params(stop=stop, **_calls.visible(kwargs))
-        sent = call.prepared
-        return sent.delegate._get_invocation_params(stop=sent.stop, **sent.shown)
+        return call.delegate._get_invocation_params(stop=call.stop, **call.shown)
 
     @override
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         call: RoutedCall | None = kwargs.pop(PLAN, None)
         if call is None:
             return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
-        sent = call.prepared
-        shown = sent.delegate._get_ls_params(stop=sent.stop, **sent.shown)
+        shown = call.delegate._get_ls_params(stop=call.stop, **call.shown)
         return cast("LangSmithParams", {**shown, **_calls.traced(call)})
 
     @override
@@ -512,10 +504,9 @@ class RoutedChatModel(ChatOpenAI):
         call: RoutedCall | None = kwargs.pop(PLAN, None)
         if call is None:
             return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
-        sent = call.prepared
-        form = "plain" if sent.plain else "items"
-        form = form if sent.cut is None else f"{form}/{json.dumps(sent.cut)}"
-        return f"routed/{form}/{sent.delegate._get_llm_string(stop=sent.stop, **sent.shown)}"
+        form = "plain" if call.plain else "items"
+        form = form if call.cut is None else f"{form}/{json.dumps(call.cut)}"
+        return f"routed/{form}/{call.delegate._get_llm_string(stop=call.stop, **call.shown)}"
 
     # --- what the router as a whole can do ---
 
