@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from langchain_routed._messages import ITEMS, ROUTING
 from routed_llm import AnswerCutter, Call, Router, Usage
@@ -20,8 +20,8 @@ from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 __all__ = [
     "ChunkReader",
+    "Cut",
     "Ends",
-    "StreamCut",
     "attach",
     "cut_result",
     "ends_of",
@@ -123,7 +123,7 @@ class ChunkReader:
         served: the model id that the stream names, or None.
     """
 
-    def __init__(self, cut: StreamCut | None, *, whole: bool) -> None:
+    def __init__(self, cut: Cut | None, *, whole: bool) -> None:
         self._cut = cut
         self._said: list[str] = []
         self._held: ChatGenerationChunk | None = None
@@ -214,113 +214,48 @@ def is_kept(result: ChatResult, ends: Ends) -> bool:
 
 
 def cut_result(result: ChatResult, ends: Ends) -> ChatResult:
-    """Cut every answer of a call where it has to end; usage and all else stay.
-
-    Args:
-        result: what langchain-openai returned.
-        ends: where to cut.
-    """
-    generations = [_cut_generation(generation, ends) for generation in result.generations]
-    return ChatResult(generations=generations, llm_output=result.llm_output)
+    """Cut every answer of a call where it has to end; usage and all else stay."""
+    cut = [Cut(ends, whole=True).feed(generation) for generation in result.generations]
+    return ChatResult(generations=cut, llm_output=result.llm_output)
 
 
-def _cut_generation(generation: ChatGeneration, ends: Ends) -> ChatGeneration:
-    message, cutter = generation.message, ends.cutter()
-    if not isinstance(message, AIMessage):
-        return generation
-    content: Any
-    if isinstance(message.content, str):
-        content = cutter.cut(message.content)
-    else:
-        content, cutter = _cut_blocks(message.content, cutter)
-    if not cutter.found:
-        return generation
-    kept = _made_before(message, content)
-    metadata = {**message.response_metadata, **_finish(cutter, message.response_metadata)}
-    message = message.model_copy(
-        update={
-            "content": content,
-            "tool_calls": [call for call in message.tool_calls if call["id"] in kept],
-            "invalid_tool_calls": [call for call in message.invalid_tool_calls if call["id"] in kept],
-            "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in _GONE},
-            "response_metadata": metadata,
-            "usage_metadata": _unseen(message.usage_metadata, ends, cutter),
-        }
-    )
-    info = {**(generation.generation_info or {}), "finish_reason": cutter.why}
-    return ChatGeneration(message=message, generation_info=info)
-
-
-def _unseen(usage: UsageMetadata | None, ends: Ends, cutter: AnswerCutter) -> UsageMetadata | None:
-    """Count what was written beyond the cap among what nobody sees, as reasoning: it is billed like it."""
-    if usage is None or ends.most is None or cutter.why != "length":
-        return usage
-    details = usage.get("output_token_details") or {}
-    unseen = max(usage["output_tokens"] - ends.most, details.get("reasoning", 0))
-    return {**usage, "output_token_details": {**details, "reasoning": unseen}}
-
-
-def _finish(cutter: AnswerCutter, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Say why the answer has ended, in the words of the endpoint that gave it."""
-    if "status" not in metadata or cutter.why != "length":
-        return {"finish_reason": cutter.why}
-    return {"finish_reason": cutter.why, **_INCOMPLETE}
-
-
-def _cut_blocks(blocks: list[Any], cutter: AnswerCutter) -> tuple[list[Any], AnswerCutter]:
-    """Return the blocks up to where any of them has to end."""
-    kept: list[Any] = []
-    fresh = True
-    for block in blocks:
-        text = _text(block)
-        if text is None:
-            kept.append(block)
-            continue
-        cutter, fresh = cutter if fresh else cutter.following(), False
-        left = cutter.cut(text)
-        kept.append(left if isinstance(block, str) else {**block, "text": left})
-        if cutter.found:
-            break
-    return kept, cutter
-
-
-class StreamCut:
-    """Cuts one stream. Text waits only while a stop sequence may have begun in it.
+class Cut:
+    """Cuts one answer. Of a stream, text waits only while a stop sequence may have begun in it.
 
     Args:
         ends: where to cut.
+        whole: whether the answer comes at once, so that each of its blocks is a text of its own.
     """
 
-    def __init__(self, ends: Ends) -> None:
+    def __init__(self, ends: Ends, *, whole: bool = False) -> None:
         self._cutter = ends.cutter()
-        self._block: dict[str, Any] | None = None  # the text block that is being written, without its text
+        self._most = ends.most
+        self._whole = whole
+        self._block: Any = None  # the text block that is being written, without its text
 
     @property
     def found(self) -> bool:
-        """Whether the stream has come to where it has to end: no more of it is needed."""
+        """Whether the answer has come to where it has to end: no more of it is needed."""
         return self._cutter.found
 
-    def feed(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
-        """Return a chunk with what of the text is certain to stay."""
-        message = chunk.message
-        if not isinstance(message, AIMessageChunk):
-            return chunk
-        content: Any
+    def feed(self, generation: Any) -> Any:
+        """Return an answer, or a chunk of one, with what of its text is certain to stay."""
+        message, info = generation.message, generation.generation_info
+        if not isinstance(message, AIMessage):
+            return generation
         if isinstance(message.content, str):
-            content = self._feed_text(chunk, message.content)
+            content: Any = self._text(
+                message.content, ends=self._whole or bool((info or {}).get("finish_reason"))
+            )
         else:
-            content = self._feed_blocks(message)
+            content = self._blocks(message)
         if content == message.content and not self.found:
-            return chunk
+            return generation
         update: dict[str, Any] = {"content": content}
-        info = chunk.generation_info
         if self.found:
-            kept = {k: v for k, v in message.additional_kwargs.items() if k != ITEMS}
-            update.update(tool_call_chunks=[], tool_calls=[], invalid_tool_calls=[], additional_kwargs=kept)
+            update.update(self._ended(message, content))
             info = {**(info or {}), "finish_reason": self._cutter.why}
-            if isinstance(content, list) and self._cutter.why == "length":
-                update["response_metadata"] = {**message.response_metadata, **_INCOMPLETE}
-        return ChatGenerationChunk(message=message.model_copy(update=update), generation_info=info)
+        return type(generation)(message=message.model_copy(update=update), generation_info=info)
 
     def finish(self) -> ChatGenerationChunk | None:
         """Return a chunk with the text that still waits when the stream has ended, or None."""
@@ -331,21 +266,26 @@ class StreamCut:
         info = {"finish_reason": self._cutter.why} if self.found else None
         return ChatGenerationChunk(message=AIMessageChunk(content=content), generation_info=info)
 
-    def _feed_text(self, chunk: ChatGenerationChunk, text: str) -> str:
+    def _text(self, text: str, *, ends: bool) -> str:
         passed = self._cutter.feed(text)
-        if not self.found and (chunk.generation_info or {}).get("finish_reason"):
-            passed += self._cutter.finish()
-        return passed
+        return passed + self._cutter.finish() if ends and not self.found else passed
 
-    def _feed_blocks(self, message: AIMessageChunk) -> list[Any]:
+    def _blocks(self, message: AIMessage) -> list[Any]:
         passed: list[Any] = []
         for block in message.content:
             text = _text(block)
-            if not isinstance(block, dict) or self._other(block):
+            known = (
+                {key: block[key] for key in ("type", "index") if key in block}
+                if isinstance(block, dict)
+                else {}
+            )
+            if self._block is not None and (self._whole or known != self._block):
                 passed.extend(self._end_block())
-            if not self.found and isinstance(block, dict) and text is not None:
-                self._block = {key: block[key] for key in ("type", "index") if key in block}
-                passed.append({**block, "text": self._cutter.feed(text)} if "text" in block else block)
+            if not self.found and text is not None:
+                self._block = known
+                left = self._text(text, ends=self._whole)
+                empty = isinstance(block, dict) and "text" not in block
+                passed.append(block if empty else left if isinstance(block, str) else {**block, "text": left})
             elif not self.found:
                 passed.append(block)
             if self.found:
@@ -354,13 +294,6 @@ class StreamCut:
             passed.extend(self._end_block())
         return passed
 
-    def _other(self, block: dict[str, Any]) -> bool:
-        known = self._block
-        return known is not None and (block.get("type"), block.get("index")) != (
-            known.get("type"),
-            known.get("index"),
-        )
-
     def _end_block(self) -> list[Any]:
         """Bring on the end of the block that was being written; the next block's text is another text."""
         rest, block = self._cutter.finish(), self._block
@@ -368,6 +301,34 @@ class StreamCut:
         if not self.found:
             self._cutter = self._cutter.following()
         return [{**block, "text": rest}] if rest and block is not None else []
+
+    def _ended(self, message: AIMessage, content: Any) -> dict[str, Any]:
+        """Return what changes of an answer that ends here: later calls go, and it says why it has ended."""
+        before = _made_before(message, content)
+        changed: dict[str, Any] = {
+            "tool_calls": [call for call in message.tool_calls if call["id"] in before],
+            "invalid_tool_calls": [call for call in message.invalid_tool_calls if call["id"] in before],
+            "additional_kwargs": {k: v for k, v in message.additional_kwargs.items() if k not in _GONE},
+            "response_metadata": message.response_metadata,
+        }
+        if isinstance(message, AIMessageChunk):
+            changed["tool_call_chunks"] = []
+        else:
+            changed["response_metadata"] = {**message.response_metadata, "finish_reason": self._cutter.why}
+        if self._cutter.why == "length":
+            changed["usage_metadata"] = _unseen(message.usage_metadata, self._most)
+            if isinstance(content, list):
+                changed["response_metadata"] = {**changed["response_metadata"], **_INCOMPLETE}
+        return changed
+
+
+def _unseen(usage: UsageMetadata | None, most: int | None) -> UsageMetadata | None:
+    """Count what was written beyond the cap among what nobody sees, as reasoning: it is billed like it."""
+    if usage is None or most is None:
+        return usage
+    details = usage.get("output_token_details") or {}
+    unseen = max(usage["output_tokens"] - most, details.get("reasoning", 0))
+    return {**usage, "output_token_details": {**details, "reasoning": unseen}}
 
 
 def whole_chunk(result: ChatResult) -> ChatGenerationChunk:

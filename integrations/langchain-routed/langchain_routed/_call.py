@@ -450,7 +450,7 @@ class RoutedCall:
     def reader(self) -> _answers.ChunkReader:
         """Return what reads the stream of what was prepared last."""
         streams = self.call.stream
-        cut = None if self.cut is None or not streams else _answers.StreamCut(self.cut)
+        cut = None if self.cut is None or not streams else _answers.Cut(self.cut)
         whole = not streams or not genuine(self.delegate)
         return _answers.ChunkReader(cut, whole=whole)
 

@@ -10,7 +10,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_routed import RoutedChatModel
-from langchain_routed._answers import Ends, StreamCut, cut_result
+from langchain_routed._answers import Cut, Ends, cut_result
 
 from routed_llm import RequestError, Router
 
@@ -196,7 +196,7 @@ STREAMS = [
 def test_streams_of_blocks_are_cut_text_by_text(contents, kept, count) -> None:
     """A text that waits comes before the next block, and the stream is not read past the sequence."""
     source = [ChatGenerationChunk(message=AIMessageChunk(content=content)) for content in contents]
-    cut, chunks = StreamCut(Ends(["END"])), []
+    cut, chunks = Cut(Ends(["END"])), []
     for chunk in source:
         chunks.append(cut.feed(chunk))
         if cut.found:

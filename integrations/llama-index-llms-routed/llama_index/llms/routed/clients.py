@@ -170,13 +170,13 @@ def failure(answer: Mapping[str, Any]) -> Exception:
 def send(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
     """Send a request and return the answer, or an iterator over the stream."""
     came = _sent(client, prepared, options)
-    return _Pieces(came) if prepared.body.get("stream") else plain(came)
+    return _pieces(came) if prepared.body.get("stream") else plain(came)
 
 
 async def asend(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
     """Do what :func:`send` does, without holding the event loop."""
     came = await _sent(client, prepared, options)
-    return _APieces(came) if prepared.body.get("stream") else plain(came)
+    return _apieces(came) if prepared.body.get("stream") else plain(came)
 
 
 def _sent(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
@@ -193,41 +193,21 @@ def _sent(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
     return part.create(**given, **steer, **({"extra_body": rest} if rest else {}))
 
 
-class _Pieces:
-    """A stream as plain data."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._each: Iterator[Any] = iter(stream)
-
-    def __iter__(self) -> Iterator[PlainAnswer]:
-        return self
-
-    def __next__(self) -> PlainAnswer:
-        return plain(next(self._each))
-
-    def close(self) -> None:
-        """Return the connection."""
-        close = getattr(self._stream, "close", None)
-        if close is not None:
+def _pieces(stream: Any) -> Iterator[PlainAnswer]:
+    """Yield a stream as plain data; whoever leaves it returns its connection."""
+    try:
+        for came in stream:
+            yield plain(came)
+    finally:
+        if (close := getattr(stream, "close", None)) is not None:
             close()
 
 
-class _APieces:
-    """A stream as plain data, in an event loop."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._each: AsyncIterator[Any] = aiter(stream)
-
-    def __aiter__(self) -> AsyncIterator[PlainAnswer]:
-        return self
-
-    async def __anext__(self) -> PlainAnswer:
-        return plain(await anext(self._each))
-
-    async def aclose(self) -> None:
-        """Return the connection."""
-        close = getattr(self._stream, "close", None) or getattr(self._stream, "aclose", None)
+async def _apieces(stream: Any) -> AsyncIterator[PlainAnswer]:
+    try:
+        async for came in stream:
+            yield plain(came)
+    finally:
+        close = getattr(stream, "close", None) or getattr(stream, "aclose", None)
         if close is not None:
             await close()

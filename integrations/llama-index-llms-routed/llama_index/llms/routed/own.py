@@ -16,8 +16,6 @@ from routed_llm.calls.window import largest, workhorse
 __all__ = ["OwnRouter", "forget_shared", "shared_router"]
 
 _OPENAI = "https://api.openai.com/v1"
-
-
 _LOCK = Lock()
 _SHARED: WeakValueDictionary[int | None, Router] = WeakValueDictionary()
 

@@ -73,15 +73,7 @@ class Route:
 
     # What upstream calls in place of the SDK's client.
 
-    @property
-    def chat(self) -> Route:
-        """Stand where a client has its ``chat``."""
-        return self
-
-    @property
-    def completions(self) -> Route:
-        """Stand where a client has its ``completions``."""
-        return self
+    chat = completions = property(lambda self: self)
 
     def create(self, *, stream: bool = False, **given: Any) -> Any:
         """Make the call."""
