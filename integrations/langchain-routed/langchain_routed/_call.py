@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -164,20 +165,20 @@ class RoutedCall:
         """Make the call and complete its answer."""
         self._messages, self._manager = messages, run_manager
         with raised(self.planner.owner):
-            return run(flow(self._driven()), self._send)  # type: ignore[no-any-return] # what _send gives
+            return cast("ChatResult", run(flow(self._driven()), partial(self._send, "_generate")))
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, without holding the event loop."""
         self._messages, self._manager = messages, run_manager
         with raised(self.planner.owner):
-            return await arun(flow(self._driven()), self._asend)  # type: ignore[no-any-return] # what _asend gives
+            return cast("ChatResult", await arun(flow(self._driven()), partial(self._send, "_agenerate")))
 
     def stream(
         self, messages: list[BaseMessage], run_manager: Any, options: Mapping[str, Any]
     ) -> Iterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on; the last one has the record."""
         self._messages, self._asks = messages, options.get("stream_usage")
-        chunks = run_stream(stream_flow(self._driven()), self._send, self._open)
+        chunks = run_stream(stream_flow(self._driven()), partial(self._send, "_generate"), self._open)
         with raised(self.planner.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
             for chunk in chunks:
                 if run_manager is not None:
@@ -189,7 +190,7 @@ class RoutedCall:
     ) -> AsyncIterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on, as :meth:`stream` does."""
         self._messages, self._asks = messages, options.get("stream_usage")
-        chunks: Any = arun_stream(stream_flow(self._driven()), self._asend, self._aopen)
+        chunks: Any = arun_stream(stream_flow(self._driven()), partial(self._send, "_agenerate"), self._aopen)
         with raised(self.planner.owner):
             async with aclosing(chunks):
                 async for chunk in chunks:
@@ -358,13 +359,10 @@ class RoutedCall:
 
     # ----- sending with langchain-openai
 
-    def _send(self, _: Any) -> ChatResult:
-        messages, keywords = self._ready()
-        return self.delegate._generate(messages, run_manager=self._manager, **keywords)
-
-    async def _asend(self, _: Any) -> ChatResult:
-        messages, keywords = self._ready()
-        return await self.delegate._agenerate(messages, run_manager=self._manager, **keywords)
+    def _send(self, method: str, _: Any = None) -> Any:
+        """Let the delegate make the call by one of its methods; in event loops, return what is awaited."""
+        messages, keywords = self._ready(stream=False)
+        return getattr(self.delegate, method)(messages, run_manager=self._manager, **keywords)
 
     def _open(self, _: Any) -> Iterator[ChatGenerationChunk]:
         messages, keywords = self._ready(stream=True)
@@ -374,7 +372,7 @@ class RoutedCall:
         messages, keywords = self._ready(stream=True)
         return self.delegate._astream(messages, **keywords)
 
-    def _ready(self, *, stream: bool = False) -> tuple[list[BaseMessage], dict[str, Any]]:
+    def _ready(self, *, stream: bool) -> tuple[list[BaseMessage], dict[str, Any]]:
         """Return what a delegate is called with: a factory's own kind makes the body again."""
         usage = self._stream_usage() if stream else {}
         if isinstance(self.delegate, Delegate):
@@ -500,7 +498,7 @@ class RoutedCall:
         apart._manager = None
         apart.prepare(decision)
         apart.shown = {n: v for n, v in apart.shown.items() if n != "stream_options"}
-        read = self.read(apart._send(apart))
+        read = self.read(apart._send("_generate"))
         return Answered(read.usage, read.served, read.text)
 
     def _recorded(self, record: dict[str, Any]) -> dict[str, Any]:

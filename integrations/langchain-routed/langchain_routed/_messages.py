@@ -30,7 +30,7 @@ from langchain_openai.chat_models.base import (
 
 from langchain_routed._blocks import MEDIA, RESPONSES_ITEMS, TEXTS, block_text, fitted
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
-from routed_llm.request.wire import Replay, spoken
+from routed_llm.request.wire import spoken
 
 __all__ = [
     "ITEMS",
@@ -57,7 +57,6 @@ _ROLES: Final = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assi
 _CHATS: Final = ("image_url", "input_audio", "file")
 
 Known = Callable[[str], str | None]
-_REPLAY: Final = Replay(own=lambda _: True)
 
 
 def origin(message: AIMessage, known: Known) -> tuple[str | None, Mapping[str, Any]]:
@@ -147,10 +146,10 @@ class Conversation:
         if calls:
             said["tool_calls"] = calls
         if self._on_responses and own:
-            said[WIRE_ITEMS] = {
-                "model": self.model,
-                "items": _construct_responses_api_input([_with_calls(_as_made(message))], store=self.store),
-            }
+            items = extra.get(ITEMS) or _construct_responses_api_input(
+                [_with_calls(_as_made(message))], store=self.store
+            )
+            said[WIRE_ITEMS] = {"model": self.model, "items": items}
         return said
 
     def as_messages(self) -> list[BaseMessage]:
@@ -308,13 +307,7 @@ def _as_made(message: AIMessage) -> AIMessage:
         if kept.get("refusal") and not message.tool_calls:
             kept.pop("reasoning", None)
     else:
-        items = kept.pop(ITEMS, None)
-        if items and isinstance(content, str):
-            said = {**_convert_message_to_dict(message), "refusal": kept.pop("refusal", None)}
-            replayed = _REPLAY.of({**said, WIRE_ITEMS: {"items": items}})
-            if replayed is None:
-                return _bare(message, keeps_audio=False)
-            content = [block for item in replayed for block in _as_blocks(item)]
+        kept.pop(ITEMS, None)
         content = _with_refusal(content, kept, on_responses=True)
     return message.model_copy(update={"content": content, "additional_kwargs": kept})
 
@@ -388,14 +381,3 @@ def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
         return message
     return _with(message, blocks)
-
-
-def _as_blocks(item: Mapping[str, Any]) -> list[Any]:
-    """Return an item of Responses as the blocks of LangChain's answers."""
-    if item.get("type", "message") != "message":
-        return [dict(item)]
-    own = {"id": item["id"]} if item.get("id") else {}
-    return [
-        {**part, "type": "text" if part["type"] == "output_text" else part["type"], **own}
-        for part in item["content"]
-    ]
