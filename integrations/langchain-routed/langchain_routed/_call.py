@@ -16,7 +16,9 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import _get_last_messages
 from openai import APITimeoutError, LengthFinishReasonError
+from openai.lib._parsing import type_to_response_format_param
 from openai.types.chat import ChatCompletion
+from pydantic import TypeAdapter
 
 from langchain_routed import _answers
 from langchain_routed._delegates import Delegate, genuine
@@ -326,6 +328,8 @@ class RoutedCall:
                 given["response_format"] = schema if strict is None else as_form(dict(schema), strict=strict)
             elif stream:
                 given["response_format"] = as_form(schema, strict=True)
+            elif self.plain:
+                given["response_format"] = type_to_response_format_param(schema)
             else:
                 given["text_format"] = schema  # the SDK writes it, and reads the answer by it
         return {**given, "messages": said.as_chat()}
@@ -443,6 +447,10 @@ class RoutedCall:
         """Return an answer, cut where it has to end, with its record."""
         if self.cut is not None and not _answers.is_kept(answer, self.cut):
             answer = _answers.cut_result(answer, self.cut)
+        for generation in answer.generations:
+            if self._schema is not None and generation.message.text:
+                read = TypeAdapter(self._schema).validate_json(generation.message.text)
+                generation.message.additional_kwargs["parsed"] = read
         return _answers.attach(answer, self._recorded(record))
 
     def reader(self) -> _answers.ChunkReader:
@@ -464,14 +472,19 @@ class RoutedCall:
         if self._asks_for_usage:
             self._question.was_answered(self.delegate.openai_api_base)
         last = reader.last(self._recorded(record), self.model)
-        schema = self.shown.get("response_format")
-        if self.plain and isinstance(schema, type) and is_basemodel_subclass(schema):
+        if (schema := self._schema) is not None:
             # langchain-openai reads the form of an answer from the whole of a stream.
             if (last.generation_info or {}).get("finish_reason") == "length":
                 raise LengthFinishReasonError(completion=ChatCompletion.construct())
             with suppress(ValueError):
                 last.message.additional_kwargs["parsed"] = schema(**json.loads(reader.text))
         return [*held, last]
+
+    @property
+    def _schema(self) -> Any:
+        """The class that a plain answer from Responses is read into here, or None."""
+        schema = self.shown.get("response_format") if self.plain else None
+        return schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
 
     def facts(self, error: Exception) -> ErrorFacts | None:
         """Read a failure that a Responses answer reports in its body, a ValueError to langchain-openai."""

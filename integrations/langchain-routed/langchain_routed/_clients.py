@@ -8,10 +8,9 @@ in parts, is the wire's.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache, partial
-from inspect import signature
-from json import JSONDecodeError
+from inspect import isawaitable, signature
 from typing import Any, NamedTuple
 
 from langchain_openai._compat import httpx
@@ -24,12 +23,11 @@ from openai import (
     Stream,
 )
 from openai.types.chat import ChatCompletion
-from typing_extensions import override
 
 from routed_llm.calls.adapting import is_untouched, posted
 from routed_llm.request.wire import ChunkStream, chat_completion, failure_of
 
-__all__ = ["AsyncChatOnResponses", "ChatClient", "ChatOnResponses", "RootClient"]
+__all__ = ["ChatClient", "ChatOnResponses", "RootClient"]
 
 
 class _Endpoint(NamedTuple):
@@ -127,46 +125,31 @@ class ChatOnResponses(PlainClient):
     """Takes the bodies of Responses and answers as Chat Completions do."""
 
     def create(self, **body: Any) -> Any:
-        """Send a body and return the answer."""
-        return self._read(self._send(body), body)
+        """Send a body and return the answer; in event loops, what is awaited for it."""
+        answer = self._post(self.root.responses, _responses()._replace(answer=object, event=object), body)
+        return self._awaited(answer, body) if isawaitable(answer) else self._read(answer, body)
 
-    def _send(self, body: dict[str, Any]) -> Any:
-        part = self.root.responses
-        if "text_format" in body:  # which the SDK reads
-            return (part.with_raw_response if self._raw else part).parse(**body)
-        return self._post(part, _responses()._replace(answer=object, event=object), body)
+    async def _awaited(self, answer: Any, body: Mapping[str, Any]) -> Any:
+        return self._read(await answer, body)
 
     def _read(self, answer: Any, body: Mapping[str, Any]) -> Any:
         # As with Chat Completions' own client, an answer for which a form is asked is one that was read.
-        has_form = "text_format" in body or bool((body.get("text") or {}).get("format"))
+        has_form = bool((body.get("text") or {}).get("format"))
         read = _chunks if body.get("stream") else partial(_completion, has_form=has_form)
-        return _Raw(answer, read, has_class="text_format" in body) if self._raw else read(answer)
-
-
-class AsyncChatOnResponses(ChatOnResponses):
-    """The same in an event loop."""
-
-    @override
-    async def create(self, **body: Any) -> Any:
-        """Send a body and return the answer."""
-        return self._read(await self._send(body), body)
+        return _Raw(answer, read) if self._raw else read(answer)
 
 
 class _Raw:
-    """An answer with its headers, unread; of one that is read into a class, an early end is seen before."""
+    """An answer with its headers, unread."""
 
-    def __init__(self, raw: Any, read: Any, *, has_class: bool) -> None:
+    def __init__(self, raw: Any, read: Any) -> None:
         self._raw = raw
         self._read = read
-        self._has_class = has_class
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
 
     def parse(self) -> Any:
-        if self._has_class:
-            with suppress(JSONDecodeError):  # which is the SDK's to refuse
-                _raise_unfinished(self._raw.http_response.json())
         return self._read(self._raw.parse())
 
 
@@ -197,29 +180,15 @@ async def _in_loop(events: Any, feed: Callable[[Any], list[Any]]) -> AsyncIterat
 def _completion(reply: Any, *, has_form: bool) -> ChatCompletion:
     plain = _plain(reply)
     _raise_for(plain, reply)
-    if has_form:
-        _raise_unfinished(plain)
-    for item in plain.get("output") or ():
-        item.pop("parsed_arguments", None)  # the SDK's own, which no request may have
-        for part in item.get("content") or ():
-            if isinstance(part, dict):
-                part.pop("parsed", None)
     completion = ChatCompletion.construct(**chat_completion(plain))
     if has_form:
-        completion.choices[0].message.parsed = getattr(reply, "output_parsed", None)  # type: ignore[attr-defined] # as the SDK does
+        for choice in completion.choices:  # as Chat Completions' own client does
+            if choice.finish_reason == "length":
+                raise LengthFinishReasonError(completion=completion)
+            if choice.finish_reason == "content_filter":
+                raise ContentFilterFinishReasonError
+            choice.message.parsed = None  # type: ignore[attr-defined] # read where its class is known
     return completion
-
-
-def _raise_unfinished(plain: Mapping[str, Any]) -> None:
-    """Raise what Chat Completions' own client raises for an answer that ends before its form does."""
-    if plain.get("status") != "incomplete":
-        return
-    completion = ChatCompletion.construct(**chat_completion(plain))
-    reasons = {choice.finish_reason for choice in completion.choices}
-    if "length" in reasons:
-        raise LengthFinishReasonError(completion=completion)
-    if "content_filter" in reasons:
-        raise ContentFilterFinishReasonError
 
 
 def _plain(item: Any) -> dict[str, Any]:

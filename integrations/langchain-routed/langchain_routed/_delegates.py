@@ -21,7 +21,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel, ConfigDict, SecretStr
 from typing_extensions import override
 
-from langchain_routed._clients import AsyncChatOnResponses, ChatClient, ChatOnResponses, RootClient
+from langchain_routed._clients import ChatClient, ChatOnResponses, RootClient
 from langchain_routed._messages import ITEMS, PLAN
 from routed_llm import Call, Credential, guard_client
 from routed_llm.calls.adapting import NO_KEY, client_apart
@@ -216,9 +216,9 @@ class DelegateCache:
             fields.update(_apart(fields, str(call.base_url), credential))
         else:
             fields.update(_once(fields, call.base_url))
-        for (root, part), kind in zip(_PAIRS, (ChatOnResponses, AsyncChatOnResponses), strict=True):
+        for root, part in _PAIRS:
             if plain:
-                fields[part] = fields[root] and kind(fields[root])
+                fields[part] = fields[root] and ChatOnResponses(fields[root])
             elif _is_genuine(fields[root], fields[part]):
                 fields.update({root: RootClient(fields[root]), part: ChatClient(fields[root])})
         # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
