@@ -42,7 +42,7 @@ class AnswerCutter:
         (['Lima. ', '', ''], True)
     """
 
-    __slots__ = ("_encoding", "_held", "_left", "_most", "_stops", "_text", "why")
+    __slots__ = ("_encoding", "_held", "_left", "_text", "most", "stops", "why")
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class AnswerCutter:
         most: int | None = None,
         encoding: Callable[[], Encoding] | None = None,
     ) -> None:
-        self._stops = _sequences(stops)
+        self.stops = _sequences(stops)
         self._held = ""
         self._text = ""
-        self._most = most
+        self.most = most
         self._left = 0 if most is None else most  # tokens that are certainly left
         self._encoding = encoding
         self.why: str | None = None
@@ -67,8 +67,8 @@ class AnswerCutter:
 
     def following(self) -> AnswerCutter:
         """Return the cutter of the answer's next text: tokens add up, and stop sequences start again."""
-        most = None if self._most is None else self._most - self._used()
-        return AnswerCutter(self._stops, most=most, encoding=self._encoding)
+        most = None if self.most is None else self.most - self._used()
+        return AnswerCutter(self.stops, most=most, encoding=self._encoding)
 
     def feed(self, text: str) -> str:
         """Take the next part of the text and return what is certain to stay."""
@@ -103,7 +103,7 @@ class AnswerCutter:
 
     def _within(self, text: str) -> str:
         """Return what of the next part is within the tokens that there may be."""
-        if self._most is None or self._encoding is None or not text:
+        if self.most is None or self._encoding is None or not text:
             return text
         before = len(self._text)
         self._text += text
@@ -112,20 +112,20 @@ class AnswerCutter:
             return text
         encoding = self._encoding()
         tokens = encoding.encode_ordinary(self._text)
-        self._left = self._most - len(tokens)
+        self._left = self.most - len(tokens)
         if self._left >= 0:
             return text
         self.why = "length"
-        kept = encoding.decode_bytes(tokens[: self._most]).decode("utf-8", "ignore")
+        kept = encoding.decode_bytes(tokens[: self.most]).decode("utf-8", "ignore")
         return kept[before:]
 
     def _first(self, text: str) -> int | None:
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        found = [at for stop in self.stops if (at := text.find(stop)) >= 0]
         return min(found, default=None)
 
     def _begun(self, text: str) -> int:
         """Return where the longest beginning of a stop sequence at the text's end starts."""
-        return len(text) - max((_overlap(text, stop) for stop in self._stops), default=0)
+        return len(text) - max((_overlap(text, stop) for stop in self.stops), default=0)
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -6,14 +6,14 @@ They end at stop sequences that no model takes, and at the caller's cap where a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from langchain_routed._messages import ITEMS, ROUTING
-from routed_llm import AnswerCutter, Call, Router, Usage
+from routed_llm import AnswerCutter, Usage
 from routed_llm.calls.driver import Reading
 from routed_llm.calls.wired import calls_before
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
@@ -21,10 +21,8 @@ from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 __all__ = [
     "ChunkReader",
     "Cut",
-    "Ends",
     "attach",
     "cut_result",
-    "ends_of",
     "is_kept",
     "read",
     "usage_of",
@@ -33,36 +31,6 @@ __all__ = [
 
 _INCOMPLETE: Final = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 _GONE: Final = ("tool_calls", "function_call", ITEMS)
-
-
-class Ends(NamedTuple):
-    """Where the text of an answer has to end here.
-
-    Attributes:
-        stops: what ``stop`` was set to, where no model takes it; else nothing.
-        most: the caller's cap, where a higher one is sent; else None.
-    """
-
-    stops: Any = ()
-    most: int | None = None
-
-    def cutter(self) -> AnswerCutter:
-        """Return what cuts one answer."""
-        return Router.cutter(self.stops, most=self.most)
-
-
-def ends_of(parameters: Mapping[str, Any], call: Call) -> Ends | None:
-    """Return where the answers to a call have to be cut here, or None.
-
-    Raises:
-        RequestError: for wrong stop sequences: now, and not once the call is sent.
-    """
-    stops = parameters["stop"] if "stop" in call.emulated else ()
-    if not stops and call.requested_output is None:
-        return None
-    ends = Ends(stops, call.requested_output)
-    ends.cutter()
-    return ends
 
 
 def usage_of(message: Any) -> Usage | None:
@@ -205,7 +173,7 @@ def _says(block: Mapping[str, Any]) -> bool:
     return True
 
 
-def is_kept(result: ChatResult, ends: Ends) -> bool:
+def is_kept(result: ChatResult, ends: AnswerCutter) -> bool:
     """Say whether the provider has counted no more than the caller's cap: there is nothing to cut."""
     if ends.most is None or ends.stops or len(result.generations) != 1:
         return False
@@ -213,7 +181,7 @@ def is_kept(result: ChatResult, ends: Ends) -> bool:
     return usage is not None and 0 < usage.output_tokens - usage.reasoning_tokens <= ends.most
 
 
-def cut_result(result: ChatResult, ends: Ends) -> ChatResult:
+def cut_result(result: ChatResult, ends: AnswerCutter) -> ChatResult:
     """Cut every answer of a call where it has to end; usage and all else stay."""
     cut = [Cut(ends, whole=True).feed(generation) for generation in result.generations]
     return ChatResult(generations=cut, llm_output=result.llm_output)
@@ -227,8 +195,8 @@ class Cut:
         whole: whether the answer comes at once, so that each of its blocks is a text of its own.
     """
 
-    def __init__(self, ends: Ends, *, whole: bool = False) -> None:
-        self._cutter = ends.cutter()
+    def __init__(self, ends: AnswerCutter, *, whole: bool = False) -> None:
+        self._cutter = ends.following()
         self._most = ends.most
         self._whole = whole
         self._block: Any = None  # the text block that is being written, without its text

@@ -28,7 +28,7 @@ from langchain_routed._reading import NOT_SENT, PASSED_ON, as_form, shown
 from routed_llm import Answered, Change, Decision, NoModelFits, RetryLimits, classify_error, short_record
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
-from routed_llm.calls.wired import NO_USAGE, UsageQuestion
+from routed_llm.calls.wired import NO_USAGE, UsageQuestion, ends_of
 from routed_llm.request.wire import request_body
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from langchain_openai.chat_models.base import BaseChatOpenAI
 
     from langchain_routed._planner import CallPlanner
-    from routed_llm import Attempts, Call, CallOptions, ErrorFacts, Request, Step
+    from routed_llm import AnswerCutter, Attempts, Call, CallOptions, ErrorFacts, Request, Step
     from routed_llm.record import Record
 
 __all__ = ["RejectedCall", "RoutedCall"]
@@ -68,7 +68,7 @@ class RoutedCall:
         delegate: the langchain-openai model that sends it.
         shown: its keywords as traces and hooks see them, all but the stop sequences.
         stop: the stop sequences to send, or None.
-        cut: where the answer has to be cut here, or None.
+        cut: what ends its answers here, or None.
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
         begun: whether a request was made; an answer from the cache never is.
     """
@@ -86,7 +86,7 @@ class RoutedCall:
     delegate: BaseChatOpenAI = field(init=False)
     shown: dict[str, Any] = field(default_factory=dict)
     stop: list[str] | None = None
-    cut: _answers.Ends | None = None
+    cut: AnswerCutter | None = None
     plain: bool = False
     begun: bool = False
     _added: list[dict[str, Any]] = field(default_factory=list)
@@ -229,7 +229,9 @@ class RoutedCall:
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
         self.decision, self.call, self._added = decision, call, []
         keywords = self.shown = shown(self.parameters, call)
-        self.stop, self.cut = keywords.pop("stop", None), _answers.ends_of(self.parameters, call)
+        self.stop = keywords.pop("stop", None)
+        emulated = self.parameters["stop"] if "stop" in call.emulated else ()
+        self.cut = ends_of(emulated, call.requested_output)
         if call.base_url is not None and planner.owner.factory is None:
             credential = planner.router.credential_of(decision, self.options.own)
             if credential is not None:

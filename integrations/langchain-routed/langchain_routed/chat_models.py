@@ -505,7 +505,7 @@ class RoutedChatModel(ChatOpenAI):
         if call is None:
             return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
         form = "plain" if call.plain else "items"
-        form = form if call.cut is None else f"{form}/{json.dumps(call.cut)}"
+        form = form if call.cut is None else f"{form}/{json.dumps([call.cut.stops, call.cut.most])}"
         return f"routed/{form}/{call.delegate._get_llm_string(stop=call.stop, **call.shown)}"
 
     # --- what the router as a whole can do ---

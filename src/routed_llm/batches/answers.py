@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from routed_llm.batches.provider import ApiError
-from routed_llm.calls.wired import cut_answer
-from routed_llm.cut import AnswerCutter
+from routed_llm.calls.wired import cut_answer, ends_of
 from routed_llm.recovery import ErrorKind, classify_error
 from routed_llm.request.wire import chat_completion, failure_of
-from routed_llm.tokens.vocabulary import o200k_encoding
 from routed_llm.usage import Usage
 
 __all__ = ["Outcome", "Outcomes", "outcomes", "read_answer"]
@@ -128,16 +126,9 @@ def read_answer(
         batch: whether it came in a Batch file, and is paid as such.
     """
     completion = chat_completion(reply) if endpoint == "responses" else reply
-    stops, most = plan.get("stop") or (), plan.get("most")
-
-    def cutter() -> AnswerCutter | None:
-        if not stops and most is None:
-            return None
-        return AnswerCutter(stops, most=most, encoding=o200k_encoding)
-
     used = completion.get("usage")
     usage = Usage.from_openai(used) if isinstance(used, Mapping) and used else None
     if usage is not None:
         # The results of batches name the default tier.
         usage = replace(usage, service_tier="batch" if batch else completion.get("service_tier"))
-    return cut_answer(completion, cutter), usage
+    return cut_answer(completion, ends_of(plan.get("stop"), plan.get("most"))), usage

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from routed_llm.record import Record
     from routed_llm.recovery import ErrorFacts, Step
 
-__all__ = ["NO_USAGE", "Prepared", "UsageQuestion", "Wired", "calls_before"]
+__all__ = ["NO_USAGE", "Prepared", "UsageQuestion", "Wired", "calls_before", "ends_of"]
 
 RESPONSES: Final = "responses"
 _OBJECT: Final = (dict, Mapping)
@@ -147,6 +147,7 @@ class Wired:
     _question: UsageQuestion = field(init=False)
     _decision: Decision | None = field(default=None, init=False)
     _call: Any = field(default=None, init=False)
+    _ends: AnswerCutter | None = field(default=None, init=False)
     _lost: dict[str, Any] = field(default_factory=dict, init=False)
     _used: Usage | None = field(default=None, init=False)
 
@@ -160,7 +161,8 @@ class Wired:
         if call is None or model is None:
             raise AssertionError("a decision without a choice is raised before anything is sent")
         self._decision, self._call = decision, call
-        self._cutter()  # wrong stop sequences are refused now and not once the call is sent
+        # Wrong stop sequences are refused now and not once the call is sent.
+        self._ends = ends_of(self._stop if "stop" in call.emulated else (), call.requested_output)
         # A model that was added to the catalog while this call was being read has no rule here.
         known = model in self.catalog
         rules = self.catalog.get(model).parameters.get(call.endpoint, {}) if known else {}
@@ -202,11 +204,6 @@ class Wired:
     def _stop(self) -> Any:
         return parameters(self.asked).get("stop")
 
-    def _cutter(self) -> AnswerCutter | None:
-        stops = self._stop if "stop" in self._call.emulated else ()
-        most = self._call.requested_output
-        return AnswerCutter(stops, most=most, encoding=o200k_encoding) if stops or most is not None else None
-
     def read(self, answer: Mapping[str, Any]) -> Reading:
         """Read a whole answer of either endpoint as a Chat Completion."""
         self.check(answer)
@@ -217,7 +214,7 @@ class Wired:
             raise UnreadableAnswer("The answer has no choices.")
         hosted = hosted_calls(answer) if self._call.endpoint == RESPONSES else ()
         usage = self._used = _usage(completion.get("usage"), completion.get("service_tier"), hosted)
-        completion = cut_answer(completion, self._cutter)
+        completion = cut_answer(completion, self._ends)
         message = completion["choices"][0].get("message") or {}
         text = str(message.get("content") or message.get("refusal") or "")
         return Reading(completion, usage, completion.get("model"), text)
@@ -247,7 +244,8 @@ class Wired:
             self._call.endpoint if self._call.stream else "chat_completions",
             usage_apart=bool(options.get("include_usage")),
         )
-        return _WireReader(self, stream, self._cutter() if self._call.stream else None)
+        cutter = None if self._ends is None or not self._call.stream else self._ends.following()
+        return _WireReader(self, stream, cutter)
 
     def pieces(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
         """Return a whole answer as one chunk."""
@@ -340,23 +338,33 @@ class Wired:
         return Answered(read.usage, read.served, read.text)
 
 
-def cut_answer(completion: Mapping[str, Any], cutter: Callable[[], AnswerCutter | None]) -> Mapping[str, Any]:
-    """Return a Chat Completion whose texts end where they were asked to.
+def ends_of(stop: Any, most: int | None) -> AnswerCutter | None:
+    """Return what ends the answers to a call: each takes its own :meth:`following`. None where nothing does.
 
     Args:
-        completion: the answer.
-        cutter: makes what ends the text of one choice; None where nothing does.
+        stop: what ``stop`` was set to, where no model takes it; else nothing.
+        most: :attr:`routed_llm.Call.requested_output`.
+
+    Raises:
+        RequestError: when ``stop`` is no string and no list of strings.
     """
-    if cutter() is None:
+    if not stop and most is None:
+        return None
+    return AnswerCutter(stop or (), most=most, encoding=o200k_encoding)
+
+
+def cut_answer(completion: Mapping[str, Any], ends: AnswerCutter | None) -> Mapping[str, Any]:
+    """Return a Chat Completion whose texts end where they were asked to."""
+    if ends is None:
         return completion
-    choices = [_cut(choice, cutter()) for choice in completion.get("choices") or ()]
+    choices = [_cut(choice, ends.following()) for choice in completion.get("choices") or ()]
     return {**completion, "choices": choices}
 
 
-def _cut(choice: Mapping[str, Any], cutter: AnswerCutter | None) -> dict[str, Any]:
+def _cut(choice: Mapping[str, Any], cutter: AnswerCutter) -> dict[str, Any]:
     message = dict(choice.get("message") or {})
-    kept = "" if cutter is None else cutter.cut(str(message.get("content") or ""))
-    if cutter is None or not cutter.found:
+    kept = cutter.cut(str(message.get("content") or ""))
+    if not cutter.found:
         return dict(choice)
     before = calls_before(message, len(kept))
     bare = {key: value for key, value in message.items() if key not in ("tool_calls", ITEMS)}

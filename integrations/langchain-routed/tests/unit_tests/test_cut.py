@@ -10,7 +10,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_routed import RoutedChatModel
-from langchain_routed._answers import Cut, Ends, cut_result
+from langchain_routed._answers import Cut, cut_result
 
 from routed_llm import RequestError, Router
 
@@ -174,7 +174,7 @@ def test_what_follows_the_sequence_goes_with_it(content, calls, kept, left) -> N
     result = ChatResult(
         generations=[ChatGeneration(message=message), ChatGeneration(message=AIMessage("END"))]
     )
-    first, second = (answer.message for answer in cut_result(result, Ends(["END"])).generations)
+    first, second = (answer.message for answer in cut_result(result, Router.cutter(["END"])).generations)
     assert (first.content, [made["name"] for made in first.tool_calls]) == (kept, left)
     assert second.content == ""
     assert message.content == content
@@ -196,7 +196,7 @@ STREAMS = [
 def test_streams_of_blocks_are_cut_text_by_text(contents, kept, count) -> None:
     """A text that waits comes before the next block, and the stream is not read past the sequence."""
     source = [ChatGenerationChunk(message=AIMessageChunk(content=content)) for content in contents]
-    cut, chunks = Cut(Ends(["END"])), []
+    cut, chunks = Cut(Router.cutter(["END"])), []
     for chunk in source:
         chunks.append(cut.feed(chunk))
         if cut.found:
