@@ -28,7 +28,16 @@ from typing import Any, Final
 from routed_llm.errors import RedirectRefused, UnreadableAnswer
 from routed_llm.usage import MOST_TOKENS, Timing
 
-__all__ = ["LONGEST", "Exchange", "check_answer", "check_event", "current", "guard_client", "note_head"]
+__all__ = [
+    "LONGEST",
+    "Exchange",
+    "check_answer",
+    "check_data",
+    "check_event",
+    "current",
+    "guard_client",
+    "note_head",
+]
 
 _MOST_HOPS: Final = 5
 _SHORTEST: Final = 0.001
@@ -67,6 +76,7 @@ class Exchange:
         first: seconds from then to the first token of a stream; None where none came.
         whole: seconds from then to the end of an answer that came whole; None for a stream.
         meanwhile: what may as well be done while the answer is awaited; None once it is done.
+        is_looked_at: whether whoever reads the events of a stream looks at them as the hooks would.
     """
 
     __slots__ = (
@@ -79,6 +89,7 @@ class Exchange:
         "first",
         "headers",
         "hops",
+        "is_looked_at",
         "meanwhile",
         "sent",
         "traced",
@@ -99,6 +110,7 @@ class Exchange:
         self.first: float | None = None
         self.whole: float | None = None
         self.meanwhile: Callable[[], object] | None = None
+        self.is_looked_at = False
 
     @property
     def never_sent(self) -> bool:
@@ -256,13 +268,21 @@ def check_event(line: bytes) -> bytes:
         return line  # the SDK says so
     if not isinstance(body, dict):
         return line
+    if not check_data(body):
+        return line
+    return b"data: " + json.dumps(body).encode() + b"\n"
+
+
+def check_data(body: dict[str, Any]) -> bool:
+    """Look at the data of an event: take a usage that cannot be out of it, and say whether there was one.
+
+    Raises:
+        UnreadableAnswer: when its choices are null.
+    """
     if "choices" in body and not isinstance(body["choices"], list):
         raise UnreadableAnswer("An event of the stream has no choices.")
     response = body.get("response")
-    inner: dict[str, Any] = response if isinstance(response, dict) else body
-    if not _without_false_usage(inner):
-        return line
-    return b"data: " + json.dumps(body).encode() + b"\n"
+    return _without_false_usage(response if isinstance(response, dict) else body)
 
 
 def _has_choices(choices: Any) -> bool:
@@ -322,21 +342,30 @@ _NO_USAGE: Final[Mapping[str, Any]] = {
 
 
 class _Lines:
-    """Cuts a stream into lines, whatever chunks it comes in.
+    """Cuts a stream into lines, whatever chunks it comes in, and looks at them.
+
+    Args:
+        are_looked_at: whether somebody else does, so that only the last event is looked for.
 
     Attributes:
         are_over: whether the last event of the answer has come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, are_looked_at: bool = False) -> None:
         self._rest = b""
+        self._are_looked_at = are_looked_at
         self.are_over = False
 
     def feed(self, data: bytes) -> bytes:
+        if self._are_looked_at and _DONE not in data:
+            return data
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         if _DONE in data:
             self.are_over = any(line[:5] == b"data:" and line[5:].strip() == _DONE for line in lines)
+        if self._are_looked_at:
+            self._rest = b""
+            return data
         return b"".join(check_event(line + b"\n") for line in lines)
 
     def end(self) -> bytes:
@@ -567,7 +596,7 @@ class _Checked:
 
     def __init__(self, response: Any, exchange: Exchange, *, checked: bool) -> None:
         self._inner, self._request, self._exchange = response.stream, response.request, exchange
-        self._lines = _Lines() if checked else None
+        self._lines = _Lines(are_looked_at=exchange.is_looked_at) if checked else None
         self._wire = _wire_of(response)
         self._limits = _limited(self._wire, exchange)
         self._parts: Any = None

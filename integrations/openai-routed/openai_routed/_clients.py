@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from openai_routed._exchange import ENDPOINTS, arespond, called, respond
 from routed_llm import Decision, Endpoints, guard_client
-from routed_llm.calls.adapting import plainly
+from routed_llm.calls.adapting import DecodedEvents, plainly
 from routed_llm.calls.problems import both
 
 if TYPE_CHECKING:
@@ -105,16 +105,14 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
         def chat(self):
             from openai.types.chat import ChatCompletion, ChatCompletionChunk  # heavy, as the resource is
 
-            streams = self._default_stream_cls[ChatCompletionChunk]
-            plainly(super().chat.completions, ENDPOINTS[0], answer=ChatCompletion, stream_cls=streams)
+            plainly(super().chat.completions, ENDPOINTS[0], answer=ChatCompletion, event=ChatCompletionChunk)
             return super().chat
 
         @cached_property
         def responses(self):
             from openai.types.responses import Response, ResponseStreamEvent
 
-            streams = self._default_stream_cls[ResponseStreamEvent]
-            plainly(super().responses, ENDPOINTS[1], answer=Response, stream_cls=streams)
+            plainly(super().responses, ENDPOINTS[1], answer=Response, event=ResponseStreamEvent)
             return super().responses
 
     @override
@@ -125,6 +123,10 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
         if url in ENDPOINTS:  # to read one again would take longer than the decision
             self._addresses[url] = base, found
         return found
+
+    @override
+    def _make_sse_decoder(self) -> Any:
+        return DecodedEvents(super()._make_sse_decoder())
 
     @override
     def _build_request(self, options: Any, **kwargs: Any) -> Any:

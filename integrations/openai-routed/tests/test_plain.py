@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from unittest import mock
 
 import openai
 import pytest
 from openai import AsyncStream, Stream
+from openai._streaming import SSEDecoder
 from openai.resources.chat.completions import Completions
 from openai.types.chat import ChatCompletionMessage, ChatCompletionUserMessageParam
 from openai_routed import AsyncOpenAI, OpenAI
 
+from routed_llm.calls.adapting import DecodedEvents
 from routed_llm.simulator import Simulator
 
 SAID: ChatCompletionUserMessageParam = {"role": "user", "content": "Name a sea."}
@@ -115,3 +117,67 @@ async def test_answers_are_of_the_sdks_classes(client: OpenAI, settings: dict[st
         assert (
             type(await other.responses.create(model="gpt-4o", input="Hi")) is openai.types.responses.Response
         )
+
+
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "chat": ("chat", {"messages": [SAID]}),
+    "chat, with its usage": ("chat", {"messages": [SAID], "stream_options": {"include_usage": True}}),
+    "chat, cut": ("chat", {"messages": [SAID], "max_tokens": 3}),
+    "chat, a call": ("chat", {"messages": [SAID], "tools": [TOOL], "tool_choice": "required"}),
+    "responses": ("responses", {"input": "Name a sea."}),
+    "responses, a call": (
+        "responses",
+        {
+            "input": "Go.",
+            "tools": [{"name": "f", **TOOL["function"], "type": "function"}],
+            "tool_choice": "required",
+        },
+    ),
+}
+
+
+class Compared(DecodedEvents):
+    """Reads as the clients do, and compares that with what the SDK's own decoder reads of the bytes."""
+
+    def iter_bytes(self, parts: Iterator[bytes]) -> Iterator[Any]:
+        """Yield the events."""
+        known = [*parts]
+        yield from self._compared(known, [*super().iter_bytes(iter(known))])
+
+    async def aiter_bytes(self, parts: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        """Yield the events."""
+        known = [part async for part in parts]
+        found = [event async for event in super().aiter_bytes(_later(known))]
+        for event in self._compared(known, found):
+            yield event
+
+    def _compared(self, parts: list[bytes], found: list[Any]) -> list[Any]:
+        read = [event.json() for event in SSEDecoder().iter_bytes(iter(parts)) if event.data != "[DONE]"]
+        assert len(read) > 1
+        assert [event.json() for event in found] == read
+        return found
+
+
+async def _later(parts: list[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.4"], ids=["on its endpoint", "on the other"])
+@pytest.mark.parametrize(("form", "asked"), ASKED.values(), ids=ASKED)
+async def test_what_need_not_be_decoded_is_what_the_bytes_say(
+    settings: dict[str, Any], form: str, asked: dict[str, Any], model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's own decoder finds the same in what is sent up, for threads and for event loops."""
+    settings["policy"] = {"models": [model], "at_least": None}
+    for kind in (OpenAI, AsyncOpenAI):
+        monkeypatch.setattr(kind, "_make_sse_decoder", lambda _: Compared(SSEDecoder()))
+
+    def ask(client: Any) -> Any:
+        create = client.chat.completions.create if form == "chat" else client.responses.create
+        return create(model="gpt-4o", stream=True, **asked)
+
+    with OpenAI(**settings) as client:
+        assert [*ask(client)]
+    async with AsyncOpenAI(**settings) as other:
+        assert [event async for event in await ask(other)]

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import lru_cache, wraps
 from inspect import getattr_static, signature
+from itertools import chain
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NO_KEY",
     "SECONDS",
+    "DecodedEvents",
     "LateHeaders",
     "Parts",
     "acounted",
@@ -93,7 +95,7 @@ def posted(
     )
 
 
-def plainly(part: Any, path: str, *, answer: Any, stream_cls: Any) -> None:
+def plainly(part: Any, path: str, *, answer: Any, event: Any) -> None:
     """Let ``create`` of a resource send plain data as it is, and leave all else to the SDK's own.
 
     What a program, a test or an instrument puts in the place of the SDK's own is called as it always was.
@@ -101,11 +103,11 @@ def plainly(part: Any, path: str, *, answer: Any, stream_cls: Any) -> None:
     Args:
         part: the resource; its class stays as it is.
         path: of its endpoint.
-        answer: as :func:`posted` takes it.
-        stream_cls: the same.
+        answer: the type of a whole answer.
+        event: the type of an event of a stream.
     """
     kind = type(part)
-    known, needed = _keywords(kind.create)
+    streams, (known, needed) = part._client._default_stream_cls[event], _keywords(kind.create)
 
     @wraps(kind.create)
     def create(self: Any, *args: Any, **given: Any) -> Any:
@@ -113,7 +115,7 @@ def plainly(part: Any, path: str, *, answer: Any, stream_cls: Any) -> None:
         body = {name: value for name, value in given.items() if type(value).__name__ not in _NOT_GIVEN}
         usual = not args and known >= body.keys() >= needed and _is_sdks(own)
         if usual and all(_is_plain(one) for name, one in body.items() if name not in _OPTIONS):
-            return posted(self._client, path, body, answer=answer, stream_cls=stream_cls)
+            return posted(self._client, path, body, answer=answer, stream_cls=streams)
         bound = own.__get__(self, kind) if hasattr(type(own), "__get__") else own
         return bound(*args, **given)
 
@@ -266,3 +268,55 @@ class Parts:
     async def aclose(self) -> None:
         """Do what :meth:`close` does, in an event loop."""
         await self._events.aclose()
+
+
+class DecodedEvents:
+    """Reads the events of a stream for the SDK, which need not decode again what has been decoded.
+
+    Args:
+        own: what the SDK reads with; it gets what comes from elsewhere.
+    """
+
+    def __init__(self, own: Any) -> None:
+        self._own = own
+
+    def iter_bytes(self, parts: Iterator[bytes]) -> Iterator[Any]:
+        """Yield the events of a body."""
+        for part in parts:
+            events = getattr(part, "events", None)
+            if events is None:
+                yield from self._own.iter_bytes(chain([part], parts))
+                return
+            for data in events:
+                yield _Decoded(data)
+
+    async def aiter_bytes(self, parts: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        """Do what :meth:`iter_bytes` does, in an event loop."""
+        async for part in parts:
+            events = getattr(part, "events", None)
+            if events is None:
+                async for event in self._own.aiter_bytes(_from(part, parts)):
+                    yield event
+                return
+            for data in events:
+                yield _Decoded(data)
+
+
+async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for part in rest:
+        yield part
+
+
+class _Decoded:
+    """An event as the SDK asks for it: it has no name that the SDK goes by, and is not its last."""
+
+    __slots__ = ("_decoded",)
+    event = None
+    data = ""
+
+    def __init__(self, decoded: Any) -> None:
+        self._decoded = decoded
+
+    def json(self) -> Any:
+        return self._decoded

@@ -517,10 +517,11 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
         piece = (yield NEXT) if whole is None else next(whole, END)
         if piece is END:
             break
-        call._heard(run, came=unheard)
-        unheard = False
+        if unheard:
+            call._heard(run, came=True)
+            unheard = False
         held.extend(reader.feed(piece))
-        if reader.begun or reader.done:
+        if attempt.passed or reader.begun or reader.done:
             ready, held, attempt.passed = held, [], True
             for one in ready:
                 yield Give(one)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from routed_llm.calls.driver import Driven, Reading
 from routed_llm.calls.plain_json import compact, strict
@@ -16,6 +16,7 @@ from routed_llm.calls.problems import problem
 from routed_llm.calls.sse import DONE, Event, written
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.errors import CatalogError, RoutedError
+from routed_llm.exchange import check_data
 from routed_llm.ledger.run import Answered
 from routed_llm.recovery import RetryLimits, classify_error, fingerprint
 from routed_llm.request import read_openai
@@ -47,6 +48,7 @@ __all__ = [
     "FailedReply",
     "Last",
     "Outgoing",
+    "Part",
     "Served",
     "error_part",
     "refused",
@@ -407,15 +409,17 @@ class EndpointCall:
         """Return what turns the provider's stream into the caller's."""
         writer = EventWriter(self._asked, self._form, self._wired.routing)
         call = None if self._wired.decision is None else self._wired.decision.call
-        passes = call is not None and call.stream and call.endpoint == self._form == RESPONSES
+        stays = call is not None and call.stream and call.endpoint == self._form
+        passes = stays and self._form == RESPONSES
         aside = ReasoningAside() if self._aside and passes else None
-        return AnswerStream(writer, self._wired.reader(), as_it_comes=passes, aside=aside)
+        return AnswerStream(writer, self._wired.reader(), as_it_comes=passes, stays=stays, aside=aside)
 
-    def last(self, reader: Any, held: list[bytes], record: dict[str, Any]) -> Iterable[bytes]:
+    def last(self, reader: Any, held: list[Part], record: dict[str, Any]) -> Iterable[Part]:
         """Return the end of a stream, with the record."""
         self._memory.remember_apart(reader.output, str(record["model"]))
         self._wired.last(reader.inner, [], record)
-        yield Last(b"".join([*held, reader.close(record)]))
+        end = reader.close(record)
+        yield Last.joined([*held, end]) if held else end
 
     def pieces(self, answer: Mapping[str, Any]) -> Iterable[Event]:
         """Return a whole answer as the events of a stream."""
@@ -507,7 +511,29 @@ def _in_the_answer(failure: Mapping[str, Any]) -> FailedReply:
     return FailedReply(200, {}, json.dumps({"error": failure}).encode(), streamed=True)
 
 
-class Last(bytes):
+class Part(bytes):
+    """A part of a stream.
+
+    Attributes:
+        events: the data of its events, for who need not decode them again; None where that is not known.
+    """
+
+    events: tuple[dict[str, Any], ...] | None = None
+
+    @classmethod
+    def of(cls, raw: bytes, *events: dict[str, Any]) -> Self:
+        """Return a part that is written already."""
+        made = cls(raw)
+        made.events = events
+        return made
+
+    @classmethod
+    def joined(cls, parts: Sequence[Part]) -> Self:
+        """Return several parts as one."""
+        return cls.of(b"".join(parts), *[event for part in parts for event in part.events or ()])
+
+
+class Last(Part):
     """The last part of a stream: nothing comes after it."""
 
 
@@ -536,7 +562,7 @@ class EventWriter:
         """Return what ends the answer in the caller's form."""
         return [] if self._events is None else self._events.end()
 
-    def write(self, part: dict[str, Any], raw: bytes | None = None) -> bytes:
+    def write(self, part: dict[str, Any], raw: bytes | None = None) -> Part:
         """Write a part; the first one says who answers.
 
         Args:
@@ -544,16 +570,17 @@ class EventWriter:
             raw: how it was written before, where that may stay.
         """
         if self._record is not None:
-            shown = self._with_record(part, self._record)
+            shown = self._with_record(part, {**self._record})
             if shown is not part:
                 part, raw, self._record = shown, None, None
-        return written(part, named=not self.chat) if raw is None else raw
+        return Part.of(written(part, named=not self.chat) if raw is None else raw, part)
 
-    def last(self, parts: list[dict[str, Any]], record: Mapping[str, Any]) -> bytes:
+    def last(self, parts: list[dict[str, Any]], record: Mapping[str, Any]) -> Part:
         """Write the last parts; the very last one says what it cost."""
         *before, last = parts
-        frames = [*map(self.write, before), written(self._with_record(last, record), named=not self.chat)]
-        return b"".join([*frames, DONE] if self.chat else frames)
+        last = self._with_record(last, record)
+        frames = [*map(self.write, before), Part.of(written(last, named=not self.chat), last)]
+        return Part.joined([*frames, Part(DONE)] if self.chat else frames)
 
     def _with_record(self, part: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         if self.chat:
@@ -570,6 +597,7 @@ class AnswerStream:
         writer: writes them in the caller's form.
         inner: reads them, whichever endpoint they come from.
         as_it_comes: whether events are passed on as they are.
+        stays: whether they come in the caller's form.
         aside: what keeps reasoning out of those, or None.
 
     Attributes:
@@ -577,13 +605,20 @@ class AnswerStream:
     """
 
     def __init__(
-        self, writer: EventWriter, inner: Any, *, as_it_comes: bool, aside: ReasoningAside | None = None
+        self,
+        writer: EventWriter,
+        inner: Any,
+        *,
+        as_it_comes: bool,
+        stays: bool,
+        aside: ReasoningAside | None = None,
     ) -> None:
         self.inner = inner
         self._aside = aside
         self._writer = writer
         self._as_it_comes = as_it_comes
-        self._head: list[bytes] = []
+        self._stays = stays and aside is None
+        self._head: list[Part] = []
         self._tail: list[dict[str, Any]] = []
         self._over = False
 
@@ -624,33 +659,37 @@ class AnswerStream:
         """The text that was passed on."""
         return str(self.inner.text)
 
-    def feed(self, event: Event) -> list[bytes]:
+    def feed(self, event: Event) -> list[Part]:
         """Take an event of the provider's and return the bytes to pass on.
 
         Raises:
             FailedReply: when it reports a failure.
         """
         self._over = self._over or event.done
-        if not isinstance(event.data, dict):
+        data, raw = event.data, event.raw
+        if not isinstance(data, dict):
             return []
-        chunks = self.inner.feed(event.data)
+        if self._stays and self.inner.passes(data):
+            return [Part.of(raw, data)]
+        is_changed = check_data(data)
+        chunks = self.inner.feed(data)
         if not self._as_it_comes:
             parts = self._writer.formed(chunks)
         else:
-            parts = [event.data] if self._aside is None else self._aside.feed(event.data)
+            parts = [data] if self._aside is None else self._aside.feed(data)
         # The end waits for what the answer has cost.
         if self.inner.finished or self.inner.done:
             self._tail += parts
             return []
-        found = [self._writer.write(part, event.raw if part == event.data else None) for part in parts]
+        found = [self._writer.write(part, None if is_changed or part != data else raw) for part in parts]
         if not self.begun:
             self._head += found
             return []
         # What came before the first token goes out with it.
         found, self._head = self._head + found, []
-        return [b"".join(found)] if found else []
+        return [Part.joined(found)] if found else []
 
-    def end(self) -> list[bytes]:
+    def end(self) -> list[Part]:
         """Note that the stream has ended or was cut."""
         rest = self.inner.end()
         if not self._as_it_comes:
@@ -659,10 +698,9 @@ class AnswerStream:
                 self._tail += self._writer.ending()
         return []
 
-    def close(self, record: Mapping[str, Any]) -> bytes:
+    def close(self, record: Mapping[str, Any]) -> Last:
         """Return the end of the stream, once the books are closed."""
-        head = b"".join(self._head)
-        return head + self._writer.last(self._tail, record) if self._tail else head
+        return Last.joined([*self._head, self._writer.last(self._tail, record)] if self._tail else self._head)
 
 
 def error_part(form: str, error: Exception) -> Last:

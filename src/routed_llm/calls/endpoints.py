@@ -28,7 +28,7 @@ from routed_llm.catalog import Catalog
 from routed_llm.catalog.ended import held_to
 from routed_llm.decide.piecewise import remember
 from routed_llm.errors import RequestError, RoutedError, UnreadableAnswer
-from routed_llm.exchange import LONGEST, Exchange, note_head
+from routed_llm.exchange import LONGEST, Exchange, current, note_head
 from routed_llm.request.wire import reasoning_back
 
 if TYPE_CHECKING:
@@ -368,6 +368,7 @@ def _tokens(answer: Mapping[str, Any]) -> int:
 
 def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> _Events:
     """Send a request and return the events of its answer."""
+    _looks()
     reply = send(sent)
     body = _Body(call, reply)
     if reply.status_code >= 300:
@@ -384,6 +385,7 @@ def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing)
 async def _aopen(
     call: EndpointCall, send: Callable[[Outgoing], Awaitable[AsyncReply]], sent: Outgoing
 ) -> _AsyncEvents:
+    _looks()
     reply = await send(sent)
     body = _Body(call, reply)
     if reply.status_code >= 300:
@@ -395,6 +397,13 @@ async def _aopen(
             await reply.aclose()
         body.decoded()
     return _AsyncEvents(reply)
+
+
+def _looks() -> None:
+    """Say that the stream's events are looked at here."""
+    exchange = current()
+    if exchange is not None:
+        exchange.is_looked_at = True
 
 
 def _note(call: EndpointCall, reply: Head) -> dict[str, Any] | None:

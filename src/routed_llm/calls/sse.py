@@ -18,6 +18,7 @@ DONE: Final = b"data: [DONE]\n\n"
 _END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _MARK: Final = b"\xef\xbb\xbf"
 """A byte order mark, which a stream may begin with."""
+_scanned: Final = json.JSONDecoder().scan_once  # type: ignore[attr-defined] # which typeshed does not list
 _LARGEST: Final = 64 * 1024 * 1024
 
 
@@ -49,6 +50,12 @@ class EventReader:
             UnreadableAnswer: when an event is no JSON, or longer than any that a model sends.
         """
         held = self._held
+        if not held and b"\r" not in data:  # as nearly always
+            *whole, rest = data.split(b"\n\n")
+            held += rest
+            for one in whole:
+                yield _event(one + b"\n\n")
+            data = b""
         held += data
         while (end := _END.search(held, self._seen)) is not None:
             raw = bytes(held[: end.end()])
@@ -81,6 +88,15 @@ def written(data: Mapping[str, Any], *, named: bool) -> bytes:
 
 
 def _event(raw: bytes) -> Event:
+    if raw[:6] == b"data: " and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:  # one line, as usual
+        try:
+            line = raw[6:-2].decode()
+            data, end = _scanned(line, 0)
+        except (ValueError, RecursionError, StopIteration):
+            pass
+        else:
+            if end == len(line):
+                return Event(raw, data)
     plain = raw.removeprefix(_MARK).replace(b"\r", b"\n")
     lines = [line[5:].removeprefix(b" ") for line in plain.split(b"\n") if line[:5] == b"data:"]
     text = b"\n".join(lines).strip()

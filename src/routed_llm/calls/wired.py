@@ -432,6 +432,14 @@ class _WireReader:
             message["tool_calls"] = [self._calls[at] for at in sorted(self._calls)]
         return message if self._items is None else {**message, ITEMS: self._items}
 
+    def passes(self, piece: Mapping[str, Any]) -> bool:
+        """Take a piece that brings nothing but text and stays as it is; False for another, which is fed."""
+        text = None if self._cutter is not None else self._stream.only_text(piece)
+        if text is None:
+            return False
+        self._text.append(text)
+        return True
+
     def feed(self, piece: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         self._wired.check(piece)
         return self._noted(self._stream.feed(piece))

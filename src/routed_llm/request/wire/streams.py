@@ -35,6 +35,16 @@ def says_something(chunk: Mapping[str, Any]) -> bool:
     )
 
 
+def _text_of(choices: Any) -> str | None:
+    """Return the text of choices that bring nothing else; None for others."""
+    choice = choices[0] if type(choices) is list and len(choices) == 1 else None
+    if type(choice) is not dict or choice.get("index") or choice.get("finish_reason"):
+        return None
+    delta = choice.get("delta")
+    text = delta.get("content") if type(delta) is dict and len(delta) == 1 else None
+    return text if type(text) is str else None
+
+
 class ChunkStream:
     """Turns a stream of either endpoint into one shape: that of Chat Completions, usage on its last chunk.
 
@@ -84,13 +94,34 @@ class ChunkStream:
         """
         found = self._event(event) if self._responses else self._chunk(event)
         for chunk in found:
-            if says_something(chunk):
-                self.begun = True
+            self.begun = self.begun or says_something(chunk)
             for choice in chunk["choices"]:
                 if not choice.get("index"):
                     delta = choice.get("delta") or {}
                     self._said.append(delta.get("content") or delta.get("refusal") or "")
         return found
+
+    def only_text(self, event: Mapping[str, Any]) -> str | None:
+        """Take an event that does nothing but go on with a text, as most do, and return what it brings.
+
+        None for any other, and before the answer has begun: it is to be fed.
+        """
+        if not self.begun or self.finished or self._extra or "error" in event:
+            return None
+        if self._responses:
+            if event.get("type") != "response.output_text.delta":
+                return None
+            place = (event.get("output_index"), event.get("content_index"))
+            text: str | None = self._more(("text", *place), event.get("delta"))
+        else:
+            if event.get("usage") is not None or event.get("model") != self.model:
+                return None
+            if event.get("service_tier") not in (None, self.service_tier):
+                return None
+            text = _text_of(event.get("choices"))
+        if text is not None:
+            self._said.append(text)
+        return text
 
     def end(self) -> list[dict[str, Any]]:
         """Return what is still held back, now that the stream has ended."""
