@@ -248,7 +248,7 @@ def check_answer(raw: bytes, path: str) -> tuple[dict[str, Any], bool]:
             raise UnreadableAnswer("The answer has no output.")
     elif not _has_choices(body.get("choices")):
         raise UnreadableAnswer("The answer has no choices.")
-    return body, _without_false_usage(body, needed=path.endswith("/responses"))
+    return body, check_usage(body, needed=path.endswith("/responses"))
 
 
 def check_event(line: bytes) -> bytes:
@@ -282,7 +282,7 @@ def check_data(body: dict[str, Any]) -> bool:
     if "choices" in body and not isinstance(body["choices"], list):
         raise UnreadableAnswer("An event of the stream has no choices.")
     response = body.get("response")
-    return _without_false_usage(response if isinstance(response, dict) else body)
+    return check_usage(response if isinstance(response, dict) else body)
 
 
 def _has_choices(choices: Any) -> bool:
@@ -291,10 +291,13 @@ def _has_choices(choices: Any) -> bool:
     return all(isinstance(one, dict) and isinstance(one.get("message"), dict) for one in choices)
 
 
-def _without_false_usage(body: dict[str, Any], *, needed: bool = False) -> bool:
+def check_usage(body: dict[str, Any], *, needed: bool = False) -> bool:
     """Take a usage that cannot be out of an answer; False when there is nothing to take out.
 
-    Whole answers of Responses always have one, so that LlamaIndex stumbles over those that have not.
+    Args:
+        body: the answer.
+        needed: whether one stays that counts nothing: whole answers of Responses always have one, so that
+            LlamaIndex stumbles over those that have not.
     """
     usage = body.get("usage")
     if (usage is None and not needed) or (usage is not None and _is_believable(usage)):

@@ -73,6 +73,23 @@ def test_a_plain_client_routes_through_a_transport(settings: dict[str, Any], sim
     assert "routing" not in sim.journal[2].body
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_usage_that_cannot_be_books_what_was_reserved(*, stream: bool) -> None:
+    """No hooks of ours look at what comes through a transport; nobody is shown the usage, or a cost by it."""
+    said = {**COMPLETION, "usage": {"prompt_tokens": -5, "completion_tokens": "x", "total_tokens": 1}}
+    chunk = {**said, "choices": [{"index": 0, "finish_reason": "stop", "delta": {"content": "Hi"}}]}
+    whole, events = json.dumps(said).encode(), f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n".encode()
+    kind, body = ("text/event-stream", events) if stream else ("application/json", whole)
+    inner = httpx.MockTransport(lambda _: httpx.Response(200, headers={"content-type": kind}, content=body))
+    transport = RoutedTransport(inner, policy=ROUTING, budget={"per_day": "1.00"})
+    with openai.OpenAI(api_key="k", http_client=DefaultHttpxClient(transport=transport)) as client:
+        found: Any = client.chat.completions.create(**ASKED, stream=stream)
+        last = [*found][-1] if stream else found
+    assert last.usage is None
+    assert (last.routing["cost"], last.routing["usage"]) == (None, None)
+    assert float(last.routing["remaining"][0]["remaining"]) < 1
+
+
 async def test_a_plain_asynchronous_client_routes_through_a_transport(
     settings: dict[str, Any], sim: Simulator
 ) -> None:

@@ -28,7 +28,7 @@ from routed_llm.catalog import Catalog
 from routed_llm.catalog.ended import held_to
 from routed_llm.decide.piecewise import remember
 from routed_llm.errors import RequestError, RoutedError, UnreadableAnswer
-from routed_llm.exchange import LONGEST, Exchange, current, note_head
+from routed_llm.exchange import LONGEST, Exchange, check_usage, current, note_head
 from routed_llm.request.wire import reasoning_back
 
 if TYPE_CHECKING:
@@ -344,6 +344,9 @@ class _Body:
             answer = None
         if not isinstance(answer, dict):
             raise FailedReply(502, {}, _NO_OBJECT)
+        exchange = current()
+        if check_usage(answer, needed="output" in answer) and exchange is not None:
+            exchange.false_usage = True
         return answer
 
 
