@@ -92,17 +92,21 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
     shift, most, written = beside(amounts, mine)[0], mine.dearest, output_tokens(mine, amounts)
     fixed, mine_ends = most[0] * shift + most[1] * written, _kinks(mine, shift, low, high)
     costs = {at: _money(mine, amounts, shift + at) for at in mine_ends}
+    shifts = amounts.beside
     for row in rows:
         if row is mine or not row.rates:
             continue
-        away, least = beside(amounts, row)[0], row.least
+        away, least = (shifts.get(row.order) or beside(amounts, row))[0], row.least
         # Where each token costs no less, and what does not depend on them costs more, no count need be asked.
         if least[0] >= most[0] and least[0] * away + least[1] * output_tokens(row, amounts) > fixed:
             continue
         for at in _kinks(row, away, low, high) - mine_ends if len(row.rates) > 1 else ():
             costs[at] = _money(mine, amounts, shift + at)
         # More counts than these two turn at do no harm.
-        if all(cost < _money(row, amounts, away + at) for at, cost in costs.items()):
+        for at, cost in costs.items():
+            if cost >= _money(row, amounts, away + at):
+                break
+        else:
             continue
         # What costs less somewhere is to be ruled out everywhere.
         if all(any(_answers(constraint, row, inputs, low, high)) for constraint in inputs.constraints):
@@ -121,11 +125,10 @@ def named(name: tuple[str, str | None], rows: Iterable[Row]) -> Row | None:
 def _answers(constraint: Constraint, row: Row, inputs: DecisionInputs, low: int, high: int) -> Iterator[bool]:
     """Give a constraint's answers at the ends of the spans in which it changes once at most."""
     shift, more = beside(inputs.load, row)
-    kinks = constraint.kinks(row, inputs)
-    if not (kinks or constraint.follows_cost):
+    if not constraint.by_tokens:
         return iter((constraint.admits(row, inputs, shift + low),))  # it has but one
     off = shift + more if constraint.of_most else shift
-    ends = _within([mark - off for mark in kinks], low, high)
+    ends = _within([mark - off for mark in constraint.kinks(row, inputs)], low, high)
     if constraint.follows_cost:
         ends |= _kinks(row, shift, low, high)
     return (constraint.admits(row, inputs, shift + at) for at in ends)
@@ -137,6 +140,8 @@ def _money(row: Row, amounts: Workload, tokens: int) -> tuple[int, int]:
 
 def _kinks(row: Row, shift: int, low: int, high: int) -> set[int]:
     """Return the ends of the spans in which a row's cost is a straight line."""
+    if row.rates[0][0] >= shift + high:
+        return {low, high}  # nearly always one price holds throughout
     return _within([edge - shift for edge, _, _ in row.rates[:-1]], low, high)
 
 

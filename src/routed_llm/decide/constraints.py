@@ -56,12 +56,14 @@ class Constraint:
             breakpoint, since up to there it is chosen by its cost.
         of_most: whether its breakpoints are counts of the most tokens that there may be, where a model's rule
             is not sure of its count; :meth:`admits` is given the likely ones.
+        by_tokens: whether its answer for a configuration may change with the tokens.
     """
 
     wordings: ClassVar[Mapping[str, Wording]] = {}
     is_kept: ClassVar[bool] = False
     follows_cost: ClassVar[bool] = False
     of_most: ClassVar[bool] = False
+    by_tokens: ClassVar[bool] = True
 
     def applies(self, inputs: DecisionInputs) -> bool:
         """Say whether it can rule anything out here; it is not asked further where it cannot."""
@@ -131,6 +133,7 @@ class Available(Constraint):
     wordings: ClassVar[Mapping[str, Wording]] = {
         "unavailable": Wording("{model} is marked unavailable in this process: {why}"),
     }
+    by_tokens = False
 
     def applies(self, inputs: DecisionInputs) -> bool:
         return bool(inputs.context.unavailable)
@@ -192,6 +195,9 @@ class Limits(Constraint):
     def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterator[int]:
         limits = row.at.model.limits
         yield from (limits.max_input, limits.context_window - output_kept(row, inputs.load))
+
+    def kinks(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        return ()  # what is too much is so with more tokens, too
 
     def pruning(self, inputs: DecisionInputs) -> Hashable:
         return ()
@@ -398,6 +404,7 @@ class ImagePatches(Constraint):
             "an image of {width} x {height} pixels is over the {limit:,} patches {model} accepts"
         ),
     }
+    by_tokens = False
 
     def applies(self, inputs: DecisionInputs) -> bool:
         images = inputs.facts.images
@@ -523,6 +530,7 @@ class Lifetime(Constraint):
         ),
     }
     is_kept = True
+    by_tokens = False
 
     def applies(self, inputs: DecisionInputs) -> bool:
         if not inputs.shape.ending or inputs.pinned or inputs.setting.policy.grace is not None:
@@ -563,6 +571,7 @@ class NotSlower(Constraint):
         ),
     }
     is_kept = True
+    by_tokens = False
 
     def applies(self, inputs: DecisionInputs) -> bool:
         if inputs.setting.reference is None or "speed" in inputs.shape.lifted:

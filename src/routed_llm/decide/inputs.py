@@ -211,15 +211,13 @@ class DecisionInputs:
                 if by_effort:
                     thought = by_effort.get(row.name[1], load.thought)
                 over = said * ratio + thought * reasoning - spare
-                if over < -1 and row.name not in seen:
-                    continue
-                if over > 1 and longest > spare and row.name not in seen:
-                    late.append(row)
-                else:
+                if -1 <= over <= 1 or row.name in seen:
                     close.append(row)
+                elif over > 1:
+                    (late if longest > spare else close).append(row)
             rows = tuple(close)
         late += [row for row in rows if row_wait(row, load, 0) > most]
-        return frozenset([row.order for row in late if row.at.model.name != mine])
+        return frozenset([row.order for row in late if mine is None or row.at.model.name != mine])
 
     def _paced(self) -> Iterable[tuple[Row, float, float, float, float, int]]:
         """Return of each row what is said and thought by it, how quickly, and its longest answer."""

@@ -249,7 +249,11 @@ class Table:
         first: Picked | None = None
         # A request that could be served as it is, but for its size or its cost, may be served bent a little.
         for relaxation in count():
-            picked = self._as_before(facts, context, relaxation) or self._at_first(facts, context, relaxation)
+            key = self._key(facts, context.observed, relaxation)
+            known = self._choices.get(key) or self._varied.get(key)
+            picked = None if known is None else self._as_before(facts, context, key, known)
+            if picked is None:
+                picked = self._at_first(facts, context, relaxation, key, known)
             # What one step refuses at the upper bound it may serve at a lower count.
             certain = certain and picked.certain
             if picked.row is not None or (if_certain and not certain):
@@ -262,12 +266,19 @@ class Table:
             picked.certain, picked.tokens = False, facts.tokens.high
         return picked
 
-    def _at_first(self, facts: RequestFacts, context: EvaluationContext, relaxation: int) -> Picked:
+    def _at_first(
+        self,
+        facts: RequestFacts,
+        context: EvaluationContext,
+        relaxation: int,
+        key: Any,
+        known: PiecewiseChoice | None,
+    ) -> Picked:
         """Pick with nothing to look up."""
-        kind = self._kind(facts, facts.tokens.high > LONG_CONTEXT_FROM, relaxation)
-        key, bounds = self._key(facts, context.observed, relaxation), facts.tokens
-        known = self._choices.get(key) or self._varied.get(key)
-        inputs = self._inputs(facts, kind, context, known)
+        bounds = facts.tokens
+        far = bounds.high > LONG_CONTEXT_FROM
+        inputs = self._inputs(facts, self._kind(facts, far, relaxation), context, known)
+        inputs.sides[far] = inputs
         kept = self._kept(key, known, inputs) if _is_steady(inputs) else None
         row, because, certain = self._still(kept, inputs), "cost", True
         if row is None:
@@ -290,25 +301,24 @@ class Table:
             kept if kept and kept.is_exact and kept.is_spanned else None,
         )
 
-    def _as_before(self, facts: RequestFacts, context: EvaluationContext, relaxation: int) -> Picked | None:
+    def _as_before(
+        self, facts: RequestFacts, context: EvaluationContext, key: Any, kept: PiecewiseChoice
+    ) -> Picked | None:
         """Look up what was picked for requests that differ in nothing but tokens.
 
-        None at first sight, where a choice has a step between the bounds, and where something of this call
-        alone has a say that goes beyond what was picked.
+        None where a choice has a step between the bounds, and where something of this call alone has a say
+        that goes beyond what was picked.
         """
         if facts.previous is not None or facts.images or facts.audio_seconds or facts.pdf_pages:
             return None
         if not _is_light(context.allowance):
             return None
         observed = context.observed
-        key = self._key(facts, observed, relaxation)
-        kept = self._choices.get(key) or self._varied.get(key)
-        if kept is None:
-            return None
         if observed is not kept.observed and not kept.holds(facts, observed):
-            kept = self._at_pace(kept, facts, observed)
-            if kept is None:
+            quicker = self._at_pace(kept, facts, observed)
+            if quicker is None:
                 return None
+            kept = quicker
             self._keep(key, kept)
         inputs, bounds = kept.inputs.like(facts, context), facts.tokens
         own = [constraint for constraint in self._own if constraint.applies(inputs)]

@@ -131,7 +131,9 @@ def workload(
     media = bool(facts.images or facts.audio_seconds or facts.pdf_pages)
     plain = not (media or facts.previous or facts.builtin_tools)
     expected: float = expected_output(facts, policy.output_tokens)
-    natural: float = expected_output(facts, policy.output_tokens, capped=False)
+    natural = expected
+    if facts.cap is not None:
+        natural = expected_output(facts, policy.output_tokens, capped=False)
     seen = None if observed is None else observed.of(facts)
     if seen is not None:
         expected = seen.base if facts.cap is None else min(seen.base, facts.cap)
