@@ -103,10 +103,7 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
         for at in _kinks(row, away, low, high) - mine_ends if len(row.rates) > 1 else ():
             costs[at] = _money(mine, amounts, shift + at)
         # More counts than these two turn at do no harm.
-        for at, cost in costs.items():
-            if cost >= _money(row, amounts, away + at):
-                break
-        else:
+        if all(cost < _money(row, amounts, away + at) for at, cost in costs.items()):
             continue
         # What costs less somewhere is to be ruled out everywhere.
         if all(any(_answers(constraint, row, inputs, low, high)) for constraint in inputs.constraints):

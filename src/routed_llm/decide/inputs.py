@@ -98,7 +98,7 @@ class DecisionInputs:
     def at_pace(self, observed: Observed) -> DecisionInputs:
         """Return the same inputs, with how quick models have been until now."""
         made = object.__new__(DecisionInputs)
-        load = self.load._replace(paces=observed.paces, lines={})
+        load = self.load.but(paces=observed.paces, lines={})
         context = self.context._replace(observed=observed)
         made.__dict__.update(self.__dict__, load=load, context=context, sides={}, _slow=None)
         return made

@@ -251,9 +251,8 @@ class Table:
         for relaxation in count():
             key = self._key(facts, context.observed, relaxation)
             known = self._choices.get(key) or self._varied.get(key)
-            picked = None if known is None else self._as_before(facts, context, key, known)
-            if picked is None:
-                picked = self._at_first(facts, context, relaxation, key, known)
+            before = None if known is None else self._as_before(facts, context, key, known)
+            picked = before or self._at_first(facts, context, relaxation, key, known)
             # What one step refuses at the upper bound it may serve at a lower count.
             certain = certain and picked.certain
             if picked.row is not None or (if_certain and not certain):
@@ -676,7 +675,7 @@ def _kept_marks(bare: DecisionInputs, firm: tuple[Constraint, ...]) -> Marks:
     kept, key = bare.shape.kept.marks, (firm, load.visible, load.reserve, load.media)
     found = kept.get(key)
     if found is None:
-        found = _marks(replace(bare, load=load._replace(shared=None)), firm, kept=True)
+        found = _marks(replace(bare, load=load.but(shared=None)), firm, kept=True)
         remember(kept, key, found)
     return found
 
@@ -686,7 +685,7 @@ def _without_previous(side: DecisionInputs) -> DecisionInputs:
     if facts.previous is None:
         return side
     bare = replace(facts, previous=None)
-    return replace(side, facts=bare, load=side.load._replace(facts=bare, beside={}, frames={}))
+    return replace(side, facts=bare, load=side.load.but(facts=bare, beside={}, frames={}))
 
 
 def _marks(

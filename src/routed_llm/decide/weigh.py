@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from routed_llm.decide.speed import WINDOWS, ends_within, expected_seconds, time_line
 from routed_llm.media import tokens_for
@@ -39,7 +40,8 @@ MOST_CHOICES = 128
 """The largest ``n`` that Chat Completions takes (openai-python 3.54.0, completion_create_params.py)."""
 
 
-class Workload(NamedTuple):
+@dataclass(kw_only=True, eq=False)  # read far more often than made; without slots a copy is one step
+class Workload:
     """The amounts in a request that are the same for every configuration, whatever its tokens.
 
     Attributes:
@@ -108,6 +110,12 @@ class Workload(NamedTuple):
     horizon: float = 0.0
     media: bool = False
     seen: Seen | None = None
+
+    def but(self, **changes: Any) -> Workload:
+        """Return the same amounts, some of them changed."""
+        made = object.__new__(Workload)
+        made.__dict__ = {**self.__dict__, **changes}
+        return made
 
 
 def workload(
@@ -308,7 +316,7 @@ def affordable_output(row: Row, load: Workload, tokens: int) -> int | None:
 def usual_output(row: Row, load: Workload, tokens: int) -> int:
     """Output tokens of an answer that there must be room for under a hard cap on the bill."""
     usual = _usual(row, load)
-    cap = cap_of(row, load._replace(hard=None), tokens)
+    cap = cap_of(row, load.but(hard=None), tokens)
     return usual if cap is None else min(usual, cap)
 
 
