@@ -151,10 +151,13 @@ def facts_of(values: Mapping[str, Any]) -> RequestFacts:
     for name, kind in (("audio_seconds", "audio"), ("pdf_pages", "pdf")):
         if given.get(name):
             kinds.add(kind)
-    if "cap" in given and _count("cap", given["cap"]) < 1:
-        raise RequestError(
-            f"cap={given['cap']!r} is not a token count. Give a whole number above 0.", where="cap"
-        )
+    if "cap" in given:
+        asked = given["cap"]
+        given["cap"] = _count("cap", asked)  # beside rows without one it comes as a float
+        if given["cap"] < 1:
+            raise RequestError(
+                f"cap={asked!r} is not a token count. Give a whole number above 0.", where="cap"
+            )
     return RequestFacts(**given, inputs=frozenset(kinds), parameters=freeze_parameters(parameters))
 
 
