@@ -18,13 +18,13 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import AsyncOpenAI, OpenAI
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict
 from typing_extensions import override
 
 from langchain_routed._clients import ChatClient, ChatOnResponses, RootClient
 from langchain_routed._messages import ITEMS, PLAN
 from routed_llm import Call, Credential, guard_client
-from routed_llm.calls.adapting import NO_KEY, client_apart
+from routed_llm.calls.adapting import client_apart
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ HOOKS: Final = (
 )
 """Private methods of ChatOpenAI that a subclass may override, and that the models behind it ask for."""
 
-_PAIRS: Final = (("root_client", "client"), ("root_async_client", "async_client"))
+_PAIRS: Final = (("root_client", "client", OpenAI), ("root_async_client", "async_client", AsyncOpenAI))
 _MOST = 128
 _OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
 _HOOKS: Final = "_hooks"
@@ -210,13 +210,11 @@ class DelegateCache:
         self, call: Call, credential: Credential | None, *, plain: bool, made_by: BaseChatOpenAI | None
     ) -> Delegate:
         fields: dict[str, Any] = {name: getattr(made_by or self.owner, name) for name in _SHARED}
-        if made_by is not None:
-            pass  # a factory's model has clients and settings of its own
-        elif credential is not None:
-            fields.update(_apart(fields, str(call.base_url), credential))
-        else:
-            fields.update(_once(fields, call.base_url))
-        for root, part in _PAIRS:
+        if made_by is None:  # a factory's model has clients and settings of its own
+            fields.update(max_retries=0, openai_api_base=call.base_url or fields["openai_api_base"])
+        for root, part, kind in _PAIRS:
+            if made_by is None:
+                fields.update(_once(fields, (root, part, kind), call.base_url, credential))
             if plain:
                 fields[part] = fields[root] and ChatOnResponses(fields[root])
             elif _is_genuine(fields[root], fields[part]):
@@ -232,32 +230,33 @@ class DelegateCache:
         return delegate
 
 
-def _once(fields: dict[str, Any], base_url: str | None) -> dict[str, Any]:
-    """Return clients on the same connections that send each request once: retrying is for recovery.
-
-    Args:
-        fields: the owner's settings.
-        base_url: another address to send to, or None.
-    """
-    moved = {} if base_url is None else {"base_url": base_url}
-    found: dict[str, Any] = {"max_retries": 0, **({"openai_api_base": base_url} if moved else {})}
-    for root, part in _PAIRS:
-        client = fields[root]
-        # The router's own send once already, and what is patched on them counts. A stand-in that a test or
-        # a user put there has its own ways.
-        own = isinstance(client, (OpenAI, AsyncOpenAI)) and client.max_retries != 0
-        once = {"max_retries": 0} if own and fields[part] is client.chat.completions else {}
-        if client is not None and (moved or once):
-            found[root] = client.with_options(**moved, **once)
-            found[part] = found[root].chat.completions
-    return found
+def _once(
+    fields: Mapping[str, Any],
+    names: tuple[str, str, Any],
+    base_url: str | None,
+    credential: Credential | None,
+) -> dict[str, Any]:
+    """Return a client that sends each request once, where that is to go: retrying is for recovery."""
+    root, part, kind = names
+    client, moved = fields[root], {} if base_url is None else {"base_url": base_url}
+    # The router's own send once already, and what is patched on them counts. A stand-in that a test or
+    # a user put there has its own ways.
+    once = {"max_retries": 0} if _is_genuine(client, fields[part]) and client.max_retries != 0 else {}
+    if credential is not None and base_url is not None:  # it shares nothing with the owner's own
+        timeout, in_loop = fields["request_timeout"], kind is AsyncOpenAI
+        client = client_apart(kind, base_url, credential, timeout, in_loop=in_loop)
+    elif client is not None and (moved or once):
+        client = client.with_options(**moved, **once)
+    else:
+        return {}
+    return {root: client, part: client.chat.completions}
 
 
 def genuine(delegate: BaseChatOpenAI) -> bool:
     """Say whether a delegate sends through the SDK itself, whose streams end with a finish reason."""
     if not isinstance(delegate, Delegate):
         return False
-    pairs = [(getattr(delegate, root), getattr(delegate, part)) for root, part in _PAIRS]
+    pairs = [(getattr(delegate, root), getattr(delegate, part)) for root, part, _ in _PAIRS]
     return all(
         root is None or isinstance(part, (ChatClient, ChatOnResponses)) or _is_genuine(root, part)
         for root, part in pairs
@@ -275,22 +274,3 @@ def _guarded(delegate: BaseChatOpenAI) -> BaseChatOpenAI:
         if isinstance(root, (OpenAI, AsyncOpenAI, RootClient)):
             guard_client(root._client)
     return delegate
-
-
-def _apart(fields: dict[str, Any], base_url: str, credential: Credential) -> dict[str, Any]:
-    """Return clients for another address, which share nothing with those of the owner's own."""
-    timeout = fields["request_timeout"]
-    sync = client_apart(OpenAI, base_url, credential, timeout)
-    asynchronous = client_apart(AsyncOpenAI, base_url, credential, timeout, in_loop=True)
-    return {
-        "openai_api_base": base_url,
-        "openai_api_key": SecretStr(NO_KEY),
-        "openai_organization": None,
-        "default_headers": None,
-        "default_query": None,
-        "max_retries": 0,
-        "root_client": sync,
-        "client": sync.chat.completions,
-        "root_async_client": asynchronous,
-        "async_client": asynchronous.chat.completions,
-    }

@@ -75,10 +75,6 @@ def _leave_out(merged: dict[str, Any]) -> None:
         del merged["tools"]  # agents without tools bind an empty list
     if merged.get("tool_choice") in ("auto", "none") and not merged.keys() & {"tools", "functions"}:
         del merged["tool_choice"]
-    if merged.get("modalities") == ["text"]:
-        del merged["modalities"]
-    if merged.get("response_format") == {"type": "text"}:
-        del merged["response_format"]
 
 
 def with_extra(parameters: dict[str, Any]) -> dict[str, Any]:
