@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,6 @@ from langchain_routed._call import RoutedCall
 from langchain_routed._delegates import DelegateCache
 from langchain_routed._messages import Conversation
 from langchain_routed._reading import (
-    as_form,
     merge,
     previous_of,
     requirements,
@@ -171,22 +170,13 @@ class CallPlanner:
             items=items,
             soft=locked is not None and not hard,
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
-            exact=self._exact(body, parameters.get("response_format")) if exact else None,
+            exact=self._exact(body) if exact else None,
         )
 
-    def _exact(self, asked: dict[str, Any], form: Any) -> tuple[Any, Any]:
+    def _exact(self, body: dict[str, Any]) -> tuple[Any, Any]:
         """Return what asks OpenAI for its own count of a request, with the clients that would send it."""
-        owner = self.owner
-        if isinstance(form, type):
-            asked["response_format"] = as_form(form, strict=True)
-
-        def ask(model: str) -> int:
-            return counted(owner.root_client, asked, model)
-
-        async def aask(model: str) -> int:
-            return await acounted(owner.root_async_client, asked, model)
-
-        return ask, aask
+        client, in_loop = self.owner.root_client, self.owner.root_async_client
+        return partial(counted, client, body), partial(acounted, in_loop, body)
 
     def _settings(
         self, call: Mapping[str, Any], stop: list[str] | None

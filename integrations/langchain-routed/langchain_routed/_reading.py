@@ -113,7 +113,7 @@ def _as_format(value: Any, strict: bool | None) -> Any:
 
 def as_form(schema: Any, *, strict: bool | None) -> Any:
     """Return a schema or a class as the form of answer that it stands for."""
-    named = schema.model_json_schema() if is_basemodel_subclass(schema) else schema
+    named = schema.model_json_schema() if hasattr(schema, "model_json_schema") else schema
     return _convert_to_openai_response_format(named, strict=strict)
 
 
@@ -121,15 +121,13 @@ def requirements(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a call that say what a model must be able to do."""
     said = {name: value for name, value in parameters.items() if name not in PASSED_ON}
     if isinstance(said.get("response_format"), type):
-        said["response_format"] = _schema_of(said["response_format"])
+        said["response_format"] = _form_of(said["response_format"])
     return said
 
 
 @lru_cache(maxsize=256)
-def _schema_of(schema: type) -> Mapping[str, Any]:
-    maker = getattr(schema, "model_json_schema", None) or getattr(schema, "schema", None)
-    made = maker() if callable(maker) else {}
-    return {"type": "json_schema", "json_schema": {"name": schema.__name__, "schema": made, "strict": True}}
+def _form_of(schema: type) -> Any:
+    return as_form(schema, strict=True)
 
 
 def shown(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
