@@ -8,7 +8,7 @@
 :class:`EventStream`                      Chat Completions' chunks as Responses' events
 :func:`failure_of`                        the error that a reply or an event reports in its body
 :func:`count_body`                        the body for OpenAI's counting endpoint
-:func:`ids_apart`, :func:`spoken`         repeated ids of calls, and names: Responses takes neither
+:func:`spoken`                            a name in the text: Responses' messages have none
 :func:`reasoning_aside`                   the items of an answer, for programs that know no reasoning
 :func:`parameters`                        every field of a body, ``extra_body`` read as what it adds
 ========================================  =============================================================
@@ -18,7 +18,7 @@ means nothing on an endpoint rules it out.
 """
 
 from routed_llm.fields import CHAT, RESPONSES, SOFT, Fate, Row, row_of, rules_out
-from routed_llm.request.wire.answers import chat_completion, chat_usage, failure_of, response, response_usage
+from routed_llm.request.wire.answers import chat_completion, failure_of, response
 from routed_llm.request.wire.body import OPTIONS, count_body, form_of, parameters, request_body
 from routed_llm.request.wire.reasoning import (
     REASONING,
@@ -28,7 +28,7 @@ from routed_llm.request.wire.reasoning import (
     reasoning_lost,
 )
 from routed_llm.request.wire.streams import ChunkStream, EventStream, says_something
-from routed_llm.request.wire.turns import ITEMS, Replay, followed, ids_apart, same_model, spoken
+from routed_llm.request.wire.turns import ITEMS, Replay, same_model, spoken
 
 __all__ = [
     "CHAT",
@@ -44,19 +44,15 @@ __all__ = [
     "Replay",
     "Row",
     "chat_completion",
-    "chat_usage",
     "count_body",
     "failure_of",
-    "followed",
     "form_of",
-    "ids_apart",
     "parameters",
     "reasoning_aside",
     "reasoning_back",
     "reasoning_lost",
     "request_body",
     "response",
-    "response_usage",
     "row_of",
     "rules_out",
     "same_model",

@@ -22,8 +22,6 @@ __all__ = [
     "MARK",
     "Replay",
     "chat_messages",
-    "followed",
-    "ids_apart",
     "response_items",
     "same_model",
     "spoken",
@@ -163,12 +161,12 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
             continue
         said = message if several or message.get("role") != "assistant" else _nameless(message)
         items.extend(_items_of(said, f"messages[{index}]", carrier, replay))
-    return tidied(followed(items))
+    return tidied(_followed(items))
 
 
 def _with_own_ids(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return messages in which no call has the id of a call of an earlier turn, or one that is too long."""
-    renamed = ids_apart([_call_ids(message) for message in messages])
+    renamed = _ids_apart([_call_ids(message) for message in messages])
     if renamed is None:
         return messages
     found: list[Mapping[str, Any]] = []
@@ -184,7 +182,7 @@ def _with_own_ids(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str
     return found
 
 
-def ids_apart(turns: Sequence[Set[Any]]) -> list[Mapping[Any, Any]] | None:
+def _ids_apart(turns: Sequence[Set[Any]]) -> list[Mapping[Any, Any]] | None:
     """Tell calls apart that have the id of a call of an earlier turn, and shorten ids that are too long.
 
     Chat Completions pairs a call with the outputs right behind it, so that ids may come again (counters
@@ -229,7 +227,7 @@ def _is_short(identity: Any) -> bool:
     return not isinstance(identity, str) or len(identity) <= _LONGEST_ID
 
 
-def followed(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _followed(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave out reasoning that nothing follows, as of an answer that was cut: the provider refuses it.
 
     What it led to is a call, the work of a hosted tool, or a text; before a text without its id it must be
