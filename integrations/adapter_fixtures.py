@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterator
 from datetime import date
+from functools import lru_cache
 
 import pytest
 
@@ -14,6 +16,9 @@ from routed_llm.simulator import Simulator, serve
 TODAY = date(2026, 11, 22)
 _FOREIGN = ("OPENAI_", "AZURE_", "ROUTED_", "LANGCHAIN_", "LANGSMITH_", "LC_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+# Each client makes one, which reads 140 certificates: a tenth of the time that the tests took.
+ssl.create_default_context = lru_cache(ssl.create_default_context)
 
 
 @pytest.fixture(scope="session")

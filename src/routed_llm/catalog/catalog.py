@@ -223,9 +223,13 @@ class Catalog:
         if not entries:
             return self
         data, specs = extend(self._data, self._specs, entries, self.root)
+        before = self._data["models"]
+        new = {name: model for name, model in data["models"].items() if model is not before.get(name)}
         total = hashlib.blake2b(digest_size=16)
-        total.update(json.dumps([self._data["digest"], data["models"]], sort_keys=True).encode())
-        return Catalog({**data, "digest": total.hexdigest()}, specs=specs, root=self.root)
+        total.update(json.dumps([self._data["digest"], new], sort_keys=True).encode())
+        made = Catalog({**data, "digest": total.hexdigest()}, specs=specs, root=self.root)
+        made._built.update((name, model) for name, model in self._built.copy().items() if name not in new)
+        return made
 
     def with_deployments(self, deployments: Mapping[str, str]) -> tuple[Catalog, list[str]]:
         """Make a catalog in which models are called by the names under which they are deployed, as on Azure.
