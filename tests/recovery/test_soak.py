@@ -14,7 +14,7 @@ import pytest
 from benchmarks.recovery import soak
 
 ROOT = Path(__file__).parents[2]
-SECONDS = os.environ.get("ROUTED_TEST_SOAK", "8")
+SECONDS = os.environ.get("ROUTED_TEST_SOAK", "4")
 """Seconds of the soak; set the variable to more for a longer one."""
 
 
