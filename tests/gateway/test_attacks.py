@@ -107,8 +107,13 @@ REFUSED = {
     "a page from a file": (request(CHAT, "Origin: null", body=BODY), 403, "only programs"),
     "a page's question before": (
         request(CHAT, "Origin: http://localhost.evil.example", method="OPTIONS"),
-        403,
-        "only programs",
+        405,
+        "No page in a browser may call this gateway.",
+    ),
+    "a page's question before, on this machine": (
+        request("/v1/files", "Origin: http://localhost:3000", method="OPTIONS"),
+        405,
+        "No page in a browser may call this gateway.",
     ),
     "a method without use": (request("/v1/embeddings", method="TRACE"), 405, "TRACE /v1/embeddings"),
     "a proxy's method": (request("evil.example:443", method="CONNECT"), 400, "well-formed"),

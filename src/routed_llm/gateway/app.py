@@ -53,8 +53,12 @@ _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _ITS_OWN: Final = frozenset(
     {"content-encoding", "content-length", "transfer-encoding"}
     | {"connection", "keep-alive", "date", "set-cookie"}
+    | {"access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers"}
 )
-"""Headers of the provider's that say something of its connection or to its client, which is the gateway."""
+"""Headers of the provider's that say something of its connection or to its client, which is the gateway.
+
+So do those that let pages read an answer: the key that it was asked with is not the page's.
+"""
 _CALLS: Final = {"/v1/chat/completions": "chat_completions", "/v1/responses": "responses"}
 _AT_ONCE: Final = 16
 """Streams that go on in one turn of the event loop: with fewer, first tokens come sooner, for more turns."""
@@ -177,7 +181,7 @@ class Gateway:
         self._turns = Turns()
         if self._router.telemetry is None:
             self._router.observed_by(only_metrics(Meters(self._metrics.registry)))
-        every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
         self.app = App(
             self._serve,
             routes=[
@@ -502,6 +506,8 @@ def _parsed(data: bytes) -> dict[str, Any]:
 def _refused_by_route(request: Request, error: Exception) -> JSONResponse:
     status = getattr(error, "status_code", 500)
     said = f"{request.method} {request.url.path} is not served: {getattr(error, 'detail', error)}."
+    if request.method == "OPTIONS":  # a browser's question before a page's call
+        said = "No page in a browser may call this gateway. Let a program or the page's own server call it."
     return refusal(Refusal(status, said, code="unknown_url"))
 
 
