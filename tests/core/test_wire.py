@@ -413,6 +413,14 @@ def test_items_never_reach_chat_completions() -> None:
     assert ITEMS not in json.dumps(body)
 
 
+def test_a_turn_that_stands_twice_is_said_twice() -> None:
+    """No item may stand twice, but nothing that was said is lost."""
+    message = chat_completion(reply([SAID]))["choices"][0]["message"]
+    asked = {"messages": [*HELLO, message, *HELLO, message]}
+    said = [item for item in sent(asked, RESPONSES)["input"] if item["role"] == "assistant"]
+    assert said == [SAID, BARE[0]]
+
+
 def test_a_doubled_call_and_a_doubled_id_are_sent_once() -> None:
     """Of a call that stands twice the one with its id and reasoning stays."""
     doubled = [*BARE[1:], REASONING, SAID, *CALLS, SAID, *OUTPUTS]

@@ -9,7 +9,7 @@ goes back to the model it came from and is left out, or turned into text, for an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from langchain_core.messages import (
@@ -89,7 +89,6 @@ class Conversation:
     store: Any = None
     stateless: bool = False
     brings_tools: bool = False
-    _sent: set[Any] = field(default_factory=set, init=False)
 
     @property
     def _on_responses(self) -> bool:
@@ -162,7 +161,7 @@ class Conversation:
         if isinstance(message, AIMessage):
             own = self._is_own(message)
             # The one assistant of a conversation is known, and so is who made items.
-            speaks = speaks and several and not (own and _item_ids(message))
+            speaks = speaks and several and not (own and any(item.get("id") for item in _made_of(message)))
             made = own and self._on_responses
             message = _as_made(message) if made else _bare(message, keeps_audio=own)
         elif not isinstance(message.content, str):
@@ -172,18 +171,14 @@ class Conversation:
         return _with_calls(message) if self._on_responses else message
 
     def _is_own(self, message: AIMessage) -> bool:
-        """Say whether what an answer is made of goes back: to its own model, once, where it is found."""
-        ids = _item_ids(message) if self._on_responses else frozenset()
+        """Say whether what an answer is made of goes back: to its own model, where it is found."""
         # Beside reasoning that travels with the conversation, langchain-openai leaves out what does not.
         travels = travelling(message) if self.store is False else ()
-        own = (
+        return (
             not self.stateless
-            and self._sent.isdisjoint(ids)
             and (origin(message, self.known)[0] == self.model or not _signed(message))
             and not (travels and not any(travels))
         )
-        self._sent |= ids
-        return own
 
 
 def _plain(message: BaseMessage) -> dict[str, Any] | None:
@@ -261,11 +256,6 @@ def _with(message: BaseMessage, content: Any) -> BaseMessage:
 
 def _is_item(block: Any, kinds: Set[str]) -> bool:
     return isinstance(block, Mapping) and unwrapped(block).get("type") in kinds
-
-
-def _item_ids(message: AIMessage) -> frozenset[Any]:
-    """Return the ids of the Responses items that an answer is made of; none may be sent twice."""
-    return frozenset(item["id"] for item in _made_of(message) if item.get("id"))
 
 
 def since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMessage]:

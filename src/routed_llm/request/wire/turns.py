@@ -155,12 +155,13 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
     # The one assistant of a conversation is known; a model would take to writing its own name.
     several = len({message.get("name") for message in given if message.get("role") == "assistant"}) > 1
     items: list[dict[str, Any]] = []
+    sent: set[Any] = set()
     for index, message in enumerate(given):
         if message.get("type", "message") != "message":  # an item that Responses alone has
             items.append(dict(message))
             continue
         said = message if several or message.get("role") != "assistant" else _nameless(message)
-        items.extend(_items_of(said, f"messages[{index}]", carrier, replay))
+        items.extend(_items_of(said, f"messages[{index}]", carrier, replay, sent))
     return tidied(_followed(items))
 
 
@@ -254,10 +255,14 @@ def _nameless(message: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _items_of(
-    message: Mapping[str, Any], where: str, carrier: Carrier, replay: Replay
+    message: Mapping[str, Any], where: str, carrier: Carrier, replay: Replay, sent: set[Any]
 ) -> Iterator[dict[str, Any]]:
     role = str(message.get("role"))
     replayed = replay.of(message) if role == "assistant" else None
+    ids = {item["id"] for item in replayed or () if item.get("id")}
+    if not sent.isdisjoint(ids):
+        replayed = None  # no item may stand twice; what a turn says may
+    sent |= ids
     # Who made items is known; without ids they are what someone has written, and a name would be lost.
     if replayed is not None and (not message.get("name") or any(item.get("id") for item in replayed)):
         yield from replayed
