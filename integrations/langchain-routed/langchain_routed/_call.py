@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterat
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import TracebackType
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from langchain_core.messages import BaseMessage
@@ -490,21 +490,19 @@ class RoutedCall:
 
     def facts(self, error: Exception) -> ErrorFacts | None:
         """Read a failure that a Responses answer reports in its body, a ValueError to langchain-openai."""
-        if type(error) is not ValueError or not error.args or not _raised_in(error.__traceback__, _PARSER):
+        frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+        if type(error) is not ValueError or not error.args or not frames:
+            return None
+        if frames[-1].f_globals.get("__name__") != _PARSER:
             return None
         failure = error.args[0]
-        if not isinstance(failure, (str, Mapping)):
-            failure = {
-                "code": getattr(failure, "code", None),
-                "message": getattr(failure, "message", str(failure)),
-            }
         if isinstance(failure, str):
             code, _, message = failure.partition(": ")
-            failure = (
-                {"code": code, "message": message}
-                if code.isidentifier() and message
-                else {"message": failure}
-            )
+            named = code.isidentifier() and message
+            failure = {"code": code, "message": message} if named else {"message": failure}
+        elif not isinstance(failure, Mapping):
+            said = getattr(failure, "message", str(failure))
+            failure = {"code": getattr(failure, "code", None), "message": said}
         return replace(classify_error(failure), name="ValueError")
 
     def second(self, decision: Decision) -> Answered:
@@ -520,12 +518,6 @@ class RoutedCall:
         if self._added:
             record = {**record, "changes": [*record["changes"], *self._added]}
         return short_record(record) if self.planner.owner.routing_record == "short" else record
-
-
-def _raised_in(trace: TracebackType | None, module: str) -> bool:
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__name__") == module
 
 
 def _is_encrypted(call: Call, rules: Mapping[str, Any]) -> bool:
