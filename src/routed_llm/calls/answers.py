@@ -14,11 +14,36 @@ from routed_llm.request.wire import REASONING
 
 __all__ = ["AnswerMemory"]
 
+_SIZE: Final = 16
 _KEPT: Final = 4096
 """Answers remembered at a time, some 200 bytes each."""
 
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+
+
+class Said:
+    """What is said in a request, and a hash of it that is worked out once, when there is time for it.
+
+    Args:
+        turns: the request's messages or items.
+    """
+
+    __slots__ = ("_hashed", "_turns")
+
+    def __init__(self, turns: Sequence[Any]) -> None:
+        self._turns = turns
+        self._hashed: Any = None
+
+    def look(self) -> None:
+        """Work the hash out."""
+        self._hashed = _hash(blake2b(digest_size=_SIZE), self._turns)
+
+    def digest(self, more: Sequence[Any]) -> bytes:
+        """Return the hash of it and of what follows."""
+        if self._hashed is None:
+            self.look()
+        return bytes(_hash(self._hashed.copy(), more).digest())
 
 
 class AnswerMemory:
@@ -39,7 +64,7 @@ class AnswerMemory:
 
     def remember(
         self,
-        turns: Sequence[Any],
+        turns: Sequence[Any] | Said,
         answer: Sequence[Mapping[str, Any]],
         previous: Previous,
         identity: str | None,
@@ -47,12 +72,13 @@ class AnswerMemory:
         """Note who answered.
 
         Args:
-            turns: the request's messages or items.
+            turns: the request's messages or items, maybe hashed already.
             answer: the answer's message, or its items.
             previous: who gave it.
             identity: the id of the response, by which a later request may refer to it.
         """
-        keys: list[Hashable] = [_digest([*turns, *answer])]
+        said = turns if isinstance(turns, Said) else Said(turns)
+        keys: list[Hashable] = [said.digest(answer)]
         keys += [("call", call) for item in answer for call in _calls(item)]
         if identity:
             keys.append(("response", identity))
@@ -96,7 +122,7 @@ class AnswerMemory:
         if last is None:
             return None
         calls = _calls(turns[last])
-        keys = [_digest(turns[: last + 1]), *(("call", call) for call in calls)]
+        keys = [Said(turns[: last + 1]).digest(()), *(("call", call) for call in calls)]
         found = self._get(keys[0])
         if found is None:
             # What was said up to it may be something else.
@@ -136,13 +162,12 @@ def _calls(turn: Mapping[str, Any]) -> list[str]:
     return [str(call) for call in found if call]
 
 
-def _digest(turns: Sequence[Any]) -> bytes:
-    digest = blake2b(digest_size=16)
+def _hash(digest: Any, turns: Sequence[Any]) -> Any:
     for turn in turns:
         if isinstance(turn, (dict, Mapping)) and turn.get("type") != "reasoning":  # need not be sent back
             said = (str(turn.get("role") or turn.get("type")), *_said(turn), *_calls(turn), "\1")
             digest.update("\0".join(said).encode("utf-8", "surrogatepass"))
-    return digest.digest()
+    return digest
 
 
 def _said(turn: Mapping[str, Any]) -> list[str]:

@@ -62,6 +62,7 @@ __all__ = [
     "Send",
     "Wait",
     "flow",
+    "in_turn",
     "stream_flow",
 ]
 
@@ -282,7 +283,7 @@ class Driven:
 
     def _send(self, prepared: Any, run: Run, *, stream: bool = False) -> Send:
         opened = partial(self.seam.opened, self.decision, run.ahead.glance)
-        run.exchange.meanwhile = partial(_in_turn, opened, run.ahead) if stream else run.ahead
+        run.exchange.meanwhile = partial(in_turn, opened, run.ahead) if stream else run.ahead
         if not stream:
             opened()
         self.sent = True
@@ -381,7 +382,8 @@ class Driven:
             run.offer(self.seam.second, text)
 
 
-def _in_turn(*works: Callable[[], object]) -> None:
+def in_turn(*works: Callable[[], object]) -> None:
+    """Do several things, one after the other."""
     for work in works:
         work()
 

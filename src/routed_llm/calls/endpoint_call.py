@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from routed_llm.calls.answers import AnswerMemory, Said
 from routed_llm.calls.driver import Driven, Reading
 from routed_llm.calls.plain_json import compact, strict
 from routed_llm.calls.problems import problem
@@ -32,7 +33,6 @@ from routed_llm.request.wire import (
 )
 
 if TYPE_CHECKING:
-    from routed_llm.calls.answers import AnswerMemory
     from routed_llm.calls.endpoints import Endpoints
     from routed_llm.decision import Decision
     from routed_llm.facts import Previous
@@ -288,6 +288,7 @@ class EndpointCall:
         options: what the router takes besides it.
         streams: whether its caller wants the answer in parts.
         headers: those of the last response.
+        said: what is said in it.
 
     Raises:
         RequestError: when the body is no request.
@@ -318,7 +319,8 @@ class EndpointCall:
         self.again: Callable[[EndpointCall, Outgoing], Any] | None = None
         self._retries = called.retries
         # Nothing here refers to the call itself, so that it goes when it is over, without the collector.
-        remember = partial(_remember, self._memory, self._turns or ())
+        self.said = Said(self._turns or ())
+        remember = partial(_remember, self._memory, self.said)
         self._wired = Wired(
             asked=body,
             catalog=endpoints.router.catalog,
@@ -499,12 +501,12 @@ def _in_ascii(text: str) -> str:
 
 def _remember(
     memory: AnswerMemory,
-    turns: Sequence[Any],
+    said: Said,
     message: Mapping[str, Any],
     previous: Previous,
     identity: str | None,
 ) -> None:
-    memory.remember(turns, [message], previous, identity)
+    memory.remember(said, [message], previous, identity)
 
 
 def _in_the_answer(failure: Mapping[str, Any]) -> FailedReply:

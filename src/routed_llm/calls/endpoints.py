@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from routed_llm.calls.answers import AnswerMemory
-from routed_llm.calls.driver import flow, stream_flow
+from routed_llm.calls.driver import flow, in_turn, stream_flow
 from routed_llm.calls.endpoint_call import ANY, Called, EndpointCall, FailedReply, refused
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Router
@@ -273,6 +273,7 @@ def _with_baseline(policy: Policy, model: str) -> Policy:
 
 def _fetch(send: Callable[[Outgoing], Reply], call: EndpointCall, sent: Outgoing) -> dict[str, Any]:
     """Send a request and return the whole answer, decoded."""
+    _begins(call)
     reply = send(sent)
     try:
         body = _Body(call, reply)
@@ -288,6 +289,7 @@ def _fetch(send: Callable[[Outgoing], Reply], call: EndpointCall, sent: Outgoing
 async def _afetch(
     send: Callable[[Outgoing], Awaitable[AsyncReply]], call: EndpointCall, sent: Outgoing
 ) -> dict[str, Any]:
+    _begins(call)
     reply = await send(sent)
     try:
         body = _Body(call, reply)
@@ -371,7 +373,7 @@ def _tokens(answer: Mapping[str, Any]) -> int:
 
 def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing) -> _Events:
     """Send a request and return the events of its answer."""
-    _looks()
+    _begins(call)
     reply = send(sent)
     body = _Body(call, reply)
     if reply.status_code >= 300:
@@ -388,7 +390,7 @@ def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing)
 async def _aopen(
     call: EndpointCall, send: Callable[[Outgoing], Awaitable[AsyncReply]], sent: Outgoing
 ) -> _AsyncEvents:
-    _looks()
+    _begins(call)
     reply = await send(sent)
     body = _Body(call, reply)
     if reply.status_code >= 300:
@@ -402,11 +404,13 @@ async def _aopen(
     return _AsyncEvents(reply)
 
 
-def _looks() -> None:
-    """Say that the stream's events are looked at here."""
+def _begins(call: EndpointCall) -> None:
+    """Say that events are looked at here, and let what was said be hashed while the answer is awaited."""
     exchange = current()
     if exchange is not None:
         exchange.is_looked_at = True
+        if exchange.meanwhile is not None:
+            exchange.meanwhile = partial(in_turn, exchange.meanwhile, call.said.look)
 
 
 def _note(call: EndpointCall, reply: Head) -> dict[str, Any] | None:
