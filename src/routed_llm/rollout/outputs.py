@@ -30,7 +30,7 @@ def kind_of(facts: RequestFacts) -> str:
     """Say in a few words what a request is made of: calls of one kind are written to alike.
 
     It is rougher than :attr:`RequestFacts.kind`, so that few answers show a kind; the size of the answer is
-    told by the baseline's own.
+    known from the baseline's own.
     """
     parts = []
     if facts.tools or facts.builtin_tools:
