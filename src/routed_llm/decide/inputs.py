@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.constraints import Constraint
     from routed_llm.decide.context import EvaluationContext
     from routed_llm.decide.rules import Setting
-    from routed_llm.decide.shape import Row, Shape
+    from routed_llm.decide.shape import Paced, Row, Shape
     from routed_llm.decision import Reason
     from routed_llm.facts import RequestFacts
     from routed_llm.usage import Observed, Seen
@@ -204,43 +204,34 @@ class DecisionInputs:
         late: list[Row] = []
         if not self.facts.stream and load.visible is None:
             # Nearly always what is expected says so before it is made whole tokens.
-            seen, said, thought = load.outputs or (), load.expected, load.thought
+            seen, said = load.outputs or (), load.expected
             by_effort, close = (load.seen and load.seen.by_effort) or {}, []
-            for row, ratio, reasoning, start, rate, longest in self._paced():
-                spare = (most - start) * rate
-                if by_effort:
-                    thought = by_effort.get(row.name[1], load.thought)
-                over = said * ratio + thought * reasoning - spare
-                if -1 <= over <= 1 or row.name in seen:
-                    close.append(row)
-                elif over > 1:
-                    (late if longest > spare else close).append(row)
+            for effort, paced in self._paced().items():
+                thought = by_effort.get(effort, load.thought)
+                for row, ratio, reasoning, start, rate, longest in paced:
+                    spare = (most - start) * rate
+                    over = said * ratio + thought * reasoning - spare
+                    if -1 <= over <= 1 or row.name in seen:
+                        close.append(row)
+                    elif over > 1:
+                        (late if longest > spare else close).append(row)
             rows = tuple(close)
         late += [row for row in rows if row_wait(row, load, 0) > most]
         return frozenset([row.order for row in late if mine is None or row.at.model.name != mine])
 
-    def _paced(self) -> Iterable[tuple[Row, float, float, float, float, int]]:
+    def _paced(self) -> Paced:
         """Return of each row what is said and thought by it, how quickly, and its longest answer."""
         load, kept = self.load, self.shape.kept
-        if load.paces or kept.paced is None:
-            found = tuple(
-                [
-                    (
-                        row,
-                        row.ratio,
-                        row.reasoning,
-                        pace.start,
-                        pace.per_second,
-                        row.at.model.limits.max_output,
-                    )
-                    for row in self.shape.rows
-                    for pace in (pace_at(row, load),)
-                ]
-            )
-            if load.paces:
-                return found
+        if kept.paced is not None and not load.paces:
+            return kept.paced
+        found: Paced = {}
+        for row in self.shape.rows:
+            pace, longest = pace_at(row, load), row.at.model.limits.max_output
+            amounts = (row, row.ratio, row.reasoning, pace.start, pace.per_second, longest)
+            found.setdefault(row.name[1], []).append(amounts)
+        if not load.paces:
             kept.paced = found
-        return kept.paced
+        return found
 
     def money(self, row: Row, text_tokens: int) -> tuple[bool, int, int]:
         """Return what puts configurations in order of cost, those of unknown price last."""

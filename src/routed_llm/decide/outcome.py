@@ -188,13 +188,14 @@ def conclude(picked: Picked) -> Decision:
         key = row.order, bool(load.bypasses and row.write_from) and _goes_past(row, inputs)
         made = None if kept is None else kept.made.get(key)
         if made is None:
-            made = _made(row, picked)
+            made = _, candidate, fixed = _made(row, picked)
             if kept is not None and load.shared is None and not _has_own_values(inputs):
                 kept.made[key] = made
-        more, candidate, fixed = made
-        tokens = inputs.likely + more
-        cost = row_cost(row, load, tokens)
-        chosen = picked.chosen = Candidate.made({**candidate, "cost": cost, "input_tokens": tokens})
+        else:
+            more, candidate, fixed = made
+            tokens = inputs.likely + more
+            candidate = {**candidate, "cost": row_cost(row, load, tokens), "input_tokens": tokens}
+        chosen = picked.chosen = Candidate.made(candidate)
     return Decision.made(
         {
             **fixed,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide.rules import OF_EFFORT, SHAPE_RULES, Configuration, Setting, lifecycle
 from routed_llm.decide.speed import Pace, pace_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
 
-__all__ = ["Relaxation", "Row", "Shape", "build_shape", "relaxations"]
+__all__ = ["Paced", "Relaxation", "Row", "Shape", "build_shape", "relaxations"]
 
 _PREFERENCE = {"chat_completions": 0, "responses": 1, "realtime": 2}
 """Where both endpoints can serve a call it stays on the first: its answers have the form that
@@ -84,6 +84,9 @@ class Row:
     fees: Mapping[str, Fee]
 
 
+Paced: TypeAlias = "dict[str | None, list[tuple[Row, float, float, float, float, int]]]"
+
+
 @dataclass(slots=True, kw_only=True)
 class ShapeCache:
     """What follows from a shape alone and is worked out when it is first asked for.
@@ -93,7 +96,7 @@ class ShapeCache:
         cheaper: for each row those that cost no more, by the frames of a request and where it stays.
         beaters: of these those that some constraints admit wherever they admit the row, by these constraints,
             too.
-        paced: of each row what says how long it takes by what is published.
+        paced: by effort, of each row what says how long it takes by what is published.
         calls: what is sent, with its changes, by row, endpoint and whether it goes past the cache, where a
             request has no values of its own.
         evidence: what is published of a row, and the dimensions for which nothing is.
@@ -105,7 +108,7 @@ class ShapeCache:
     fronts: dict[Any, tuple[Row, ...]] = field(default_factory=dict)
     cheaper: dict[Any, dict[int, dict[int, Row]]] = field(default_factory=dict)
     beaters: dict[Any, dict[int, dict[int, Row]]] = field(default_factory=dict)
-    paced: tuple[tuple[Row, float, float, float, float, int], ...] | None = None
+    paced: Paced | None = None
     calls: dict[tuple[int, str, bool], tuple[Call, tuple[Change, ...]]] = field(default_factory=dict)
     evidence: dict[int, tuple[tuple[Evidence, ...], tuple[str, ...]]] = field(default_factory=dict)
     marks: dict[Any, Any] = field(default_factory=dict)
