@@ -224,9 +224,10 @@ def main() -> None:
         if chosen.memory:
             asyncio.run(load(ports["routed"], 32, min(5000, chosen.memory), stream=False))
             before = resident(pids["routed"])
-            asyncio.run(load(ports["routed"], 32, chosen.memory, stream=False))
+            for stream in (False, True):
+                asyncio.run(load(ports["routed"], 32, chosen.memory // 2, stream=stream))
             after = resident(pids["routed"])
-            print(f"memory: {before:.1f} MB, {after:.1f} MB after {chosen.memory} further calls")
+            print(f"memory: {before:.1f} MB, {after:.1f} MB after {chosen.memory} further ones, half streams")
 
 
 if __name__ == "__main__":
