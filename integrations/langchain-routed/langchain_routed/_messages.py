@@ -154,21 +154,24 @@ class Conversation:
     def as_messages(self) -> list[BaseMessage]:
         """Return it in LangChain's words, for a model that writes its own bodies."""
         several = len({m.name for m in self.messages if isinstance(m, AIMessage)}) > 1
-        return [self._as_message(message, several=several) for message in self.messages]
-
-    def _as_message(self, message: BaseMessage, *, several: bool) -> BaseMessage:
-        speaks = self._on_responses and not isinstance(message, (ToolMessage, FunctionMessage))
-        if isinstance(message, AIMessage):
-            own = self._is_own(message)
-            # The one assistant of a conversation is known, and so is who made items.
-            speaks = speaks and several and not (own and any(item.get("id") for item in _made_of(message)))
-            made = own and self._on_responses
-            message = _as_made(message) if made else _bare(message, keeps_audio=own)
-        elif not isinstance(message.content, str):
-            message = _fit_blocks(message, on_responses=self._on_responses)
-        if speaks and message.name:
-            message = _with(message, spoken(message.content, message.name, "text"))
-        return _with_calls(message) if self._on_responses else message
+        sent: set[Any] = set()
+        said = []
+        for message in self.messages:
+            speaks = self._on_responses and not isinstance(message, (ToolMessage, FunctionMessage))
+            if isinstance(message, AIMessage):
+                ids = {item["id"] for item in _made_of(message) if item.get("id")}
+                own = self._is_own(message) and sent.isdisjoint(ids)  # no item may stand twice
+                sent |= ids
+                # The one assistant of a conversation is known, and so is who made items.
+                speaks = speaks and several and not (own and ids)
+                made = own and self._on_responses
+                message = _as_made(message) if made else _bare(message, keeps_audio=own)
+            elif not isinstance(message.content, str):
+                message = _fit_blocks(message, on_responses=self._on_responses)
+            if speaks and message.name:
+                message = _with(message, spoken(message.content, message.name, "text"))
+            said.append(_with_calls(message) if self._on_responses else message)
+        return said
 
     def _is_own(self, message: AIMessage) -> bool:
         """Say whether what an answer is made of goes back: to its own model, where it is found."""

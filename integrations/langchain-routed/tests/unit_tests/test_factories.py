@@ -44,3 +44,21 @@ def test_it_hears_what_was_said_and_asked(make, sim, on_responses: bool) -> None
     assert messages[2].tool_calls == TALK[2].tool_calls
     assert messages[3].tool_call_id == "call_1"
     assert sim.journal == []
+
+
+def test_an_answer_that_stands_twice_is_heard_twice(make) -> None:
+    """Its items once, for the provider refuses the same one again; what it says both times."""
+    Own.heard.clear()
+    said = {"type": "text", "text": "So.", "id": "msg_1"}
+    answer = AIMessage([said], response_metadata={"model_name": "gpt-5.4"})
+    talk = [HumanMessage("Go", name="ann"), answer, HumanMessage("Again"), answer, HumanMessage("On")]
+    pool = {"models": ["gpt-5.4"], "at_least": None}
+    make(factory=lambda call: Own(model=call.model), use_responses_api=True, policy=pool).invoke(talk)
+    ((messages, _),) = Own.heard
+    assert [message.content for message in messages] == [
+        "ann: Go",
+        [said],
+        "Again",
+        [{"type": "text", "text": "So."}],
+        "On",
+    ]
