@@ -90,8 +90,9 @@ class DecisionInputs:
 
     def like(self, facts: RequestFacts, context: EvaluationContext) -> DecisionInputs:
         """Return the inputs of a request that differs from this one in nothing but tokens."""
+        seen = self.load.seen
+        likely = facts.tokens.likely if seen is None else likely_tokens(facts, seen)
         made = object.__new__(DecisionInputs)
-        likely = likely_tokens(facts, self.load.seen)
         made.__dict__ = {**self.__dict__, "facts": facts, "context": context, "likely": likely}
         return made
 
