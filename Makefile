@@ -15,10 +15,10 @@ demo: .venv/installed ## watch the router decide on a simulated OpenAI: no key, 
 	@$(BIN)/routed demo
 
 test: .venv/dev ## run the tests of the core and of the integrations
-	$(BIN)/pytest -q -n 2 tests
-	$(BIN)/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
-	$(BIN)/pytest -q -n 2 -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
-	$(BIN)/pytest -q -n 2 -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
+	$(BIN)/pytest -q -n 3 --dist worksteal tests
+	$(BIN)/pytest -q -n 3 --dist worksteal -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
+	$(BIN)/pytest -q -n 3 --dist worksteal -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
+	$(BIN)/pytest -q -n 3 --dist worksteal -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
 
 check: .venv/dev ## check style, types, the direction of imports and the documents' examples
 	$(BIN)/ruff check --quiet --output-format concise .
@@ -29,8 +29,8 @@ check: .venv/dev ## check style, types, the direction of imports and the documen
 
 venv: .venv/dev ## install everything that development needs
 test-openai3: .venv-openai3/installed ## run the tests of LangChain's integration and of the client with openai 3
-	$(<D)/bin/pytest -q -n 2 -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
-	$(<D)/bin/pytest -q -n 2 -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
+	$(<D)/bin/pytest -q -n 3 --dist worksteal -c $(LANGCHAIN)/pyproject.toml $(LANGCHAIN)/tests
+	$(<D)/bin/pytest -q -n 3 --dist worksteal -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
 test-frameworks: .venv-frameworks/installed ## run the client's examples on six frameworks, which are heavy
 	$(<D)/bin/pytest -q -c $(OPENAI)/pyproject.toml $(OPENAI)/tests/test_frameworks.py
 test-newest: .venv-newest/installed ## run the tests with the newest of everything that is needed
@@ -38,7 +38,7 @@ test-newest: .venv-newest/installed ## run the tests with the newest of everythi
 test-lowest: .venv-lowest/installed ## run the tests with the lowest versions that are said to do
 	$(MAKE) test-with ENV=$(<D)
 # Left out is what compares with the pinned versions; of others' names that are going, nothing is said.
-test-with: WITH = $(ENV)/bin/pytest -q -n 2 -W ignore::DeprecationWarning
+test-with: WITH = $(ENV)/bin/pytest -q -n 3 --dist worksteal -W ignore::DeprecationWarning
 test-with:
 	$(WITH) tests $(addprefix --ignore tests/,test_docs.py test_tree.py typed catalog/test_disagreements.py) \
 		--deselect tests/catalog/test_refresh.py::test_nothing_new \
@@ -47,7 +47,7 @@ test-with:
 	$(WITH) -c $(LLAMA_INDEX)/pyproject.toml $(LLAMA_INDEX)/tests
 	$(WITH) -c $(OPENAI)/pyproject.toml $(OPENAI)/tests
 coverage: .venv/dev ## count the lines of the core that its tests reach; too few fail
-	$(BIN)/pytest -q -n 2 --cov --cov-report=term tests
+	$(BIN)/pytest -q -n 3 --dist worksteal --cov --cov-report=term tests
 docs: .venv/dev ## build the site into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 bench: .venv/dev ## measure speed, as ratios to peers in the same run
