@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from routed_llm.facts import RequestFacts
     from routed_llm.measures import Measured
 
-__all__ = ["OF_EFFORT", "SHAPE_RULES", "Configuration", "Reference", "Setting"]
+__all__ = ["OF_EFFORT", "SHAPE_RULES", "Configuration", "Reference", "Setting", "ShapeRule"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from routed_llm.decide.rules import OF_EFFORT, SHAPE_RULES, Configuration, Setting, lifecycle
+from routed_llm.decide.rules import OF_EFFORT, SHAPE_RULES, Configuration, Setting, ShapeRule, lifecycle
 from routed_llm.decide.speed import Pace, pace_of
 from routed_llm.decision import Candidate, Reason
 from routed_llm.parameters import Fit, fit_parameters
@@ -242,7 +242,7 @@ def _build(
         mine = setting.prefer_tier
         mine = tier if mine is None or model.price(setting.at, tier=mine) is None else mine
         wanted = asked or (model.default_effort if pinned else None)
-        of_model: dict[str, list[Reason | None]] = {}
+        of_model = _OfModel({}, {})
         for effort in _efforts(model, pinned):
             fits, against = _endpoints(facts, model, effort, setting, way, of_model)
             if fits:
@@ -282,13 +282,22 @@ def _efforts(model: Model, pinned: bool) -> list[str | None]:
     return [None, *found] if pinned and model.default_effort is None else found
 
 
+class _OfModel(NamedTuple):
+    """What all efforts of a model have in common, which is asked once."""
+
+    rules: dict[str, list[tuple[ShapeRule | None, Reason | None]]]
+    """Endpoint to the rules that are to be asked about each effort, and the reasons of all others."""
+    fits: dict[tuple[str, bool], Fit]
+    """How the parameters fit, by endpoint and whether nothing is thought: they ask no more of an effort."""
+
+
 def _endpoints(
     facts: RequestFacts,
     model: Model,
     effort: str | None,
     setting: Setting,
     way: Relaxation,
-    of_model: dict[str, list[Reason | None]],
+    of_model: _OfModel,
 ) -> tuple[dict[str, Fit], dict[str, tuple[Reason, ...]]]:
     fits: dict[str, Fit] = {}
     against: dict[str, tuple[Reason, ...]] = {}
@@ -306,31 +315,36 @@ def _endpoints(
             against[endpoint] = (Reason("effort", data),)
             continue
         at = Configuration(model, effort, endpoint)
-        said = of_model.get(endpoint)
-        if said is None:
-            said = of_model[endpoint] = [
-                None if rule in OF_EFFORT else rule(at, facts, setting) for rule in SHAPE_RULES
+        rules = of_model.rules.get(endpoint)
+        if rules is None:
+            asked: list[tuple[ShapeRule | None, Reason | None]] = [
+                (rule, None) if rule in OF_EFFORT else (None, rule(at, facts, setting))
+                for rule in SHAPE_RULES
             ]
-        found = [
-            rule(at, facts, setting) if rule in OF_EFFORT else reason
-            for rule, reason in zip(SHAPE_RULES, said, strict=True)
-        ]
+            rules = of_model.rules[endpoint] = [(rule, reason) for rule, reason in asked if rule or reason]
+        found = [reason if rule is None else rule(at, facts, setting) for rule, reason in rules]
         reasons = [reason for reason in found if reason is not None]
-        absent = setting.endpoints[endpoint].absent
-        fit = fit_parameters(
-            facts, model, effort, endpoint, absent, keep_taste=way.keep_taste, emulated=way.emulated
-        )
+        fit = of_model.fits.get((endpoint, effort == "none"))
+        if fit is None:
+            absent = setting.endpoints[endpoint].absent
+            fit = of_model.fits[endpoint, effort == "none"] = fit_parameters(
+                facts, model, effort, endpoint, absent, keep_taste=way.keep_taste, emulated=way.emulated
+            )
         reasons.extend(fit.reasons)
         if reasons:
             against[endpoint] = tuple(reasons)
         else:
             fits[endpoint] = fit
     # The endpoint with the fewest losses comes first; of the refusals, the one that came closest.
-    order = sorted(fits, key=lambda name: (fits[name].tasteful, _PREFERENCE[name]))
-    closest = sorted(
-        against, key=lambda name: (_offered_last(against[name]), len(against[name]), _PREFERENCE[name])
-    )
-    return {name: fits[name] for name in order}, {name: against[name] for name in closest}
+    if len(fits) > 1:
+        order = sorted(fits, key=lambda name: (fits[name].tasteful, _PREFERENCE[name]))
+        fits = {name: fits[name] for name in order}
+    if len(against) > 1:
+        closest = sorted(
+            against, key=lambda name: (_offered_last(against[name]), len(against[name]), _PREFERENCE[name])
+        )
+        against = {name: against[name] for name in closest}
+    return fits, against
 
 
 def _offered_last(reasons: tuple[Reason, ...]) -> bool:
