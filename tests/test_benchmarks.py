@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks import publish
-from benchmarks.decision import boundary, columns, hostile
+from benchmarks.decision import boundary, columns, hostile, speed
 from benchmarks.money.billing import CATALOG, Choice, World, bill
 from benchmarks.money.optimum import best_rule, optimum
 from benchmarks.money.traces import Call, read
@@ -24,6 +24,7 @@ from routed_llm.batch import Planner
 from routed_llm.tokens import text as counters
 
 TODAY = date(2026, 11, 22)
+ADAPTERS = ("langchain_routed", "llama_index.llms.routed")
 
 
 def test_decisions_near_boundaries() -> None:
@@ -53,6 +54,14 @@ def test_a_counter_without_its_guard_shows(monkeypatch: pytest.MonkeyPatch) -> N
     pytest.importorskip("toktok", reason="Install it with: pip install 'routed-llm[fast]'")
     monkeypatch.setattr(counters, "_toktok_agrees", lambda text: True)
     assert {name for name, *_ in fuzz.wrong(2_400, 5, Counter())} >= {"toktok"}
+
+
+def test_the_speed_of_adapters_is_measured() -> None:
+    """Conversations through both adapters, by what these are made of."""
+    found = speed.adapters(["Some words of a conversation. " * 400], size=2_000)
+    names = [f"{name}, {when}" for name in ADAPTERS for when in ("first sight", "repeat")]
+    assert list(found) == names
+    assert all(0 < value < 1e6 for value in found.values())
 
 
 def test_hostile_texts() -> None:

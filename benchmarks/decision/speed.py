@@ -201,20 +201,29 @@ def spent(code: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def adapters(kinds: list[str]) -> dict[str, float]:
+def adapters(kinds: list[str], *, size: int = 40_000) -> dict[str, float]:
     """Return the median microseconds that the adapters take to read and decide, where installed.
 
     At first sight, of conversations that come after others, and when the last one is repeated.
+
+    Args:
+        kinds: texts of which conversations are made.
+        size: of a conversation, in tokens.
     """
-    talks = [conversation(kinds, 40_000, 200, random.Random(f"adapters {at}")) for at in range(25)]
+    talks = [conversation(kinds, size, 200, random.Random(f"adapters {at}")) for at in range(25)]
     ways: dict[str, tuple[Callable[[Any], object], list[Any]]] = {}
     if importlib.util.find_spec("langchain_routed"):
         from langchain_core.messages import convert_to_messages
         from langchain_routed import RoutedChatModel
 
         planner = RoutedChatModel(api_key="unused")._own_planner()
+
+        def decided(said: Any) -> object:
+            call = planner.read(said, None, {}, stream=False)
+            return planner.router.decide(call.request, call.options)
+
         ways["langchain_routed"] = (
-            lambda said: planner.decide(planner.read(said, None, {}, stream=False)),
+            decided,
             [convert_to_messages(talk) for talk in talks],
         )
     if importlib.util.find_spec("llama_index") and importlib.util.find_spec("llama_index.llms.routed"):
