@@ -69,15 +69,18 @@ def fails(copy: Path, tests: tuple[str, ...]) -> bool:
     config = ["-c", f"integrations/{integration}/pyproject.toml"] if integration else []
     paths = os.pathsep.join(str(copy / package) for package in PACKAGES)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *config, *tests]
-    done = subprocess.run(
-        command,
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:  # a change that makes a test wait for ever is noticed, too
+        return True
     if done.returncode not in (0, 1):  # no tests found, or none that could be collected
         raise SystemExit(f"{' '.join(tests)} did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.returncode == 1
