@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import openai
 import pytest
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase as ChatParams
 from openai.types.responses import InputTokenCountParams
@@ -33,6 +34,10 @@ OURS = {
 """Fields with a row that are no part of the SDK's types of requests, and often sent."""
 
 
+SDK = (2, 54)
+"""The SDK that the table was compared with last."""
+
+
 @pytest.mark.parametrize(("table", "kind"), BODIES)
 def test_every_field_of_the_sdks_requests_has_a_row(table: Table, kind: Any) -> None:
     """A field, part, tool or item that the SDK adds fails here until somebody has said what becomes of it."""
@@ -44,6 +49,8 @@ def test_every_field_of_the_sdks_requests_has_a_row(table: Table, kind: Any) -> 
         for place, fields in seen.items()
         if fields - rows.get(place, set())
     } == {}
+    if tuple(int(part) for part in openai.__version__.split(".")[:2]) < SDK:
+        return  # an older SDK does not know all of them
     stale = {
         place: sorted(fields - seen.get(place, set()) - OURS.get(place, set()))
         for place, fields in rows.items()

@@ -364,6 +364,7 @@ def _provider(status: int, kind: str, body: bytes) -> http.server.ThreadingHTTPS
             self.end_headers()
             with suppress(OSError):  # it may be left in the middle
                 self.wfile.write(packed)
+            self.close_connection = True  # nobody is to be answered once the server is gone
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -8,6 +8,7 @@ goes back to the model it came from and is left out, or turned into text, for an
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
@@ -54,6 +55,8 @@ ITEMS: Final = "routed_items"
 
 _V03: Final = ("reasoning", "tool_outputs", "__openai_function_call_ids__")
 _ROLES: Final = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assistant"}
+_TOOLS: Final = "additional_tools"
+_NO_ITEM: Final = "the Responses API has no input item of that type, so it cannot be placed in the request."
 _CHATS: Final = ("image_url", "input_audio", "file")
 
 Known = Callable[[str], str | None]
@@ -115,7 +118,8 @@ class Conversation:
                     continue
             if not isinstance(message.content, str):
                 if self._on_responses:
-                    kinds = RESPONSES_ITEMS if self.brings_tools else RESPONSES_ITEMS - {"additional_tools"}
+                    brings = self.brings_tools and isinstance(message, SystemMessage)
+                    kinds = RESPONSES_ITEMS if brings else RESPONSES_ITEMS - {_TOOLS}
                     items = [dict(unwrapped(block)) for block in message.content if _is_item(block, kinds)]
                     said.extend(items)
                     if items and len(items) == len(message.content):
@@ -128,8 +132,9 @@ class Conversation:
                     and self.model
                     and not isinstance(message, ToolMessage)
                 ):
-                    # As langchain-openai does there with what no endpoint of OpenAI's has.
-                    message = _with(message, [block for block in message.content if _is_known(block)])
+                    message = _with(
+                        message, [block for block in message.content if _is_known(block, message)]
+                    )
             said.append(_as_dict(message))
         return said
 
@@ -149,6 +154,10 @@ class Conversation:
                 [_with_calls(_as_made(message))], store=self.store
             )
             said[WIRE_ITEMS] = {"model": self.model, "items": items}
+            custom = {item["call_id"]: item for item in items if item.get("type") == "custom_tool_call"}
+            if custom and not calls:  # of which LangChain's own calls say that they are functions'
+                shown = said.get("tool_calls") or ()
+                said["tool_calls"] = [_custom(custom.get(call["id"]), call) for call in shown]
         return said
 
     def as_messages(self) -> list[BaseMessage]:
@@ -226,9 +235,14 @@ def _is_chats(block: Mapping[str, Any]) -> bool:
     return kind in _CHATS and isinstance(block.get(kind), dict)
 
 
-def _is_known(block: Any) -> bool:
-    kind = block["type"]
-    return kind in TEXTS or kind in MEDIA
+def _is_known(block: Any, message: BaseMessage) -> bool:
+    """Say whether a block stays: as with langchain-openai, what no endpoint of OpenAI's has does not."""
+    kind = unwrapped(block)["type"]
+    if kind in TEXTS or kind in MEDIA or kind == _TOOLS:  # langchain-openai says where tools may stand
+        return True
+    if isinstance(message, SystemMessage):
+        warnings.warn(f"Content block {kind!r} was dropped from a system message: {_NO_ITEM}", stacklevel=2)
+    return False
 
 
 def _with_calls(message: BaseMessage) -> BaseMessage:
@@ -251,6 +265,12 @@ def _calls_with_custom(message: BaseMessage) -> list[dict[str, Any]]:
     """Return an answer's calls where some are of custom tools, for which LangChain has no field."""
     calls = message.additional_kwargs.get("tool_calls") or []
     return calls if any(call["type"] == "custom" for call in calls) else []
+
+
+def _custom(item: Mapping[str, Any] | None, call: dict[str, Any]) -> dict[str, Any]:
+    if item is None:
+        return call
+    return {"id": call["id"], "type": "custom", "custom": {"name": item["name"], "input": item["input"]}}
 
 
 def _with(message: BaseMessage, content: Any) -> BaseMessage:

@@ -185,6 +185,30 @@ def test_calls_of_custom_tools_go_to_responses(
 
 
 @pytest.mark.parametrize("settings", [{}, {"use_responses_api": True}], ids=["moved", "asked for"])
+def test_a_call_of_a_custom_tool_among_blocks_goes_back_as_it_is(make, sim, settings: dict[str, Any]) -> None:
+    """LangChain lists such a call as a function's, too; beside it a function's call stays one."""
+    llm = make(policy={"models": ["gpt-5.2-pro"], "at_least": None}, **settings)
+    custom = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "c1", "name": "sql", "input": "select 1"}
+    function = {"type": "function_call", "call_id": "c2", "name": "add", "arguments": '{"a": 1}'}
+    calls = [
+        {"type": "tool_call", "name": "sql", "args": {"__arg1": "select 1"}, "id": "c1"},
+        {"type": "tool_call", "name": "add", "args": {"a": 1}, "id": "c2"},
+    ]
+    outputs = [
+        ToolMessage([{"type": "custom_tool_call_output", "output": "1"}], tool_call_id="c1"),
+        ToolMessage("2", tool_call_id="c2"),
+    ]
+    llm.invoke([HumanMessage("Hi"), AIMessage([custom, function], tool_calls=calls), *outputs])
+    assert sim.journal[0].body["input"][1:] == [
+        custom,
+        function,
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": "1"},
+        {"type": "function_call_output", "call_id": "c2", "output": "2"},
+    ]
+    assert sim.refused == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"use_responses_api": True}], ids=["moved", "asked for"])
 @pytest.mark.parametrize(
     ("content", "extra", "said"),
     [

@@ -241,6 +241,35 @@ def test_39_tools_that_a_system_message_brings_go_there(make, wrapped: bool) -> 
             other.invoke(messages)
 
 
+@pytest.mark.parametrize("on_responses", [False, True], ids=["chat", "responses"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "non_standard"])
+def test_39_tools_in_anybody_elses_message_are_refused(make, *, wrapped: bool, on_responses: bool) -> None:
+    """What a user or a tool says brings no tools, on either endpoint, as with ChatOpenAI."""
+    item = {"type": "additional_tools", "role": "developer", "tools": []}
+    block = {"type": "non_standard", "value": item} if wrapped else item
+    for message in (HumanMessage([block]), ToolMessage([block], tool_call_id="c1")):
+        with pytest.raises(ValueError, match="must be carried on a `SystemMessage`"):
+            make(use_responses_api=on_responses)._get_request_payload([message])
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"), [("system", SystemMessage), ("user", HumanMessage)], ids=["system", "user"]
+)
+def test_39_a_block_that_nobody_knows_is_left_out(make, recwarn, kind: str, message: Any) -> None:
+    """Of a system message's that is said, as by ChatOpenAI."""
+    said = message([{"type": "text", "text": "Be brief."}, {"type": "tool_removal", "name": "f"}])
+    sent = make(use_responses_api=True)._get_request_payload([HumanMessage("Hi"), said])["input"]
+    assert sent[1] == {
+        "type": "message",
+        "role": kind,
+        "content": [{"type": "input_text", "text": "Be brief."}],
+    }
+    assert [str(one.message) for one in recwarn] == [
+        "Content block 'tool_removal' was dropped from a system message: the Responses API has no input item "
+        "of that type, so it cannot be placed in the request."
+    ] * (kind == "system")
+
+
 def test_40_what_a_model_made_is_no_input(make, sim) -> None:
     """An image or a voice in an answer of the history asks for no model that sees or hears."""
     history = [
