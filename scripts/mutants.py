@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
@@ -63,8 +64,8 @@ def mutants(only: str = "") -> list[Mutant]:
     return [one for one in found if only in one.name]
 
 
-def fails(copy: Path, tests: tuple[str, ...]) -> bool:
-    """Run tests in a copy and say whether one fails."""
+def fails(copy: Path, tests: tuple[str, ...], seconds: float = SECONDS) -> bool:
+    """Run tests in a copy and say whether one fails, or they take longer than that."""
     integration = tests[0].split("/")[1] if tests[0].startswith("integrations/") else ""
     config = ["-c", f"integrations/{integration}/pyproject.toml"] if integration else []
     paths = os.pathsep.join(str(copy / package) for package in PACKAGES)
@@ -76,7 +77,7 @@ def fails(copy: Path, tests: tuple[str, ...]) -> bool:
             env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:  # a change that makes a test wait for ever is noticed, too
@@ -86,19 +87,27 @@ def fails(copy: Path, tests: tuple[str, ...]) -> bool:
     return done.returncode == 1
 
 
-def verdict(copy: Path, mutant: Mutant, sound: dict[tuple[str, ...], bool]) -> str:
-    """Apply a mutant, run its tests, and take it back."""
+def verdict(copy: Path, mutant: Mutant, sound: dict[tuple[str, ...], float | None]) -> str:
+    """Apply a mutant, run its tests, and take it back.
+
+    Args:
+        copy: the tree that is changed.
+        mutant: the change.
+        sound: tests to the seconds that they take unchanged, or None where they fail so; it is added to.
+    """
     if mutant.is_stale:
         return "stale"
     if mutant.tests not in sound:
-        sound[mutant.tests] = not fails(copy, mutant.tests)
-    if not sound[mutant.tests]:
+        begun = time.monotonic()
+        sound[mutant.tests] = None if fails(copy, mutant.tests) else time.monotonic() - begun
+    usual = sound[mutant.tests]
+    if usual is None:
         return "fails by itself"
     path = copy / mutant.file
     before = path.read_text(encoding="utf-8")
     path.write_text(before.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
-        return "killed" if fails(copy, mutant.tests) else "survived"
+        return "killed" if fails(copy, mutant.tests, min(60 + 4 * usual, SECONDS)) else "survived"
     finally:
         path.write_text(before, encoding="utf-8")
 
@@ -109,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="those with this word in their name")
     parser.add_argument("--check", action="store_true", help="only say which are stale")
     chosen = parser.parse_args(arguments)
-    found, sound = mutants(chosen.only), dict[tuple[str, ...], bool]()
+    found, sound = mutants(chosen.only), dict[tuple[str, ...], float | None]()
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place) / "copy"
