@@ -184,7 +184,7 @@ class DirectRequests:
     def wait(self, provider: Provider) -> None:
         """Look for what may still be answered until it may not any more, and plan it again then."""
         missing = self._file.rows(_DOUBTFUL)
-        # Asked once: the clock may pass while it is waited, or be one that does not.
+        # Before any wait: a clock that moves would shorten what is compared with the seconds waited.
         longest = {row["n"]: self._may_come(row) for row in missing}
         waited, pause = 0.0, 1.0
         while missing:
