@@ -341,7 +341,7 @@ def test_ten_callers_wait_as_long_as_one(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 3  # one after another they would wait six seconds
     begun = time.monotonic()
     assert "left alone" in call(0)
-    assert time.monotonic() - begun < 0.3
+    assert time.monotonic() - begun < 0.5  # a wait would take 0.6
     assert any("locked" in one for one in said)
     other.close()
 
