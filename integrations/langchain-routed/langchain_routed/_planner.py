@@ -199,7 +199,8 @@ class CallPlanner:
             router = self.router
             asked = with_search(parameters, self.owner.model_name, router.catalog, router.now)
             parameters = dict(asked)
-        items = self.asks(parameters)
+        # ChatOpenAI goes by the names: one that is null (a first turn's previous_response_id) asks, too.
+        items = self.asks({**call, **parameters})
         found = parameters, items, self._endpoint(parameters, items=items)
         if quiet:
             self._quiet = fields, found

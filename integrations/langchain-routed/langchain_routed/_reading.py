@@ -13,6 +13,7 @@ from langchain_core.messages import (
 )
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai.chat_models.base import _convert_to_openai_response_format
+from openai.lib._parsing import type_to_response_format_param
 
 from langchain_routed._messages import origin, travelling
 from routed_llm import Call, Previous
@@ -113,8 +114,10 @@ def _as_format(value: Any, strict: bool | None) -> Any:
 
 def as_form(schema: Any, *, strict: bool | None) -> Any:
     """Return a schema or a class as the form of answer that it stands for."""
-    named = schema.model_json_schema() if hasattr(schema, "model_json_schema") else schema
-    return _convert_to_openai_response_format(named, strict=strict)
+    if hasattr(schema, "model_json_schema"):
+        # As the SDK sends it: langchain-openai's reading knows no class that refers to itself.
+        return type_to_response_format_param(schema)
+    return _convert_to_openai_response_format(schema, strict=strict)
 
 
 def requirements(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,13 @@ class Answer(BaseModel):
     response: str
 
 
+class Branch(BaseModel):
+    """A part of a tree, which is made of its like."""
+
+    label: str
+    parts: list[Branch] = []
+
+
 class AnswerDict(TypedDict):
     """An answer."""
 
@@ -83,3 +90,13 @@ def test_what_is_no_form_is_told(make, value: dict[str, Any]) -> None:
     assert str(caught.value) == (
         f"response_format has the unknown type {value['type']!r}. Use text, json_object or json_schema."
     )
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+@pytest.mark.parametrize("settings", ENDPOINTS.values(), ids=ENDPOINTS.keys())
+def test_a_class_that_refers_to_itself_is_a_form(make, sim, settings: dict[str, Any], how: str) -> None:
+    """Trees and other recursive classes are read into their class on either endpoint."""
+    found = make(**settings).with_structured_output(Branch)
+    answer = found.invoke("A tree.") if how == "invoke" else list(found.stream("A tree."))[-1]
+    assert isinstance(answer, Branch)
+    assert sim.refused == []

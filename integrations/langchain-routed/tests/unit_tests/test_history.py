@@ -373,3 +373,17 @@ def test_an_account_for_which_nothing_is_stored_is_found_out(make, sim) -> None:
         True,
         True,
     ]
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream"])
+@pytest.mark.parametrize("bound", [False, True], ids=["in the call", "bound"])
+def test_a_first_turn_with_no_response_before_it_can_be_followed(make, sim, how: str, bound: bool) -> None:
+    """A loop that always names the response before, which is null at first, goes on from what is stored."""
+    llm, last = make(), None
+    for turn in ("My name is Bob.", "What is my name?"):
+        named = {"previous_response_id": last}
+        answer = ask(llm.bind(**named), [turn], how) if bound else ask(llm, [turn], how, **named)
+        last = answer.response_metadata["id"]
+    assert [entry.path for entry in sim.journal] == ["/v1/responses"] * 2
+    assert sim.journal[1].body["previous_response_id"].startswith("resp_")
+    assert sim.refused == []
