@@ -174,7 +174,7 @@ def test_no_test_goes_by_another_s_failures_or_day(project: pytest.Pytester) -> 
         """
         import pytest
         from langchain_routed import RoutedChatModel
-        from langchain_routed._planner import default_router
+        from langchain_routed._calls import default_router
         from llama_index.llms.routed import RoutedLLM
 
         default_router(), (kept := RoutedLLM()).metadata  # of the day of the import

@@ -1,31 +1,89 @@
-"""Small steps between LangChain's calling conventions and a routed call; none of them keeps anything."""
+"""One model's calls, from what each asks for to its answer: what the core's driver asks of this adapter.
+
+A :class:`CallPlanner` reads a call into a :class:`RoutedCall`, which is decided and makes its way through
+LangChain's own methods as a keyword. What cannot be made is a :class:`RejectedCall`.
+"""
 
 from __future__ import annotations
 
+import copy
+import json
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing, suppress
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache, partial
+from traceback import walk_tb
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from langchain_core.callbacks import BaseCallbackManager
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
-from langchain_core.tracers._streaming import _StreamingCallbackHandler, _V2StreamingCallbackHandler
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from langchain_openai import ChatOpenAI
+from langchain_openai._compat import httpx
+from langchain_openai.chat_models.base import (
+    BaseChatOpenAI,
+    OpenAIConnectionError,
+    OpenAIContextOverflowError,
+    OpenAIInvalidRequestError,
+    OpenAIModelNotFoundError,
+    OpenAIRateLimitError,
+    _convert_to_openai_response_format,
+    _get_last_messages,
+)
+from openai import APITimeoutError, LengthFinishReasonError, OpenAIError
+from openai.lib._parsing import type_to_response_format_param
+from openai.types.chat import ChatCompletion
+from pydantic import SecretStr, TypeAdapter
 
-from langchain_routed._messages import PLAN, ROUTING
-from routed_llm import CallOptions, Policy, PolicyError
+from langchain_routed import _answers
+from langchain_routed._delegates import Delegate, DelegateCache, genuine
+from langchain_routed._messages import PLAN, ROUTING, Conversation, since
+from routed_llm import (
+    AnswerCutter,
+    Answered,
+    Call,
+    CallOptions,
+    CatalogError,
+    Change,
+    Decision,
+    NoModelFits,
+    Policy,
+    PolicyError,
+    Request,
+    RetryLimits,
+    Router,
+    TokenCount,
+    budgets_from,
+    classify_error,
+    fingerprint,
+    read_openai,
+    short_record,
+)
+from routed_llm.calls.adapting import acounted, counted, policy_from
+from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
+from routed_llm.calls.problems import ENDS, Raised, sdk_error
+from routed_llm.calls.runners import arun, arun_stream, run, run_stream
+from routed_llm.calls.search import with_search
+from routed_llm.calls.wired import NO_USAGE, UsageQuestion, ends_of
+from routed_llm.request.wire import CHAT, RESPONSES, request_body
 
 if TYPE_CHECKING:
-    from langchain_openai import ChatOpenAI
-
-    from langchain_routed._call import RejectedCall, RoutedCall
+    from langchain_routed._delegates import Owner
+    from routed_llm import Attempts, ErrorFacts, Step
+    from routed_llm.record import Record
 
 __all__ = [
+    "CallPlanner",
+    "RejectedCall",
+    "RoutedCall",
+    "asks_for_responses",
     "completed",
     "configured",
+    "default_router",
     "joined",
     "planned",
     "split_runs",
@@ -34,14 +92,905 @@ __all__ = [
     "visible",
 ]
 
-_RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
+_FOR_US: Final = frozenset(
+    {"routing", "stop", "ls_structured_output_format", "structured_output_format", "stream_usage"}
+)
+_SWITCHES: Final = (
+    *("use_responses_api", "output_version", "context_management", "include", "reasoning", "truncation"),
+    "use_previous_response_id",
+)
+_PASSED_ON: Final = frozenset(
+    {"extra_body", "extra_headers", "extra_query", "strict", "stream_options", "timeout"}
+)
+"""Keywords of the SDK or of LangChain that say nothing about what a model must be able to do."""
 
-OWN_KEY: Final = "routed_llm"
+_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_NOT_SENT: Final = frozenset({"model", "stream", "reasoning", "reasoning_effort", *_CAPS})
+"""Keywords that the decision writes."""
+
+_FIELDS: Final = (CHAT["body"].keys() | RESPONSES["body"].keys()) - {"messages", "input", "stream"}
+_FORMATS: Final = ("text", "json_object", "json_schema")
+_OPTIONS: Final = ("extra_body", "extra_headers", "extra_query", "timeout")
+_RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
+_OWN_KEY: Final = "routed_llm"
 """Key of a config's ``configurable`` that nobody else uses."""
 
 _KEYWORDS: Final = frozenset(
     {*(field.name for field in fields(Policy)), "policy", "scope", "conversation", "budget"}
 )
+_PARSER: Final = "langchain_openai.chat_models.base"
+_OPENAI: Final = "https://api.openai.com/"
+_ENCRYPTED: Final = "reasoning.encrypted_content"
+_TITLES: Final = {"chat_completions": "Chat Completions", "responses": "Responses"}
+_HOME: Final = "it goes to the caller's own address only; Router(credentials=...) says what goes to this one"
+_TRAVELS: Final = "what is not stored must travel with the conversation"
+
+
+@lru_cache(maxsize=1)
+def default_router() -> Router:
+    """The router that every model without one of its own shares, so that they learn together."""
+    return Router()
+
+
+# ----- reading a call
+
+
+class CallPlanner:
+    """Routes the calls of one RoutedChatModel, and keeps what outlives calls only. Threads may share it."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.delegates = DelegateCache(owner)
+        if owner.router is not None:
+            self.router = owner.router
+        else:
+            self.router = default_router() if owner.catalog is None else Router(catalog=owner.catalog)
+        self._kept: dict[str, tuple[Any, Any]] = {}
+        self.lost: dict[str, int] = {}
+        self.takes_usage: dict[str | None, bool] = {}
+
+    def _once(self, name: str, made_from: Any, make: Callable[[], Any]) -> Any:
+        """Return what was made last time, where what it was made from is the same."""
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != made_from:
+            kept = self._kept[name] = made_from, make()
+        return kept[1]
+
+    def known(self, name: str) -> str | None:
+        """Return the catalog id behind a model's name, or None for a stranger."""
+        try:
+            return self.router.catalog.get(name).id
+        except CatalogError:
+            return None
+
+    def policy(self) -> Policy:
+        """Return the model's policy with its baseline."""
+        owner = self.owner
+
+        def make() -> Policy:
+            # What is assigned, or put into a copy, comes here unread.
+            base = policy_from(owner.policy) or self.router.policy or Policy()
+            return base.replace(baseline=owner.model_name)
+
+        found: Policy = self._once("policy", (owner.policy, owner.model_name), make)
+        return found
+
+    def route(
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+    ) -> RoutedCall | RejectedCall:
+        """Read and decide a call; what is wrong is raised inside the run, where callbacks hear of it."""
+        try:
+            return self.read(messages, stop, kwargs, stream=stream).decide()
+        except Exception as error:  # noqa: BLE001 - it is raised later
+            return RejectedCall(self.owner, error, stop, kwargs)
+
+    async def aroute(
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+    ) -> RoutedCall | RejectedCall:
+        """Do what :meth:`route` does, without holding the event loop while long texts are counted."""
+        try:
+            return await self.read(messages, stop, kwargs, stream=stream).adecide()
+        except Exception as error:  # noqa: BLE001 - it is raised later
+            return RejectedCall(self.owner, error, stop, kwargs)
+
+    def read(
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+    ) -> RoutedCall:
+        """Read a call, for which nothing is decided yet.
+
+        Raises:
+            RequestError: when no model could take it.
+            PolicyError: for a wrong override.
+        """
+        options = CallOptions.read(kwargs.get("routing"))
+        call = {name: value for name, value in kwargs.items() if name not in _FOR_US} if kwargs else {}
+        parameters, items, wanted = self._settings(call, stop)
+        extra = call.get("extra_body", self.owner.extra_body) or {}
+        pinned = extra.get("model") or call.get("model")
+        said = Conversation(
+            messages=messages, model=None, endpoint="responses", known=self.known, brings_tools=items
+        )
+        owner, hard = said.state_owner(
+            parameters.get("previous_response_id"),
+            chained=self.owner.use_previous_response_id,
+            carried=items or parameters.get("store") is False,
+        )
+        locked = None if pinned else owner
+        body: dict[str, Any] = {
+            **_requirements(parameters),
+            "messages": said.as_chat(),
+            "stream": stream or None,
+        }
+        request = read_openai(
+            {**body, "model": pinned},
+            pin=pinned is not None,
+            previous=said.previous(),
+            locked_to=locked,
+            emulates=("stop",),
+            endpoint=wanted,
+            foreign=True,
+        )
+        options = options.on(self._options())
+        exact = options.policy is not None and options.policy.exact_within
+        return RoutedCall(
+            planner=self,
+            request=request,
+            parameters=parameters,
+            options=options,
+            items=items,
+            soft=locked is not None and not hard,
+            nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
+            counted=body if exact else None,
+        )
+
+    def _settings(self, call: Mapping[str, Any], stop: Any) -> tuple[dict[str, Any], bool, str | None]:
+        """Return a call's parameters, whether they ask for Responses, and the endpoint it insists on."""
+        owner = self.owner
+        # Most calls have no keywords of their own, and the fields are as they were.
+        now = tuple(owner.__dict__.values())
+        quiet = not call and stop is None and not (owner.stop or owner.model_kwargs)
+        quiet = quiet and type(owner)._default_params is ChatOpenAI._default_params
+        if quiet and (kept := self._kept.get("settings")) is not None and kept[0] == now:
+            return cast("tuple[dict[str, Any], bool, str | None]", kept[1])
+        parameters = _merged(owner._default_params, call, stop)
+        # What may change in place is read again.
+        quiet = quiet and all(isinstance(value, (str, int, float)) for value in parameters.values())
+        parameters = _with_extra(parameters)
+        if call.get("model") is None:
+            # A program counts on the search of a baseline that searches the web at every call.
+            router = self.router
+            parameters = dict(with_search(parameters, owner.model_name, router.catalog, router.now))
+        # ChatOpenAI goes by the names: one that is null (a first turn's previous_response_id) asks, too.
+        items = asks_for_responses(owner, {**call, **parameters})
+        found = parameters, items, self._endpoint(parameters, items=items)
+        if quiet:
+            self._kept["settings"] = now, found
+        return found
+
+    def _endpoint(self, parameters: Mapping[str, Any], *, items: bool) -> str | None:
+        own = type(self.owner)._use_responses_api is not ChatOpenAI._use_responses_api
+        if self.owner.__dict__["use_responses_api"] is False or (own and not items):
+            return "chat_completions"
+        return "responses" if items or _is_loose(parameters) else None
+
+    def _options(self) -> CallOptions:
+        """Return what holds for every call: policy, budgets, whose calls they are and where they go."""
+        owner = self.owner
+        client = owner.root_client or owner.root_async_client
+        address = getattr(client, "base_url", None) or owner.openai_api_base or _OPENAI + "v1"
+        whose = (owner.openai_api_key, owner.openai_api_base, owner.openai_organization, owner.factory)
+        policy, budgets = self.policy(), budgets_from(owner.budget)
+
+        def make() -> CallOptions:
+            key = whose[0].get_secret_value() if isinstance(whose[0], SecretStr) else whose[0]
+            return CallOptions(
+                policy=policy,
+                budgets=budgets,
+                # What is refused to one key may be had with another.
+                credential=fingerprint(key, *whose[1:]),
+                # A factory's models have clients and keys of their own.
+                own=str(address) if owner.factory is None else None,
+            )
+
+        found: CallOptions = self._once("options", (policy, budgets, address, *whose), make)
+        return found
+
+    def count(self, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> int:
+        """Count a request's tokens as the model that would serve it counts them.
+
+        Raises:
+            RequestError: when no model could take the messages.
+        """
+        asked = self.read(messages, None, kwargs, stream=False)
+        text = self.router.count(asked.request)
+        facts = asked.request.facts.with_tokens(TokenCount.of(text))
+        chosen = self.router.explain(replace(asked.request, facts=facts), policy=asked.options.policy).chosen
+        return text if chosen is None else chosen.input_tokens
+
+
+def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, model_name: str = "") -> bool:
+    """Say whether ChatOpenAI would send a call to Responses: it knows best which calls need it.
+
+    Args:
+        model: the settings.
+        parameters: those of the call.
+        model_name: the name to judge by; none, to judge by the call and the settings alone.
+    """
+    hook = type(model)._use_responses_api
+    if hook is not ChatOpenAI._use_responses_api:
+        return bool(model._use_responses_api(dict(parameters)))  # a subclass knows better
+    given = model.__dict__  # a tenth of the time that attributes of a pydantic model take
+    asked: bool | None = given["use_responses_api"]
+    if asked is not None:
+        return asked
+    settings = SimpleNamespace(model_name=model_name, **{name: given[name] for name in _SWITCHES})
+    return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
+
+
+def _is_loose(parameters: Mapping[str, Any]) -> bool:
+    """Say whether a form of answer comes with tools that are not strict: the SDK has that on Responses."""
+    if parameters.get("response_format") is None:
+        return False
+    return any(
+        tool.get("type") != "function" or (tool.get("function") or {}).get("strict") is not True
+        for tool in parameters.get("tools") or ()
+        if isinstance(tool, Mapping)
+    )
+
+
+def _merged(given: Mapping[str, Any], call: Mapping[str, Any], stop: Any) -> dict[str, Any]:
+    """Merge a model's own parameters with those of one call, which win, whatever name they use."""
+    merged = dict(given)
+    if call:
+        if any(name in call for name in _CAPS):
+            for name in _CAPS:
+                merged.pop(name, None)
+        reasoning = call.get("reasoning")
+        effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
+        if (effort or call.get("reasoning_effort")) is not None:
+            merged.pop("reasoning_effort", None)
+            if isinstance(merged.get("reasoning"), Mapping):
+                merged["reasoning"] = {k: v for k, v in merged["reasoning"].items() if k != "effort"}
+        merged.update(call)
+    if stop is not None:
+        merged["stop"] = stop
+    # What asks for nothing where it stands is refused for it.
+    if not merged.get("tools", True):
+        del merged["tools"]  # agents without tools bind an empty list
+    if merged.get("tool_choice") in ("auto", "none") and not merged.keys() & {"tools", "functions"}:
+        del merged["tool_choice"]
+    if merged.get("response_format") is not None:
+        merged["response_format"] = _as_format(merged["response_format"], merged.get("strict"))
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _with_extra(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with ``extra_body`` read as what it is: fields of the body, which win.
+
+    What no endpoint is known to have stays in it, and goes on as it is.
+    """
+    extra = parameters.get("extra_body")
+    if not isinstance(extra, Mapping) or _FIELDS.isdisjoint(extra):
+        return parameters
+    rest = {name: value for name, value in extra.items() if name not in _FIELDS}
+    merged = _merged(parameters, {name: value for name, value in extra.items() if name in _FIELDS}, None)
+    del merged["extra_body"]
+    return {**merged, "extra_body": rest} if rest else merged
+
+
+def _as_format(value: Any, strict: bool | None) -> Any:
+    """Return a bare schema as the form of answer that langchain-openai makes of it on Responses.
+
+    There it takes a JSON schema or a TypedDict as it is; Chat Completions takes neither, and a pydantic class
+    is the SDK's own business on both.
+    """
+    bare = isinstance(value, Mapping) and value.get("type") not in _FORMATS
+    if not bare and (not isinstance(value, type) or is_basemodel_subclass(value)):
+        return value
+    try:
+        return _as_form(value, strict=strict)
+    except (ValueError, TypeError, KeyError):
+        return value  # no schema that it knows: the builder says what is wrong
+
+
+def _as_form(schema: Any, *, strict: bool | None) -> Any:
+    """Return a schema or a class as the form of answer that it stands for."""
+    if hasattr(schema, "model_json_schema"):
+        # As the SDK sends it: langchain-openai's reading knows no class that refers to itself.
+        return type_to_response_format_param(schema)
+    return _convert_to_openai_response_format(schema, strict=strict)
+
+
+def _requirements(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a call that say what a model must be able to do."""
+    said = {name: value for name, value in parameters.items() if name not in _PASSED_ON}
+    if isinstance(said.get("response_format"), type):
+        said["response_format"] = _form_of(said["response_format"])
+    return said
+
+
+@lru_cache(maxsize=256)
+def _form_of(schema: type) -> Any:
+    return _as_form(schema, strict=True)
+
+
+# ----- a call on its way
+
+
+@dataclass(slots=True, kw_only=True)
+class RoutedCall:
+    """A call on its way: what it asks for, and what is sent, which changes when another model takes over.
+
+    Attributes:
+        planner: where it was read.
+        request: what it asks for, in the router's words.
+        parameters: its parameters and the model's, in the caller's own form.
+        options: the policy for it, whom it is for and what it may spend.
+        items: whether the call itself asks for what only Responses has.
+        soft: whether the lock on a model may be given up.
+        nulls: names of the parameters that the caller gave as None.
+        counted: the body to ask OpenAI's own count for; None where no policy asks.
+        decision: what was decided.
+        call: what of that says how it is sent.
+        delegate: the langchain-openai model that sends it.
+        shown: its keywords as traces and hooks see them, all but the stop sequences.
+        stop: the stop sequences to send, or None.
+        cut: what ends its answers here, or None.
+        plain: whether an answer from Responses gets the form of a Chat Completions answer.
+        begun: whether a request was made; an answer from the cache never is.
+    """
+
+    planner: CallPlanner
+    request: Request
+    parameters: dict[str, Any]
+    options: CallOptions
+    items: bool
+    soft: bool
+    nulls: tuple[str, ...] = ()
+    counted: Mapping[str, Any] | None = None
+    decision: Any = None
+    call: Call = field(init=False)
+    delegate: BaseChatOpenAI = field(init=False)
+    shown: dict[str, Any] = field(default_factory=dict)
+    stop: list[str] | None = None
+    cut: AnswerCutter | None = None
+    plain: bool = False
+    begun: bool = False
+    _added: list[dict[str, Any]] = field(default_factory=list)
+    _messages: list[BaseMessage] = field(default_factory=list)
+    _asks: Any = None
+    _manager: Any = None
+    _question: UsageQuestion = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to ask."""
+        self._question = UsageQuestion(self.planner.takes_usage)
+
+    @property
+    def model(self) -> str:
+        """The name of the model that is asked."""
+        return self.call.model
+
+    @property
+    def on_responses(self) -> bool:
+        """Whether it goes to Responses."""
+        return self.call.endpoint == "responses"
+
+    # ----- deciding
+
+    def decide(self) -> RoutedCall:
+        """Decide, giving up a lock that is only worth having.
+
+        Raises:
+            NoModelFits: when nothing can serve the call.
+        """
+        exact: Any = self.counted and partial(counted, self.planner.owner.root_client, self.counted)
+        try:
+            decision = self.planner.router.decide(self.request, self.options, exact=exact)
+        except NoModelFits:
+            if self.unlock():
+                return self.decide()
+            raise
+        return self.prepare(decision)
+
+    async def adecide(self) -> RoutedCall:
+        """Decide without holding the event loop while long texts are counted, as :meth:`decide` does."""
+        exact: Any = self.counted and partial(acounted, self.planner.owner.root_async_client, self.counted)
+        try:
+            decision = await self.planner.router.adecide(self.request, self.options, exact=exact)
+        except NoModelFits:
+            if self.unlock():
+                return await self.adecide()
+            raise
+        return self.prepare(decision)
+
+    def unlock(self) -> bool:
+        """Let the call go to any model, where that may be; encrypted reasoning is then left out."""
+        soft, self.soft = self.soft, False
+        if soft:
+            self.request = replace(self.request, facts=replace(self.request.facts, locked_to=None))
+        return soft
+
+    def _choose(self, avoid: Mapping[str, str], options: CallOptions) -> Decision | None:
+        """Decide for what is left, giving up a lock that is only worth having; None when nothing is."""
+        found = self.planner.router.rechoose(self.request, avoid, options)
+        return self._choose(avoid, options) if found is None and self.unlock() else found
+
+    @property
+    def _wants_responses(self) -> bool:
+        """Whether ChatOpenAI under the baseline's name would send the call to Responses, too."""
+        owner = self.planner.owner
+        return self.items or asks_for_responses(owner, self.parameters, model_name=owner.model_name)
+
+    @property
+    def _unstored(self) -> bool:
+        """Whether the provider seems to store nothing for this credential: twice it did not find it."""
+        lost = self.planner.lost
+        return bool(lost) and lost.get(self.options.credential, 0) > 1
+
+    # ----- the four ways of calling
+
+    def generate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
+        """Make the call and complete its answer."""
+        self._messages, self._manager = messages, run_manager
+        with _raised(self.planner.owner):
+            return cast("ChatResult", run(flow(self._driven()), partial(self._send, "_generate")))
+
+    async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
+        """Make the call and complete its answer, without holding the event loop."""
+        self._messages, self._manager = messages, run_manager
+        with _raised(self.planner.owner):
+            return cast("ChatResult", await arun(flow(self._driven()), partial(self._send, "_agenerate")))
+
+    def stream(
+        self, messages: list[BaseMessage], run_manager: Any, options: Mapping[str, Any]
+    ) -> Iterator[ChatGenerationChunk]:
+        """Make the call and pass its chunks on; the last one has the record."""
+        self._messages, self._asks = messages, options.get("stream_usage")
+        chunks = run_stream(stream_flow(self._driven()), partial(self._send, "_generate"), self._open)
+        with _raised(self.planner.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
+            for chunk in chunks:
+                if run_manager is not None:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk, **_logprobs(chunk))
+                yield chunk
+
+    async def astream(
+        self, messages: list[BaseMessage], run_manager: Any, options: Mapping[str, Any]
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        """Make the call and pass its chunks on, as :meth:`stream` does."""
+        self._messages, self._asks = messages, options.get("stream_usage")
+        chunks: Any = arun_stream(stream_flow(self._driven()), partial(self._send, "_agenerate"), self._aopen)
+        with _raised(self.planner.owner):
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    if run_manager is not None:
+                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk, **_logprobs(chunk))
+                    yield chunk
+
+    def _driven(self) -> Driven:
+        options = self.options
+        return Driven(
+            self.planner.router, self.decision, self, self._attempts, options.credential, options.deadline
+        )
+
+    def _attempts(self, decision: Decision, since: float) -> Attempts:
+        owner = self.planner.owner
+        retries = 1 if owner.max_retries == 0 and self._question.hung else owner.max_retries
+        return self.planner.router.attempts(
+            self.request,
+            decision,
+            self.options,
+            # The models of a factory have clients of their own, which wait and retry by themselves.
+            limits=RetryLimits.from_retries(retries, waits=owner.factory is None),
+            choose=self._choose,
+            since=since,
+        )
+
+    # ----- what is sent
+
+    def prepare(self, decision: Decision) -> RoutedCall:
+        """Work out who sends a decided call, and what of it is known before its messages are."""
+        if self.decision is decision:
+            return self
+        call, planner, credential = decision.call, self.planner, None
+        assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
+        self.decision, self.call, self._added = decision, call, []
+        keywords = self.shown = _shown(self.parameters, call)
+        self.stop = keywords.pop("stop", None)
+        emulated = self.parameters["stop"] if "stop" in call.emulated else ()
+        self.cut = ends_of(emulated, call.requested_output)
+        if call.base_url is not None and planner.owner.factory is None:
+            credential = planner.router.credential_of(decision, self.options.own)
+            if credential is not None:
+                # What was meant for the caller's own address may hold a key.
+                for name in ("extra_headers", "extra_query"):
+                    if keywords.pop(name, None):
+                        self._note(name, "dropped", "(not shown)", None, _HOME)
+        # A caller who expects Chat Completions gets an answer in its form.
+        self.plain = self.on_responses and planner.owner.output_version is None and not self._wants_responses
+        self.delegate = planner.delegates.get(call, credential, plain=self.plain)
+        metadata = getattr(self._manager, "metadata", None) or {}
+        if "ls_model_name" in metadata:  # a run is named after the model that serves it
+            metadata["ls_model_name"] = self.model
+        return self
+
+    def _note(self, name: str, action: str, before: Any, after: Any, why: str) -> None:
+        """Note what was changed, once."""
+        change = dict(Change(name, action, before, after, why).to_dict())
+        if change not in self._added:
+            self._added.append(change)
+
+    def payload(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, keywords: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the body that is sent for messages.
+
+        Args:
+            messages: the conversation.
+            stop: the stop sequences.
+            keywords: those that traces show; what a hook or langchain-openai changed of them is sent so.
+        """
+        shown, stream = self.shown, bool(keywords.get("stream"))
+        body = self._body(messages, stream=stream)
+        body.update({n: v for n, v in keywords.items() if n not in shown or shown[n] is not v})
+        if stream:
+            # langchain-openai writes its own question for the usage over what else the caller has said.
+            options = {**(shown.get("stream_options") or {}), **(keywords.get("stream_options") or {})}
+            if self.on_responses:
+                options.pop("include_usage", None)  # it always reports the usage, and has no such field
+            body.pop("stream_options", None)
+            body.update({"stream_options": options} if options else {})
+        return body if stop == self.stop else {**body, "stop": stop}
+
+    def _body(self, messages: Sequence[BaseMessage], *, stream: bool) -> dict[str, Any]:
+        """Return the body for what was asked, with the SDK's options."""
+        planner, decision, endpoint = self.planner, self.decision, self.call.endpoint
+        rules = planner.router.catalog.get(str(decision.model)).parameters.get(endpoint, {})
+        given = self._asked(messages, stream=stream)
+        lost: dict[str, Any] = {}
+        encrypted = self.on_responses and _is_encrypted(self.call, rules)
+        body = request_body(
+            given,
+            decision,
+            own=lambda _: True,
+            encrypted=encrypted,
+            stream_usage=False,
+            left_out=lost,
+            defaults="responses" if self.on_responses and self._wants_responses else None,
+        )
+        included = body.get("include") or ()
+        if encrypted and self._unstored and _ENCRYPTED not in included:
+            included = body["include"] = [*included, _ENCRYPTED]
+        if _ENCRYPTED in included and _ENCRYPTED not in (given.get("include") or ()):
+            self._note("include", "added", None, _ENCRYPTED, _TRAVELS)
+        for place, value in lost.items():
+            self._note(place, "dropped", value, None, f"{_TITLES[endpoint]} has no place for it")
+        if not self.on_responses and "max_tokens" in body and planner.owner.factory is None:
+            body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
+        if self.nulls:
+            # A null is sent where the model takes the parameter whatever it is.
+            absent = {*rules, *planner.router.catalog.endpoint(endpoint).absent, *_NOT_SENT}
+            body.update(dict.fromkeys(name for name in self.nulls if name not in absent))
+        # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
+        body["stream"] = planner.owner.streaming and not decision.facts.stream
+        body.pop("stream_options", None)
+        kept = _OPTIONS if self.on_responses else (*_OPTIONS, "strict")
+        body.update({name: self.shown[name] for name in kept if name in self.shown})
+        return body
+
+    def _asked(self, messages: Sequence[BaseMessage], *, stream: bool) -> dict[str, Any]:
+        """Return what was asked as the wire takes it: in the form of the endpoint that the caller expects."""
+        asked = self.parameters
+        given = {name: value for name, value in asked.items() if name not in _PASSED_ON}
+        said, strict = self._said(messages), asked.get("strict")
+        if not self.on_responses:
+            return {**given, "messages": said.as_chat()}
+        if self._is_chained:
+            _, given["previous_response_id"] = _get_last_messages(messages)
+        if stream:  # OpenAI wants a number there
+            given["tools"] = [
+                {"partial_images": 1, **tool} if tool.get("type") == "image_generation" else tool
+                for tool in given.get("tools") or ()
+            ]
+        if (schema := given.pop("response_format", None)) is not None:
+            if isinstance(schema, Mapping):
+                given["response_format"] = schema if strict is None else _as_form(dict(schema), strict=strict)
+            elif stream or self.plain:
+                given["response_format"] = _as_form(schema, strict=True)
+            else:
+                given["text_format"] = schema  # the SDK writes it, and reads the answer by it
+        return {**given, "messages": said.as_chat()}
+
+    @property
+    def _is_chained(self) -> bool:
+        """Whether the request goes on from the last response of the history, wherever that is stored."""
+        chains = self.planner.owner.use_previous_response_id
+        return chains and self.on_responses and not self.call.stateless
+
+    def _said(self, messages: Sequence[BaseMessage]) -> Conversation:
+        """Return messages as the chosen model and endpoint can take them."""
+        after, store = self.parameters.get("previous_response_id"), self.parameters.get("store")
+        if self._is_chained:
+            messages, _ = _get_last_messages(list(messages))
+        elif after is not None:
+            messages = since(messages, after)
+        if self._unstored:
+            store = False
+        elif self.on_responses and not self._wants_responses:
+            store = bool(store)
+        return Conversation(
+            messages=messages,
+            model=str(self.decision.model),
+            endpoint=self.call.endpoint,
+            known=self.planner.known,
+            store=store,
+            stateless=self.call.stateless,
+            brings_tools=self.items,
+        )
+
+    # ----- sending with langchain-openai
+
+    def _send(self, method: str, _: Any = None) -> Any:
+        """Let the delegate make the call by one of its methods; in event loops, return what is awaited."""
+        messages, keywords = self._ready(stream=False)
+        return getattr(self.delegate, method)(messages, run_manager=self._manager, **keywords)
+
+    def _open(self, _: Any) -> Iterator[ChatGenerationChunk]:
+        messages, keywords = self._ready(stream=True)
+        return self.delegate._stream(messages, **keywords)
+
+    async def _aopen(self, _: Any) -> AsyncIterator[ChatGenerationChunk]:
+        messages, keywords = self._ready(stream=True)
+        return self.delegate._astream(messages, **keywords)
+
+    def _ready(self, *, stream: bool) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """Return what a delegate is called with: a factory's own kind makes the body again."""
+        usage = self._stream_usage() if stream else {}
+        if isinstance(self.delegate, Delegate):
+            return self._messages, {**self.shown, **usage, "stop": self.stop, PLAN: self}
+        body = self.payload(self._messages, self.stop, {"stream": stream})
+        keywords = {n: v for n, v in body.items() if n not in ("messages", "input", "model", "stream")}
+        if "text_format" in keywords:
+            keywords["response_format"] = keywords.pop("text_format")
+        elif ((keywords.get("text") or {}).get("format") or {}).get("type") == "json_schema":
+            text = dict(keywords.pop("text"))
+            form = {name: value for name, value in text.pop("format").items() if name != "type"}
+            keywords["response_format"] = {"type": "json_schema", "json_schema": form}
+            keywords.update({"text": text} if text else {})
+        return self._said(self._messages).as_messages(), {"stop": None, **keywords, **usage}
+
+    def _stream_usage(self) -> dict[str, Any]:
+        """Return what only a streamed Chat Completions call takes, as the caller or the server wants it."""
+        usage = self._asks
+        if usage is not None and self.call.endpoint == "chat_completions":
+            return {"stream_usage": usage}
+        if not self._asks_for_usage or self._question.is_asked(self.delegate.openai_api_base):
+            return {}
+        self._note("stream_options", "dropped", {"include_usage": True}, None, NO_USAGE)
+        return {"stream_usage": False}
+
+    @property
+    def _asks_for_usage(self) -> bool:
+        """Whether a stream is asked for its usage although nobody asked for it.
+
+        ChatOpenAI asks at OpenAI's own address only. Without usage nothing can be booked, so a server is
+        asked until it refuses, or fails before it has ever answered.
+        """
+        return (
+            isinstance(self.delegate, Delegate)
+            and self.call.endpoint == "chat_completions"
+            and self._asks is None
+            and "stream_options" not in self.shown
+            and self.planner.owner.stream_usage is not True
+        )
+
+    # ----- what the driver asks: see routed_llm.calls.driver.Seam
+
+    def opened(self, decision: Decision, record: Callable[[], Record]) -> None:
+        """Note that a request is made."""
+        del decision, record
+        self.begun = True
+
+    def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
+        """Say whether a stream is begun again without its usage; see :class:`UsageQuestion`."""
+        address = self.delegate.openai_api_base
+        unknown = address is not None and not address.startswith(_OPENAI)
+        hangs = unknown and isinstance(error, (APITimeoutError, TimeoutError))
+        return self._asks_for_usage and self._question.spares(
+            address, error, known, openais=openais, hangs=hangs
+        )
+
+    def moved(self, step: Step, decision: Decision) -> None:
+        """Note for whom the provider did not find what it should have stored."""
+        del decision
+        if step.kind == "state":
+            lost, whose = self.planner.lost, self.options.credential
+            lost[whose] = lost.get(whose, 0) + 1
+
+    def read(self, answer: ChatResult) -> Reading:
+        """Read a whole answer."""
+        return _answers.read(answer)
+
+    def complete(self, answer: ChatResult, record: dict[str, Any]) -> ChatResult:
+        """Return an answer, cut where it has to end, with its record."""
+        if self.cut is not None and not _answers.is_kept(answer, self.cut):
+            answer = _answers.cut_result(answer, self.cut)
+        for generation in answer.generations:
+            if self._schema is not None and generation.message.text:
+                read = TypeAdapter(self._schema).validate_json(generation.message.text)
+                generation.message.additional_kwargs["parsed"] = read
+        return _answers.attach(answer, self._recorded(record))
+
+    def reader(self) -> _answers.ChunkReader:
+        """Return what reads the stream of what was prepared last."""
+        streams = self.call.stream
+        cut = None if self.cut is None or not streams else _answers.Cut(self.cut)
+        whole = not streams or not genuine(self.delegate)
+        return _answers.ChunkReader(cut, whole=whole)
+
+    def pieces(self, answer: ChatResult) -> Iterable[ChatGenerationChunk]:
+        """Return a whole answer as the one chunk of a stream."""
+        whole = answer if self.cut is None else _answers.cut_result(answer, self.cut)
+        return [_answers.whole_chunk(whole)]
+
+    def last(
+        self, reader: Any, held: list[ChatGenerationChunk], record: dict[str, Any]
+    ) -> Iterable[ChatGenerationChunk]:
+        """Return the end of a stream, with the record."""
+        if self._asks_for_usage:
+            self._question.was_answered(self.delegate.openai_api_base)
+        last = reader.last(self._recorded(record), self.model)
+        if (schema := self._schema) is not None:
+            # langchain-openai reads the form of an answer from the whole of a stream.
+            if (last.generation_info or {}).get("finish_reason") == "length":
+                raise LengthFinishReasonError(completion=ChatCompletion.construct())
+            with suppress(ValueError):
+                last.message.additional_kwargs["parsed"] = schema(**json.loads(reader.text))
+        return [*held, last]
+
+    @property
+    def _schema(self) -> Any:
+        """The class that a plain answer from Responses is read into here, or None."""
+        schema = self.shown.get("response_format") if self.plain else None
+        return schema if isinstance(schema, type) and is_basemodel_subclass(schema) else None
+
+    def facts(self, error: Exception) -> ErrorFacts | None:
+        """Read a failure that a Responses answer reports in its body, a ValueError to langchain-openai."""
+        frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+        if type(error) is not ValueError or not error.args or not frames:
+            return None
+        if frames[-1].f_globals.get("__name__") != _PARSER:
+            return None
+        failure = error.args[0]
+        if isinstance(failure, str):
+            code, _, message = failure.partition(": ")
+            named = code.isidentifier() and message
+            failure = {"code": code, "message": message} if named else {"message": failure}
+        elif not isinstance(failure, Mapping):
+            said = getattr(failure, "message", str(failure))
+            failure = {"code": getattr(failure, "code", None), "message": said}
+        return replace(classify_error(failure), name="ValueError")
+
+    def second(self, decision: Decision) -> Answered:
+        """Make a sampled second call, which no callback and no cache sees."""
+        apart = copy.copy(self)
+        apart._manager = None
+        apart.prepare(decision)
+        apart.shown = {n: v for n, v in apart.shown.items() if n != "stream_options"}
+        read = self.read(apart._send("_generate"))
+        return Answered(read.usage, read.served, read.text)
+
+    def _recorded(self, record: dict[str, Any]) -> dict[str, Any]:
+        if self._added:
+            record = {**record, "changes": [*record["changes"], *self._added]}
+        return short_record(record) if self.planner.owner.routing_record == "short" else record
+
+
+def _shown(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    """Return the keywords of a decided call as traces, hooks and caches see them.
+
+    Values are as the caller gave them; what the decision changed is replaced, added or left out.
+    """
+    found = {
+        name: value
+        for name, value in parameters.items()
+        if name in _PASSED_ON or not (name in _NOT_SENT or name in call.dropped)
+    }
+    found.update(
+        {
+            n: v
+            for n, v in call.parameters.items()
+            if n not in _NOT_SENT and (n == "include" or n not in parameters)
+        }
+    )
+    if call.cap is not None:
+        # Under the name that was given; each endpoint has its own.
+        found["max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"] = call.cap
+    if call.endpoint == "responses":
+        reasoning = {**(call.parameters.get("reasoning") or {})}
+        if call.effort is not None:
+            reasoning["effort"] = call.effort
+        if reasoning:
+            found["reasoning"] = reasoning
+    elif call.effort is not None:
+        found["reasoning_effort"] = call.effort
+    return found
+
+
+def _is_encrypted(call: Call, rules: Mapping[str, Any]) -> bool:
+    """Say whether the model's reasoning can travel with the conversation."""
+    if call.effort in (None, "none") or _ENCRYPTED in call.dropped:
+        return False
+    rule = rules.get(_ENCRYPTED)
+    return rule is None or rule.accept != "no"
+
+
+def _logprobs(chunk: ChatGenerationChunk) -> dict[str, Any]:
+    logprobs = (chunk.generation_info or {}).get("logprobs")
+    return {} if logprobs is None else {"logprobs": logprobs}
+
+
+class RejectedCall:
+    """Stands in for a call that cannot be made: its run begins as the baseline's, and fails.
+
+    With ChatOpenAI the server refuses such a call once its run has begun, so that callbacks, listeners and
+    traces hear of the error; here they hear of it, too.
+
+    Args:
+        owner: the model that was called.
+        error: what stopped the call before anything was sent.
+        stop: its stop sequences.
+        kwargs: its keywords.
+    """
+
+    decision = cut = None
+    begun = plain = False
+
+    def __init__(self, owner: ChatOpenAI, error: Exception, stop: Any, kwargs: Mapping[str, Any]) -> None:
+        self.error = _as_langchains(error, owner)
+        self.model: str = owner.model_name
+        # The call as the baseline would have been sent it.
+        self.delegate, self.stop, self.shown = owner, stop, visible(kwargs)
+
+    def _raise(self, *_: Any) -> Any:
+        raise self.error
+
+    generate = agenerate = stream = astream = payload = _raise
+
+
+# ----- errors: what is ours is also what ChatOpenAI raises for it, for programs and middleware catch that
+#
+# With ChatOpenAI the server refuses a call that nothing can serve, and the error is both the SDK's and
+# LangChain's: summarisation tries again with less when the context overflows.
+
+_KINDS: Final[dict[Any, Any]] = {
+    None: OpenAIConnectionError,
+    400: OpenAIInvalidRequestError,
+    404: OpenAIModelNotFoundError,
+    429: OpenAIRateLimitError,
+    "context_length_exceeded": OpenAIContextOverflowError,
+}
+
+
+def _as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
+    """Return the error to raise: besides ours, one of LangChain's and the SDK's where they have one.
+
+    Args:
+        error: what refused a call before it was sent, or what its answer broke off with.
+        owner: the model that was called.
+    """
+    of_the_catalog = isinstance(error, CatalogError) and not (error.path is None and error.key is None)
+    if not isinstance(error, ENDS) or of_the_catalog:
+        return error
+    return sdk_error(error, _KINDS, httpx=httpx, base_url=owner.openai_api_base)
+
+
+def _raised(owner: ChatOpenAI) -> Raised:
+    """Return a block in which what ends a call is raised as :func:`_as_langchains` has it."""
+    return Raised(partial(_as_langchains, owner=owner), OpenAIError)
+
+
+# ----- between LangChain's conventions and a call
 
 
 def traced(call: RoutedCall | RejectedCall) -> dict[str, str]:
@@ -75,7 +1024,7 @@ def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[st
         given = (var_child_runnable_config.get() or {}).get("configurable")
     if not given:
         return kwargs
-    own, routing, thread = given.get(OWN_KEY), given.get("routing"), given.get("thread_id")
+    own, routing, thread = given.get(_OWN_KEY), given.get("routing"), given.get("thread_id")
     if own is None and routing is None and thread is None:
         return kwargs
     around = CallOptions.read(own).over(_ours(routing))
@@ -86,19 +1035,16 @@ def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[st
 
 def _ours(routing: Any) -> CallOptions:
     """Read ``configurable["routing"]`` as far as it is ours: applications have such a key of their own."""
-    if isinstance(routing, Mapping) and not _KEYWORDS.issuperset(routing):
-        return CallOptions()
-    if not isinstance(routing, (Mapping, Policy, CallOptions)):
+    in_keywords = isinstance(routing, Mapping) and _KEYWORDS.issuperset(routing)
+    if not (in_keywords or isinstance(routing, (Policy, CallOptions))):
         return CallOptions()
     try:
         options = CallOptions.read(routing)
-        if not isinstance(options.policy, (Policy, type(None))):
-            raise PolicyError(f"policy is a {type(options.policy).__name__}. Give a Policy.", key="policy")
         options.applied_to(Policy())
     except PolicyError as error:
         warnings.warn(
             f"The config's configurable[\"routing\"] is taken for the application's own: {error} "
-            f"Say what is meant for routed-llm under {OWN_KEY!r}.",
+            f"Say what is meant for routed-llm under {_OWN_KEY!r}.",
             stacklevel=3,
         )
         return CallOptions()
@@ -114,7 +1060,7 @@ def planned(kwargs: Mapping[str, Any], call: RoutedCall | RejectedCall) -> dict[
 
 def visible(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords that traces may show."""
-    return {name: value for name, value in kwargs.items() if name != "routing"}
+    return {name: value for name, value in kwargs.items() if name not in ("routing", "stop")}
 
 
 def split_runs(prompts: int, kwargs: dict[str, Any]) -> list[dict[str, Any]]:
@@ -131,17 +1077,10 @@ def split_runs(prompts: int, kwargs: dict[str, Any]) -> list[dict[str, Any]]:
 
 def streams(model: ChatOpenAI, callbacks: Any, kwargs: Mapping[str, Any], *, async_api: bool) -> bool:
     """Say whether LangChain will stream behind a plain call, for a setting's or a handler's sake."""
-    # Without a handler only these two can make it stream; they are asked about in a tenth of the time.
-    plain = type(model)._should_stream is BaseChatModel._should_stream
-    if (not plain or model.streaming or kwargs.get("stream")) and model._should_stream(
-        async_api=async_api, **kwargs
-    ):
-        return True
-    if not callbacks:
-        return False
-    handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks
-    asks = any(isinstance(h, (_StreamingCallbackHandler, _V2StreamingCallbackHandler)) for h in handlers)
-    return asks and not model._streaming_disabled(**kwargs)
+    manager: Any = SimpleNamespace(handlers=getattr(callbacks, "handlers", callbacks) or ())
+    return model._should_stream(async_api=async_api, run_manager=manager, **kwargs) or (
+        model._should_use_protocol_streaming(async_api=async_api, run_manager=manager, **kwargs)
+    )
 
 
 def completed(result: LLMResult, call: RoutedCall | RejectedCall) -> LLMResult:
@@ -161,7 +1100,7 @@ def completed(result: LLMResult, call: RoutedCall | RejectedCall) -> LLMResult:
     return result
 
 
-def joined(found: Sequence[LLMResult | BaseException]) -> LLMResult:
+def joined(model: ChatOpenAI, found: Sequence[LLMResult | BaseException]) -> LLMResult:
     """Join the results of several prompts as ``generate`` returns them, or raise the first failure."""
     for failure in found:
         if isinstance(failure, BaseException):
@@ -169,27 +1108,14 @@ def joined(found: Sequence[LLMResult | BaseException]) -> LLMResult:
     results = [result for result in found if isinstance(result, LLMResult)]
     if len(results) == 1:
         return results[0]
-    usage: dict[str, Any] = {}
-    outputs = [result.llm_output or {} for result in results]
-    for one in outputs:
-        usage = _added(usage, one.get("token_usage") or {})
-    names = [one.get("model_name") for one in outputs]
-    output = {"token_usage": usage, "model_name": names[0], "model_names": names}
-    fingerprint = next((one["system_fingerprint"] for one in outputs if one.get("system_fingerprint")), None)
-    if fingerprint is not None:
-        output["system_fingerprint"] = fingerprint  # the first one, as with ChatOpenAI
+    outputs = [result.llm_output for result in results]
+    names = [(output or {}).get("model_name") for output in outputs]
     return LLMResult(
         generations=[answers for result in results for answers in result.generations],
-        llm_output=output,
+        llm_output={
+            **model._combine_llm_outputs(outputs),
+            "model_name": names[0],
+            "model_names": names,
+        },
         run=[run for result in results for run in result.run or []] or None,
     )
-
-
-def _added(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    added = dict(total)
-    for name, value in more.items():
-        if isinstance(value, Mapping):
-            added[name] = _added(added.get(name) or {}, value)
-        elif isinstance(value, int):
-            added[name] = (added.get(name) or 0) + value
-    return added

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from langchain_core.messages import (
     AIMessage,
@@ -29,20 +29,11 @@ from langchain_openai.chat_models.base import (
     _make_custom_tool_output_from_message,
 )
 
-from langchain_routed._blocks import MEDIA, RESPONSES_ITEMS, TEXTS, block_text, fitted
+from routed_llm import Previous
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 from routed_llm.request.wire import spoken
 
-__all__ = [
-    "ITEMS",
-    "PLAN",
-    "ROUTING",
-    "Conversation",
-    "origin",
-    "since",
-    "travelling",
-    "unwrapped",
-]
+__all__ = ["ITEMS", "PLAN", "ROUTING", "Conversation", "since"]
 
 ROUTING: Final = "routing"
 """Key of ``response_metadata`` that holds the record of a decision."""
@@ -58,17 +49,38 @@ _ROLES: Final = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assi
 _TOOLS: Final = "additional_tools"
 _NO_ITEM: Final = "the Responses API has no input item of that type, so it cannot be placed in the request."
 _CHATS: Final = ("image_url", "input_audio", "file")
+_MARK: Final = "prompt_cache_breakpoint"
+"""Key of a block that ends a prefix for the prompt cache."""
+
+_TEXTS: Final = frozenset({"text", "input_text", "output_text", "text-plain"})
+"""Types of blocks that are text."""
+
+_RESPONSES_ITEMS: Final = frozenset(
+    {
+        "additional_tools",
+        "apply_patch_call_output",
+        "computer_call_output",
+        "configuration_update",
+        "custom_tool_call_output",
+        "mcp_approval_response",
+        "tool_search_output",
+    }
+)
+"""Types of blocks that only the Responses endpoint has; langchain-openai passes them on as items."""
+
+
+_MEDIA: Final = frozenset(
+    {
+        *("audio", "document", "file", "image", "image_url", "input_audio", "input_file", "input_image"),
+        *("media", "video", "video_url"),
+    }
+)
+"""Types of blocks that are an image, a voice clip, a video or a file."""
+
+_FOREIGN: Final = frozenset({"annotations", "cache_control", "extras", "id", "index"})
+"""Keys of a text block that LangChain or another provider added, which Chat Completions refuses."""
 
 Known = Callable[[str], str | None]
-
-
-def origin(message: AIMessage, known: Known) -> tuple[str | None, Mapping[str, Any]]:
-    """Return the catalog id of the model that made an answer, and its routing record (maybe empty)."""
-    record = message.response_metadata.get(ROUTING)
-    if isinstance(record, Mapping) and record.get("model"):
-        return str(record["model"]), record
-    name = message.response_metadata.get("model_name") or message.response_metadata.get("model")
-    return (known(name) if isinstance(name, str) else None), {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,6 +109,64 @@ class Conversation:
     def _on_responses(self) -> bool:
         return self.endpoint == "responses"
 
+    # ----- who has answered before
+
+    def _origin(self, message: AIMessage) -> tuple[str | None, Mapping[str, Any]]:
+        """Return the catalog id of the model that made an answer, and its routing record (maybe empty)."""
+        record = message.response_metadata.get(ROUTING)
+        if isinstance(record, Mapping) and record.get("model"):
+            return str(record["model"]), record
+        name = message.response_metadata.get("model_name") or message.response_metadata.get("model")
+        return (self.known(name) if isinstance(name, str) else None), {}
+
+    def previous(self) -> Previous | None:
+        """Tell who answered the turn before, by the last answer's metadata; None when nobody known did."""
+        messages = self.messages
+        for at in reversed(range(len(messages))):
+            if isinstance(message := messages[at], AIMessage):
+                break
+        else:
+            return None
+        model, record = self._origin(message)
+        if model is None:
+            return None
+        asked = {call["id"] for call in message.tool_calls}
+        answered = {m.tool_call_id for m in messages[at + 1 :] if isinstance(m, ToolMessage)}
+        return Previous(
+            model=model,
+            effort=record.get("effort"),
+            endpoint=record.get("endpoint") or _endpoint_of(_id(message)),
+            prefix_tokens=message.usage_metadata["input_tokens"] if message.usage_metadata else 0,
+            in_tool_loop=bool(asked) and messages[-1].type == "tool" and asked <= answered,
+        )
+
+    def state_owner(
+        self, response_id: str | None, *, chained: bool, carried: bool
+    ) -> tuple[str | None, bool]:
+        """Tell which model's stored state a request refers to, and whether it must.
+
+        Args:
+            response_id: the ``previous_response_id`` given for this call, or None.
+            chained: whether langchain-openai will itself refer to the last response in the history.
+            carried: whether the caller asked for reasoning that travels; where only a call's move to
+                Responses did, its model is as free to change as on Chat Completions.
+
+        Returns:
+            The model's catalog id or None, and True when the state is the provider's alone, False when
+            the request can also be made without it (encrypted reasoning, which can be left out).
+        """
+        for message in reversed(self.messages):
+            if not isinstance(message, AIMessage):
+                continue
+            made = _id(message)
+            if (response_id is not None and made == response_id) or (chained and made.startswith("resp_")):
+                return self._origin(message)[0], True
+            if response_id is None and not chained and carried and any(_travelling(message)):
+                return self._origin(message)[0], False
+        return None, False
+
+    # ----- in OpenAI's words, and in LangChain's
+
     def as_chat(self) -> list[dict[str, Any]]:
         """Return it in the form of Chat Completions.
 
@@ -107,36 +177,31 @@ class Conversation:
         for message in self.messages:
             if (plain := _plain(message)) is not None:
                 said.append(plain)
-                continue
-            if isinstance(message, AIMessage):
+            elif isinstance(message, AIMessage):
                 said.append(self._chat_answer(message))
-                continue
-            if self._on_responses and isinstance(message, ToolMessage):
-                item = _make_computer_call_output_from_message(message)
-                if item := item or _make_custom_tool_output_from_message(message):
-                    said.append(item)
-                    continue
-            if not isinstance(message.content, str):
-                if self._on_responses:
-                    brings = self.brings_tools and isinstance(message, SystemMessage)
-                    kinds = RESPONSES_ITEMS if brings else RESPONSES_ITEMS - {_TOOLS}
-                    items = [dict(unwrapped(block)) for block in message.content if _is_item(block, kinds)]
-                    said.extend(items)
-                    if items and len(items) == len(message.content):
-                        continue
-                    message = _with(message, [b for b in message.content if not _is_item(b, kinds)])
-                message = _fit_blocks(message, on_responses=self._on_responses)
-                if (
-                    message.content
-                    and self._on_responses
-                    and self.model
-                    and not isinstance(message, ToolMessage)
-                ):
-                    message = _with(
-                        message, [block for block in message.content if _is_known(block, message)]
-                    )
-            said.append(_as_dict(message))
+            else:
+                said.extend(self._chat_input(message))
         return said
+
+    def _chat_input(self, message: BaseMessage) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        if self._on_responses and isinstance(message, ToolMessage):
+            item = _make_computer_call_output_from_message(message)
+            if item := item or _make_custom_tool_output_from_message(message):
+                return [item]
+        if isinstance(message.content, str):
+            return [_as_dict(message)]
+        if self._on_responses:
+            brings = self.brings_tools and isinstance(message, SystemMessage)
+            kinds = _RESPONSES_ITEMS if brings else _RESPONSES_ITEMS - {_TOOLS}
+            items = [dict(_unwrapped(block)) for block in message.content if _is_item(block, kinds)]
+            if items and len(items) == len(message.content):
+                return items
+            message = _with(message, [block for block in message.content if not _is_item(block, kinds)])
+        message = _fit_blocks(message, on_responses=self._on_responses)
+        if message.content and self._on_responses and self.model and not isinstance(message, ToolMessage):
+            message = _with(message, [block for block in message.content if _is_known(block, message)])
+        return [*items, _as_dict(message)]
 
     def _chat_answer(self, message: AIMessage) -> dict[str, Any]:
         extra = message.additional_kwargs
@@ -185,12 +250,22 @@ class Conversation:
     def _is_own(self, message: AIMessage) -> bool:
         """Say whether what an answer is made of goes back: to its own model, where it is found."""
         # Beside reasoning that travels with the conversation, langchain-openai leaves out what does not.
-        travels = travelling(message) if self.store is False else ()
+        travels = _travelling(message) if self.store is False else ()
         return (
             not self.stateless
-            and (origin(message, self.known)[0] == self.model or not _signed(message))
+            and (self._origin(message)[0] == self.model or not _signed(message))
             and not (travels and not any(travels))
         )
+
+
+def _id(message: AIMessage) -> str:
+    return str(message.response_metadata.get("id") or "")
+
+
+def _endpoint_of(identity: str) -> str | None:
+    if identity.startswith("resp_"):
+        return "responses"
+    return "chat_completions" if identity.startswith("chatcmpl") else None
 
 
 def _plain(message: BaseMessage) -> dict[str, Any] | None:
@@ -237,8 +312,8 @@ def _is_chats(block: Mapping[str, Any]) -> bool:
 
 def _is_known(block: Any, message: BaseMessage) -> bool:
     """Say whether a block stays: as with langchain-openai, what no endpoint of OpenAI's has does not."""
-    kind = unwrapped(block)["type"]
-    if kind in TEXTS or kind in MEDIA or kind == _TOOLS:  # langchain-openai says where tools may stand
+    kind = _unwrapped(block)["type"]
+    if kind in _TEXTS or kind in _MEDIA or kind == _TOOLS:  # langchain-openai says where tools may stand
         return True
     if isinstance(message, SystemMessage):
         warnings.warn(f"Content block {kind!r} was dropped from a system message: {_NO_ITEM}", stacklevel=2)
@@ -278,7 +353,7 @@ def _with(message: BaseMessage, content: Any) -> BaseMessage:
 
 
 def _is_item(block: Any, kinds: Set[str]) -> bool:
-    return isinstance(block, Mapping) and unwrapped(block).get("type") in kinds
+    return isinstance(block, Mapping) and _unwrapped(block).get("type") in kinds
 
 
 def since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMessage]:
@@ -295,7 +370,7 @@ def _has_ids(content: Any) -> bool:
     return isinstance(content, list) and any(isinstance(b, Mapping) and b.get("id") for b in content)
 
 
-def travelling(message: AIMessage) -> list[bool]:
+def _travelling(message: AIMessage) -> list[bool]:
     """Say of each reasoning of an answer whether it travels with the conversation."""
     return [
         bool(item.get("encrypted_content") or (item.get("extras") or {}).get("encrypted_content"))
@@ -334,7 +409,7 @@ def _bare(message: AIMessage, *, keeps_audio: bool) -> AIMessage:
     if isinstance(audio, Mapping) and audio.get("transcript") and not content:
         content = str(audio["transcript"])
     if not isinstance(content, str):
-        blocks = [_chat_block(unwrapped(block), keeps_audio=keeps_audio) for block in content]
+        blocks = [_chat_block(_unwrapped(block), keeps_audio=keeps_audio) for block in content]
         content = [block for block in blocks if block is not None] or ""
     content = _with_refusal(content, kept, on_responses=False)
     return message.model_copy(update={"content": content, "additional_kwargs": kept, "id": None})
@@ -345,8 +420,8 @@ def _chat_block(block: Any, *, keeps_audio: bool) -> Mapping[str, Any] | None:
     if isinstance(block, str):
         return {"type": "text", "text": block}
     kind = block.get("type")
-    if kind in TEXTS:
-        return {"type": "text", "text": block_text(block)}
+    if kind in _TEXTS:
+        return {"type": "text", "text": _block_text(block)}
     if kind == "refusal":
         return {"type": "refusal", "refusal": block["refusal"]}
     if kind != "audio" or keeps_audio:
@@ -364,7 +439,7 @@ def _with_refusal(content: Any, kept: dict[str, Any], *, on_responses: bool) -> 
     said = kept.pop("refusal", None)
     blocks = [{"type": "text", "text": content}] if content and isinstance(content, str) else content or []
     refuses = any(
-        isinstance(b := unwrapped(block), Mapping) and b.get("type") == "refusal" for block in blocks
+        isinstance(b := _unwrapped(block), Mapping) and b.get("type") == "refusal" for block in blocks
     )
     # Chat Completions takes a refusal alone.
     if not said or refuses or (blocks and not on_responses):
@@ -372,7 +447,7 @@ def _with_refusal(content: Any, kept: dict[str, Any], *, on_responses: bool) -> 
     return [*blocks, {"type": "refusal", "refusal": said}]
 
 
-def unwrapped(block: Any) -> Any:
+def _unwrapped(block: Any) -> Any:
     """Return what LangChain's standard form wraps because it has no word for it."""
     if isinstance(block, Mapping) and block.get("type") == "non_standard":
         return block["value"] if isinstance(block.get("value"), Mapping) else block
@@ -390,7 +465,117 @@ def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
     if not message.content:
         # langchain-openai makes no item of a message without blocks, and an input of no items is refused.
         return _with(message, "") if on_responses else message
-    blocks = [fitted(block, on_responses=on_responses) for block in message.content]
+    blocks = [_fitted(block, on_responses=on_responses) for block in message.content]
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
         return message
     return _with(message, blocks)
+
+
+# ----- blocks of any form (OpenAI's, LangChain's, a neighbour's), as Chat Completions has them
+
+
+class _Media(NamedTuple):
+    """One image, voice clip, video or file; of a text that comes as a file, the text is its URL."""
+
+    kind: str
+    url: str | None
+    file_id: str | None = None
+    filename: str | None = None
+    detail: str | None = None
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    """Return the text of a block of a text type."""
+    if block["type"] != "text-plain":
+        return str(block.get("text") or "")
+    return str(block.get("text") or block.get("data") or "")
+
+
+def _fitted(block: Any, *, on_responses: bool) -> Any:
+    """Return a block so that langchain-openai writes it; most are as they are."""
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    kind = block.get("type")
+    if kind == "text-plain" or (kind == "input_text" and not on_responses):
+        return {"type": "text", "text": _block_text(block)}
+    extras = block.get("extras") if isinstance(block.get("extras"), Mapping) else {}
+    if kind == "text" and not _FOREIGN.isdisjoint(block):
+        kept = {_MARK: extras[_MARK]} if _MARK in extras else {}
+        return kept | {k: v for k, v in block.items() if k not in _FOREIGN}
+    if kind not in _MEDIA or kind in ("audio", "input_audio", "video_url"):
+        return block
+    part = _part(block, on_responses=on_responses)
+    mark = block.get(_MARK) or extras.get(_MARK)
+    return part if part is block or mark is None else {**part, _MARK: mark}
+
+
+def _part(block: Mapping[str, Any], *, on_responses: bool) -> Mapping[str, Any]:
+    kind, media = block["type"], _read(block)
+    is_url = media.kind == "file" and media.file_id is None and not (media.url or "").startswith("data:")
+    if media.kind == "image" and media.url is None and not on_responses:
+        return block  # langchain-openai says so
+    if {
+        "input_image": on_responses,
+        "input_file": on_responses,
+        "image": not (media.file_id or media.detail),
+        "image_url": isinstance(block.get("image_url"), Mapping) and media.file_id is None,
+        "file": media.kind == "file" and not (on_responses and is_url),
+    }.get(kind):
+        return block  # as langchain-openai takes it
+    detail = {} if media.detail is None else {"detail": media.detail}
+    if media.kind == "image" and media.file_id is not None:  # which only Responses has a form for
+        return {"type": "input_image", "file_id": media.file_id, **detail}
+    if is_url:  # and for this
+        return {"type": "input_file", "file_url": media.url}
+    if media.kind == "text":
+        return {"type": "text", "text": media.url}
+    if media.kind == "image":
+        return {"type": "image_url", "image_url": {"url": media.url, **detail}}
+    if media.kind == "audio":
+        form, _, data = (media.url or "").partition(";base64,")
+        return {"type": "input_audio", "input_audio": {"data": data, "format": form.partition("/")[2]}}
+    if media.kind == "video":
+        return {"type": "video_url", "video_url": {"url": media.url}}  # which no model takes
+    if media.file_id is not None:
+        return {"type": "file", "file": {"file_id": media.file_id}}
+    return {"type": "file", "file": {"filename": media.filename or "file", "file_data": media.url}}
+
+
+def _read(block: Mapping[str, Any]) -> _Media:
+    """Read a block of any known form; a file that says it is an image or a voice clip is one."""
+    kind, source, value = block["type"], block.get("source"), block.get("image_url")
+    if kind in ("image_url", "input_image"):
+        image = value if isinstance(value, Mapping) else {**block, "url": value}
+        return _Media("image", image.get("url"), image.get("file_id"), detail=image.get("detail"))
+    if kind == "input_file" or isinstance(block.get("file"), Mapping):
+        file = block if kind == "input_file" else block["file"]
+        url = file.get("file_data") or file.get("file_url")
+        return _Media(_kind("file", url), url, file.get("file_id"), file.get("filename"))
+    if isinstance(source, Mapping):
+        # Anthropic's: {"type": "image" | "document", "source": {"type": "base64", "media_type", "data"}}.
+        if source.get("type") == "text":
+            return _Media("text", str(source.get("data") or ""))
+        url = source.get("url") or _data_url(source.get("media_type"), source.get("data"))
+        kind = kind if kind == "image" else _kind("file", url)
+        return _Media(kind, url, source.get("file_id"), block.get("title"))
+    mime, extras = block.get("mime_type"), block.get("extras") or {}
+    data = block.get("base64") or (None if block.get("url") else block.get("data"))
+    url = block.get("url") or block.get("file_uri") or _data_url(mime, data)
+    return _Media(
+        # Google's: {"type": "media", "mime_type", "data" | "file_uri"}.
+        _kind("file" if kind == "media" else kind, url, mime),
+        url,
+        block.get("file_id") or (block.get("id") if block.get("source_type") == "id" else None),
+        block.get("filename") or block.get("name") or extras.get("filename"),
+        block.get("detail") or extras.get("detail"),
+    )
+
+
+def _kind(kind: str, url: str | None, mime: str | None = None) -> str:
+    """Say what a file is, by its type: that it has, or that its data URL says."""
+    said = (mime or (url or "").removeprefix("data:")).partition("/")[0]
+    return said if kind == "file" and said in ("image", "audio", "video") else kind
+
+
+def _data_url(mime: str | None, data: str | None) -> str | None:
+    return None if data is None else f"data:{mime};base64,{data}"

@@ -17,9 +17,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from functools import lru_cache, partial
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, TypeAlias, cast
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
+from langchain_core.callbacks import Callbacks
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_model_stream import AsyncChatModelStream, ChatModelStream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -33,10 +33,9 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from typing_extensions import override
 
 from langchain_routed import _calls
-from langchain_routed._call import RejectedCall, RoutedCall
+from langchain_routed._calls import CallPlanner, RoutedCall, asks_for_responses, default_router
 from langchain_routed._delegates import HOOKS
 from langchain_routed._messages import PLAN
-from langchain_routed._planner import CallPlanner, asks_for_responses, default_router
 from langchain_routed._profile import has_schemas, only_responses, profile_of
 from routed_llm import (
     BudgetEvent,
@@ -53,6 +52,8 @@ from routed_llm import (
 from routed_llm.calls.adapting import policy_from, travels
 
 __all__ = ["RoutedChatModel"]
+
+Stop: TypeAlias = list[str] | None
 
 _CLIENTS = ("client", "async_client", "root_client", "root_async_client")
 _SHARED = (
@@ -274,81 +275,47 @@ class RoutedChatModel(ChatOpenAI):
             self.__dict__["_planner"] = planner
         return planner
 
-    def _route(
-        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
-    ) -> RoutedCall | RejectedCall:
-        try:
-            return self._own_planner().read(messages, stop, kwargs, stream=stream).decide()
-        except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
-            return RejectedCall(self, error, stop, _calls.visible(kwargs))
-
-    async def _aroute(
-        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
-    ) -> RoutedCall | RejectedCall:
-        try:
-            return await self._own_planner().read(messages, stop, kwargs, stream=stream).adecide()
-        except Exception as error:  # noqa: BLE001 - raised inside the run, where callbacks hear of it
-            return RejectedCall(self, error, stop, _calls.visible(kwargs))
-
     # --- the public entries: each call is routed here, before LangChain names a model anywhere ---
 
     @override
     def invoke(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AIMessage:
-        return super().invoke(input, config, stop=stop, **_calls.configured(config, kwargs))
+        return super().invoke(input, config, **_calls.configured(config, kwargs))
 
     @override
     async def ainvoke(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AIMessage:
-        return await super().ainvoke(input, config, stop=stop, **_calls.configured(config, kwargs))
+        return await super().ainvoke(input, config, **_calls.configured(config, kwargs))
 
     @override
     def generate(
-        self,
-        messages: list[list[BaseMessage]],
-        stop: list[str] | None = None,
-        callbacks: Callbacks = None,
-        **kwargs: Any,
+        self, messages: list[list[BaseMessage]], stop: Stop = None, callbacks: Callbacks = None, **kwargs: Any
     ) -> LLMResult:
         if PLAN in kwargs or not messages:
             return super().generate(messages, stop, callbacks, **kwargs)
+        planner, results = self._own_planner(), []
         runs = _calls.split_runs(len(messages), kwargs)
         stream = _calls.streams(self, callbacks, kwargs, async_api=False)
-        results = []
         for prompt, run in zip(messages, runs, strict=True):
-            call = self._route(prompt, stop, kwargs, stream=stream)
+            call = planner.route(prompt, stop, kwargs, stream=stream)
             result = super().generate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, call))
             results.append(_calls.completed(result, call))
-        return _calls.joined(results)
+        return _calls.joined(self, results)
 
     @override
     async def agenerate(
-        self,
-        messages: list[list[BaseMessage]],
-        stop: list[str] | None = None,
-        callbacks: Callbacks = None,
-        **kwargs: Any,
+        self, messages: list[list[BaseMessage]], stop: Stop = None, callbacks: Callbacks = None, **kwargs: Any
     ) -> LLMResult:
         if PLAN in kwargs or not messages:
             return await super().agenerate(messages, stop, callbacks, **kwargs)
+        planner, agenerate = self._own_planner(), super().agenerate
         runs = _calls.split_runs(len(messages), kwargs)
         stream = _calls.streams(self, callbacks, kwargs, async_api=True)
-        agenerate = super().agenerate
 
         async def one(prompt: list[BaseMessage], run: dict[str, Any]) -> LLMResult:
-            call = await self._aroute(prompt, stop, kwargs, stream=stream)
+            call = await planner.aroute(prompt, stop, kwargs, stream=stream)
             result = await agenerate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, call))
             return _calls.completed(result, call)
 
@@ -356,115 +323,84 @@ class RoutedChatModel(ChatOpenAI):
             return await one(messages[0], runs[0])
         # As LangChain does: every prompt is answered or has failed before the first failure is raised.
         results = await asyncio.gather(*map(one, messages, runs), return_exceptions=True)
-        return _calls.joined(results)
+        return _calls.joined(self, results)
 
     @override
     def stream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
         kwargs = _calls.configured(config, kwargs)
         if self._should_stream(async_api=False, **{**kwargs, "stream": True}):
-            messages = self._convert_input(input).to_messages()
-            kwargs = _calls.planned(kwargs, self._route(messages, stop, kwargs, stream=True))
-        yield from super().stream(input, config, stop=stop, **kwargs)
+            kwargs = self._routed(input, kwargs)
+        yield from super().stream(input, config, **kwargs)
 
     @override
     async def astream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
         kwargs = _calls.configured(config, kwargs)
         if self._should_stream(async_api=True, **{**kwargs, "stream": True}):
-            messages = self._convert_input(input).to_messages()
-            kwargs = _calls.planned(kwargs, await self._aroute(messages, stop, kwargs, stream=True))
-        chunks: Any = super().astream(input, config, stop=stop, **kwargs)
+            kwargs = await self._arouted(input, kwargs)
+        chunks: Any = super().astream(input, config, **kwargs)
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
     @override
     def _chat_model_stream_v3(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> ChatModelStream:
-        kwargs = _calls.configured(config, kwargs)
-        messages = self._convert_input(input).to_messages()
-        kwargs = _calls.planned(kwargs, self._route(messages, stop, kwargs, stream=True))
-        return super()._chat_model_stream_v3(input, config, stop=stop, **kwargs)
+        kwargs = self._routed(input, _calls.configured(config, kwargs))
+        return super()._chat_model_stream_v3(input, config, **kwargs)
 
     @override
     async def _achat_model_stream_v3(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncChatModelStream:
-        kwargs = _calls.configured(config, kwargs)
-        messages = self._convert_input(input).to_messages()
-        kwargs = _calls.planned(kwargs, await self._aroute(messages, stop, kwargs, stream=True))
-        return await super()._achat_model_stream_v3(input, config, stop=stop, **kwargs)
+        kwargs = await self._arouted(input, _calls.configured(config, kwargs))
+        return await super()._achat_model_stream_v3(input, config, **kwargs)
+
+    def _routed(self, input: LanguageModelInput, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return a stream's keywords with its call."""
+        messages, stop = self._convert_input(input).to_messages(), kwargs.get("stop")
+        return _calls.planned(kwargs, self._own_planner().route(messages, stop, kwargs, stream=True))
+
+    async def _arouted(self, input: LanguageModelInput, kwargs: dict[str, Any]) -> dict[str, Any]:
+        messages, stop = self._convert_input(input).to_messages(), kwargs.get("stop")
+        return _calls.planned(kwargs, await self._own_planner().aroute(messages, stop, kwargs, stream=True))
 
     # --- LangChain's private hooks: each hands over to the decided call ---
 
     @override
     def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        call = kwargs.get(PLAN) or self._route(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+        call = kwargs.get(PLAN) or self._own_planner().route(
+            messages, stop, kwargs, stream=bool(kwargs.get("stream"))
+        )
         return call.generate(messages, run_manager)
 
     @override
     async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        call = kwargs.get(PLAN) or await self._aroute(
+        call = kwargs.get(PLAN) or await self._own_planner().aroute(
             messages, stop, kwargs, stream=bool(kwargs.get("stream"))
         )
         return await call.agenerate(messages, run_manager)
 
     @override
     def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **kwargs: Any
     ) -> Iterator[ChatGenerationChunk]:
-        call = kwargs.get(PLAN) or self._route(messages, stop, kwargs, stream=True)
+        call = kwargs.get(PLAN) or self._own_planner().route(messages, stop, kwargs, stream=True)
         yield from call.stream(messages, run_manager, kwargs)
 
     @override
     async def _astream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
+        self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = kwargs.get(PLAN) or await self._aroute(messages, stop, kwargs, stream=True)
+        call = kwargs.get(PLAN) or await self._own_planner().aroute(messages, stop, kwargs, stream=True)
         chunks: Any = call.astream(messages, run_manager, kwargs)
         async with aclosing(chunks):
             async for chunk in chunks:
@@ -476,23 +412,23 @@ class RoutedChatModel(ChatOpenAI):
 
     @override
     def _get_request_payload(
-        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+        self, input_: LanguageModelInput, *, stop: Stop = None, **kwargs: Any
     ) -> dict[str, Any]:
         call, messages = kwargs.pop(PLAN, None), self._convert_input(input_).to_messages()
         if call is None:
-            call = self._route(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+            call = self._own_planner().route(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
             stop, kwargs = call.stop, {"stream": kwargs.get("stream", self.streaming)}
         return call.payload(messages, stop, kwargs)  # type: ignore[no-any-return] # a keyword
 
     @override
-    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+    def _get_invocation_params(self, stop: Stop = None, **kwargs: Any) -> dict[str, Any]:
         call: RoutedCall | None = kwargs.pop(PLAN, None)
         if call is None:
             return super()._get_invocation_params(stop=stop, **_calls.visible(kwargs))
         return call.delegate._get_invocation_params(stop=call.stop, **call.shown)
 
     @override
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+    def _get_ls_params(self, stop: Stop = None, **kwargs: Any) -> LangSmithParams:
         call: RoutedCall | None = kwargs.pop(PLAN, None)
         if call is None:
             return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
@@ -500,7 +436,7 @@ class RoutedChatModel(ChatOpenAI):
         return cast("LangSmithParams", {**shown, **_calls.traced(call)})
 
     @override
-    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+    def _get_llm_string(self, stop: Stop = None, **kwargs: Any) -> str:
         call: RoutedCall | None = kwargs.pop(PLAN, None)
         if call is None:
             return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
