@@ -6,6 +6,8 @@ LLAMA_INDEX := integrations/llama-index-llms-routed
 OPENAI := integrations/openai-routed
 PINS := pyproject.toml $(LANGCHAIN)/pyproject.toml $(LLAMA_INDEX)/pyproject.toml $(OPENAI)/pyproject.toml constraints.txt
 BIN := .venv/bin
+# The tests start hundreds of processes: what the first compiles, the others read.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check venv test-openai3 test-frameworks test-newest test-lowest coverage docs bench clean
 help: ## show this list (default)

@@ -20,12 +20,12 @@ class Copied:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.touched: set[str] = set()
-        for folder in ("src", "tests"):
-            left_out = shutil.ignore_patterns("__pycache__", "recipes")
+        # What is compiled comes along, but for what another process is writing just now.
+        left_out = shutil.ignore_patterns("recipes", "*.pyc.*")
+        for folder in ("src", "tests", "scripts", "integrations/routed-llm-catalog"):
             shutil.copytree(ROOT / folder, path / folder, ignore=left_out)
-        shutil.copy(ROOT / "pyproject.toml", path)
-        (path / "integrations").mkdir()
-        shutil.copy(ROOT / "integrations" / "adapter_fixtures.py", path / "integrations")
+        for file in ("pyproject.toml", "integrations/adapter_fixtures.py"):
+            shutil.copy(ROOT / file, path / file)
 
     def change(self, name: str, edit: Callable[[str], str]) -> None:
         """Write a file anew."""

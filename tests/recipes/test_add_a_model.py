@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 NEW = "gpt-9-recipe"
 RELATIVE = "gpt-6-rosalind"
 CATALOG = Path("src/routed_llm/catalog/models")
@@ -40,17 +36,6 @@ with serve(at=day) as sim:
 """
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """Copy what the recipe and the tests of the data need."""
-    for folder in ("src", "tests", "scripts", "integrations/routed-llm-catalog"):
-        left_out = shutil.ignore_patterns("__pycache__", "recipes")
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=left_out)
-    for file in ("pyproject.toml", "integrations/adapter_fixtures.py"):
-        shutil.copy(ROOT / file, tmp_path / file)
-    return tmp_path
-
-
 def add_the_model(tree: Path) -> None:
     """Do what the recipe says, beginning with the nearest relative."""
     text = (tree / CATALOG / f"{RELATIVE}.toml").read_text()
@@ -62,32 +47,17 @@ def add_the_model(tree: Path) -> None:
     data.write_text(f"{rows}\n{row.replace(RELATIVE, NEW)}\n")
 
 
-def run(tree: Path, *arguments: str) -> None:
-    """Run Python on the copied tree."""
-    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=tree,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-
-
-def test_a_model_is_two_files(tree: Path) -> None:
+def test_a_model_is_two_files(copied: Any) -> None:
     """With a file in the catalog and a row of the simulator, the model is chosen, served and billed."""
-    add_the_model(tree)
-    run(tree, "-c", PROGRAM)
-    run(tree, *PYTEST, "tests/catalog", "tests/simulator/test_data.py")
+    add_the_model(copied.path)
+    copied.run("-c", PROGRAM)
+    copied.run(*PYTEST, "tests/catalog", "tests/simulator/test_data.py")
 
 
-def test_a_model_that_the_simulator_does_not_know_is_noticed(tree: Path) -> None:
+def test_a_model_that_the_simulator_does_not_know_is_noticed(copied: Any) -> None:
     """The half of the recipe that is easily forgotten is missed by the tests of the data."""
-    rows = (tree / SIMULATOR).read_text()
-    add_the_model(tree)
-    (tree / SIMULATOR).write_text(rows)
+    rows = (copied.path / SIMULATOR).read_text()
+    add_the_model(copied.path)
+    (copied.path / SIMULATOR).write_text(rows)
     with pytest.raises(AssertionError, match=NEW):
-        run(tree, *PYTEST, "tests/catalog/test_disagreements.py")
+        copied.run(*PYTEST, "tests/catalog/test_disagreements.py")
