@@ -25,6 +25,14 @@ CHUNK = (
 ANSWER = CHUNK % (b'""', b"null") + CHUNK % (b'"Hi"', b"null") + CHUNK % (b'""', b'"stop"')
 
 
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n"
+    b"x-request-id: r1\r\nset-cookie: __cf_bm=1\r\nAccess-Control-Allow-Origin: *\r\n"
+    b"access-control-allow-credentials: true\r\naccess-control-expose-headers: X-Request-ID\r\n\r\n"
+)
+"""What OpenAI's servers say beside an answer."""
+
+
 class Late(socketserver.ThreadingTCPServer):
     """A provider whose streams say that they are over before the HTTP response is.
 
@@ -51,8 +59,7 @@ class Handler(socketserver.StreamRequestHandler):
         while length := self._length():
             self.rfile.read(length)
             body = ANSWER + b"data: [DONE]\n\n"
-            head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-            self.wfile.write(head + b"%x\r\n%b\r\n" % (len(body), body))
+            self.wfile.write(HEAD + b"%x\r\n%b\r\n" % (len(body), body))
             assert self.server.end.wait(10)
             self.server.end.clear()
             self.wfile.write(b"0\r\n\r\n")
@@ -195,3 +202,15 @@ async def test_few_streams_go_on_in_one_turn(gone: int) -> None:
     rest.set()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert [one.cancelled() for one in waiting] == [number < gone for number in range(40)]
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/embeddings"])
+def test_what_the_provider_says_to_its_client_is_not_said_to_pages(
+    start: Start, late: Late, path: str
+) -> None:
+    """No header lets a page read what came with the operator's key; the id of the request comes through."""
+    running = start(upstream=f"http://127.0.0.1:{late.server_address[1]}/v1")
+    late.end.set()
+    headers = running.ask(path=path, stream=True).headers
+    assert headers["x-request-id"] == "r1"
+    assert [name for name in headers if name.startswith("access-control") or name == "set-cookie"] == []
