@@ -135,6 +135,34 @@ def test_weights_give_way_to_a_warm_cache() -> None:
     assert found == {A}
 
 
+SLOW = {"start": 1.35, "per_million_input": 90, "per_second": 40, "source": "measured", "verified": DAY}
+"""Half as slow again as gpt-4.1 is elsewhere, whose answer takes 5.7 seconds here, one in ten 9.9 or more."""
+
+IN_TIME = [
+    # the deadline in seconds, the home, the service tier that is named, whether the answer may be late
+    pytest.param(15, A, None, False, id="in time at the first"),
+    pytest.param(14, "gpt-4.1", None, False, id="perhaps late at the first"),
+    pytest.param(10, "gpt-4.1", None, False, id="just in time at the next"),
+    pytest.param(8, "gpt-4.1", "priority", False, id="in time at a tier that the first does not sell"),
+    pytest.param(6, "gpt-4.1", None, True, id="perhaps late everywhere"),
+]
+
+
+@pytest.mark.parametrize(("deadline", "model", "tier", "late"), IN_TIME)
+@pytest.mark.parametrize(
+    "first", [{"order": 1}, {"order": 1, "weight": 1}], ids=["by order", "by weight within an order"]
+)
+def test_a_home_that_may_be_late_is_left_for_one_that_is_in_time(
+    first: dict[str, Any], deadline: float, model: str, tier: str | None, late: bool
+) -> None:
+    """A deadline goes before the order of homes, as what is full or fails does."""
+    one = router({"own": {"order": 2}, "a": home("a", speed=SLOW, **first)})
+    decision = one.decide(request(), own=OWN, deadline=float(deadline))
+    assert decision.call is not None
+    assert (decision.model, decision.call.parameters.get("service_tier")) == (model, tier)
+    assert any(change.parameter == "deadline" for change in decision.changes) is late
+
+
 NAMED = [
     pytest.param({"models": ["gpt-4.1"]}, "auto", A, id="a pattern names all homes"),
     pytest.param({"incumbent": "gpt-4.1", "models": ["gpt-4.1", "gpt-5.4"]}, "auto", A, id="an incumbent"),

@@ -112,7 +112,7 @@ class Evaluation(NamedTuple):
                 context = self.context._replace(unavailable={**behind, **away})
                 firm = {**behind, **self.firm}
                 there = whole._replace(context=context, firm=firm).explain(request)
-                if there.chosen is not None and there.chosen.model in names and not _drags(there, decision):
+                if there.chosen is not None and there.chosen.model in names and not _is_slow(there, decision):
                     return there
         return decision
 
@@ -276,12 +276,18 @@ def _is_less(cost: int | None, other: int | None) -> bool:
     return cost is not None and (other is None or cost < other)
 
 
-def _drags(one: Decision, other: Decision) -> bool:
-    """Say whether a home has been found to be several times as slow as another one."""
+def _is_slow(one: Decision, other: Decision) -> bool:
+    """Say whether a home may be late where another one is not, or was found to be several times as slow."""
+    if _may_be_late(one) and not _may_be_late(other):
+        return True
     mine, theirs = one.seconds, other.seconds
     if mine is None or theirs is None or mine.source == "published class":
         return False
     return mine.whole > max(3 * theirs.whole, theirs.whole + 1)
+
+
+def _may_be_late(decision: Decision) -> bool:
+    return any(change.parameter == "deadline" for change in decision.changes)
 
 
 def _drawn(homes: list[Model], chance: float) -> Model:
