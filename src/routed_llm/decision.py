@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
 
 from routed_llm.budget import PICO, Allowance
 from routed_llm.facts import RequestFacts, jsonable
 from routed_llm.reasons import Reason
-from routed_llm.record import ChangeRecord, Record, SwitchRecord
+from routed_llm.record import ChangeRecord, Record, SecondsRecord, SwitchRecord
 
 if TYPE_CHECKING:
-    from routed_llm.decide.speed import Seconds
     from routed_llm.policy import Policy
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
     "Evidence",
     "Explanation",
     "Reason",
+    "Seconds",
     "StoredExplanation",
     "Switch",
     "short_record",
@@ -36,6 +36,34 @@ __all__ = [
 
 RECORD_VERSION = 1
 """Version of the JSON record that :meth:`Decision.record` writes."""
+
+
+class Seconds(NamedTuple):
+    """How long an answer is expected to take, in seconds from the sending of the request.
+
+    Attributes:
+        first: to the first token of the answer, in the median.
+        first_p90: the same for nine of ten calls.
+        whole: to its end, in the median.
+        whole_p90: the same for nine of ten calls.
+        source: ``published class`` or, such as, ``42 calls``.
+    """
+
+    first: float
+    first_p90: float
+    whole: float
+    whole_p90: float
+    source: str
+
+    def to_dict(self) -> SecondsRecord:
+        """Return it as JSON-able data, in hundredths of a second."""
+        return {
+            "first": round(self.first, 2),
+            "first_p90": round(self.first_p90, 2),
+            "whole": round(self.whole, 2),
+            "whole_p90": round(self.whole_p90, 2),
+            "source": self.source,
+        }
 
 
 class Explanation(Protocol):
@@ -282,6 +310,9 @@ class Call:
     requested_output: int | None = None
 
 
+_OF_CHOSEN: Final = ("model", "effort", "endpoint")
+
+
 @dataclass(frozen=True, kw_only=True)  # without slots, as every decision makes one
 class Decision(_Made):
     """The outcome of :func:`routed_llm.select`: the choice, the others, and what changes. A value.
@@ -309,6 +340,9 @@ class Decision(_Made):
         counted: when the provider was asked to count: ``by`` (``provider``, or ``local`` when it gave no
             count), ``tokens`` (text tokens) or ``error``, and ``local``, our own count; else None.
         explanation: works out what is only needed to explain it.
+        model: the chosen model's catalog id, or None.
+        effort: the chosen effort, or None.
+        endpoint: the chosen endpoint, or None.
     """
 
     chosen: Candidate | None
@@ -328,9 +362,17 @@ class Decision(_Made):
     trial: Any = None
     counted: Mapping[str, Any] | None = None
     explanation: Explanation = field(default=StoredExplanation(), repr=False, compare=False)
+    model: str | None = field(init=False, repr=False, compare=False)
+    effort: str | None = field(init=False, repr=False, compare=False)
+    endpoint: str | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in _OF_CHOSEN:
+            object.__setattr__(self, name, getattr(self.chosen, name, None))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        shown, whole = self.explanation, {item.name: getattr(self, item.name) for item in fields(self)}
+        shown = self.explanation
+        whole = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
         whole["explanation"] = StoredExplanation(
             why=shown.why,
             others=shown.others,
@@ -365,21 +407,6 @@ class Decision(_Made):
     def candidates(self) -> tuple[Candidate, ...]:
         """Every configuration that was weighed: the chosen one first, then by cost, then the rejected."""
         return self.explanation.candidates
-
-    @property
-    def model(self) -> str | None:
-        """The chosen model's catalog id, or None."""
-        return None if self.chosen is None else self.chosen.model
-
-    @property
-    def effort(self) -> str | None:
-        """The chosen effort, or None."""
-        return None if self.chosen is None else self.chosen.effort
-
-    @property
-    def endpoint(self) -> str | None:
-        """The chosen endpoint, or None."""
-        return None if self.chosen is None else self.chosen.endpoint
 
     @property
     def dollars(self) -> Decimal | None:
@@ -435,9 +462,9 @@ class Decision(_Made):
         ranged = shown.cost_range or {}
         record: Record = {
             "version": RECORD_VERSION,
-            "model": chosen.model if chosen else None,
-            "effort": chosen.effort if chosen else None,
-            "endpoint": chosen.endpoint if chosen else None,
+            "model": self.model,
+            "effort": self.effort,
+            "endpoint": self.endpoint,
             "why": why,
             "estimated_cost": None if chosen is None or chosen.cost is None else format_dollars(chosen.cost),
             "cost_range": {name: format_dollars(pico) for name, pico in ranged.items()} or None,

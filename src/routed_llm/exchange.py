@@ -132,7 +132,8 @@ class Exchange:
     def current(self) -> _Current:
         """Let the requests that are begun inside the block belong to this exchange.
 
-        The answer of a stream belongs to it wherever it is read. No block may hold a ``yield``.
+        The answer of a stream belongs to it wherever it is read. No block may hold a ``yield``. What may be
+        done while the answer is awaited has been done at the end of a block in which nothing failed.
         """
         return _Current(self)
 
@@ -168,8 +169,10 @@ class _Current:
     def __enter__(self) -> None:
         self._token = _CURRENT.set(self._exchange)
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
         _CURRENT.reset(self._token)
+        if error is None and self._exchange.meanwhile is not None:
+            self._exchange.awaits()
 
 
 def current() -> Exchange | None:

@@ -12,7 +12,7 @@ yielded                 to be done, and what is sent back
 :data:`NEXT`            the next piece of the open stream, or :data:`END`
 :data:`CLOSE`           return the connection of the open stream, if one is open
 :class:`Give`           pass a piece of the answer on to the reader
-:class:`Keep`           do this bookkeeping, which may wait for a disk or a network: what it returns
+:class:`Keep`           do this bookkeeping, which waits for a disk or a network: what it returns
 :class:`Wait`           wait
 ======================  =====================================================================================
 
@@ -98,16 +98,14 @@ class Wait(NamedTuple):
 
 
 class Keep(NamedTuple):
-    """Do some bookkeeping, to its end, whatever becomes of whoever waits for it.
+    """Do some bookkeeping that waits, to its end, whatever becomes of whoever waits for it.
 
     Attributes:
         work: does it.
-        blocks: whether it may wait for a disk or a network.
         opens: whether it returns a Run that must be cancelled when nobody is there any more to take it.
     """
 
     work: Callable[[], Any]
-    blocks: bool
     opens: bool = False
 
 
@@ -289,7 +287,7 @@ class Driven:
         self.sent = True
         return Send(prepared, stream, run.exchange)
 
-    def _begin(self, ticket: Ticket | None = None) -> Keep:
+    def _begin(self, ticket: Ticket | None = None) -> Flow:
         self.sent = False
         begin = partial(
             self.router.begin,
@@ -299,14 +297,15 @@ class Driven:
             credential=self.credential,
             ticket=ticket,
         )
-        return Keep(begin, self.router.ledger.blocks, opens=True)
+        return self._keep(begin, opens=True)
 
-    def _keep(self, work: Callable[[], Any]) -> Keep:
-        return Keep(work, self.router.ledger.blocks)
+    def _keep(self, work: Callable[[], Any], *, opens: bool = False) -> Flow:
+        """Do some bookkeeping: here, unless it may wait for a disk or a network."""
+        return (yield Keep(work, opens)) if self.router.ledger.blocks else work()
 
     def _failed(
         self, error: Exception, run: Run | None, reader: Reader | None = None, *, started: bool = False
-    ) -> Keep:
+    ) -> Flow:
         if self._failures is None:
             self._failures = self.attempts(self.decision, self._since)
         if run is not None:
@@ -326,7 +325,7 @@ class Driven:
             )
         )
 
-    def _spared(self, error: Exception, run: Run | None) -> Keep | None:
+    def _spared(self, error: Exception, run: Run | None) -> Flow | None:
         """Close the books of a stream that is sent again without what it failed for; None where it is not."""
         if run is None:
             return None
@@ -343,13 +342,18 @@ class Driven:
             return None
         return self._keep(partial(end, run, known))
 
-    def _abandoned(self, run: Run, reader: Reader | None = None) -> Keep:
+    def _abandoned(self, error: BaseException, run: Run, reader: Reader | None = None) -> Flow:
         """Close the books of a request whose answer nobody waits for: once it is sent, it may be billed."""
         if not self.sent:
-            return self._keep(run.cancel)
+            return self._closed(error, run.cancel)
         if reader is None:
-            return self._keep(run.abandon)
-        return self._keep(partial(run.abandon, reader.usage, served=reader.served))
+            return self._closed(error, run.abandon)
+        return self._closed(error, partial(run.abandon, reader.usage, served=reader.served))
+
+    def _closed(self, error: BaseException, close: Callable[[], Any]) -> Flow:
+        """Have the books of a call closed that nobody waits for."""
+        # Where the flow itself is ended, it must not yield: it is collected before what drives it.
+        return close() if type(error) is GeneratorExit else (yield from self._keep(close))
 
     def _heard(self, run: Run, *, came: bool = False) -> None:
         """Take to the router what the head of an answer says of the rate limits.
@@ -375,11 +379,6 @@ class Driven:
             record = self._failures.record(record)
         self.record = record
         return record
-
-    def _offer(self, run: Run, text: str) -> None:
-        """Let a shadow that samples send the request again, once this answer is complete."""
-        if run.offers:
-            run.offer(self.seam.second, text)
 
 
 def in_turn(*works: Callable[[], object]) -> None:
@@ -421,24 +420,24 @@ def _flow(call: Driven) -> Flow:
         run: Run | None = None
         try:
             prepared = call.seam.prepare(call.decision)
-            run = yield call._begin()
+            run = yield from call._begin()
             if run.pause:
                 run = yield from _in_line(call, run)
                 prepared = call.seam.prepare(call.decision)
             answer = yield call._send(prepared, run)
-            run.exchange.awaits()
             call._heard(run, came=True)
             reading = call.seam.read(answer)
         except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-            step = yield call._failed(error, run)
+            step = yield from call._failed(error, run)
         except BaseException as error:
             if run is not None:
-                yield from _kept(call._abandoned(run), error)
+                yield from call._abandoned(error, run)
             raise
         else:
-            settled = yield call._keep(partial(run.settle, reading.usage, served=reading.served))
+            settled = yield from call._keep(partial(run.settle, reading.usage, served=reading.served))
             record = call._answered(settled)
-            call._offer(run, reading.text)
+            if run.offers:
+                run.offer(call.seam.second, reading.text)
             return call.seam.complete(reading.answer, record)
         yield from _moved(call, step)
 
@@ -463,27 +462,18 @@ def _stream_flow(call: Driven) -> Flow:
             yield CLOSE
             spared = None if attempt.passed else call._spared(error, attempt.run)
             if spared is not None:
-                yield spared
+                yield from spared
                 continue
-            step = yield call._failed(error, attempt.run, attempt.reader, started=attempt.passed)
+            step = yield from call._failed(error, attempt.run, attempt.reader, started=attempt.passed)
         except BaseException as error:
             if type(error) is not GeneratorExit:
                 yield CLOSE
             if attempt.run is not None:
-                yield from _kept(call._abandoned(attempt.run, attempt.reader), error)
+                yield from call._abandoned(error, attempt.run, attempt.reader)
             raise
         else:
             return
         yield from _moved(call, step)
-
-
-def _kept(books: Keep, error: BaseException) -> Flow:
-    """Have the books of a call closed that nobody waits for."""
-    if type(error) is GeneratorExit:
-        # The flow itself is ended, where it must not yield: collected in a cycle, before what drives it.
-        books.work()
-    else:
-        yield books
 
 
 @dataclass(slots=True)
@@ -505,13 +495,12 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
     """Make one attempt at a stream."""
     prepared = call.seam.prepare(call.decision)
     reader = attempt.reader = call.seam.reader()
-    run = attempt.run = yield call._begin()
+    run = attempt.run = yield from call._begin()
     if run.pause:
         run = attempt.run = yield from _in_line(call, run)
         prepared = call.seam.prepare(call.decision)
         reader = attempt.reader = call.seam.reader()
     answer = yield call._send(prepared, run, stream=call.streams)
-    run.exchange.awaits()
     whole = None if call.streams else iter([*call.seam.pieces(answer)])
     held: list[Any] = []
     unheard = True
@@ -532,10 +521,11 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
     if not (reader.finished or reader.done):
         raise IncompleteStream(received=reader.text if attempt.passed else "")
     attempt.passed = True
-    settled = yield call._keep(partial(run.settle, reader.usage, served=reader.served))
+    settled = yield from call._keep(partial(run.settle, reader.usage, served=reader.served))
     attempt.run = None  # its books are closed: whoever leaves now changes nothing
     record = call._answered(settled)
-    call._offer(run, reader.text)  # who has read the end may not come back for more
+    if run.offers:
+        run.offer(call.seam.second, reader.text)  # who has read the end may not come back for more
     for one in call.seam.last(reader, held, record):
         yield Give(one)
 
@@ -546,7 +536,7 @@ def _in_line(call: Driven, run: Run) -> Flow:
     try:
         while run.pause and run.ticket is not None:
             if line.widens(run):
-                line.able = yield Keep(line.choices.able, True)
+                line.able = yield Keep(line.choices.able)
                 call.router.widen(run, line.able, credential=call.credential)
             seconds = run.ticket.look(run.pause)
             yield Wait(seconds)
@@ -556,14 +546,14 @@ def _in_line(call: Driven, run: Run) -> Flow:
                 given = ticket if ticket.is_granted and other.model == ticket.model else None
                 if given is None:
                     call.router.leave_line(run)
-                yield call._keep(run.cancel)
+                yield from call._keep(run.cancel)
                 call.decision = other
                 call.seam.prepare(other)
-                run = yield call._begin(given)
+                run = yield from call._begin(given)
     except BaseException as error:
         call.router.leave_line(run)
         if run is not first:  # whose books are the caller's to close
-            yield from _kept(call._keep(run.cancel), error)
+            yield from call._closed(error, run.cancel)
         raise
     return run
 

@@ -23,7 +23,7 @@ from routed_llm.calls.recount import Recounts
 from routed_llm.calls.switches import Setting, Switches
 from routed_llm.catalog import Catalog
 from routed_llm.cut import AnswerCutter
-from routed_llm.decide.context import EvaluationContext
+from routed_llm.decide.context import NOTHING, EvaluationContext
 from routed_llm.decide.piecewise import remember
 from routed_llm.decide.speed import pace_of
 from routed_llm.decide.table import Table, measured_tags, prepare
@@ -41,7 +41,7 @@ from routed_llm.reasons import PASSED_OVER
 from routed_llm.recovery import Addresses, Cooldowns, RateLimits, UnavailableModels
 from routed_llm.recovery.ratelimits import PATIENCE
 from routed_llm.request import RequestBuilder
-from routed_llm.request.prefix_cache import DecidedRequests, PromptPrefixCache, both, is_long
+from routed_llm.request.prefix_cache import DecidedRequests, PromptPrefixCache, both
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.text import warm_up
 from routed_llm.tokens.vocabulary import o200k_encoding
@@ -175,16 +175,13 @@ class Router:
             }
         )
         self._live = live
+        self.catalog = setting.catalog
+        """The models there are."""
 
     def observed_by(self, telemetry: Telemetry) -> None:
         """Let calls be recorded from now on."""
         self.telemetry = telemetry
         telemetry.took_up(self.catalog, self.policy.baseline)
-
-    @property
-    def catalog(self) -> Catalog:
-        """The models there are."""
-        return self._live.setting.catalog
 
     def model(self, name: str) -> Model:
         """Return a model by its catalog id, also one that a call under way was decided for before a change.
@@ -447,7 +444,7 @@ class Router:
             run.ticket = ticket
             self.rate_limits.leave(ticket, monotonic(), is_sent=True)
         elif (chosen := decision.chosen) is not None:
-            whose = self.addresses.whose(chosen.model, credential)
+            whose = self.addresses.whose.get(chosen.model, credential)
             tokens = _counts_for(decision)
             run.ticket, run.pause = self.rate_limits.take(
                 chosen.model, tokens, now, credential=whose, hurries=until is not None
@@ -500,7 +497,7 @@ class Router:
         """
         if decision.model is None or run.ticket is None:
             return False
-        whose = self.addresses.whose(decision.model, run.ticket.home[0])
+        whose = self.addresses.whose.get(decision.model, run.ticket.home[0])
         waits = self.rate_limits.waits(_counts_for(decision), monotonic(), credential=whose)
         return waits.get(decision.model, 0.0) < run.pause
 
@@ -514,7 +511,7 @@ class Router:
         """
         if run.ticket is not None:
             homes = {
-                (self.addresses.whose(one.model, credential), one.model): _counts_for(one)
+                (self.addresses.whose.get(one.model, credential), one.model): _counts_for(one)
                 for one in able
                 if one.model is not None
             }
@@ -687,7 +684,7 @@ class Router:
     def answered(self, decision: Decision, *, credential: str = "") -> None:
         """Note that the first request of a call was answered: what :meth:`attempts` does for later ones."""
         if (chosen := decision.chosen) is not None:
-            whose = self.addresses.whose(chosen.model, credential)
+            whose = self.addresses.whose.get(chosen.model, credential)
             self.cooldowns.answered(chosen.model, credential=whose)
 
     def credential_of(self, decision: Decision, own: str | None) -> Credential | None:
@@ -760,23 +757,23 @@ class Router:
         if credential is None:
             self._gone.mark(model, why)
         else:
-            whose = self.addresses.whose(model, credential)
+            whose = self.addresses.whose.get(model, credential)
             self._gone.refused(model, why, now=monotonic(), credential=whose)
 
     def _not_streamed(self, credential: str, model: str, why: str) -> None:
         """Leave streams of a model to others for an hour: an organisation may have to be verified first."""
-        whose = self.addresses.whose(model, credential)
+        whose = self.addresses.whose.get(model, credential)
         self._whole.refused(model, why, now=monotonic(), credential=whose)
 
     def _rests(self, credential: str, model: str, seconds: float) -> None:
         """Let no call that waits for room go to a model that fails, while it can go elsewhere."""
-        whose = self.addresses.whose(model, credential)
+        whose = self.addresses.whose.get(model, credential)
         self.rate_limits.rest((whose, model), seconds, monotonic())
 
     def _missing_endpoint(self, credential: str, model: str, endpoint: str) -> None:
         """Leave an endpoint alone, for an hour, at the address of a model and with its key."""
         address = self.model(model).base_url or ""
-        whose = self.addresses.whose(model, credential)
+        whose = self.addresses.whose.get(model, credential)
         self._endpoints.refused(f"{address} {endpoint}", "", now=monotonic(), credential=whose)
 
     def models(self, policy: Policy | None = None, *, at: date | None = None) -> list[str]:
@@ -887,7 +884,7 @@ class Router:
     ) -> tuple[Observed | None, Mapping[str, str], Mapping[str, str]]:
         """Return what was observed, the models to leave alone in any case, and those to leave alone now."""
         observed = None if self._observer is None else self._observer.value
-        gone = self._found(self._gone.found, now, options.credential)
+        gone = self._found(self._gone.found, now, options.credential) if self._gone.knows else NOTHING
         lacking: Mapping[str, str] = {}
         if options.own is not None and self.addresses.models:
             lacking = self.addresses.lacking(options.own)
@@ -902,8 +899,8 @@ class Router:
                     observed = self._waiting(observed, waits, policy.service_tier, live.setting.catalog)
                 if deadline is None:  # else the time that it takes decides
                     cooling = {**cooling, **_full(waits)}
-        if request.facts.stream and (whole := self._found(self._whole.found, now, options.credential)):
-            cooling = {**cooling, **whole}
+        if request.facts.stream and self._whole.knows:
+            cooling = {**cooling, **self._found(self._whole.found, now, options.credential)}
         away = {**cooling, **firm} if cooling else firm
         return observed, firm, away
 
@@ -941,7 +938,7 @@ class Router:
             if warm or skipped:
                 observed = replace(observed, warm=warm or None, skipped=skipped)
             return evaluation._replace(context=evaluation.context._replace(observed=observed))
-        if observed is None or not is_long(request):
+        if observed is None or not request.is_long:
             return evaluation
         warm, again = self._prefix_cache.warm(request.texts, monotonic(), options.credential)
         # Where nothing was seen yet there is nothing that an empty table would stand in place of.
@@ -969,7 +966,7 @@ class Router:
         """Note a request that has been decided for, and say what of it is sent differently."""
         if decision.changes:
             _say_changes(decision)
-        long = self._observer is not None and is_long(request)
+        long = self._observer is not None and request.is_long
         if (long or request.conversation is not None) and decision.chosen is not None:
             self._decided.add(decision.facts, request, options.credential, is_long=long)
         return decision

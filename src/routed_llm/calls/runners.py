@@ -159,8 +159,6 @@ async def _ado(effect: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
         with effect.exchange.current():
             return await send(effect.prepared)
     if isinstance(effect, Keep):
-        if not effect.blocks:
-            return effect.work()
         from routed_llm.offloop import (
             opened,
             to_its_end,

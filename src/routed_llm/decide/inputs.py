@@ -81,7 +81,11 @@ class DecisionInputs:
 
     def under(self, constraints: Iterable[Constraint]) -> DecisionInputs:
         """Put in those of the constraints that can rule anything out here."""
-        return self.adopt([one for one in constraints if one.applies(self)])
+        return self.adopt(self.asked(constraints))
+
+    def asked(self, constraints: Iterable[Constraint]) -> list[Constraint]:
+        """Return those of the constraints that can rule anything out here."""
+        return [one for one in constraints if one.applies(self)]
 
     def adopt(self, constraints: Iterable[Constraint]) -> DecisionInputs:
         """Put in constraints that can rule something out here."""

@@ -34,7 +34,17 @@ from routed_llm.decide.weigh import (
     steerable,
     worst_cost,
 )
-from routed_llm.decision import Call, Candidate, Change, Decision, Evidence, Reason, Switch, format_dollars
+from routed_llm.decision import (
+    Call,
+    Candidate,
+    Change,
+    Decision,
+    Evidence,
+    Reason,
+    Seconds,
+    Switch,
+    format_dollars,
+)
 from routed_llm.facts import thaw
 from routed_llm.parameters import IN_MESSAGES, cap_changes, ends_at, take_out
 from routed_llm.pricing import most_calls
@@ -47,7 +57,6 @@ if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.piecewise import Made, PiecewiseChoice
     from routed_llm.decide.shape import Row
-    from routed_llm.decide.speed import Seconds
     from routed_llm.decide.weigh import Workload
 
 __all__ = ["Picked", "conclude"]
@@ -77,6 +86,7 @@ class Picked:
     __slots__ = (
         "_alternatives",
         "_candidates",
+        "_quoted",
         "_why",
         "because",
         "certain",
@@ -108,6 +118,7 @@ class Picked:
         self.chosen: Candidate | None = None
         self._alternatives: Alternatives | None = None
         self._candidates: tuple[Candidate, ...] | None = None
+        self._quoted: tuple[int, bool] | None = None
         self._why: str | None = None
 
     def alternatives(self) -> Alternatives:
@@ -115,6 +126,13 @@ class Picked:
         if self._alternatives is None:
             self._alternatives = alternatives(self.inputs, self.tokens, self.kept)
         return self._alternatives
+
+    @property
+    def quoted(self) -> tuple[int, bool]:
+        """What sentences say of the tokens: the count that was weighed, and whether it is known."""
+        if self._quoted is None:
+            self._quoted = self.tokens, self.inputs.facts.tokens.exact
+        return self._quoted
 
     @property
     def why(self) -> str:
@@ -200,6 +218,9 @@ def conclude(picked: Picked) -> Decision:
         {
             **fixed,
             "chosen": chosen,
+            "model": None if chosen is None else chosen.model,
+            "effort": None if chosen is None else chosen.effort,
+            "endpoint": None if chosen is None else chosen.endpoint,
             "facts": inputs.facts,
             "certain": picked.certain,
             "allowance": allowance,
@@ -502,8 +523,8 @@ def _candidates(picked: Picked, inputs: DecisionInputs) -> tuple[Candidate, ...]
 def _others(picked: Picked, inputs: DecisionInputs) -> tuple[dict[str, str], dict[str, str | None]]:
     """Say of each other model what rules it out, or else what it would have cost."""
     mine = None if picked.row is None else picked.row.at.model.id
-    kept, tokens = picked.alternatives(), picked.tokens
-    key = ("others", mine, tokens, inputs.facts.tokens.exact)
+    kept = picked.alternatives()
+    key = ("others", mine, picked.quoted)
     said: tuple[dict[str, str], dict[str, str | None]] | None = kept.said.get(key)
     if said is None:
         said = _other_models(kept, mine, picked, inputs)
@@ -587,7 +608,7 @@ def _why(picked: Picked, inputs: DecisionInputs) -> str:
         case "only":
             return f"the pool holds no model but {model}{_nearest_effort(row, inputs)}"
     said = picked.alternatives().said
-    key = (picked.because, picked.tokens, inputs.facts.tokens.exact, inputs.facts.model)
+    key = (picked.because, picked.quoted, inputs.facts.model)
     kept: str | None = said.get(key)
     if kept is None:
         kept = _why_first(picked, inputs)

@@ -15,17 +15,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from routed_llm.decision import Seconds
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from routed_llm.catalog.model import Speed
-    from routed_llm.record import SecondsRecord
 
 __all__ = [
     "PATIENT",
     "WINDOWS",
     "Pace",
-    "Seconds",
     "TimeLine",
     "about",
     "ends_within",
@@ -95,34 +95,6 @@ class Pace(NamedTuple):
     spread_rate: float = SPREAD_RATE
     calls: int = 0
     wait: float = 0.0
-
-
-class Seconds(NamedTuple):
-    """How long an answer is expected to take, in seconds from the sending of the request.
-
-    Attributes:
-        first: to the first token of the answer, in the median.
-        first_p90: the same for nine of ten calls.
-        whole: to its end, in the median.
-        whole_p90: the same for nine of ten calls.
-        source: ``published class`` or, such as, ``42 calls``.
-    """
-
-    first: float
-    first_p90: float
-    whole: float
-    whole_p90: float
-    source: str
-
-    def to_dict(self) -> SecondsRecord:
-        """Return it as JSON-able data, in hundredths of a second."""
-        return {
-            "first": round(self.first, 2),
-            "first_p90": round(self.first_p90, 2),
-            "whole": round(self.whole, 2),
-            "whole_p90": round(self.whole_p90, 2),
-            "source": self.source,
-        }
 
 
 def pace_of(speed: Speed | None, tier: str = "standard") -> Pace:

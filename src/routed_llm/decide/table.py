@@ -320,7 +320,7 @@ class Table:
             kept = quicker
             self._keep(key, kept)
         inputs, bounds = kept.inputs.like(facts, context), facts.tokens
-        own = [constraint for constraint in self._own if constraint.applies(inputs)]
+        own = inputs.asked(self._own)
         if own:
             found = self._under(own, kept, inputs)
             if found is None:

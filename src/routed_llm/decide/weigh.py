@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from routed_llm.catalog.model import Price
     from routed_llm.decide.shape import Row
-    from routed_llm.decide.speed import Pace, Seconds, TimeLine
+    from routed_llm.decide.speed import Pace, TimeLine
+    from routed_llm.decision import Seconds
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
     from routed_llm.usage import Observed, Seen

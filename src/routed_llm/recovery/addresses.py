@@ -70,16 +70,13 @@ class Addresses:
     def __init__(self, catalog: Catalog, given: Mapping[str, Any] | None = None) -> None:
         self._given = {_place(at): _credential(at, value) for at, value in (given or {}).items()}
         self._away = {model.id: model for model in catalog if model.base_url is not None}
+        self.whose: Mapping[str, str] = {name: _named(model) for name, model in self._away.items()}
+        """Models elsewhere to whose calls to them these are; all other calls are the caller's."""
         names: dict[str, set[str]] = {}
-        for model in self._away.values():
-            names.setdefault(self._named(model), set()).add(model.id)
+        for model, whose in self.whose.items():
+            names.setdefault(whose, set()).add(model)
         self.models: Mapping[str, frozenset[str]] = {whose: frozenset(ids) for whose, ids in names.items()}
-        """Whose calls they are (see :meth:`whose`) to the models there."""
-
-    def whose(self, model: str, credential: str) -> str:
-        """Name whose calls to a model these are: for a model elsewhere its address, else the caller."""
-        found = self._away.get(model)
-        return credential if found is None else self._named(found)
+        """Whose calls they are to the models there."""
 
     def lacking(self, own: str) -> Mapping[str, str]:
         """Return the models that nothing can be sent to for want of a key, with the reason.
@@ -126,9 +123,6 @@ class Addresses:
         is_known = model.keyless or key is not None or bool(headers)
         return Credential(api_key=key, headers=headers) if is_known and all(headers.values()) else None
 
-    def _named(self, model: Model) -> str:
-        return fingerprint("address", origin_of(model.base_url), model.api_key_env, *sorted(model.headers))
-
 
 def origin_of(base_url: str | None) -> str:
     """Name the scheme, host and port of an address; empty for none."""
@@ -149,6 +143,10 @@ def _place(address: str) -> str:
 
 def _read(value: str) -> str:
     return os.environ.get(value[1:], "") if value.startswith(_FROM_ENVIRONMENT) else value
+
+
+def _named(model: Model) -> str:
+    return fingerprint("address", origin_of(model.base_url), model.api_key_env, *sorted(model.headers))
 
 
 def _why(model: Model) -> str:

@@ -248,7 +248,8 @@ class Attempts:
         self._first = None
 
     def _whose(self, model: str) -> str:
-        return self._credential if self._addresses is None else self._addresses.whose(model, self._credential)
+        whose = self._credential
+        return whose if self._addresses is None else self._addresses.whose.get(model, whose)
 
     def record(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return a routing record with what had failed before: ``attempts``, oldest first."""

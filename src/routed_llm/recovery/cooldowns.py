@@ -115,7 +115,7 @@ class UnavailableModels:
         again: seconds after which a model is worth another try: an account may be given access.
 
     Attributes:
-        knows: whether anything was refused to anyone recently.
+        knows: whether anything is not there for anyone.
     """
 
     def __init__(self, *, again: float = 3600.0) -> None:
@@ -129,6 +129,7 @@ class UnavailableModels:
         """Note a model that nobody should use any more in this process."""
         with self._lock:
             self._for_all = {**self._for_all, model: why}
+            self.knows = True
 
     def refused(self, model: str, why: str, *, now: float, credential: str) -> None:
         """Note a model that is not there for a credential."""
@@ -138,12 +139,12 @@ class UnavailableModels:
 
     def found(self, now: float, credential: str) -> Mapping[str, str]:
         """Return what a credential had better not ask for, with the reason."""
-        if not self.knows:
+        if not self._until:
             return self._for_all
         with self._lock:
             for key in [one for one, (until, _) in self._until.items() if until <= now]:
                 del self._until[key]
-            self.knows = bool(self._until)
+            self.knows = bool(self._until or self._for_all)
             mine = {model: why for (whose, model), (_, why) in self._until.items() if whose == credential}
         return {**self._for_all, **mine} if mine else self._for_all
 

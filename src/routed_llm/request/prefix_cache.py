@@ -25,17 +25,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CHARACTERS",
     "REQUESTS",
-    "SHORTEST",
     "Decided",
     "DecidedRequests",
     "Kept",
     "PromptPrefixCache",
     "both",
-    "is_long",
 ]
-
-SHORTEST: Final = 1_024
-"""Fewest tokens of a request that is kept: no cache holds less."""
 
 REQUESTS: Final = 64
 """Requests kept at most, the oldest leaving first."""
@@ -58,14 +53,6 @@ _EDGE: Final = 48
 _MARK: Final = 256
 _ALIKE: Final = 4
 """Most requests that are kept of those with the same first characters, and so compared."""
-
-
-def is_long(request: Request) -> bool:
-    """Say whether a request may find something in a cache, and does not say itself what."""
-    facts = request.facts
-    if facts.tokens.high < SHORTEST or facts.previous is not None:
-        return False
-    return len(facts.inputs) == 1 and bool(request.texts)
 
 
 def both(one: Callable[[int], object] | None, other: Callable[[int], object]) -> Callable[[int], object]:
