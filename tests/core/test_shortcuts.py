@@ -112,6 +112,57 @@ def test_a_row_that_is_left_out_would_not_have_won(
     assert found.to_dict() == again.to_dict() == whole.to_dict()
 
 
+def every_other_row(others: choice.Others, inputs: DecisionInputs, low: int, cost: int) -> tuple[Row, ...]:
+    """Tell of none by what is published that it costs more."""
+    del others, low, cost
+    return inputs.shape.rows
+
+
+@EXAMPLES
+@given(
+    asked=any_facts(exact=False),
+    policy=POLICIES,
+    at=DAYS,
+    around=circumstances(),
+    what=st.none() | seen(),
+    efforts=st.dictionaries(st.sampled_from(["none", "low", "high"]), st.floats(0, 3), min_size=2),
+    returns=RETURNS,
+)
+def test_what_is_told_to_cost_more_all_at_once_does(
+    asked: RequestFacts,
+    policy: Policy,
+    at: date,
+    around: dict[str, Any],
+    what: Seen | None,
+    efforts: dict[str | None, float],
+    returns: Returns,
+) -> None:
+    """Whether a row is chosen throughout is the same when each of the others is compared with it."""
+    table = table_of(policy, at)
+    if table is None:
+        return
+    for observed in (what, None if what is None else what._replace(by_effort=efforts)):
+        context = EvaluationContext(**around, observed=observed_for(asked, observed, returns))
+        inputs = table._inputs(asked, table._kind(asked, long=False), context)
+        asks = [(row.name, inputs, asked.tokens.low, asked.tokens.high) for row in inputs.shape.rows]
+        found = [choice.is_chosen_throughout(*ask) for ask in asks]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(choice, "_rivals", every_other_row)
+            assert found == [choice.is_chosen_throughout(*ask) for ask in asks]
+
+
+def test_most_are_told_to_cost_more_all_at_once() -> None:
+    """With an everyday text no more than a few of the configurations are looked at one by one."""
+    table = prepare(CATALOG, Policy(), date(2026, 11, 22))
+    asked = facts(500)
+    inputs = table._inputs(asked, table._kind(asked, long=False), EvaluationContext())
+    decision = table.select(asked)
+    others = choice.compared((str(decision.model), decision.effort), inputs.shape)
+    assert decision.chosen is not None
+    assert decision.chosen.cost is not None
+    assert len(choice._rivals(others, inputs, 500, decision.chosen.cost)) < len(inputs.shape.rows) / 5
+
+
 @EXAMPLES
 @given(
     asked=any_facts(exact=True),

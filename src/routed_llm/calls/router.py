@@ -941,8 +941,9 @@ class Router:
         if observed is None or not request.is_long:
             return evaluation
         warm, again = self._prefix_cache.warm(request.texts, monotonic(), options.credential)
-        # Where nothing was seen yet there is nothing that an empty table would stand in place of.
-        if not warm and not observed.outputs:
+        # Where nothing was seen there is nothing that an empty table would stand in place of.
+        seen = observed.of(request.facts)
+        if not warm and (seen is None or seen.shared is None) and not (again and observed.returns):
             return evaluation
         # What was sent past a cache and comes again is written this time.
         returns = {} if again else observed.returns

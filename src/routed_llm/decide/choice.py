@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.objectives import COST
+from routed_llm.decide.piecewise import remember
 from routed_llm.decide.weigh import (
     beside,
     conversation_cost,
@@ -20,11 +21,11 @@ from routed_llm.decide.weigh import (
 if TYPE_CHECKING:
     from routed_llm.decide.constraints import Constraint
     from routed_llm.decide.inputs import DecisionInputs
-    from routed_llm.decide.shape import Row
+    from routed_llm.decide.shape import Row, Shape
     from routed_llm.decide.weigh import Workload
-    from routed_llm.facts import Previous
+    from routed_llm.facts import Framed, Previous
 
-__all__ = ["Choice", "choose", "is_chosen_throughout", "named"]
+__all__ = ["Choice", "Others", "choose", "compared", "is_chosen_throughout"]
 
 Choice: TypeAlias = "tuple[Row | None, str]"
 """A row, or None when nothing fits, and what settled it."""
@@ -80,8 +81,8 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
     It is if it is admitted, and nothing that is admitted costs less, wherever one of these may change. Where
     it says no, the counts between have to be asked one by one.
     """
-    amounts, rows = inputs.load, pareto_front(inputs)
-    mine = named(name, rows)
+    amounts, others = inputs.load, compared(name, inputs.shape)
+    mine = others.mine
     # What goes past a cache costs no more than what is written to it, and turns where that does.
     is_plain = amounts.plain and amounts.shared is None
     if mine is None or not (is_plain and inputs.is_ordinary and mine.rates) or mine.surcharge:
@@ -89,11 +90,12 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
     for constraint in inputs.constraints:
         if not all(_answers(constraint, mine, inputs, low, high)):
             return False
-    shift, most, written = beside(amounts, mine)[0], mine.dearest, output_tokens(mine, amounts)
+    shift, written = beside(amounts, mine)[0], output_tokens(mine, amounts)
+    most = _dearest(mine, shift + high)
     fixed, mine_ends = most[0] * shift + most[1] * written, _kinks(mine, shift, low, high)
     costs = {at: _money(mine, amounts, shift + at) for at in mine_ends}
     shifts = amounts.beside
-    for row in rows:
+    for row in _rivals(others, inputs, low, fixed + most[0] * low):
         if row is mine or not row.rates:
             continue
         away, least = (shifts.get(row.order) or beside(amounts, row))[0], row.least
@@ -111,12 +113,126 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
     return True
 
 
-def named(name: tuple[str, str | None], rows: Iterable[Row]) -> Row | None:
-    """Return the row of a name, or None."""
-    for row in rows:
-        if row.name == name:
-            return row
-    return None
+class Far(NamedTuple):
+    """Configurations of which no token of input ever costs less than the dearest of another configuration.
+
+    Attributes:
+        names: theirs.
+        rows: one of each number of tokens that they count for what stands around texts.
+        given: picodollars, at the least, of a token of input.
+        written: of a token of output.
+        said: of the output for each token that gpt-4o would write.
+        most: of those, what none of them has a limit below.
+        around: the fewest tokens that any of them counts, by what stands around the texts of a request.
+    """
+
+    names: frozenset[tuple[str, str | None]]
+    rows: tuple[Row, ...]
+    given: int
+    written: int
+    said: float
+    most: float
+    around: dict[Framed, int]
+
+
+class Others(NamedTuple):
+    """How the configurations of a shape compare with one of them by what is published.
+
+    Attributes:
+        mine: that one, or None where the shape does not have it.
+        near: those that have to be looked at, one by one.
+        deeper: those of its own model that come after it and for which more reasoning is published.
+        names: of these.
+        more: reasoning that is published of each of these, at the least.
+        far: those of which no token of input costs less than its own.
+    """
+
+    mine: Row | None
+    near: tuple[Row, ...]
+    deeper: tuple[Row, ...]
+    names: frozenset[tuple[str, str | None]]
+    more: float
+    far: Far
+
+
+def compared(name: tuple[str, str | None], shape: Shape) -> Others:
+    """Return how the others compare with a configuration, worked out once for its shape."""
+    found = shape.kept.others.get(name)
+    if found is None:
+        found = _compared(name, shape)
+        remember(shape.kept.others, name, found)
+    return found
+
+
+def _compared(name: tuple[str, str | None], shape: Shape) -> Others:
+    mine = next((row for row in shape.rows if row.name == name), None)
+    if mine is None:
+        return Others(None, (), (), frozenset(), 0.0, Far(frozenset(), (), 0, 0, 0.0, 0.0, {}))
+    near: list[Row] = []
+    deeper: list[Row] = []
+    far: list[Row] = []
+    for row in shape.rows:
+        if row is not mine and row.rates:
+            apart = far if row.least[0] >= mine.dearest[0] else near
+            (deeper if _thinks_more(row, mine) else apart).append(row)
+    return Others(
+        mine,
+        tuple(near),
+        tuple(deeper),
+        frozenset([row.name for row in deeper]),
+        min([row.reasoning for row in deeper], default=0.0),
+        Far(
+            frozenset([row.name for row in far]),
+            tuple({id(row.at.model.framing.get(row.at.endpoint)): row for row in far}.values()),
+            min([row.least[0] for row in far], default=0),
+            min([row.least[1] for row in far], default=0),
+            min([row.least[1] * row.ratio for row in far], default=0.0),
+            min([row.at.model.limits.max_output / row.ratio for row in far], default=0.0),
+            {},
+        ),
+    )
+
+
+def _thinks_more(one: Row, other: Row) -> bool:
+    """Say whether a row comes after another of its model and differs in nothing but that it thinks more."""
+    mine, theirs = one.at, other.at
+    alike = mine.model is theirs.model and mine.endpoint == theirs.endpoint
+    if not alike or (one.rates, one.ratio) != (other.rates, other.ratio):
+        return False
+    return one.order > other.order and one.reasoning >= other.reasoning
+
+
+def _rivals(others: Others, inputs: DecisionInputs, low: int, cost: int) -> tuple[Row, ...]:
+    """Return what may cost less than a configuration, from the count on at which it costs so much."""
+    amounts, mine, far = inputs.load, others.mine, others.far
+    observed = amounts.outputs or ()  # what was seen of one may be less than is published
+    if mine is None or not far.names.isdisjoint(observed) or not _are_dearer(far, amounts, low, cost):
+        return inputs.shape.rows
+    if amounts.visible is None and others.deeper and others.names.isdisjoint(observed):
+        seen = amounts.seen and amounts.seen.by_effort
+        thought = min(amounts.thought, *seen.values()) if seen else amounts.thought
+        least = (amounts.expected * mine.ratio + thought * others.more) * amounts.choices
+        if least >= output_tokens(mine, amounts):
+            return others.near
+    return others.near + others.deeper
+
+
+def _are_dearer(far: Far, amounts: Workload, low: int, cost: int) -> bool:
+    """Say whether all that are far cost more, where the one costs so much for ``low`` tokens of text.
+
+    They do so for more tokens, too, as each of theirs costs no less; where it says no, that is not sure.
+    """
+    framed = amounts.facts.framed
+    around = far.around.get(framed)
+    if around is None:
+        around = min([beside(amounts, row)[0] for row in far.rows], default=0)
+        remember(far.around, framed, around)
+    out = far.said * amounts.expected
+    if amounts.visible is not None:
+        out = min(out, far.written * amounts.visible)
+    # Output is whole tokens: one token less than this is sure to be no more than it.
+    least = far.given * (low + around) + out * amounts.choices - far.written
+    return not far.rows or (low + around >= 0 and amounts.expected <= far.most and least > cost)
 
 
 def _answers(constraint: Constraint, row: Row, inputs: DecisionInputs, low: int, high: int) -> Iterator[bool]:
@@ -129,6 +245,16 @@ def _answers(constraint: Constraint, row: Row, inputs: DecisionInputs, low: int,
     if constraint.follows_cost:
         ends |= _kinks(row, shift, low, high)
     return (constraint.admits(row, inputs, shift + at) for at in ends)
+
+
+def _dearest(row: Row, tokens: int) -> tuple[int, int]:
+    """Return the highest rates of a row, of input and of output, for no more than so many input tokens."""
+    given = written = 0
+    for up_to, one, other in row.rates:
+        given, written = max(given, one), max(written, other)
+        if tokens <= up_to:
+            break
+    return given, written
 
 
 def _money(row: Row, amounts: Workload, tokens: int) -> tuple[int, int]:

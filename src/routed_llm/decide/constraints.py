@@ -574,12 +574,10 @@ class NotSlower(Constraint):
     by_tokens = False
 
     def applies(self, inputs: DecisionInputs) -> bool:
-        if inputs.setting.reference is None or "speed" in inputs.shape.lifted:
-            return False
-        return bool(inputs.slow)
+        return inputs.setting.reference is not None and "speed" not in inputs.shape.lifted
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
-        return row.order not in inputs.slow
+        return not inputs.is_slow(row)
 
     def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
         reference = inputs.setting.reference

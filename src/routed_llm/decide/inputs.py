@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from routed_llm.usage import Observed, Seen
 
 __all__ = ["DecisionInputs"]
+
+_FEW = 3
+"""Configurations for which it takes less to ask how long each takes than to work it out for all."""
 
 
 @dataclass(kw_only=True, eq=False)  # without slots a copy is one step
@@ -65,6 +69,8 @@ class DecisionInputs:
     front: tuple[Row, ...] | None = field(default=None, init=False)
     sides: dict[bool, DecisionInputs] = field(default_factory=dict, init=False)
     _slow: frozenset[int] | None = field(default=None, init=False)
+    _patience: float | None = field(default=None, init=False)
+    _looks: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.likely = likely_tokens(self.facts, self.load.seen)
@@ -105,7 +111,7 @@ class DecisionInputs:
         made = object.__new__(DecisionInputs)
         load = self.load.but(paces=observed.paces, lines={})
         context = self.context._replace(observed=observed)
-        made.__dict__.update(self.__dict__, load=load, context=context, sides={}, _slow=None)
+        made.__dict__.update(self.__dict__, load=load, context=context, sides={}, _slow=None, _patience=None)
         return made
 
     def kept_only(self) -> DecisionInputs:
@@ -200,11 +206,27 @@ class DecisionInputs:
         self._slow = found[2]
         return self._slow
 
+    def is_slow(self, row: Row) -> bool:
+        """Say whether a configuration is one of :attr:`slow`; only for many is that worked out for all."""
+        if self._slow is None:
+            self._looks += 1
+            if self._looks <= _FEW:
+                wait = row_wait(row, self.load, 0)
+                return wait > self.patience and row.at.model.name != self.setting.incumbent
+        return row.order in self.slow
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a caller of the baseline may be kept waiting."""
+        if self._patience is None:
+            times, usual = self.setting.policy.slower_than_baseline, self.usual_wait
+            self._patience = math.inf if times is None else max(usual * times, usual + ALLOWANCE)
+        return self._patience
+
     def _slow_rows(self) -> frozenset[int]:
-        times, usual = self.setting.policy.slower_than_baseline, self.usual_wait
-        if times is None:
+        most, mine = self.patience, self.setting.incumbent
+        if most == math.inf:
             return frozenset()
-        most, mine = max(usual * times, usual + ALLOWANCE), self.setting.incumbent
         load, rows = self.load, self.shape.rows
         late: list[Row] = []
         if not self.facts.stream and load.visible is None:

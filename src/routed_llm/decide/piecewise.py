@@ -53,6 +53,7 @@ class PiecewiseChoice:
         made: what a Decision says of a configuration whatever the tokens, by its place and whether it goes
             past the cache.
         observed: what was observed when it was last found to hold.
+        noted: how often a choice has been found to hold.
         usual: the name of what was chosen last, here or before something else was observed; None before.
         under: where a choice holds under constraints that are not kept, by what their answers depend on.
     """
@@ -70,6 +71,7 @@ class PiecewiseChoice:
         "is_exact",
         "ladders",
         "made",
+        "noted",
         "observed",
         "rivals",
         "turns",
@@ -100,6 +102,7 @@ class PiecewiseChoice:
         self._choices: dict[int, list[tuple[int, Choice]]] = {}
         self._asked: dict[int, int] = {}
         self.usual: tuple[str, str | None] | None = None
+        self.noted = 0
         self.under: dict[Any, Stretch] = {}
         self._throughout: Stretch = NOWHERE
 
@@ -145,6 +148,11 @@ class PiecewiseChoice:
         return made
 
     @property
+    def is_new(self) -> bool:
+        """Whether it takes less to ask whether the choice is still the same than to work out spans."""
+        return self._breakpoints is None or self.noted < _OFTEN
+
+    @property
     def is_spanned(self) -> bool:
         """Whether it is known what bounds the spans; not at first sight."""
         return self._breakpoints is not None
@@ -177,6 +185,7 @@ class PiecewiseChoice:
     def note(self, low: int, high: int, choice: Choice) -> None:
         """Note that a choice has been found to hold from ``low`` to ``high`` text tokens."""
         self.usual = name_of(choice)
+        self.noted += 1
         self._throughout = widened(self._throughout, low, high, choice)
 
     def choice(self, low: int, high: int) -> tuple[Choice, bool]:

@@ -20,6 +20,7 @@ from routed_llm.pricing import writes
 
 if TYPE_CHECKING:
     from routed_llm.catalog.model import Fee, Model, Price
+    from routed_llm.decide.choice import Others
     from routed_llm.decision import Call, Change, Evidence
     from routed_llm.facts import RequestFacts
     from routed_llm.policy import Policy
@@ -103,6 +104,7 @@ class ShapeCache:
         marks: token counts beyond which a cost or an answer changes, by what has a say in that.
         rejected: for each model of which no configuration can serve, the sentence that says why.
         slow: the rows that take too much longer than the baseline, by the amounts that this depends on.
+        others: by the name of a row how the others compare with it.
     """
 
     fronts: dict[Any, tuple[Row, ...]] = field(default_factory=dict)
@@ -114,6 +116,7 @@ class ShapeCache:
     marks: dict[Any, Any] = field(default_factory=dict)
     rejected: dict[str, str] | None = None
     slow: dict[Any, tuple[Any, Any, frozenset[int]]] = field(default_factory=dict)
+    others: dict[tuple[str, str | None], Others] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

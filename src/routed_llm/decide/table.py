@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide import constraints
 from routed_llm.decide.alternatives import firm, is_firm, ladder, price, rivals_of
-from routed_llm.decide.choice import Choice, choose, is_chosen_throughout, named
+from routed_llm.decide.choice import Choice, choose, compared, is_chosen_throughout
 from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
-from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.objectives import COST
 from routed_llm.decide.outcome import Picked, conclude
@@ -328,7 +327,7 @@ class Table:
             inputs.adopt(self._together(inputs.constraints, tuple(own)))
         elif (same := kept.known(bounds.low, bounds.high)) is not None:
             found = same, True
-        elif not kept.is_spanned and (still := self._still(kept, inputs)) is not None:
+        elif kept.is_new and (still := self._still(kept, inputs)) is not None:
             found = (still, "cost"), True
             kept.note(bounds.low, bounds.high, found[0])
         else:
@@ -464,7 +463,7 @@ class Table:
         """
         if kept is None or kept.usual is None or not self._is_throughout(kept.usual, inputs):
             return None
-        return named(kept.usual, pareto_front(inputs))
+        return compared(kept.usual, inputs.shape).mine
 
     def _keep(self, key: Any, kept: PiecewiseChoice) -> None:
         remember(self._varied if kept.inputs.facts.framed.varies else self._choices, key, kept)
