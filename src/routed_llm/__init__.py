@@ -6,7 +6,7 @@ from routed_llm.budget import Allowance, Budget, budgets_from
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Answered, Router, Run
 from routed_llm.catalog import Catalog, Model
-from routed_llm.cut import AnswerCutter, StopCutter
+from routed_llm.cut import AnswerCutter, ContentCutter, StopCutter
 from routed_llm.decide.table import select
 from routed_llm.decision import (
     Call,
@@ -66,6 +66,7 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "Change",
+    "ContentCutter",
     "CooldownStore",
     "Cooldowns",
     "Credential",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from routed_llm.errors import RequestError
 
-__all__ = ["AnswerCutter", "StopCutter"]
+__all__ = ["AnswerCutter", "ContentCutter", "StopCutter"]
 
 
 class Encoding(Protocol):
@@ -126,6 +126,81 @@ class AnswerCutter:
     def _begun(self, text: str) -> int:
         """Return where the longest beginning of a stop sequence at the text's end starts."""
         return len(text) - max((_overlap(text, stop) for stop in self.stops), default=0)
+
+
+class ContentCutter:
+    """Ends one answer whose content is a text, or a list of blocks with texts among them.
+
+    Of a stream, text waits only while a stop sequence may have begun in it.
+
+    Args:
+        ends: where to end.
+        whole: whether the answer comes at once, so that each of its blocks is a text of its own.
+    """
+
+    def __init__(self, ends: AnswerCutter, *, whole: bool = False) -> None:
+        self._cutter = ends.following()
+        self._whole = whole
+        self._block: dict[str, Any] | None = None  # the text block that is being written, without its text
+
+    @property
+    def why(self) -> str | None:
+        """``stop`` or ``length`` once the answer has come to where it has to end: no more of it is needed."""
+        return self._cutter.why
+
+    def feed(self, content: Any, *, ends: bool = False) -> Any:
+        """Take the next content and return what of it is certain to stay.
+
+        Args:
+            content: a text or blocks.
+            ends: whether the answer ends with it.
+        """
+        if isinstance(content, str):
+            return self._fed(content, ends=ends or self._whole)
+        passed: list[Any] = []
+        for block in content:
+            text, known = _text(block), {}
+            if isinstance(block, Mapping):
+                known = {key: block[key] for key in ("type", "index") if key in block}
+            if self._block is not None and (self._whole or known != self._block):
+                passed.extend(self._end_block())
+            if not self.why and text is not None:
+                self._block = known
+                left = self._fed(text, ends=self._whole)
+                empty = isinstance(block, Mapping) and "text" not in block
+                passed.append(block if empty else left if isinstance(block, str) else {**block, "text": left})
+            elif not self.why:
+                passed.append(block)
+            if self.why:
+                return passed
+        return [*passed, *self._end_block()] if ends else passed
+
+    def finish(self) -> Any:
+        """Return the content that was kept waiting, now that the answer is complete, or None."""
+        rest = self._cutter.finish()
+        if not rest and not self.why:
+            return None
+        return rest if self._block is None else [{**self._block, "text": rest}]
+
+    def _fed(self, text: str, *, ends: bool) -> str:
+        passed = self._cutter.feed(text)
+        return passed + self._cutter.finish() if ends and not self.why else passed
+
+    def _end_block(self) -> list[Any]:
+        """Bring on the end of the block that was being written; the next block's text is another text."""
+        rest, block = self._cutter.finish(), self._block
+        self._block = None
+        if not self.why:
+            self._cutter = self._cutter.following()
+        return [{**block, "text": rest}] if rest and block is not None else []
+
+
+def _text(block: Any) -> str | None:
+    if isinstance(block, str):
+        return block
+    if isinstance(block, Mapping) and block.get("type") in ("text", "output_text"):
+        return str(block.get("text") or "")
+    return None
 
 
 def _overlap(text: str, stop: str) -> int:

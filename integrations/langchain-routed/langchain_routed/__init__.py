@@ -1,28 +1,27 @@
 """A LangChain chat model that picks the OpenAI model for each call."""
 
 import gc
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-class _Pause:
-    """Stops the garbage collector for a block and leaves it as it was.
+@contextmanager
+def _paused() -> Iterator[None]:
+    """Stop the garbage collector for a block and leave it as it was.
 
     An import allocates hundreds of thousands of objects that all stay, so that every collection that falls
     into it looks for garbage where there is none: a tenth of the time. One afterwards does for all of them.
     """
-
-    def __enter__(self) -> None:
-        self._was_on = gc.isenabled()
-        gc.disable()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._was_on:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
             gc.enable()
 
 
-with _Pause():
+with _paused():
     from langchain_core.load.load import DEFAULT_NAMESPACES
 
     from langchain_routed._costs import CostCallbackHandler

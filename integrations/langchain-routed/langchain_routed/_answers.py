@@ -13,7 +13,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from langchain_routed._messages import ITEMS, ROUTING
-from routed_llm import AnswerCutter, Usage
+from routed_llm import AnswerCutter, ContentCutter, Usage
 from routed_llm.calls.driver import Reading
 from routed_llm.calls.wired import calls_before
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
@@ -83,12 +83,6 @@ class ChunkReader:
     Args:
         cut: where the text has to end, or None.
         whole: whether an end without a finish reason is an end, too.
-
-    Attributes:
-        begun: whether a token of the answer has come.
-        finished: whether the stream has said that the answer is finished.
-        usage: what was reported until now, or None.
-        served: the model id that the stream names, or None.
     """
 
     def __init__(self, cut: Cut | None, *, whole: bool) -> None:
@@ -188,87 +182,44 @@ def cut_result(result: ChatResult, ends: AnswerCutter) -> ChatResult:
 
 
 class Cut:
-    """Cuts one answer. Of a stream, text waits only while a stop sequence may have begun in it.
+    """Cuts one answer, whole or chunk by chunk.
 
     Args:
         ends: where to cut.
-        whole: whether the answer comes at once, so that each of its blocks is a text of its own.
+        whole: whether the answer comes at once.
     """
 
     def __init__(self, ends: AnswerCutter, *, whole: bool = False) -> None:
-        self._cutter = ends.following()
+        self._content = ContentCutter(ends, whole=whole)
         self._most = ends.most
-        self._whole = whole
-        self._block: Any = None  # the text block that is being written, without its text
 
     @property
     def found(self) -> bool:
         """Whether the answer has come to where it has to end: no more of it is needed."""
-        return self._cutter.found
+        return self._content.why is not None
 
     def feed(self, generation: Any) -> Any:
         """Return an answer, or a chunk of one, with what of its text is certain to stay."""
         message, info = generation.message, generation.generation_info
         if not isinstance(message, AIMessage):
             return generation
-        if isinstance(message.content, str):
-            content: Any = self._text(
-                message.content, ends=self._whole or bool((info or {}).get("finish_reason"))
-            )
-        else:
-            content = self._blocks(message)
+        ends = (info or {}).get("finish_reason") or message.response_metadata.get("status")
+        content = self._content.feed(message.content, ends=bool(ends))
         if content == message.content and not self.found:
             return generation
         update: dict[str, Any] = {"content": content}
         if self.found:
             update.update(self._ended(message, content))
-            info = {**(info or {}), "finish_reason": self._cutter.why}
+            info = {**(info or {}), "finish_reason": self._content.why}
         return type(generation)(message=message.model_copy(update=update), generation_info=info)
 
     def finish(self) -> ChatGenerationChunk | None:
         """Return a chunk with the text that still waits when the stream has ended, or None."""
-        rest = self._cutter.finish()
-        if not rest and not self.found:
+        content = self._content.finish()
+        if content is None:
             return None
-        content: Any = rest if self._block is None else [{**self._block, "text": rest}]
-        info = {"finish_reason": self._cutter.why} if self.found else None
+        info = {"finish_reason": self._content.why} if self.found else None
         return ChatGenerationChunk(message=AIMessageChunk(content=content), generation_info=info)
-
-    def _text(self, text: str, *, ends: bool) -> str:
-        passed = self._cutter.feed(text)
-        return passed + self._cutter.finish() if ends and not self.found else passed
-
-    def _blocks(self, message: AIMessage) -> list[Any]:
-        passed: list[Any] = []
-        for block in message.content:
-            text = _text(block)
-            known = (
-                {key: block[key] for key in ("type", "index") if key in block}
-                if isinstance(block, dict)
-                else {}
-            )
-            if self._block is not None and (self._whole or known != self._block):
-                passed.extend(self._end_block())
-            if not self.found and text is not None:
-                self._block = known
-                left = self._text(text, ends=self._whole)
-                empty = isinstance(block, dict) and "text" not in block
-                passed.append(block if empty else left if isinstance(block, str) else {**block, "text": left})
-            elif not self.found:
-                passed.append(block)
-            if self.found:
-                return passed
-        if message.response_metadata.get("status"):
-            passed.extend(self._end_block())
-        return passed
-
-    def _end_block(self) -> list[Any]:
-        """Bring on the end of the block that was being written; the next block's text is another text."""
-        rest, block = self._cutter.finish(), self._block
-        self._block = None
-        if not self.found:
-            self._cutter = self._cutter.following()
-        return [{**block, "text": rest}] if rest and block is not None else []
 
     def _ended(self, message: AIMessage, content: Any) -> dict[str, Any]:
         """Return what changes of an answer that ends here: later calls go, and it says why it has ended."""
@@ -282,8 +233,8 @@ class Cut:
         if isinstance(message, AIMessageChunk):
             changed["tool_call_chunks"] = []
         else:
-            changed["response_metadata"] = {**message.response_metadata, "finish_reason": self._cutter.why}
-        if self._cutter.why == "length":
+            changed["response_metadata"] = {**message.response_metadata, "finish_reason": self._content.why}
+        if self._content.why == "length":
             changed["usage_metadata"] = _unseen(message.usage_metadata, self._most)
             if isinstance(content, list):
                 changed["response_metadata"] = {**changed["response_metadata"], **_INCOMPLETE}
@@ -306,14 +257,6 @@ def whole_chunk(result: ChatResult) -> ChatGenerationChunk:
     return ChatGenerationChunk(
         message=AIMessageChunk(**fields), generation_info=generation.generation_info or None
     )
-
-
-def _text(block: Any) -> str | None:
-    if isinstance(block, str):
-        return block
-    if isinstance(block, dict) and block.get("type") in ("text", "output_text"):
-        return str(block.get("text") or "")
-    return None
 
 
 def _made_before(message: AIMessage, content: Any) -> set[Any]:

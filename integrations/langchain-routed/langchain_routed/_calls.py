@@ -63,13 +63,13 @@ from routed_llm import (
     read_openai,
     short_record,
 )
-from routed_llm.calls.adapting import acounted, counted, policy_from
+from routed_llm.calls.adapting import DECIDED, acounted, counted, policy_from, shown
 from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
 from routed_llm.calls.problems import ENDS, Raised, sdk_error
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.search import with_search
 from routed_llm.calls.wired import NO_USAGE, UsageQuestion, ends_of
-from routed_llm.request.wire import CHAT, RESPONSES, request_body
+from routed_llm.request.wire import overlaid, request_body
 
 if TYPE_CHECKING:
     from langchain_routed._delegates import Owner
@@ -104,11 +104,6 @@ _PASSED_ON: Final = frozenset(
 )
 """Keywords of the SDK or of LangChain that say nothing about what a model must be able to do."""
 
-_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_NOT_SENT: Final = frozenset({"model", "stream", "reasoning", "reasoning_effort", *_CAPS})
-"""Keywords that the decision writes."""
-
-_FIELDS: Final = (CHAT["body"].keys() | RESPONSES["body"].keys()) - {"messages", "input", "stream"}
 _FORMATS: Final = ("text", "json_object", "json_schema")
 _OPTIONS: Final = ("extra_body", "extra_headers", "extra_query", "timeout")
 _RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
@@ -176,7 +171,7 @@ class CallPlanner:
         return found
 
     def route(
-        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: Any = None
     ) -> RoutedCall | RejectedCall:
         """Read and decide a call; what is wrong is raised inside the run, where callbacks hear of it."""
         try:
@@ -185,7 +180,7 @@ class CallPlanner:
             return RejectedCall(self.owner, error, stop, kwargs)
 
     async def aroute(
-        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: Any = None
     ) -> RoutedCall | RejectedCall:
         """Do what :meth:`route` does, without holding the event loop while long texts are counted."""
         try:
@@ -194,19 +189,23 @@ class CallPlanner:
             return RejectedCall(self.owner, error, stop, kwargs)
 
     def read(
-        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: bool
+        self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: Any = None
     ) -> RoutedCall:
-        """Read a call, for which nothing is decided yet.
+        """Read a call, for which nothing is decided yet; its keywords say whether it streams, or ``stream``.
 
         Raises:
             RequestError: when no model could take it.
             PolicyError: for a wrong override.
         """
-        options = CallOptions.read(kwargs.get("routing"))
+        streams = kwargs.get("stream") if stream is None else stream
+        routing, options = kwargs.get("routing"), self._options()
+        if routing is not None:
+            options = CallOptions.read(routing).on(options)
         call = {name: value for name, value in kwargs.items() if name not in _FOR_US} if kwargs else {}
         parameters, items, wanted = self._settings(call, stop)
         extra = call.get("extra_body", self.owner.extra_body) or {}
         pinned = extra.get("model") or call.get("model")
+        needs = _requirements(parameters)
         said = Conversation(
             messages=messages, model=None, endpoint="responses", known=self.known, brings_tools=items
         )
@@ -216,11 +215,7 @@ class CallPlanner:
             carried=items or parameters.get("store") is False,
         )
         locked = None if pinned else owner
-        body: dict[str, Any] = {
-            **_requirements(parameters),
-            "messages": said.as_chat(),
-            "stream": stream or None,
-        }
+        body: dict[str, Any] = {**needs, "messages": said.as_chat(), "stream": bool(streams) or None}
         request = read_openai(
             {**body, "model": pinned},
             pin=pinned is not None,
@@ -230,7 +225,6 @@ class CallPlanner:
             endpoint=wanted,
             foreign=True,
         )
-        options = options.on(self._options())
         exact = options.policy is not None and options.policy.exact_within
         return RoutedCall(
             planner=self,
@@ -248,14 +242,16 @@ class CallPlanner:
         owner = self.owner
         # Most calls have no keywords of their own, and the fields are as they were.
         now = tuple(owner.__dict__.values())
-        quiet = not call and stop is None and not (owner.stop or owner.model_kwargs)
+        quiet = not (call or stop is not None or owner.stop or owner.model_kwargs or owner.extra_body)
         quiet = quiet and type(owner)._default_params is ChatOpenAI._default_params
         if quiet and (kept := self._kept.get("settings")) is not None and kept[0] == now:
             return cast("tuple[dict[str, Any], bool, str | None]", kept[1])
-        parameters = _merged(owner._default_params, call, stop)
+        parameters = overlaid(owner._default_params, call if stop is None else {**call, "stop": stop})
         # What may change in place is read again.
         quiet = quiet and all(isinstance(value, (str, int, float)) for value in parameters.values())
-        parameters = _with_extra(parameters)
+        if "response_format" in parameters:
+            form, strict = parameters["response_format"], parameters.get("strict")
+            parameters["response_format"] = _as_format(form, strict)
         if call.get("model") is None:
             # A program counts on the search of a baseline that searches the web at every call.
             router = self.router
@@ -279,7 +275,7 @@ class CallPlanner:
         client = owner.root_client or owner.root_async_client
         address = getattr(client, "base_url", None) or owner.openai_api_base or _OPENAI + "v1"
         whose = (owner.openai_api_key, owner.openai_api_base, owner.openai_organization, owner.factory)
-        policy, budgets = self.policy(), budgets_from(owner.budget)
+        policy, budgets = self.policy(), budgets_from(owner.budget) if owner.budget else ()
 
         def make() -> CallOptions:
             key = whose[0].get_secret_value() if isinstance(whose[0], SecretStr) else whose[0]
@@ -309,13 +305,7 @@ class CallPlanner:
 
 
 def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, model_name: str = "") -> bool:
-    """Say whether ChatOpenAI would send a call to Responses: it knows best which calls need it.
-
-    Args:
-        model: the settings.
-        parameters: those of the call.
-        model_name: the name to judge by; none, to judge by the call and the settings alone.
-    """
+    """Say whether ChatOpenAI, maybe of this name, would send a call to Responses: it knows which need it."""
     hook = type(model)._use_responses_api
     if hook is not ChatOpenAI._use_responses_api:
         return bool(model._use_responses_api(dict(parameters)))  # a subclass knows better
@@ -336,46 +326,6 @@ def _is_loose(parameters: Mapping[str, Any]) -> bool:
         for tool in parameters.get("tools") or ()
         if isinstance(tool, Mapping)
     )
-
-
-def _merged(given: Mapping[str, Any], call: Mapping[str, Any], stop: Any) -> dict[str, Any]:
-    """Merge a model's own parameters with those of one call, which win, whatever name they use."""
-    merged = dict(given)
-    if call:
-        if any(name in call for name in _CAPS):
-            for name in _CAPS:
-                merged.pop(name, None)
-        reasoning = call.get("reasoning")
-        effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
-        if (effort or call.get("reasoning_effort")) is not None:
-            merged.pop("reasoning_effort", None)
-            if isinstance(merged.get("reasoning"), Mapping):
-                merged["reasoning"] = {k: v for k, v in merged["reasoning"].items() if k != "effort"}
-        merged.update(call)
-    if stop is not None:
-        merged["stop"] = stop
-    # What asks for nothing where it stands is refused for it.
-    if not merged.get("tools", True):
-        del merged["tools"]  # agents without tools bind an empty list
-    if merged.get("tool_choice") in ("auto", "none") and not merged.keys() & {"tools", "functions"}:
-        del merged["tool_choice"]
-    if merged.get("response_format") is not None:
-        merged["response_format"] = _as_format(merged["response_format"], merged.get("strict"))
-    return {name: value for name, value in merged.items() if value is not None}
-
-
-def _with_extra(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters with ``extra_body`` read as what it is: fields of the body, which win.
-
-    What no endpoint is known to have stays in it, and goes on as it is.
-    """
-    extra = parameters.get("extra_body")
-    if not isinstance(extra, Mapping) or _FIELDS.isdisjoint(extra):
-        return parameters
-    rest = {name: value for name, value in extra.items() if name not in _FIELDS}
-    merged = _merged(parameters, {name: value for name, value in extra.items() if name in _FIELDS}, None)
-    del merged["extra_body"]
-    return {**merged, "extra_body": rest} if rest else merged
 
 
 def _as_format(value: Any, strict: bool | None) -> Any:
@@ -484,25 +434,25 @@ class RoutedCall:
         Raises:
             NoModelFits: when nothing can serve the call.
         """
-        exact: Any = self.counted and partial(counted, self.planner.owner.root_client, self.counted)
+        planner = self.planner
+        exact: Any = self.counted and partial(counted, planner.owner.root_client, self.counted)
         try:
-            decision = self.planner.router.decide(self.request, self.options, exact=exact)
+            return self.prepare(planner.router.decide(self.request, self.options, exact=exact))
         except NoModelFits:
-            if self.unlock():
-                return self.decide()
-            raise
-        return self.prepare(decision)
+            if not self.unlock():
+                raise
+        return self.decide()
 
     async def adecide(self) -> RoutedCall:
         """Decide without holding the event loop while long texts are counted, as :meth:`decide` does."""
-        exact: Any = self.counted and partial(acounted, self.planner.owner.root_async_client, self.counted)
+        planner = self.planner
+        exact: Any = self.counted and partial(acounted, planner.owner.root_async_client, self.counted)
         try:
-            decision = await self.planner.router.adecide(self.request, self.options, exact=exact)
+            return self.prepare(await planner.router.adecide(self.request, self.options, exact=exact))
         except NoModelFits:
-            if self.unlock():
-                return await self.adecide()
-            raise
-        return self.prepare(decision)
+            if not self.unlock():
+                raise
+        return await self.adecide()
 
     def unlock(self) -> bool:
         """Let the call go to any model, where that may be; encrypted reasoning is then left out."""
@@ -595,7 +545,7 @@ class RoutedCall:
         call, planner, credential = decision.call, self.planner, None
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
         self.decision, self.call, self._added = decision, call, []
-        keywords = self.shown = _shown(self.parameters, call)
+        keywords = self.shown = shown(self.parameters, call, kept=_PASSED_ON)
         self.stop = keywords.pop("stop", None)
         emulated = self.parameters["stop"] if "stop" in call.emulated else ()
         self.cut = ends_of(emulated, call.requested_output)
@@ -623,19 +573,13 @@ class RoutedCall:
     def payload(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, keywords: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return the body that is sent for messages.
-
-        Args:
-            messages: the conversation.
-            stop: the stop sequences.
-            keywords: those that traces show; what a hook or langchain-openai changed of them is sent so.
-        """
-        shown, stream = self.shown, bool(keywords.get("stream"))
+        """Return the body for messages, with what a hook or langchain-openai has changed of the keywords."""
+        known, stream = self.shown, bool(keywords.get("stream"))
         body = self._body(messages, stream=stream)
-        body.update({n: v for n, v in keywords.items() if n not in shown or shown[n] is not v})
+        body.update({n: v for n, v in keywords.items() if n not in known or known[n] is not v})
         if stream:
             # langchain-openai writes its own question for the usage over what else the caller has said.
-            options = {**(shown.get("stream_options") or {}), **(keywords.get("stream_options") or {})}
+            options = {**(known.get("stream_options") or {}), **(keywords.get("stream_options") or {})}
             if self.on_responses:
                 options.pop("include_usage", None)  # it always reports the usage, and has no such field
             body.pop("stream_options", None)
@@ -669,7 +613,7 @@ class RoutedCall:
             body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
         if self.nulls:
             # A null is sent where the model takes the parameter whatever it is.
-            absent = {*rules, *planner.router.catalog.endpoint(endpoint).absent, *_NOT_SENT}
+            absent = {*rules, *planner.router.catalog.endpoint(endpoint).absent, *DECIDED}
             body.update(dict.fromkeys(name for name in self.nulls if name not in absent))
         # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
         body["stream"] = planner.owner.streaming and not decision.facts.stream
@@ -886,37 +830,6 @@ class RoutedCall:
         return short_record(record) if self.planner.owner.routing_record == "short" else record
 
 
-def _shown(parameters: Mapping[str, Any], call: Call) -> dict[str, Any]:
-    """Return the keywords of a decided call as traces, hooks and caches see them.
-
-    Values are as the caller gave them; what the decision changed is replaced, added or left out.
-    """
-    found = {
-        name: value
-        for name, value in parameters.items()
-        if name in _PASSED_ON or not (name in _NOT_SENT or name in call.dropped)
-    }
-    found.update(
-        {
-            n: v
-            for n, v in call.parameters.items()
-            if n not in _NOT_SENT and (n == "include" or n not in parameters)
-        }
-    )
-    if call.cap is not None:
-        # Under the name that was given; each endpoint has its own.
-        found["max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"] = call.cap
-    if call.endpoint == "responses":
-        reasoning = {**(call.parameters.get("reasoning") or {})}
-        if call.effort is not None:
-            reasoning["effort"] = call.effort
-        if reasoning:
-            found["reasoning"] = reasoning
-    elif call.effort is not None:
-        found["reasoning_effort"] = call.effort
-    return found
-
-
 def _is_encrypted(call: Call, rules: Mapping[str, Any]) -> bool:
     """Say whether the model's reasoning can travel with the conversation."""
     if call.effort in (None, "none") or _ENCRYPTED in call.dropped:
@@ -935,12 +848,6 @@ class RejectedCall:
 
     With ChatOpenAI the server refuses such a call once its run has begun, so that callbacks, listeners and
     traces hear of the error; here they hear of it, too.
-
-    Args:
-        owner: the model that was called.
-        error: what stopped the call before anything was sent.
-        stop: its stop sequences.
-        kwargs: its keywords.
     """
 
     decision = cut = None
@@ -973,12 +880,7 @@ _KINDS: Final[dict[Any, Any]] = {
 
 
 def _as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
-    """Return the error to raise: besides ours, one of LangChain's and the SDK's where they have one.
-
-    Args:
-        error: what refused a call before it was sent, or what its answer broke off with.
-        owner: the model that was called.
-    """
+    """Return the error to raise: besides ours, one of LangChain's and the SDK's where they have one."""
     of_the_catalog = isinstance(error, CatalogError) and not (error.path is None and error.key is None)
     if not isinstance(error, ENDS) or of_the_catalog:
         return error

@@ -339,13 +339,7 @@ class DelegateCache:
         self._lock = threading.Lock()
 
     def get(self, call: Call, credential: Credential | None = None, *, plain: bool = False) -> BaseChatOpenAI:
-        """Return the delegate that a call is made with.
-
-        Args:
-            call: what is sent.
-            credential: what an address of the model's own is called with; None for the owner's clients.
-            plain: whether answers from Responses get the form of Chat Completions.
-        """
+        """Return the delegate that a call is made with; its answers from Responses may be plain ones."""
         owner = self.owner
         settings, kept = _OF(owner.__dict__), self._kept
         if settings != kept[0]:
@@ -353,30 +347,27 @@ class DelegateCache:
             kept = self._kept = (settings, {})
         whose = None if credential is None else credential.whose
         made, key = kept[1], (call.model, call.endpoint, call.base_url, whose, plain)
-        delegate = made.get(key)
-        if delegate is None:
+        found = made.get(key)
+        if found is None:
             with self._lock:
-                delegate = made.get(key)
-                if delegate is None:
-                    made_by = None if owner.factory is None else owner.factory(call)
-                    if made_by is None or type(made_by).__module__.startswith("langchain_openai."):
-                        delegate = _guarded(self._make(call, credential, plain=plain, made_by=made_by))
-                    else:
-                        delegate = _guarded(made_by)  # it has ways of its own
-                    if len(made) >= _MOST:
-                        made.clear()
-                    made[key] = delegate
-        return delegate
+                if len(made) >= _MOST:
+                    made.clear()
+                found = made[key] = made.get(key) or self._make(call, credential, plain=plain)
+        return found
 
-    def _make(
-        self, call: Call, credential: Credential | None, *, plain: bool, made_by: BaseChatOpenAI | None
-    ) -> Delegate:
-        fields: dict[str, Any] = {name: getattr(made_by or self.owner, name) for name in _SHARED}
+    def _make(self, call: Call, credential: Credential | None, *, plain: bool) -> BaseChatOpenAI:
+        owner = self.owner
+        made_by = None if owner.factory is None else owner.factory(call)
+        if made_by is not None and not type(made_by).__module__.startswith("langchain_openai."):
+            return _guarded(made_by)  # it has ways of its own
+        fields: dict[str, Any] = {name: getattr(made_by or owner, name) for name in _SHARED}
         if made_by is None:  # a factory's model has clients and settings of its own
             fields.update(max_retries=0, openai_api_base=call.base_url or fields["openai_api_base"])
-        for root, part, kind in _PAIRS:
-            if made_by is None:
-                fields.update(_once(fields, (root, part, kind), call.base_url, credential))
+            for root, part, kind in _PAIRS:
+                client = _once(fields, (root, part, kind), call.base_url, credential)
+                if client is not fields[root]:
+                    fields.update({root: client, part: client.chat.completions})
+        for root, part, _ in _PAIRS:
             if plain:
                 fields[part] = fields[root] and _ChatOnResponses(fields[root], _responses)
             elif _is_genuine(fields[root], fields[part]):
@@ -388,39 +379,32 @@ class DelegateCache:
             use_responses_api=call.endpoint == "responses" and not plain,
             **{**fields, "stream_usage": fields["stream_usage"] is not False},
         )
-        delegate.__dict__.update({_OWNER: self.owner, _HOOKS: made_by or self.owner})
-        return delegate
+        delegate.__dict__.update({_OWNER: owner, _HOOKS: made_by or owner})
+        return _guarded(delegate)
 
 
 def _once(
-    fields: Mapping[str, Any],
-    names: tuple[str, str, Any],
-    base_url: str | None,
-    credential: Credential | None,
-) -> dict[str, Any]:
-    """Return a client that sends each request once, where that is to go: retrying is for recovery."""
+    fields: Mapping[str, Any], names: tuple[str, str, Any], base_url: str | None, credential: Any
+) -> Any:
+    """Return the client that sends each request once, where that is to go: retrying is for recovery."""
     root, part, kind = names
-    client, moved = fields[root], {} if base_url is None else {"base_url": base_url}
-    # The router's own send once already, and what is patched on them counts. A stand-in that a test or
-    # a user put there has its own ways.
-    once = {"max_retries": 0} if _is_genuine(client, fields[part]) and client.max_retries != 0 else {}
+    client: Any = fields[root]
+    changed: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
     if credential is not None and base_url is not None:  # it shares nothing with the owner's own
         timeout, in_loop = fields["request_timeout"], kind is AsyncOpenAI
-        client = client_apart(kind, base_url, credential, timeout, in_loop=in_loop)
-    elif client is not None and (moved or once):
-        client = client.with_options(**moved, **once)
-    else:
-        return {}
-    return {root: client, part: client.chat.completions}
+        return client_apart(kind, base_url, credential, timeout, in_loop=in_loop)
+    # The router's own send once already, and what is patched on them counts. A stand-in that a test or
+    # a user put there has its own ways.
+    if _is_genuine(client, fields[part]) and client.max_retries != 0:
+        changed["max_retries"] = 0
+    return client.with_options(**changed) if changed and client is not None else client
 
 
 def genuine(delegate: BaseChatOpenAI) -> bool:
     """Say whether a delegate sends through the SDK itself, whose streams end with a finish reason."""
-    if not isinstance(delegate, Delegate):
-        return False
-    pairs = [(getattr(delegate, root), getattr(delegate, part)) for root, part, _ in _PAIRS]
-    return all(
-        root is None or isinstance(part, _PlainClient) or _is_genuine(root, part) for root, part in pairs
+    return isinstance(delegate, Delegate) and all(
+        getattr(delegate, root) is None or isinstance(getattr(delegate, part), _PlainClient)
+        for root, part, _ in _PAIRS
     )
 
 

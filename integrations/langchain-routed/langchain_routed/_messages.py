@@ -57,17 +57,11 @@ _TEXTS: Final = frozenset({"text", "input_text", "output_text", "text-plain"})
 
 _RESPONSES_ITEMS: Final = frozenset(
     {
-        "additional_tools",
-        "apply_patch_call_output",
-        "computer_call_output",
-        "configuration_update",
-        "custom_tool_call_output",
-        "mcp_approval_response",
-        "tool_search_output",
+        *("additional_tools", "apply_patch_call_output", "computer_call_output", "configuration_update"),
+        *("custom_tool_call_output", "mcp_approval_response", "tool_search_output"),
     }
 )
 """Types of blocks that only the Responses endpoint has; langchain-openai passes them on as items."""
-
 
 _MEDIA: Final = frozenset(
     {

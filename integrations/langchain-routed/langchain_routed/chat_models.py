@@ -36,7 +36,7 @@ from langchain_routed import _calls
 from langchain_routed._calls import CallPlanner, RoutedCall, asks_for_responses, default_router
 from langchain_routed._delegates import HOOKS
 from langchain_routed._messages import PLAN
-from langchain_routed._profile import has_schemas, only_responses, profile_of
+from langchain_routed._profile import profile_of
 from routed_llm import (
     BudgetEvent,
     Call,
@@ -50,6 +50,7 @@ from routed_llm import (
     budgets_from,
 )
 from routed_llm.calls.adapting import policy_from, travels
+from routed_llm.calls.reach import reachable
 
 __all__ = ["RoutedChatModel"]
 
@@ -255,7 +256,7 @@ class RoutedChatModel(ChatOpenAI):
         """
         messages = self._convert_input(input).to_messages()
         planner = self._own_planner()
-        call = planner.read(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+        call = planner.read(messages, stop, kwargs)
         decision = planner.router.explain(call.request, call.options)
         if decision.chosen is None and call.unlock():
             decision = planner.router.explain(call.request, call.options)
@@ -375,18 +376,14 @@ class RoutedChatModel(ChatOpenAI):
     def _generate(
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        call = kwargs.get(PLAN) or self._own_planner().route(
-            messages, stop, kwargs, stream=bool(kwargs.get("stream"))
-        )
+        call = kwargs.get(PLAN) or self._own_planner().route(messages, stop, kwargs)
         return call.generate(messages, run_manager)
 
     @override
     async def _agenerate(
         self, messages: list[BaseMessage], stop: Stop = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        call = kwargs.get(PLAN) or await self._own_planner().aroute(
-            messages, stop, kwargs, stream=bool(kwargs.get("stream"))
-        )
+        call = kwargs.get(PLAN) or await self._own_planner().aroute(messages, stop, kwargs)
         return await call.agenerate(messages, run_manager)
 
     @override
@@ -416,7 +413,7 @@ class RoutedChatModel(ChatOpenAI):
     ) -> dict[str, Any]:
         call, messages = kwargs.pop(PLAN, None), self._convert_input(input_).to_messages()
         if call is None:
-            call = self._own_planner().route(messages, stop, kwargs, stream=bool(kwargs.get("stream")))
+            call = self._own_planner().route(messages, stop, kwargs)
             stop, kwargs = call.stop, {"stream": kwargs.get("stream", self.streaming)}
         return call.payload(messages, stop, kwargs)  # type: ignore[no-any-return] # a keyword
 
@@ -456,7 +453,8 @@ class RoutedChatModel(ChatOpenAI):
     ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
         """Bind a schema as ChatOpenAI does; by function calling where no model of the pool has schemas."""
         planner = self._own_planner()
-        if method == "json_schema" and not has_schemas(planner.router, planner.policy()):
+        models = reachable(planner.router, planner.policy())
+        if method == "json_schema" and models and not any("json_schema" in one.structured for one in models):
             warnings.warn(
                 "Cannot use method='json_schema' since no model that the policy can reach supports it. "
                 "Overriding to method='function_calling'.",
@@ -584,7 +582,8 @@ class _UsesResponses:
         if given is not None:
             return given
         planner = model._own_planner()
-        return only_responses(planner.router, planner.policy()) or None
+        models = reachable(planner.router, planner.policy())
+        return bool(models and all("chat_completions" not in one.endpoints for one in models)) or None
 
     def __set__(self, model: RoutedChatModel, value: bool | None) -> None:
         """Set the field."""

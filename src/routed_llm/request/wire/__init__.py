@@ -10,6 +10,7 @@
 :func:`count_body`                        the body for OpenAI's counting endpoint
 :func:`spoken`                            a name in the text: Responses' messages have none
 :func:`reasoning_aside`                   the items of an answer, for programs that know no reasoning
+:func:`overlaid`                          the parameters of one call over a model's own
 :func:`parameters`                        every field of a body, ``extra_body`` read as what it adds
 ========================================  =============================================================
 
@@ -19,7 +20,7 @@ means nothing on an endpoint rules it out.
 
 from routed_llm.fields import CHAT, RESPONSES, SOFT, Fate, Row, row_of, rules_out
 from routed_llm.request.wire.answers import chat_completion, failure_of, response
-from routed_llm.request.wire.body import OPTIONS, count_body, form_of, parameters, request_body
+from routed_llm.request.wire.body import OPTIONS, count_body, form_of, overlaid, parameters, request_body
 from routed_llm.request.wire.reasoning import (
     REASONING,
     ReasoningAside,
@@ -47,6 +48,7 @@ __all__ = [
     "count_body",
     "failure_of",
     "form_of",
+    "overlaid",
     "parameters",
     "reasoning_aside",
     "reasoning_back",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from routed_llm.fields import CHAT, is_default, rules_out
+from routed_llm.fields import CHAT, RESPONSES, is_default, rules_out
 from routed_llm.parameters import ENCRYPTED, INCLUDED
 from routed_llm.request.wire.carry import CHAT_COMPLETIONS, ON_RESPONSES, Carrier, objects
 from routed_llm.request.wire.turns import (
@@ -23,13 +23,14 @@ from routed_llm.request.wire.turns import (
 if TYPE_CHECKING:
     from routed_llm.decision import Call, Decision
 
-__all__ = ["OPTIONS", "count_body", "form_of", "parameters", "request_body", "translated"]
+__all__ = ["OPTIONS", "count_body", "form_of", "overlaid", "parameters", "request_body", "translated"]
 
 OPTIONS: Final = frozenset({"extra_headers", "extra_query", "timeout"})
 """Keywords of the SDK that steer the transport and are no part of a body."""
 
 _CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _DECIDED: Final = frozenset({*_CAPS, "model", "reasoning_effort", "stream", "stream_options", "include"})
+_FIELDS: Final = (CHAT["body"].keys() | RESPONSES["body"].keys()) - {"messages", "input", "stream"}
 _LOGPROBS: Final = "message.output_text.logprobs"
 _REFUSED_BY_SOME: Final = frozenset({"modalities"})
 """Parameters that models without them refuse at their default, too."""
@@ -64,6 +65,36 @@ def parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: value for name, value in asked.items() if name not in OPTIONS and name != "extra_body"}
     values.update(asked.get("extra_body") or {})
     return {name: value for name, value in values.items() if value is not None}
+
+
+def overlaid(own: Mapping[str, Any], call: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the parameters of one call over a model's own: they win, whatever name they use.
+
+    ``extra_body`` is read as what it is, fields of the body, which win; what no endpoint is known to have
+    stays in it. What asks for nothing where it stands is refused for it, and left out.
+    """
+    merged = dict(own)
+    if call:
+        if any(name in call for name in _CAPS):
+            for name in _CAPS:
+                merged.pop(name, None)
+        reasoning = call.get("reasoning")
+        effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
+        if (effort or call.get("reasoning_effort")) is not None:
+            merged.pop("reasoning_effort", None)
+            if isinstance(merged.get("reasoning"), Mapping):
+                merged["reasoning"] = {k: v for k, v in merged["reasoning"].items() if k != "effort"}
+        merged.update(call)
+    extra = merged.get("extra_body")
+    if isinstance(extra, Mapping) and not _FIELDS.isdisjoint(extra):
+        fields = {name: value for name, value in extra.items() if name in _FIELDS}
+        rest = {name: value for name, value in extra.items() if name not in _FIELDS}
+        return overlaid({**merged, "extra_body": rest or None}, fields)
+    if not merged.get("tools", True):
+        del merged["tools"]  # agents without tools give an empty list
+    if merged.get("tool_choice") in ("auto", "none") and not merged.keys() & {"tools", "functions"}:
+        del merged["tool_choice"]
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def request_body(
