@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routed_llm import RequestError, StopCutter
+from routed_llm import AnswerCutter, ContentCutter, RequestError, StopCutter
+
+
+def text(said: str, index: int | None = None) -> dict[str, object]:
+    """A block of text."""
+    return {"type": "text", "text": said, **({} if index is None else {"index": index})}
+
 
 WHOLE = [
     pytest.param("Lima. END Quito.", "END", "Lima. ", True, id="one sequence, given as a string"),
@@ -83,3 +89,46 @@ def test_what_is_no_sequence_is_refused(stops, message) -> None:
     with pytest.raises(RequestError) as caught:
         StopCutter(stops)
     assert (str(caught.value), caught.value.where) == (message, "stop")
+
+
+BLOCKS = [
+    pytest.param("Lima. END Quito.", "Lima. ", id="a text"),
+    pytest.param([text("Lima. END Quito.")], [text("Lima. ")], id="one block"),
+    pytest.param([text("Lima. EN"), text("D.")], [text("Lima. EN"), text("D.")], id="not over two blocks"),
+    pytest.param(
+        [{"type": "reasoning"}, text("a END"), {"type": "function_call"}],
+        [{"type": "reasoning"}, text("a ")],
+        id="what comes later is left out",
+    ),
+    pytest.param(["Lima. END"], ["Lima. "], id="a text in a list"),
+]
+STREAMS = [
+    pytest.param(["Lima. E", "ND."], ["Lima. ", "", ""], "stop", id="a text"),
+    pytest.param(["Lima. E"], ["Lima. ", "E"], None, id="a text that ends"),
+    pytest.param(
+        [[text("a E", 0)], [text("ND", 0)]],
+        [[text("a ", 0)], [text("", 0)], [text("", 0)]],
+        "stop",
+        id="a block in parts",
+    ),
+    pytest.param(
+        [[text("a E", 0)], [text("b", 1)]],
+        [[text("a ", 0)], [text("E", 0), text("b", 1)], None],
+        None,
+        id="a block that ends as another begins",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "kept"), BLOCKS)
+def test_a_whole_answer_is_cut_in_its_blocks(content, kept) -> None:
+    """Of blocks each is a text of its own, and nothing comes after the end."""
+    assert ContentCutter(AnswerCutter("END"), whole=True).feed(content) == kept
+
+
+@pytest.mark.parametrize(("parts", "passed", "why"), STREAMS)
+def test_an_answer_in_parts_is_cut_in_its_blocks(parts, passed, why) -> None:
+    """Of a stream, text waits only while a stop sequence may have begun in it."""
+    cutter = ContentCutter(AnswerCutter("END"))
+    assert [*map(cutter.feed, parts), cutter.finish()] == passed
+    assert cutter.why == why

@@ -23,6 +23,7 @@ from routed_llm.request.wire import (
     chat_completion,
     count_body,
     failure_of,
+    overlaid,
     parameters,
     request_body,
     response,
@@ -638,3 +639,38 @@ def test_what_is_said_twice_is_what_the_form_of_the_request_says(
     body = sent({"messages": HELLO, "verbosity": "medium", "text": {"verbosity": "low"}}, endpoint)
     assert {name: body[name] for name in expected} == expected
     assert {"verbosity", "text"} & body.keys() == expected.keys()
+
+
+OVERLAID = [
+    pytest.param({"seed": 1}, {"seed": 2}, {"seed": 2}, id="the call wins"),
+    pytest.param({"seed": 1}, {"seed": None}, {}, id="a null takes away"),
+    pytest.param(
+        {"max_tokens": 1}, {"max_output_tokens": 2}, {"max_output_tokens": 2}, id="a cap by any name"
+    ),
+    pytest.param(
+        {"reasoning_effort": "low", "reasoning": {"effort": "low", "summary": "auto"}},
+        {"reasoning_effort": "high"},
+        {"reasoning_effort": "high", "reasoning": {"summary": "auto"}},
+        id="an effort by any name",
+    ),
+    pytest.param(
+        {"max_tokens": 1, "extra_body": {"max_tokens": 2, "top_k": 3}},
+        {},
+        {"max_tokens": 2, "extra_body": {"top_k": 3}},
+        id="extra_body's fields win; what no endpoint has stays in it",
+    ),
+    pytest.param({"extra_body": {"seed": 2}}, {"seed": 1}, {"seed": 2}, id="extra_body of nothing else"),
+    pytest.param({"extra_body": {"top_k": 3}}, {}, {"extra_body": {"top_k": 3}}, id="extra_body alone"),
+    pytest.param({}, {"tools": [], "tool_choice": "auto"}, {}, id="no tools"),
+    pytest.param({}, {"tool_choice": "required"}, {"tool_choice": "required"}, id="a choice that is refused"),
+]
+
+
+@pytest.mark.parametrize(("own", "call", "expected"), OVERLAID)
+def test_the_parameters_of_a_call_lie_over_a_models_own(
+    own: dict[str, Any], call: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """They win, whatever name they use, and neither changes."""
+    before = json.dumps([own, call])
+    assert overlaid(own, call) == expected
+    assert json.dumps([own, call]) == before
