@@ -382,6 +382,7 @@ class RoutedCall:
         counted: the body to ask OpenAI's own count for; None where no policy asks.
         decision: what was decided.
         call: what of that says how it is sent.
+        on_responses: whether it goes to Responses.
         delegate: the langchain-openai model that sends it.
         shown: its keywords as traces and hooks see them, all but the stop sequences.
         stop: the stop sequences to send, or None.
@@ -400,6 +401,7 @@ class RoutedCall:
     counted: Mapping[str, Any] | None = None
     decision: Any = None
     call: Call = field(init=False)
+    on_responses: bool = field(init=False)
     delegate: BaseChatOpenAI = field(init=False)
     shown: dict[str, Any] = field(default_factory=dict)
     stop: list[str] | None = None
@@ -410,21 +412,18 @@ class RoutedCall:
     _messages: list[BaseMessage] = field(default_factory=list)
     _asks: Any = None
     _manager: Any = None
-    _question: UsageQuestion = field(init=False)
+    _asking: UsageQuestion | None = None
 
-    def __post_init__(self) -> None:
-        """Begin to ask."""
-        self._question = UsageQuestion(self.planner.takes_usage)
+    @property
+    def _question(self) -> UsageQuestion:
+        if self._asking is None:
+            self._asking = UsageQuestion(self.planner.takes_usage)
+        return self._asking
 
     @property
     def model(self) -> str:
         """The name of the model that is asked."""
         return self.call.model
-
-    @property
-    def on_responses(self) -> bool:
-        """Whether it goes to Responses."""
-        return self.call.endpoint == "responses"
 
     # ----- deciding
 
@@ -545,6 +544,7 @@ class RoutedCall:
         call, planner, credential = decision.call, self.planner, None
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
         self.decision, self.call, self._added = decision, call, []
+        self.on_responses = call.endpoint == "responses"
         keywords = self.shown = shown(self.parameters, call, kept=_PASSED_ON)
         self.stop = keywords.pop("stop", None)
         emulated = self.parameters["stop"] if "stop" in call.emulated else ()
@@ -588,11 +588,15 @@ class RoutedCall:
 
     def _body(self, messages: Sequence[BaseMessage], *, stream: bool) -> dict[str, Any]:
         """Return the body for what was asked, with the SDK's options."""
-        planner, decision, endpoint = self.planner, self.decision, self.call.endpoint
-        rules = planner.router.catalog.get(str(decision.model)).parameters.get(endpoint, {})
+        planner, decision, call = self.planner, self.decision, self.call
+        rules: Mapping[str, Any] = {}
+        if self.on_responses or self.nulls:
+            rules = planner.router.catalog.get(decision.model).parameters.get(call.endpoint, {})
         given = self._asked(messages, stream=stream)
         lost: dict[str, Any] = {}
-        encrypted = self.on_responses and _is_encrypted(self.call, rules)
+        # Whether the model's reasoning can travel with the conversation.
+        reasons = self.on_responses and call.effort not in (None, "none") and _ENCRYPTED not in call.dropped
+        encrypted = reasons and ((rule := rules.get(_ENCRYPTED)) is None or rule.accept != "no")
         body = request_body(
             given,
             decision,
@@ -608,12 +612,12 @@ class RoutedCall:
         if _ENCRYPTED in included and _ENCRYPTED not in (given.get("include") or ()):
             self._note("include", "added", None, _ENCRYPTED, _TRAVELS)
         for place, value in lost.items():
-            self._note(place, "dropped", value, None, f"{_TITLES[endpoint]} has no place for it")
+            self._note(place, "dropped", value, None, f"{_TITLES[call.endpoint]} has no place for it")
         if not self.on_responses and "max_tokens" in body and planner.owner.factory is None:
             body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
         if self.nulls:
             # A null is sent where the model takes the parameter whatever it is.
-            absent = {*rules, *planner.router.catalog.endpoint(endpoint).absent, *DECIDED}
+            absent = {*rules, *planner.router.catalog.endpoint(call.endpoint).absent, *DECIDED}
             body.update(dict.fromkeys(name for name in self.nulls if name not in absent))
         # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
         body["stream"] = planner.owner.streaming and not decision.facts.stream
@@ -624,11 +628,10 @@ class RoutedCall:
 
     def _asked(self, messages: Sequence[BaseMessage], *, stream: bool) -> dict[str, Any]:
         """Return what was asked as the wire takes it: in the form of the endpoint that the caller expects."""
-        asked = self.parameters
-        given = {name: value for name, value in asked.items() if name not in _PASSED_ON}
-        said, strict = self._said(messages), asked.get("strict")
+        given = {name: value for name, value in self.parameters.items() if name not in _PASSED_ON}
+        given["messages"], strict = self._said(messages).as_chat(), self.parameters.get("strict")
         if not self.on_responses:
-            return {**given, "messages": said.as_chat()}
+            return given
         if self._is_chained:
             _, given["previous_response_id"] = _get_last_messages(messages)
         if stream:  # OpenAI wants a number there
@@ -643,7 +646,7 @@ class RoutedCall:
                 given["response_format"] = _as_form(schema, strict=True)
             else:
                 given["text_format"] = schema  # the SDK writes it, and reads the answer by it
-        return {**given, "messages": said.as_chat()}
+        return given
 
     @property
     def _is_chained(self) -> bool:
@@ -664,7 +667,7 @@ class RoutedCall:
             store = bool(store)
         return Conversation(
             messages=messages,
-            model=str(self.decision.model),
+            model=self.decision.model,
             endpoint=self.call.endpoint,
             known=self.planner.known,
             store=store,
@@ -800,10 +803,8 @@ class RoutedCall:
 
     def facts(self, error: Exception) -> ErrorFacts | None:
         """Read a failure that a Responses answer reports in its body, a ValueError to langchain-openai."""
-        frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-        if type(error) is not ValueError or not error.args or not frames:
-            return None
-        if frames[-1].f_globals.get("__name__") != _PARSER:
+        raised_in = [frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)][-1:]
+        if type(error) is not ValueError or not error.args or raised_in != [_PARSER]:
             return None
         failure = error.args[0]
         if isinstance(failure, str):
@@ -828,14 +829,6 @@ class RoutedCall:
         if self._added:
             record = {**record, "changes": [*record["changes"], *self._added]}
         return short_record(record) if self.planner.owner.routing_record == "short" else record
-
-
-def _is_encrypted(call: Call, rules: Mapping[str, Any]) -> bool:
-    """Say whether the model's reasoning can travel with the conversation."""
-    if call.effort in (None, "none") or _ENCRYPTED in call.dropped:
-        return False
-    rule = rules.get(_ENCRYPTED)
-    return rule is None or rule.accept != "no"
 
 
 def _logprobs(chunk: ChatGenerationChunk) -> dict[str, Any]:

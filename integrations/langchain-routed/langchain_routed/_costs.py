@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.outputs import LLMResult
 from typing_extensions import override
 
 from langchain_routed._messages import ROUTING
@@ -48,11 +48,7 @@ class CostCallbackHandler(BaseCallbackHandler):
         """Add what an answer has cost; several answers to one prompt are one call."""
         for answers in response.generations:
             for answer in answers[:1]:
-                metadata = (
-                    getattr(answer.message, "response_metadata", {})
-                    if isinstance(answer, ChatGeneration)
-                    else {}
-                )
+                metadata = getattr(getattr(answer, "message", None), "response_metadata", {})
                 if isinstance(record := metadata.get(ROUTING), Mapping):
                     self._add(record)
 

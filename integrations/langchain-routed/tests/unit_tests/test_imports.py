@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import langchain_routed
 import pytest
-from langchain_routed import _Pause
+from langchain_routed import _paused
 
 LATER = (
     "PIL",
@@ -54,9 +54,9 @@ def test_a_pause_leaves_the_collector_as_it_was(*, on: bool, fails: bool) -> Non
     """It is off within, and afterwards what it was before, however the block ends."""
     (gc.enable if on else gc.disable)()
     if fails:
-        with pytest.raises(ImportError), _Pause():
+        with pytest.raises(ImportError), _paused():
             raise ImportError
     else:
-        with _Pause():
+        with _paused():
             assert not gc.isenabled()
     assert gc.isenabled() is on
