@@ -18,16 +18,7 @@ from routed_llm.calls.driver import Reading
 from routed_llm.calls.wired import calls_before
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
-__all__ = [
-    "ChunkReader",
-    "Cut",
-    "attach",
-    "cut_result",
-    "is_kept",
-    "read",
-    "usage_of",
-    "whole_chunk",
-]
+__all__ = ["ChunkReader", "Cut", "attach", "cut_result", "is_kept", "read", "usage_of", "whole_chunk"]
 
 _INCOMPLETE: Final = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 _GONE: Final = ("tool_calls", "function_call", ITEMS)

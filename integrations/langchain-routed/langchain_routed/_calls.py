@@ -64,7 +64,7 @@ from routed_llm import (
     short_record,
 )
 from routed_llm.calls.adapting import DECIDED, acounted, counted, policy_from, shown
-from routed_llm.calls.driver import Driven, Reading, flow, stream_flow
+from routed_llm.calls.driver import Driven, flow, stream_flow
 from routed_llm.calls.problems import ENDS, Raised, sdk_error
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.search import with_search
@@ -72,7 +72,7 @@ from routed_llm.calls.wired import NO_USAGE, UsageQuestion, ends_of
 from routed_llm.request.wire import overlaid, request_body
 
 if TYPE_CHECKING:
-    from langchain_routed._delegates import Owner
+    from langchain_routed.chat_models import RoutedChatModel
     from routed_llm import Attempts, ErrorFacts, Step
     from routed_llm.record import Record
 
@@ -133,23 +133,17 @@ def default_router() -> Router:
 class CallPlanner:
     """Routes the calls of one RoutedChatModel, and keeps what outlives calls only. Threads may share it."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: RoutedChatModel) -> None:
         self.owner = owner
         self.delegates = DelegateCache(owner)
         if owner.router is not None:
             self.router = owner.router
         else:
             self.router = default_router() if owner.catalog is None else Router(catalog=owner.catalog)
-        self._kept: dict[str, tuple[Any, Any]] = {}
+        self._kept: tuple[tuple[Any, ...], CallOptions] | None = None
+        self._quiet: tuple[CallOptions, tuple[dict[str, Any], bool, str | None]] | None = None
         self.lost: dict[str, int] = {}
         self.takes_usage: dict[str | None, bool] = {}
-
-    def _once(self, name: str, made_from: Any, make: Callable[[], Any]) -> Any:
-        """Return what was made last time, where what it was made from is the same."""
-        kept = self._kept.get(name)
-        if kept is None or kept[0] != made_from:
-            kept = self._kept[name] = made_from, make()
-        return kept[1]
 
     def known(self, name: str) -> str | None:
         """Return the catalog id behind a model's name, or None for a stranger."""
@@ -160,15 +154,33 @@ class CallPlanner:
 
     def policy(self) -> Policy:
         """Return the model's policy with its baseline."""
+        return cast("Policy", self.options().policy)
+
+    def options(self) -> CallOptions:
+        """Return what holds for every call: policy, budgets, whose calls they are and where they go."""
         owner = self.owner
-
-        def make() -> Policy:
+        client = owner.root_client or owner.root_async_client
+        address = getattr(client, "base_url", None) or owner.openai_api_base or _OPENAI + "v1"
+        budgets = budgets_from(owner.budget) if owner.budget else ()
+        # What follows from the fields is worked out again when one of them has changed.
+        now, kept = (address, budgets, *owner.__dict__.values()), self._kept
+        if kept is None or kept[0] != now:
             # What is assigned, or put into a copy, comes here unread.
-            base = policy_from(owner.policy) or self.router.policy or Policy()
-            return base.replace(baseline=owner.model_name)
-
-        found: Policy = self._once("policy", (owner.policy, owner.model_name), make)
-        return found
+            policy = policy_from(owner.policy) or self.router.policy or Policy()
+            key: Any = owner.openai_api_key
+            made = CallOptions(
+                policy=policy.replace(baseline=owner.model_name),
+                budgets=budgets,
+                # What is refused to one key may be had with another.
+                credential=fingerprint(
+                    key.get_secret_value() if isinstance(key, SecretStr) else key,
+                    *(owner.openai_api_base, owner.openai_organization, owner.factory),
+                ),
+                # A factory's models have clients and keys of their own.
+                own=str(address) if owner.factory is None else None,
+            )
+            kept = self._kept = now, made
+        return kept[1]
 
     def route(
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: Any = None
@@ -198,11 +210,11 @@ class CallPlanner:
             PolicyError: for a wrong override.
         """
         streams = kwargs.get("stream") if stream is None else stream
-        routing, options = kwargs.get("routing"), self._options()
+        call = {name: value for name, value in kwargs.items() if name not in _FOR_US} if kwargs else {}
+        options, routing = self.options(), kwargs.get("routing")
+        parameters, items, wanted = self._settings(call, stop, options)
         if routing is not None:
             options = CallOptions.read(routing).on(options)
-        call = {name: value for name, value in kwargs.items() if name not in _FOR_US} if kwargs else {}
-        parameters, items, wanted = self._settings(call, stop)
         extra = call.get("extra_body", self.owner.extra_body) or {}
         pinned = extra.get("model") or call.get("model")
         needs = _requirements(parameters)
@@ -237,18 +249,17 @@ class CallPlanner:
             counted=body if exact else None,
         )
 
-    def _settings(self, call: Mapping[str, Any], stop: Any) -> tuple[dict[str, Any], bool, str | None]:
+    def _settings(
+        self, call: Mapping[str, Any], stop: Any, options: CallOptions
+    ) -> tuple[dict[str, Any], bool, str | None]:
         """Return a call's parameters, whether they ask for Responses, and the endpoint it insists on."""
         owner = self.owner
-        # Most calls have no keywords of their own, and the fields are as they were.
-        now = tuple(owner.__dict__.values())
-        quiet = not (call or stop is not None or owner.stop or owner.model_kwargs or owner.extra_body)
-        quiet = quiet and type(owner)._default_params is ChatOpenAI._default_params
-        if quiet and (kept := self._kept.get("settings")) is not None and kept[0] == now:
-            return cast("tuple[dict[str, Any], bool, str | None]", kept[1])
-        parameters = overlaid(owner._default_params, call if stop is None else {**call, "stop": stop})
-        # What may change in place is read again.
-        quiet = quiet and all(isinstance(value, (str, int, float)) for value in parameters.values())
+        # Most calls have no keywords of their own, and what holds for every call is as it was.
+        quiet = not call and stop is None
+        if quiet and self._quiet is not None and self._quiet[0] is options:
+            return self._quiet[1]
+        own = owner._default_params
+        parameters = overlaid(own, call if stop is None else {**call, "stop": stop})
         if "response_format" in parameters:
             form, strict = parameters["response_format"], parameters.get("strict")
             parameters["response_format"] = _as_format(form, strict)
@@ -259,8 +270,10 @@ class CallPlanner:
         # ChatOpenAI goes by the names: one that is null (a first turn's previous_response_id) asks, too.
         items = asks_for_responses(owner, {**call, **parameters})
         found = parameters, items, self._endpoint(parameters, items=items)
-        if quiet:
-            self._kept["settings"] = now, found
+        # What may change in place, or is a subclass's, is read again.
+        is_own = owner.model_kwargs or type(owner)._default_params is not ChatOpenAI._default_params
+        if quiet and not is_own and all(isinstance(value, (str, int, float)) for value in own.values()):
+            self._quiet = options, found
         return found
 
     def _endpoint(self, parameters: Mapping[str, Any], *, items: bool) -> str | None:
@@ -268,28 +281,6 @@ class CallPlanner:
         if self.owner.__dict__["use_responses_api"] is False or (own and not items):
             return "chat_completions"
         return "responses" if items or _is_loose(parameters) else None
-
-    def _options(self) -> CallOptions:
-        """Return what holds for every call: policy, budgets, whose calls they are and where they go."""
-        owner = self.owner
-        client = owner.root_client or owner.root_async_client
-        address = getattr(client, "base_url", None) or owner.openai_api_base or _OPENAI + "v1"
-        whose = (owner.openai_api_key, owner.openai_api_base, owner.openai_organization, owner.factory)
-        policy, budgets = self.policy(), budgets_from(owner.budget) if owner.budget else ()
-
-        def make() -> CallOptions:
-            key = whose[0].get_secret_value() if isinstance(whose[0], SecretStr) else whose[0]
-            return CallOptions(
-                policy=policy,
-                budgets=budgets,
-                # What is refused to one key may be had with another.
-                credential=fingerprint(key, *whose[1:]),
-                # A factory's models have clients and keys of their own.
-                own=str(address) if owner.factory is None else None,
-            )
-
-        found: CallOptions = self._once("options", (policy, budgets, address, *whose), make)
-        return found
 
     def count(self, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> int:
         """Count a request's tokens as the model that would serve it counts them.
@@ -754,9 +745,7 @@ class RoutedCall:
             lost, whose = self.planner.lost, self.options.credential
             lost[whose] = lost.get(whose, 0) + 1
 
-    def read(self, answer: ChatResult) -> Reading:
-        """Read a whole answer."""
-        return _answers.read(answer)
+    read = staticmethod(_answers.read)
 
     def complete(self, answer: ChatResult, record: dict[str, Any]) -> ChatResult:
         """Return an answer, cut where it has to end, with its record."""
@@ -989,9 +978,8 @@ def completed(result: LLMResult, call: RoutedCall | RejectedCall) -> LLMResult:
             metadata = generation.message.response_metadata
             record = {**metadata.get(ROUTING, {}), "cost": "0", "cached": True}
             # The cache keeps the generation itself: give the caller another.
-            generation.message = generation.message.model_copy(
-                update={"response_metadata": {**metadata, ROUTING: record}}
-            )
+            update = {"response_metadata": {**metadata, ROUTING: record}}
+            generation.message = generation.message.model_copy(update=update)
     return result
 
 
@@ -1007,10 +995,6 @@ def joined(model: ChatOpenAI, found: Sequence[LLMResult | BaseException]) -> LLM
     names = [(output or {}).get("model_name") for output in outputs]
     return LLMResult(
         generations=[answers for result in results for answers in result.generations],
-        llm_output={
-            **model._combine_llm_outputs(outputs),
-            "model_name": names[0],
-            "model_names": names,
-        },
+        llm_output={**model._combine_llm_outputs(outputs), "model_name": names[0], "model_names": names},
         run=[run for result in results for run in result.run or []] or None,
     )

@@ -42,18 +42,7 @@ from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 from routed_llm.request.wire import ChunkStream, chat_completion, failure_of
 
 if TYPE_CHECKING:
-    from routed_llm import Catalog, Policy, Router
-
-    class Owner(ChatOpenAI):
-        """What is read of a RoutedChatModel, which is made of the modules that read it."""
-
-        policy: Policy | None
-        router: Router | None
-        catalog: Catalog | None
-        budget: Any
-        factory: Callable[[Call], BaseChatOpenAI] | None
-        routing_record: str
-
+    from langchain_routed.chat_models import RoutedChatModel
 
 __all__ = ["HOOKS", "Delegate", "DelegateCache", "genuine"]
 
@@ -66,10 +55,8 @@ _SHARED: Final = (
 )
 _OF: Final = itemgetter("factory", *_SHARED)
 HOOKS: Final = (
-    "_convert_chunk_to_generation_chunk",
-    "_create_chat_result",
-    "_get_generation_chunk_from_completion",
-    "_should_stream_usage",
+    *("_convert_chunk_to_generation_chunk", "_create_chat_result"),
+    *("_get_generation_chunk_from_completion", "_should_stream_usage"),
 )
 """Private methods of ChatOpenAI that a subclass may override, and that the models behind it ask for."""
 
@@ -333,7 +320,7 @@ class DelegateCache:
     Assigning a field of the router, or copying it with other values, leads to other delegates.
     """
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: RoutedChatModel) -> None:
         self.owner = owner
         self._kept: tuple[tuple[Any, ...], dict[Any, BaseChatOpenAI]] = ((), {})
         self._lock = threading.Lock()

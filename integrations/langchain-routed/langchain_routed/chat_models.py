@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from functools import lru_cache, partial
+from types import SimpleNamespace
 from typing import Any, Literal, Self, TypeAlias, cast
 
 from langchain_core.callbacks import Callbacks
@@ -36,12 +37,12 @@ from langchain_routed import _calls
 from langchain_routed._calls import CallPlanner, RoutedCall, asks_for_responses, default_router
 from langchain_routed._delegates import HOOKS
 from langchain_routed._messages import PLAN
-from langchain_routed._profile import profile_of
 from routed_llm import (
     BudgetEvent,
     Call,
     Catalog,
     Decision,
+    Model,
     Policy,
     PolicyError,
     Request,
@@ -50,7 +51,7 @@ from routed_llm import (
     budgets_from,
 )
 from routed_llm.calls.adapting import policy_from, travels
-from routed_llm.calls.reach import reachable
+from routed_llm.calls.reach import known, reachable, usual, widest
 
 __all__ = ["RoutedChatModel"]
 
@@ -265,15 +266,9 @@ class RoutedChatModel(ChatOpenAI):
     def _own_planner(self) -> CallPlanner:
         # Not one of pydantic's private attributes, which take ten times as long to read.
         planner: CallPlanner | None = self.__dict__.get("_planner")
-        owner: Any = self  # an Owner
-        if (
-            planner is None
-            or planner.owner is not owner
-            or (self.router is not None and planner.router is not self.router)
-        ):
+        if planner is None or planner.owner is not self or self.router not in (None, planner.router):
             # A copy brings its original's planner along; it needs one of its own.
-            planner = CallPlanner(owner)
-            self.__dict__["_planner"] = planner
+            planner = self.__dict__["_planner"] = CallPlanner(self)
         return planner
 
     # --- the public entries: each call is routed here, before LangChain names a model anywhere ---
@@ -467,7 +462,7 @@ class RoutedChatModel(ChatOpenAI):
     def _resolve_model_profile(self) -> ModelProfile | None:
         planner = self._own_planner()
         on_responses = asks_for_responses(self, {})
-        profile = profile_of(
+        profile = _profile_of(
             planner.router, planner.policy(), scope=self.profile_scope, on_responses=on_responses
         )
         return copy.copy(profile)
@@ -564,6 +559,44 @@ class RoutedChatModel(ChatOpenAI):
         written = policy.to_dict()
         data = {name: str(one) if isinstance(one, Decimal) else one for name, one in written.items()}
         return {**found, "policy": data}
+
+
+@lru_cache(maxsize=64)
+def _profile_of(
+    router: Router, policy: Policy, *, scope: str = "baseline", on_responses: bool = False
+) -> ModelProfile:
+    """Return what one model can do, all of it together; limits and modalities are the catalog's.
+
+    It is the baseline (where the policy names other models only, the one that serves a plain request), or the
+    reachable model with the largest window.
+    """
+    name = usual(router, policy) if scope == "baseline" else widest(router, policy)
+    if name is None:
+        return {}
+    model = known(router, name)
+    only_responses = on_responses or (model is not None and "chat_completions" not in model.endpoints)
+    # langchain-openai's own method, asked about this name; it claims nothing that hangs on the request.
+    asked = SimpleNamespace(model_name=name, _use_responses_api=lambda _: only_responses)
+    profile = dict(ChatOpenAI._resolve_model_profile(asked) or {})  # type: ignore[arg-type]
+    return cast("ModelProfile", profile | ({} if model is None else _facts(model)))
+
+
+def _facts(model: Model) -> dict[str, Any]:
+    in_tools = "responses" in model.endpoints
+    return {
+        "max_input_tokens": model.limits.max_input,
+        "max_output_tokens": model.limits.max_output,
+        "text_inputs": "text" in model.inputs,
+        "image_inputs": "image" in model.inputs,
+        "image_url_inputs": "image" in model.inputs,
+        "pdf_inputs": "pdf" in model.inputs,
+        "audio_inputs": "audio" in model.inputs,
+        "audio_outputs": "audio" in model.outputs,
+        "image_tool_message": in_tools and "image" in model.inputs,
+        "pdf_tool_message": in_tools and "pdf" in model.inputs,
+        "tool_calling": any(state != "no" for state in model.tools.values()),
+        "structured_output": "json_schema" in model.structured,
+    }
 
 
 class _UsesResponses:
