@@ -93,7 +93,7 @@ __all__ = [
 ]
 
 _FOR_US: Final = frozenset(
-    {"routing", "stop", "ls_structured_output_format", "structured_output_format", "stream_usage"}
+    {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
 )
 _SWITCHES: Final = (
     *("use_responses_api", "output_version", "context_management", "include", "reasoning", "truncation"),
@@ -944,7 +944,7 @@ def planned(kwargs: Mapping[str, Any], call: RoutedCall | RejectedCall) -> dict[
 
 def visible(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords that traces may show."""
-    return {name: value for name, value in kwargs.items() if name not in ("routing", "stop")}
+    return {name: value for name, value in kwargs.items() if name != "routing"}
 
 
 def split_runs(prompts: int, kwargs: dict[str, Any]) -> list[dict[str, Any]]:

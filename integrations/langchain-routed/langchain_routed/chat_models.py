@@ -55,6 +55,7 @@ from routed_llm.calls.reach import known, reachable, usual, widest
 
 __all__ = ["RoutedChatModel"]
 
+Config: TypeAlias = RunnableConfig | None
 Stop: TypeAlias = list[str] | None
 
 _CLIENTS = ("client", "async_client", "root_client", "root_async_client")
@@ -240,7 +241,7 @@ class RoutedChatModel(ChatOpenAI):
 
     # --- deciding ---
 
-    def explain(self, input: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any) -> Decision:
+    def explain(self, input: LanguageModelInput, *, stop: Stop = None, **kwargs: Any) -> Decision:
         """Decide as a call would, without making it.
 
         Args:
@@ -275,15 +276,15 @@ class RoutedChatModel(ChatOpenAI):
 
     @override
     def invoke(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+        self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> AIMessage:
-        return super().invoke(input, config, **_calls.configured(config, kwargs))
+        return super().invoke(input, config, stop=stop, **_calls.configured(config, kwargs))
 
     @override
     async def ainvoke(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+        self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> AIMessage:
-        return await super().ainvoke(input, config, **_calls.configured(config, kwargs))
+        return await super().ainvoke(input, config, stop=stop, **_calls.configured(config, kwargs))
 
     @override
     def generate(
@@ -323,47 +324,47 @@ class RoutedChatModel(ChatOpenAI):
 
     @override
     def stream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+        self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
         kwargs = _calls.configured(config, kwargs)
         if self._should_stream(async_api=False, **{**kwargs, "stream": True}):
-            kwargs = self._routed(input, kwargs)
-        yield from super().stream(input, config, **kwargs)
+            kwargs = self._routed(input, stop, kwargs)
+        yield from super().stream(input, config, stop=stop, **kwargs)
 
     @override
     async def astream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+        self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
         kwargs = _calls.configured(config, kwargs)
         if self._should_stream(async_api=True, **{**kwargs, "stream": True}):
-            kwargs = await self._arouted(input, kwargs)
-        chunks: Any = super().astream(input, config, **kwargs)
+            kwargs = await self._arouted(input, stop, kwargs)
+        chunks: Any = super().astream(input, config, stop=stop, **kwargs)
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
     @override
     def _chat_model_stream_v3(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+        self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> ChatModelStream:
-        kwargs = self._routed(input, _calls.configured(config, kwargs))
-        return super()._chat_model_stream_v3(input, config, **kwargs)
+        kwargs = self._routed(input, stop, _calls.configured(config, kwargs))
+        return super()._chat_model_stream_v3(input, config, stop=stop, **kwargs)
 
     @override
     async def _achat_model_stream_v3(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+        self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> AsyncChatModelStream:
-        kwargs = await self._arouted(input, _calls.configured(config, kwargs))
-        return await super()._achat_model_stream_v3(input, config, **kwargs)
+        kwargs = await self._arouted(input, stop, _calls.configured(config, kwargs))
+        return await super()._achat_model_stream_v3(input, config, stop=stop, **kwargs)
 
-    def _routed(self, input: LanguageModelInput, kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _routed(self, input: LanguageModelInput, stop: Stop, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return a stream's keywords with its call."""
-        messages, stop = self._convert_input(input).to_messages(), kwargs.get("stop")
-        return _calls.planned(kwargs, self._own_planner().route(messages, stop, kwargs, stream=True))
+        messages, planner = self._convert_input(input).to_messages(), self._own_planner()
+        return _calls.planned(kwargs, planner.route(messages, stop, kwargs, stream=True))
 
-    async def _arouted(self, input: LanguageModelInput, kwargs: dict[str, Any]) -> dict[str, Any]:
-        messages, stop = self._convert_input(input).to_messages(), kwargs.get("stop")
-        return _calls.planned(kwargs, await self._own_planner().aroute(messages, stop, kwargs, stream=True))
+    async def _arouted(self, input: LanguageModelInput, stop: Stop, kwargs: dict[str, Any]) -> dict[str, Any]:
+        messages, planner = self._convert_input(input).to_messages(), self._own_planner()
+        return _calls.planned(kwargs, await planner.aroute(messages, stop, kwargs, stream=True))
 
     # --- LangChain's private hooks: each hands over to the decided call ---
 
