@@ -578,7 +578,7 @@ def _profile_of(
     only_responses = on_responses or (model is not None and "chat_completions" not in model.endpoints)
     # langchain-openai's own method, asked about this name; it claims nothing that hangs on the request.
     asked = SimpleNamespace(model_name=name, _use_responses_api=lambda _: only_responses)
-    profile = dict(ChatOpenAI._resolve_model_profile(asked) or {})  # type: ignore[arg-type]
+    profile = dict(BaseChatOpenAI._resolve_model_profile(asked) or {})  # type: ignore[arg-type]
     return cast("ModelProfile", profile | ({} if model is None else _facts(model)))
 
 
