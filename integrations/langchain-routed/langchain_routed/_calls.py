@@ -336,10 +336,11 @@ def _as_format(value: Any, strict: bool | None) -> Any:
 
 def _as_form(schema: Any, *, strict: bool | None) -> Any:
     """Return a schema or a class as the form of answer that it stands for."""
-    if hasattr(schema, "model_json_schema"):
+    named = schema.model_json_schema() if hasattr(schema, "model_json_schema") else schema
+    if named is not schema and "$ref" in named:
         # As the SDK sends it: langchain-openai's reading knows no class that refers to itself.
         return type_to_response_format_param(schema)
-    return _convert_to_openai_response_format(schema, strict=strict)
+    return _convert_to_openai_response_format(named, strict=strict)
 
 
 def _requirements(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -633,8 +634,10 @@ class RoutedCall:
         if (schema := given.pop("response_format", None)) is not None:
             if isinstance(schema, Mapping):
                 given["response_format"] = schema if strict is None else _as_form(dict(schema), strict=strict)
-            elif stream or self.plain:
+            elif stream:
                 given["response_format"] = _as_form(schema, strict=True)
+            elif self.plain:
+                given["response_format"] = type_to_response_format_param(schema)
             else:
                 given["text_format"] = schema  # the SDK writes it, and reads the answer by it
         return given
