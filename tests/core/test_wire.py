@@ -85,6 +85,7 @@ TO_RESPONSES = [
     pytest.param({"store": True}, {"store": True}, id="what is to be stored is stored"),
     pytest.param({"store": False}, {"store": False}, id="what is not to be stored is not"),
     pytest.param({"logprobs": True, "top_logprobs": 3}, {"include": ["message.output_text.logprobs"], "top_logprobs": 3}, id="log probabilities"),
+    pytest.param({"top_logprobs": 3}, {"include": ["message.output_text.logprobs"], "top_logprobs": 3}, id="the likeliest tokens alone"),
     pytest.param({"metadata": {"a": "b"}, "prompt_cache_key": "k", "service_tier": "flex", "user": "u", "safety_identifier": "s", "parallel_tool_calls": False}, {"metadata": {"a": "b"}, "prompt_cache_key": "k", "service_tier": "flex", "user": "u", "safety_identifier": "s", "parallel_tool_calls": False}, id="what both have"),
     pytest.param({"of_tomorrow": 1}, {"of_tomorrow": 1}, id="a parameter that nobody knows"),
     pytest.param({"instructions": "Be brief."}, {"instructions": "Be brief."}, id="instructions beside messages"),

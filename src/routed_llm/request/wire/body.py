@@ -251,7 +251,8 @@ def _for_responses(
         sent["tools"] = tools
     if "tool_choice" in values:
         sent["tool_choice"] = _flat_choice(values["tool_choice"], carrier)
-    if values.get("logprobs"):
+    if values.get("logprobs") or (lenient and values.get("top_logprobs")):
+        # Without the first, Chat Completions refuses the second and Responses would keep it to itself.
         sent["include"] = list(dict.fromkeys([*(values.get("include") or ()), _LOGPROBS]))
     if "store" in values or lenient:
         sent["store"] = bool(values.get("store"))
