@@ -146,7 +146,8 @@ CHAT: Final[Table] = MappingProxyType(
             "name": _IMPLIED,  # no field of the SDK's type, and often sent; the call says it
         },
         "message.function": {"role": _BOUND, "content": _BOUND, "name": _BOUND},
-        "part.text": {**_MARK, "text": _KEPT},
+        # Another provider's mark for its cache, which Chat Completions passes over.
+        "part.text": {**_MARK, "text": _KEPT, "cache_control": _IMPLIED},
         "part.image_url": {**_MARK, "image_url": _to("image_url", "image_url")},
         "image_url": {"url": _as("image_url"), "detail": _KEPT},
         "part.input_audio": {**_MARK, "type": _BOUND, "input_audio": _BOUND},

@@ -439,12 +439,31 @@ def test_calls_whose_ids_come_again_are_told_apart() -> None:
             *[{"role": "tool", "tool_call_id": one, "content": "x"} for one in ids],
         ]
 
-    messages = [*HELLO, *turn("c1", "c2"), *turn("c1"), *turn("c1_2", "c1"), *turn("d")]
+    messages = [*HELLO, *turn("c1", "c2"), *turn("c1"), *turn("c1_2", "c1"), *turn("d"), *turn("e", "e")]
     items = sent({"messages": messages}, RESPONSES)["input"]
     made = [item["call_id"] for item in items if item["type"] == "function_call"]
-    assert made == ["c1", "c2", "c1_2", "c1_2_2", "c1_3", "d"]
+    assert made == ["c1", "c2", "c1_2", "c1_2_2", "c1_3", "d", "e", "e_2"]
     assert [item["call_id"] for item in items if item["type"] == "function_call_output"] == made
     assert sent({"messages": messages}, CHAT)["messages"] == messages
+
+
+def test_a_call_that_stands_again_and_is_answered_once_is_one_call() -> None:
+    """A program that lists a call twice, in one message or two, means the same call."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    history = [
+        {"role": "assistant", "content": None, "tool_calls": [call, call]},
+        {"role": "tool", "tool_call_id": "c", "content": "x"},
+    ]
+    items = sent({"messages": [*HELLO, *history]}, RESPONSES)["input"]
+    assert [item.get("call_id") for item in items] == [None, "c", "c"]
+
+
+def test_a_mark_for_another_providers_cache_stays_behind() -> None:
+    """Chat Completions passes it over, and Responses would refuse it."""
+    part = {"type": "text", "text": "Hi"}
+    given = {"messages": [{"role": "user", "content": [{**part, "cache_control": {"type": "ephemeral"}}]}]}
+    assert sent(given, RESPONSES)["input"][0]["content"] == [{"type": "input_text", "text": "Hi"}]
+    assert sent(given, CHAT)["messages"] == given["messages"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ BODIES = [
 OURS = {
     "message.assistant": {"annotations"},
     "message.tool": {"name"},
+    "part.text": {"cache_control"},
     "item.custom_tool_call": {"status"},
     "item.custom_tool_call_output": {"name", "namespace", "status"},
 }

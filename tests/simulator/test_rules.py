@@ -189,6 +189,11 @@ CHAT: dict[str, tuple[dict[str, Any], int, str, str | None, str | None]] = {
         "Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length 5 instead.", "stop", "array_above_max_length",
     ),
     "unknown field": ({"model": "gpt-4o", "extra_body": {"top_k": 3}}, 400, "Unknown parameter: 'top_k'.", "top_k", "unknown_parameter"),
+    "arguments that are no text": (
+        {"model": "gpt-4o", "messages": [*HI, {"role": "assistant", "tool_calls": [{"id": "call_x", "type": "function", "function": {"name": "f", "arguments": {}}}]}]},
+        400, "Invalid type for 'messages[1].tool_calls[0].function.arguments': expected a string, but got an object instead.",
+        "messages[1].tool_calls[0].function.arguments", "invalid_type",
+    ),
     "no messages": (
         {"model": "gpt-4o", "messages": []}, 400,
         "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.", "messages", "empty_array",

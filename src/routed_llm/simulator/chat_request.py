@@ -95,7 +95,10 @@ def _check_calls(messages: list[dict[str, Any]]) -> None:
         for j, call in enumerate(message.get("tool_calls") or ()):
             where = f"messages[{i}].tool_calls[{j}]"
             kind = required(call, "type", f"{where}.")
-            required(required(call, kind, f"{where}."), "name", f"{where}.{kind}.")
+            called = required(call, kind, f"{where}.")
+            required(called, "name", f"{where}.{kind}.")
+            if "arguments" in called:  # an object: aaif-goose/goose-mobile PR 20
+                check_type(f"{where}.function.arguments", called.get("arguments"), ["string"])
             pending.append(required(call, "id", f"{where}."))
             asked_at = i
     if pending:

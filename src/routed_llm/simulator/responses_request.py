@@ -109,6 +109,8 @@ def _check_item(kind: str, row: Item, where: str) -> None:
         needed = ("summary",)
     for key in needed:
         value = required(row, key, f"{where}.")
+        if key == "arguments":  # as on Chat Completions
+            check_type(f"{where}.arguments", value, ["string"])
         if key == "call_id" and len(str(value)) > _LONGEST_CALL_ID:
             size = len(str(value))
             raise failure("string_too_long", param=f"{where}.call_id", maximum=_LONGEST_CALL_ID, length=size)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, takewhile
 from typing import Any, Final
 
 from routed_llm.request.wire.carry import Carrier, objects
@@ -166,54 +167,49 @@ def response_items(messages: Any, carrier: Carrier, replay: Replay) -> list[dict
 
 
 def _with_own_ids(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Return messages in which no call has the id of a call of an earlier turn, or one that is too long."""
-    renamed = _ids_apart([_call_ids(message) for message in messages])
-    if renamed is None:
+    """Return messages in which every call that was answered has an id of its own, which is not too long.
+
+    Chat Completions pairs calls with the outputs right behind them, so that ids may come again (counters
+    of other providers, histories put together, two calls at once); Responses pairs them by id over the whole
+    input. It refuses ids of more than 64 characters, such as other providers' that hold a signature.
+    """
+    turns = [_call_ids(message) for message in messages]
+    every = [identity for ids in turns for identity in ids]
+    if len(every) == len(set(every)) and all(map(_is_short, every)):
         return messages
+    used: set[Any] = set()
+    names: dict[Any, list[Any]] = {}
     found: list[Mapping[str, Any]] = []
-    for message, names in zip(messages, renamed, strict=True):
-        if message.get("tool_calls") and any(old != new for old, new in names.items()):
-            # Its items have the ids of the turn that it repeats; so the message speaks for itself.
-            calls = [{**call, "id": names[call.get("id")]} for call in message["tool_calls"]]
-            message = {key: value for key, value in message.items() if key != ITEMS}
-            message["tool_calls"] = calls
-        elif message.get("tool_call_id") in names:
-            message = {**message, "tool_call_id": names[message["tool_call_id"]]}
+    for index, (message, ids) in enumerate(zip(messages, turns, strict=True)):
+        if ids:
+            answered = _answers(messages[index + 1 :], turns[index + 1 :])
+            names = {identity: [] for identity in ids}
+            calls = []
+            for call, identity in zip(message["tool_calls"], ids, strict=True):
+                # One that stands again but was not answered again is the same call.
+                if not names[identity] or len(names[identity]) < answered[identity]:
+                    names[identity].append(_another(identity, used))
+                    used.add(names[identity][-1])
+                calls.append({**call, "id": names[identity][-1]})
+            if [call["id"] for call in calls] != ids:
+                # Its items have the ids of the turn that it repeats; so the message speaks for itself.
+                message = {key: value for key, value in message.items() if key != ITEMS}
+                message["tool_calls"] = calls
+        elif own := names.get(message.get("tool_call_id")):
+            message = {**message, "tool_call_id": own.pop(0) if len(own) > 1 else own[0]}
         found.append(message)
     return found
 
 
-def _ids_apart(turns: Sequence[Set[Any]]) -> list[Mapping[Any, Any]] | None:
-    """Tell calls apart that have the id of a call of an earlier turn, and shorten ids that are too long.
-
-    Chat Completions pairs a call with the outputs right behind it, so that ids may come again (counters
-    of other providers, histories put together); Responses pairs them by id over the whole input. It refuses
-    ids of more than 64 characters, such as other providers' that hold a signature.
-
-    Args:
-        turns: for each message the ids of its calls.
-
-    Returns:
-        for each message the id to send for each id of the last calls before its end; None when every id can
-        be sent as it is.
-    """
-    every: set[Any] = set().union(*turns)
-    if sum(map(len, turns)) == len(every) and all(map(_is_short, every)):
-        return None
-    used: set[Any] = set()
-    names: dict[Any, Any] = {}
-    found: list[Mapping[Any, Any]] = []
-    for ids in turns:
-        if ids:
-            names = {identity: _another(identity, used) for identity in ids}
-            used.update(names.values())
-        found.append(names)
-    return found
+def _answers(messages: Sequence[Mapping[str, Any]], turns: Sequence[Sequence[Any]]) -> Counter[Any]:
+    """Count the outputs for each id before the next message with calls."""
+    behind = takewhile(lambda pair: not pair[1], zip(messages, turns, strict=True))
+    return Counter(message.get("tool_call_id") for message, _ in behind)
 
 
-def _call_ids(message: Mapping[str, Any]) -> set[Any]:
+def _call_ids(message: Mapping[str, Any]) -> list[Any]:
     calls = message.get("tool_calls")
-    return {call.get("id") for call in objects(calls, "tool_calls")} if calls else set()
+    return [call.get("id") for call in objects(calls, "tool_calls")] if calls else []
 
 
 def _another(identity: Any, used: set[Any]) -> Any:
