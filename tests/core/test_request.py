@@ -233,3 +233,38 @@ def test_base64_in_lines(kind: str) -> None:
     data, block = INLINE[kind]
     in_lines, whole = block(base64.encodebytes(data).decode()), block(base64.b64encode(data).decode())
     assert read(part(in_lines)) == read(part(whole))
+
+
+def _call(name: str) -> dict[str, Any]:
+    return {"type": "function_call", "call_id": name, "name": "f", "arguments": "{}"}
+
+
+def _output(name: str) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": name, "output": "3"}
+
+
+ASKED = {"role": "user", "content": "Hi"}
+
+
+@pytest.mark.parametrize(
+    ("items", "endpoint"),
+    [
+        pytest.param([ASKED, _call("a"), _output("a"), ASKED], None, id="at once"),
+        pytest.param([ASKED, _call("a"), _call("b"), _output("b"), _output("a")], None, id="in any order"),
+        pytest.param([ASKED, _call("a"), ASKED, _output("a")], "responses", id="behind what the user said"),
+        pytest.param(
+            [ASKED, _call("a"), _call("b"), _output("a"), ASKED, _output("b")], "responses", id="one of two"
+        ),
+        pytest.param([ASKED, _output("a")], None, id="of a stored call"),
+        pytest.param(
+            [ASKED, _call("a"), {"role": "assistant", "content": "Wait."}, _output("a")],
+            None,
+            id="behind what the model said",
+        ),
+    ],
+)
+def test_an_output_that_comes_late_keeps_the_call_on_responses(
+    items: list[dict[str, Any]], endpoint: str | None
+) -> None:
+    """Chat Completions takes the output of a tool only right behind its call."""
+    assert read({"input": items}).endpoint == endpoint

@@ -202,6 +202,28 @@ def _responses_input(builder: RequestBuilder, payload: Mapping[str, Any]) -> Non
         return
     read = partial(_item, kept=payload.get("store") is not False)
     _add_messages(builder, payload["input"], "input", read, instructions)
+    if _answers_late(payload["input"]):
+        builder.endpoint("responses")
+
+
+def _answers_late(items: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether a message stands between a call and its output, as when a user did not wait for a tool.
+
+    Responses finds the call by its id; Chat Completions takes an output only right behind its call.
+    """
+    waiting: set[Any] = set()
+    late: set[Any] = set()
+    for item in items:
+        kind = item.get("type", "message")
+        if kind in ("function_call", "custom_tool_call"):
+            waiting.add(item.get("call_id"))
+        elif kind in ("function_call_output", "custom_tool_call_output"):
+            if item.get("call_id") in late:
+                return True
+            waiting.discard(item.get("call_id"))
+        elif kind == "message" and item.get("role") != "assistant":
+            late |= waiting
+    return False
 
 
 def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str, *, kept: bool = False) -> None:
