@@ -137,3 +137,28 @@ def test_who_knows_of_reasoning_sees_it(sim: Simulator, asked: dict[str, Any]) -
     with OpenAI(base_url=sim.url, api_key="any", policy=REASONS) as client:
         found = client.responses.create(input="Hi", **asked)
     assert [item.type for item in found.output] == ["reasoning", "message"]
+
+
+@pytest.mark.parametrize("model", ["gpt-5.2-pro", "gpt-5.5", "gpt-4o"])
+@pytest.mark.parametrize(
+    ("written", "asked", "said"),
+    [
+        pytest.param("one two STOP three", {"stop": ["STOP"]}, "one two ", id="a stop that comes"),
+        pytest.param("one two STO", {"stop": ["STOP"]}, "one two STO", id="a stop that only begins"),
+        pytest.param("word " * 60, {"max_tokens": 18}, "word" + " word" * 17, id="a cap"),
+    ],
+)
+def test_text_stands_before_the_finish_reason(
+    sim: Simulator, written: str, asked: dict[str, Any], said: str, model: str
+) -> None:
+    """A program that stops reading at a stream's finish reason has the whole text, wherever it was cut."""
+    sim.script(text=written, reasoning_tokens=0)
+    client = OpenAI(base_url=sim.url, api_key="any", policy={"models": [model], "at_least": None})
+    text = ""
+    for chunk in client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "Go on."}], stream=True, **asked
+    ):
+        if chunk.choices[0].finish_reason:
+            break
+        text += chunk.choices[0].delta.content or ""
+    assert text.rstrip() == said.rstrip()

@@ -452,11 +452,11 @@ class _WireReader:
         for chunk in chunks:
             if self._done:
                 break
-            passed = chunk if self._cutter is None else self._cut(chunk, self._cutter)
-            for choice in passed.get("choices") or ():
-                if not choice.get("index"):
-                    self._note(choice.get("delta") or {})
-            noted.append(passed)
+            for passed in [chunk] if self._cutter is None else self._cut(chunk, self._cutter):
+                for choice in passed.get("choices") or ():
+                    if not choice.get("index"):
+                        self._note(choice.get("delta") or {})
+                noted.append(passed)
         return noted
 
     def _note(self, delta: Mapping[str, Any]) -> None:
@@ -472,8 +472,11 @@ class _WireReader:
             for name, value in (call.get(kind) or {}).items():
                 held.setdefault(kind, {})[name] = (held[kind].get(name) or "") + (value or "")
 
-    def _cut(self, chunk: Mapping[str, Any], cutter: AnswerCutter) -> Mapping[str, Any]:
-        """Return a chunk with what of its text is certain to stay."""
+    def _cut(self, chunk: Mapping[str, Any], cutter: AnswerCutter) -> list[Mapping[str, Any]]:
+        """Return a chunk with what of its text is certain to stay; the end is a chunk of its own.
+
+        Programs stop reading where a finish reason stands: with the provider no text comes with it.
+        """
         choices = []
         for choice in chunk.get("choices") or ():
             delta, ends = dict(choice.get("delta") or {}), bool(choice.get("finish_reason"))
@@ -487,7 +490,16 @@ class _WireReader:
                 delta = {name: value for name, value in delta.items() if name in ("role", "content")}
                 choice = {**choice, "finish_reason": cutter.why}
             choices.append({**choice, "delta": delta})
-        return {**chunk, "choices": choices}
+        if not any(choice.get("finish_reason") and choice["delta"].get("content") for choice in choices):
+            return [{**chunk, "choices": choices}]
+        said, ended = [], []
+        for choice in choices:
+            last = dict(choice["delta"])
+            text = {name: last.pop(name) for name in ("role", "content") if name in last}
+            said.append({**choice, "delta": text, "finish_reason": None})
+            ended.append({**choice, "delta": last, "logprobs": None})
+        begun = {**chunk, "choices": said, **({"usage": None} if "usage" in chunk else {})}
+        return [begun, {**chunk, "choices": ended}]
 
 
 def _usage(counts: Any, tier: str | None, hosted: tuple[tuple[str, str, int], ...] = ()) -> Usage | None:
