@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -280,6 +281,23 @@ def test_a_model_by_its_relative(
         decision = Router(clock=lambda: DAY).decide(request())
         assert decision.call is not None
         assert (decision.model, decision.call.model, decision.effort) == ("gpt-7", "gpt-7", "low")
+
+
+def test_what_is_logged_holds_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that begins when a switch is in the log is decided by it, on whatever thread."""
+    steered, answered = Steered(monkeypatch), []
+    handler = logging.Handler()
+    handler.addFilter(lambda record: getattr(record, "event", "") == "switch")
+    handler.emit = lambda record: answered.append(steered.router.decide(request()).model)  # type: ignore[method-assign]
+    logger = logging.getLogger("routed_llm")
+    logger.addHandler(handler)
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    try:
+        monkeypatch.setenv("ROUTED_MODE", "off")
+        steered.model()
+    finally:
+        logger.removeHandler(handler)
+    assert answered == ["gpt-4o"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import random
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -18,7 +19,13 @@ from routed_llm.tokens.vocabulary import o200k_encoding
 
 Messages = list[dict[str, Any]]
 
+POLICY = Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o")
 CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}}
+
+
+def at_day() -> date:
+    """Give a day on which both models are served."""
+    return date(2026, 11, 22)
 
 
 @pytest.fixture(autouse=True)
@@ -295,7 +302,7 @@ def exact(messages: Messages) -> int:
 )
 def test_what_the_provider_reports_is_the_truth_for_the_next_turn(off: int, taken: bool) -> None:
     """A report near the exact count replaces it, and only what comes after it is counted anew."""
-    router = Router(policy=Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o"))
+    router = Router(clock=at_day, policy=POLICY)
     messages = long_talk(123_900)
     decision = router.decide(read_openai({"messages": messages}))
     own = exact(messages)
@@ -311,7 +318,7 @@ def test_what_the_provider_reports_is_the_truth_for_the_next_turn(off: int, take
 
 def test_what_the_provider_reports_is_the_likely_amount_of_the_next_turn() -> None:
     """Where nothing was counted a report moves the likely amount within its bounds, and these stay."""
-    router = Router(policy=Policy(models="gpt-4o", at_least=None))
+    router = Router(clock=at_day, policy=Policy(models="gpt-4o", at_least=None))
     messages = long_talk(3_000)
     decision = router.decide(read_openai({"messages": messages}))
     before = decision.facts.tokens
@@ -332,7 +339,7 @@ def test_what_the_provider_reports_is_the_likely_amount_of_the_next_turn() -> No
 
 def test_a_decision_keeps_no_conversation_alive() -> None:
     """Whoever keeps a Decision keeps no text with it."""
-    router = Router(policy=Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o"))
+    router = Router(clock=at_day, policy=POLICY)
     request = read_openai({"messages": long_talk(123_900)})
     decision = router.decide(request)
     held = weakref.ref(request.conversation)
@@ -345,7 +352,7 @@ def test_a_decision_keeps_no_conversation_alive() -> None:
 
 def test_a_count_is_found_again_without_counting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A repeat of a conversation that was counted is settled by its bounds."""
-    router = Router(policy=Policy(models=("gpt-4o", "gpt-4.1"), at_least=None, incumbent="gpt-4o"))
+    router = Router(clock=at_day, policy=POLICY)
     messages = long_talk(123_900)
     first = router.decide(read_openai({"messages": messages}))
     monkeypatch.setattr("routed_llm.calls.evaluation.counting_of", None)

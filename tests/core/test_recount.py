@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -17,6 +18,11 @@ MARK = 123_904
 """The window of gpt-4o less the output tokens that are kept free in it."""
 FRAME = 7
 """Tokens of the frame of one message and its reply."""
+
+
+def at_day() -> date:
+    """Give a day on which both models are served."""
+    return date(2026, 11, 22)
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +105,7 @@ def test_the_provider_decides_near_a_boundary(
 ) -> None:
     """Outside the margin nobody is asked, within it what the provider says counts."""
     provider = Provider(answer)
-    decision = decide(Router(policy=policy()), body(local), provider)
+    decision = decide(Router(clock=at_day, policy=policy()), body(local), provider)
     assert (len(provider.asked), decision.model) == (asked, model)
     expected = {"by": "provider", "tokens": answer, "local": local} if asked else None
     assert decision.counted == expected
@@ -124,7 +130,7 @@ def test_the_provider_decides_near_a_boundary(
 )
 def test_a_count_that_fails_breaks_nothing(decide: Decide, answer: Any, error: str) -> None:
     """The local count decides, and the record says why."""
-    decision = decide(Router(policy=policy()), body(MARK), Provider(answer))
+    decision = decide(Router(clock=at_day, policy=policy()), body(MARK), Provider(answer))
     assert decision.model == "gpt-4o"
     assert decision.record()["counted"] == {"by": "local", "error": error, "local": MARK}
 
@@ -133,14 +139,14 @@ def test_a_count_that_fails_breaks_nothing(decide: Decide, answer: Any, error: s
 def test_interrupts_pass(decide: Decide) -> None:
     """What is no failure of the count ends the call."""
     with pytest.raises(KeyboardInterrupt):
-        decide(Router(policy=policy()), body(MARK), Provider(KeyboardInterrupt()))
+        decide(Router(clock=at_day, policy=policy()), body(MARK), Provider(KeyboardInterrupt()))
 
 
 @both
 def test_nobody_is_asked_unless_the_policy_says_so(decide: Decide) -> None:
     """Asking costs a request, so it is off by default."""
     provider = Provider(MARK + 50)
-    assert decide(Router(policy=policy(exact_within=0)), body(MARK), provider).model == "gpt-4o"
+    assert decide(Router(clock=at_day, policy=policy(exact_within=0)), body(MARK), provider).model == "gpt-4o"
     assert Policy().exact_within == 0
     assert not provider.asked
 
@@ -148,7 +154,7 @@ def test_nobody_is_asked_unless_the_policy_says_so(decide: Decide) -> None:
 @both
 def test_a_request_is_asked_about_once(decide: Decide) -> None:
     """A repeat is decided by what the provider said before; a failure is asked about again."""
-    router, provider = Router(policy=policy()), Provider(TimeoutError())
+    router, provider = Router(clock=at_day, policy=policy()), Provider(TimeoutError())
     decide(router, body(MARK), provider)
     provider.answer = MARK + 1
     for _ in range(3):
@@ -160,9 +166,9 @@ def test_a_request_is_asked_about_once(decide: Decide) -> None:
 def test_a_refusal_is_asked_about(decide: Decide) -> None:
     """What nothing would take by the local count is sent when the provider counts less, and not otherwise."""
     alone = policy(models=("gpt-4o",))
-    assert decide(Router(policy=alone), body(MARK + 3), Provider(MARK)).model == "gpt-4o"
+    assert decide(Router(clock=at_day, policy=alone), body(MARK + 3), Provider(MARK)).model == "gpt-4o"
     with pytest.raises(NoModelFits) as caught:
-        decide(Router(policy=alone), body(MARK - 3), Provider(MARK + 1))
+        decide(Router(clock=at_day, policy=alone), body(MARK - 3), Provider(MARK + 1))
     assert caught.value.decision.counted == {"by": "provider", "tokens": MARK + 1, "local": MARK - 3}
 
 
@@ -174,7 +180,7 @@ def test_a_file_of_unknown_size_is_asked_about(decide: Decide, answer: Any, mode
     """Only the provider knows what a file given by id holds, and another file may hold something else."""
     file = {"type": "file", "file": {"file_id": "file-1"}}
     payload = {"messages": [{"role": "user", "content": [{"type": "text", "text": "Sum it up."}, file]}]}
-    router, provider = Router(policy=policy(models=("gpt-4o", "gpt-4.1"))), Provider(answer)
+    router, provider = Router(clock=at_day, policy=policy(models=("gpt-4o", "gpt-4.1"))), Provider(answer)
     for _ in range(2):
         assert decide(router, payload, provider).model == model
     assert len(provider.asked) == 2
@@ -182,13 +188,13 @@ def test_a_file_of_unknown_size_is_asked_about(decide: Decide, answer: Any, mode
 
 def test_the_count_is_the_truth_for_what_follows() -> None:
     """The next turn of a conversation begins from what the provider counted."""
-    router = Router(policy=policy())
+    router = Router(clock=at_day, policy=policy())
     messages = [{"role": ("user", "assistant")[at % 2], "content": " word" * 20_600} for at in range(6)]
     first = router.decide(read_openai({"messages": messages}))
     local = first.facts.tokens.low
     assert first.facts.tokens.exact
     assert abs(local - MARK) < 400
-    near = Router(policy=policy(exact_within=1_000))
+    near = Router(clock=at_day, policy=policy(exact_within=1_000))
     near.decide(read_openai({"messages": messages}), exact=Provider(local + 77).count)
     after = read_openai({"messages": [*messages, {"role": "user", "content": "So"}]}).facts.tokens
     assert local + 77 + 4 < after.low <= after.high <= local + 77 + 4 + 2

@@ -211,8 +211,7 @@ class Router:
         if now >= self._switches.due:
             if self._refresh is not None:
                 self._refresh.ensure(self._base)
-            if (new := self._switches.changed(now)) is not None:
-                self._take_up(new, self.catalog)
+            self._switches.look(now, lambda new: self._take_up(new, self.catalog))
         return self._live
 
     @classmethod

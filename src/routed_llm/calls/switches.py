@@ -101,24 +101,24 @@ class Switches:
         self._check = check
         self._environment = os.environ if environment is None else environment
         self._lock = threading.Lock()
-        self._seen = self._pending = self._look()
+        self._seen = self._pending = self._state()
         self.setting = self._read()
         self.due = 0.0
         """When to look again, in seconds of a clock that only moves forward."""
 
-    def changed(self, now: float) -> Setting | None:
-        """Look again, and return what holds from now on; None when nothing is new or what is new is wrong.
+    def look(self, now: float, take_up: Callable[[Setting], object]) -> None:
+        """Look again, and take up what is new; it is logged once every call that begins is decided by it.
 
         What is wrong is logged once, with file and key, and the last good state stays.
         """
         if not self._lock.acquire(blocking=False):
-            return None  # another thread is looking
+            return  # another thread is looking
         try:
             self.due = now + EVERY
-            seen = self._look()
+            seen = self._state()
             settled, self._pending = seen == self._pending, seen
             if seen == self._seen or not settled:
-                return None
+                return
             self._seen = seen
             try:
                 new = self._read()
@@ -131,8 +131,10 @@ class Switches:
                     error=str(error),
                     key=getattr(error, "key", None),
                 )
-                return None
-            for name, before, after in _differences(self.setting, new):
+                return
+            old, self.setting = self.setting, new
+            take_up(new)
+            for name, before, after in _differences(old, new):
                 emit(
                     INFO,
                     "switch",
@@ -141,12 +143,10 @@ class Switches:
                     before=before,
                     after=after,
                 )
-            self.setting = new
-            return new
         finally:
             self._lock.release()
 
-    def _look(self) -> _Seen:
+    def _state(self) -> _Seen:
         """Return what shows whether anything has changed: variables, and the files' times and sizes."""
         get = self._environment.get
         values = tuple(get(_PREFIX + name) for name in _NAMES)
