@@ -312,7 +312,8 @@ def _within_pressure(best: Row, able: list[Row], inputs: DecisionInputs, tokens:
     That amount moves, in equal steps of proportion, from what the first choice costs (no pressure) to
     what the cheapest costs (nothing left).
     """
-    if inputs.allowance is None or not inputs.allowance.pressure:
+    allowance = inputs.context.allowance
+    if allowance is None or not allowance.pressure:
         return able
     costs = [(row, inputs.text_cost(row, tokens)) for row in able]
     known = [cost for _, cost in costs if cost is not None]
@@ -320,7 +321,7 @@ def _within_pressure(best: Row, able: list[Row], inputs: DecisionInputs, tokens:
     if not known or first is None:
         return able
     least = min(known)
-    most = least * (first / least) ** (1 - inputs.allowance.pressure) if least else first
+    most = least * (first / least) ** (1 - allowance.pressure) if least else first
     return [row for row, cost in costs if cost is not None and cost <= max(most, least)]
 
 

@@ -139,20 +139,20 @@ class Available(Constraint):
         return bool(inputs.context.unavailable)
 
     def admits(self, row: Row, inputs: DecisionInputs, tokens: int) -> bool:
-        return row.at.model.id not in inputs.unavailable
+        return row.at.model.id not in inputs.context.unavailable
 
     def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
         model = row.at.model.id
-        yield self.because("unavailable", model=model, why=inputs.unavailable[model])
+        yield self.because("unavailable", model=model, why=inputs.context.unavailable[model])
 
     def pruning(self, inputs: DecisionInputs) -> Hashable:
-        return frozenset(inputs.unavailable)
+        return frozenset(inputs.context.unavailable)
 
     def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
-        return one.at.model.id not in inputs.unavailable
+        return one.at.model.id not in inputs.context.unavailable
 
     def depends_on(self, inputs: DecisionInputs) -> Hashable:
-        return frozenset(inputs.unavailable)
+        return frozenset(inputs.context.unavailable)
 
 
 class Limits(Constraint):
@@ -360,7 +360,7 @@ class WithinBudget(Constraint):
         return need is not None and need <= (inputs.remaining or 0)
 
     def reasons(self, row: Row, inputs: DecisionInputs, tokens: int) -> Iterator[Reason]:
-        need, allowance = self._need(row, inputs, tokens), inputs.allowance
+        need, allowance = self._need(row, inputs, tokens), inputs.context.allowance
         if need is None or allowance is None:
             yield self.because("no_price", model=row.at.model.id)
             return

@@ -15,7 +15,6 @@ from routed_llm.policy import ALLOWANCE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from routed_llm.budget import Allowance
     from routed_llm.decide.constraints import Constraint
     from routed_llm.decide.context import EvaluationContext
     from routed_llm.decide.rules import Setting
@@ -122,16 +121,6 @@ class DecisionInputs:
         return replace(self, constraints=kept, context=self.context._replace(allowance=None))
 
     @property
-    def allowance(self) -> Allowance | None:
-        """What may still be spent, or None."""
-        return self.context.allowance
-
-    @property
-    def unavailable(self) -> Mapping[str, str]:
-        """Models that turned out not to answer, with the reason."""
-        return self.context.unavailable
-
-    @property
     def asked_effort(self) -> str | None:
         """The effort that the call asks for, or else the policy."""
         return self.facts.effort or self.setting.policy.effort
@@ -144,7 +133,8 @@ class DecisionInputs:
     @property
     def remaining(self) -> int | None:
         """What the tightest hard budget leaves, or None for no limit."""
-        return None if self.allowance is None else self.allowance.remaining
+        allowance = self.context.allowance
+        return None if allowance is None else allowance.remaining
 
     def tokens(self, row: Row, text_tokens: int) -> int:
         """Input tokens by a model's own rules, given the text's token count."""

@@ -263,7 +263,7 @@ def _fixed(
 
 def _has_own_values(inputs: DecisionInputs) -> bool:
     """Say whether a request is sent values of its own, so that what others are sent says nothing of it."""
-    facts, allowance = inputs.facts, inputs.allowance
+    facts, allowance = inputs.facts, inputs.context.allowance
     keyed = allowance is not None and allowance.conversation is not None
     return bool(facts.cap is not None or facts.parameters or keyed or _limits_output(inputs))
 
@@ -405,16 +405,16 @@ def _goes_past(row: Row, inputs: DecisionInputs) -> bool:
 
 def _cache_changes(row: Row, inputs: DecisionInputs) -> Iterator[Change]:
     """Steer the prompt cache where that saves money and the caller has not done so."""
-    terms, facts = row.at.model.cache, inputs.facts
-    keyed = inputs.allowance is not None and inputs.allowance.conversation is not None
+    terms, facts, allowance = row.at.model.cache, inputs.facts, inputs.context.allowance
+    keyed = allowance is not None and allowance.conversation is not None
     if terms is None or facts.cache_steered or not steerable(row):
         return
     if _goes_past(row, inputs):
         # openai-python 3.54.0, PromptCacheOptions.mode: without an implicit breakpoint and with no
         # explicit one "the request does not use prompt caching". Not tried against the live API.
         yield Change("prompt_cache_options", "added", None, {"mode": "explicit"}, _BYPASS)
-    elif inputs.allowance is not None and keyed and inputs.tokens(row, inputs.likely) >= terms.min_prefix:
-        yield Change("prompt_cache_key", "added", None, inputs.allowance.cache_key, _CACHE_KEY)
+    elif allowance is not None and keyed and inputs.tokens(row, inputs.likely) >= terms.min_prefix:
+        yield Change("prompt_cache_key", "added", None, allowance.cache_key, _CACHE_KEY)
 
 
 def _fee_changes(row: Row, picked: Picked, inputs: DecisionInputs) -> Iterator[Change]:
@@ -607,8 +607,8 @@ def _why(picked: Picked, inputs: DecisionInputs) -> str:
             return f"leaves {left} for {model}: the turns to come save more than the cached prefix is worth"
         case "only":
             return f"the pool holds no model but {model}{_nearest_effort(row, inputs)}"
-    said = picked.alternatives().said
     key = (picked.because, picked.quoted, inputs.facts.model)
+    said = picked.alternatives().said
     kept: str | None = said.get(key)
     if kept is None:
         kept = _why_first(picked, inputs)

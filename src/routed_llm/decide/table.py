@@ -720,7 +720,7 @@ def _in_text(marks: Marks, load: Workload) -> set[int]:
 
 def _is_steady(inputs: DecisionInputs) -> bool:
     """Whether the choice follows from costs and what is the same for all such requests."""
-    return inputs.load.plain and inputs.objective.is_steady and _is_light(inputs.allowance)
+    return inputs.load.plain and inputs.objective.is_steady and _is_light(inputs.context.allowance)
 
 
 def _is_light(allowance: Allowance | None) -> bool:
