@@ -291,11 +291,13 @@ def test_what_is_logged_holds_already(monkeypatch: pytest.MonkeyPatch) -> None:
     handler.emit = lambda record: answered.append(steered.router.decide(request()).model)  # type: ignore[method-assign]
     logger = logging.getLogger("routed_llm")
     logger.addHandler(handler)
-    monkeypatch.setattr(logger, "level", logging.INFO)
+    before = logger.level
+    logger.setLevel(logging.INFO)
     try:
         monkeypatch.setenv("ROUTED_MODE", "off")
         steered.model()
     finally:
+        logger.setLevel(before)
         logger.removeHandler(handler)
     assert answered == ["gpt-4o"]
 
