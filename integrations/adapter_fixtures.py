@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 import pytest
@@ -41,6 +41,14 @@ def sim(simulator: Simulator) -> Iterator[Simulator]:
 def router() -> Router:
     """A router that decides for the simulator's day and has learnt nothing from other tests."""
     return Router(clock=lambda: TODAY)
+
+
+@pytest.fixture(autouse=True)
+def day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Routers without a clock decide for the simulator's day: no test ends with the models that it names."""
+    monkeypatch.setattr(
+        "routed_llm.calls.router._now", lambda: datetime.combine(TODAY, datetime.now(UTC).timetz())
+    )
 
 
 @pytest.fixture(autouse=True)
