@@ -85,6 +85,11 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def day() -> None:
+    """What the documents show holds on the day on which it is read."""
+
+
 @pytest.fixture
 def loop() -> Iterator[None]:
     """Close the event loop that llama-index-core makes for a query engine and leaves open."""

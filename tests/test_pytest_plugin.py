@@ -53,6 +53,10 @@ CALL = """
 """
 
 PASSING = """
+    def test_the_day_is_today(openai_simulator):
+        assert openai_simulator.at == date.today()
+
+    @pytest.mark.openai_simulator(at="2026-11-22")
     def test_a_call(openai_simulator):
         assert call() == 200
         openai_simulator.assert_not_refused()
@@ -91,7 +95,7 @@ PASSING = """
 def test_a_project_s_tests_pass(project: pytest.Pytester) -> None:
     """The fixture serves, on its day, with its failures, and keeps nothing from one test to the next."""
     project.makepyfile(CALL + PASSING)
-    project.runpytest_inprocess("--strict-markers", *QUIET).assert_outcomes(passed=6)
+    project.runpytest_inprocess("--strict-markers", *QUIET).assert_outcomes(passed=7)
 
 
 def test_the_document_s_test_passes(project: pytest.Pytester) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from adapter_fixtures import TODAY
 from pydantic import BaseModel, ValidationError, field_validator
 
 from routed_llm import IncompleteStream
@@ -257,7 +258,7 @@ class Refused(BaseModel):
 def test_what_the_model_wrote_is_no_broken_answer(endpoint: str) -> None:
     """A text that a program's own schema refuses is the program's business, on either endpoint."""
     said: Any = [{"role": "user", "content": "Hi"}]
-    with serve() as sim:
+    with serve(at=TODAY) as sim:
         sim.script('{"word": "good"}')
         client = openai.OpenAI(api_key="sk-test", base_url=sim.url, max_retries=0)
         ask: Any = {
@@ -294,7 +295,7 @@ def test_broken_transport(error: Exception, kind: ErrorKind) -> None:
 @pytest.fixture(scope="module")
 def server() -> Any:
     """One simulator for this module."""
-    with serve() as simulator:
+    with serve(at=TODAY) as simulator:
         yield simulator
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from adapter_fixtures import TODAY
 
 from routed_llm.simulator import Simulator
 
@@ -297,7 +298,7 @@ def test_a_search_is_announced_without_its_question(simulator: Simulator) -> Non
 )
 def test_accepted(simulator: Simulator, at: date | None, path: str, body: dict[str, Any]) -> None:
     """What was answered is answered."""
-    simulator.at = at
+    simulator.at = at or TODAY
     answer = post(simulator, path, body)
     assert answer.status_code == 200, answer.text
 

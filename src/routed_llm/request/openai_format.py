@@ -211,16 +211,16 @@ def _answers_late(items: Sequence[Mapping[str, Any]]) -> bool:
 
     Responses finds the call by its id; Chat Completions takes an output only right behind its call.
     """
-    waiting: set[Any] = set()
-    late: set[Any] = set()
+    waiting: set[str] = set()
+    late: set[str] = set()
     for item in items:
-        kind = item.get("type", "message")
+        kind, call = item.get("type", "message"), str(item.get("call_id"))
         if kind in ("function_call", "custom_tool_call"):
-            waiting.add(item.get("call_id"))
+            waiting.add(call)
         elif kind in ("function_call_output", "custom_tool_call_output"):
-            if item.get("call_id") in late:
+            if call in late:
                 return True
-            waiting.discard(item.get("call_id"))
+            waiting.discard(call)
         elif kind == "message" and item.get("role") != "assistant":
             late |= waiting
     return False
