@@ -986,7 +986,7 @@ def completed(result: LLMResult, call: RoutedCall | RejectedCall) -> LLMResult:
     return result
 
 
-def joined(model: ChatOpenAI, found: Sequence[LLMResult | BaseException]) -> LLMResult:
+def joined(found: Sequence[LLMResult | BaseException]) -> LLMResult:
     """Join the results of several prompts as ``generate`` returns them, or raise the first failure."""
     for failure in found:
         if isinstance(failure, BaseException):
@@ -994,10 +994,28 @@ def joined(model: ChatOpenAI, found: Sequence[LLMResult | BaseException]) -> LLM
     results = [result for result in found if isinstance(result, LLMResult)]
     if len(results) == 1:
         return results[0]
-    outputs = [result.llm_output for result in results]
-    names = [(output or {}).get("model_name") for output in outputs]
+    usage: dict[str, Any] = {}
+    outputs = [result.llm_output or {} for result in results]
+    for one in outputs:
+        usage = _added(usage, one.get("token_usage") or {})
+    names = [one.get("model_name") for one in outputs]
+    output = {"token_usage": usage, "model_name": names[0], "model_names": names}
+    fingerprint = next((one["system_fingerprint"] for one in outputs if one.get("system_fingerprint")), None)
+    if fingerprint is not None:
+        output["system_fingerprint"] = fingerprint  # the first one, as with ChatOpenAI
     return LLMResult(
         generations=[answers for result in results for answers in result.generations],
-        llm_output={**model._combine_llm_outputs(outputs), "model_name": names[0], "model_names": names},
+        llm_output=output,
         run=[run for result in results for run in result.run or []] or None,
     )
+
+
+def _added(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Add counts up; ChatOpenAI's own sum warns of a detail that is None, as openai 3 has them."""
+    added = dict(total)
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            added[name] = _added(added.get(name) or {}, value)
+        elif isinstance(value, int):
+            added[name] = (added.get(name) or 0) + value
+    return added

@@ -299,7 +299,7 @@ class RoutedChatModel(ChatOpenAI):
             call = planner.route(prompt, stop, kwargs, stream=stream)
             result = super().generate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, call))
             results.append(_calls.completed(result, call))
-        return _calls.joined(self, results)
+        return _calls.joined(results)
 
     @override
     async def agenerate(
@@ -320,7 +320,7 @@ class RoutedChatModel(ChatOpenAI):
             return await one(messages[0], runs[0])
         # As LangChain does: every prompt is answered or has failed before the first failure is raised.
         results = await asyncio.gather(*map(one, messages, runs), return_exceptions=True)
-        return _calls.joined(self, results)
+        return _calls.joined(results)
 
     @override
     def stream(
