@@ -463,7 +463,7 @@ def test_what_was_never_sent_costs_nothing() -> None:
 # ----- the flow itself
 
 
-def told(flown: Any, outcomes: dict[Any, Callable[[Any], Any]]) -> Iterator[str]:
+def performed(flown: Any, outcomes: dict[Any, Callable[[Any], Any]]) -> Iterator[str]:
     """Step through a flow and yield the name of each effect; errors are thrown, as a runner does."""
     effect = next(flown)
     while True:
@@ -490,13 +490,13 @@ def test_a_flow_yields_what_is_to_be_done_and_nothing_else(blocks: bool) -> None
 
     world = World(Failure(429, "Please try again in 200ms.", code="rate_limit_exceeded"), answer())
     world.ledger.blocks = blocks
-    steps = told(flow(world.driven()), {"Send": lambda effect: world.provider.send(effect.prepared)})
+    steps = performed(flow(world.driven()), {"Send": lambda effect: world.provider.send(effect.prepared)})
     assert list(steps) == done("Keep", "Send", "Keep", "Wait", "Keep", "Send", "Keep")
     assert [outcome for outcome, _ in world.booked] == ["rate_limit", "answered"]
     pieces = iter(chunks("Lima"))
     world = World()
     world.ledger.blocks = blocks
-    steps = told(stream_flow(world.driven(stream=True)), {"NEXT": lambda effect: next(pieces, END)})
+    steps = performed(stream_flow(world.driven(stream=True)), {"NEXT": lambda effect: next(pieces, END)})
     first = done("Keep", "Send", "NEXT", "NEXT", "Give", "Give")
     assert list(steps) == [*first, *done("NEXT", "NEXT", "NEXT", "CLOSE", "Keep", "Give")]
     assert [outcome for outcome, _ in world.booked] == ["answered"]

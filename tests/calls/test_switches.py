@@ -288,6 +288,7 @@ def test_what_is_logged_holds_already(monkeypatch: pytest.MonkeyPatch) -> None:
     steered, answered = Steered(monkeypatch), []
     handler = logging.Handler()
     handler.addFilter(lambda record: getattr(record, "event", "") == "switch")
+    # The shortest handler.
     handler.emit = lambda record: answered.append(steered.router.decide(request()).model)  # type: ignore[method-assign]
     logger = logging.getLogger("routed_llm")
     logger.addHandler(handler)

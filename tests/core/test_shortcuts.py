@@ -113,7 +113,7 @@ def test_a_row_that_is_left_out_would_not_have_won(
 
 
 def every_other_row(others: choice.Others, inputs: DecisionInputs, low: int, cost: int) -> tuple[Row, ...]:
-    """Tell of none by what is published that it costs more."""
+    """Leave out none for what is published of its cost."""
     del others, low, cost
     return inputs.shape.rows
 
@@ -128,7 +128,7 @@ def every_other_row(others: choice.Others, inputs: DecisionInputs, low: int, cos
     efforts=st.dictionaries(st.sampled_from(["none", "low", "high"]), st.floats(0, 3), min_size=2),
     returns=RETURNS,
 )
-def test_what_is_told_to_cost_more_all_at_once_does(
+def test_what_is_left_out_all_at_once_would_cost_more(
     asked: RequestFacts,
     policy: Policy,
     at: date,

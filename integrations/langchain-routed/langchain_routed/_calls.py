@@ -305,6 +305,7 @@ def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, mode
     if asked is not None:
         return asked
     settings = SimpleNamespace(model_name=model_name, **{name: given[name] for name in _SWITCHES})
+    # Its own method, asked about fields that stand for a model's.
     return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
 
 
