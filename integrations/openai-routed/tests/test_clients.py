@@ -187,17 +187,35 @@ def test_raw_and_streaming_responses_have_headers_that_say_who_and_why(client: O
 # ----- what a call says of its routing
 
 
-@pytest.mark.parametrize("stop", ["END", ["\n", "END"]], ids=["one", "several"])
-def test_stop_is_obeyed_where_no_model_takes_it(
-    way: Any, settings: dict[str, Any], sim: Simulator, stop: Any
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"stop": "END"}, "stop"),
+        ({"stop": ["\n", "END"]}, "stop"),
+        ({"stop": "END", "n": 3}, "stop"),
+        ({"max_tokens": 3, "n": 2}, "length"),
+    ],
+    ids=["one", "several", "three answers", "a cap on two answers"],
+)
+def test_what_no_model_takes_ends_each_answer(
+    way: Any, settings: dict[str, Any], sim: Simulator, asked: dict[str, Any], reason: str
 ) -> None:
-    """A model that refuses `stop` is cut where one that takes it would have ended."""
+    """A model that refuses `stop`, or reasons within the cap, is cut where another would have ended."""
     if way.form == "responses":
-        pytest.skip("Responses has no stop")
-    sim.script("Lima. END of it.")
-    said = way({**settings, "policy": {"models": ["gpt-5.6-luna"], "at_least": None}}, stop=stop)
-    assert said.text == "Lima. "
-    assert (said.parts[-1] if way.stream else said.whole).choices[0].finish_reason == "stop"
+        pytest.skip("Responses has no stop, and gives one answer")
+    sim.script("Lima. END of it.", reasoning_tokens=64)
+    said = way(
+        {**settings, "policy": {"models": ["gpt-5.6-luna"], "at_least": None, "effort": "low"}}, **asked
+    )
+    found = [one for part in said.parts or [said.whole] for one in part.choices]
+    texts, ended = {}, {one.index: one.finish_reason for one in found}
+    for one in found:
+        texts[one.index] = texts.get(one.index, "") + (
+            (one.delta if way.stream else one.message).content or ""
+        )
+    answers = range(asked.get("n", 1))
+    assert texts == dict.fromkeys(answers, "Lima. " if "stop" in asked else "Lima.")
+    assert ended == dict.fromkeys(answers, reason)
     assert "stop" not in sim.journal[0].body
 
 

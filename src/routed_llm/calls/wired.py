@@ -244,8 +244,8 @@ class Wired:
             self._call.endpoint if self._call.stream else "chat_completions",
             usage_apart=bool(options.get("include_usage")),
         )
-        cutter = None if self._ends is None or not self._call.stream else self._ends.following()
-        return _WireReader(self, stream, cutter)
+        ends = self._ends if self._call.stream else None
+        return _WireReader(self, stream, ends, parameters(self.asked).get("n") or 1)
 
     def pieces(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
         """Return a whole answer as one chunk."""
@@ -387,10 +387,12 @@ def calls_before(message: Mapping[str, Any], length: int) -> list[Any]:
 class _WireReader:
     """Reads one stream of the wire."""
 
-    def __init__(self, wired: Wired, stream: ChunkStream, cutter: AnswerCutter | None) -> None:
+    def __init__(self, wired: Wired, stream: ChunkStream, ends: AnswerCutter | None, answers: int) -> None:
         self._wired = wired
         self._stream = stream
-        self._cutter = cutter
+        self._ends = ends
+        self._answers = answers  # how many there are to be, one beside another
+        self._cutters: dict[int, AnswerCutter] = {}  # by an answer's index
         self._text: list[str] = []
         self._calls: dict[int, dict[str, Any]] = {}
         self._items: Any = None
@@ -434,7 +436,7 @@ class _WireReader:
 
     def passes(self, piece: Mapping[str, Any]) -> bool:
         """Take a piece that brings nothing but text and stays as it is; False for another, which is fed."""
-        text = None if self._cutter is not None else self._stream.only_text(piece)
+        text = None if self._ends is not None else self._stream.only_text(piece)
         if text is None:
             return False
         self._text.append(text)
@@ -452,7 +454,7 @@ class _WireReader:
         for chunk in chunks:
             if self._done:
                 break
-            for passed in [chunk] if self._cutter is None else self._cut(chunk, self._cutter):
+            for passed in [chunk] if self._ends is None else self._cut(chunk, self._ends):
                 for choice in passed.get("choices") or ():
                     if not choice.get("index"):
                         self._note(choice.get("delta") or {})
@@ -472,24 +474,29 @@ class _WireReader:
             for name, value in (call.get(kind) or {}).items():
                 held.setdefault(kind, {})[name] = (held[kind].get(name) or "") + (value or "")
 
-    def _cut(self, chunk: Mapping[str, Any], cutter: AnswerCutter) -> list[Mapping[str, Any]]:
+    def _cut(self, chunk: Mapping[str, Any], ends: AnswerCutter) -> list[Mapping[str, Any]]:
         """Return a chunk with what of its text is certain to stay; the end is a chunk of its own.
 
         Programs stop reading where a finish reason stands: with the provider no text comes with it.
         """
         choices = []
         for choice in chunk.get("choices") or ():
-            delta, ends = dict(choice.get("delta") or {}), bool(choice.get("finish_reason"))
+            cutter = self._cutters.setdefault(choice.get("index") or 0, ends.following())
+            if cutter.why:
+                continue
+            delta = dict(choice.get("delta") or {})
             kept = cutter.feed(str(delta.get("content") or ""))
-            if ends:
+            if choice.get("finish_reason"):
                 kept += cutter.finish()
             if kept or "content" in delta:
                 delta["content"] = kept
             if cutter.found:
-                self._done = True
                 delta = {name: value for name, value in delta.items() if name in ("role", "content")}
                 choice = {**choice, "finish_reason": cutter.why}
             choices.append({**choice, "delta": delta})
+        if chunk.get("choices") and not choices:
+            return []  # of an answer that has ended already
+        self._done = sum(cutter.found for cutter in self._cutters.values()) >= self._answers
         if not any(choice.get("finish_reason") and choice["delta"].get("content") for choice in choices):
             return [{**chunk, "choices": choices}]
         said, ended = [], []
