@@ -8,6 +8,7 @@ decides is pure and lives below.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -1218,8 +1219,26 @@ def _warn_of_temperature(model: str) -> None:
         warnings.warn(
             f"temperature=0 is not sent to {model}, which does not take it. To keep it, set "
             "Policy(on_unsupported='avoid'), or give a seed with it.",
-            stacklevel=5,
+            stacklevel=_programs_level(),
         )
+
+
+_OURS: Final = ("routed_llm", "langchain_routed", "llama_index", "openai_routed")
+
+
+def _programs_level() -> int:
+    """Return the ``stacklevel`` of the program's own line, beyond this and other libraries."""
+    import sysconfig  # for what is said once in a process
+
+    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
+    frame, level = sys._getframe(1), 1
+    while frame.f_code.co_filename.startswith(libraries) or (
+        str(frame.f_globals.get("__name__")).partition(".")[0] in _OURS
+    ):
+        if frame.f_back is None:
+            return 1
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 _SOON: Final = 60
