@@ -9,37 +9,27 @@ them. What becomes of an answer, whole or in parts, is the wire's.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from functools import cached_property, lru_cache, partial
-from inspect import isawaitable, signature
-from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
+import openai
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
-from langchain_openai._compat import httpx
 from langchain_openai.chat_models.base import BaseChatOpenAI
-from openai import (
-    APIError,
-    AsyncOpenAI,
-    AsyncStream,
-    ContentFilterFinishReasonError,
-    LengthFinishReasonError,
-    OpenAI,
-    Stream,
-)
+from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletion
+from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import override
 
 from langchain_routed._messages import ITEMS, PLAN
 from routed_llm import Call, Credential, guard_client
-from routed_llm.calls.adapting import client_apart, is_untouched, posted
+from routed_llm.calls.sdk import ChatOnResponses, Place, PlainResource, PlainResponses, client_apart
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
-from routed_llm.request.wire import ChunkStream, chat_completion, failure_of
 
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
@@ -61,173 +51,12 @@ HOOKS: Final = (
 """Private methods of ChatOpenAI that a subclass may override, and that the models behind it ask for."""
 
 _PAIRS: Final = (("root_client", "client", OpenAI), ("root_async_client", "async_client", AsyncOpenAI))
+# LangChain takes a part of a stream apart, which to put together takes longer than all else.
+_CHAT: Final = Place("chat_completions", ChatCompletion, object)
+_RESPONSES: Final = Place("responses", Response, ResponseStreamEvent)
 _MOST = 128
 _OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
 _HOOKS: Final = "_hooks"
-
-
-# ----- the clients that a delegate calls
-
-
-class _Endpoint(NamedTuple):
-    """What the SDK makes of an endpoint: where its resource is, its path, its keywords, and what it gives."""
-
-    resource: Callable[[Any], Any]
-    path: str
-    fields: frozenset[str]
-    answer: Any
-    event: Any
-
-
-# The SDK's resources and their types take as long to import as a quarter of all else: who makes a call does.
-
-
-@lru_cache(maxsize=1)
-def _chat() -> _Endpoint:
-    from openai.resources.chat.completions import Completions
-
-    fields = frozenset(signature(Completions.create).parameters)
-    # LangChain takes a part of a stream apart, which to put together takes longer than all else.
-    return _Endpoint(attrgetter("chat.completions"), "/chat/completions", fields, ChatCompletion, object)
-
-
-@lru_cache(maxsize=1)
-def _responses() -> _Endpoint:
-    from openai.resources.responses import Responses
-    from openai.types.responses import Response, ResponseStreamEvent
-
-    fields = frozenset(signature(Responses.create).parameters)
-    return _Endpoint(attrgetter("responses"), "/responses", fields, Response, ResponseStreamEvent)
-
-
-class _PlainClient:
-    """One of the SDK's two resources, for bodies that are plain data; all else is the SDK's own.
-
-    What a program or an instrument has put in the place of the SDK's own methods is called as it always was,
-    and the SDK itself refuses the fields that it does not know.
-
-    Args:
-        root: the SDK's client, for threads or for event loops.
-        endpoint: gives which of the two.
-        raw: whether answers come with their headers.
-    """
-
-    def __init__(self, root: Any, endpoint: Callable[[], _Endpoint], *, raw: bool = False) -> None:
-        self._root, self._endpoint, self._raw = root, endpoint, raw
-
-    def __getattr__(self, name: str) -> Any:
-        part = self._endpoint().resource(self._root)
-        return getattr(part.with_raw_response if self._raw else part, name)
-
-    @property
-    def with_raw_response(self) -> Any:
-        """The same, whose answers come with their headers."""
-        return type(self)(self._root, self._endpoint, raw=True)
-
-    def create(self, **body: Any) -> Any:
-        """Send a body and return the answer; in event loops, what is awaited for it."""
-        return self._post(self._endpoint(), body)
-
-    def _post(self, to: _Endpoint, body: dict[str, Any]) -> Any:
-        part = to.resource(self._root)
-        if not (to.fields.issuperset(body) and is_untouched(part)):
-            return (part.with_raw_response if self._raw else part).create(**body)
-        kind: Any = AsyncStream if isinstance(self._root, AsyncOpenAI) else Stream
-        streams = kind[to.event]
-        return posted(self._root, to.path, body, answer=to.answer, stream_cls=streams, raw=self._raw)
-
-
-class _RootClient:
-    """The SDK's client, whose Responses are sent as plain data."""
-
-    def __init__(self, root: Any) -> None:
-        self._root = root
-        self.responses = _PlainClient(root, _responses)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._root, name)
-
-
-class _ChatOnResponses(_PlainClient):
-    """Takes the bodies of Responses and answers as Chat Completions do."""
-
-    def create(self, **body: Any) -> Any:
-        answer = self._post(self._endpoint()._replace(answer=object, event=object), body)
-        return self._awaited(answer, body) if isawaitable(answer) else self._read(answer, body)
-
-    async def _awaited(self, answer: Any, body: Mapping[str, Any]) -> Any:
-        return self._read(await answer, body)
-
-    def _read(self, answer: Any, body: Mapping[str, Any]) -> Any:
-        # As with Chat Completions' own client, an answer for which a form is asked is one that was read.
-        has_form = bool((body.get("text") or {}).get("format"))
-        read = _chunks if body.get("stream") else partial(_completion, has_form=has_form)
-        return _Raw(answer, read) if self._raw else read(answer)
-
-
-class _Raw:
-    """An answer with its headers, unread."""
-
-    def __init__(self, raw: Any, read: Any) -> None:
-        self._raw = raw
-        self._read = read
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
-
-    def parse(self) -> Any:
-        return self._read(self._raw.parse())
-
-
-def _chunks(events: Any) -> Any:
-    """Return the SDK's stream of Responses as one of Chat Completions: a context, as LangChain enters it."""
-    stream = ChunkStream("responses", usage_apart=True)
-
-    def feed(event: Any) -> list[dict[str, Any]]:
-        return stream.feed(_plain(event, events))
-
-    return _in_loop(events, feed) if hasattr(events, "__aiter__") else _in_thread(events, feed)
-
-
-@contextmanager
-def _in_thread(events: Any, feed: Callable[[Any], list[Any]]) -> Iterator[Iterator[Any]]:
-    with events:
-        yield (chunk for event in events for chunk in feed(event))
-
-
-@asynccontextmanager
-async def _in_loop(events: Any, feed: Callable[[Any], list[Any]]) -> AsyncIterator[AsyncIterator[Any]]:
-    async with events:
-        yield (chunk async for event in events for chunk in feed(event))
-
-
-def _completion(reply: Any, *, has_form: bool) -> ChatCompletion:
-    completion = ChatCompletion.construct(**chat_completion(_plain(reply, reply)))
-    if has_form:
-        for choice in completion.choices:  # as Chat Completions' own client does
-            if choice.finish_reason == "length":
-                raise LengthFinishReasonError(completion=completion)
-            if choice.finish_reason == "content_filter":
-                raise ContentFilterFinishReasonError
-            choice.message.parsed = None  # type: ignore[attr-defined] # read where its class is known
-    return completion
-
-
-def _plain(item: Any, source: Any) -> dict[str, Any]:
-    """Return an answer or an event as plain data.
-
-    Raises:
-        APIError: when it reports a failure, as the SDK does where it looks for one.
-    """
-    plain: dict[str, Any] = item
-    if not isinstance(item, dict):
-        plain = item.model_dump(mode="json", exclude_none=True, by_alias=True, warnings=False)
-    failure = failure_of(plain)
-    if failure is not None:
-        response = getattr(source, "response", None)
-        request = response.request if response is not None else httpx.Request("POST", "/responses")
-        raise APIError(str(failure.get("message") or failure), request, body=dict(failure))
-    return plain
 
 
 # ----- the delegates
@@ -254,7 +83,7 @@ class Delegate(ChatOpenAI):
     @property
     def _is_on_responses(self) -> bool:
         """Whether answers of Responses come in the form of Chat Completions."""
-        return isinstance(self.client or self.async_client, _ChatOnResponses)
+        return isinstance(self.client or self.async_client, ChatOnResponses)
 
     @override
     def _create_chat_result(
@@ -356,9 +185,10 @@ class DelegateCache:
                     fields.update({root: client, part: client.chat.completions})
         for root, part, _ in _PAIRS:
             if plain:
-                fields[part] = fields[root] and _ChatOnResponses(fields[root], _responses)
+                fields[part] = fields[root] and ChatOnResponses(fields[root], openai)
             elif _is_genuine(fields[root], fields[part]):
-                fields.update({root: _RootClient(fields[root]), part: _PlainClient(fields[root], _chat)})
+                made = PlainResponses(fields[root], _RESPONSES)
+                fields.update({root: made, part: PlainResource(fields[root], _CHAT)})
         # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
         delegate = Delegate(
             model=call.model,
@@ -390,7 +220,7 @@ def _once(
 def genuine(delegate: BaseChatOpenAI) -> bool:
     """Say whether a delegate sends through the SDK itself, whose streams end with a finish reason."""
     return isinstance(delegate, Delegate) and all(
-        getattr(delegate, root) is None or isinstance(getattr(delegate, part), _PlainClient)
+        getattr(delegate, root) is None or isinstance(getattr(delegate, part), PlainResource)
         for root, part, _ in _PAIRS
     )
 
@@ -403,6 +233,6 @@ def _guarded(delegate: BaseChatOpenAI) -> BaseChatOpenAI:
     """Look at what comes back where it comes in, whoever made the delegate."""
     for name in ("root_client", "root_async_client"):
         root = getattr(delegate, name, None)
-        if isinstance(root, (OpenAI, AsyncOpenAI, _RootClient)):
+        if isinstance(root, (OpenAI, AsyncOpenAI, PlainResponses)):
             guard_client(root._client)
     return delegate

@@ -18,8 +18,8 @@ from typing_extensions import override
 
 from openai_routed._exchange import ENDPOINTS, arespond, called, respond
 from routed_llm import Decision, Endpoints, guard_client
-from routed_llm.calls.adapting import DecodedEvents, plainly
 from routed_llm.calls.problems import both
+from routed_llm.calls.sdk import DecodedEvents, Place, plainly
 
 if TYPE_CHECKING:
     from routed_llm import Policy
@@ -105,14 +105,14 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
         def chat(self):
             from openai.types.chat import ChatCompletion, ChatCompletionChunk  # heavy, as the resource is
 
-            plainly(super().chat.completions, ENDPOINTS[0], answer=ChatCompletion, event=ChatCompletionChunk)
+            plainly(super().chat.completions, Place("chat_completions", ChatCompletion, ChatCompletionChunk))
             return super().chat
 
         @cached_property
         def responses(self):
             from openai.types.responses import Response, ResponseStreamEvent
 
-            plainly(super().responses, ENDPOINTS[1], answer=Response, event=ResponseStreamEvent)
+            plainly(super().responses, Place("responses", Response, ResponseStreamEvent))
             return super().responses
 
     @override

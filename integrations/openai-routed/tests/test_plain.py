@@ -14,7 +14,7 @@ from openai.resources.chat.completions import Completions
 from openai.types.chat import ChatCompletionMessage, ChatCompletionUserMessageParam
 from openai_routed import AsyncOpenAI, OpenAI
 
-from routed_llm.calls.adapting import DecodedEvents
+from routed_llm.calls.sdk import DecodedEvents
 from routed_llm.simulator import Simulator
 
 SAID: ChatCompletionUserMessageParam = {"role": "user", "content": "Name a sea."}

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from functools import lru_cache, wraps
-from inspect import getattr_static, signature
-from itertools import chain
-from types import FunctionType, MethodType
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.errors import PolicyError
@@ -19,28 +14,18 @@ from routed_llm.request.wire import count_body
 if TYPE_CHECKING:
     from routed_llm.calls.router import Router
     from routed_llm.decision import Call
-    from routed_llm.recovery import Credential
 
 __all__ = [
     "DECIDED",
-    "NO_KEY",
     "SECONDS",
-    "DecodedEvents",
     "LateHeaders",
     "Parts",
     "acounted",
-    "client_apart",
     "counted",
-    "is_untouched",
-    "plainly",
     "policy_from",
-    "posted",
     "shown",
     "travels",
 ]
-
-NO_KEY: Final = "none"
-"""Stands where an SDK wants a key and none is to be sent."""
 
 DECIDED: Final = frozenset(
     {
@@ -52,106 +37,6 @@ DECIDED: Final = frozenset(
 
 SECONDS: Final = 5.0
 """Longest wait for a count: a request is decided without it rather than late."""
-
-
-_RAW: Final = "X-Stainless-Raw-Response"
-_OPTIONS: Final = {
-    "extra_headers": "headers",
-    "extra_query": "params",
-    "extra_body": "extra_json",
-    "timeout": "timeout",
-}
-"""Keywords of the SDK's methods and what its requests call them."""
-
-
-def is_untouched(part: Any) -> bool:
-    """Say whether ``create`` of a resource is the SDK's own: no program's, no test's, no instrument's."""
-    raw = getattr(part, "__dict__", {}).get("with_raw_response")
-    return all(_is_sdks(one.create) for one in (part, raw) if one is not None)
-
-
-def _is_sdks(method: Any) -> bool:
-    function = getattr(method, "__func__", method)
-    return type(function) is FunctionType and str(function.__globals__.get("__name__")).startswith("openai.")
-
-
-def posted(
-    client: Any, path: str, body: Mapping[str, Any], *, answer: Any, stream_cls: Any, raw: bool = False
-) -> Any:
-    """Send a body of plain data: to look for what is not takes the SDK a quarter of a call's time.
-
-    For a long input of Responses it takes nearly all of it, 30 ms.
-
-    Args:
-        client: the SDK's client, for threads or for event loops.
-        path: of the endpoint.
-        body: the body, with the keywords of the SDK that steer the request.
-        answer: the type of a whole answer; ``object`` for plain data.
-        stream_cls: the type of a stream.
-        raw: whether the answer comes with its headers.
-    """
-    given = {_OPTIONS[name]: body[name] for name in _OPTIONS.keys() & body.keys()}
-    # Without a timeout is not without a word on it.
-    options = {name: value for name, value in given.items() if value is not None or name == "timeout"}
-    options["security"] = {"bearer_auth": True}  # a key for administrators is not for the endpoints
-    if raw:
-        options["headers"] = {**(options.get("headers") or {}), _RAW: "true"}
-    return client.post(
-        path,
-        cast_to=answer,
-        body={name: value for name, value in body.items() if name not in _OPTIONS},
-        options=options,
-        stream=bool(body.get("stream")),
-        stream_cls=stream_cls,
-    )
-
-
-def plainly(part: Any, path: str, *, answer: Any, event: Any) -> None:
-    """Let ``create`` of a resource send plain data as it is, and leave all else to the SDK's own.
-
-    What a program, a test or an instrument puts in the place of the SDK's own is called as it always was.
-
-    Args:
-        part: the resource; its class stays as it is.
-        path: of its endpoint.
-        answer: the type of a whole answer.
-        event: the type of an event of a stream.
-    """
-    kind = type(part)
-    streams, (known, needed) = part._client._default_stream_cls[event], _keywords(kind.create)
-
-    @wraps(kind.create)
-    def create(self: Any, *args: Any, **given: Any) -> Any:
-        own = getattr_static(kind, "create")
-        body = {name: value for name, value in given.items() if type(value).__name__ not in _NOT_GIVEN}
-        usual = not args and known >= body.keys() >= needed and _is_sdks(own)
-        if usual and all(_is_plain(one) for name, one in body.items() if name not in _OPTIONS):
-            return posted(self._client, path, body, answer=answer, stream_cls=streams)
-        bound = own.__get__(self, kind) if hasattr(type(own), "__get__") else own
-        return bound(*args, **given)
-
-    part.create = MethodType(create, part)
-
-
-@lru_cache(maxsize=64)
-def _keywords(method: Any) -> tuple[frozenset[str], frozenset[str]]:
-    """Return a method's keywords, and those that must be given."""
-    known = dict(list(signature(method).parameters.items())[1:])
-    return frozenset(known), frozenset(name for name, one in known.items() if one.default is one.empty)
-
-
-_NOT_GIVEN: Final = frozenset({"Omit", "NotGiven"})
-"""Classes of what stands for nothing in the SDK's signatures."""
-
-
-def _is_plain(value: Any) -> bool:
-    kind = type(value)
-    if kind is dict:
-        return all(type(name) is str and _is_plain(one) for name, one in value.items())
-    return kind in _PLAIN or (kind is list and all(map(_is_plain, value)))
-
-
-_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def policy_from(value: Any) -> Policy | None:
@@ -241,34 +126,6 @@ async def acounted(client: Any, asked: Mapping[str, Any], model: str) -> int:
     return int((await quick.responses.input_tokens.count(**count_body(asked, model))).input_tokens)
 
 
-def client_apart(
-    kind: Any, base_url: str, credential: Credential, timeout: Any, *, in_loop: bool = False
-) -> Any:
-    """Make a client for a model's own address, which shares nothing with those of the caller's.
-
-    Args:
-        kind: the SDK's class.
-        base_url: the address.
-        credential: what it is called with.
-        timeout: how long to wait, as the SDK takes it.
-        in_loop: whether it is a client of event loops, whose keys are awaited.
-    """
-    key: Any = credential.api_key
-    key = (_awaited(key) if in_loop else key) if callable(key) else key or NO_KEY
-    made = kind(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
-    # What the SDK reads from the environment is meant for OpenAI.
-    made.organization = made.project = None
-    made._custom_headers = dict(credential.headers)
-    return made
-
-
-def _awaited(key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
-    async def give() -> str:
-        return await asyncio.to_thread(key)
-
-    return give
-
-
 class LateHeaders:
     """Headers that are written as httpx keeps them once more is asked for than one by its name.
 
@@ -315,55 +172,3 @@ class Parts:
     async def aclose(self) -> None:
         """Do what :meth:`close` does, in an event loop."""
         await self._events.aclose()
-
-
-class DecodedEvents:
-    """Reads the events of a stream for the SDK, which need not decode again what has been decoded.
-
-    Args:
-        own: what the SDK reads with; it gets what comes from elsewhere.
-    """
-
-    def __init__(self, own: Any) -> None:
-        self._own = own
-
-    def iter_bytes(self, parts: Iterator[bytes]) -> Iterator[Any]:
-        """Yield the events of a body."""
-        for part in parts:
-            events = getattr(part, "events", None)
-            if events is None:
-                yield from self._own.iter_bytes(chain([part], parts))
-                return
-            for data in events:
-                yield _Decoded(data)
-
-    async def aiter_bytes(self, parts: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        """Do what :meth:`iter_bytes` does, in an event loop."""
-        async for part in parts:
-            events = getattr(part, "events", None)
-            if events is None:
-                async for event in self._own.aiter_bytes(_from(part, parts)):
-                    yield event
-                return
-            for data in events:
-                yield _Decoded(data)
-
-
-async def _from(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for part in rest:
-        yield part
-
-
-class _Decoded:
-    """An event as the SDK asks for it: it has no name that the SDK goes by, and is not its last."""
-
-    __slots__ = ("_decoded",)
-    event = None
-    data = ""
-
-    def __init__(self, decoded: Any) -> None:
-        self._decoded = decoded
-
-    def json(self) -> Any:
-        return self._decoded

@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from functools import partial
 from threading import RLock
-from typing import Any, Final, NamedTuple, cast, get_type_hints
+from typing import Any, Final, NamedTuple, get_type_hints
 
-from openai import APIError, AsyncOpenAI, AsyncStream, Stream
+import openai
+from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
-from pydantic import BaseModel
 
-from routed_llm import Credential, UnreadableAnswer, guard_client
-from routed_llm.calls.adapting import client_apart, is_untouched, posted
+from routed_llm import Credential, guard_client
 from routed_llm.calls.runners import when_loop_ends
+from routed_llm.calls.sdk import Place, PlainAnswer, client_apart, failed, plain, sent
 from routed_llm.calls.wired import Prepared
 from routed_llm.request.wire import OPTIONS
 
-__all__ = ["Clients", "PlainAnswer", "asend", "failure", "plain", "send", "unpacked"]
+__all__ = ["Clients", "asend", "failure", "send", "unpacked"]
 
 _KEPT: Final = 32
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {
@@ -29,11 +29,10 @@ _FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "responses": frozenset(get_type_hints(ResponseCreateParamsStreaming)),
 }
 """What the installed SDK has a keyword for; anything else goes into its ``extra_body``."""
-_PLACES: Final[Mapping[str, tuple[str, Any, Any]]] = {
-    "chat_completions": ("/chat/completions", ChatCompletion, ChatCompletionChunk),
-    "responses": ("/responses", object, object),
+_PLACES: Final = {
+    "chat_completions": Place("chat_completions", ChatCompletion, ChatCompletionChunk),
+    "responses": Place("responses"),
 }
-"""The path of each endpoint, and as what answers and the parts of streams are wanted: the SDK's, or data."""
 
 
 class _Ready(NamedTuple):
@@ -120,41 +119,6 @@ def _once(client: Any, base_url: str | None, credential: Credential | None) -> A
 # ----- sending, and reading what comes back as plain data
 
 
-class PlainAnswer(dict[str, Any]):
-    """What came back, as plain data.
-
-    Attributes:
-        object: the SDK's own object.
-    """
-
-    object: Any = None
-
-
-def plain(came: Any) -> PlainAnswer:
-    """Return an object of the SDK, or what stands for one in a test, as plain data that remembers it."""
-    if isinstance(came, BaseModel):
-        answer = PlainAnswer(came.model_dump(exclude_unset=True, warnings=False))
-    else:
-        answer = PlainAnswer(came if isinstance(came, Mapping) else _looked_at(came))
-    answer.object = came
-    return answer
-
-
-def _looked_at(came: Any) -> dict[str, Any]:
-    """Return what is read of an answer that is none of the SDK's classes: a program's own stand-in."""
-    if not hasattr(came, "choices"):
-        raise UnreadableAnswer(f"The answer is a {type(came).__name__}, not an object.")
-    choices = [
-        {
-            "index": at,
-            "message": {"role": "assistant", "content": choice.message.content},
-            "finish_reason": "stop",
-        }
-        for at, choice in enumerate(came.choices)
-    ]
-    return {"choices": choices}
-
-
 def unpacked(answer: Mapping[str, Any], kind: Any) -> Any:
     """Return plain data as an object of the SDK: the one that it came as, where it is still the same."""
     return answer.object if isinstance(answer, PlainAnswer) else kind.construct(**answer)
@@ -162,9 +126,7 @@ def unpacked(answer: Mapping[str, Any], kind: Any) -> Any:
 
 def failure(answer: Mapping[str, Any]) -> Exception:
     """Return the SDK's exception for an error that is reported in an answer."""
-    message = str(answer.get("message") or "The provider failed and gave no reason.")
-    body = {name: answer.get(name) for name in ("message", "type", "param", "code")}
-    return APIError(message, request=cast(Any, None), body=body)
+    return failed(openai, answer)
 
 
 def send(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
@@ -180,17 +142,12 @@ async def asend(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> 
 
 
 def _sent(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
-    on_responses, body = prepared.endpoint == "responses", prepared.body
-    part = client.responses if on_responses else client.chat.completions
-    steer = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
-    if is_untouched(part):
-        path, answer, event = _PLACES[prepared.endpoint]
-        kind: Any = AsyncStream if isinstance(client, AsyncOpenAI) else Stream
-        return posted(client, path, {**body, **steer}, answer=answer, stream_cls=kind[event])
-    known = _FIELDS[prepared.endpoint]
+    known, body = _FIELDS[prepared.endpoint], prepared.body
     given = {name: value for name, value in body.items() if name in known}
     rest = {name: value for name, value in body.items() if name not in known}
-    return part.create(**given, **steer, **({"extra_body": rest} if rest else {}))
+    steer = {name: value for name, value in options.items() if name in OPTIONS and value is not None}
+    body = {**given, **steer, **({"extra_body": rest} if rest else {})}
+    return sent(client, _PLACES[prepared.endpoint], body)
 
 
 def _pieces(stream: Any) -> Iterator[PlainAnswer]:

@@ -29,9 +29,9 @@ from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCallFunction
 from typing_extensions import override
 
 from routed_llm import Credential, Decision
-from routed_llm.calls.adapting import NO_KEY
 from routed_llm.calls.driver import Driven, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
+from routed_llm.calls.sdk import NO_KEY
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.request.wire import ITEMS
 
