@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from langchain_core.messages import (
     AIMessage,
@@ -31,7 +31,7 @@ from langchain_openai.chat_models.base import (
 
 from routed_llm import Previous
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
-from routed_llm.request.wire import spoken
+from routed_llm.request.wire import MEDIA, TEXTS, openai_part, spoken, text_part
 
 __all__ = ["ITEMS", "PLAN", "ROUTING", "Conversation", "since"]
 
@@ -49,11 +49,6 @@ _ROLES: Final = {HumanMessage: "user", SystemMessage: "system", AIMessage: "assi
 _TOOLS: Final = "additional_tools"
 _NO_ITEM: Final = "the Responses API has no input item of that type, so it cannot be placed in the request."
 _CHATS: Final = ("image_url", "input_audio", "file")
-_MARK: Final = "prompt_cache_breakpoint"
-"""Key of a block that ends a prefix for the prompt cache."""
-
-_TEXTS: Final = frozenset({"text", "input_text", "output_text", "text-plain"})
-"""Types of blocks that are text."""
 
 _RESPONSES_ITEMS: Final = frozenset(
     {
@@ -62,17 +57,6 @@ _RESPONSES_ITEMS: Final = frozenset(
     }
 )
 """Types of blocks that only the Responses endpoint has; langchain-openai passes them on as items."""
-
-_MEDIA: Final = frozenset(
-    {
-        *("audio", "document", "file", "image", "image_url", "input_audio", "input_file", "input_image"),
-        *("media", "video", "video_url"),
-    }
-)
-"""Types of blocks that are an image, a voice clip, a video or a file."""
-
-_FOREIGN: Final = frozenset({"annotations", "cache_control", "extras", "id", "index"})
-"""Keys of a text block that LangChain or another provider added, which Chat Completions refuses."""
 
 Known = Callable[[str], str | None]
 
@@ -307,7 +291,7 @@ def _is_chats(block: Mapping[str, Any]) -> bool:
 def _is_known(block: Any, message: BaseMessage) -> bool:
     """Say whether a block stays: as with langchain-openai, what no endpoint of OpenAI's has does not."""
     kind = _unwrapped(block)["type"]
-    if kind in _TEXTS or kind in _MEDIA or kind == _TOOLS:  # langchain-openai says where tools may stand
+    if kind in TEXTS or kind in MEDIA or kind == _TOOLS:  # langchain-openai says where tools may stand
         return True
     if isinstance(message, SystemMessage):
         warnings.warn(f"Content block {kind!r} was dropped from a system message: {_NO_ITEM}", stacklevel=2)
@@ -411,11 +395,9 @@ def _bare(message: AIMessage, *, keeps_audio: bool) -> AIMessage:
 
 def _chat_block(block: Any, *, keeps_audio: bool) -> Mapping[str, Any] | None:
     """Return a block of an answer for Chat Completions, without what is Responses' only; None for most."""
-    if isinstance(block, str):
-        return {"type": "text", "text": block}
+    if isinstance(block, str) or block.get("type") in TEXTS:
+        return text_part(block)
     kind = block.get("type")
-    if kind in _TEXTS:
-        return {"type": "text", "text": _block_text(block)}
     if kind == "refusal":
         return {"type": "refusal", "refusal": block["refusal"]}
     if kind != "audio" or keeps_audio:
@@ -459,117 +441,7 @@ def _fit_blocks(message: BaseMessage, *, on_responses: bool) -> BaseMessage:
     if not message.content:
         # langchain-openai makes no item of a message without blocks, and an input of no items is refused.
         return _with(message, "") if on_responses else message
-    blocks = [_fitted(block, on_responses=on_responses) for block in message.content]
+    blocks = [openai_part(block, on_responses=on_responses) for block in message.content]
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
         return message
     return _with(message, blocks)
-
-
-# ----- blocks of any form (OpenAI's, LangChain's, a neighbour's), as Chat Completions has them
-
-
-class _Media(NamedTuple):
-    """One image, voice clip, video or file; of a text that comes as a file, the text is its URL."""
-
-    kind: str
-    url: str | None
-    file_id: str | None = None
-    filename: str | None = None
-    detail: str | None = None
-
-
-def _block_text(block: Mapping[str, Any]) -> str:
-    """Return the text of a block of a text type."""
-    if block["type"] != "text-plain":
-        return str(block.get("text") or "")
-    return str(block.get("text") or block.get("data") or "")
-
-
-def _fitted(block: Any, *, on_responses: bool) -> Any:
-    """Return a block so that langchain-openai writes it; most are as they are."""
-    if isinstance(block, str):
-        return {"type": "text", "text": block}
-    kind = block.get("type")
-    if kind == "text-plain" or (kind == "input_text" and not on_responses):
-        return {"type": "text", "text": _block_text(block)}
-    extras = block.get("extras") if isinstance(block.get("extras"), Mapping) else {}
-    if kind == "text" and not _FOREIGN.isdisjoint(block):
-        kept = {_MARK: extras[_MARK]} if _MARK in extras else {}
-        return kept | {k: v for k, v in block.items() if k not in _FOREIGN}
-    if kind not in _MEDIA or kind in ("audio", "input_audio", "video_url"):
-        return block
-    part = _part(block, on_responses=on_responses)
-    mark = block.get(_MARK) or extras.get(_MARK)
-    return part if part is block or mark is None else {**part, _MARK: mark}
-
-
-def _part(block: Mapping[str, Any], *, on_responses: bool) -> Mapping[str, Any]:
-    kind, media = block["type"], _read(block)
-    is_url = media.kind == "file" and media.file_id is None and not (media.url or "").startswith("data:")
-    if media.kind == "image" and media.url is None and not on_responses:
-        return block  # langchain-openai says so
-    if {
-        "input_image": on_responses,
-        "input_file": on_responses,
-        "image": not (media.file_id or media.detail),
-        "image_url": isinstance(block.get("image_url"), Mapping) and media.file_id is None,
-        "file": media.kind == "file" and not (on_responses and is_url),
-    }.get(kind):
-        return block  # as langchain-openai takes it
-    detail = {} if media.detail is None else {"detail": media.detail}
-    if media.kind == "image" and media.file_id is not None:  # which only Responses has a form for
-        return {"type": "input_image", "file_id": media.file_id, **detail}
-    if is_url:  # and for this
-        return {"type": "input_file", "file_url": media.url}
-    if media.kind == "text":
-        return {"type": "text", "text": media.url}
-    if media.kind == "image":
-        return {"type": "image_url", "image_url": {"url": media.url, **detail}}
-    if media.kind == "audio":
-        form, _, data = (media.url or "").partition(";base64,")
-        return {"type": "input_audio", "input_audio": {"data": data, "format": form.partition("/")[2]}}
-    if media.kind == "video":
-        return {"type": "video_url", "video_url": {"url": media.url}}  # which no model takes
-    if media.file_id is not None:
-        return {"type": "file", "file": {"file_id": media.file_id}}
-    return {"type": "file", "file": {"filename": media.filename or "file", "file_data": media.url}}
-
-
-def _read(block: Mapping[str, Any]) -> _Media:
-    """Read a block of any known form; a file that says it is an image or a voice clip is one."""
-    kind, source, value = block["type"], block.get("source"), block.get("image_url")
-    if kind in ("image_url", "input_image"):
-        image = value if isinstance(value, Mapping) else {**block, "url": value}
-        return _Media("image", image.get("url"), image.get("file_id"), detail=image.get("detail"))
-    if kind == "input_file" or isinstance(block.get("file"), Mapping):
-        file = block if kind == "input_file" else block["file"]
-        url = file.get("file_data") or file.get("file_url")
-        return _Media(_kind("file", url), url, file.get("file_id"), file.get("filename"))
-    if isinstance(source, Mapping):
-        # Anthropic's: {"type": "image" | "document", "source": {"type": "base64", "media_type", "data"}}.
-        if source.get("type") == "text":
-            return _Media("text", str(source.get("data") or ""))
-        url = source.get("url") or _data_url(source.get("media_type"), source.get("data"))
-        kind = kind if kind == "image" else _kind("file", url)
-        return _Media(kind, url, source.get("file_id"), block.get("title"))
-    mime, extras = block.get("mime_type"), block.get("extras") or {}
-    data = block.get("base64") or (None if block.get("url") else block.get("data"))
-    url = block.get("url") or block.get("file_uri") or _data_url(mime, data)
-    return _Media(
-        # Google's: {"type": "media", "mime_type", "data" | "file_uri"}.
-        _kind("file" if kind == "media" else kind, url, mime),
-        url,
-        block.get("file_id") or (block.get("id") if block.get("source_type") == "id" else None),
-        block.get("filename") or block.get("name") or extras.get("filename"),
-        block.get("detail") or extras.get("detail"),
-    )
-
-
-def _kind(kind: str, url: str | None, mime: str | None = None) -> str:
-    """Say what a file is, by its type: that it has, or that its data URL says."""
-    said = (mime or (url or "").removeprefix("data:")).partition("/")[0]
-    return said if kind == "file" and said in ("image", "audio", "video") else kind
-
-
-def _data_url(mime: str | None, data: str | None) -> str | None:
-    return None if data is None else f"data:{mime};base64,{data}"

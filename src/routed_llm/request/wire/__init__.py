@@ -8,6 +8,7 @@
 :class:`EventStream`                      Chat Completions' chunks as Responses' events
 :func:`failure_of`                        the error that a reply or an event reports in its body
 :func:`count_body`                        the body for OpenAI's counting endpoint
+:func:`openai_part`                       a block of any provider's form as a part that OpenAI has
 :func:`spoken`                            a name in the text: Responses' messages have none
 :func:`reasoning_aside`                   the items of an answer, for programs that know no reasoning
 :func:`overlaid`                          the parameters of one call over a model's own
@@ -20,6 +21,7 @@ means nothing on an endpoint rules it out.
 
 from routed_llm.fields import CHAT, RESPONSES, SOFT, Fate, Row, row_of, rules_out
 from routed_llm.request.wire.answers import chat_completion, failure_of, response
+from routed_llm.request.wire.blocks import MEDIA, TEXTS, openai_part, text_part
 from routed_llm.request.wire.body import OPTIONS, count_body, form_of, overlaid, parameters, request_body
 from routed_llm.request.wire.reasoning import (
     REASONING,
@@ -34,10 +36,12 @@ from routed_llm.request.wire.turns import ITEMS, Replay, same_model, spoken
 __all__ = [
     "CHAT",
     "ITEMS",
+    "MEDIA",
     "OPTIONS",
     "REASONING",
     "RESPONSES",
     "SOFT",
+    "TEXTS",
     "ChunkStream",
     "EventStream",
     "Fate",
@@ -48,6 +52,7 @@ __all__ = [
     "count_body",
     "failure_of",
     "form_of",
+    "openai_part",
     "overlaid",
     "parameters",
     "reasoning_aside",
@@ -60,4 +65,5 @@ __all__ = [
     "same_model",
     "says_something",
     "spoken",
+    "text_part",
 ]
