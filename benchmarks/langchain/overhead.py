@@ -224,7 +224,7 @@ def decisions(pairs: int) -> Iterator[tuple[str, float]]:
     def read() -> Any:
         return planner.read(messages, None, {}, stream=False)
 
-    asked, plans = read(), cycle([read().decide().decision, read().decide().decision])
+    asked, plans = read(), cycle([read().decide(None), read().decide(None)])
     steps: dict[str, Callable[[], Any]] = {
         "reading the request": read,
         "deciding": lambda: planner.router.decide(asked.request, asked.options),

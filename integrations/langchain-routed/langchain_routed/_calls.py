@@ -50,10 +50,8 @@ from routed_llm import (
     CatalogError,
     Change,
     Decision,
-    NoModelFits,
     Policy,
     PolicyError,
-    Request,
     RetryLimits,
     Router,
     TokenCount,
@@ -63,8 +61,9 @@ from routed_llm import (
     read_openai,
     short_record,
 )
-from routed_llm.calls.adapting import DECIDED, acounted, counted, policy_from, shown
-from routed_llm.calls.driver import Driven, flow, stream_flow
+from routed_llm.calls.adapting import DECIDED, policy_from, shown
+from routed_llm.calls.driver import flow, stream_flow
+from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.problems import ENDS, Raised, sdk_error
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.search import with_search
@@ -73,7 +72,7 @@ from routed_llm.request.wire import overlaid, request_body
 
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
-    from routed_llm import Attempts, ErrorFacts, Step
+    from routed_llm import ErrorFacts, Step
     from routed_llm.record import Record
 
 __all__ = [
@@ -187,7 +186,8 @@ class CallPlanner:
     ) -> RoutedCall | RejectedCall:
         """Read and decide a call; what is wrong is raised inside the run, where callbacks hear of it."""
         try:
-            return self.read(messages, stop, kwargs, stream=stream).decide()
+            call = self.read(messages, stop, kwargs, stream=stream)
+            return call.prepare(call.decide(self.owner.root_client))
         except Exception as error:  # noqa: BLE001 - it is raised later
             return RejectedCall(self.owner, error, stop, kwargs)
 
@@ -196,7 +196,8 @@ class CallPlanner:
     ) -> RoutedCall | RejectedCall:
         """Do what :meth:`route` does, without holding the event loop while long texts are counted."""
         try:
-            return await self.read(messages, stop, kwargs, stream=stream).adecide()
+            call = self.read(messages, stop, kwargs, stream=stream)
+            return call.prepare(await call.adecide(self.owner.root_async_client))
         except Exception as error:  # noqa: BLE001 - it is raised later
             return RejectedCall(self.owner, error, stop, kwargs)
 
@@ -237,16 +238,17 @@ class CallPlanner:
             endpoint=wanted,
             foreign=True,
         )
-        exact = options.policy is not None and options.policy.exact_within
         return RoutedCall(
-            planner=self,
+            router=self.router,
             request=request,
-            parameters=parameters,
             options=options,
-            items=items,
+            asked=body,
+            retries=self.owner.max_retries,
             soft=locked is not None and not hard,
+            planner=self,
+            parameters=parameters,
+            items=items,
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
-            counted=body if exact else None,
         )
 
     def _settings(
@@ -361,18 +363,14 @@ def _form_of(schema: type) -> Any:
 
 
 @dataclass(slots=True, kw_only=True)
-class RoutedCall:
+class RoutedCall(ParsedCall):
     """A call on its way: what it asks for, and what is sent, which changes when another model takes over.
 
     Attributes:
         planner: where it was read.
-        request: what it asks for, in the router's words.
         parameters: its parameters and the model's, in the caller's own form.
-        options: the policy for it, whom it is for and what it may spend.
         items: whether the call itself asks for what only Responses has.
-        soft: whether the lock on a model may be given up.
         nulls: names of the parameters that the caller gave as None.
-        counted: the body to ask OpenAI's own count for; None where no policy asks.
         decision: what was decided.
         call: what of that says how it is sent.
         on_responses: whether it goes to Responses.
@@ -385,13 +383,9 @@ class RoutedCall:
     """
 
     planner: CallPlanner
-    request: Request
     parameters: dict[str, Any]
-    options: CallOptions
     items: bool
-    soft: bool
     nulls: tuple[str, ...] = ()
-    counted: Mapping[str, Any] | None = None
     decision: Any = None
     call: Call = field(init=False)
     on_responses: bool = field(init=False)
@@ -418,46 +412,6 @@ class RoutedCall:
         """The name of the model that is asked."""
         return self.call.model
 
-    # ----- deciding
-
-    def decide(self) -> RoutedCall:
-        """Decide, giving up a lock that is only worth having.
-
-        Raises:
-            NoModelFits: when nothing can serve the call.
-        """
-        planner = self.planner
-        exact: Any = self.counted and partial(counted, planner.owner.root_client, self.counted)
-        try:
-            return self.prepare(planner.router.decide(self.request, self.options, exact=exact))
-        except NoModelFits:
-            if not self.unlock():
-                raise
-        return self.decide()
-
-    async def adecide(self) -> RoutedCall:
-        """Decide without holding the event loop while long texts are counted, as :meth:`decide` does."""
-        planner = self.planner
-        exact: Any = self.counted and partial(acounted, planner.owner.root_async_client, self.counted)
-        try:
-            return self.prepare(await planner.router.adecide(self.request, self.options, exact=exact))
-        except NoModelFits:
-            if not self.unlock():
-                raise
-        return await self.adecide()
-
-    def unlock(self) -> bool:
-        """Let the call go to any model, where that may be; encrypted reasoning is then left out."""
-        soft, self.soft = self.soft, False
-        if soft:
-            self.request = replace(self.request, facts=replace(self.request.facts, locked_to=None))
-        return soft
-
-    def _choose(self, avoid: Mapping[str, str], options: CallOptions) -> Decision | None:
-        """Decide for what is left, giving up a lock that is only worth having; None when nothing is."""
-        found = self.planner.router.rechoose(self.request, avoid, options)
-        return self._choose(avoid, options) if found is None and self.unlock() else found
-
     @property
     def _wants_responses(self) -> bool:
         """Whether ChatOpenAI under the baseline's name would send the call to Responses, too."""
@@ -476,20 +430,27 @@ class RoutedCall:
         """Make the call and complete its answer."""
         self._messages, self._manager = messages, run_manager
         with _raised(self.planner.owner):
-            return cast("ChatResult", run(flow(self._driven()), partial(self._send, "_generate")))
+            return cast(
+                "ChatResult", run(flow(self.driven(self.decision, self)), partial(self._send, "_generate"))
+            )
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, without holding the event loop."""
         self._messages, self._manager = messages, run_manager
         with _raised(self.planner.owner):
-            return cast("ChatResult", await arun(flow(self._driven()), partial(self._send, "_agenerate")))
+            return cast(
+                "ChatResult",
+                await arun(flow(self.driven(self.decision, self)), partial(self._send, "_agenerate")),
+            )
 
     def stream(
         self, messages: list[BaseMessage], run_manager: Any, options: Mapping[str, Any]
     ) -> Iterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on; the last one has the record."""
         self._messages, self._asks = messages, options.get("stream_usage")
-        chunks = run_stream(stream_flow(self._driven()), partial(self._send, "_generate"), self._open)
+        chunks = run_stream(
+            stream_flow(self.driven(self.decision, self)), partial(self._send, "_generate"), self._open
+        )
         with _raised(self.planner.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
             for chunk in chunks:
                 if run_manager is not None:
@@ -501,7 +462,9 @@ class RoutedCall:
     ) -> AsyncIterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on, as :meth:`stream` does."""
         self._messages, self._asks = messages, options.get("stream_usage")
-        chunks: Any = arun_stream(stream_flow(self._driven()), partial(self._send, "_agenerate"), self._aopen)
+        chunks: Any = arun_stream(
+            stream_flow(self.driven(self.decision, self)), partial(self._send, "_agenerate"), self._aopen
+        )
         with _raised(self.planner.owner):
             async with aclosing(chunks):
                 async for chunk in chunks:
@@ -509,24 +472,11 @@ class RoutedCall:
                         await run_manager.on_llm_new_token(chunk.text, chunk=chunk, **_logprobs(chunk))
                     yield chunk
 
-    def _driven(self) -> Driven:
-        options = self.options
-        return Driven(
-            self.planner.router, self.decision, self, self._attempts, options.credential, options.deadline
-        )
-
-    def _attempts(self, decision: Decision, since: float) -> Attempts:
-        owner = self.planner.owner
-        retries = 1 if owner.max_retries == 0 and self._question.hung else owner.max_retries
-        return self.planner.router.attempts(
-            self.request,
-            decision,
-            self.options,
-            # The models of a factory have clients of their own, which wait and retry by themselves.
-            limits=RetryLimits.from_retries(retries, waits=owner.factory is None),
-            choose=self._choose,
-            since=since,
-        )
+    def limits(self) -> RetryLimits:
+        """Return how much may be tried, once a request has failed."""
+        retries = 1 if self.retries == 0 and self._question.hung else self.retries
+        # The models of a factory have clients of their own, which wait and retry by themselves.
+        return RetryLimits.from_retries(retries, waits=self.planner.owner.factory is None)
 
     # ----- what is sent
 

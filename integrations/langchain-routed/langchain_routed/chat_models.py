@@ -257,12 +257,7 @@ class RoutedChatModel(ChatOpenAI):
             PolicyError: for a wrong ``routing``.
         """
         messages = self._convert_input(input).to_messages()
-        planner = self._own_planner()
-        call = planner.read(messages, stop, kwargs)
-        decision = planner.router.explain(call.request, call.options)
-        if decision.chosen is None and call.unlock():
-            decision = planner.router.explain(call.request, call.options)
-        return decision
+        return self._own_planner().read(messages, stop, kwargs).explain()
 
     def _own_planner(self) -> CallPlanner:
         # Not one of pydantic's private attributes, which take ten times as long to read.

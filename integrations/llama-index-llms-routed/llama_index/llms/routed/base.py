@@ -34,7 +34,6 @@ from llama_index.llms.routed.upstream import CarefulOpenAI
 from typing_extensions import override
 
 from routed_llm import (
-    Attempts,
     BudgetEvent,
     CallOptions,
     Catalog,
@@ -44,15 +43,14 @@ from routed_llm import (
     PolicyError,
     Previous,
     Request,
-    RetryLimits,
     RoutedError,
     Router,
     budgets_from,
     read_openai,
 )
-from routed_llm.calls.adapting import acounted, counted, policy_from, travels
+from routed_llm.calls.adapting import policy_from, travels
 from routed_llm.calls.answers import AnswerMemory
-from routed_llm.calls.driver import Driven
+from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.search import with_search
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.request.wire import OPTIONS
@@ -285,48 +283,45 @@ class RoutedLLM(CarefulOpenAI):
             CatalogError: when the policy or the call names an unknown model.
         """
         whole = [ChatMessage(messages)] if isinstance(messages, str) else messages
-        request = self._read(self._asked(whole, kwargs, stream=bool(kwargs.get("stream"))))
-        return self._router().explain(request, self._options(kwargs))
+        return self._parsed(whole, kwargs, stream=bool(kwargs.get("stream"))).explain()
 
     def _route(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> tuple[Served, dict[str, Any]]:
         try:
-            asked, options = self._asked(messages, kwargs, stream=stream), self._options(kwargs)
-            router, request, client = self._router(), self._read(asked), self._get_client()
-            exact: Any = None
-            if options.policy is not None and options.policy.exact_within:
-                exact = partial(counted, client, asked)
-            decision = router.decide(request, options, exact=exact)
+            parsed, client = self._parsed(messages, kwargs, stream=stream), self._get_client()
+            decision = parsed.decide(client)
         except RoutedError as error:
             raise as_openais(error, self.api_base) from None
-        return self._served(messages, asked, request, decision, options, client)
+        return self._served(messages, parsed, decision, client)
 
     async def _aroute(
         self, messages: Sequence[ChatMessage], kwargs: dict[str, Any], *, stream: bool = False
     ) -> tuple[Served, dict[str, Any]]:
         try:
-            asked, options = self._asked(messages, kwargs, stream=stream), self._options(kwargs)
-            router, request, client = self._router(), self._read(asked), self._get_aclient()
-            exact: Any = None
-            if options.policy is not None and options.policy.exact_within:
-                exact = partial(acounted, client, asked)
-            decision = await router.adecide(request, options, exact=exact)
+            parsed, client = self._parsed(messages, kwargs, stream=stream), self._get_aclient()
+            decision = await parsed.adecide(client)
         except RoutedError as error:
             raise as_openais(error, self.api_base) from None
-        return self._served(messages, asked, request, decision, options, client)
+        return self._served(messages, parsed, decision, client)
+
+    def _parsed(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
+    ) -> ParsedCall:
+        asked = self._asked(messages, kwargs, stream=stream)
+        return ParsedCall(
+            router=self._router(),
+            request=self._read(asked),
+            options=self._options(kwargs),
+            asked=asked,
+            retries=self.max_retries,
+        )
 
     def _served(
-        self,
-        messages: Sequence[ChatMessage],
-        asked: dict[str, Any],
-        request: Request,
-        decision: Decision,
-        options: CallOptions,
-        client: Any,
+        self, messages: Sequence[ChatMessage], parsed: ParsedCall, decision: Decision, client: Any
     ) -> tuple[Served, dict[str, Any]]:
         """Return the object that makes a decided call, and what its events show of the parameters."""
-        router, served = self._router(), self._template.of(self)
+        router, asked, served = parsed.router, parsed.asked, self._template.of(self)
         wired = Wired(
             asked=asked,
             catalog=router.catalog,
@@ -338,13 +333,9 @@ class RoutedLLM(CarefulOpenAI):
             takes_usage=self._answers.takes_usage,
         )
 
-        def attempts(decided: Decision, since: float) -> Attempts:
-            limits = RetryLimits.from_retries(self.max_retries)
-            return router.attempts(request, decided, options, limits=limits, since=since)
-
-        driven = Driven(router, decision, wired, attempts, options.credential, options.deadline)
         given = {name: asked[name] for name in OPTIONS if name in asked}
-        route = Route(driven, self._clients, client, given, partial(router.credential_of, own=options.own))
+        whose = partial(router.credential_of, own=parsed.options.own)
+        route = Route(parsed.driven(decision, wired), self._clients, client, given, whose)
         wired.send = partial(self._send_apart, route)
         served.take(route).named(decision, self._window_of(decision))
         return served, {name: value for name, value in asked.items() if name not in ("messages", "stream")}
