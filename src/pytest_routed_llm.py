@@ -82,7 +82,5 @@ def openai_simulator(
 
 def _forget_routers() -> None:
     """Let the next model make a new router, so that no test depends on another's failures or day."""
-    if (langchain := sys.modules.get("langchain_routed._calls")) is not None:
-        langchain.default_router.cache_clear()
-    if (llama_index := sys.modules.get("llama_index.llms.routed.own")) is not None:
-        llama_index.forget_shared()
+    if (adapting := sys.modules.get("routed_llm.calls.adapting")) is not None:
+        adapting.forget_shared()

@@ -178,10 +178,10 @@ def test_no_test_goes_by_another_s_failures_or_day(project: pytest.Pytester) -> 
         """
         import pytest
         from langchain_routed import RoutedChatModel
-        from langchain_routed._calls import default_router
         from llama_index.llms.routed import RoutedLLM
+        from routed_llm.calls.adapting import shared_router
 
-        default_router(), (kept := RoutedLLM()).metadata  # of the day of the import
+        shared_router(), (kept := RoutedLLM()).metadata  # of the day of the import
 
         @pytest.mark.parametrize("ask", [RoutedChatModel.invoke, RoutedLLM.complete], ids=["chain", "index"])
         @pytest.mark.parametrize("day", ["2026-11-22", "2027-01-15"])

@@ -53,7 +53,6 @@ from routed_llm import (
     Policy,
     PolicyError,
     RetryLimits,
-    Router,
     TokenCount,
     budgets_from,
     classify_error,
@@ -61,7 +60,7 @@ from routed_llm import (
     read_openai,
     short_record,
 )
-from routed_llm.calls.adapting import DECIDED, policy_from, shown
+from routed_llm.calls.adapting import DECIDED, policy_from, shared_router, shown
 from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.problems import ENDS, Raised, sdk_error
@@ -82,7 +81,6 @@ __all__ = [
     "asks_for_responses",
     "completed",
     "configured",
-    "default_router",
     "joined",
     "planned",
     "split_runs",
@@ -120,12 +118,6 @@ _HOME: Final = "it goes to the caller's own address only; Router(credentials=...
 _TRAVELS: Final = "what is not stored must travel with the conversation"
 
 
-@lru_cache(maxsize=1)
-def default_router() -> Router:
-    """The router that every model without one of its own shares, so that they learn together."""
-    return Router()
-
-
 # ----- reading a call
 
 
@@ -135,10 +127,7 @@ class CallPlanner:
     def __init__(self, owner: RoutedChatModel) -> None:
         self.owner = owner
         self.delegates = DelegateCache(owner)
-        if owner.router is not None:
-            self.router = owner.router
-        else:
-            self.router = default_router() if owner.catalog is None else Router(catalog=owner.catalog)
+        self.router = shared_router(owner.catalog) if owner.router is None else owner.router
         self._kept: tuple[tuple[Any, ...], CallOptions] | None = None
         self._quiet: tuple[CallOptions, tuple[dict[str, Any], bool, str | None]] | None = None
         self.lost: dict[str, int] = {}

@@ -34,7 +34,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from typing_extensions import override
 
 from langchain_routed import _calls
-from langchain_routed._calls import CallPlanner, RoutedCall, asks_for_responses, default_router
+from langchain_routed._calls import CallPlanner, RoutedCall, asks_for_responses
 from langchain_routed._delegates import HOOKS
 from langchain_routed._messages import PLAN
 from routed_llm import (
@@ -50,7 +50,7 @@ from routed_llm import (
     Router,
     budgets_from,
 )
-from routed_llm.calls.adapting import policy_from, travels
+from routed_llm.calls.adapting import policy_from, shared_router, travels
 from routed_llm.calls.reach import known, reachable, usual, widest
 
 __all__ = ["RoutedChatModel"]
@@ -89,7 +89,7 @@ def _own_books(given: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     catalog = given.get("catalog")
     # Calls with the same key fail together, whoever pays for them.
-    cooldowns = None if catalog is not None else default_router().cooldowns
+    cooldowns = shared_router(catalog).cooldowns
     router = Router.keeping(
         given.get("router"), catalog=catalog, ledger=ledger, on_budget=on_budget, cooldowns=cooldowns
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
+from routed_llm.calls.router import Router
 from routed_llm.errors import PolicyError
 from routed_llm.ledger import MemoryLedger
 from routed_llm.policy import Policy
 from routed_llm.request.wire import count_body
 
 if TYPE_CHECKING:
-    from routed_llm.calls.router import Router
+    from routed_llm.catalog import Catalog
     from routed_llm.decision import Call
 
 __all__ = [
@@ -22,7 +25,9 @@ __all__ = [
     "Parts",
     "acounted",
     "counted",
+    "forget_shared",
     "policy_from",
+    "shared_router",
     "shown",
     "travels",
 ]
@@ -37,6 +42,36 @@ DECIDED: Final = frozenset(
 
 SECONDS: Final = 5.0
 """Longest wait for a count: a request is decided without it rather than late."""
+
+
+_LOCK: Final = Lock()
+_DEFAULT: list[Router] = []
+_SHARED: WeakValueDictionary[int, Router] = WeakValueDictionary()
+
+
+def shared_router(catalog: Catalog | None = None) -> Router:
+    """Return the router that models without one of their own share, so that they learn together.
+
+    Args:
+        catalog: the models there are; the packaged ones when left out. The router of another catalog lives
+            as long as a model has it.
+    """
+    with _LOCK:
+        if catalog is None:
+            _DEFAULT[:] = _DEFAULT or [Router()]
+            return _DEFAULT[0]
+        # A router keeps its catalog alive, so that nothing else has the id meanwhile.
+        found = _SHARED.get(id(catalog))
+        if found is None:
+            found = _SHARED[id(catalog)] = Router(catalog=catalog)
+        return found
+
+
+def forget_shared() -> None:
+    """Let the next model without a router of its own make a new one."""
+    with _LOCK:
+        _DEFAULT.clear()
+        _SHARED.clear()
 
 
 def policy_from(value: Any) -> Policy | None:

@@ -28,7 +28,7 @@ from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.routed.clients import failure
 from llama_index.llms.routed.errors import as_openais
 from llama_index.llms.routed.messages import chat_messages, left_out, parameters
-from llama_index.llms.routed.own import OwnRouter, shared_router
+from llama_index.llms.routed.own import OwnRouter
 from llama_index.llms.routed.served import Route, Served, announcing
 from llama_index.llms.routed.upstream import CarefulOpenAI
 from typing_extensions import override
@@ -48,7 +48,7 @@ from routed_llm import (
     budgets_from,
     read_openai,
 )
-from routed_llm.calls.adapting import policy_from, travels
+from routed_llm.calls.adapting import policy_from, shared_router, travels
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.search import with_search

@@ -5,35 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
-from weakref import WeakValueDictionary
 
 from llama_index.core.constants import DEFAULT_NUM_OUTPUTS
 
 from routed_llm import Catalog, Policy, Router, fingerprint
-from routed_llm.calls.adapting import policy_from
+from routed_llm.calls.adapting import policy_from, shared_router
 from routed_llm.calls.window import largest, workhorse
 
-__all__ = ["OwnRouter", "forget_shared", "shared_router"]
+__all__ = ["OwnRouter"]
 
 _OPENAI = "https://api.openai.com/v1"
-_LOCK = Lock()
-_SHARED: WeakValueDictionary[int | None, Router] = WeakValueDictionary()
-
-
-def shared_router(catalog: Catalog | None) -> Router:
-    """Return the router that the LLMs of this process share which have none of their own."""
-    with _LOCK:
-        # A router keeps its catalog alive, so that nothing else has the id meanwhile.
-        found = _SHARED.get(None if catalog is None else id(catalog))
-        if found is None:
-            found = _SHARED[None if catalog is None else id(catalog)] = Router(catalog=catalog)
-        return found
-
-
-def forget_shared() -> None:
-    """Let the next LLM without a router of its own make a new one."""
-    with _LOCK:
-        _SHARED.clear()
 
 
 class OwnRouter:
