@@ -268,7 +268,7 @@ class RequestFacts:
         # Every other field is as it was, so that there is nothing to work out again.
         framed = self.framed if framed is None else framed
         made_of, _, goes_on = self.kind
-        kind = (made_of, _size(tokens), goes_on)
+        kind = (made_of, tokens.likely.bit_length() // 2, goes_on)
         copy = object.__new__(RequestFacts)
         values = {**self.__dict__, "tokens": tokens, "framed": framed, "kind": kind}
         object.__setattr__(copy, "__dict__", values)

@@ -65,7 +65,10 @@ class Evaluation(NamedTuple):
 
     def explain(self, request: Request) -> Decision:
         """Choose; the Decision's ``chosen`` is None when nothing fits."""
-        return self.or_cooling(self.at_bounds(request.facts) or self.counted(request), request)
+        decision = self.at_bounds(request.facts) or self.counted(request)
+        if decision.chosen is not None and self.draw is None:  # as nearly always
+            return decision
+        return self.or_cooling(decision, request)
 
     def in_figures(self, request: Request) -> Decision:
         """Choose as :meth:`explain` does, with the figures of a full count where one takes a moment."""

@@ -818,8 +818,14 @@ class Router:
         """Gather what a choice depends on besides the request's own facts."""
         moment = self._clock() if options.at is None else options.at
         day = moment.date() if isinstance(moment, datetime) else moment
-        policy = live.over(options.applied_to(self.policy))
-        deadline, at_tier = _seconds_left(options.deadline or policy.deadline, moment), None
+        policy = self.policy
+        if options.policy is not None or options.changes:
+            policy = options.applied_to(policy)
+        if live.setting.policy:
+            policy = live.over(policy)
+        deadline, at_tier = options.deadline or policy.deadline, None
+        if deadline is not None:
+            deadline = _seconds_left(deadline, moment)
         allowance, tags = None, _NO_TAGS
         around = CURRENT.get()
         if self._books.always or around or options.tags or options.conversation or options.budgets:

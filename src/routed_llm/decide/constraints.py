@@ -52,6 +52,7 @@ class Constraint:
         is_kept: whether its answers depend on nothing but the policy, the day, the kind of request, its cap
             and its tokens, so that they may be kept for the next such request; :meth:`applies` then depends
             on the tokens only as far as they may be more than the bound of long requests.
+        is_usual: whether :meth:`applies` depends on nothing but that, what is sent along, and the context.
         follows_cost: whether it is a limit on the expected cost: where a configuration passes it is no
             breakpoint, since up to there it is chosen by its cost.
         of_most: whether its breakpoints are counts of the most tokens that there may be, where a model's rule
@@ -61,6 +62,7 @@ class Constraint:
 
     wordings: ClassVar[Mapping[str, Wording]] = {}
     is_kept: ClassVar[bool] = False
+    is_usual: ClassVar[bool] = False
     follows_cost: ClassVar[bool] = False
     of_most: ClassVar[bool] = False
     by_tokens: ClassVar[bool] = True
@@ -134,6 +136,7 @@ class Available(Constraint):
         "unavailable": Wording("{model} is marked unavailable in this process: {why}"),
     }
     by_tokens = False
+    is_usual = True
 
     def applies(self, inputs: DecisionInputs) -> bool:
         return bool(inputs.context.unavailable)
@@ -301,6 +304,7 @@ class HardCostCap(Constraint):
         ),
         "no_price": _NO_PRICE,
     }
+    is_usual = True
 
     def applies(self, inputs: DecisionInputs) -> bool:
         return inputs.load.hard is not None
@@ -350,6 +354,7 @@ class WithinBudget(Constraint):
         "no_price": _NO_PRICE,
     }
     follows_cost = True
+    is_usual = True
 
     def applies(self, inputs: DecisionInputs) -> bool:
         allowance = inputs.context.allowance
@@ -405,6 +410,7 @@ class ImagePatches(Constraint):
         ),
     }
     by_tokens = False
+    is_usual = True
 
     def applies(self, inputs: DecisionInputs) -> bool:
         images = inputs.facts.images
@@ -622,6 +628,7 @@ class WithinSeconds(Constraint):
             for_named=True,
         ),
     }
+    is_usual = True
 
     def applies(self, inputs: DecisionInputs) -> bool:
         policy = inputs.setting.policy

@@ -50,7 +50,7 @@ from routed_llm.parameters import IN_MESSAGES, cap_changes, ends_at, take_out
 from routed_llm.pricing import most_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from routed_llm.catalog.model import Model
@@ -200,10 +200,10 @@ def conclude(picked: Picked) -> Decision:
     row, inputs, kept = picked.row, picked.inputs, picked.kept
     allowance = inputs.context.allowance
     if row is None:
-        chosen, fixed = None, _fixed(picked, None, (), (), ())
+        chosen, fixed = None, _fixed(picked, {}, None, (), (), ())
     else:
         load = inputs.load
-        key = row.order, bool(load.bypasses and row.write_from) and _goes_past(row, inputs)
+        key = row.order, _goes_past(row, inputs) if load.bypasses and row.write_from else False
         made = None if kept is None else kept.made.get(key)
         if made is None:
             made = _, candidate, fixed = _made(row, picked)
@@ -218,9 +218,6 @@ def conclude(picked: Picked) -> Decision:
         {
             **fixed,
             "chosen": chosen,
-            "model": None if chosen is None else chosen.model,
-            "effort": None if chosen is None else chosen.effort,
-            "endpoint": None if chosen is None else chosen.endpoint,
             "facts": inputs.facts,
             "certain": picked.certain,
             "allowance": allowance,
@@ -234,12 +231,14 @@ def _made(row: Row, picked: Picked) -> Made:
     """Work out what a Decision says of a configuration, but for what follows from the tokens alone."""
     inputs = picked.inputs
     call, changes = _call(row, picked, inputs)
-    fixed = _fixed(picked, call, changes, *_published(row, inputs))
-    return inputs.tokens(row, 0), _values(row, inputs, inputs.likely, (), picked.endpoint), fixed
+    values = _values(row, inputs, inputs.likely, (), picked.endpoint)
+    fixed = _fixed(picked, values, call, changes, *_published(row, inputs))
+    return inputs.tokens(row, 0), values, fixed
 
 
 def _fixed(
     picked: Picked,
+    values: Mapping[str, Any],
     call: Call | None,
     changes: tuple[Change, ...],
     known: tuple[Evidence, ...],
@@ -247,6 +246,9 @@ def _fixed(
 ) -> dict[str, Any]:
     inputs = picked.inputs
     return {
+        "model": values.get("model"),
+        "effort": values.get("effort"),
+        "endpoint": values.get("endpoint"),
         "call": call,
         "changes": changes,
         "evidence": known,

@@ -17,6 +17,7 @@ from routed_llm.decide.weigh import shared_by
 if TYPE_CHECKING:
     from routed_llm.decide.alternatives import Alternatives, Ladder, Rivals
     from routed_llm.decide.choice import Choice
+    from routed_llm.decide.constraints import Constraint
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.facts import RequestFacts
     from routed_llm.usage import Observed
@@ -55,6 +56,8 @@ class PiecewiseChoice:
         observed: what was observed when it was last found to hold.
         noted: how often a choice has been found to hold.
         usual: the name of what was chosen last, here or before something else was observed; None before.
+        own: what else can rule anything out of a request of which nothing is said but the request; None until
+            that has been asked.
         under: where a choice holds under constraints that are not kept, by what their answers depend on.
     """
 
@@ -73,6 +76,7 @@ class PiecewiseChoice:
         "made",
         "noted",
         "observed",
+        "own",
         "rivals",
         "turns",
         "under",
@@ -103,6 +107,7 @@ class PiecewiseChoice:
         self._asked: dict[int, int] = {}
         self.usual: tuple[str, str | None] | None = None
         self.noted = 0
+        self.own: list[Constraint] | None = None
         self.under: dict[Any, Stretch] = {}
         self._throughout: Stretch = NOWHERE
 

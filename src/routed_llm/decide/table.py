@@ -150,6 +150,7 @@ class Table:
         self.pool: Pool = make_pool(catalog, policy, at)
         self._constraints = constraints.CONSTRAINTS if asked is None else asked
         self._own = tuple([one for one in self._constraints if not one.is_kept])
+        self._are_usual = all(one.is_usual for one in self._own)
         # What was chosen for a request of a shape: conversations grow, and mostly go on so.
         self._usual: dict[Any, tuple[str, str | None]] = {}
         self._joined: dict[Any, tuple[Constraint, ...]] = {}
@@ -319,7 +320,7 @@ class Table:
             kept = quicker
             self._keep(key, kept)
         inputs, bounds = kept.inputs.like(facts, context), facts.tokens
-        own = inputs.asked(self._own)
+        own = self._asked(kept, inputs)
         if own:
             found = self._under(own, kept, inputs)
             if found is None:
@@ -342,6 +343,16 @@ class Table:
             inputs,
             kept if kept.is_exact else None,
         )
+
+    def _asked(self, kept: PiecewiseChoice, inputs: DecisionInputs) -> list[Constraint]:
+        """Return what can rule anything out here besides what is kept."""
+        context = inputs.context
+        said = context.allowance is not None or context.deadline is not None or context.unavailable
+        if said or not self._are_usual:
+            return inputs.asked(self._own)
+        if kept.own is None:  # where nothing is said of a call, it is the same for all that are alike
+            kept.own = inputs.asked(self._own)
+        return kept.own
 
     def _together(self, kept: tuple[Constraint, ...], own: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
         """Return constraints of either kind in the order in which Reasons are given."""

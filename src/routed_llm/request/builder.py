@@ -184,7 +184,7 @@ class RequestBuilder:
                 self.message(role).text(text)
             return self
         self._end_opening()
-        if self._opening is None and "user" in roles[:-1]:
+        if self._opening is None and len(roles) > 1 and "user" in roles[:-1]:
             first = roles.index("user") + 1
             self._opening = len(self._texts) + sum(map(bool, texts[:first]))
         begun = len(self._texts)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
@@ -236,7 +237,8 @@ class DecidedRequests:
         self._most = requests
         self._room = characters
         self._held = 0
-        self._requests: dict[int, tuple[Decided, int]] = {}
+        # A dict would look for its oldest key behind all those that were taken out before.
+        self._requests: OrderedDict[int, tuple[Decided, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, facts: RequestFacts, request: Request, credential: str, *, is_long: bool) -> None:
@@ -248,19 +250,16 @@ class DecidedRequests:
             size = sum(map(len, texts)) if conversation is None else conversation.size
         with self._lock:
             if key in self._requests:
-                self._drop(key)
+                self._held -= self._requests.pop(key)[1]
             self._requests[key] = Decided(facts, credential, texts, earlier), size
             self._held += size
             while self._held > self._room or len(self._requests) > self._most:
-                self._drop(next(iter(self._requests)))
+                self._held -= self._requests.popitem(last=False)[1][1]
 
     def find(self, facts: RequestFacts) -> Decided | None:
         """Return the request of a Decision's facts, or None."""
         found = self._requests.get(id(facts))
         return None if found is None or found[0].facts is not facts else found[0]
-
-    def _drop(self, key: int) -> None:
-        self._held -= self._requests.pop(key)[1]
 
 
 def _report(ref: weakref.ref[Kept], reported: int) -> None:

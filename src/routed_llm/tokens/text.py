@@ -28,8 +28,9 @@ _PROBED = 2_048
 _PROBE = 128
 _DIGITS = b"0123456789"
 _MARKS = bytes(point for point in range(33, 127) if not chr(point).isalnum())
-# All digits become "0" and all punctuation ".", to be counted: half the time of two looks for either.
-_CLASSES = bytes.maketrans(_DIGITS + _MARKS, b"0" * len(_DIGITS) + b"." * len(_MARKS))
+# Of a sample only digits and punctuation are left, and all digits become "0", to be counted.
+_REST = bytes(point for point in range(256) if point not in _DIGITS + _MARKS)
+_CLASSES = bytes.maketrans(_DIGITS, b"0" * len(_DIGITS))
 _BYTES_PER_TOKEN = 4  # of UTF-8: too many on Cyrillic, too few on JSON
 # Five tokens for 22 characters of prose, functions and schemas: 0.227 a character in 756 recorded requests
 # whose texts have less than two kilobytes each; right within 9 % in the median of 384 others, bias -0.6 %.
@@ -173,17 +174,12 @@ def _likely_ascii(text: str) -> int:
     JSON, tables, logs, numbers, hexadecimal and base64.
     """
     length = len(text)
-    step = (length - _PROBE) // 3
-    half, last = 2 * step, 3 * step
-    parts = (
-        text[:_PROBE],
-        text[step : step + _PROBE],
-        text[half : half + _PROBE],
-        text[last : last + _PROBE],
-    )
-    sample = "".join(parts).encode().translate(_CLASSES)
-    digits, marks = sample.count(b"0"), sample.count(b".")
-    weight = 22 * len(sample) + 31 * digits + 28 * marks
+    step, probe = (length - _PROBE) // 3, _PROBE
+    half, end = 2 * step, 3 * step
+    sample = f"{text[:probe]}{text[step : step + probe]}{text[half : half + probe]}{text[end : end + probe]}"
+    told = sample.encode().translate(_CLASSES, _REST)
+    digits = told.count(b"0")
+    weight = 22 * len(sample) + 31 * digits + 28 * (len(told) - digits)
     return -(-weight * length // (100 * len(sample)))
 
 
