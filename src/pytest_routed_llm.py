@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,7 +62,7 @@ def openai_simulator(
         raise pytest.UsageError(f"The marker {MARKER} takes no {wrong}. Give it at=... and faults=[...].")
     simulator.reset()
     _forget_routers()
-    simulator.at = date.fromisoformat(at) if isinstance(at, str) else at
+    simulator.at = at
     for fault in faults:
         simulator.faults.add(fault)
     for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):  # the second is the one that LlamaIndex reads

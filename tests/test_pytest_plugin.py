@@ -148,7 +148,7 @@ WRONG = {
     "day='2027-01-15'": "The marker openai_simulator takes no day. Give it at=... and faults=[...].",
     "'2027-01-15'": "The marker openai_simulator takes no arguments without a name. "
     "Give it at=... and faults=[...].",
-    "at='soon'": "Invalid isoformat string: 'soon'",
+    "at='soon'": "at='soon' is not a day. Give a date, or one as text: '2027-01-15'.",
     "faults=['fire']": "There is no fault of kind 'fire'. Use one of: ",
 }
 
@@ -187,7 +187,7 @@ def test_no_test_goes_by_another_s_failures_or_day(project: pytest.Pytester) -> 
         @pytest.mark.parametrize("day", ["2026-11-22", "2027-01-15"])
         @pytest.mark.parametrize("failing", [True, False])
         def test_a_call(openai_simulator, ask, day, failing):
-            openai_simulator.at = type(openai_simulator.at).fromisoformat(day)
+            openai_simulator.at = day
             if failing:
                 openai_simulator.faults.add("503;times=2")
             ask((RoutedChatModel if ask is RoutedChatModel.invoke else RoutedLLM)(), "Hello")

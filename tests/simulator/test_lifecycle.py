@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Any
 
 import openai
 import pytest
 
-from routed_llm.simulator import Simulator
+from routed_llm.simulator import Simulator, serve
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -54,6 +55,34 @@ def test_dates(client: openai.OpenAI, simulator: Simulator, model: str, day: dat
     with pytest.raises(openai.NotFoundError) as info:
         client.chat.completions.create(model=model, messages=HI)
     assert info.value.code == "model_not_found"
+
+
+DAYS = {
+    "a date": date(2027, 1, 15),
+    "a moment": datetime(2027, 1, 15, 12, tzinfo=UTC),
+    "a text": "2027-01-15",
+}
+
+
+@pytest.mark.parametrize("day", DAYS.values(), ids=DAYS)
+def test_a_day_in_every_form(client: openai.OpenAI, simulator: Simulator, day: Any) -> None:
+    """A day is taken as a date, a moment or a text, when the simulator begins and later."""
+    simulator.at = day
+    assert simulator.at == date(2027, 1, 15)
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(model="gpt-4o", messages=HI)
+    with serve(at=day) as another:
+        assert another.at == date(2027, 1, 15)
+
+
+@pytest.mark.parametrize("day", ["tomorrow", "", 20270115, 1.5, b"2027-01-15"], ids=repr)
+def test_what_is_no_day(simulator: Simulator, day: Any) -> None:
+    """It is refused where it is given, and the day stays."""
+    before = simulator.at
+    with pytest.raises(ValueError, match="is not a day") as info:
+        simulator.at = day
+    assert str(info.value) == f"at={day!r} is not a day. Give a date, or one as text: '2027-01-15'."
+    assert simulator.at == before
 
 
 def test_listing_carries_shutdown_dates(client: openai.OpenAI) -> None:

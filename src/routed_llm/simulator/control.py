@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import date
 from typing import Any
 
 from routed_llm.simulator.answer import Script
@@ -51,7 +50,7 @@ def _journal(service: Service, method: str, _: Any) -> Any:
 
 def _date(service: Service, method: str, body: Any) -> Any:
     if method == "POST":
-        service.at = date.fromisoformat(body["at"])
+        service.at = body["at"]
     elif method == "DELETE":
         service.at = None
     return {"at": service.today.isoformat()}

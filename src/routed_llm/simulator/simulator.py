@@ -34,11 +34,11 @@ class Simulator:
 
     @property
     def at(self) -> date:
-        """The simulated date; today's when none was set."""
+        """The simulated date; today's when none was set. It may be set as text, too: ``"2027-01-15"``."""
         return self._service.today
 
     @at.setter
-    def at(self, value: date | None) -> None:
+    def at(self, value: date | str | None) -> None:
         self._service.at = value
 
     @property
@@ -117,7 +117,7 @@ class Simulator:
 @contextlib.contextmanager
 def serve(
     *,
-    at: date | None = None,
+    at: date | str | None = None,
     port: int = 0,
     seed: int = 0,
     api_key: str | None = None,
@@ -146,7 +146,7 @@ def serve(
 def run(
     *,
     port: int = 8000,
-    at: date | None = None,
+    at: date | str | None = None,
     seed: int = 0,
     api_key: str | None = None,
     ready: Any = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from datetime import time as clock_time
 from typing import Any
@@ -22,12 +23,11 @@ class State:
     """The date, the books and the plans of one simulator; safe to use from many threads.
 
     Attributes:
-        at: the simulated date, or None for today's.
         seed: part of the key of every answer.
         api_key: the only key accepted, or None.
     """
 
-    def __init__(self, *, at: date | None, seed: int, api_key: str | None, faults: FaultPlan) -> None:
+    def __init__(self, *, at: date | str | None, seed: int, api_key: str | None, faults: FaultPlan) -> None:
         self.at = at
         self.seed = seed
         self.api_key = api_key
@@ -41,6 +41,15 @@ class State:
         self.batches = Batches(self.seconds)
         self._scripts: list[list[Any]] = []
         self._lock = threading.Lock()
+
+    @property
+    def at(self) -> date | None:
+        """The simulated date, or None for today's."""
+        return self._at
+
+    @at.setter
+    def at(self, value: date | str | None) -> None:
+        self._at = _day(value)
 
     @property
     def today(self) -> date:
@@ -84,3 +93,16 @@ class State:
         self.batches.clear()
         with self._lock:
             self._scripts.clear()
+
+
+def _day(value: Any) -> date | None:
+    """Return a day as it may be given.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    with suppress(ValueError):
+        read = date.fromisoformat(value) if isinstance(value, str) else value
+        if read is None or isinstance(read, date):
+            return read.date() if isinstance(read, datetime) else read
+    raise ValueError(f"at={value!r} is not a day. Give a date, or one as text: '2027-01-15'.")
