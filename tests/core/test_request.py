@@ -97,6 +97,9 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("a video", part({"type": "video_url", "video_url": {"url": "x"}}), {"inputs": frozenset({"text", "video"})}),
     ("an image in a function's output", {"input": [{"type": "function_call_output", "call_id": "c",
      "output": [{"type": "input_image", "image_url": png(3, 2)}]}]}, {"tool_inputs": frozenset({"image"})}),
+    ("nothing but a reference", {"input": [{"type": "item_reference", "id": "msg_1"}]}, {"unknown_files": 1}),
+    ("nothing but what was said before", {"input": [], "previous_response_id": "resp_1"},
+     {"parameters": (("previous_response_id", "resp_1"),)}),
 ]  # fmt: skip
 
 

@@ -89,6 +89,10 @@ def test_a_later_turn_may_come_to_another_process(start: Start, tmp_path: Path, 
     tool = {"type": "function", "function": {"name": "tides", "parameters": {"type": "object"}}}
     served = second.ask(messages=loop, tools=[tool]).json()["routing"]
     assert (served["model"] == "gpt-4.1") is shares
+    thought, said = {"id": "rs_1", "type": "reasoning"}, {"id": "msg_1", "type": "message"}
+    first.gateway._endpoints.memory.remember_items([thought, said], "gpt-5.4")
+    known = second.gateway._endpoints.memory.maker("msg_1")
+    assert known == (("gpt-5.4", ["rs_1"]) if shares else None)
 
 
 def test_models_are_those_that_may_be_chosen(start: Start) -> None:

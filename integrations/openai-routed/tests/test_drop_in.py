@@ -38,6 +38,11 @@ def whole(client: OpenAI, **asked: Any) -> Any:
     return client.responses.create(**asked)
 
 
+def with_nulls(client: OpenAI, **asked: Any) -> Any:
+    """Ask as frameworks do that write each setting, whether or not it was set."""
+    return client.responses.create(**asked, reasoning={"effort": None, "summary": None})
+
+
 def parsed(client: OpenAI, **asked: Any) -> Any:
     """Ask for an answer that is parsed."""
     return client.responses.parse(**asked)
@@ -70,7 +75,7 @@ def in_a_loop(client: OpenAI, **asked: Any) -> Any:
     return asyncio.run(asking())
 
 
-WAYS = (whole, parsed, streamed, helped, in_a_loop)
+WAYS = (whole, with_nulls, parsed, streamed, helped, in_a_loop)
 
 
 @pytest.mark.parametrize("ask", WAYS, ids=lambda way: way.__name__)
@@ -93,17 +98,53 @@ def test_the_first_item_is_the_answer(sim: Simulator, ask: Callable[..., Any]) -
     assert sent[2] == [*sent[1], "reasoning", "message", None]
 
 
-@pytest.mark.parametrize("ask", [whole, streamed], ids=["whole", "streamed"])
-def test_who_keeps_only_what_the_sdk_names_is_not_refused(sim: Simulator, ask: Callable[..., Any]) -> None:
-    """Frameworks copy the fields that they know: what has lost its reasoning goes back without its id."""
-    with OpenAI(base_url=sim.url, api_key="any", policy=REASONS) as client:
-        said: list[Any] = [{"role": "user", "content": "What is the tide at Hull?"}]
-        call = ask(client, model="gpt-4.1", input=said, tools=[TOOL]).output[0].to_dict()
-        call.pop("reasoning_items")
-        said += [call, {"type": "function_call_output", "call_id": call["call_id"], "output": "high"}]
-        assert ask(client, model="gpt-4.1", input=said, tools=[TOOL]).output_text
+FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "whole": dict,
+    "what the SDK names": lambda item: {key: item[key] for key in item if key != "reasoning_items"},
+    "by reference": lambda item: {"type": "item_reference", "id": item["id"]},
+}
+NEXT = {
+    "the same model": "gpt-5.6-luna",
+    "one that does not reason": "gpt-4.1",
+    "another that does": "gpt-5.4",
+}
+KNOWING: dict[str, Any] = {"reasoning": {"effort": "low"}}
+STATES: dict[str, dict[str, Any]] = {
+    "stored": {},
+    "stored, knowing": KNOWING,
+    "not stored": {"store": False},
+    "not stored, knowing": {**KNOWING, "store": False, "include": ["reasoning.encrypted_content"]},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES.keys())
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+@pytest.mark.parametrize("then", NEXT.values(), ids=NEXT.keys())
+def test_an_answer_goes_back_however_it_was_kept(
+    sim: Simulator, stream: bool, state: dict[str, Any], form: Any, then: str
+) -> None:
+    """Whoever answers next: a program may keep all of it, the fields that it knows, or its items' ids."""
+    if form is FORMS["by reference"] and state.get("store") is False:
+        pytest.skip("what is not stored cannot be referred to")
+    sim.script(tool_calls=[("tide", {"place": "Hull"}), ("tide", {"place": "Rye"})], reasoning_tokens=64)
+    next_policy = {**REASONS, "models": [then], "effort": None, "endpoints": ["responses"]}
+    with OpenAI(base_url=sim.url, api_key="any", policy={**REASONS, "endpoints": ["responses"]}) as client:
+        said: list[Any] = [{"role": "user", "content": "What are the tides at Hull and Rye?"}]
+        found: Any = client.responses.create(
+            model="gpt-4.1", input=said, tools=[TOOL], stream=stream, **state
+        )
+        first = [item.to_dict() for item in (list(found)[-1].response if stream else found).output]
+        calls = [item for item in first if item["type"] == "function_call"]
+        said += [form(item) for item in first]
+        said += [
+            {"type": "function_call_output", "call_id": call["call_id"], "output": "high"} for call in calls
+        ]
+        with client.with_options(policy=next_policy) as other:
+            answer = whole(other, model="gpt-4.1", input=said, tools=[TOOL], store=state.get("store"))
+    assert (len(calls), bool(answer.output_text)) == (2, True)
+    assert [entry.model for entry in sim.journal] == ["gpt-5.6-luna", then]
     assert sim.refused == []
-    assert [item.get("id") for item in sim.journal[-1].body["input"]] == [None] * 3
 
 
 def test_a_count_is_asked_of_the_model_itself(sim: Simulator) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from routed_llm.facts import Previous
-from routed_llm.request.wire import REASONING
 
-__all__ = ["AnswerMemory"]
+__all__ = ["AnswerMemory", "Made"]
 
 _SIZE: Final = 16
 _KEPT: Final = 4096
@@ -20,6 +19,21 @@ _KEPT: Final = 4096
 
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+
+
+class Made(NamedTuple):
+    """Who made an item of an answer.
+
+    Attributes:
+        model: the model.
+        thoughts: ids of the reasoning that the provider wants to see before the item.
+    """
+
+    model: str
+    thoughts: Sequence[str] = ()
+
+
+Known: TypeAlias = Previous | Made
 
 
 class Said:
@@ -57,7 +71,7 @@ class AnswerMemory:
     def __init__(self) -> None:
         self.takes_usage: dict[str | None, bool] = {}
         self._lock = Lock()
-        self._answers: OrderedDict[Hashable, Previous] = OrderedDict()
+        self._answers: OrderedDict[Hashable, Known] = OrderedDict()
 
     def __reduce__(self) -> tuple[type[AnswerMemory], tuple[()]]:
         return (AnswerMemory, ())  # a copy or a pickle of it starts empty
@@ -84,21 +98,36 @@ class AnswerMemory:
             keys.append(("response", identity))
         self._put(keys, previous)
 
-    def remember_apart(self, output: Iterable[Mapping[str, Any]], model: str) -> None:
-        """Note the ids of items whose reasoning stood aside: it may be lost before they are sent back."""
-        keys = [("apart", item["id"]) for item in output if REASONING in item and item.get("id")]
-        if keys:
-            self._put(keys, Previous(model=model))
+    def remember_items(self, output: Iterable[Mapping[str, Any]], model: str) -> None:
+        """Note who made reasoning and what came of it, which may be sent back without it, or by its id."""
+        thoughts: list[str] = []
+        begun = False
+        for item in output:
+            identity = item.get("id")
+            if not isinstance(identity, str) or not identity:
+                continue
+            if item.get("type") == "reasoning":
+                thoughts = [*(thoughts if begun else ()), identity]
+                self._put([("item", identity)], Made(model))
+            elif thoughts:
+                self._put([("item", identity)], Made(model, tuple(thoughts)))
+            begun = item.get("type") == "reasoning"
 
-    def is_apart(self, identity: str) -> bool:
-        """Say whether an id was noted so."""
-        return self._get(("apart", identity)) is not None
+    def maker(self, identity: str) -> Made | None:
+        """Return who made an item, where it is reasoning or came of it and that is known."""
+        found = self._get(("item", identity))
+        return found if isinstance(found, Made) else None
 
-    def _put(self, keys: Sequence[Hashable], previous: Previous) -> None:
+    def thoughts(self, identity: str) -> Sequence[str]:
+        """Return the ids of the reasoning that the provider wants to see before an item."""
+        found = self.maker(identity)
+        return () if found is None else found.thoughts
+
+    def _put(self, keys: Sequence[Hashable], known: Known) -> None:
         answers = self._answers
         with self._lock:
             for key in keys:
-                answers[key] = previous
+                answers[key] = known
                 answers.move_to_end(key)
             while len(answers) > _KEPT:
                 answers.popitem(last=False)
@@ -106,9 +135,13 @@ class AnswerMemory:
     def _may_know(self) -> bool:
         return bool(self._answers)
 
-    def _get(self, key: Hashable) -> Previous | None:
+    def _get(self, key: Hashable) -> Known | None:
         with self._lock:
             return self._answers.get(key)
+
+    def _who(self, key: Hashable) -> Previous | None:
+        found = self._get(key)
+        return found if isinstance(found, Previous) else None
 
     def before(self, turns: Sequence[Any]) -> Previous | None:
         """Return who answered the last turn in these messages or items, where that is known.
@@ -123,10 +156,10 @@ class AnswerMemory:
             return None
         calls = _calls(turns[last])
         keys = [Said(turns[: last + 1]).digest(()), *(("call", call) for call in calls)]
-        found = self._get(keys[0])
+        found = self._who(keys[0])
         if found is None:
             # What was said up to it may be something else.
-            known = next((known for key in keys[1:] if (known := self._get(key)) is not None), None)
+            known = next((known for key in keys[1:] if (known := self._who(key)) is not None), None)
             if known is None:
                 return None
             found = replace(known, prefix_tokens=0)
@@ -140,7 +173,7 @@ class AnswerMemory:
         """Return the model that gave a response, where that is known."""
         if not isinstance(identity, str):
             return None
-        found = self._get(("response", identity))
+        found = self._who(("response", identity))
         return found.model if found else None
 
 

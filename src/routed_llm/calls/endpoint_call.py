@@ -22,6 +22,7 @@ from routed_llm.ledger.run import Answered
 from routed_llm.recovery import RetryLimits, classify_error, fingerprint
 from routed_llm.request import read_openai
 from routed_llm.request.wire import (
+    ITEMS,
     EventStream,
     ReasoningAside,
     count_body,
@@ -297,7 +298,7 @@ class EndpointCall:
 
     def __init__(self, endpoints: Endpoints, called: Called) -> None:
         self.since = time.monotonic()
-        body = reasoning_lost(reasoning_back(endpoints.searching(called)), endpoints.memory.is_apart)
+        body = reasoning_lost(reasoning_back(endpoints.searching(called)), endpoints.memory.thoughts)
         self._memory, self._router = endpoints.memory, endpoints.router
         self._asked, self._form = body, called.endpoint
         turns = body.get("messages", body.get("input"))
@@ -314,26 +315,27 @@ class EndpointCall:
         self.streams = bool(body.get("stream"))
         # A program that was written for a model without reasoning takes the first item for the message.
         self._aside = self._form == RESPONSES and not self._knows_of_reasoning()
-        self._output: list[dict[str, Any]] = []
         self.headers: Mapping[str, str] = {}
         self.again: Callable[[EndpointCall, Outgoing], Any] | None = None
         self._retries = called.retries
         # Nothing here refers to the call itself, so that it goes when it is over, without the collector.
         self.said = Said(self._turns or ())
-        remember = partial(_remember, self._memory, self.said)
+        remember = partial(_remember, self._memory, self.said, self._form)
         self._wired = Wired(
             asked=body,
             catalog=endpoints.router.catalog,
             fails=_in_the_answer,
             remember=remember,
             takes_usage=endpoints.memory.takes_usage,
+            maker=self._memory.maker,
         )
         self._sent = 0
 
     def _knows_of_reasoning(self) -> bool:
         """Say whether the program asks for reasoning, or was written for a model that does it."""
-        included = str(self._asked.get("include") or "")
-        if "reasoning" in included or self._asked.get("reasoning") or self._asked.get("background"):
+        included, wanted = str(self._asked.get("include") or ""), self._asked.get("reasoning") or {}
+        asks = not isinstance(wanted, Mapping) or any(value is not None for value in wanted.values())
+        if "reasoning" in included or asks or self._asked.get("background"):
             return True
         try:
             return self._router.catalog.get((self.options.policy or self._router.policy).baseline).reasons
@@ -395,14 +397,12 @@ class EndpointCall:
         own = decision is not None and decision.endpoint == RESPONSES
         formed = reply if own else response(reading.answer, self._asked)
         if self._aside:
-            self._output = reasoning_aside(formed.get("output") or ())
-            formed = {**formed, "output": self._output}
+            formed = {**formed, "output": reasoning_aside(formed.get("output") or ())}
         # The wire remembers a Chat Completion; the caller gets a Response.
         return replace(reading, answer=(reading.answer, formed))
 
     def complete(self, answer: Any, record: dict[str, Any]) -> Served:
         """Return the response to the call, once its books are closed."""
-        self._memory.remember_apart(self._output, str(record["model"]))
         completion, reply = (answer, answer) if self._form == CHAT else answer
         self._wired.complete(completion, record)
         return self._response(200, record, answer={**reply, "routing": record})
@@ -418,7 +418,6 @@ class EndpointCall:
 
     def last(self, reader: Any, held: list[Part], record: dict[str, Any]) -> Iterable[Part]:
         """Return the end of a stream, with the record."""
-        self._memory.remember_apart(reader.output, str(record["model"]))
         self._wired.last(reader.inner, [], record)
         end = reader.close(record)
         yield Last.joined([*held, end]) if held else end
@@ -502,11 +501,15 @@ def _in_ascii(text: str) -> str:
 def _remember(
     memory: AnswerMemory,
     said: Said,
+    form: str,
     message: Mapping[str, Any],
     previous: Previous,
     identity: str | None,
 ) -> None:
     memory.remember(said, [message], previous, identity)
+    kept = message.get(ITEMS) if form == RESPONSES else None
+    if isinstance(kept, Mapping):
+        memory.remember_items(kept.get("items") or (), previous.model)
 
 
 def _in_the_answer(failure: Mapping[str, Any]) -> FailedReply:
@@ -623,11 +626,6 @@ class AnswerStream:
         self._head: list[Part] = []
         self._tail: list[dict[str, Any]] = []
         self._over = False
-
-    @property
-    def output(self) -> list[dict[str, Any]]:
-        """The answer's items, where reasoning was kept out of them."""
-        return [] if self._aside is None else self._aside.output
 
     @property
     def usage(self) -> Usage | None:

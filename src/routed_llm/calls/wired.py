@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from routed_llm.calls.driver import Reader, Reading
@@ -20,11 +21,13 @@ from routed_llm.request.wire import (
     failure_of,
     parameters,
     request_body,
+    same_model,
 )
 from routed_llm.tokens.vocabulary import o200k_encoding
 from routed_llm.usage import Usage, hosted_calls
 
 if TYPE_CHECKING:
+    from routed_llm.calls.answers import Made
     from routed_llm.catalog import Catalog
     from routed_llm.decision import Decision
     from routed_llm.record import Record
@@ -130,6 +133,7 @@ class Wired:
         stream_usage: whether streams are asked for their usage.
         left_out: what the adapter itself left out of the request, by its place, with the reason.
         takes_usage: addresses to whether they can be asked for it; what is learned is noted there.
+        maker: returns who made the reasoning item of an id, where that is known.
         routing: the record: one dictionary for the whole call, whoever answers it.
     """
 
@@ -143,6 +147,7 @@ class Wired:
     stream_usage: bool = True
     left_out: Mapping[str, str] = field(default_factory=dict)
     takes_usage: dict[str | None, bool] = field(default_factory=dict)
+    maker: Callable[[str], Made | None] | None = None
     routing: dict[str, Any] = field(default_factory=dict)
     _question: UsageQuestion = field(init=False)
     _decision: Decision | None = field(default=None, init=False)
@@ -167,18 +172,25 @@ class Wired:
         known = model in self.catalog
         rules = self.catalog.get(model).parameters.get(call.endpoint, {}) if known else {}
         rule = rules.get(ENCRYPTED)
+        thinks = rule is None or rule.accept != "no"
         self._lost = {}
         body = request_body(
             self.asked,
             decision,
             defaults=self.defaults,
-            encrypted=rule is None or rule.accept != "no",
+            encrypted=thinks,
+            takes=partial(self._takes, thinks=thinks),
             stream_usage=self.stream_usage and self._question.is_asked(call.base_url),
             left_out=self._lost,
         )
         if self._asks_for_usage and "include_usage" not in body.get("stream_options", ()):
             self._lost["stream_options"] = {"include_usage": True}
         return Prepared(call.endpoint, body, decision)
+
+    def _takes(self, item: Mapping[str, Any], *, thinks: bool) -> bool:
+        """Say whether the chosen model takes reasoning up: in its encrypted form, only its own."""
+        known = self.maker(str(item.get("id"))) if self.maker and item.get("encrypted_content") else None
+        return thinks and (known is None or same_model(known.model, self._call.model))
 
     @property
     def decision(self) -> Decision | None:

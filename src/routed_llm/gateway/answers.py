@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from routed_llm.calls.answers import AnswerMemory
+from routed_llm.calls.answers import AnswerMemory, Known, Made
 from routed_llm.facts import Previous
 
 __all__ = ["SharedAnswers"]
@@ -40,9 +40,9 @@ class SharedAnswers(AnswerMemory):
         self._puts = 0
 
     @override
-    def _put(self, keys: Sequence[Hashable], previous: Previous) -> None:
-        super()._put(keys, previous)
-        who = json.dumps(astuple(previous))
+    def _put(self, keys: Sequence[Hashable], known: Known) -> None:
+        super()._put(keys, known)
+        who = json.dumps(astuple(known) if isinstance(known, Previous) else known)
         with self._db_lock, suppress(sqlite3.Error):
             self._puts += 1
             with self._opened() as db:
@@ -56,13 +56,17 @@ class SharedAnswers(AnswerMemory):
         return True
 
     @override
-    def _get(self, key: Hashable) -> Previous | None:
+    def _get(self, key: Hashable) -> Known | None:
         found = super()._get(key)
         if found is not None:
             return found
         with self._db_lock, suppress(sqlite3.Error):
             row = self._opened().execute("SELECT who FROM answers WHERE key = ?", (_text(key),)).fetchone()
-            return None if row is None else Previous(**dict(zip(_NAMES, json.loads(row[0]), strict=True)))
+            if row is None:
+                return None
+            who = json.loads(row[0])
+            made = len(who) == len(Made._fields)
+            return Made(*who) if made else Previous(**dict(zip(_NAMES, who, strict=True)))
         return None
 
     def _opened(self) -> sqlite3.Connection:

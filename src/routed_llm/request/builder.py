@@ -36,6 +36,7 @@ _CAP_NAMES = frozenset({"max_tokens", "max_completion_tokens", "max_output_token
 _TIERS = {"auto": "standard", "default": "standard", "fast": "priority"}
 _SOLD = frozenset({"standard", "flex", "priority", "batch", "ultrafast"})
 _WINDOWS = {"2h": "background_2h", "8h": "background_8h"}
+_ELSEWHERE = frozenset({"previous_response_id", "conversation"})  # what holds messages of its own
 _FUNCTION_TOOLS = frozenset({"function", "custom"})
 _AIRY = 54
 """Characters of functions that are a token less than those of prose: 316 recorded lists have 0.213 a
@@ -715,7 +716,8 @@ class RequestBuilder:
         Raises:
             RequestError: when it has no message.
         """
-        if not self._messages:
+        is_kept = self._unknown_files or not _ELSEWHERE.isdisjoint(self._parameters)
+        if not self._messages and not is_kept:
             raise RequestError("The request has no messages. Send at least one message.", where="messages")
         thought, recalled = self._thinking() if self._recalled else (self._thought, 0)
         counts = (  # in Framed's order: by name takes twice as long

@@ -17,6 +17,7 @@ from routed_llm.request.wire.turns import (
     response_items,
     same_model,
     tidied,
+    understood,
     unmarked,
 )
 
@@ -106,6 +107,7 @@ def request_body(
     encrypted: bool = False,
     stream_usage: bool = True,
     left_out: dict[str, Any] | None = None,
+    takes: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> dict[str, Any]:
     """Return the body to send for a decided call.
 
@@ -121,6 +123,7 @@ def request_body(
         encrypted: whether the chosen model gives and takes encrypted reasoning.
         stream_usage: whether a stream is asked for its usage, without which its cost is not known.
         left_out: takes what the endpoint has no form for and is a matter of taste, by its place.
+        takes: says of an item of reasoning, or a reference to one, whether the chosen model takes it up.
 
     Raises:
         RequestError: when something has no form on the endpoint; then the Decision did not know of it.
@@ -141,7 +144,7 @@ def request_body(
     elif form == CHAT_COMPLETIONS:
         sent = _as_chat(sent)
     else:
-        sent = _as_responses(sent, stateless=call.stateless)
+        sent = _as_responses(sent, stateless=call.stateless, takes=takes)
     sent["model"] = call.model
     _set_effort(sent, call.effort, call.endpoint)
     if call.cap is not None:
@@ -344,11 +347,15 @@ def _web_search(options: Any, carrier: Carrier) -> dict[str, Any]:
     return tool
 
 
-def _as_responses(values: Mapping[str, Any], *, stateless: bool) -> dict[str, Any]:
+def _as_responses(
+    values: Mapping[str, Any], *, stateless: bool, takes: Callable[[Mapping[str, Any]], bool] | None
+) -> dict[str, Any]:
     """Return a body in Responses' form, with what frameworks write in Chat Completions' put right."""
     sent = dict(values)
     if not isinstance(sent.get("input"), (str, type(None))):
-        sent["input"] = tidied(objects(sent["input"], "input"), stateless=stateless)
+        given = objects(sent["input"], "input")
+        given = given if takes is None else understood(given, takes)
+        sent["input"] = tidied(given, stateless=stateless)
     if stateless:
         sent.pop("previous_response_id", None)
     carrier = Carrier(ON_RESPONSES)

@@ -6,7 +6,7 @@ as the provider demands of what it has stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 __all__ = ["REASONING", "ReasoningAside", "reasoning_aside", "reasoning_back", "reasoning_lost"]
@@ -50,35 +50,38 @@ def reasoning_back(asked: Mapping[str, Any], *, dropped: bool = False) -> Mappin
     return {**asked, "input": items}
 
 
-def reasoning_lost(asked: Mapping[str, Any], is_known: Callable[[str], bool]) -> Mapping[str, Any]:
-    """Return what is asked of Responses without the ids of items whose reasoning a program did not keep.
+def reasoning_lost(asked: Mapping[str, Any], thoughts: Callable[[str], Sequence[str]]) -> Mapping[str, Any]:
+    """Return what is asked of Responses as the provider takes it where a program did not keep reasoning.
+
+    An item that is only referred to gets a reference to its reasoning; one that is there goes without its id.
 
     Args:
         asked: the body.
-        is_known: says of an id whether it was given to an item whose reasoning stood aside.
+        thoughts: returns, for an item's id, those of the reasoning that the provider wants to see before it.
     """
     given = asked.get("input")
     if not isinstance(given, (list, tuple)):
         return asked
     items: list[Any] = []
+    seen: set[str] = set()
     for item in given:
-        follows = bool(items) and isinstance(items[-1], Mapping) and items[-1].get("type") == "reasoning"
-        identity = item.get("id") if isinstance(item, Mapping) and not follows else None
-        if isinstance(identity, str) and is_known(identity):
-            item = {key: value for key, value in item.items() if key != "id"}
+        identity = item.get("id") if isinstance(item, Mapping) else None
+        if isinstance(identity, str):
+            lost = [one for one in thoughts(identity) if one not in seen]
+            if lost and item.get("type") == "item_reference":
+                items += [{"type": "item_reference", "id": one} for one in lost]
+                seen.update(lost)
+            elif lost:
+                item = {key: value for key, value in item.items() if key != "id"}
+            seen.add(identity)
         items.append(item)
     return {**asked, "input": items}
 
 
 class ReasoningAside:
-    """Does to the events of a stream what :func:`reasoning_aside` does to an answer.
-
-    Attributes:
-        output: the answer's items, once they have come.
-    """
+    """Does to the events of a stream what :func:`reasoning_aside` does to an answer."""
 
     def __init__(self) -> None:
-        self.output: list[dict[str, Any]] = []
         self._hidden: dict[int, Mapping[str, Any]] = {}
         self._dropped = 0
 
@@ -101,8 +104,7 @@ class ReasoningAside:
                 (changed["item"],) = reasoning_aside([*self._before(place), item])
         whole = event.get("response")
         if isinstance(whole, Mapping) and isinstance(whole.get("output"), list):
-            self.output = reasoning_aside(whole["output"])
-            changed["response"] = {**whole, "output": self.output}
+            changed["response"] = {**whole, "output": reasoning_aside(whole["output"])}
         return [changed]
 
     def _before(self, place: int) -> list[Mapping[str, Any]]:

@@ -27,6 +27,7 @@ __all__ = [
     "same_model",
     "spoken",
     "tidied",
+    "understood",
     "unmarked",
 ]
 
@@ -37,6 +38,8 @@ MARK: Final = "prompt_cache_breakpoint"
 
 _CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 _OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+_THOUGHT: Final = "rs_"
+"""How ids of reasoning begin."""
 _LONGEST_ID: Final = 64
 """Characters of a call's id that the provider takes."""
 _SNAPSHOT: Final = re.compile(r"-\d{4}-\d{2}-\d{2}$")
@@ -377,6 +380,30 @@ def tidied(items: Sequence[Mapping[str, Any]], *, stateless: bool = False) -> li
         if stateless:
             copy.pop("id", None)
         kept.append(copy)
+    return kept
+
+
+def understood(
+    items: Sequence[Mapping[str, Any]], takes: Callable[[Mapping[str, Any]], bool]
+) -> list[Mapping[str, Any]]:
+    """Return items without the reasoning that a model does not take up, nor the ids of what came of it.
+
+    The provider wants reasoning before what it knows by its id.
+    """
+    kept: list[Mapping[str, Any]] = []
+    unheard = False
+    for item in items:
+        kind = item.get("type", "message")
+        referred = kind == "item_reference"
+        if kind == "reasoning" or (referred and str(item.get("id")).startswith(_THOUGHT)):
+            unheard = not takes(item)
+            if unheard:
+                continue
+        elif kind in _OUTPUTS or item.get("role", "assistant") != "assistant":
+            unheard = False
+        elif unheard and not referred:
+            item = {key: value for key, value in item.items() if key != "id"}
+        kept.append(item)
     return kept
 
 
