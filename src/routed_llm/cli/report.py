@@ -145,7 +145,8 @@ MEANING = (
     "avoided: calls that the baseline would refuse and routing serves. measured: the part of the areas "
     "that calls touch on which what routing chose has a published measure, and is nowhere below the "
     "baseline. p50, p95: seconds to the first token of a stream, or to the whole answer. billed: what was "
-    "paid; baseline and routed: what each costs, or would."
+    "paid. baseline, routed and saving: what each costs, or would, for the calls whose cost is known with "
+    "both, so without those avoided."
 )
 """What the columns are."""
 

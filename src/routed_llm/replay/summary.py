@@ -63,8 +63,8 @@ class Group:
         calls: how many there were.
         failed: how many the provider refused or nobody waited for.
         billed: US dollars that the answers cost.
-        baseline: what the baseline costs, or would.
-        routed: what routing costs, or would.
+        baseline: what the baseline costs, or would, for the calls that are compared.
+        routed: what routing costs, or would, for the same.
         compared: calls for which both are known.
         unpriced: answered calls whose cost is not known.
         avoided: calls that the baseline would refuse and routing serves.
