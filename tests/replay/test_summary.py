@@ -284,6 +284,8 @@ def test_quality_time_and_failures_stand_beside_money(
     assert f"<b>{share:.0%}</b>of areas measured" in text
     assert "<b>1</b>refusals avoided" in text
     assert "<b>1</b>calls failed" in text
+    tallest = max(day.baseline for day in found.days.values())
+    assert f'text-anchor="end">{money(tallest)}</text>' in text  # the scale of the picture
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from html import escape
 
+from routed_llm.cli.screen import money
+
 __all__ = ["band", "bars", "columns", "document", "table", "tiles"]
 
 _STYLE = """
@@ -118,6 +120,11 @@ def columns(
     step = 560 / max(len(days), 1)
     wide = min(step * 0.36, 40)
     made = ['<line class="rule" x1="30" x2="610" y1="180" y2="180"/>']
+    if most in (*first, *second):  # how much the tallest is
+        made.append(
+            '<line class="rule" x1="30" x2="610" y1="30" y2="30"/>'
+            f'<text x="610" y="26" text-anchor="end">{money(most)}</text>'
+        )
     for place, day in enumerate(days):
         left = 40 + place * step
         for shift, value, kind in ((0.0, first[place], "a"), (wide + 2, second[place], "b")):
