@@ -75,7 +75,7 @@ class Exchange:
         began: when the request was handed to the client, by the clock; None before.
         first: seconds from then to the first token of a stream; None where none came.
         whole: seconds from then to the end of an answer that came whole; None for a stream.
-        meanwhile: what may as well be done while the answer is awaited; None once it is done.
+        meanwhile: what may as well be done while the answer is awaited, in order; nothing once it is done.
         is_looked_at: whether whoever reads the events of a stream looks at them as the hooks would.
     """
 
@@ -109,7 +109,7 @@ class Exchange:
         self.began: float | None = None
         self.first: float | None = None
         self.whole: float | None = None
-        self.meanwhile: Callable[[], object] | None = None
+        self.meanwhile: tuple[Callable[[], object], ...] = ()
         self.is_looked_at = False
 
     @property
@@ -149,12 +149,12 @@ class Exchange:
             self.sent = True
         elif event.endswith(_AWAITS):
             self.awaits()
-        return self.sent and self.meanwhile is None
+        return self.sent and not self.meanwhile
 
     def awaits(self) -> None:
         """Do what may be done while the answer is awaited, unless it has been done."""
-        work, self.meanwhile = self.meanwhile, None
-        if work is not None:
+        works, self.meanwhile = self.meanwhile, ()
+        for work in works:
             work()
 
 
@@ -171,7 +171,7 @@ class _Current:
 
     def __exit__(self, error: object, *_: object) -> None:
         _CURRENT.reset(self._token)
-        if error is None and self._exchange.meanwhile is not None:
+        if error is None and self._exchange.meanwhile:
             self._exchange.awaits()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -116,6 +117,17 @@ class Usage:
         if service_tier is not None:
             made.__dict__["service_tier"] = service_tier
         return made
+
+    def counts(self) -> dict[str, object]:
+        """Return as JSON-able data what is not nothing, in the order of the fields."""
+        found: dict[str, object] = {
+            name: value for name, value in zip(_NAMES, _VALUES(self), strict=True) if value
+        }
+        return found if not self.hosted else {**found, "hosted": [list(row) for row in self.hosted]}
+
+
+_NAMES: Final = tuple([item.name for item in fields(Usage)])
+_VALUES: Final = attrgetter(*_NAMES)
 
 
 HOSTED: Final = (

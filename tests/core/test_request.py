@@ -7,12 +7,13 @@ import base64
 import io
 import wave
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 from core_support import png
 
-from routed_llm import ImageFacts, RequestBuilder, RequestError, RequestFacts, read_openai
+from routed_llm import ImageFacts, Policy, RequestBuilder, RequestError, RequestFacts, Router, read_openai
 from routed_llm.tokens.counting import Counting
 from routed_llm.tokens.vocabulary import o200k_encoding
 
@@ -271,3 +272,20 @@ def test_an_output_that_comes_late_keeps_the_call_on_responses(
 ) -> None:
     """Chat Completions takes the output of a tool only right behind its call."""
     assert read({"input": items}).endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("temperature", (1, 1.0)), ("store", (1, True)), ("temperature", (0.5, 0.7))],
+    ids=["a whole number", "true", "others"],
+)
+def test_values_are_sent_as_they_were_written(name: str, values: tuple[Any, ...]) -> None:
+    """1, 1.0 and True are equal, and are what was given, whatever was asked before."""
+    router = Router(policy=Policy(models="gpt-4.1", at_least=None), clock=lambda: date(2026, 11, 22))
+    for value in values * 5:
+        request = read_openai({"messages": [{"role": "user", "content": "Hi"}], name: value})
+        call = router.decide(request).call
+        assert call is not None
+        assert repr((request.facts.parameters, dict(call.parameters))) == repr(
+            (((name, value),), {name: value})
+        )

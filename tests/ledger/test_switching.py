@@ -272,6 +272,18 @@ def test_a_conversation_gets_a_cache_key(
     assert len(added) == (key is not None and not given)
 
 
+@pytest.mark.parametrize("given", [(), (("temperature", 0.5),)], ids=["nothing else", "a temperature"])
+def test_what_others_were_sent_says_nothing_of_a_conversation(given: tuple[tuple[str, Any], ...]) -> None:
+    """A keyed call gets its cache key also after calls that differ in nothing else, and these get none."""
+    router = Router(policy=Policy(models="gpt-5.6-luna", at_least=None), clock=lambda: AUTUMN)
+    request = Request(facts=RequestFacts(tokens=TokenCount.of(10_000), parameters=given), texts=())
+    before = [router.decide(request) for _ in range(5)]
+    keyed = router.decide(request, conversation="c1")
+    sent = [one.call.parameters for one in (*before, keyed, router.decide(request)) if one.call]
+    key = "routed-43f000a36f6d744e"
+    assert sent == [*[dict(given)] * 5, {**dict(given), "prompt_cache_key": key}, dict(given)]
+
+
 @pytest.mark.parametrize("horizon", [0, 4])
 def test_a_deployment_is_not_steered_unasked(horizon: int) -> None:
     """What a deployment or a gateway may not know is not sent to it, and not reckoned with."""

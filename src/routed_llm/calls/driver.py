@@ -62,7 +62,6 @@ __all__ = [
     "Send",
     "Wait",
     "flow",
-    "in_turn",
     "stream_flow",
 ]
 
@@ -281,7 +280,7 @@ class Driven:
 
     def _send(self, prepared: Any, run: Run, *, stream: bool = False) -> Send:
         opened = partial(self.seam.opened, self.decision, run.ahead.glance)
-        run.exchange.meanwhile = partial(in_turn, opened, run.ahead) if stream else run.ahead
+        run.exchange.meanwhile = (opened, run.ahead) if stream else (run.ahead,)
         if not stream:
             opened()
         self.sent = True
@@ -379,12 +378,6 @@ class Driven:
             record = self._failures.record(record)
         self.record = record
         return record
-
-
-def in_turn(*works: Callable[[], object]) -> None:
-    """Do several things, one after the other."""
-    for work in works:
-        work()
 
 
 def _reported_by(error: Exception) -> tuple[Usage | None, str | None]:

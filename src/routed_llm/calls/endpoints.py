@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from routed_llm.calls.answers import AnswerMemory
-from routed_llm.calls.driver import flow, in_turn, stream_flow
+from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.endpoint_call import ANY, Called, EndpointCall, FailedReply, refused
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Router
@@ -409,8 +409,8 @@ def _begins(call: EndpointCall) -> None:
     exchange = current()
     if exchange is not None:
         exchange.is_looked_at = True
-        if exchange.meanwhile is not None:
-            exchange.meanwhile = partial(in_turn, exchange.meanwhile, call.said.look)
+        if exchange.meanwhile:
+            exchange.meanwhile += (call.said.look,)
 
 
 def _note(call: EndpointCall, reply: Head) -> dict[str, Any] | None:

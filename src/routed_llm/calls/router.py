@@ -431,6 +431,7 @@ class Router:
             # A moment is that far from now, a number of seconds from the beginning.
             due = left + (now if isinstance(deadline, datetime) else begun)
             until = due if until is None else min(due, until)
+        tokens = _counts_for(decision)
         parts = (self.catalog, self.policy, self._books, self._observer, self._clock, decision, until)
         on_reported, again = self._sent(decision, now)
         run = Run(*parts, on_reported=on_reported)
@@ -439,13 +440,13 @@ class Router:
 
             run = LoggedRun(trials, *parts, on_reported=on_reported)
         run.again = again
-        run.open()
+        if self._books.always or decision.allowance is not None:
+            run.open()
         if ticket is not None:
             run.ticket = ticket
             self.rate_limits.leave(ticket, monotonic(), is_sent=True)
         elif (chosen := decision.chosen) is not None:
             whose = self.addresses.whose.get(chosen.model, credential)
-            tokens = _counts_for(decision)
             run.ticket, run.pause = self.rate_limits.take(
                 chosen.model, tokens, now, credential=whose, hurries=until is not None
             )

@@ -137,7 +137,7 @@ class Catalog:
         Raises:
             CatalogError: when nothing has the name.
         """
-        found = self._built.get(name) or self._find(name) or _retired(self, name)
+        found = self.find(name) or _retired(self, name)
         if found is None:
             raise problem(
                 None,
@@ -146,6 +146,10 @@ class Catalog:
                 "For a model of your own, add it with Catalog.with_models.",
             )
         return found
+
+    def find(self, name: str) -> Model | None:
+        """Find a model as :meth:`get` does; None where the name is not in the catalog."""
+        return self._built.get(name) or self._find(name)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (name in self._built or self._find(name) is not None)

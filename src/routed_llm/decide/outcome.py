@@ -62,6 +62,10 @@ if TYPE_CHECKING:
 __all__ = ["Picked", "conclude"]
 
 _NO_EVIDENCE = ("unknown", "unproven")
+_PLAIN = frozenset({bool, int, float})
+"""Kinds of values of which many requests are sent the same."""
+_VALUES = 64
+"""Such values, of requests that are alike but for them, of which it is kept what is sent."""
 
 OWN = "own examples"
 """What stands in the place of a dimension in Evidence from the user's own measures."""
@@ -131,7 +135,8 @@ class Picked:
     def quoted(self) -> tuple[int, bool]:
         """What sentences say of the tokens: the count that was weighed, and whether it is known."""
         if self._quoted is None:
-            self._quoted = self.tokens, self.inputs.facts.tokens.exact
+            bounds = self.inputs.facts.tokens
+            self._quoted = self.tokens, bounds.low == bounds.high and bounds.bounded
         return self._quoted
 
     @property
@@ -203,11 +208,14 @@ def conclude(picked: Picked) -> Decision:
         chosen, fixed = None, _fixed(picked, {}, None, (), (), ())
     else:
         load = inputs.load
-        key = row.order, _goes_past(row, inputs) if load.bypasses and row.write_from else False
-        made = None if kept is None else kept.made.get(key)
+        values = _own_values(inputs)
+        key = row.order, _goes_past(row, inputs) if load.bypasses and row.write_from else False, values
+        made = None if kept is None or values is None else kept.made.get(key)
         if made is None:
             made = _, candidate, fixed = _made(row, picked)
-            if kept is not None and load.shared is None and not _has_own_values(inputs):
+            if kept is not None and load.shared is None and values is not None:
+                if len(kept.made) >= _VALUES:
+                    kept.made.clear()
                 kept.made[key] = made
         else:
             more, candidate, fixed = made
@@ -263,11 +271,18 @@ def _fixed(
     }
 
 
-def _has_own_values(inputs: DecisionInputs) -> bool:
-    """Say whether a request is sent values of its own, so that what others are sent says nothing of it."""
+def _own_values(inputs: DecisionInputs) -> tuple[tuple[str, type, Any], ...] | None:
+    """Return the values that a request is sent; None where others are hardly sent the same."""
     facts, allowance = inputs.facts, inputs.context.allowance
-    keyed = allowance is not None and allowance.conversation is not None
-    return bool(facts.cap is not None or facts.parameters or keyed or _limits_output(inputs))
+    if facts.cap is not None or (allowance is not None and allowance.conversation is not None):
+        return None
+    if _limits_output(inputs):
+        return None
+    if not facts.parameters:
+        return ()
+    # 1 equals 1.0 and True, but is written differently.
+    said = tuple([(name, type(value), value) for name, value in facts.parameters])
+    return said if all(kind in _PLAIN for _, kind, _ in said) else None
 
 
 def _reserve(row: Row, inputs: DecisionInputs) -> int | None:
@@ -326,14 +341,18 @@ def _published(row: Row, inputs: DecisionInputs) -> tuple[tuple[Evidence, ...], 
 
 def _call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, tuple[Change, ...]]:
     """Say what to send, and what of it differs from what was asked."""
-    if _has_own_values(inputs):
+    values = _own_values(inputs)
+    if values is None:
         return _make_call(row, picked, inputs)
     # Without values of its own a request is sent what every request of its shape is sent.
     calls, key = inputs.shape.kept.calls, (row.order, picked.endpoint, _goes_past(row, inputs))
-    if key not in calls:
+    found = None if values else calls.get(key)
+    if found is None:
         call, changes = _make_call(row, picked, inputs)
-        calls[key] = replace(call, parameters=FrozenDict(call.parameters)), changes
-    return calls[key]
+        found = replace(call, parameters=FrozenDict(call.parameters)), changes
+        if not values:
+            calls[key] = found
+    return found
 
 
 def _make_call(row: Row, picked: Picked, inputs: DecisionInputs) -> tuple[Call, tuple[Change, ...]]:

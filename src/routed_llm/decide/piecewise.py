@@ -51,8 +51,8 @@ class PiecewiseChoice:
         turns: text token counts beyond which the choice changes, once they have been worked out.
         ladders: the configurations that can serve, with the straight lines of their costs, by span.
         rivals: what may cost less than one of them, by span and its name.
-        made: what a Decision says of a configuration whatever the tokens, by its place and whether it goes
-            past the cache.
+        made: what a Decision says of a configuration whatever the tokens, by its place, whether it goes past
+            the cache, and the values that the request is sent.
         observed: what was observed when it was last found to hold.
         noted: how often a choice has been found to hold.
         usual: the name of what was chosen last, here or before something else was observed; None before.
@@ -102,7 +102,7 @@ class PiecewiseChoice:
         self.turns: list[int] | None = None
         self.ladders: dict[int, Ladder] = {}
         self.rivals: dict[Any, Rivals] = {}
-        self.made: dict[tuple[int, bool], Made] = {}
+        self.made: dict[tuple[int, bool, Any], Made] = {}
         self._choices: dict[int, list[tuple[int, Choice]]] = {}
         self._asked: dict[int, int] = {}
         self.usual: tuple[str, str | None] | None = None

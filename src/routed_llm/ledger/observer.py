@@ -510,11 +510,13 @@ class Observer:
 
 def _density(facts: RequestFacts, usage: Usage) -> float | None:
     """Say how many tokens a text had for each that was estimated; None where that is not known."""
-    if facts.tokens.exact or facts.images or facts.audio_seconds or facts.pdf_pages or facts.unknown_files:
+    if facts.images or facts.audio_seconds or facts.pdf_pages or facts.unknown_files:
         return None
     if facts.builtin_tools:
         return None  # what they read counts as input, too
-    return usage.input_tokens / max(facts.tokens.likely, 1) if usage.input_tokens else None
+    low, likely, high, bounded = facts.tokens
+    is_known = low == high and bounded
+    return None if is_known or not usage.input_tokens else usage.input_tokens / max(likely, 1)
 
 
 def _held(previous: Previous | None, model: Model, usage: Usage) -> int:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from routed_llm.decision import format_dollars
 from routed_llm.exchange import Exchange
 from routed_llm.pricing import cost_pico
-from routed_llm.usage import Usage
+from routed_llm.usage import Timing
 
 if TYPE_CHECKING:
     from routed_llm.catalog import Catalog, Model
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from routed_llm.policy import Policy
     from routed_llm.record import Record
     from routed_llm.recovery.ratelimits import Ticket
+    from routed_llm.usage import Usage
 
 __all__ = ["UNKNOWN", "Ahead", "Answered", "Run", "Send", "as_moment"]
 
@@ -31,8 +31,6 @@ UNKNOWN = "unknown"
 
 
 _TIMEOUT = "timeout"
-_COUNTED = tuple(item.name for item in fields(Usage))
-_COUNTS = attrgetter(*_COUNTED)
 
 
 class Answered(NamedTuple):
@@ -143,7 +141,6 @@ class Run:
         on_reported: Callable[[int], object] | None = None,
     ) -> None:
         """Take what :meth:`routed_llm.Router.begin` gives; use that instead."""
-        self.exchange = Exchange(until)
         self._catalog = catalog
         # What the call was weighed by: an adapter has a policy of its own.
         self._policy = decision.policy or policy
@@ -159,6 +156,7 @@ class Run:
         self.again = 0.0
         self.decision = decision
         self.ahead = Ahead(decision, observer)
+        self.exchange = Exchange(until)
 
     def open(self) -> None:
         """Reserve the money, if anything is booked at all.
@@ -187,13 +185,15 @@ class Run:
             ``whole`` answer, where that was measured), ``settled_at``, ``id`` (of its entry in the ledger,
             None where none is kept) and ``remaining``: what is left in each budget that the call drew on.
         """
-        record, model = self.ahead.record(), self._chosen()
-        usage = None if self.exchange.false_usage or usage is None else self._with_hosted(usage, model)
-        cost = None if usage is None else self._cost(usage, model, served)
+        record, usage = self.ahead.record(), None if self.exchange.false_usage else usage
+        model, priced = self._models(served)
+        if usage is not None and model is not None and self.decision.facts.builtin_tools:
+            usage = self._with_hosted(usage, model)
+        cost = None if usage is None else self._cost(usage, priced)
         record["served"] = served
         record["cost"] = None if cost is None else format_dollars(cost)
-        record["usage"] = None if usage is None else _counts(usage)
-        timing = self.exchange.timing
+        record["usage"] = None if usage is None else usage.counts()
+        timing = Timing(self.exchange.first, self.exchange.whole)
         took = timing.to_dict()
         if took:
             record["took"] = took
@@ -287,7 +287,7 @@ class Run:
         if self._hold is None:
             return
         if usage is not None:
-            cost = self._cost(usage, self._chosen(), served)
+            cost = self._cost(usage, self._models(served)[1])
         else:
             cost = None if begun or unsure else 0
         outcome = UNKNOWN if unsure and usage is None else outcome
@@ -298,7 +298,7 @@ class Run:
 
     def _late(self) -> None:
         """Let it be known how long was waited for nothing."""
-        waited, model = self.exchange.given_up, self._chosen()
+        waited, model = self.exchange.given_up, self._models(None)[0]
         if self._observer is not None and waited is not None and model is not None:
             self._observer.late(self.decision, model, waited)
 
@@ -330,31 +330,24 @@ class Run:
 
         await to_its_end(partial(self.abandon, usage, served=served))
 
-    def _chosen(self) -> Model | None:
-        """Return the catalog's facts about the chosen model."""
+    def _models(self, served: str | None) -> tuple[Model | None, Model | None]:
+        """Return the catalog's facts about the chosen model, and about the one whose prices hold."""
         chosen = self.decision.chosen
-        return None if chosen is None else self._catalog.get(chosen.model)
+        if chosen is None:
+            return None, None
+        model = self._catalog.get(chosen.model)
+        if served is None or served == model.sent_as or model.base is not None or model.base_url is not None:
+            return model, model
+        return model, self._catalog.find(served) or model  # the prices of the one that answered hold
 
-    def _cost(self, usage: Usage, model: Model | None, served: str | None) -> int | None:
-        """Return the picodollars that a call cost that was sent to a model, or None when nobody knows."""
+    def _cost(self, usage: Usage, model: Model | None) -> int | None:
+        """Return the picodollars that a call cost by a model's prices, or None when nobody knows."""
         if model is None:
             return None
-        listed = model.base is None and model.base_url is None
-        if listed and served is not None and served != model.sent_as and served in self._catalog:
-            model = self._catalog.get(served)  # the prices of the one that answered hold
         return cost_pico(usage, model, self.decision.at, regional=self._policy.regional)
 
-    def _with_hosted(self, usage: Usage, model: Model | None) -> Usage:
+    def _with_hosted(self, usage: Usage, model: Model) -> Usage:
         """Add the hosted tools of which every answer is one call, so that no reply shows it."""
         tools, at = self.decision.facts.builtin_tools, self.decision.at
-        if model is None or not tools:
-            return usage
         always = [(tool, "", 1) for tool in sorted(tools) if (fee := model.fee(tool, at)) and fee.always]
         return replace(usage, hosted=(*usage.hosted, *always)) if always else usage
-
-
-def _counts(usage: Usage) -> dict[str, object]:
-    counts: dict[str, object] = {
-        name: value for name, value in zip(_COUNTED, _COUNTS(usage), strict=True) if value
-    }
-    return counts if not usage.hosted else {**counts, "hosted": [list(row) for row in usage.hosted]}

@@ -666,7 +666,8 @@ class RateLimits:
             if limits.assumed:  # whoever says nothing of limits is not held back
                 limits.requests, limits.tokens, limits.assumed = None, None, False
             # Where what is left does not explain why it was refused, the wait that was asked for does.
-            if (asked := retry_after(headers)) and not any(
+            asked = retry_after(headers) if "retry-after" in headers or "retry-after-ms" in headers else None
+            if asked and not any(
                 one is not None and one.wait(amount, now)
                 for one, amount in ((requests, 1), (tokens, ticket.tokens))
             ):

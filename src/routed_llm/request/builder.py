@@ -29,6 +29,8 @@ __all__ = ["Request", "RequestBuilder"]
 
 _LARGE = 250_000  # tokens, at most: a little less than the first price tier
 _KEPT = 512
+_PLAIN = frozenset({bool, int, float})
+"""Kinds of parameters' values of which many requests have the same."""
 _DENSE = 8  # bytes of a file that cannot be read to each token that is expected of it
 _ALIKE: dict[Any, RequestFacts] = {}
 _DETAILS = ("auto", "low", "high", "original")
@@ -751,9 +753,9 @@ class RequestBuilder:
         else:
             framed, frames = _framed(counts)
             fixed = self._fixed + frames
+        self._end_opening()
         tokens = self._bounds(fixed)
         facts = self._alike(tokens, framed) or self._facts(tokens, framed)
-        self._end_opening()
         return Request(
             facts=facts,
             texts=tuple(self._texts),
@@ -776,11 +778,17 @@ class RequestBuilder:
 
     def _alike(self, tokens: TokenCount, framed: Framed) -> RequestFacts | None:
         """Return the facts from those of another request of nothing but text that differs in no setting."""
-        if self._inputs is not TEXT or self._outputs is not TEXT or self._parameters or self._builtin:
+        if self._inputs is not TEXT or self._outputs is not TEXT or self._builtin:
             return None
         if self._estimates or "previous" in self._values:
             return None
-        key = (self._tools, *self._values.items())
+        key: tuple[Any, ...] = (self._tools, *self._values.items())
+        if self._parameters:
+            # 1 equals 1.0 and True, but is written differently.
+            said = [(name, type(value), value) for name, value in self._parameters.items()]
+            if not all(kind in _PLAIN for _, kind, _ in said):
+                return None
+            key = (*key, *said)
         kept = _ALIKE.get(key)
         if kept is None:
             if len(_ALIKE) >= _KEPT:

@@ -42,13 +42,14 @@ def read_openai(
     Raises:
         RequestError: when the body is not such a request; the message names the place.
     """
-    if type(payload) is not dict and not isinstance(payload, Mapping):
-        raise RequestError(
-            "The request is not a JSON object. Give the body of a Chat Completions or Responses call."
-        )
+    plain = _few_plain(payload)
     builder = RequestBuilder()
-    builder.takes_foreign = foreign
-    known = _said(builder, payload)
+    if plain is None:
+        builder.takes_foreign = foreign
+        known = _said(builder, payload)
+    else:
+        builder.messages(*plain)
+        known = ("messages", "model")
     for key, value in payload.items():
         if key in known:
             continue
@@ -66,6 +67,16 @@ def read_openai(
     if locked_to is not None:
         builder.locked_to(locked_to)
     return builder.build()
+
+
+def _few_plain(payload: Mapping[str, Any]) -> tuple[list[str], list[str]] | None:
+    """Return roles and texts of a few messages that have nothing else, as most requests do; else None."""
+    if type(payload) is not dict and not isinstance(payload, Mapping):
+        raise RequestError(
+            "The request is not a JSON object. Give the body of a Chat Completions or Responses call."
+        )
+    items = payload.get("messages")
+    return _plain(items) if type(items) is list and 0 < len(items) < SHORTEST else None
 
 
 def _said(builder: RequestBuilder, payload: Mapping[str, Any]) -> tuple[str, ...]:
