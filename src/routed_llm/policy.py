@@ -337,7 +337,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
     where = str(path)
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # as some editors begin a file
     except OSError as error:
         reason = error.strerror or str(error)
         raise PolicyError(f"{where}: {reason}. Name a TOML file that can be read.", path=where) from error

@@ -86,6 +86,33 @@ def test_arguments(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureF
     assert (said.count("\n"), "not foreseen" in said) == (1, False)
 
 
+@pytest.mark.parametrize("made", ["", "CREATE TABLE notes (id)"], ids=["nothing", "another database"])
+def test_a_file_that_is_asked_about_is_not_made_a_ledger(
+    made: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is spent stands in a ledger; another file stays as it was."""
+    path = tmp_path / "notes.db"
+    path.touch()
+    with sqlite3.connect(path) as raw:
+        raw.execute(made)
+    raw.close()
+    before = path.read_bytes()
+    assert main(["spend", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"routed spend: There is no ledger {str(path)!r}. Name the file that a SQLiteLedger writes.\n"
+    )
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_policy_begun_by_another_editor(tmp_path: Path) -> None:
+    """The mark that some write before UTF-8 is no part of a file's first word."""
+    (tmp_path / "body.json").write_text(json.dumps(BODY), encoding="utf-8-sig")
+    (tmp_path / "policy.toml").write_text('models = ["gpt-4.1"]', encoding="utf-8-sig")
+    given = [str(tmp_path / name) for name in ("body.json", "policy.toml")]
+    assert main(["explain", given[0], "--policy", given[1], "--at", "2026-11-22"]) == 0
+
+
 AT = "2026-01-01T00:00:00+00:00"
 ROWS = [
     {"id": "1", "at": "2026-01-01", "model": "m", "cost": 1},

@@ -136,13 +136,35 @@ def test_explain_asks_a_running_gateway(
         (["--host", "0.0.0.0"], "Make some with `routed keys add` and give their file with --keys."),
         (["--config", "no-such.toml"], "Name a TOML file that can be read."),
         (["--port"], "Use another port, or --port 0."),
+        (["--port", "65536"], "port=65536 is out of range. Give a whole number from 0 to 65,535."),
+        (["--workers", "0"], "workers=0 is out of range. Give a whole number from 1 to 1,024."),
+        (["--retries", "-1"], "retries=-1 is out of range. Give a whole number from 0 to 100."),
+        (
+            ["--upstream", "api.example"],
+            "is no address of an API. Give one such as https://api.openai.com/v1.",
+        ),
+        (["--config", 'models = ["gpt-4.1"]'], "'models' is none of its tables. Write it below [policy]."),
+        (["--config", "[[budget]]\nper_day = 5"], "'budget' is none of its tables. Did you mean budgets?"),
     ],
-    ids=["open door", "no settings", "port taken"],
+    ids=[
+        "open door",
+        "no settings",
+        "port taken",
+        "no port",
+        "nobody to serve",
+        "fewer than none",
+        "no address",
+        "a policy's keyword by itself",
+        "a table by a wrong name",
+    ],
 )
 def test_what_cannot_start_says_why(
-    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line that ends with what to do, and exit code 2."""
+    if " = " in options[-1]:
+        (tmp_path / "gateway.toml").write_text(options[-1])
+        options = [*options[:-1], str(tmp_path / "gateway.toml")]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = [str(taken.getsockname()[1])] if options == ["--port"] else []
         assert main(["serve", *options, *port]) == 2

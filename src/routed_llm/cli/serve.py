@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import tomllib
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from routed_llm.catalog.vocabulary import did_you_mean
 from routed_llm.cli.errors import CommandError
 from routed_llm.cli.needs import required
 from routed_llm.gateway.settings import OPENAI, Settings
+from routed_llm.policy import Policy, read_toml
 
 __all__ = ["arguments", "run"]
+
+_CONFIG: Final = ("policy", "budgets")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,13 +73,14 @@ def _settings(asked: argparse.Namespace) -> Settings:
 
 
 def _read(path: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise CommandError(f"{path}: {reason}. Name a TOML file that can be read.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path} is not TOML: {error}. Fix the file.") from error
+    found = read_toml(path)
+    for name in found:
+        if name not in _CONFIG:
+            # A limit that nobody reads would be no limit.
+            is_policy = name in Policy.__dataclass_fields__
+            hint = "Write it below [policy]." if is_policy else did_you_mean(name, _CONFIG)
+            raise CommandError(f"{path}: {name!r} is none of its tables. {hint}")
+    return found
 
 
 def _free(host: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -66,7 +68,7 @@ def run(asked: argparse.Namespace) -> int:
 def _sums(
     where: str, by: list[str], since: datetime | None, until: datetime | None
 ) -> tuple[list[Spending], Spending]:
-    if "://" not in where and not Path(where).is_file():
+    if "://" not in where and not _is_ledger(where):
         raise CommandError(f"There is no ledger {where!r}. Name the file that a SQLiteLedger writes.")
     if "://" in where:
         required("redis", extra="'routed-llm[redis]'")
@@ -77,6 +79,17 @@ def _sums(
         raise CommandError(f"{where} cannot be read: {error}. See that the server runs.") from error
     finally:
         ledger.close()
+
+
+def _is_ledger(path: str) -> bool:
+    """Say whether a file may be a ledger, without making it one: what is only asked about stays as it is."""
+    if not Path(path).is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'counters'").fetchone() is not None
+    except sqlite3.Error:
+        return True  # the ledger says what is wrong with it
 
 
 HEADS = ("CALLS", "FAILED", "COST", "EXPECTED", "INPUT", "CACHED", "OUTPUT")

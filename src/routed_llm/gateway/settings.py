@@ -7,12 +7,28 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from routed_llm.errors import PolicyError
 
 __all__ = ["OPENAI", "Settings"]
 
 OPENAI: Final = "https://api.openai.com/v1"
+
+_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "port": (0, 65_535),
+    "workers": (1, 1_024),
+    "retries": (0, 100),
+    "largest": (1, 2**40),
+}
+
+
+def _is_address(url: str) -> bool:
+    try:
+        place = urlsplit(url)
+        return place.scheme in ("http", "https") and bool(place.hostname) and " " not in place.netloc
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +70,14 @@ class Settings:
     at: str | None = None
 
     def __post_init__(self) -> None:
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                hint = f"Give a whole number from {least} to {most:,}."
+                raise PolicyError(f"{name}={value} is out of range. {hint}", key=name)
+        if not _is_address(self.upstream):
+            what = f"upstream={self.upstream!r} is no address of an API. Give one such as {OPENAI}."
+            raise PolicyError(what, key="upstream")
         if not self.is_local and self.keys is None:
             raise PolicyError(
                 f"host={self.host!r} can be reached from elsewhere, and there are no keys: anybody could "
