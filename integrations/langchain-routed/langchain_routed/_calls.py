@@ -53,7 +53,6 @@ from routed_llm import (
     Policy,
     PolicyError,
     RetryLimits,
-    TokenCount,
     budgets_from,
     classify_error,
     fingerprint,
@@ -272,18 +271,6 @@ class CallPlanner:
         if self.owner.__dict__["use_responses_api"] is False or (own and not items):
             return "chat_completions"
         return "responses" if items or _is_loose(parameters) else None
-
-    def count(self, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any]) -> int:
-        """Count a request's tokens as the model that would serve it counts them.
-
-        Raises:
-            RequestError: when no model could take the messages.
-        """
-        asked = self.read(messages, None, kwargs, stream=False)
-        text = self.router.count(asked.request)
-        facts = asked.request.facts.with_tokens(TokenCount.of(text))
-        chosen = self.router.explain(replace(asked.request, facts=facts), policy=asked.options.policy).chosen
-        return text if chosen is None else chosen.input_tokens
 
 
 def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, model_name: str = "") -> bool:

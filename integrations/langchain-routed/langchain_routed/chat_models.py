@@ -48,9 +48,8 @@ from routed_llm import (
     Request,
     RequestFacts,
     Router,
-    budgets_from,
 )
-from routed_llm.calls.adapting import policy_from, shared_router, travels
+from routed_llm.calls.adapting import own_books, policy_from, travels
 from routed_llm.calls.reach import known, reachable, usual, widest
 
 __all__ = ["RoutedChatModel"]
@@ -77,24 +76,6 @@ def unheard(kind: type[ChatOpenAI], *, with_factory: bool) -> tuple[str, ...]:
     """Name what a subclass overrides of ChatOpenAI's private parts and that no call would come to."""
     names = (*_UNHEARD, *(HOOKS if with_factory else ()))
     return tuple(name for name in names if getattr(kind, name) is not getattr(ChatOpenAI, name))
-
-
-def _own_books(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields to set for what a constructor is given: budgets, as they are read, and the books.
-
-    The router becomes a field of the model, so that its copies draw on the same money.
-    """
-    budgets, ledger, on_budget = (given.get(name) for name in ("budget", "ledger", "on_budget"))
-    if budgets is None and ledger is None and on_budget is None:
-        return {}
-    catalog = given.get("catalog")
-    # Calls with the same key fail together, whoever pays for them.
-    cooldowns = shared_router(catalog).cooldowns
-    router = Router.keeping(
-        given.get("router"), catalog=catalog, ledger=ledger, on_budget=on_budget, cooldowns=cooldowns
-    )
-    found: dict[str, Any] = {"router": router, "budget": budgets_from(budgets) or None}
-    return found if ledger is None else {**found, "ledger": router.ledger}
 
 
 def _on_azure(settings: Mapping[str, Any], call: Call) -> BaseChatOpenAI:
@@ -169,7 +150,7 @@ class RoutedChatModel(ChatOpenAI):
         # Read here, what is wrong stays a PolicyError; inside pydantic it would be a ValidationError.
         if "policy" in kwargs:
             kwargs["policy"] = policy_from(kwargs["policy"])
-        kwargs.update(_own_books(kwargs))
+        kwargs.update(own_books(kwargs))
         super().__init__(*args, **kwargs)
         for name in unheard(type(self), with_factory=self.factory is not None):
             warnings.warn(
@@ -498,7 +479,8 @@ class RoutedChatModel(ChatOpenAI):
         definitions = [convert_to_openai_tool(tool) for tool in tools or ()]
         if not messages and not definitions:
             return _OPENING  # an empty memory asks
-        return self._own_planner().count(messages, {"tools": definitions} if definitions else {})
+        given = {"tools": definitions} if definitions else {}
+        return self._own_planner().read(messages, None, given, stream=False).count()
 
     # --- copies and pickles keep what limits a call ---
 

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
+from routed_llm.budget import budgets_from
 from routed_llm.calls.router import Router
 from routed_llm.errors import PolicyError
 from routed_llm.ledger import MemoryLedger
@@ -26,6 +27,7 @@ __all__ = [
     "acounted",
     "counted",
     "forget_shared",
+    "own_books",
     "policy_from",
     "shared_router",
     "shown",
@@ -72,6 +74,27 @@ def forget_shared() -> None:
     with _LOCK:
         _DEFAULT.clear()
         _SHARED.clear()
+
+
+def own_books(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields to set for what a constructor is given: budgets, as they are read, and the books.
+
+    The router becomes a field of the model, so that its copies draw on the same money. Nothing is to be set
+    where there is neither ``budget`` nor ``ledger`` nor ``on_budget``.
+
+    Raises:
+        PolicyError: for a wrong budget, or a ledger beside a router that has another.
+    """
+    names = ("router", "catalog", "ledger", "on_budget")
+    router, catalog, ledger, on_budget = (given.get(name) for name in names)
+    budgets = given.get("budget")
+    if budgets is None and ledger is None and on_budget is None:
+        return {}
+    # Calls with the same key fail together, whoever pays for them.
+    cooldowns = shared_router(catalog).cooldowns
+    router = Router.keeping(router, catalog=catalog, ledger=ledger, on_budget=on_budget, cooldowns=cooldowns)
+    found: dict[str, Any] = {"router": router, "budget": budgets_from(budgets) or None}
+    return found if ledger is None else {**found, "ledger": router.ledger}
 
 
 def policy_from(value: Any) -> Policy | None:

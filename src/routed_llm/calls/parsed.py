@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from routed_llm.calls.adapting import acounted, counted
 from routed_llm.calls.driver import Driven
 from routed_llm.errors import NoModelFits
+from routed_llm.facts import TokenCount
 
 if TYPE_CHECKING:
     from routed_llm.calls.driver import Seam
@@ -77,6 +78,13 @@ class ParsedCall:
         """Decide without making the call; the Decision's ``chosen`` is None when nothing fits."""
         decision = self.router.explain(self.request, self.options)
         return self.explain() if decision.chosen is None and self._unlocks() else decision
+
+    def count(self) -> int:
+        """Return its tokens as the model that would serve it counts them; where none would, its text's."""
+        text = self.router.count(self.request)
+        exact = replace(self.request, facts=self.request.facts.with_tokens(TokenCount.of(text)))
+        chosen = self.router.explain(exact, policy=self.options.policy).chosen
+        return text if chosen is None else chosen.input_tokens
 
     def _unlocks(self) -> bool:
         """Let the call go to any model, where that may be."""

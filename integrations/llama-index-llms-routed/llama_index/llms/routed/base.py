@@ -48,7 +48,7 @@ from routed_llm import (
     budgets_from,
     read_openai,
 )
-from routed_llm.calls.adapting import policy_from, shared_router, travels
+from routed_llm.calls.adapting import own_books, policy_from, travels
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.search import with_search
@@ -155,31 +155,23 @@ class RoutedLLM(CarefulOpenAI):
         stream_usage: bool = True,
         **kwargs: Any,
     ) -> None:
-        wanted, own = policy_from(policy), False
-        if not (budget is None and ledger is None and on_budget is None):
-            # Calls with the same key fail together, whoever pays for them.
-            cooldowns = shared_router(catalog).cooldowns
-            own = router is None
-            router = Router.keeping(
-                router, catalog=catalog, ledger=ledger, on_budget=on_budget, cooldowns=cooldowns
-            )
+        wanted = policy_from(policy)
+        books = {"budget": budget, "ledger": ledger, "on_budget": on_budget}
+        given: dict[str, Any] = {"router": router, "catalog": catalog, **books}
+        kept = own_books(given)
         super().__init__(
             temperature=temperature,
             max_tokens=max_tokens,
             policy=wanted,
-            router=router,
-            catalog=catalog,
-            budget=budgets_from(budget) or None,
-            ledger=None if ledger is None or router is None else router.ledger,
-            on_budget=on_budget,
             context_window=context_window,
             stream_usage=stream_usage,
+            **{**given, **kept},
             **kwargs,
         )
         # Set afterwards: the constructor compares the name with its tables, changes the temperature by it
         # and refuses models that only Responses has.
-        self.model = model or (wanted or (router.policy if router else _DEFAULT_POLICY)).baseline
-        self._keeps_books = own
+        self.model = model or (wanted or (self.router.policy if self.router else _DEFAULT_POLICY)).baseline
+        self._keeps_books = router is None and bool(kept)
         self._policy()  # a wrong policy is refused here and not at the first call
 
     @override
