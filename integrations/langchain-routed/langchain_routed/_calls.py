@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
@@ -62,7 +62,7 @@ from routed_llm import (
 from routed_llm.calls.adapting import DECIDED, policy_from, shared_router, shown
 from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.parsed import ParsedCall
-from routed_llm.calls.problems import ENDS, Raised, sdk_error
+from routed_llm.calls.problems import SdkErrors
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.search import with_search
 from routed_llm.calls.wired import NO_USAGE, UsageQuestion, ends_of
@@ -405,29 +405,25 @@ class RoutedCall(ParsedCall):
     def generate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer."""
         self._messages, self._manager = messages, run_manager
-        with _raised(self.planner.owner):
-            return cast(
-                "ChatResult", run(flow(self.driven(self.decision, self)), partial(self._send, "_generate"))
-            )
+        begun = flow(self.driven(self.decision, self))
+        with _ERRORS.raised(self.planner.owner.openai_api_base):
+            return cast("ChatResult", run(begun, partial(self._send, "_generate")))
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, without holding the event loop."""
         self._messages, self._manager = messages, run_manager
-        with _raised(self.planner.owner):
-            return cast(
-                "ChatResult",
-                await arun(flow(self.driven(self.decision, self)), partial(self._send, "_agenerate")),
-            )
+        begun = flow(self.driven(self.decision, self))
+        with _ERRORS.raised(self.planner.owner.openai_api_base):
+            return cast("ChatResult", await arun(begun, partial(self._send, "_agenerate")))
 
     def stream(
         self, messages: list[BaseMessage], run_manager: Any, options: Mapping[str, Any]
     ) -> Iterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on; the last one has the record."""
         self._messages, self._asks = messages, options.get("stream_usage")
-        chunks = run_stream(
-            stream_flow(self.driven(self.decision, self)), partial(self._send, "_generate"), self._open
-        )
-        with _raised(self.planner.owner), closing(cast("Generator[ChatGenerationChunk]", chunks)):
+        begun = stream_flow(self.driven(self.decision, self))
+        chunks: Any = run_stream(begun, partial(self._send, "_generate"), self._open)
+        with _ERRORS.raised(self.planner.owner.openai_api_base), closing(chunks):
             for chunk in chunks:
                 if run_manager is not None:
                     run_manager.on_llm_new_token(chunk.text, chunk=chunk, **_logprobs(chunk))
@@ -438,10 +434,9 @@ class RoutedCall(ParsedCall):
     ) -> AsyncIterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on, as :meth:`stream` does."""
         self._messages, self._asks = messages, options.get("stream_usage")
-        chunks: Any = arun_stream(
-            stream_flow(self.driven(self.decision, self)), partial(self._send, "_agenerate"), self._aopen
-        )
-        with _raised(self.planner.owner):
+        begun = stream_flow(self.driven(self.decision, self))
+        chunks: Any = arun_stream(begun, partial(self._send, "_agenerate"), self._aopen)
+        with _ERRORS.raised(self.planner.owner.openai_api_base):
             async with aclosing(chunks):
                 async for chunk in chunks:
                     if run_manager is not None:
@@ -766,7 +761,7 @@ class RejectedCall:
     begun = plain = False
 
     def __init__(self, owner: ChatOpenAI, error: Exception, stop: Any, kwargs: Mapping[str, Any]) -> None:
-        self.error = _as_langchains(error, owner)
+        self.error = _ERRORS.of(error, owner.openai_api_base)
         self.model: str = owner.model_name
         # The call as the baseline would have been sent it.
         self.delegate, self.stop, self.shown = owner, stop, visible(kwargs)
@@ -782,26 +777,17 @@ class RejectedCall:
 # With ChatOpenAI the server refuses a call that nothing can serve, and the error is both the SDK's and
 # LangChain's: summarisation tries again with less when the context overflows.
 
-_KINDS: Final[dict[Any, Any]] = {
-    None: OpenAIConnectionError,
-    400: OpenAIInvalidRequestError,
-    404: OpenAIModelNotFoundError,
-    429: OpenAIRateLimitError,
-    "context_length_exceeded": OpenAIContextOverflowError,
-}
-
-
-def _as_langchains(error: Exception, owner: ChatOpenAI) -> Exception:
-    """Return the error to raise: besides ours, one of LangChain's and the SDK's where they have one."""
-    of_the_catalog = isinstance(error, CatalogError) and not (error.path is None and error.key is None)
-    if not isinstance(error, ENDS) or of_the_catalog:
-        return error
-    return sdk_error(error, _KINDS, httpx=httpx, base_url=owner.openai_api_base)
-
-
-def _raised(owner: ChatOpenAI) -> Raised:
-    """Return a block in which what ends a call is raised as :func:`_as_langchains` has it."""
-    return Raised(partial(_as_langchains, owner=owner), OpenAIError)
+_ERRORS: Final = SdkErrors(
+    {
+        None: OpenAIConnectionError,
+        400: OpenAIInvalidRequestError,
+        404: OpenAIModelNotFoundError,
+        429: OpenAIRateLimitError,
+        "context_length_exceeded": OpenAIContextOverflowError,
+    },
+    OpenAIError,
+    httpx,
+)
 
 
 # ----- between LangChain's conventions and a call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -19,10 +19,10 @@ from routed_llm.errors import (
     UnreadableAnswer,
 )
 
-__all__ = ["ENDS", "Problem", "Raised", "both", "problem", "sdk_error"]
+__all__ = ["Problem", "SdkErrors", "both", "problem"]
 
 _BROKEN: Final = (IncompleteStream, UnreadableAnswer)
-ENDS: Final = (BudgetExceeded, CatalogError, NoModelFits, RequestError, *_BROKEN)
+_ENDS: Final = (BudgetExceeded, CatalogError, NoModelFits, RequestError, *_BROKEN)
 """What a program gets as an error of the SDK, too."""
 
 _SIZE: Final = frozenset({"max_input", "window"})
@@ -83,42 +83,59 @@ def _is_gone(error: NoModelFits) -> bool:
     return bool(candidates) and all(_GONE.intersection(r.code for r in one.reasons) for one in candidates)
 
 
-def sdk_error(
-    error: RoutedError, kinds: Mapping[Any, Any], *, httpx: Any, base_url: str | None = None
-) -> Exception:
-    """Return the error to raise: besides ours, the SDK's for what the server would have said.
+class SdkErrors(NamedTuple):
+    """The SDK's errors for what ends a call: programs that were written for it catch those.
 
-    Args:
-        error: what refused a call before it was sent, or what its answer broke off with.
-        kinds: the SDK's errors by the error's code or its status; by None for a connection that broke.
+    Attributes:
+        kinds: the errors by the code or the status of what the server would have said; by None for a
+            connection that broke.
+        common: what they have in common.
         httpx: the library of the SDK's requests and responses.
-        base_url: where it would have been sent.
     """
-    request = httpx.Request("POST", base_url or "https://api.openai.com/v1")
-    if isinstance(error, _BROKEN):
-        return both(error, kinds[None](message=str(error), request=request))
-    said = problem(error)
-    code = said.error["code"]
-    kind = (code and kinds.get(code)) or kinds.get(said.status) or kinds[500]
-    response = httpx.Response(said.status, json=said.body, request=request)
-    return both(error, kind(str(error), response=response, body=said.error))
+
+    kinds: Mapping[Any, Any]
+    common: type[Exception]
+    httpx: Any
+
+    def made(self, error: RoutedError, base_url: str | None) -> Exception:
+        """Return the error to raise: ours, and the SDK's for what the server would have said.
+
+        Args:
+            error: what refused a call before it was sent, or what its answer broke off with.
+            base_url: where it would have been sent.
+        """
+        request = self.httpx.Request("POST", base_url or "https://api.openai.com/v1")
+        if isinstance(error, _BROKEN):
+            return both(error, self.kinds[None](message=str(error), request=request))
+        said = problem(error)
+        code = said.error["code"]
+        kind = (code and self.kinds.get(code)) or self.kinds.get(said.status) or self.kinds[500]
+        response = self.httpx.Response(said.status, json=said.body, request=request)
+        return both(error, kind(str(error), response=response, body=said.error))
+
+    def of(self, error: Exception, base_url: str | None) -> Exception:
+        """Return the error to raise for any that ends a call: itself where the SDK has none for it."""
+        if not isinstance(error, _ENDS):
+            return error
+        of_a_file = isinstance(error, CatalogError) and not (error.path is None and error.key is None)
+        return error if of_a_file or isinstance(error, self.common) else self.made(error, base_url)
+
+    def raised(self, base_url: str | None) -> Raised:
+        """Return a block in which what ends a call is raised so."""
+        return Raised(self, base_url)
 
 
 class Raised:
     """A block in which what ends a call is raised as programs written for the SDK expect it.
 
     Python's strings may hold one half of a pair that makes a character; neither JSON nor a server takes it.
-
-    Args:
-        made: makes the error to raise of one of ours.
-        sdk: what the SDK's errors have in common.
     """
 
-    __slots__ = ("_made", "_sdk")
+    __slots__ = ("_base_url", "_errors")
 
-    def __init__(self, made: Callable[[RoutedError], Exception], sdk: type[Exception]) -> None:
-        self._made = made
-        self._sdk = sdk
+    def __init__(self, errors: SdkErrors, base_url: str | None) -> None:
+        self._errors = errors
+        self._base_url = base_url
 
     def __enter__(self) -> None:
         """Begin."""
@@ -127,8 +144,8 @@ class Raised:
         """Raise what is wrong."""
         if error is None:
             return
-        if isinstance(error, ENDS) and not isinstance(error, self._sdk):
-            raise self._made(error) from error.__cause__
+        if isinstance(error, _ENDS) and (made := self._errors.of(error, self._base_url)) is not error:
+            raise made from error.__cause__
         if not isinstance(error, UnicodeEncodeError) or not error.object.startswith("{"):
             return
         half, before = error.object[error.start], error.object[max(0, error.start - 40) : error.start]
@@ -136,7 +153,7 @@ class Raised:
             f"The request holds {half!r}, half of a character, after {before!r}: it cannot be sent. "
             "Replace it, as text.encode('utf-8', 'replace').decode() does."
         )
-        raise self._made(RequestError(said)) from error
+        raise self._errors.made(RequestError(said), self._base_url) from error
 
 
 def both(ours: RoutedError, sdk: Exception) -> Exception:

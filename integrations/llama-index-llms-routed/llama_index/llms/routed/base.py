@@ -26,7 +26,7 @@ from llama_index.core.constants import DEFAULT_TEMPERATURE
 from llama_index.core.llms.loading import RECOGNIZED_LLMS
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.routed.clients import failure
-from llama_index.llms.routed.errors import as_openais
+from llama_index.llms.routed.errors import ERRORS
 from llama_index.llms.routed.messages import chat_messages, left_out, parameters
 from llama_index.llms.routed.own import OwnRouter
 from llama_index.llms.routed.served import Route, Served, announcing
@@ -284,7 +284,7 @@ class RoutedLLM(CarefulOpenAI):
             parsed, client = self._parsed(messages, kwargs, stream=stream), self._get_client()
             decision = parsed.decide(client)
         except RoutedError as error:
-            raise as_openais(error, self.api_base) from None
+            raise ERRORS.made(error, self.api_base) from None
         return self._served(messages, parsed, decision, client)
 
     async def _aroute(
@@ -294,7 +294,7 @@ class RoutedLLM(CarefulOpenAI):
             parsed, client = self._parsed(messages, kwargs, stream=stream), self._get_aclient()
             decision = await parsed.adecide(client)
         except RoutedError as error:
-            raise as_openais(error, self.api_base) from None
+            raise ERRORS.made(error, self.api_base) from None
         return self._served(messages, parsed, decision, client)
 
     def _parsed(

@@ -22,7 +22,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed.clients import Clients, asend, send, unpacked
-from llama_index.llms.routed.errors import refusing
+from llama_index.llms.routed.errors import ERRORS
 from llama_index.llms.routed.events import announce
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCallFunction
@@ -85,7 +85,7 @@ class Route:
             return _whole(run(flow(self._driven), self.send))
 
     def _refusing(self) -> AbstractContextManager[None]:
-        return refusing(str(getattr(self._own, "base_url", "")) or None)
+        return ERRORS.raised(str(getattr(self._own, "base_url", "")) or None)
 
     def _stream(self) -> Iterator[ChatCompletionChunk]:
         with self._refusing():
