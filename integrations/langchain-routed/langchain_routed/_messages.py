@@ -273,10 +273,6 @@ def _as_dict(message: BaseMessage) -> dict[str, Any]:
     content: Any = message.content
     if isinstance(content, str) or not all(isinstance(b, dict) and _is_chats(b) for b in content):
         return _convert_message_to_dict(message)
-    if isinstance(message, ToolMessage):
-        return {"content": content, "role": "tool", "tool_call_id": message.tool_call_id}
-    if type(message) is HumanMessage and message.name is None and not message.additional_kwargs:
-        return {"content": content, "role": "user"}
     said = _convert_message_to_dict(_with(message, ""))
     return {**said, "content": content or said["content"]}
 
