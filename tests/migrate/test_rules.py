@@ -398,6 +398,12 @@ PYDANTIC = "from pydantic_ai.models.openai import OpenAIChatModel\n"
 AGENTS = "from agents import Agent, set_default_openai_api, set_default_openai_client\n"
 AGENTS_NEW = "import openai_routed\nfrom agents import OpenAIResponsesModel\n"
 PROVIDER = "from pydantic_ai.providers.openai import OpenAIProvider\n"
+IN_A_FUNCTION = "def {name}():\n    from agents import Agent\n    return Agent(name='a', model='gpt-4o')\n"
+IN_A_FUNCTION_NEW = (
+    "def {name}():\n    from agents import Agent\n    import openai_routed\n    from agents import OpenAIResponsesModel\n"
+    "    return Agent(name='a', model=OpenAIResponsesModel("
+    "'gpt-4o', openai_client=openai_routed.AsyncOpenAI.deferred()))\n"
+)
 RM009 = {
     "agno": (
         AGNO + "def f(key):\n    return OpenAIChat(id='gpt-4o', api_key=key)\n",
@@ -466,6 +472,21 @@ RM009 = {
     "OpenAI's agents with a client that is set": (
         AGENTS + "def f(c):\n    set_default_openai_client(c)\n    return Agent(name='a', model='gpt-4o')\n",
         None,
+    ),
+    "two libraries, imported where they are needed": (
+        "from pydantic_ai import Agent\na = Agent('openai:gpt-4o')\nfrom agents import Agent as B\n"
+        "b = B(name='b', model='gpt-4o')\n",
+        "from pydantic_ai import Agent\nimport openai_routed\n"
+        + PROVIDER
+        + PYDANTIC
+        + "a = Agent(OpenAIChatModel('gpt-4o', provider=OpenAIProvider(openai_client=openai_routed.AsyncOpenAI())))\n"
+        + "from agents import Agent as B\nfrom agents import OpenAIResponsesModel\n"
+        + "b = B(name='b', model=OpenAIResponsesModel("
+        + "'gpt-4o', openai_client=openai_routed.AsyncOpenAI.deferred()))\n",
+    ),
+    "two functions that import for themselves": (
+        IN_A_FUNCTION.format(name="f") + IN_A_FUNCTION.format(name="g"),
+        IN_A_FUNCTION_NEW.format(name="f") + IN_A_FUNCTION_NEW.format(name="g"),
     ),
     "another server": (AGNO + "def f():\n    return OpenAIChat(id='gpt-4o', base_url='http://x')\n", None),
     "a client of its own": (AGNO + "def f(c):\n    return OpenAIChat(id='gpt-4o', client=c)\n", None),

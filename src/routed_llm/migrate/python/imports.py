@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import libcst as cst
 from libcst.metadata import Assignment, BaseAssignment, ImportAssignment
@@ -11,10 +11,13 @@ from routed_llm.migrate.found import Edit
 from routed_llm.migrate.python.tree import Tree, dotted
 from routed_llm.migrate.rules.base import OPENAI, NewName
 
-__all__ = ["Wanted", "collision", "import_modules", "rebind", "shadowed", "tidy"]
+__all__ = ["Beside", "Wanted", "collision", "import_modules", "rebind", "shadowed", "tidy"]
 
 Wanted = tuple[cst.BaseExpression, NewName]
 """An expression whose import shows where the new name is imported, and that name."""
+
+Beside = tuple[cst.BaseExpression, str]
+"""An expression beside whose import something is imported: a module, or ``module:name``."""
 
 _Statement = cst.Import | cst.ImportFrom
 
@@ -72,7 +75,7 @@ def tidy(
         gone = {name for name in names if name not in kept and _unused(tree, statement, name, gone_uses)}
         if tree.around(statement, (cst.FunctionDef, cst.ClassDef)) is None:
             drops += sorted(gone)
-        block = id(tree.parent(tree.parent(statement) or statement))
+        block = _block(tree, statement)
         # A notebook may import a name in each of its cells; what replaces one import replaces all of them.
         fresh = [
             new
@@ -83,29 +86,46 @@ def tidy(
     return edits, drops
 
 
-def import_modules(tree: Tree, wanted: Iterable[tuple[cst.BaseExpression, str]]) -> list[Edit]:
-    """Return the edits that import modules, each once, beside the first import of an expression.
+def import_modules(tree: Tree, wanted: Iterable[Beside]) -> list[Edit]:
+    """Return the edits that import modules, each once in a block, beside its first import of an expression.
 
     Args:
         tree: the module.
-        wanted: expressions that are called by an imported name, and what is to be imported beside that: a
-            module, or ``module:name``.
+        wanted: expressions that are called by an imported name, and what is to be imported beside that.
     """
     edits = []
-    done: set[str] = set()
+    places: dict[str, dict[int, _Statement]] = {}
     for anchor, module in wanted:
         root = tree.import_of(anchor)
         statements = _imports(tree, root) if root is not None else []
-        if not statements or module in done or _imports_module(tree, module):
-            continue
-        done.add(module)
-        start, end = tree.span(statements[0])
+        if statements and not _imports_module(tree, module):
+            blocks = places.setdefault(module, {})
+            first, block = statements[0], _block(tree, statements[0])
+            # What comes first is imported for all that follows.
+            blocks[block] = min(first, blocks.get(block, first), key=lambda item: tree.span(item)[0])
+    for module, statement in _outermost(tree, places):
+        start, end = tree.span(statement)
         indent = tree.text[tree.text.rfind("\n", 0, start) + 1 : start]
         place = _line_end(tree.text, end)
         source, _, name = module.partition(":")
         line = f"from {source} import {name}" if name else f"import {source}"
         edits.append(Edit(place, place, f"{_newline(tree, place)}{indent}{line}"))
     return edits
+
+
+def _block(tree: Tree, statement: _Statement) -> int:
+    return id(tree.parent(tree.parent(statement) or statement))
+
+
+def _outermost(
+    tree: Tree, places: Mapping[str, Mapping[int, _Statement]]
+) -> Iterator[tuple[str, _Statement]]:
+    """Give each module and where to import it: not in a block where the whole file has it already."""
+    for module, blocks in places.items():
+        top = blocks.get(id(tree.module))
+        for statement in blocks.values():
+            if top is None or statement is top or tree.span(statement)[0] < tree.span(top)[0]:
+                yield module, statement
 
 
 def shadowed(tree: Tree, modules: Iterable[str]) -> str | None:
@@ -119,8 +139,8 @@ def shadowed(tree: Tree, modules: Iterable[str]) -> str | None:
     return None
 
 
-def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]:
-    """Return the edits that let calls make another class of the same name.
+def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> tuple[list[Edit], list[Beside]]:
+    """Return the edits that let calls make another class of the same name, and the modules that they name.
 
     Where nothing else is made by an imported name, its import alone changes. Otherwise, and where the name
     is a module's (``openai.OpenAI``), each call names the other module.
@@ -131,7 +151,7 @@ def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]
     """
     edits: list[Edit] = []
     moved: dict[_Statement, set[str]] = {}
-    beside: list[tuple[cst.BaseExpression, str]] = []
+    beside: list[Beside] = []
     taken = {call for call, _ in wanted}
     made = [call.func for call in tree.nodes.calls if call not in taken]
     left = {node.value for node in made if isinstance(node, cst.Name)}
@@ -146,10 +166,9 @@ def rebind(tree: Tree, wanted: Sequence[tuple[cst.Call, NewName]]) -> list[Edit]
         else:
             edits.append(Edit(*tree.span(call.func), f"{new.module}.{new.name}"))
             beside.append((call.func, new.module))
-    edits += import_modules(tree, beside)
     for statement, names in moved.items():
         edits += _move(tree, statement, names, "openai_routed")
-    return edits
+    return edits, beside
 
 
 def _imports_module(tree: Tree, module: str) -> bool:
@@ -158,6 +177,7 @@ def _imports_module(tree: Tree, module: str) -> bool:
         return tree.bindings.get(part) == f"{name}.{part}"
     return any(
         isinstance(item, cst.Import)
+        and _block(tree, item) == id(tree.module)
         and any(alias.asname is None and dotted(alias.name) == name for alias in item.names)
         for item in tree.nodes.imports
     )

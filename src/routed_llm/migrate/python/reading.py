@@ -166,11 +166,8 @@ class _Reader:
                     self._swap(swap)
                     break
         self._follow(matched)
-        self.found.edits.extend(rebind(self.tree, self.rebound))
-        # What `openai_routed.OpenAI` needs for one reason is not imported for another again.
-        known = {edit.new.strip() for edit in self.found.edits}
-        more = import_modules(self.tree, self.beside)
-        self.found.edits.extend(edit for edit in more if edit.new.strip() not in known)
+        edits, beside = rebind(self.tree, self.rebound)
+        self.found.edits += [*edits, *import_modules(self.tree, [*beside, *self.beside])]
         edits, self.found.drops = tidy(self.tree, self.wanted, self.swapped, self.known.kept)
         self.found.edits.extend(edits)
         if any(True for _ in self.ids.find(self.tree.text)):
