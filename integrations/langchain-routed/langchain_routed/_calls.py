@@ -37,7 +37,7 @@ from langchain_openai.chat_models.base import (
 from openai import APITimeoutError, LengthFinishReasonError, OpenAIError
 from openai.lib._parsing import type_to_response_format_param
 from openai.types.chat import ChatCompletion
-from pydantic import SecretStr, TypeAdapter
+from pydantic import TypeAdapter
 
 from langchain_routed import _answers
 from langchain_routed._delegates import Delegate, DelegateCache, genuine
@@ -53,13 +53,11 @@ from routed_llm import (
     Policy,
     PolicyError,
     RetryLimits,
-    budgets_from,
     classify_error,
-    fingerprint,
     read_openai,
     short_record,
 )
-from routed_llm.calls.adapting import DECIDED, policy_from, shared_router, shown
+from routed_llm.calls.adapting import DECIDED, OwnOptions, shared_router, shown
 from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.problems import SdkErrors
@@ -127,8 +125,8 @@ class CallPlanner:
         self.owner = owner
         self.delegates = DelegateCache(owner)
         self.router = shared_router(owner.catalog) if owner.router is None else owner.router
-        self._kept: tuple[tuple[Any, ...], CallOptions] | None = None
-        self._quiet: tuple[CallOptions, tuple[dict[str, Any], bool, str | None]] | None = None
+        self._own = OwnOptions()
+        self._quiet: tuple[tuple[Any, ...], tuple[dict[str, Any], bool, str | None]] | None = None
         self.lost: dict[str, int] = {}
         self.takes_usage: dict[str | None, bool] = {}
 
@@ -148,26 +146,14 @@ class CallPlanner:
         owner = self.owner
         client = owner.root_client or owner.root_async_client
         address = getattr(client, "base_url", None) or owner.openai_api_base or _OPENAI + "v1"
-        budgets = budgets_from(owner.budget) if owner.budget else ()
-        # What follows from the fields is worked out again when one of them has changed.
-        now, kept = (address, budgets, *owner.__dict__.values()), self._kept
-        if kept is None or kept[0] != now:
-            # What is assigned, or put into a copy, comes here unread.
-            policy = policy_from(owner.policy) or self.router.policy or Policy()
-            key: Any = owner.openai_api_key
-            made = CallOptions(
-                policy=policy.replace(baseline=owner.model_name),
-                budgets=budgets,
-                # What is refused to one key may be had with another.
-                credential=fingerprint(
-                    key.get_secret_value() if isinstance(key, SecretStr) else key,
-                    *(owner.openai_api_base, owner.openai_organization, owner.factory),
-                ),
-                # A factory's models have clients and keys of their own.
-                own=str(address) if owner.factory is None else None,
-            )
-            kept = self._kept = now, made
-        return kept[1]
+        return self._own.of(
+            owner.policy or self.router.policy,
+            owner.model_name,
+            owner.budget,
+            # A factory's models have clients and keys of their own.
+            address if owner.factory is None else None,
+            *(owner.openai_api_key, owner.openai_api_base, owner.openai_organization, owner.factory),
+        )
 
     def route(
         self, messages: Sequence[BaseMessage], stop: Any, kwargs: Mapping[str, Any], *, stream: Any = None
@@ -201,12 +187,14 @@ class CallPlanner:
         streams = kwargs.get("stream") if stream is None else stream
         call = {name: value for name, value in kwargs.items() if name not in _FOR_US} if kwargs else {}
         options, routing = self.options(), kwargs.get("routing")
-        parameters, items, wanted = self._settings(call, stop, options)
+        parameters, items, wanted = self._settings(call, stop)
         if routing is not None:
             options = CallOptions.read(routing).on(options)
         extra = call.get("extra_body", self.owner.extra_body) or {}
         pinned = extra.get("model") or call.get("model")
-        needs = _requirements(parameters)
+        needs = {name: value for name, value in parameters.items() if name not in _PASSED_ON}
+        if isinstance(needs.get("response_format"), type):
+            needs["response_format"] = _form_of(needs["response_format"])
         said = Conversation(
             messages=messages, model=None, endpoint="responses", known=self.known, brings_tools=items
         )
@@ -239,14 +227,12 @@ class CallPlanner:
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
         )
 
-    def _settings(
-        self, call: Mapping[str, Any], stop: Any, options: CallOptions
-    ) -> tuple[dict[str, Any], bool, str | None]:
+    def _settings(self, call: Mapping[str, Any], stop: Any) -> tuple[dict[str, Any], bool, str | None]:
         """Return a call's parameters, whether they ask for Responses, and the endpoint it insists on."""
         owner = self.owner
-        # Most calls have no keywords of their own, and what holds for every call is as it was.
-        quiet = not call and stop is None
-        if quiet and self._quiet is not None and self._quiet[0] is options:
+        # Most calls have no keywords of their own, and the model is as it was.
+        quiet, now = not call and stop is None, tuple(owner.__dict__.values())
+        if quiet and self._quiet is not None and self._quiet[0] == now:
             return self._quiet[1]
         own = owner._default_params
         parameters = overlaid(own, call if stop is None else {**call, "stop": stop})
@@ -263,7 +249,7 @@ class CallPlanner:
         # What may change in place, or is a subclass's, is read again.
         is_own = owner.model_kwargs or type(owner)._default_params is not ChatOpenAI._default_params
         if quiet and not is_own and all(isinstance(value, (str, int, float)) for value in own.values()):
-            self._quiet = options, found
+            self._quiet = now, found
         return found
 
     def _endpoint(self, parameters: Mapping[str, Any], *, items: bool) -> str | None:
@@ -320,14 +306,6 @@ def _as_form(schema: Any, *, strict: bool | None) -> Any:
         # As the SDK sends it: langchain-openai's reading knows no class that refers to itself.
         return type_to_response_format_param(schema)
     return _convert_to_openai_response_format(named, strict=strict)
-
-
-def _requirements(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a call that say what a model must be able to do."""
-    said = {name: value for name, value in parameters.items() if name not in _PASSED_ON}
-    if isinstance(said.get("response_format"), type):
-        said["response_format"] = _form_of(said["response_format"])
-    return said
 
 
 @lru_cache(maxsize=256)

@@ -8,11 +8,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
+from pydantic import SecretStr
+
 from routed_llm.budget import budgets_from
+from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Router
 from routed_llm.errors import PolicyError
 from routed_llm.ledger import MemoryLedger
 from routed_llm.policy import Policy
+from routed_llm.recovery import fingerprint
 from routed_llm.request.wire import count_body
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ __all__ = [
     "DECIDED",
     "SECONDS",
     "LateHeaders",
+    "OwnOptions",
     "Parts",
     "acounted",
     "counted",
@@ -95,6 +100,39 @@ def own_books(given: Mapping[str, Any]) -> dict[str, Any]:
     router = Router.keeping(router, catalog=catalog, ledger=ledger, on_budget=on_budget, cooldowns=cooldowns)
     found: dict[str, Any] = {"router": router, "budget": budgets_from(budgets) or None}
     return found if ledger is None else {**found, "ledger": router.ledger}
+
+
+class OwnOptions:
+    """What holds for every call of a model, worked out again when what it is made from has changed.
+
+    A copy or a pickle of it starts empty.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[Any, ...], CallOptions] | None = None
+
+    def __reduce__(self) -> tuple[type[OwnOptions], tuple[()]]:
+        return (OwnOptions, ())
+
+    def of(self, policy: Any, baseline: str, budget: Any, own: Any, *whose: Any) -> CallOptions:
+        """Return the options.
+
+        Args:
+            policy: what is wanted, as :func:`policy_from` takes it.
+            baseline: the model that the program was written for.
+            budget: what may be spent.
+            own: the address that the caller's key is for, if there is one.
+            whose: the key, its address, ...: what is refused to one key may be had with another.
+        """
+        budgets = budgets_from(budget) if budget else ()
+        made_from, kept = (policy, baseline, budgets, own, *whose), self._kept
+        if kept is None or kept[0] != made_from:
+            found = (policy_from(policy) or Policy()).replace(baseline=baseline)
+            parts = [one.get_secret_value() if isinstance(one, SecretStr) else one for one in whose]
+            address = None if own is None else str(own)
+            made = CallOptions(policy=found, budgets=budgets, credential=fingerprint(*parts), own=address)
+            kept = self._kept = made_from, made
+        return kept[1]
 
 
 def policy_from(value: Any) -> Policy | None:

@@ -45,7 +45,6 @@ from routed_llm import (
     Request,
     RoutedError,
     Router,
-    budgets_from,
     read_openai,
 )
 from routed_llm.calls.adapting import own_books, policy_from, travels
@@ -63,6 +62,7 @@ _ANY_SCHEMA = {
     "json_schema": {"name": "any", "strict": True, "schema": {"type": "object", "properties": {}}},
 }
 _DEFAULT_POLICY = Policy()
+_OPENAI = "https://api.openai.com/v1"
 _WAYS_OUT = (
     "Give functions and objects that a pickle can name: those of a module.",
     "Give the LLM what the router holds in its place: policy=, catalog=, budget= and ledger=.",
@@ -367,22 +367,20 @@ class RoutedLLM(CarefulOpenAI):
 
     def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
         """Return what the router takes besides a request."""
-        # What is refused to one key may be had with another.
-        whose = self._own.credential(self.api_key, self.api_base, self._client, self._aclient)
-        own = CallOptions(
-            policy=self._policy(),
-            budgets=budgets_from(self.budget),
-            credential=whose,
-            own=self._own.address(self.api_base, self._client, self._aclient),
-        )
-        return CallOptions.read(kwargs.get("routing")).on(own)
+        return CallOptions.read(kwargs.get("routing")).on(self._own_options())
+
+    def _own_options(self) -> CallOptions:
+        policy = self.policy or (self.router.policy if self.router is not None else None)
+        client = self._client or self._aclient
+        at = str(getattr(client, "base_url", None) or self.api_base or _OPENAI)
+        whose = getattr(client, "api_key", self.api_key), at.rstrip("/")
+        return self._own.options.of(policy, self.model, self.budget, at, *whose)
 
     def _router(self) -> Router:
         return self.router if self.router is not None else self._own.get(self.catalog)
 
     def _policy(self) -> Policy:
-        policy = self.policy or (self.router.policy if self.router is not None else _DEFAULT_POLICY)
-        return self._own.policy(policy, self.model)
+        return cast(Policy, self._own_options().policy)
 
     def _advertised(self) -> int:
         if isinstance(self.context_window, int):
