@@ -11,7 +11,6 @@ import asyncio
 import copy
 import inspect
 import json
-import pickle
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -44,12 +43,11 @@ from routed_llm import (
     Decision,
     Model,
     Policy,
-    PolicyError,
     Request,
     RequestFacts,
     Router,
 )
-from routed_llm.calls.adapting import own_books, policy_from, travels
+from routed_llm.calls.adapting import own_books, pickled, policy_from, travels
 from routed_llm.calls.reach import known, reachable, usual, widest
 
 __all__ = ["RoutedChatModel"]
@@ -505,16 +503,7 @@ class RoutedChatModel(ChatOpenAI):
         if self.budget is not None or self.ledger is not None:
             fields.pop("router", None)  # made here, and made again
             travels(self.router)
-        for name, value in fields.items():
-            try:
-                pickle.dumps(value)
-            except Exception as error:
-                raise PolicyError(
-                    f"{name} cannot travel with a pickle ({error}). "
-                    "Leave it out, or make the model where it is used.",
-                    key=name,
-                ) from error
-        return {"settings": fields}
+        return {"settings": pickled(fields, lambda _: "Leave it out, or make the model where it is used.")}
 
     @override
     def __setstate__(self, state: dict[Any, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+import pickle
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
@@ -33,6 +34,7 @@ __all__ = [
     "counted",
     "forget_shared",
     "own_books",
+    "pickled",
     "policy_from",
     "shared_router",
     "shown",
@@ -202,6 +204,30 @@ def travels(router: Router | None) -> None:
             "ledger='calls.db', or a redis:// URL.",
             key="ledger",
         )
+
+
+def pickled(fields: Mapping[str, Any], advice: Callable[[str], str | None]) -> dict[str, Any]:
+    """Return those of a model's fields that travel with a pickle.
+
+    Args:
+        fields: the fields.
+        advice: says of one that cannot travel what to do, or None where the model is as good without it.
+
+    Raises:
+        PolicyError: when one cannot travel, and the model is not as good without it.
+    """
+    kept = {}
+    for name, value in fields.items():
+        try:
+            pickle.dumps(value)
+        except Exception as error:
+            what = advice(name)
+            if what is not None:
+                said = f"{name} cannot travel with a pickle ({error}). {what}"
+                raise PolicyError(said, key=name) from error
+        else:
+            kept[name] = value
+    return kept
 
 
 def counted(client: Any, asked: Mapping[str, Any], model: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
@@ -47,7 +46,7 @@ from routed_llm import (
     Router,
     read_openai,
 )
-from routed_llm.calls.adapting import own_books, policy_from, travels
+from routed_llm.calls.adapting import own_books, pickled, policy_from, travels
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.search import with_search
@@ -426,22 +425,13 @@ class RoutedLLM(CarefulOpenAI):
 
     @override
     def __getstate__(self) -> dict[str, Any]:
-        kept, fields = {}, dict(self.__dict__)
+        fields = dict(self.__dict__)
         if self._keeps_books:
             del fields["router"]  # made here, and made again
             travels(self.router)
-        for name, value in fields.items():
-            try:
-                pickle.dumps(value)
-            except Exception as error:
-                if name in _LIMITS:
-                    raise PolicyError(
-                        f"{name} cannot travel with a pickle ({error}). {_WAYS_OUT[name == 'router']}",
-                        key=name,
-                    ) from error
-                logging.getLogger(__name__).warning("%s cannot be pickled, and is left out", name)
-            else:
-                kept[name] = value
+        kept = pickled(fields, lambda name: _WAYS_OUT[name == "router"] if name in _LIMITS else None)
+        for name in fields.keys() - kept.keys():
+            logging.getLogger(__name__).warning("%s cannot be pickled, and is left out", name)
         return {"__dict__": kept}
 
     @override
