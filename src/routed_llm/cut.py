@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from routed_llm.errors import RequestError
+
+if TYPE_CHECKING:
+    from routed_llm.usage import Usage
 
 __all__ = ["AnswerCutter", "ContentCutter", "StopCutter"]
 
@@ -64,6 +67,12 @@ class AnswerCutter:
     def found(self) -> bool:
         """Whether the text has ended here."""
         return self.why is not None
+
+    def is_within(self, usage: Usage | None) -> bool:
+        """Say whether the provider has counted no more than there may be: there is nothing to cut."""
+        if usage is None or self.most is None or self.stops:
+            return False
+        return 0 < usage.output_tokens - usage.reasoning_tokens <= self.most
 
     def following(self) -> AnswerCutter:
         """Return the cutter of the answer's next text: tokens add up, and stop sequences start again."""

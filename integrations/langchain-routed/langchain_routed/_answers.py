@@ -18,7 +18,7 @@ from routed_llm.calls.driver import Reading
 from routed_llm.calls.wired import calls_before
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
-__all__ = ["ChunkReader", "Cut", "attach", "cut_result", "is_kept", "read", "usage_of", "whole_chunk"]
+__all__ = ["ChunkReader", "Cut", "attach", "cut_result", "read", "usage_of", "whole_chunk"]
 
 _INCOMPLETE: Final = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 _GONE: Final = ("tool_calls", "function_call", ITEMS)
@@ -158,16 +158,10 @@ def _says(block: Mapping[str, Any]) -> bool:
     return True
 
 
-def is_kept(result: ChatResult, ends: AnswerCutter) -> bool:
-    """Say whether the provider has counted no more than the caller's cap: there is nothing to cut."""
-    if ends.most is None or ends.stops or len(result.generations) != 1:
-        return False
-    usage = read(result).usage
-    return usage is not None and 0 < usage.output_tokens - usage.reasoning_tokens <= ends.most
-
-
 def cut_result(result: ChatResult, ends: AnswerCutter) -> ChatResult:
     """Cut every answer of a call where it has to end; usage and all else stay."""
+    if len(result.generations) == 1 and ends.is_within(read(result).usage):
+        return result
     cut = [Cut(ends, whole=True).feed(generation) for generation in result.generations]
     return ChatResult(generations=cut, llm_output=result.llm_output)
 

@@ -652,7 +652,7 @@ class RoutedCall(ParsedCall):
 
     def complete(self, answer: ChatResult, record: dict[str, Any]) -> ChatResult:
         """Return an answer, cut where it has to end, with its record."""
-        if self.cut is not None and not _answers.is_kept(answer, self.cut):
+        if self.cut is not None:
             answer = _answers.cut_result(answer, self.cut)
         for generation in answer.generations:
             if self._schema is not None and generation.message.text:

@@ -131,4 +131,4 @@ def read_answer(
     if usage is not None:
         # The results of batches name the default tier.
         usage = replace(usage, service_tier="batch" if batch else completion.get("service_tier"))
-    return cut_answer(completion, ends_of(plan.get("stop"), plan.get("most"))), usage
+    return cut_answer(completion, ends_of(plan.get("stop"), plan.get("most")), usage), usage

@@ -226,7 +226,7 @@ class Wired:
             raise UnreadableAnswer("The answer has no choices.")
         hosted = hosted_calls(answer) if self._call.endpoint == RESPONSES else ()
         usage = self._used = _usage(completion.get("usage"), completion.get("service_tier"), hosted)
-        completion = cut_answer(completion, self._ends)
+        completion = cut_answer(completion, self._ends, usage)
         message = completion["choices"][0].get("message") or {}
         text = str(message.get("content") or message.get("refusal") or "")
         return Reading(completion, usage, completion.get("model"), text)
@@ -365,12 +365,14 @@ def ends_of(stop: Any, most: int | None) -> AnswerCutter | None:
     return AnswerCutter(stop or (), most=most, encoding=o200k_encoding)
 
 
-def cut_answer(completion: Mapping[str, Any], ends: AnswerCutter | None) -> Mapping[str, Any]:
+def cut_answer(
+    completion: Mapping[str, Any], ends: AnswerCutter | None, usage: Usage | None
+) -> Mapping[str, Any]:
     """Return a Chat Completion whose texts end where they were asked to."""
-    if ends is None:
+    choices = completion.get("choices") or ()
+    if ends is None or (len(choices) == 1 and ends.is_within(usage)):
         return completion
-    choices = [_cut(choice, ends.following()) for choice in completion.get("choices") or ()]
-    return {**completion, "choices": choices}
+    return {**completion, "choices": [_cut(choice, ends.following()) for choice in choices]}
 
 
 def _cut(choice: Mapping[str, Any], cutter: AnswerCutter) -> dict[str, Any]:
