@@ -158,11 +158,12 @@ class Change:
 
     def to_dict(self) -> ChangeRecord:
         """Return the change as JSON-able data."""
+        before, after = self.before, self.after
         return {
             "parameter": self.parameter,
             "action": self.action,
-            "before": jsonable(self.before),
-            "after": jsonable(self.after),
+            "before": before if type(before) in _PLAIN else jsonable(before),
+            "after": after if type(after) in _PLAIN else jsonable(after),
             "why": self.why,
         }
 
@@ -310,6 +311,7 @@ class Call:
     requested_output: int | None = None
 
 
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _OF_CHOSEN: Final = ("model", "effort", "endpoint")
 
 

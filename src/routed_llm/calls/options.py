@@ -83,7 +83,8 @@ class CallOptions:
     tiers: tuple[str, ...] = TIERS
 
     def __post_init__(self) -> None:
-        read_deadline(self.deadline)
+        if self.deadline is not None:
+            read_deadline(self.deadline)
         for name, kind, said in _KINDS:
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):

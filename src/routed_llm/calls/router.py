@@ -819,9 +819,9 @@ class Router:
         """Gather what a choice depends on besides the request's own facts."""
         moment = self._clock() if options.at is None else options.at
         day = moment.date() if isinstance(moment, datetime) else moment
-        policy = self.policy
-        if options.policy is not None or options.changes:
-            policy = options.applied_to(policy)
+        policy = self.policy if options.policy is None else options.policy
+        if options.changes:
+            policy = options.applied_to(self.policy)
         if live.setting.policy:
             policy = live.over(policy)
         deadline, at_tier = options.deadline or policy.deadline, None

@@ -169,8 +169,8 @@ class Wired:
         # Wrong stop sequences are refused now and not once the call is sent.
         self._ends = ends_of(self._stop if "stop" in call.emulated else (), call.requested_output)
         # A model that was added to the catalog while this call was being read has no rule here.
-        known = model in self.catalog
-        rules = self.catalog.get(model).parameters.get(call.endpoint, {}) if known else {}
+        known = self.catalog.find(model)
+        rules = {} if known is None else known.parameters.get(call.endpoint, {})
         rule = rules.get(ENCRYPTED)
         thinks = rule is None or rule.accept != "no"
         self._lost = {}
@@ -180,10 +180,10 @@ class Wired:
             defaults=self.defaults,
             encrypted=thinks,
             takes=partial(self._takes, thinks=thinks),
-            stream_usage=self.stream_usage and self._question.is_asked(call.base_url),
+            stream_usage=self.stream_usage and call.stream and self._question.is_asked(call.base_url),
             left_out=self._lost,
         )
-        if self._asks_for_usage and "include_usage" not in body.get("stream_options", ()):
+        if call.stream and self._asks_for_usage and "include_usage" not in body.get("stream_options", ()):
             self._lost["stream_options"] = {"include_usage": True}
         return Prepared(call.endpoint, body, decision)
 

@@ -189,7 +189,9 @@ class Picked:
             return None
         cost, inputs = chosen.cost, self.inputs
         # What is kept of such requests was worked out by an earlier observation.
-        spread = spread_of(row, inputs.load, chosen.input_tokens, cost, inputs.context.observed)
+        observed, load = inputs.context.observed, inputs.load
+        seen = None if observed is None else observed.spread(row.name, load.facts)
+        spread = spread_of(row, load, chosen.input_tokens, cost, seen)
         if spread is None:
             return None
         return {"p50": int(cost * spread.p50), "p90": int(cost * spread.p90), "p95": int(cost * spread.p95)}

@@ -320,7 +320,12 @@ class Table:
             kept = quicker
             self._keep(key, kept)
         inputs, bounds = kept.inputs.like(facts, context), facts.tokens
-        own = self._asked(kept, inputs)
+        said = context.allowance is not None or context.deadline is not None or context.unavailable
+        own = None if said else kept.own
+        if own is None:
+            own = inputs.asked(self._own)
+            # Where nothing is said, it is the same for all that are alike.
+            kept.own = own if self._are_usual and not said else kept.own
         if own:
             found = self._under(own, kept, inputs)
             if found is None:
@@ -343,16 +348,6 @@ class Table:
             inputs,
             kept if kept.is_exact else None,
         )
-
-    def _asked(self, kept: PiecewiseChoice, inputs: DecisionInputs) -> list[Constraint]:
-        """Return what can rule anything out here besides what is kept."""
-        context = inputs.context
-        said = context.allowance is not None or context.deadline is not None or context.unavailable
-        if said or not self._are_usual:
-            return inputs.asked(self._own)
-        if kept.own is None:  # where nothing is said of a call, it is the same for all that are alike
-            kept.own = inputs.asked(self._own)
-        return kept.own
 
     def _together(self, kept: tuple[Constraint, ...], own: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
         """Return constraints of either kind in the order in which Reasons are given."""

@@ -564,15 +564,12 @@ def _worst_input(price: Price, load: Workload, tokens: int) -> int:
     return total
 
 
-def spread_of(
-    row: Row, load: Workload, tokens: int, cost: int | None, observed: Observed | None
-) -> Spread | None:
+def spread_of(row: Row, load: Workload, tokens: int, cost: int | None, seen: Spread | None) -> Spread | None:
     """Say how far the bill of a configuration may lie from what is expected; None without a price.
 
     What was seen of such calls, or else what published answers were, for each token that was expected; no
     more than there can be, which a cap may have made less than other answers of the kind were.
     """
-    seen = None if observed is None else observed.spread(row.name, load.facts)
     found = seen or _published_spread(row, load, tokens, cost)
     most = worst_cost(row, load, tokens)
     if found is None or not cost or most is None or found.p95 * cost <= most:
@@ -607,7 +604,10 @@ def reserved(row: Row, load: Workload, tokens: int, most: int, cost: int) -> int
     if load.worst:
         worst = worst_cost(row, load, most)
         return cost if worst is None else worst
-    spread = spread_of(row, load, tokens, cost, load.observed) if load.p95 else None
+    if not load.p95:
+        return cost
+    seen = None if load.observed is None else load.observed.spread(row.name, load.facts)
+    spread = spread_of(row, load, tokens, cost, seen)
     return cost if spread is None else max(int(cost * spread.p95), cost)
 
 

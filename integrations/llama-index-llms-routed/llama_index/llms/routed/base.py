@@ -256,10 +256,11 @@ class RoutedLLM(CarefulOpenAI):
     def _should_use_structure_outputs(self) -> bool:
         if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
             return False
+        router = self._router()
         request = self._read(
-            {**self._asked([ChatMessage("")], {}, stream=False), "response_format": _ANY_SCHEMA}
+            {**self._asked(router, [ChatMessage("")], {}, stream=False), "response_format": _ANY_SCHEMA}
         )
-        return self._router().explain(request, policy=self._policy()).model is not None
+        return router.explain(request, policy=self._policy()).model is not None
 
     def explain(self, messages: str | Sequence[ChatMessage], **kwargs: Any) -> Decision:
         """Return the Decision for a request without sending anything; its ``chosen`` is None if nothing fits.
@@ -299,9 +300,10 @@ class RoutedLLM(CarefulOpenAI):
     def _parsed(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
     ) -> ParsedCall:
-        asked = self._asked(messages, kwargs, stream=stream)
+        router = self._router()
+        asked = self._asked(router, messages, kwargs, stream=stream)
         return ParsedCall(
-            router=self._router(),
+            router=router,
             request=self._read(asked),
             options=self._options(kwargs),
             asked=asked,
@@ -317,7 +319,7 @@ class RoutedLLM(CarefulOpenAI):
             asked=asked,
             catalog=router.catalog,
             fails=failure,
-            announce=announcing(served, self._window_of),
+            announce=announcing(served, router),
             remember=partial(self._remember, asked["messages"]),
             stream_usage=self.stream_usage,
             left_out=left_out(messages),
@@ -328,15 +330,12 @@ class RoutedLLM(CarefulOpenAI):
         whose = partial(router.credential_of, own=parsed.options.own)
         route = Route(parsed.driven(decision, wired), self._clients, client, given, whose)
         wired.send = partial(self._send_apart, route)
-        served.take(route).named(decision, self._window_of(decision))
+        served.take(route).named(decision, router)
         return served, {name: value for name, value in asked.items() if name not in ("messages", "stream")}
 
     def _send_apart(self, route: Route, prepared: Prepared) -> Any:
         """Send a shadow's second request: in a thread, whatever the first one was."""
         return route.send(prepared, self._get_client())
-
-    def _window_of(self, decision: Decision) -> int:
-        return self._router().catalog.get(decision.model or "").limits.context_window
 
     def _remember(
         self, messages: list[Any], answer: Mapping[str, Any], previous: Previous, identity: str | None
@@ -344,12 +343,11 @@ class RoutedLLM(CarefulOpenAI):
         self._answers.remember(messages, [answer], previous, identity)
 
     def _asked(
-        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
+        self, router: Router, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
     ) -> dict[str, Any]:
         """Return a request in the form of Chat Completions."""
         asked: dict[str, Any] = {"messages": chat_messages(messages), **parameters(self, kwargs)}
         if kwargs.get("model") is None:
-            router = self._router()
             asked = dict(with_search(asked, self.model, router.catalog, router.now))
         return {**asked, "stream": True} if stream else asked
 

@@ -28,7 +28,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCallFunction
 from typing_extensions import override
 
-from routed_llm import Credential, Decision
+from routed_llm import Credential, Decision, Router
 from routed_llm.calls.driver import Driven, flow, stream_flow
 from routed_llm.calls.runners import arun, arun_stream, run, run_stream
 from routed_llm.calls.sdk import NO_KEY
@@ -167,8 +167,9 @@ class Served(OpenAI):
         self._route = route
         return self
 
-    def named(self, decision: Decision, window: int) -> None:
+    def named(self, decision: Decision, router: Router) -> None:
         """Take the name of the model that is called."""
+        window = router.catalog.get(decision.model or "").limits.context_window
         name = decision.call.model if decision.call is not None else self.model
         self.__dict__["model"] = name
         self._described = LLMMetadata(
@@ -254,11 +255,11 @@ class Served(OpenAI):
         return response
 
 
-def announcing(served: Served, window: Any) -> Any:
+def announcing(served: Served, router: Router) -> Any:
     """Return what is called at each request: the object takes the name of the model that is asked."""
 
     def hear(decision: Decision, routing: dict[str, Any]) -> None:
-        served.named(decision, window(decision))
+        served.named(decision, router)
         announce(decision, routing)
 
     return hear
