@@ -46,6 +46,8 @@ CHOICES = [
     ("a reasoning summary prefers Responses", facts(parameters={"reasoning": {"summary": "auto"}}), {},
      "gpt-5.6-luna@low", "responses"),
     ("state that a model holds", facts(locked_to="gpt-5.4", endpoint="responses"), {}, "gpt-5.4@none", "responses"),
+    ("state of a model that is gone", facts(locked_to="gpt-4.1-nano", endpoint="responses"), {}, "gpt-5.6-luna@low",
+     "responses"),
 ]  # fmt: skip
 
 

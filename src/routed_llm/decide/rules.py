@@ -85,6 +85,8 @@ class Setting:
         prefer_tier: the tier that a model is called at where it is sold at it, or None.
         matter: what the request is about, as far as reasoning is published of it
             (:func:`routed_llm.pricing.matter_of`).
+        lock: the model whose stored state the request refers to, or None once it has been shut down: the
+            provider keeps what it said, and another may go on from there.
     """
 
     policy: Policy
@@ -105,6 +107,7 @@ class Setting:
     compared: dict[Any, bool] = field(default_factory=dict, repr=False, compare=False)
     own: Mapping[tuple[str, str | None], Measured] = field(default_factory=dict)
     matter: str | None = None
+    lock: str | None = None
 
 
 ShapeRule = Callable[[Configuration, "RequestFacts", Setting], "Reason | None"]
@@ -131,10 +134,10 @@ def excluded(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason
 
 
 def locked(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:
-    """State that a model stored can be continued by that model only."""
-    if facts.locked_to is None or at.model.id == facts.locked_to:
+    """State that a model stored is continued by that model, as long as there is one."""
+    if setting.lock is None or at.model.id == setting.lock:
         return None
-    return Reason("locked", {"locked_to": facts.locked_to})
+    return Reason("locked", {"locked_to": setting.lock})
 
 
 def endpoint(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason | None:

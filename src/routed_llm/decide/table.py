@@ -618,6 +618,7 @@ class Table:
             compared=self._compared,
             own={} if pinned or not self.policy.measures else self._own_measures(task, long=long),
             matter=matter_of(facts.inputs, functions=facts.tools > 0, long=long),
+            lock=self._lock(facts.locked_to),
         )
         ways = relaxations(facts, self.policy)[relaxation:]
         shape = build_shape(facts, models, setting, tier=tier, pinned=pinned, ways=ways)
@@ -644,6 +645,11 @@ class Table:
         if model.home_of is not None or not self.catalog.has_homes:
             return (model,)
         return tuple(one for one in self.catalog.homes(model.id) if one.weight != 0) or (model,)
+
+    def _lock(self, name: str | None) -> str | None:
+        if name is None or name not in self.catalog:
+            return name
+        return name if self.catalog.get(name).alive(self.at, grace=self.policy.grace or 0) else None
 
     def _replacement(self) -> Model | None:
         name = self.pool.baseline.lifecycle.replacement
