@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_file_that_is_asked_about_is_not_made_a_ledger(
     """What is spent stands in a ledger; another file stays as it was."""
     path = tmp_path / "notes.db"
     path.touch()
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute(made)
     raw.close()
     before = path.read_bytes()
@@ -133,7 +134,7 @@ def test_rows_of_a_ledger(by: str, tmp_path: Path, capsys: pytest.CaptureFixture
     path = tmp_path / "book.db"
     SQLiteLedger(path).close()
     good = {"id": "10", "at": AT, "model": "\x1b[31mred", "cost": 10**12, "booked": 10**12}
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         rows = [(str(n), n, json.dumps(row)) for n, row in enumerate([*ROWS, good])]
         raw.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
     raw.close()

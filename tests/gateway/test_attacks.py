@@ -137,7 +137,7 @@ REFUSED = {
     "a policy with a wrong word": (text('"routing":{"policy":{"x":1}}'), 400, "'x' is not a keyword"),
     "objects without end": (text('"metadata":' + deep('{"a":', "}")), 400, "parse the JSON"),
     "lists without end": (text('"metadata":' + deep("[", "]")), 400, "parse the JSON"),
-    "objects that are just too deep": (text('"metadata":' + deep('{"a":', "}", 900)), 400, "JSON"),
+    "objects that are just too deep": (text('"metadata":' + deep('{"a":', "}", 990)), 400, "JSON"),
     "NaN": (text('"temperature":NaN'), 400, "NaN is no number of JSON"),
     "NaN where nobody looks": (text('"metadata":{"a":-Infinity}'), 400, "-Infinity is no number of JSON"),
     "a number beyond floats": (text('"temperature":1e999'), 400, "1e999 is no number of JSON"),

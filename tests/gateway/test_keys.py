@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,6 @@ def test_keys_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_the_file_is_an_ordinary_database(store: KeyStore) -> None:
     """It can be read with any tool."""
     store.add("ann")
-    with sqlite3.connect(store.path) as plain:
+    with closing(sqlite3.connect(store.path)) as plain, plain:
         assert plain.execute("SELECT name FROM keys").fetchall() == [("ann",)]
     plain.close()

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from routed_llm import (
     open_ledger,
 )
 from routed_llm.budget import PICO
+from routed_llm.database import opened
 from routed_llm.ledger import Hold, Shortage, SQLiteLedger
 
 DAY = accounts(Budget(per_day=1))
@@ -57,7 +59,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     ledger = SQLiteLedger(path)
     for n in range(200):
         spend(ledger, str(n), 0, DAY)
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     ledger.close()
     data = bytearray(path.read_bytes())
@@ -326,7 +328,7 @@ def test_ten_callers_wait_as_long_as_one(tmp_path: Path) -> None:
     """While another process holds the file, callers wait side by side, and later ones not at all."""
     path = tmp_path / "book.db"
     router = Router(ledger=SQLiteLedger(path, wait=0.6), budgets=Budget(per_day=1), clock=lambda: NOON)
-    other = sqlite3.connect(path, isolation_level=None)
+    other = opened(path, wait=0)
     other.execute("BEGIN EXCLUSIVE")
     decision = router.explain(ask())
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from routed_llm.database import opened
 from routed_llm.errors import PolicyError
 
 __all__ = ["JobFile"]
@@ -66,7 +67,7 @@ class JobFile:
         self.path = Path(path)
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
-            self._db = sqlite3.connect(self.path, timeout=1, isolation_level=None, check_same_thread=False)
+            self._db = opened(self.path, wait=1)
             self._db.row_factory = sqlite3.Row
             # The lock is the operating system's: it ends with the process, however that ends.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")

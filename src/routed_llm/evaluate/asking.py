@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from routed_llm.budget import PICO
 from routed_llm.calls.endpoint_call import ANY, Called
+from routed_llm.database import opened
 from routed_llm.errors import LedgerError, RoutedError
 from routed_llm.evaluate.examples import Answer
 from routed_llm.request import read_openai
@@ -101,7 +102,7 @@ class Kept:
         self._lock = threading.Lock()
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
-            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=2)
+            self._db = opened(self.path, wait=2)
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten leaves no text in the file
             # A killed process loses nothing then, and no call waits for the disk.

@@ -14,6 +14,7 @@ from typing import Any, Final
 from typing_extensions import override
 
 from routed_llm.calls.answers import AnswerMemory, Known, Made
+from routed_llm.database import Database
 from routed_llm.facts import Previous
 
 __all__ = ["SharedAnswers"]
@@ -71,7 +72,7 @@ class SharedAnswers(AnswerMemory):
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            db = sqlite3.connect(self._path, timeout=0.2, check_same_thread=False)
+            db = sqlite3.connect(self._path, timeout=0.2, check_same_thread=False, factory=Database)
             for line in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = OFF", _TABLE):
                 db.execute(line)
             self._db = db

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from routed_llm.budget import budgets_from
 from routed_llm.calls.options import CallOptions
+from routed_llm.database import opened
 from routed_llm.errors import LedgerError, PolicyError
 from routed_llm.ledger.scoped import tags_from
 from routed_llm.policy import Policy
@@ -95,9 +96,7 @@ class KeyStore:
         try:
             # Made before SQLite would make it, so that nobody else can read it.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._connection = sqlite3.connect(
-                self.path, check_same_thread=False, isolation_level=None, timeout=10
-            )
+            self._connection = opened(self.path, wait=10)
             self._connection.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(

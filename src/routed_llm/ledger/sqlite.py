@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from routed_llm.budget import Account
+from routed_llm.database import opened
 from routed_llm.errors import LedgerError, PolicyError
 from routed_llm.ledger.base import HOLD_FOR, KEPT_AFTER, Change, Entry, Hold, Shortage, read_rows
 
@@ -189,7 +190,7 @@ class SQLiteLedger:
             self._gone()
         if self._db is not None and self._pid == os.getpid():
             return self._db
-        db = sqlite3.connect(self.path, timeout=self._wait, isolation_level=None, check_same_thread=False)
+        db = opened(self.path, wait=self._wait)
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute(f"PRAGMA synchronous = {'FULL' if self._power_safe else 'NORMAL'}")
