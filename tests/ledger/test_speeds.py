@@ -87,7 +87,7 @@ EVENTS = {
 def test_what_may_be_done_meanwhile_is_done_once_the_request_has_gone_out(begun: str, gone: str) -> None:
     """It is done once, and only until then is the client listened to."""
     exchange, done = Exchange(), list[str]()
-    exchange.meanwhile = lambda: done.append("done")
+    exchange.meanwhile = (lambda: done.append("done"),)
     assert [exchange.note("connection.connect_tcp.started"), exchange.note(begun)] == [False, False]
     assert done == []
     assert exchange.note(gone)
