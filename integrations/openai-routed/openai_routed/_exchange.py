@@ -40,17 +40,17 @@ def _outgoing(request: Any, sent: Outgoing) -> Any:
     # None, or another number, where the caller says so
     if sent.attempt and request.headers.get(_COUNT) == str(sent.attempt - 1):
         request.headers[_COUNT] = str(sent.attempt)
-    content = sent.content
-    made = object.__new__(type(request))
+    library, made = _library(request), object.__new__(type(request))
+    content, path = sent.content, sent.beside(str(request.url)) if sent.base_url is None else None
     # To make one again, and to read its address again, takes longer than the decision.
-    vars(made).update(vars(request), stream=_library(request).ByteStream(content), _content=content)
+    vars(made).update(vars(request), stream=library.ByteStream(content), _content=content)
     made.extensions, headers = {**request.extensions}, request.headers
     kept = headers if sent.credential is None else type(headers)(sent.credential.on_the_wire())
     made.headers = kept.copy()
     if sent.base_url is not None:
         made.url = type(request.url)(sent.base_url.rstrip("/") + sent.path)
         made.headers["host"] = made.url.netloc.decode()
-    elif (path := sent.beside(str(request.url))) is not None:
+    elif path is not None:
         made.url = request.url.copy_with(path=path)
     made.headers["content-length"] = str(len(content))
     return made

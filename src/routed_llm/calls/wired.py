@@ -226,7 +226,8 @@ class Wired:
             raise UnreadableAnswer("The answer has no choices.")
         hosted = hosted_calls(answer) if self._call.endpoint == RESPONSES else ()
         usage = self._used = _usage(completion.get("usage"), completion.get("service_tier"), hosted)
-        completion = cut_answer(completion, self._ends, usage)
+        if self._ends is not None:
+            completion = cut_answer(completion, self._ends, usage)
         message = completion["choices"][0].get("message") or {}
         text = str(message.get("content") or message.get("refusal") or "")
         return Reading(completion, usage, completion.get("model"), text)

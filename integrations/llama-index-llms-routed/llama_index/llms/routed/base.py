@@ -364,7 +364,8 @@ class RoutedLLM(CarefulOpenAI):
 
     def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
         """Return what the router takes besides a request."""
-        return CallOptions.read(kwargs.get("routing")).on(self._own_options())
+        own = self._own_options()
+        return CallOptions.read(kwargs.get("routing")).on(own)
 
     def _own_options(self) -> CallOptions:
         policy = self.policy or (self.router.policy if self.router is not None else None)
