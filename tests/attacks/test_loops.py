@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,8 +12,11 @@ import httpx
 import pytest
 from attack_support import ASK, SAID, WAYS, Got, booked_router
 from langchain_openai import ChatOpenAI
+from langchain_routed import RoutedChatModel
+from llama_index.llms.routed import RoutedLLM
+from openai_routed import AsyncOpenAI
 
-from routed_llm import Exchange, guard_client
+from routed_llm import Exchange, Router, guard_client
 from routed_llm.offloop import PerLoop
 from routed_llm.simulator import Simulator
 
@@ -54,6 +58,56 @@ def test_what_the_frameworks_own_class_left_open_is_not_used(sim: Simulator) -> 
         assert call(llm).text
         asyncio.run(own.ainvoke(ASK))
     assert len(sim.journal) == 5
+
+
+async def in_langchain(url: str, kept: list[Any]) -> Router:
+    """Leave a stream of LangChain's."""
+    llm = RoutedChatModel(base_url=url, api_key="any", router=(router := booked_router()), max_retries=0)
+    kept.append(llm.astream(ASK))
+    await anext(kept[0])
+    return router
+
+
+async def in_llama_index(url: str, kept: list[Any]) -> Router:
+    """Leave a stream of LlamaIndex's."""
+    llm = RoutedLLM(api_base=url, api_key="any", router=(router := booked_router()), max_retries=0)
+    kept.append(await llm.astream_complete(ASK))
+    await anext(kept[0])
+    return router
+
+
+async def in_the_sdk(url: str, kept: list[Any], **asked: Any) -> Router:
+    """Leave a stream of the SDK's."""
+    client = AsyncOpenAI(base_url=url, api_key="any", router=(router := booked_router()), max_retries=0)
+    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": ASK}], "stream": True, **asked}
+    kept.append(aiter(await client.chat.completions.create(**asked)))
+    await anext(kept[0])
+    return router
+
+
+async def cut_in_the_sdk(url: str, kept: list[Any]) -> Router:
+    """Leave a stream that is cut here."""
+    return await in_the_sdk(url, kept, stop=["nine"], extra_body={"routing": {"models": ["gpt-5.6-luna"]}})
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "dropped"])
+@pytest.mark.parametrize("leave", [in_langchain, in_llama_index, in_the_sdk, cut_in_the_sdk])
+def test_a_loop_that_ends_closes_the_streams_that_were_left(sim: Simulator, leave: Any, keeps: bool) -> None:
+    """Everything is closed at once then, in any order: nothing is reported, and what was sent is booked."""
+    reported: list[Any] = []
+    kept: list[Any] = []
+
+    async def main() -> Router:
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: reported.append(said))
+        router = await leave(sim.url, kept)
+        if not keeps:
+            kept.clear()
+        return router
+
+    router = asyncio.run(main())
+    gc.collect()
+    assert reported == []
+    assert [(entry.outcome, entry.booked > 0) for entry in router.ledger.entries()] == [("unknown", True)]
 
 
 def test_connections_are_found_where_httpx_has_them(sim: Simulator) -> None:

@@ -374,6 +374,51 @@ def test_a_stream_in_a_cycle_is_booked_whatever_is_collected_first(way: str, fir
     assert (world.provider.closed, world.held) == (1, 0)
 
 
+class Hanging:
+    """What a stream is read from, and hangs when it is closed."""
+
+    def __init__(self, pieces: list[Any]) -> None:
+        self.pieces = pieces
+
+    async def __anext__(self) -> Any:
+        """Return the next piece, or raise it."""
+        piece = self.pieces.pop(0)
+        if isinstance(piece, BaseException):
+            raise piece
+        return piece
+
+    @types.coroutine
+    def aclose(self) -> Any:
+        """Hang."""
+        yield
+
+
+@pytest.mark.parametrize("closing", ["cancelled", "dropped", "cancelled after an error"])
+def test_a_stream_whose_closing_is_interrupted_is_booked(closing: str) -> None:
+    """A loop that ends cancels what is being closed, or drops it, and it may be billed all the same."""
+    pieces = chunks("Lima", " Quito")
+    fails = closing == "cancelled after an error"
+    world, source = World(), Hanging([*pieces[:2], *([ProviderError("It is gone. Try again.")] * fails)])
+
+    async def opened(prepared: Any) -> Any:
+        return source
+
+    async def leave() -> None:
+        stream: Any = arun_stream(stream_flow(world.driven(stream=True)), opened, opened)
+        for _ in range(2):
+            await anext(stream)
+        step = anext(stream) if fails else stream.aclose()
+        step.send(None)  # until it hangs
+        if closing == "dropped":
+            step.close()
+        else:
+            with pytest.raises(asyncio.CancelledError):
+                step.throw(asyncio.CancelledError())
+
+    waited(leave())
+    assert (world.booked, world.held) == ([("unknown", True)], 0)
+
+
 def test_a_call_whose_coroutine_is_dropped_is_booked() -> None:
     """A loop that ends drops its tasks: nothing can be awaited then."""
     world = World(answer())

@@ -10,7 +10,7 @@ import copy
 import json
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
 from traceback import walk_tb
@@ -61,7 +61,7 @@ from routed_llm.calls.adapting import DECIDED, OwnOptions, shared_router, shown
 from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.problems import SdkErrors
-from routed_llm.calls.runners import arun, arun_stream, run, run_stream
+from routed_llm.calls.runners import aclosing, arun, arun_stream, run, run_stream
 from routed_llm.calls.search import with_search
 from routed_llm.calls.wired import NO_USAGE, UsageQuestion, ends_of
 from routed_llm.request.wire import overlaid, request_body

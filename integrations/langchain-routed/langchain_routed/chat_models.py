@@ -13,7 +13,6 @@ import inspect
 import json
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
 from decimal import Decimal
 from functools import lru_cache, partial
 from types import SimpleNamespace
@@ -49,6 +48,7 @@ from routed_llm import (
 )
 from routed_llm.calls.adapting import own_books, pickled, policy_from, travels
 from routed_llm.calls.reach import known, reachable, usual, widest
+from routed_llm.calls.runners import aclosing
 
 __all__ = ["RoutedChatModel"]
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from routed_llm.budget import budgets_from
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Router
+from routed_llm.calls.runners import aclosed
 from routed_llm.errors import PolicyError
 from routed_llm.ledger import MemoryLedger
 from routed_llm.policy import Policy
@@ -293,4 +294,4 @@ class Parts:
 
     async def aclose(self) -> None:
         """Do what :meth:`close` does, in an event loop."""
-        await self._events.aclose()
+        await aclosed(self._events)

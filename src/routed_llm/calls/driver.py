@@ -452,7 +452,7 @@ def _stream_flow(call: Driven) -> Flow:
         try:
             yield from _streamed(call, attempt)
         except Exception as error:  # noqa: BLE001 - recovery raises what is not for it
-            yield CLOSE
+            yield from _closing(call, attempt)
             spared = None if attempt.passed else call._spared(error, attempt.run)
             if spared is not None:
                 yield from spared
@@ -460,13 +460,23 @@ def _stream_flow(call: Driven) -> Flow:
             step = yield from call._failed(error, attempt.run, attempt.reader, started=attempt.passed)
         except BaseException as error:
             if type(error) is not GeneratorExit:
-                yield CLOSE
+                yield from _closing(call, attempt)
             if attempt.run is not None:
                 yield from call._abandoned(error, attempt.run, attempt.reader)
             raise
         else:
             return
         yield from _moved(call, step)
+
+
+def _closing(call: Driven, attempt: _Attempt) -> Flow:
+    """Have what is read closed; who is cancelled meanwhile, or dropped, leaves no books open."""
+    try:
+        yield CLOSE
+    except BaseException as error:
+        if attempt.run is not None:
+            yield from call._abandoned(error, attempt.run, attempt.reader)
+        raise
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -21,7 +20,7 @@ from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.endpoint_call import ANY, Called, EndpointCall, FailedReply, refused
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Router
-from routed_llm.calls.runners import arun, arun_stream, run, run_stream
+from routed_llm.calls.runners import aclosing, arun, arun_stream, run, run_stream
 from routed_llm.calls.search import with_search
 from routed_llm.calls.sse import Event, EventReader
 from routed_llm.catalog import Catalog

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from routed_llm.calls.driver import Flow
     from routed_llm.exchange import Exchange
 
-__all__ = ["arun", "arun_stream", "run", "run_stream", "when_loop_ends"]
+__all__ = ["aclosed", "aclosing", "arun", "arun_stream", "run", "run_stream", "when_loop_ends"]
 
 
 def run(flow: Flow, send: Callable[[Any], Any]) -> Any:
@@ -136,7 +136,8 @@ async def arun_stream(
                     elif isinstance(effect, Give):
                         yield effect.item
                     elif effect is CLOSE:
-                        await _aclose(source)
+                        with suppress(Exception):
+                            await aclosed(source)
                         source = None
                     elif isinstance(effect, Send) and effect.stream:
                         opening = effect.exchange
@@ -150,7 +151,8 @@ async def arun_stream(
                 else:
                     effect = flow.send(value)
         except GivenUp:
-            await _aclose(source)
+            with suppress(Exception):
+                await aclosed(source)
             raise
 
 
@@ -172,11 +174,30 @@ async def _ado(effect: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
     return None
 
 
-async def _aclose(source: Any) -> None:
-    close = getattr(source, "aclose", None) or getattr(source, "close", None)
-    if close is not None:
-        with suppress(Exception):
-            await close()
+async def aclosed(stream: Any) -> None:
+    """Close a stream, unless it is a generator and the event loop ends, which closes all of them at once."""
+    from asyncio import _get_running_loop
+
+    # Closed by two at a time, one of them fails and the loop reports it. Other loops may not have the mark.
+    ends = getattr(_get_running_loop(), "_asyncgens_shutdown_called", False)
+    close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
+    if close is not None and not (ends and hasattr(stream, "ag_running")):
+        await close()
+
+
+class aclosing:  # noqa: N801 - it stands in the place of contextlib's
+    """Close a stream at the end of a block, as :func:`aclosed` does."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def __aenter__(self) -> Any:
+        """Begin."""
+        return self._stream
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await aclosed(self._stream)
 
 
 def when_loop_ends(do: Callable[[], Awaitable[object]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 from llama_index.core.base.llms.types import (
@@ -30,7 +30,7 @@ from typing_extensions import override
 
 from routed_llm import Credential, Decision, Router
 from routed_llm.calls.driver import Driven, flow, stream_flow
-from routed_llm.calls.runners import arun, arun_stream, run, run_stream
+from routed_llm.calls.runners import aclosed, aclosing, arun, arun_stream, run, run_stream
 from routed_llm.calls.sdk import NO_KEY
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.request.wire import ITEMS
@@ -116,7 +116,7 @@ class Route:
     async def aleave(self) -> None:
         """Close the stream, if there is one."""
         if self._opened is not None:
-            await self._opened.aclose()
+            await aclosed(self._opened)
 
 
 def _whole(completion: Any) -> ChatCompletion:
