@@ -62,6 +62,7 @@ from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.problems import SdkErrors
 from routed_llm.calls.runners import aclosing, arun, arun_stream, run, run_stream
+from routed_llm.calls.sdk import parses
 from routed_llm.calls.search import with_search
 from routed_llm.calls.wired import NO_USAGE, UsageQuestion, ends_of
 from routed_llm.request.wire import overlaid, request_body
@@ -256,7 +257,7 @@ class CallPlanner:
         own = type(self.owner)._use_responses_api is not ChatOpenAI._use_responses_api
         if self.owner.__dict__["use_responses_api"] is False or (own and not items):
             return "chat_completions"
-        return "responses" if items or _is_loose(parameters) else None
+        return "responses" if items or not parses(parameters) else None
 
 
 def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, model_name: str = "") -> bool:
@@ -271,17 +272,6 @@ def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, mode
     settings = SimpleNamespace(model_name=model_name, **{name: given[name] for name in _SWITCHES})
     # Its own method, asked about fields that stand for a model's.
     return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
-
-
-def _is_loose(parameters: Mapping[str, Any]) -> bool:
-    """Say whether a form of answer comes with tools that are not strict: the SDK has that on Responses."""
-    if parameters.get("response_format") is None:
-        return False
-    return any(
-        tool.get("type") != "function" or (tool.get("function") or {}).get("strict") is not True
-        for tool in parameters.get("tools") or ()
-        if isinstance(tool, Mapping)
-    )
 
 
 def _as_format(value: Any, strict: bool | None) -> Any:

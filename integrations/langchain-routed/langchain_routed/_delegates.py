@@ -208,8 +208,7 @@ def _once(
     client: Any = fields[root]
     changed: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
     if credential is not None and base_url is not None:  # it shares nothing with the owner's own
-        timeout, in_loop = fields["request_timeout"], kind is AsyncOpenAI
-        return client_apart(kind, base_url, credential, timeout, in_loop=in_loop)
+        return client_apart(kind, base_url, credential, fields["request_timeout"])
     # The router's own send once already, and what is patched on them counts. A stand-in that a test or
     # a user put there has its own ways.
     if _is_genuine(client, fields[part]) and client.max_retries != 0:

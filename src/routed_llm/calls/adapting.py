@@ -1,4 +1,4 @@
-"""What adapters on the SDK's own clients share; the SDK itself is theirs, and not imported here."""
+"""What adapters share of a model's settings and around a call; the SDK itself is theirs to import."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ __all__ = [
     "PlainResponses",
     "client_apart",
     "failed",
+    "parses",
     "plain",
     "plainly",
     "sent",
@@ -162,6 +163,17 @@ def _is_plain(value: Any) -> bool:
 
 
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def parses(parameters: Mapping[str, Any]) -> bool:
+    """Say whether Chat Completions' own client reads a call's form of answer: beside strict tools alone."""
+    if parameters.get("response_format") is None:
+        return True
+    return all(
+        tool.get("type") == "function" and (tool.get("function") or {}).get("strict") is True
+        for tool in parameters.get("tools") or ()
+        if isinstance(tool, Mapping)
+    )
 
 
 # ----- what comes back
@@ -407,9 +419,7 @@ async def _in_loop(events: Any, feed: Callable[[Any], list[Any]]) -> AsyncIterat
 # ----- clients for other addresses
 
 
-def client_apart(
-    kind: Any, base_url: str, credential: Credential, timeout: Any, *, in_loop: bool = False
-) -> Any:
+def client_apart(kind: Any, base_url: str, credential: Credential, timeout: Any) -> Any:
     """Make a client for a model's own address, which shares nothing with those of the caller's.
 
     Args:
@@ -417,9 +427,9 @@ def client_apart(
         base_url: the address.
         credential: what it is called with.
         timeout: how long to wait, as the SDK takes it.
-        in_loop: whether it is a client of event loops, whose keys are awaited.
     """
     key: Any = credential.api_key
+    in_loop = hasattr(kind, "__aenter__")  # then its keys are awaited
     key = (_awaited(key) if in_loop else key) if callable(key) else key or NO_KEY
     made = kind(api_key=key, base_url=base_url, timeout=timeout, max_retries=0)
     # What the SDK reads from the environment is meant for OpenAI.

@@ -109,9 +109,8 @@ class Clients:
 
 def _once(client: Any, base_url: str | None, credential: Credential | None) -> Any:
     if credential is not None and base_url is not None:
-        in_loop = isinstance(client, AsyncOpenAI)
-        kind = AsyncOpenAI if in_loop else SyncOpenAI
-        return client_apart(kind, base_url, credential, client.timeout, in_loop=in_loop)
+        kind = AsyncOpenAI if isinstance(client, AsyncOpenAI) else SyncOpenAI
+        return client_apart(kind, base_url, credential, client.timeout)
     moved: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
     return client.with_options(max_retries=0, **moved)  # on the same connections
 
