@@ -37,10 +37,10 @@ from llama_index.core.tools import FunctionTool
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.openai import OpenAI
 from llama_index.llms.routed import RoutedLLM
-from llama_index.llms.routed.clients import failure
 from pydantic import BaseModel
 
 from routed_llm import NoModelFits, Policy, RequestError
+from routed_llm.calls.sdk import failed
 from routed_llm.request.wire import ITEMS
 from routed_llm.simulator import serve
 
@@ -397,7 +397,7 @@ def test_t10_a_stream_that_breaks_off_is_settled(make, sim, books, policy) -> No
 
 def test_t10_a_response_that_failed_is_an_error() -> None:
     """What a body reports as an error is raised as the SDK would, with its own code."""
-    error = failure({"code": "server_is_overloaded", "message": "Please try again later."})
+    error = failed(openai, {"code": "server_is_overloaded", "message": "Please try again later."})
     assert isinstance(error, openai.APIError)
     assert (str(error), error.code) == ("Please try again later.", "server_is_overloaded")
 

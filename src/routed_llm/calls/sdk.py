@@ -82,7 +82,8 @@ def sent(client: Any, place: Place, body: Mapping[str, Any], *, raw: bool = Fals
         raw: whether the answer comes with its headers.
     """
     part = _PARTS[place.endpoint](client)
-    if _is_untouched(part) and _keywords(type(part).create)[0] >= body.keys():
+    method = part.create
+    if _is_untouched(part) and _keywords(getattr(method, "__func__", method))[0] >= body.keys():
         return _posted(client, place, body, raw=raw)
     return (part.with_raw_response if raw else part).create(**body)
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Literal, Self, cast
 
+import openai
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
@@ -24,7 +25,6 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serialize
 from llama_index.core.constants import DEFAULT_TEMPERATURE
 from llama_index.core.llms.loading import RECOGNIZED_LLMS
 from llama_index.core.types import PydanticProgramMode
-from llama_index.llms.routed.clients import failure
 from llama_index.llms.routed.errors import ERRORS
 from llama_index.llms.routed.messages import chat_messages, left_out, parameters
 from llama_index.llms.routed.own import OwnRouter
@@ -49,6 +49,7 @@ from routed_llm import (
 from routed_llm.calls.adapting import own_books, pickled, policy_from, travels
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.parsed import ParsedCall
+from routed_llm.calls.sdk import failed
 from routed_llm.calls.search import with_search
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.request.wire import OPTIONS
@@ -318,7 +319,7 @@ class RoutedLLM(CarefulOpenAI):
         wired = Wired(
             asked=asked,
             catalog=router.catalog,
-            fails=failure,
+            fails=partial(failed, openai),
             announce=announcing(served, router),
             remember=partial(self._remember, asked["messages"]),
             stream_usage=self.stream_usage,

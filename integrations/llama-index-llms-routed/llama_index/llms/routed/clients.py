@@ -8,7 +8,6 @@ from functools import partial
 from threading import RLock
 from typing import Any, Final, NamedTuple, get_type_hints
 
-import openai
 from openai import AsyncOpenAI
 from openai import OpenAI as SyncOpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -17,11 +16,11 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 
 from routed_llm import Credential, guard_client
 from routed_llm.calls.runners import when_loop_ends
-from routed_llm.calls.sdk import Place, PlainAnswer, client_apart, failed, plain, sent
+from routed_llm.calls.sdk import Place, PlainAnswer, client_apart, plain, sent
 from routed_llm.calls.wired import Prepared
 from routed_llm.request.wire import OPTIONS
 
-__all__ = ["Clients", "asend", "failure", "send", "unpacked"]
+__all__ = ["Clients", "asend", "send", "unpacked"]
 
 _KEPT: Final = 32
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {
@@ -121,11 +120,6 @@ def _once(client: Any, base_url: str | None, credential: Credential | None) -> A
 def unpacked(answer: Mapping[str, Any], kind: Any) -> Any:
     """Return plain data as an object of the SDK: the one that it came as, where it is still the same."""
     return answer.object if isinstance(answer, PlainAnswer) else kind.construct(**answer)
-
-
-def failure(answer: Mapping[str, Any]) -> Exception:
-    """Return the SDK's exception for an error that is reported in an answer."""
-    return failed(openai, answer)
 
 
 def send(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:
