@@ -202,3 +202,16 @@ def test_decided_requests_are_bounded() -> None:
     found = [table.find(request.facts) for request in requests]
     assert [one and len(one.texts) for one in found] == [None, None, 1, 1, 0]
     assert table.find(ask("x").facts) is None
+
+
+def test_a_decided_request_is_kept_no_longer_than_its_decision() -> None:
+    """What nobody can send any more keeps no text alive, and takes no room from others."""
+    table, stays = DecidedRequests(characters=45_000), ask("x" * 20_000)
+    table.add(stays.facts, stays, "", is_long=True)
+    for _ in range(5):
+        goes = ask("x" * 20_000)
+        table.add(goes.facts, goes, "", is_long=True)
+        del goes
+        gc.collect()
+    assert [one.texts for one in table._requests.values()] == [stays.texts]
+    assert table.find(stays.facts) is not None

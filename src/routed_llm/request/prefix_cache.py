@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
@@ -202,33 +201,36 @@ class Decided:
     """A request that was decided for: what is needed of it when it is sent.
 
     Attributes:
-        facts: those of its Decision.
+        facts: refers to those of its Decision.
         credential: whose key it is sent with.
         texts: of a long request what it says; else nothing.
         conversation: what is kept of its conversation, or None.
+        size: characters that it keeps alive.
         kept: the request as it was sent, once it was.
         again: share of it that others began with when it was first sent; None before.
     """
 
-    __slots__ = ("again", "conversation", "credential", "facts", "kept", "texts")
+    __slots__ = ("again", "conversation", "credential", "facts", "kept", "size", "texts")
 
     def __init__(
         self,
-        facts: RequestFacts,
+        facts: weakref.ref[RequestFacts],
         credential: str,
         texts: Sequence[str],
         conversation: weakref.ref[Conversation] | None,
+        size: int,
     ) -> None:
         self.facts = facts
         self.credential = credential
         self.texts = texts
         self.conversation = conversation
+        self.size = size
         self.kept: weakref.ref[Kept] | None = None
         self.again: float | None = None
 
 
 class DecidedRequests:
-    """The latest requests that were decided for; safe to share between threads.
+    """The latest requests that were decided for, while their Decisions live; safe to share between threads.
 
     A Decision keeps no text alive, so the request that it was made for is found again here when it is sent.
     """
@@ -237,9 +239,9 @@ class DecidedRequests:
         self._most = requests
         self._room = characters
         self._held = 0
-        # A dict would look for its oldest key behind all those that were taken out before.
-        self._requests: OrderedDict[int, tuple[Decided, int]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._requests: dict[int, Decided] = {}
+        # A Decision may be collected at any moment, also while this thread is in here.
+        self._lock = threading.RLock()
 
     def add(self, facts: RequestFacts, request: Request, credential: str, *, is_long: bool) -> None:
         """Note a request; ``facts`` are those of its Decision, ``is_long`` whether its texts are wanted."""
@@ -248,18 +250,25 @@ class DecidedRequests:
         key, size = id(facts), 0
         if is_long:  # a conversation is about as large as it was found to be when it was read
             size = sum(map(len, texts)) if conversation is None else conversation.size
+        found = Decided(weakref.ref(facts, partial(self._drop, key)), credential, texts, earlier, size)
         with self._lock:
             if key in self._requests:
-                self._held -= self._requests.pop(key)[1]
-            self._requests[key] = Decided(facts, credential, texts, earlier), size
+                self._drop(key)
+            self._requests[key] = found
             self._held += size
             while self._held > self._room or len(self._requests) > self._most:
-                self._held -= self._requests.popitem(last=False)[1][1]
+                self._drop(next(iter(self._requests)))
 
     def find(self, facts: RequestFacts) -> Decided | None:
         """Return the request of a Decision's facts, or None."""
         found = self._requests.get(id(facts))
-        return None if found is None or found[0].facts is not facts else found[0]
+        return None if found is None or found.facts() is not facts else found
+
+    def _drop(self, key: int, _: object = None) -> None:
+        with self._lock:
+            found = self._requests.pop(key, None)
+            if found is not None:
+                self._held -= found.size
 
 
 def _report(ref: weakref.ref[Kept], reported: int) -> None:
