@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 import routed_llm
 from routed_llm import Policy
+from routed_llm.cli.main import main
 
 from .conftest import Routed
 
@@ -24,6 +27,32 @@ def test_every_command_explains_itself(routed: Routed, command: str) -> None:
     assert (done.code, done.err) == (0, "")
     assert f"usage: routed {command}" in done.out
     assert "exit codes: 0 done, 1 nothing fits" in " ".join(done.out.split())
+
+
+@pytest.mark.parametrize("words", [["models", "--all"], ["models", "--json"], ["explain", "-"]], ids=" ".join)
+def test_a_reader_that_has_seen_enough_is_no_failure(words: list[str]) -> None:
+    """As with `head`: nothing is wrong, and nothing is said."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = "import sys; from routed_llm.cli.main import main; sys.exit(main())"
+    body = b'{"model": "gpt-4o", "input": "Hi"}'
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], input=body, stdout=writing, stderr=subprocess.PIPE
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_standard_input_that_is_closed_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A service may start a program with none."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["explain", "-"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "routed explain: standard input is closed. Name a file that can be read, or give it a body.\n"
+    )
 
 
 def test_the_version_is_the_package_s(routed: Routed) -> None:

@@ -103,6 +103,8 @@ def run(asked: argparse.Namespace) -> int:
 
 def _body(name: str) -> Mapping[str, Any]:
     where = "standard input" if name == "-" else name
+    if name == "-" and sys.stdin is None:
+        raise CommandError("standard input is closed. Name a file that can be read, or give it a body.")
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except (OSError, ValueError) as error:

@@ -68,6 +68,10 @@ def _console(base: Any) -> Any:
         def render_str(self, text: str, **how: Any) -> Any:
             return super().render_str(made_visible(text), **how)
 
+        def on_broken_pipe(self) -> None:
+            # rich would exit with 1, which says that nothing fits.
+            raise BrokenPipeError
+
     return Visible
 
 
