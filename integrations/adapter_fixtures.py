@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import pytest
 
-from routed_llm import Router
+from routed_llm import Router, events
 from routed_llm.simulator import Simulator, serve
 
 TODAY = date(2026, 11, 22)
@@ -49,6 +49,12 @@ def day(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "routed_llm.calls.router._now", lambda: datetime.combine(TODAY, datetime.now(UTC).timetz())
     )
+
+
+@pytest.fixture(autouse=True)
+def logged_anew() -> None:
+    """What is logged once in a process is logged once in a test: none depends on those before it."""
+    events.forget()
 
 
 @pytest.fixture(autouse=True)

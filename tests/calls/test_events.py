@@ -9,15 +9,10 @@ from typing import Any
 
 import pytest
 
-from routed_llm import Budget, Policy, Request, RequestBuilder, Router, Usage, events
+from routed_llm import Budget, Policy, Request, RequestBuilder, Router, Usage
 
 DAY = date(2026, 11, 29)
 SECRET = "nobody else may read this"
-
-
-@pytest.fixture(autouse=True)
-def _anew() -> None:
-    events.forget()
 
 
 def request(**parameters: Any) -> Request:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from routed_llm import Catalog, CatalogError, PolicyError, Request, RequestBuilder, Router, events
+from routed_llm import Catalog, CatalogError, PolicyError, Request, RequestBuilder, Router
 from routed_llm.calls import router as routers
 from routed_llm.calls import switches
 
@@ -271,7 +271,6 @@ def test_a_model_by_its_relative(
 ) -> None:
     """A model of tomorrow can be named, as a baseline or in a pin, with the facts of what it is like."""
     monkeypatch.setenv("ROUTED_MODELS", given)
-    events.forget()
     router = Router(clock=lambda: DAY)
     assert {model.id for model in router.catalog} - {model.id for model in Catalog.load()} == added
     said = [one.data["model"] for one in caplog.records if getattr(one, "event", "") == "relative"]
