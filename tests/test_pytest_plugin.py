@@ -28,6 +28,8 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+# Each in a process of its own: pytester's other way forgets modules that were imported in it, and who imports
+# them again has other classes than who kept them.
 QUIET = ("-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
 """Warnings fail; the setting is what another plugin warns without."""
 
@@ -95,13 +97,13 @@ PASSING = """
 def test_a_project_s_tests_pass(project: pytest.Pytester) -> None:
     """The fixture serves, on its day, with its failures, and keeps nothing from one test to the next."""
     project.makepyfile(CALL + PASSING)
-    project.runpytest_inprocess("--strict-markers", *QUIET).assert_outcomes(passed=7)
+    project.runpytest_subprocess("--strict-markers", *QUIET).assert_outcomes(passed=7)
 
 
 def test_the_document_s_test_passes(project: pytest.Pytester) -> None:
     """The test that docs/simulator.md begins with passes in a project that holds nothing else."""
     project.makepyfile(DOCUMENT.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0])
-    project.runpytest_inprocess("--strict-markers", *QUIET).assert_outcomes(passed=1)
+    project.runpytest_subprocess("--strict-markers", *QUIET).assert_outcomes(passed=1)
 
 
 def test_the_setting_gives_the_day_of_all_tests(project: pytest.Pytester) -> None:
@@ -118,7 +120,7 @@ def test_the_setting_gives_the_day_of_all_tests(project: pytest.Pytester) -> Non
         assert call() == 200
     """
     )
-    project.runpytest_inprocess(*QUIET).assert_outcomes(passed=2)
+    project.runpytest_subprocess(*QUIET).assert_outcomes(passed=2)
 
 
 def test_a_refused_request_fails_with_the_api_s_words(project: pytest.Pytester) -> None:
@@ -132,7 +134,7 @@ def test_a_refused_request_fails_with_the_api_s_words(project: pytest.Pytester) 
         openai_simulator.assert_not_refused()
     """
     )
-    done = project.runpytest_inprocess(*QUIET)
+    done = project.runpytest_subprocess(*QUIET)
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(
         [
@@ -160,7 +162,7 @@ def test_a_wrong_marker_is_an_error(project: pytest.Pytester) -> None:
         for number, mark in enumerate(WRONG)
     )
     project.makepyfile("import pytest\n" + "\n".join(tests))
-    done = project.runpytest_inprocess(*QUIET)
+    done = project.runpytest_subprocess(*QUIET)
     done.assert_outcomes(errors=len(WRONG))
     shown = done.stdout.str()
     assert [error for error in WRONG.values() if error not in shown] == []
@@ -195,4 +197,4 @@ def test_no_test_goes_by_another_s_failures_or_day(project: pytest.Pytester) -> 
             assert openai_simulator.journal[0].model == "gpt-5.6-luna"
         """
     )
-    project.runpytest("-p", "no:xdist", *QUIET).assert_outcomes(passed=8)
+    project.runpytest_subprocess("-p", "no:xdist", *QUIET).assert_outcomes(passed=8)
