@@ -43,6 +43,25 @@ def test_a_reader_that_has_seen_enough_is_no_failure(words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [["models"], ["models", "--json"], ["explain", "-"]], ids=" ".join)
+def test_a_disk_that_is_full_is_told(words: list[str]) -> None:
+    """What is printed may go into a file."""
+    program = "import sys; from routed_llm.cli.main import main; sys.exit(main())"
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            input=b'{"model": "gpt-4o", "input": "Hi"}',
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    said = f"routed {words[0]}: No space left on device. Make room, or write elsewhere.\n"
+    assert (done.returncode, done.stderr.decode()) == (2, said)
+
+
 def test_a_standard_input_that_is_closed_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

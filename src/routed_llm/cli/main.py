@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ NOTHING_FITS = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _EPILOG = "exit codes: 0 done, 1 nothing fits (explain) or a routed request failed (demo), 2 bad input"
 
 
@@ -62,8 +64,14 @@ def _run(asked: argparse.Namespace) -> int:
     except Exception as error:
         if os.environ.get("ROUTED_DEBUG"):
             raise
-        print(f"routed {asked.command}: {_unforeseen(error)}", file=sys.stderr)
+        is_full = isinstance(error, OSError) and error.errno in _FULL
+        print(f"routed {asked.command}: {(_full if is_full else _unforeseen)(error)}", file=sys.stderr)
         return BAD_INPUT
+
+
+def _full(error: Any) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}. Make room, or write elsewhere."
 
 
 def _unforeseen(error: Exception) -> str:
