@@ -177,9 +177,9 @@ def _likely_ascii(text: str) -> int:
     step, probe = (length - _PROBE) // 3, _PROBE
     half, end = 2 * step, 3 * step
     sample = f"{text[:probe]}{text[step : step + probe]}{text[half : half + probe]}{text[end : end + probe]}"
-    told = sample.encode().translate(_CLASSES, _REST)
-    digits = told.count(b"0")
-    weight = 22 * len(sample) + 31 * digits + 28 * (len(told) - digits)
+    classes = sample.encode().translate(_CLASSES, _REST)
+    digits = classes.count(b"0")
+    weight = 22 * len(sample) + 31 * digits + 28 * (len(classes) - digits)
     return -(-weight * length // (100 * len(sample)))
 
 
