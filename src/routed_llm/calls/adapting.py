@@ -221,7 +221,7 @@ def pickled(fields: Mapping[str, Any], advice: Callable[[str], str | None]) -> d
     for name, value in fields.items():
         try:
             pickle.dumps(value)
-        except Exception as error:
+        except Exception as error:  # which a class of a program's own may raise as it likes
             what = advice(name)
             if what is not None:
                 said = f"{name} cannot travel with a pickle ({error}). {what}"

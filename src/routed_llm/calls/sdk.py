@@ -1,4 +1,4 @@
-"""Sending plain data with the SDK's own clients, and reading what comes back; the SDK is theirs to import."""
+"""How the SDK's clients send plain data, and how what comes back is read; adapters import the SDK itself."""
 
 from __future__ import annotations
 
