@@ -260,6 +260,11 @@ class Candidate(_Made):
         return None if self.cost is None else Decimal(self.cost) / PICO
 
     @property
+    def able(self) -> bool:
+        """Whether it could serve the request: nothing is said against it but that another comes first."""
+        return all(reason.of_order for reason in self.reasons)
+
+    @property
     def name(self) -> str:
         """``model`` or ``model@effort``."""
         return self.model if self.effort is None else f"{self.model}@{self.effort}"

@@ -13,7 +13,16 @@ from routed_llm.budget import PICO
 from routed_llm.errors import PolicyError
 from routed_llm.measures import Measured, read_measures
 
-__all__ = ["ALLOWANCE", "BASELINE", "DIMENSIONS_BY_TASK", "EFFORTS", "GRACE", "PROFILES", "Policy"]
+__all__ = [
+    "ALLOWANCE",
+    "BASELINE",
+    "DIMENSIONS_BY_TASK",
+    "EFFORTS",
+    "GRACE",
+    "OPTIMIZE",
+    "PROFILES",
+    "Policy",
+]
 
 BASELINE: Final = "baseline"
 """Value of ``at_least`` that means the baseline model itself."""
@@ -29,6 +38,9 @@ MOST_SECONDS: Final = 86_400
 
 PROFILES: Final[Mapping[str, Mapping[str, Any]]] = {"zero-retention": {"store": False}}
 """Ready policies. ``zero-retention``: what a request can do of it; the account has to be approved besides."""
+
+OPTIMIZE: Final = ("cost", "quality", "latency")
+"""Names of the objectives by which what may serve a call is put in order."""
 
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Reasoning efforts from least to most."""
@@ -51,7 +63,7 @@ DIMENSIONS_BY_TASK: Final[Mapping[str, tuple[str, ...]]] = {
 """The dimensions of quality that each ``task`` adds to those the request itself triggers."""
 
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "optimize": ("cost", "quality", "latency"),
+    "optimize": OPTIMIZE,
     "evidence": ("inferred", "measured"),
     "cost_cap": ("expected", "hard"),
     "on_unsupported": ("drop", "avoid", "raise"),

@@ -22,11 +22,13 @@ class Wording:
         sentence: a format string over the Reason's data.
         advice: what to do where nothing fits for it; empty for the general advice.
         for_named: whether that holds for a call that names its model, too.
+        of_order: whether it only says that another one comes first, and this one could serve, too.
     """
 
     sentence: str
     advice: str = ""
     for_named: bool = False
+    of_order: bool = False
 
 
 _WORDINGS: Mapping[str, Wording] = {
@@ -83,23 +85,24 @@ _WORDINGS: Mapping[str, Wording] = {
         "{model}{at_effort} against {baseline} on {dimension} is only inferred",
         "Use evidence='inferred', or lower the floor with Policy(at_least=...).",
     ),
-    "dearer": Wording("{model}{at_effort} is expected to cost ${cost}, {times}"),
+    "dearer": Wording("{model}{at_effort} is expected to cost ${cost}, {times}", of_order=True),
     "not_default_effort": Wording(
-        "the call names the model without an effort, so it is called at effort {effort}"
+        "the call names the model without an effort, so it is called at effort {effort}", of_order=True
     ),
     "farther_effort": Wording(
-        "effort {asked} was asked for, and {effort} is the nearest that fits, not {other}"
+        "effort {asked} was asked for, and {effort} is the nearest that fits, not {other}", of_order=True
     ),
-    "no_price_known": Wording("no price of {model} is known, so a priced model comes first"),
+    "no_price_known": Wording("no price of {model} is known, so a priced model comes first", of_order=True),
     "task_unmeasured": Wording(
         "nothing is measured of {model}{at_effort} on {dimension}, which the task is about",
         "Name another task, or widen the pool with Policy(models=...).",
     ),
     "beyond_high": Wording("{model} at {effort} goes beyond effort high, for which nobody asked"),
-    "slower": Wording("{model}{at_effort} is expected to answer later"),
-    "ranked_lower": Wording("{model}{at_effort} ranks below on published quality"),
-    "not_incumbent": Wording("the incumbent {incumbent} can serve the request"),
-    "switch": Wording("leaving {incumbent} would save less than its cached prefix is worth"),
+    "slower": Wording("{model}{at_effort} is expected to answer later", of_order=True),
+    "ranked_lower": Wording("{model}{at_effort} ranks below on published quality", of_order=True),
+    "comes_after": Wording("{model}{at_effort} comes after {superlative}", of_order=True),
+    "not_incumbent": Wording("the incumbent {incumbent} can serve the request", of_order=True),
+    "switch": Wording("leaving {incumbent} would save less than its cached prefix is worth", of_order=True),
 }
 """Of Reasons on the kinds of things in a request, and on what was chosen; a constraint has its own."""
 
@@ -127,6 +130,11 @@ class Reason:
     def of_amounts(self) -> bool:
         """Whether it speaks of how much there is: a configuration meets that only once its kinds passed."""
         return self.given is not None
+
+    @property
+    def of_order(self) -> bool:
+        """Whether it only says that another one comes first: what it speaks of could serve, too."""
+        return self.wording.of_order or self.data.get("why") == PASSED_OVER
 
     @property
     def text(self) -> str:

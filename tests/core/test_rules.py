@@ -139,6 +139,8 @@ CASES: list[tuple[str, str, str, Any, dict[str, Any], date]] = [
      {"optimize": "quality"}, TODAY),
     ("slower", "gpt-5.6-sol", "gpt-5.6-sol at none is expected to answer later", facts(), {"optimize": "latency"},
      TODAY),
+    ("slower", "gpt-5-nano", "gpt-5-nano at minimal is expected to answer later", facts(20_000),
+     {"second_worth": "0.001", "at_least": None}, TODAY),
     ("dearer", "gpt-4o", "gpt-4o is expected to cost $0.00461, 7.9 times as much", facts(), {}, TODAY),
     ("ranked_lower", "gpt-4o", "gpt-4o ranks below on published quality", facts(), {"optimize": "quality"}, TODAY),
     ("not_incumbent", "gpt-5.6-luna", "the incumbent gpt-4o can serve the request", facts(), {"incumbent": "gpt-4o"},
@@ -217,7 +219,7 @@ def test_a_model_that_was_found_dead() -> None:
 
 def test_every_reason_is_tested() -> None:
     """No sentence is left without a case."""
-    elsewhere = {"no_price", "no_price_known", "budget", "unavailable", "deadline"}
+    elsewhere = {"no_price", "no_price_known", "budget", "unavailable", "deadline", "comes_after"}
     every = {*_WORDINGS, *(code for constraint in CONSTRAINTS for code in constraint.wordings)}
     assert {case[0] for case in CASES} | elsewhere == every
 

@@ -24,16 +24,6 @@ from routed_llm.decide.table import Table, prepare
 from routed_llm.usage import Returns, Seen
 
 MODELS = ("gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.4", "gpt-4.1", "gpt-4o")
-ABLE = {
-    "dearer",
-    "ranked_lower",
-    "not_incumbent",
-    "switch",
-    "farther_effort",
-    "not_default_effort",
-    "no_price_known",
-}
-"""Codes of the reasons against a row that could have served."""
 
 
 @st.composite
@@ -189,7 +179,7 @@ def _by_candidates(decision: Decision) -> tuple[dict[str, str | None], set[str]]
     """Return what the other models would cost, and those that cannot serve."""
     costs: dict[str, list[int | None]] = {}
     for candidate in decision.candidates:
-        if candidate.reasons and candidate.reasons[0].code in ABLE:
+        if candidate.reasons and candidate.able:
             costs.setdefault(candidate.model, []).append(candidate.cost)
     costs.pop(decision.model or "", None)
     known = {model: [cost for cost in found if cost is not None] for model, found in costs.items()}

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recovery_support import ERRORS, ask, error
 
-from routed_llm import Attempt, Decision, Policy, PolicyError, RetryLimits, Router
+from routed_llm import Attempt, CallOptions, Decision, Policy, PolicyError, RetryLimits, Router
+from routed_llm.policy import OPTIMIZE
 from routed_llm.recovery import Action, ErrorFacts, ErrorKind
 from routed_llm.recovery.recover import others, recover
 
@@ -165,17 +166,20 @@ def test_a_pinned_call_has_no_others(router: Router) -> None:
     assert recover(decision, error("too large"), policy=POLICY).action is STOP
 
 
-def test_every_other_could_be_chosen(router: Router, decided: Decision) -> None:
-    """Who counts as able to serve the call is chosen when the rest is taken away."""
+@pytest.mark.parametrize("optimize", OPTIMIZE)
+def test_every_other_could_be_chosen(router: Router, optimize: str) -> None:
+    """Who counts as able to serve the call is chosen when the rest is taken away, whatever puts them in order."""
+    given = CallOptions(policy=Policy(optimize=optimize))
+    decided = router.decide(ask(), given)
     left = others(decided)
     assert len(left) > 3
     for wanted in left:
         avoid = {one: "x" for one in [decided.model or "", *left] if one != wanted}
-        found = router.rechoose(ask(), avoid)
+        found = router.rechoose(ask(), avoid, given)
         assert found is not None
         assert found.model == wanted
     every = {one.model for one in decided.candidates}
-    assert router.rechoose(ask(), dict.fromkeys(every, "x")) is None
+    assert router.rechoose(ask(), dict.fromkeys(every, "x"), given) is None
 
 
 @given(

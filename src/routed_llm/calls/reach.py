@@ -16,9 +16,6 @@ from routed_llm.request import Request, RequestBuilder
 
 __all__ = ["known", "reachable", "usual", "widest"]
 
-_OUTRANKED: Final = frozenset({"dearer", "ranked_lower", "not_incumbent", "switch"})
-"""Reasons that speak for another model, not against this one."""
-
 _LONG: Final = 300_000
 """Tokens of the long request that is tried, beyond what the smaller windows take."""
 
@@ -33,7 +30,7 @@ def reachable(router: Router, policy: Policy) -> tuple[Model, ...]:
     names: dict[str, None] = {}
     for request in _requests():
         for candidate in router.explain(request, policy=policy).candidates:
-            if all(reason.code in _OUTRANKED for reason in candidate.reasons):
+            if candidate.able:
                 names[candidate.model] = None
     return tuple(router.catalog.get(name) for name in names)
 

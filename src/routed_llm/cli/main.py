@@ -126,13 +126,15 @@ def _catalog(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
+    from routed_llm.policy import OPTIMIZE
+
     parser.add_argument(
         "file", metavar="FILE", help="the JSON body of a Chat Completions or Responses call; - reads stdin"
     )
     parser.add_argument("--url", metavar="URL", help="ask a running `routed serve` (its key: OPENAI_API_KEY)")
     parser.add_argument("--policy", metavar="FILE", help="a policy in TOML")
     parser.add_argument("--baseline", metavar="MODEL", help="the quality floor; the body's model if left out")
-    parser.add_argument("--optimize", choices=("cost", "quality"), help="what to optimize")
+    parser.add_argument("--optimize", choices=OPTIMIZE, help="what to optimize")
     parser.add_argument(
         "--max-cost", type=_dollars, metavar="DOLLARS", help="the most that this call may be expected to cost"
     )

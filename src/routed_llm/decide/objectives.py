@@ -26,14 +26,16 @@ class Objective:
         name: what ``Policy.optimize`` and a Decision call it.
         unit: what its values are counted in.
         superlative: how what is best by it is called in a Decision's ``why``.
-        worse: code of the Reason against a configuration that is worse by it; None for the dearer one's.
+        worse: code of the Reason against a configuration that is worse by it.
+        of_cost: whether what costs more is called dearer instead.
         is_steady: whether :meth:`is_kept` holds for every request without a conversation or a warm cache.
     """
 
     name: ClassVar[str]
     unit: ClassVar[str]
     superlative: ClassVar[str]
-    worse: ClassVar[str | None] = None
+    worse: ClassVar[str] = "comes_after"
+    of_cost: ClassVar[bool] = False
     is_steady: ClassVar[bool] = False
 
     def value(self, row: Row, inputs: DecisionInputs, tokens: int) -> int | float | None:
@@ -55,6 +57,7 @@ class Cost(Objective):
     name = "cost"
     unit = "picodollars"
     superlative = "the cheapest"
+    of_cost = True
     is_steady = True
 
     def value(self, row: Row, inputs: DecisionInputs, tokens: int) -> int | None:
@@ -108,6 +111,8 @@ class CostAndTime(Objective):
     name = "cost"
     unit = "picodollars"
     superlative = "the cheapest, time counted,"
+    worse = "slower"
+    of_cost = True
 
     def value(self, row: Row, inputs: DecisionInputs, tokens: int) -> float | None:
         cost = inputs.cost(row, tokens)

@@ -588,16 +588,16 @@ def _beaten(row: Row, picked: Picked, inputs: DecisionInputs, text_tokens: int) 
     chosen = picked.row
     if chosen is None:
         return Reason("no_price_known", {"model": row.at.model.id})
-    names = {"model": row.at.model.id, "at_effort": row.at.at_effort}
-    worse = inputs.objective.worse
-    if worse is not None and picked.because == inputs.objective.name:
-        values = [inputs.objective.value(it, inputs, inputs.tokens(it, text_tokens)) for it in (row, chosen)]
+    names, objective = {"model": row.at.model.id, "at_effort": row.at.at_effort}, inputs.objective
+    mine, best = inputs.text_cost(row, text_tokens), inputs.text_cost(chosen, text_tokens)
+    is_cheaper = mine is not None and best is not None and mine < best
+    if picked.because == objective.name and (is_cheaper or not objective.of_cost):
+        values = [objective.value(it, inputs, inputs.tokens(it, text_tokens)) for it in (row, chosen)]
         if values[0] is None or (values[1] is not None and values[0] > values[1]):
-            return Reason(worse, names)
+            return Reason(objective.worse, {**names, "superlative": objective.superlative})
     if picked.because in ("incumbent", "tool_loop"):
         return Reason("not_incumbent", {"incumbent": chosen.at.model.id})
-    mine, best = inputs.text_cost(row, text_tokens), inputs.text_cost(chosen, text_tokens)
-    if picked.because == "stays" and mine is not None and best is not None and mine < best:
+    if picked.because == "stays" and is_cheaper:
         return Reason("switch", {"incumbent": chosen.at.model.id})
     asked = inputs.asked_effort
     if asked is not None and row.distance > chosen.distance:

@@ -11,12 +11,9 @@ from routed_llm.decision import format_dollars
 from routed_llm.errors import BudgetExceeded
 
 if TYPE_CHECKING:
-    from routed_llm.decision import Candidate, Decision
+    from routed_llm.decision import Decision
 
 __all__ = ["asked_of_budget", "out_of_money", "would_fit"]
-
-_ABLE = frozenset({"dearer", "ranked_lower", "switch", "not_incumbent", "not_default_effort"})
-"""Reasons against configurations that could have served the call."""
 
 _SHOWN = 3
 
@@ -45,17 +42,13 @@ def would_fit(
     allowance = decision.allowance
     if allowance is not None and (allowance.worst_case or allowance.p95) and not admitted:
         return ()
-    able = [candidate for candidate in decision.candidates if _able(candidate)]
+    able = [candidate for candidate in decision.candidates if candidate.able]
     able.sort(key=lambda candidate: candidate.cost or 0)
     return tuple(
         (candidate.model, candidate.effort, Decimal(candidate.cost) / PICO)
         for candidate in able
         if candidate.cost is not None and candidate.cost <= remaining
     )[:_SHOWN]
-
-
-def _able(candidate: Candidate) -> bool:
-    return all(reason.code in _ABLE for reason in candidate.reasons)
 
 
 def out_of_money(

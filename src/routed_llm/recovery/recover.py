@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from routed_llm.reasons import PASSED_OVER
 from routed_llm.recovery.addresses import origin_of
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
 from routed_llm.recovery.repair import repair, unstreamed
@@ -19,19 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["others", "recover"]
 
 _K = ErrorKind
-
-# A candidate with nothing worse against it than these could have served the call.
-_RANKED: Final = frozenset(
-    {
-        "dearer",
-        "ranked_lower",
-        "not_incumbent",
-        "switch",
-        "not_default_effort",
-        "farther_effort",
-        "no_price_known",
-    }
-)
 
 _OF_ADDRESS: Final[Mapping[ErrorKind, str]] = {
     _K.QUOTA: "the account's quota is used up, for every model",
@@ -157,12 +143,7 @@ def _learned(decision: Decision, error: ErrorFacts) -> Step:
 
 def others(decision: Decision) -> list[str]:
     """Name the other models that could serve a decided request, the next best first."""
-    found = (
-        one.model
-        for one in decision.candidates
-        if one.model != decision.model
-        and all(reason.code in _RANKED or reason.data.get("why") == PASSED_OVER for reason in one.reasons)
-    )
+    found = (one.model for one in decision.candidates if one.model != decision.model and one.able)
     return list(dict.fromkeys(found))
 
 
