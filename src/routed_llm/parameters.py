@@ -98,7 +98,7 @@ def fit_parameters(
     if not facts.parameters:
         return _NOTHING
     rules = model.parameters.get(endpoint, {})
-    given = {name for name, _ in facts.parameters}
+    given = {name for name, value in facts.parameters if not _is_neutral(name, value)}
     if facts.cap is not None:
         # However the caller names the cap, this is what it may be sent as.
         given.update((facts.cap_name, "max_completion_tokens"))
@@ -111,7 +111,7 @@ def fit_parameters(
         reason = _refusal(name, value, rules.get(name), model, effort, endpoint, absent, given)
         if reason is None:
             continue
-        neutral = name in NEUTRAL and value == NEUTRAL[name]
+        neutral = _is_neutral(name, value)
         if name in emulated and not neutral:
             why = f"{reason.text}, so it is done to the answer instead"
             changes.append(Change(name, "emulated", thaw(value), None, why))
@@ -125,6 +125,10 @@ def fit_parameters(
         changes.append(Change(name, "dropped", thaw(value), None, why))
     dropped = frozenset(change.parameter for change in changes)
     return Fit(tuple(reasons), dropped, tuple(changes), tasteful)
+
+
+def _is_neutral(name: str, value: Any) -> bool:
+    return name in NEUTRAL and bool(value == NEUTRAL[name])
 
 
 def _asks_nothing(name: str, value: Any, reason: Reason) -> bool:
