@@ -18,7 +18,7 @@ from routed_llm.calls.driver import Reading
 from routed_llm.calls.wired import calls_before
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
-__all__ = ["ChunkReader", "Cut", "attach", "cut_result", "read", "usage_of", "whole_chunk"]
+__all__ = ["ChunkReader", "Cut", "cut_result", "read", "usage_of", "whole_chunk"]
 
 _INCOMPLETE: Final = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 _GONE: Final = ("tool_calls", "function_call", ITEMS)
@@ -55,14 +55,6 @@ def read(result: ChatResult) -> Reading:
     usage = Usage.from_openai(counts, service_tier=output.get("service_tier")) if counts else usage_of(first)
     served = first.response_metadata.get("model_name") if name is None else name
     return Reading(result, usage, served, first.text)
-
-
-def attach(result: ChatResult, record: Mapping[str, Any]) -> ChatResult:
-    """Put the routing record into every answer of a call."""
-    for generation in result.generations:
-        metadata = generation.message.response_metadata
-        generation.message.response_metadata = {**metadata, ROUTING: dict(record)}
-    return result
 
 
 class ChunkReader:

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import copy
 import json
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from traceback import walk_tb
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
-from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from langchain_openai import ChatOpenAI
 from langchain_openai._compat import httpx
@@ -40,18 +37,16 @@ from openai.types.chat import ChatCompletion
 from pydantic import TypeAdapter
 
 from langchain_routed import _answers
-from langchain_routed._delegates import Delegate, DelegateCache, genuine
+from langchain_routed._delegates import OWNER, DelegateCache, genuine
 from langchain_routed._messages import PLAN, ROUTING, Conversation, since
 from routed_llm import (
     AnswerCutter,
     Answered,
     Call,
     CallOptions,
-    CatalogError,
     Change,
     Decision,
     Policy,
-    PolicyError,
     RetryLimits,
     classify_error,
     read_openai,
@@ -61,6 +56,7 @@ from routed_llm.calls.adapting import DECIDED, OwnOptions, shared_router, shown
 from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.problems import SdkErrors
+from routed_llm.calls.reach import known
 from routed_llm.calls.runners import aclosing, arun, arun_stream, run, run_stream
 from routed_llm.calls.sdk import parses
 from routed_llm.calls.search import with_search
@@ -72,20 +68,7 @@ if TYPE_CHECKING:
     from routed_llm import ErrorFacts, Step
     from routed_llm.record import Record
 
-__all__ = [
-    "CallPlanner",
-    "RejectedCall",
-    "RoutedCall",
-    "asks_for_responses",
-    "completed",
-    "configured",
-    "joined",
-    "planned",
-    "split_runs",
-    "streams",
-    "traced",
-    "visible",
-]
+__all__ = ["CallPlanner", "RejectedCall", "RoutedCall", "asks_for_responses"]
 
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
@@ -101,13 +84,6 @@ _PASSED_ON: Final = frozenset(
 
 _FORMATS: Final = ("text", "json_object", "json_schema")
 _OPTIONS: Final = ("extra_body", "extra_headers", "extra_query", "timeout")
-_RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
-_OWN_KEY: Final = "routed_llm"
-"""Key of a config's ``configurable`` that nobody else uses."""
-
-_KEYWORDS: Final = frozenset(
-    {*(field.name for field in fields(Policy)), "policy", "scope", "conversation", "budget"}
-)
 _PARSER: Final = "langchain_openai.chat_models.base"
 _OPENAI: Final = "https://api.openai.com/"
 _ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -122,9 +98,9 @@ _TRAVELS: Final = "what is not stored must travel with the conversation"
 class CallPlanner:
     """Routes the calls of one RoutedChatModel, and keeps what outlives calls only. Threads may share it."""
 
-    def __init__(self, owner: RoutedChatModel) -> None:
+    def __init__(self, owner: RoutedChatModel, delegates: DelegateCache) -> None:
         self.owner = owner
-        self.delegates = DelegateCache(owner)
+        self.delegates = delegates
         self.router = shared_router(owner.catalog) if owner.router is None else owner.router
         self._own = OwnOptions()
         self._quiet: tuple[tuple[Any, ...], tuple[dict[str, Any], bool, str | None]] | None = None
@@ -133,10 +109,8 @@ class CallPlanner:
 
     def known(self, name: str) -> str | None:
         """Return the catalog id behind a model's name, or None for a stranger."""
-        try:
-            return self.router.catalog.get(name).id
-        except CatalogError:
-            return None
+        model = known(self.router, name)
+        return None if model is None else model.id
 
     def policy(self) -> Policy:
         """Return the model's policy with its baseline."""
@@ -187,8 +161,8 @@ class CallPlanner:
         """
         streams = kwargs.get("stream") if stream is None else stream
         call = {name: value for name, value in kwargs.items() if name not in _FOR_US} if kwargs else {}
-        options, routing = self.options(), kwargs.get("routing")
         parameters, items, wanted = self._settings(call, stop)
+        options, routing = self.options(), kwargs.get("routing")
         if routing is not None:
             options = CallOptions.read(routing).on(options)
         extra = call.get("extra_body", self.owner.extra_body) or {}
@@ -577,7 +551,7 @@ class RoutedCall(ParsedCall):
     def _ready(self, *, stream: bool) -> tuple[list[BaseMessage], dict[str, Any]]:
         """Return what a delegate is called with: a factory's own kind makes the body again."""
         usage = self._stream_usage() if stream else {}
-        if isinstance(self.delegate, Delegate):
+        if OWNER in vars(self.delegate):
             return self._messages, {**self.shown, **usage, "stop": self.stop, PLAN: self}
         body = self.payload(self._messages, self.stop, {"stream": stream})
         keywords = {n: v for n, v in body.items() if n not in ("messages", "input", "model", "stream")}
@@ -608,7 +582,7 @@ class RoutedCall(ParsedCall):
         asked until it refuses, or fails before it has ever answered.
         """
         return (
-            isinstance(self.delegate, Delegate)
+            OWNER in vars(self.delegate)
             and self.call.endpoint == "chat_completions"
             and self._asks is None
             and "stream_options" not in self.shown
@@ -644,11 +618,12 @@ class RoutedCall(ParsedCall):
         """Return an answer, cut where it has to end, with its record."""
         if self.cut is not None:
             answer = _answers.cut_result(answer, self.cut)
-        for generation in answer.generations:
-            if self._schema is not None and generation.message.text:
-                read = TypeAdapter(self._schema).validate_json(generation.message.text)
-                generation.message.additional_kwargs["parsed"] = read
-        return _answers.attach(answer, self._recorded(record))
+        schema, record = self._schema, self._recorded(record)
+        for message in (generation.message for generation in answer.generations):
+            if schema is not None and message.text:
+                message.additional_kwargs["parsed"] = TypeAdapter(schema).validate_json(message.text)
+            message.response_metadata = {**message.response_metadata, ROUTING: dict(record)}
+        return answer
 
     def reader(self) -> _answers.ChunkReader:
         """Return what reads the stream of what was prepared last."""
@@ -732,7 +707,8 @@ class RejectedCall:
         self.error = _ERRORS.of(error, owner.openai_api_base)
         self.model: str = owner.model_name
         # The call as the baseline would have been sent it.
-        self.delegate, self.stop, self.shown = owner, stop, visible(kwargs)
+        self.delegate, self.stop = owner, stop
+        self.shown = {name: value for name, value in kwargs.items() if name != "routing"}
 
     def _raise(self, *_: Any) -> Any:
         raise self.error
@@ -756,147 +732,3 @@ _ERRORS: Final = SdkErrors(
     OpenAIError,
     httpx,
 )
-
-
-# ----- between LangChain's conventions and a call
-
-
-def traced(call: RoutedCall | RejectedCall) -> dict[str, str]:
-    """Return what a trace shows of a decision from the start of a run: keys that runs can be filtered by."""
-    decision = call.decision
-    if decision is None:
-        return {}  # nothing was decided
-    shown = {
-        "baseline": decision.baseline if decision.policy is None else decision.policy.baseline,
-        "model": decision.model,
-        "effort": decision.effort,
-        "why": decision.why,
-        "estimated_cost": None if decision.dollars is None else f"{decision.dollars:f}",
-        "arm": None if decision.trial is None else decision.trial.arm,
-    }
-    return {f"routed_{name}": value for name, value in shown.items() if value is not None}
-
-
-def configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Add what a config's ``configurable`` says of routing to a call's keywords, which win.
-
-    A LangGraph thread is a conversation unless another is named.
-
-    Raises:
-        PolicyError: when the keywords or ``configurable["routed_llm"]`` are wrong.
-    """
-    if PLAN in kwargs:
-        return kwargs
-    given = (config or {}).get("configurable")
-    if given is None:
-        given = (var_child_runnable_config.get() or {}).get("configurable")
-    if not given:
-        return kwargs
-    own, routing, thread = given.get(_OWN_KEY), given.get("routing"), given.get("thread_id")
-    if own is None and routing is None and thread is None:
-        return kwargs
-    around = CallOptions.read(own).over(_ours(routing))
-    if thread is not None:
-        around = around.over(CallOptions(conversation=str(thread)))
-    return {**kwargs, "routing": CallOptions.read(kwargs.get("routing")).over(around)}
-
-
-def _ours(routing: Any) -> CallOptions:
-    """Read ``configurable["routing"]`` as far as it is ours: applications have such a key of their own."""
-    in_keywords = isinstance(routing, Mapping) and _KEYWORDS.issuperset(routing)
-    if not (in_keywords or isinstance(routing, (Policy, CallOptions))):
-        return CallOptions()
-    try:
-        options = CallOptions.read(routing)
-        options.applied_to(Policy())
-    except PolicyError as error:
-        warnings.warn(
-            f"The config's configurable[\"routing\"] is taken for the application's own: {error} "
-            f"Say what is meant for routed-llm under {_OWN_KEY!r}.",
-            stacklevel=3,
-        )
-        return CallOptions()
-    return options
-
-
-def planned(kwargs: Mapping[str, Any], call: RoutedCall | RejectedCall) -> dict[str, Any]:
-    """Return a call's keywords with its call, naming the model that was chosen."""
-    kept = {**kwargs, "model": call.model, PLAN: call}
-    kept.pop("routing", None)
-    return kept
-
-
-def visible(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keywords that traces may show."""
-    return {name: value for name, value in kwargs.items() if name != "routing"}
-
-
-def split_runs(prompts: int, kwargs: dict[str, Any]) -> list[dict[str, Any]]:
-    """Take what belongs to a run's trace, one dict a prompt, out of the call's keywords.
-
-    Only the first run may have the id that was given.
-    """
-    run: dict[str, Any] = {name: kwargs.pop(name) for name in _RUN_ONLY if name in kwargs}
-    if prompts == 1:
-        return [run]
-    rest: dict[str, Any] = {name: value for name, value in run.items() if name != "run_id"}
-    return [run, *[rest] * (prompts - 1)]
-
-
-def streams(model: ChatOpenAI, callbacks: Any, kwargs: Mapping[str, Any], *, async_api: bool) -> bool:
-    """Say whether LangChain will stream behind a plain call, for a setting's or a handler's sake."""
-    manager: Any = SimpleNamespace(handlers=getattr(callbacks, "handlers", callbacks) or ())
-    return model._should_stream(async_api=async_api, run_manager=manager, **kwargs) or (
-        model._should_use_protocol_streaming(async_api=async_api, run_manager=manager, **kwargs)
-    )
-
-
-def completed(result: LLMResult, call: RoutedCall | RejectedCall) -> LLMResult:
-    """Name the routed model in a result, and mark an answer that came from the cache as free."""
-    if result.llm_output:
-        result.llm_output["model_name"] = call.model
-    if call.begun:
-        return result
-    for generation in (one for answers in result.generations for one in answers):
-        if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
-            metadata = generation.message.response_metadata
-            record = {**metadata.get(ROUTING, {}), "cost": "0", "cached": True}
-            # The cache keeps the generation itself: give the caller another.
-            update = {"response_metadata": {**metadata, ROUTING: record}}
-            generation.message = generation.message.model_copy(update=update)
-    return result
-
-
-def joined(found: Sequence[LLMResult | BaseException]) -> LLMResult:
-    """Join the results of several prompts as ``generate`` returns them, or raise the first failure."""
-    for failure in found:
-        if isinstance(failure, BaseException):
-            raise failure
-    results = [result for result in found if isinstance(result, LLMResult)]
-    if len(results) == 1:
-        return results[0]
-    usage: dict[str, Any] = {}
-    outputs = [result.llm_output or {} for result in results]
-    for one in outputs:
-        usage = _added(usage, one.get("token_usage") or {})
-    names = [one.get("model_name") for one in outputs]
-    output = {"token_usage": usage, "model_name": names[0], "model_names": names}
-    fingerprint = next((one["system_fingerprint"] for one in outputs if one.get("system_fingerprint")), None)
-    if fingerprint is not None:
-        output["system_fingerprint"] = fingerprint  # the first one, as with ChatOpenAI
-    return LLMResult(
-        generations=[answers for result in results for answers in result.generations],
-        llm_output=output,
-        run=[run for result in results for run in result.run or []] or None,
-    )
-
-
-def _added(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Add counts up; ChatOpenAI's own sum warns of a detail that is None, as openai 3 has them."""
-    added = dict(total)
-    for name, value in more.items():
-        if isinstance(value, Mapping):
-            added[name] = _added(added.get(name) or {}, value)
-        elif isinstance(value, int):
-            added[name] = (added.get(name) or 0) + value
-    return added

@@ -1,4 +1,4 @@
-"""The langchain-openai model behind a call: one for each (model, endpoint), on the owner's own clients.
+"""The langchain-openai models behind calls: one for each (model, endpoint), on the owner's own clients.
 
 A delegate holds what belongs to a model's name and endpoint; the parameters of a call go with the call. In
 place of the SDK's client of Chat Completions it calls one that sends what is plain data already, or one over
@@ -9,32 +9,23 @@ them. What becomes of an answer, whole or in parts, is the wire's.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from functools import cached_property, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import openai
-from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import BaseModel, ConfigDict
-from typing_extensions import override
 
-from langchain_routed._messages import ITEMS, PLAN
 from routed_llm import Call, Credential, guard_client
-from routed_llm.calls.sdk import ChatOnResponses, Place, PlainResource, PlainResponses, client_apart
-from routed_llm.request.wire import ITEMS as WIRE_ITEMS
+from routed_llm.calls.sdk import ChatOnResponses, Place, PlainResource, PlainResponses, client_at
 
 if TYPE_CHECKING:
     from langchain_routed.chat_models import RoutedChatModel
 
-__all__ = ["HOOKS", "Delegate", "DelegateCache", "genuine"]
+__all__ = ["HOOKED", "OWNER", "DelegateCache", "genuine"]
 
 _SHARED: Final = (
     *("client", "async_client", "root_client", "root_async_client"),
@@ -44,120 +35,38 @@ _SHARED: Final = (
     *("stream_chunk_timeout", "streaming", "stream_usage"),
 )
 _OF: Final = itemgetter("factory", *_SHARED)
-HOOKS: Final = (
-    *("_convert_chunk_to_generation_chunk", "_create_chat_result"),
-    *("_get_generation_chunk_from_completion", "_should_stream_usage"),
-)
-"""Private methods of ChatOpenAI that a subclass may override, and that the models behind it ask for."""
-
 _PAIRS: Final = (("root_client", "client", OpenAI), ("root_async_client", "async_client", AsyncOpenAI))
 # LangChain takes a part of a stream apart, which to put together takes longer than all else.
 _CHAT: Final = Place("chat_completions", ChatCompletion, object)
 _RESPONSES: Final = Place("responses", Response, ResponseStreamEvent)
 _MOST = 128
-_OWNER: Final = "_owner"  # no private attribute of pydantic's: these are ten times as slow to read
-_HOOKS: Final = "_hooks"
 
-
-# ----- the delegates
-
-
-class Delegate(ChatOpenAI):
-    """A ChatOpenAI for one chosen model; what a user overrides or patches on the router still applies.
-
-    Its fields never change once it is made, so that what traces show of them is worked out once.
-    """
-
-    model_config = ConfigDict(defer_build=True)  # the first one pays for it, not the import
-
-    @cached_property
-    def _shown(self) -> dict[str, Any]:
-        return super()._get_invocation_params()
-
-    @override
-    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        if "tools" in kwargs:
-            return super()._get_invocation_params(stop, **kwargs)  # which hides the credentials of some
-        return {**self._shown, "stop": stop, **kwargs}
-
-    @property
-    def _is_on_responses(self) -> bool:
-        """Whether answers of Responses come in the form of Chat Completions."""
-        return isinstance(self.client or self.async_client, ChatOnResponses)
-
-    @override
-    def _create_chat_result(
-        self, response: dict[str, Any] | BaseModel, generation_info: dict[str, Any] | None = None
-    ) -> ChatResult:
-        result: ChatResult = _hook(self, "_create_chat_result")(response, generation_info)
-        if self._is_on_responses:
-            for choice, generation in zip(response.choices, result.generations, strict=True):  # type: ignore[union-attr] # its own
-                _keep_items(generation.message, (choice.message.model_extra or {}).get(WIRE_ITEMS))
-        return result
-
-    @override
-    def _convert_chunk_to_generation_chunk(
-        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
-    ) -> ChatGenerationChunk | None:
-        first = (chunk.get("choices") or (None,))[0]
-        if isinstance(first, dict) and first.get("delta") is None:
-            # Some servers end a stream with it; the reason would be lost.
-            chunk = {**chunk, "choices": [{**first, "delta": {}}, *chunk["choices"][1:]]}
-        made: ChatGenerationChunk | None = _hook(self, "_convert_chunk_to_generation_chunk")(
-            chunk, default_chunk_class, base_generation_info
-        )
-        if made is not None and self._is_on_responses:
-            for choice in chunk["choices"]:
-                _keep_items(made.message, choice["delta"].get(WIRE_ITEMS))
-                if choice["delta"].get("refusal"):
-                    made.message.additional_kwargs["refusal"] = choice["delta"]["refusal"]
-        return made
-
-    @override
-    def _get_request_payload(
-        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
-    ) -> dict[str, Any]:
-        if PLAN in kwargs:
-            return self.__dict__[_OWNER]._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__
-        return super()._get_request_payload(input_, stop=stop, **kwargs)
-
-
-def _hook(delegate: Delegate, name: str) -> Callable[..., Any]:
-    """Return a method: that of the owner, or of a factory's model, where a class or a patch has its own."""
-    hook: Any = getattr(delegate.__dict__[_HOOKS], name)
-    original: Callable[..., Any] = getattr(ChatOpenAI, name)
-    return partial(original, delegate) if getattr(hook, "__func__", None) is original else hook
-
-
-def _forwarded(name: str) -> Callable[..., Any]:
-    return lambda self, *args, **kwargs: _hook(self, name)(*args, **kwargs)
-
-
-for _name in ("_get_generation_chunk_from_completion", "_should_stream_usage"):
-    setattr(Delegate, _name, _forwarded(_name))
-
-
-def _keep_items(message: BaseMessage, kept: Mapping[str, Any] | None) -> None:
-    """Keep what an answer of Responses is made of, with which its turn is sent again."""
-    if kept:
-        message.additional_kwargs[ITEMS] = kept["items"]
+# Kept among a delegate's own fields: private attributes of pydantic's are ten times as slow to read.
+OWNER: Final = "_owner"
+"""Who asks a delegate of ours; a factory's own kind has none."""
+HOOKED: Final = "_hooked"
+"""Whose methods it goes by: the owner's, or those of a factory's model."""
 
 
 class DelegateCache:
     """The delegates of one router. Safe to use from many threads.
 
     Assigning a field of the router, or copying it with other values, leads to other delegates.
+
+    Args:
+        owner: the router.
+        kind: the class of its delegates.
     """
 
-    def __init__(self, owner: RoutedChatModel) -> None:
+    def __init__(self, owner: RoutedChatModel, kind: type[ChatOpenAI]) -> None:
         self.owner = owner
+        self._kind = kind
         self._kept: tuple[tuple[Any, ...], dict[Any, BaseChatOpenAI]] = ((), {})
         self._lock = threading.Lock()
 
     def get(self, call: Call, credential: Credential | None = None, *, plain: bool = False) -> BaseChatOpenAI:
         """Return the delegate that a call is made with; its answers from Responses may be plain ones."""
-        owner = self.owner
-        settings, kept = _OF(owner.__dict__), self._kept
+        settings, kept = _OF(self.owner.__dict__), self._kept
         if settings != kept[0]:
             # What the fields are compared with is kept, so that nothing new can take their place unnoticed.
             kept = self._kept = (settings, {})
@@ -180,7 +89,10 @@ class DelegateCache:
         if made_by is None:  # a factory's model has clients and settings of its own
             fields.update(max_retries=0, openai_api_base=call.base_url or fields["openai_api_base"])
             for root, part, kind in _PAIRS:
-                client = _once(fields, (root, part, kind), call.base_url, credential)
+                client = fields[root]
+                # What is patched on the router's own counts; a stand-in for one has its own ways.
+                if call.base_url is not None or _is_genuine(client, fields[part]):
+                    client = client_at(client, call.base_url, credential, kind, fields["request_timeout"])
                 if client is not fields[root]:
                     fields.update({root: client, part: client.chat.completions})
         for root, part, _ in _PAIRS:
@@ -190,35 +102,19 @@ class DelegateCache:
                 made = PlainResponses(fields[root], _RESPONSES)
                 fields.update({root: made, part: PlainResource(fields[root], _CHAT)})
         # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
-        delegate = Delegate(
+        delegate = self._kind(
             model=call.model,
             temperature=None,
             use_responses_api=call.endpoint == "responses" and not plain,
             **{**fields, "stream_usage": fields["stream_usage"] is not False},
         )
-        delegate.__dict__.update({_OWNER: owner, _HOOKS: made_by or owner})
+        delegate.__dict__.update({OWNER: owner, HOOKED: made_by or owner})
         return _guarded(delegate)
-
-
-def _once(
-    fields: Mapping[str, Any], names: tuple[str, str, Any], base_url: str | None, credential: Any
-) -> Any:
-    """Return the client that sends each request once, where that is to go: retrying is for recovery."""
-    root, part, kind = names
-    client: Any = fields[root]
-    changed: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
-    if credential is not None and base_url is not None:  # it shares nothing with the owner's own
-        return client_apart(kind, base_url, credential, fields["request_timeout"])
-    # The router's own send once already, and what is patched on them counts. A stand-in that a test or
-    # a user put there has its own ways.
-    if _is_genuine(client, fields[part]) and client.max_retries != 0:
-        changed["max_retries"] = 0
-    return client.with_options(**changed) if changed and client is not None else client
 
 
 def genuine(delegate: BaseChatOpenAI) -> bool:
     """Say whether a delegate sends through the SDK itself, whose streams end with a finish reason."""
-    return isinstance(delegate, Delegate) and all(
+    return OWNER in vars(delegate) and all(
         getattr(delegate, root) is None or isinstance(getattr(delegate, part), PlainResource)
         for root, part, _ in _PAIRS
     )

@@ -8,40 +8,42 @@ methods hand over to it.
 from __future__ import annotations
 
 import asyncio
-import copy
 import inspect
 import json
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from types import SimpleNamespace
-from typing import Any, Literal, Self, TypeAlias, cast
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_model_stream import AsyncChatModelStream, ChatModelStream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from typing_extensions import override
 
-from langchain_routed import _calls
-from langchain_routed._calls import CallPlanner, RoutedCall, asks_for_responses
-from langchain_routed._delegates import HOOKS
-from langchain_routed._messages import PLAN
+from langchain_routed._calls import CallPlanner, RejectedCall, RoutedCall, asks_for_responses
+from langchain_routed._delegates import HOOKED, OWNER, DelegateCache
+from langchain_routed._messages import ITEMS, PLAN, ROUTING
 from routed_llm import (
     BudgetEvent,
     Call,
+    CallOptions,
     Catalog,
     Decision,
     Model,
     Policy,
+    PolicyError,
     Request,
     RequestFacts,
     Router,
@@ -49,6 +51,8 @@ from routed_llm import (
 from routed_llm.calls.adapting import own_books, pickled, policy_from, travels
 from routed_llm.calls.reach import known, reachable, usual, widest
 from routed_llm.calls.runners import aclosing
+from routed_llm.calls.sdk import ChatOnResponses
+from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 __all__ = ["RoutedChatModel"]
 
@@ -64,6 +68,19 @@ _UNHEARD = ("_ensure_sync_client_available", "_stream_responses", "_astream_resp
 _UNHEARD_WHY = (
     "the model behind a call is another object",
     "the models that a factory makes have methods of their own",
+)
+HOOKS: Final = (
+    *("_convert_chunk_to_generation_chunk", "_create_chat_result"),
+    *("_get_generation_chunk_from_completion", "_should_stream_usage"),
+)
+"""Private methods of ChatOpenAI that a subclass may override, and that the models behind it ask for."""
+
+_RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
+_OWN_KEY: Final = "routed_llm"
+"""Key of a config's ``configurable`` that nobody else uses."""
+
+_KEYWORDS: Final = frozenset(
+    {*(one.name for one in fields(Policy)), "policy", "scope", "conversation", "budget"}
 )
 _OPENING = 3
 """Tokens that open the answer; with them ChatOpenAI counts no messages at all."""
@@ -117,7 +134,7 @@ class RoutedChatModel(ChatOpenAI):
     """
 
     model_name: str = Field(default="gpt-4o", alias="model")
-    policy: Policy | None = Field(default=None)
+    policy: Annotated[Policy | None, BeforeValidator(policy_from)] = Field(default=None)
     router: Router | None = Field(default=None, exclude=True)
     catalog: Catalog | None = Field(default=None, exclude=True)
     budget: Any = Field(default=None, exclude=True)
@@ -164,11 +181,6 @@ class RoutedChatModel(ChatOpenAI):
         if values.get("factory") is not None and not (values.get("api_key") or values.get("openai_api_key")):
             values["api_key"] = "unused: the factory's models have their own"
         return values
-
-    @field_validator("policy", mode="before")
-    @classmethod
-    def _read_policy(cls, value: Any) -> Policy | None:
-        return policy_from(value)
 
     @model_validator(mode="after")
     def _infer_use_responses_api(self) -> Self:
@@ -243,7 +255,8 @@ class RoutedChatModel(ChatOpenAI):
         planner: CallPlanner | None = self.__dict__.get("_planner")
         if planner is None or planner.owner is not self or self.router not in (None, planner.router):
             # A copy brings its original's planner along; it needs one of its own.
-            planner = self.__dict__["_planner"] = CallPlanner(self)
+            planner = CallPlanner(self, DelegateCache(self, Delegate))
+            self.__dict__["_planner"] = planner
         return planner
 
     # --- the public entries: each call is routed here, before LangChain names a model anywhere ---
@@ -252,13 +265,13 @@ class RoutedChatModel(ChatOpenAI):
     def invoke(
         self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> AIMessage:
-        return super().invoke(input, config, stop=stop, **_calls.configured(config, kwargs))
+        return super().invoke(input, config, stop=stop, **_configured(config, kwargs))
 
     @override
     async def ainvoke(
         self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> AIMessage:
-        return await super().ainvoke(input, config, stop=stop, **_calls.configured(config, kwargs))
+        return await super().ainvoke(input, config, stop=stop, **_configured(config, kwargs))
 
     @override
     def generate(
@@ -267,13 +280,13 @@ class RoutedChatModel(ChatOpenAI):
         if PLAN in kwargs or not messages:
             return super().generate(messages, stop, callbacks, **kwargs)
         planner, results = self._own_planner(), []
-        runs = _calls.split_runs(len(messages), kwargs)
-        stream = _calls.streams(self, callbacks, kwargs, async_api=False)
+        runs = _split_runs(len(messages), kwargs)
+        stream = _streams(self, callbacks, kwargs, async_api=False)
         for prompt, run in zip(messages, runs, strict=True):
             call = planner.route(prompt, stop, kwargs, stream=stream)
-            result = super().generate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, call))
-            results.append(_calls.completed(result, call))
-        return _calls.joined(results)
+            result = super().generate([prompt], stop, callbacks, **run, **_planned(kwargs, call))
+            results.append(_completed(result, call))
+        return _joined(results)
 
     @override
     async def agenerate(
@@ -282,36 +295,34 @@ class RoutedChatModel(ChatOpenAI):
         if PLAN in kwargs or not messages:
             return await super().agenerate(messages, stop, callbacks, **kwargs)
         planner, agenerate = self._own_planner(), super().agenerate
-        runs = _calls.split_runs(len(messages), kwargs)
-        stream = _calls.streams(self, callbacks, kwargs, async_api=True)
+        runs = _split_runs(len(messages), kwargs)
+        stream = _streams(self, callbacks, kwargs, async_api=True)
 
         async def one(prompt: list[BaseMessage], run: dict[str, Any]) -> LLMResult:
             call = await planner.aroute(prompt, stop, kwargs, stream=stream)
-            result = await agenerate([prompt], stop, callbacks, **run, **_calls.planned(kwargs, call))
-            return _calls.completed(result, call)
+            result = await agenerate([prompt], stop, callbacks, **run, **_planned(kwargs, call))
+            return _completed(result, call)
 
         if len(messages) == 1:
             return await one(messages[0], runs[0])
         # As LangChain does: every prompt is answered or has failed before the first failure is raised.
         results = await asyncio.gather(*map(one, messages, runs), return_exceptions=True)
-        return _calls.joined(results)
+        return _joined(results)
 
     @override
     def stream(
         self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> Iterator[AIMessageChunk]:
-        kwargs = _calls.configured(config, kwargs)
         if self._should_stream(async_api=False, **{**kwargs, "stream": True}):
-            kwargs = self._routed(input, stop, kwargs)
+            kwargs = self._routed(input, config, stop, kwargs)
         yield from super().stream(input, config, stop=stop, **kwargs)
 
     @override
     async def astream(
         self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
-        kwargs = _calls.configured(config, kwargs)
         if self._should_stream(async_api=True, **{**kwargs, "stream": True}):
-            kwargs = await self._arouted(input, stop, kwargs)
+            kwargs = await self._arouted(input, config, stop, kwargs)
         chunks: Any = super().astream(input, config, stop=stop, **kwargs)
         async with aclosing(chunks):
             async for chunk in chunks:
@@ -321,24 +332,26 @@ class RoutedChatModel(ChatOpenAI):
     def _chat_model_stream_v3(
         self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> ChatModelStream:
-        kwargs = self._routed(input, stop, _calls.configured(config, kwargs))
+        kwargs = self._routed(input, config, stop, kwargs)
         return super()._chat_model_stream_v3(input, config, stop=stop, **kwargs)
 
     @override
     async def _achat_model_stream_v3(
         self, input: LanguageModelInput, config: Config = None, *, stop: Stop = None, **kwargs: Any
     ) -> AsyncChatModelStream:
-        kwargs = await self._arouted(input, stop, _calls.configured(config, kwargs))
+        kwargs = await self._arouted(input, config, stop, kwargs)
         return await super()._achat_model_stream_v3(input, config, stop=stop, **kwargs)
 
-    def _routed(self, input: LanguageModelInput, stop: Stop, kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _routed(self, input: LanguageModelInput, config: Config, stop: Stop, kwargs: Any) -> dict[str, Any]:
         """Return a stream's keywords with its call."""
-        messages, planner = self._convert_input(input).to_messages(), self._own_planner()
-        return _calls.planned(kwargs, planner.route(messages, stop, kwargs, stream=True))
+        messages, given = self._convert_input(input).to_messages(), _configured(config, kwargs)
+        return _planned(given, self._own_planner().route(messages, stop, given, stream=True))
 
-    async def _arouted(self, input: LanguageModelInput, stop: Stop, kwargs: dict[str, Any]) -> dict[str, Any]:
-        messages, planner = self._convert_input(input).to_messages(), self._own_planner()
-        return _calls.planned(kwargs, await planner.aroute(messages, stop, kwargs, stream=True))
+    async def _arouted(
+        self, input: LanguageModelInput, config: Config, stop: Stop, kwargs: Any
+    ) -> dict[str, Any]:
+        messages, given = self._convert_input(input).to_messages(), _configured(config, kwargs)
+        return _planned(given, await self._own_planner().aroute(messages, stop, given, stream=True))
 
     # --- LangChain's private hooks: each hands over to the decided call ---
 
@@ -391,22 +404,22 @@ class RoutedChatModel(ChatOpenAI):
     def _get_invocation_params(self, stop: Stop = None, **kwargs: Any) -> dict[str, Any]:
         call: RoutedCall | None = kwargs.pop(PLAN, None)
         if call is None:
-            return super()._get_invocation_params(stop=stop, **_calls.visible(kwargs))
+            return super()._get_invocation_params(stop=stop, **_visible(kwargs))
         return call.delegate._get_invocation_params(stop=call.stop, **call.shown)
 
     @override
     def _get_ls_params(self, stop: Stop = None, **kwargs: Any) -> LangSmithParams:
         call: RoutedCall | None = kwargs.pop(PLAN, None)
         if call is None:
-            return super()._get_ls_params(stop=stop, **_calls.visible(kwargs))
+            return super()._get_ls_params(stop=stop, **_visible(kwargs))
         shown = call.delegate._get_ls_params(stop=call.stop, **call.shown)
-        return cast("LangSmithParams", {**shown, **_calls.traced(call)})
+        return cast("LangSmithParams", {**shown, **_traced(call)})
 
     @override
     def _get_llm_string(self, stop: Stop = None, **kwargs: Any) -> str:
         call: RoutedCall | None = kwargs.pop(PLAN, None)
         if call is None:
-            return super()._get_llm_string(stop=stop, **_calls.visible(kwargs))
+            return super()._get_llm_string(stop=stop, **_visible(kwargs))
         form = "plain" if call.plain else "items"
         form = form if call.cut is None else f"{form}/{json.dumps([call.cut.stops, call.cut.most])}"
         return f"routed/{form}/{call.delegate._get_llm_string(stop=call.stop, **call.shown)}"
@@ -435,12 +448,19 @@ class RoutedChatModel(ChatOpenAI):
 
     @override
     def _resolve_model_profile(self) -> ModelProfile | None:
-        planner = self._own_planner()
-        on_responses = asks_for_responses(self, {})
-        profile = _profile_of(
-            planner.router, planner.policy(), scope=self.profile_scope, on_responses=on_responses
-        )
-        return copy.copy(profile)
+        planner, scope = self._own_planner(), self.profile_scope
+        router, policy = planner.router, planner.policy()
+        # The baseline, or what serves a plain request where the policy names other models only.
+        name = usual(router, policy) if scope == "baseline" else widest(router, policy)
+        if name is None:
+            return {}
+        model = known(router, name)
+        only_responses = model is not None and "chat_completions" not in model.endpoints
+        on_responses = only_responses or asks_for_responses(self, {})
+        # langchain-openai's own method, asked about this name; it claims nothing that hangs on the request.
+        asked: Any = SimpleNamespace(model_name=name, _use_responses_api=lambda _: on_responses)
+        profile = dict(BaseChatOpenAI._resolve_model_profile(asked) or {})
+        return cast("ModelProfile", profile | ({} if model is None else _facts(model)))
 
     @override
     def get_num_tokens(self, text: str) -> int:
@@ -528,27 +548,236 @@ class RoutedChatModel(ChatOpenAI):
         return {**found, "policy": data}
 
 
-@lru_cache(maxsize=64)
-def _profile_of(
-    router: Router, policy: Policy, *, scope: str = "baseline", on_responses: bool = False
-) -> ModelProfile:
-    """Return what one model can do, all of it together; limits and modalities are the catalog's.
+# ----- the model behind a call
 
-    It is the baseline (where the policy names other models only, the one that serves a plain request), or the
-    reachable model with the largest window.
+
+class Delegate(ChatOpenAI):
+    """A ChatOpenAI for one chosen model; what a user overrides or patches on the router still applies.
+
+    Its fields never change once it is made, so that what traces show of them is worked out once.
     """
-    name = usual(router, policy) if scope == "baseline" else widest(router, policy)
-    if name is None:
-        return {}
-    model = known(router, name)
-    only_responses = on_responses or (model is not None and "chat_completions" not in model.endpoints)
-    # langchain-openai's own method, asked about this name; it claims nothing that hangs on the request.
-    asked = SimpleNamespace(model_name=name, _use_responses_api=lambda _: only_responses)
-    profile = dict(BaseChatOpenAI._resolve_model_profile(asked) or {})  # type: ignore[arg-type]
-    return cast("ModelProfile", profile | ({} if model is None else _facts(model)))
+
+    model_config = ConfigDict(defer_build=True)  # the first one pays for it, not the import
+
+    @cached_property
+    def _shown(self) -> dict[str, Any]:
+        return super()._get_invocation_params()
+
+    @override
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        if "tools" in kwargs:
+            return super()._get_invocation_params(stop, **kwargs)  # which hides the credentials of some
+        return {**self._shown, "stop": stop, **kwargs}
+
+    @property
+    def _is_on_responses(self) -> bool:
+        """Whether answers of Responses come in the form of Chat Completions."""
+        return isinstance(self.client or self.async_client, ChatOnResponses)
+
+    @override
+    def _create_chat_result(
+        self, response: dict[str, Any] | BaseModel, generation_info: dict[str, Any] | None = None
+    ) -> ChatResult:
+        result: ChatResult = _hook(self, "_create_chat_result")(response, generation_info)
+        if self._is_on_responses:
+            for choice, generation in zip(response.choices, result.generations, strict=True):  # type: ignore[union-attr] # its own
+                _keep_items(generation.message, (choice.message.model_extra or {}).get(WIRE_ITEMS))
+        return result
+
+    @override
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
+    ) -> ChatGenerationChunk | None:
+        first = (chunk.get("choices") or (None,))[0]
+        if isinstance(first, dict) and first.get("delta") is None:
+            # Some servers end a stream with it; the reason would be lost.
+            chunk = {**chunk, "choices": [{**first, "delta": {}}, *chunk["choices"][1:]]}
+        made: ChatGenerationChunk | None = _hook(self, "_convert_chunk_to_generation_chunk")(
+            chunk, default_chunk_class, base_generation_info
+        )
+        if made is not None and self._is_on_responses:
+            for choice in chunk["choices"]:
+                _keep_items(made.message, choice["delta"].get(WIRE_ITEMS))
+                if choice["delta"].get("refusal"):
+                    made.message.additional_kwargs["refusal"] = choice["delta"]["refusal"]
+        return made
+
+    @override
+    def _get_request_payload(
+        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        if PLAN in kwargs:
+            return self.__dict__[OWNER]._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__
+        return super()._get_request_payload(input_, stop=stop, **kwargs)
+
+
+def _hook(delegate: Delegate, name: str) -> Callable[..., Any]:
+    """Return a method: that of the owner, or of a factory's model, where a class or a patch has its own."""
+    hook: Any = getattr(delegate.__dict__[HOOKED], name)
+    original: Callable[..., Any] = getattr(ChatOpenAI, name)
+    return partial(original, delegate) if getattr(hook, "__func__", None) is original else hook
+
+
+def _forwarded(name: str) -> Callable[..., Any]:
+    return lambda self, *args, **kwargs: _hook(self, name)(*args, **kwargs)
+
+
+for _name in ("_get_generation_chunk_from_completion", "_should_stream_usage"):
+    setattr(Delegate, _name, _forwarded(_name))
+
+
+def _keep_items(message: BaseMessage, kept: Mapping[str, Any] | None) -> None:
+    """Keep what an answer of Responses is made of, with which its turn is sent again."""
+    if kept:
+        message.additional_kwargs[ITEMS] = kept["items"]
+
+
+# ----- between LangChain's conventions and a call
+
+
+def _traced(call: RoutedCall | RejectedCall) -> dict[str, str]:
+    """Return what a trace shows of a decision from the start of a run: keys that runs can be filtered by."""
+    decision = call.decision
+    if decision is None:
+        return {}  # nothing was decided
+    shown = {
+        "baseline": decision.baseline if decision.policy is None else decision.policy.baseline,
+        "model": decision.model,
+        "effort": decision.effort,
+        "why": decision.why,
+        "estimated_cost": None if decision.dollars is None else f"{decision.dollars:f}",
+        "arm": None if decision.trial is None else decision.trial.arm,
+    }
+    return {f"routed_{name}": value for name, value in shown.items() if value is not None}
+
+
+def _configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Add what a config's ``configurable`` says of routing to a call's keywords, which win.
+
+    A LangGraph thread is a conversation unless another is named.
+
+    Raises:
+        PolicyError: when the keywords or ``configurable["routed_llm"]`` are wrong.
+    """
+    if PLAN in kwargs:
+        return kwargs
+    given = (config or {}).get("configurable")
+    if given is None:
+        given = (var_child_runnable_config.get() or {}).get("configurable")
+    if not given:
+        return kwargs
+    own, routing, thread = given.get(_OWN_KEY), given.get("routing"), given.get("thread_id")
+    if own is None and routing is None and thread is None:
+        return kwargs
+    around = CallOptions.read(own).over(_ours(routing))
+    if thread is not None:
+        around = around.over(CallOptions(conversation=str(thread)))
+    return {**kwargs, "routing": CallOptions.read(kwargs.get("routing")).over(around)}
+
+
+def _ours(routing: Any) -> CallOptions:
+    """Read ``configurable["routing"]`` as far as it is ours: applications have such a key of their own."""
+    in_keywords = isinstance(routing, Mapping) and _KEYWORDS.issuperset(routing)
+    if not (in_keywords or isinstance(routing, (Policy, CallOptions))):
+        return CallOptions()
+    try:
+        options = CallOptions.read(routing)
+        options.applied_to(Policy())
+    except PolicyError as error:
+        warnings.warn(
+            f"The config's configurable[\"routing\"] is taken for the application's own: {error} "
+            f"Say what is meant for routed-llm under {_OWN_KEY!r}.",
+            stacklevel=3,
+        )
+        return CallOptions()
+    return options
+
+
+def _planned(kwargs: Mapping[str, Any], call: RoutedCall | RejectedCall) -> dict[str, Any]:
+    """Return a call's keywords with its call, naming the model that was chosen."""
+    kept = {**kwargs, "model": call.model, PLAN: call}
+    kept.pop("routing", None)
+    return kept
+
+
+def _visible(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords that traces may show."""
+    return {name: value for name, value in kwargs.items() if name != "routing"}
+
+
+def _split_runs(prompts: int, kwargs: dict[str, Any]) -> list[dict[str, Any]]:
+    """Take what belongs to a run's trace, one dict a prompt, out of the call's keywords.
+
+    Only the first run may have the id that was given.
+    """
+    run: dict[str, Any] = {name: kwargs.pop(name) for name in _RUN_ONLY if name in kwargs}
+    if prompts == 1:
+        return [run]
+    rest: dict[str, Any] = {name: value for name, value in run.items() if name != "run_id"}
+    return [run, *[rest] * (prompts - 1)]
+
+
+def _streams(model: ChatOpenAI, callbacks: Any, kwargs: Mapping[str, Any], *, async_api: bool) -> bool:
+    """Say whether LangChain will stream behind a plain call, for a setting's or a handler's sake."""
+    manager: Any = SimpleNamespace(handlers=getattr(callbacks, "handlers", callbacks) or ())
+    return model._should_stream(async_api=async_api, run_manager=manager, **kwargs) or (
+        model._should_use_protocol_streaming(async_api=async_api, run_manager=manager, **kwargs)
+    )
+
+
+def _completed(result: LLMResult, call: RoutedCall | RejectedCall) -> LLMResult:
+    """Name the routed model in a result, and mark an answer that came from the cache as free."""
+    if result.llm_output:
+        result.llm_output["model_name"] = call.model
+    if call.begun:
+        return result
+    for generation in (one for answers in result.generations for one in answers):
+        if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):
+            metadata = generation.message.response_metadata
+            record = {**metadata.get(ROUTING, {}), "cost": "0", "cached": True}
+            # The cache keeps the generation itself: give the caller another.
+            update = {"response_metadata": {**metadata, ROUTING: record}}
+            generation.message = generation.message.model_copy(update=update)
+    return result
+
+
+def _joined(found: Sequence[LLMResult | BaseException]) -> LLMResult:
+    """Join the results of several prompts as ``generate`` returns them, or raise the first failure."""
+    for failure in found:
+        if isinstance(failure, BaseException):
+            raise failure
+    results = [result for result in found if isinstance(result, LLMResult)]
+    if len(results) == 1:
+        return results[0]
+    usage: dict[str, Any] = {}
+    outputs = [result.llm_output or {} for result in results]
+    for one in outputs:
+        usage = _added(usage, one.get("token_usage") or {})
+    names = [one.get("model_name") for one in outputs]
+    output = {"token_usage": usage, "model_name": names[0], "model_names": names}
+    fingerprint = next((one["system_fingerprint"] for one in outputs if one.get("system_fingerprint")), None)
+    if fingerprint is not None:
+        output["system_fingerprint"] = fingerprint  # the first one, as with ChatOpenAI
+    return LLMResult(
+        generations=[answers for result in results for answers in result.generations],
+        llm_output=output,
+        run=[run for result in results for run in result.run or []] or None,
+    )
+
+
+def _added(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Add counts up; ChatOpenAI's own sum warns of a detail that is None, as openai 3 has them."""
+    added = dict(total)
+    for name, value in more.items():
+        if isinstance(value, Mapping):
+            added[name] = _added(added.get(name) or {}, value)
+        elif isinstance(value, int):
+            added[name] = (added.get(name) or 0) + value
+    return added
 
 
 def _facts(model: Model) -> dict[str, Any]:
+    """Return what a profile shows of a model: limits and modalities are the catalog's."""
     in_tools = "responses" in model.endpoints
     return {
         "max_input_tokens": model.limits.max_input,
@@ -595,15 +824,10 @@ RoutedChatModel.use_responses_api = _UsesResponses()  # type: ignore[assignment]
 
 
 def _own_first(kind: type[BaseModel], parent: type[BaseModel]) -> inspect.Signature:
-    """Return a model's signature with the fields that its parent does not have, and its baseline, first."""
-    signature = inspect.signature(kind)
-    own = ("model", *(name for name in kind.model_fields if name not in parent.model_fields))
-    keywords = signature.parameters.values()
-    return signature.replace(
-        parameters=sorted(
-            keywords, key=lambda one: (one.kind, own.index(one.name) if one.name in own else len(own))
-        )
-    )
+    """Return a model's signature with its baseline, and the fields that its parent does not have, first."""
+    signature, own = inspect.signature(kind), {"model", *kind.model_fields} - parent.model_fields.keys()
+    keywords = sorted(signature.parameters.values(), key=lambda one: (one.kind, one.name not in own))
+    return signature.replace(parameters=keywords)
 
 
 setattr(RoutedChatModel, "__signature__", _own_first(RoutedChatModel, ChatOpenAI))  # noqa: B010 - pydantic's is lazy

@@ -28,7 +28,7 @@ __all__ = [
     "PlainAnswer",
     "PlainResource",
     "PlainResponses",
-    "client_apart",
+    "client_at",
     "failed",
     "parses",
     "plain",
@@ -417,18 +417,31 @@ async def _in_loop(events: Any, feed: Callable[[Any], list[Any]]) -> AsyncIterat
         yield (chunk async for event in events for chunk in feed(event))
 
 
-# ----- clients for other addresses
+# ----- clients that send each request once, where it is to go
 
 
-def client_apart(kind: Any, base_url: str, credential: Credential, timeout: Any) -> Any:
-    """Make a client for a model's own address, which shares nothing with those of the caller's.
+def client_at(
+    client: Any, base_url: str | None, credential: Credential | None, kind: Any, timeout: Any = None
+) -> Any:
+    """Return a client that sends each request once: retrying is for recovery.
 
     Args:
-        kind: the SDK's class.
-        base_url: the address.
-        credential: what it is called with.
-        timeout: how long to wait, as the SDK takes it.
+        client: the caller's own, whose connections it shares, or what a program has put in its place.
+        base_url: the address of the model that is called, or None for the client's own.
+        credential: what that address is called with, by a client that shares nothing with the caller's;
+            None for what the caller's is called with.
+        kind: the SDK's class of it.
+        timeout: how long to wait for an address with a credential of its own, as the SDK takes it.
     """
+    if base_url is not None and credential is not None:
+        return _client_apart(kind, base_url, credential, timeout)
+    changed: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
+    if isinstance(client, kind) and client.max_retries != 0:
+        changed["max_retries"] = 0
+    return client.with_options(**changed) if changed and client is not None else client
+
+
+def _client_apart(kind: Any, base_url: str, credential: Credential, timeout: Any) -> Any:
     key: Any = credential.api_key
     in_loop = hasattr(kind, "__aenter__")  # then its keys are awaited
     key = (_awaited(key) if in_loop else key) if callable(key) else key or NO_KEY

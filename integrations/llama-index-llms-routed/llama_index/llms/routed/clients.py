@@ -16,7 +16,7 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 
 from routed_llm import Credential, guard_client
 from routed_llm.calls.runners import when_loop_ends
-from routed_llm.calls.sdk import Place, PlainAnswer, client_apart, plain, sent
+from routed_llm.calls.sdk import Place, PlainAnswer, client_at, plain, sent
 from routed_llm.calls.wired import Prepared
 from routed_llm.request.wire import OPTIONS
 
@@ -92,26 +92,19 @@ class Clients:
             base_url: the address of the model that is called, where that is another.
             credential: what that address is called with; None for the LLM's own address.
         """
-        if not isinstance(client, (SyncOpenAI, AsyncOpenAI)):
-            return client if base_url is None else client.with_options(base_url=base_url)
+        kind = AsyncOpenAI if isinstance(client, AsyncOpenAI) else SyncOpenAI
+        if not isinstance(client, kind):
+            return client_at(client, base_url, None, kind)
         key = (id(client), base_url, None if credential is None else credential.whose)
         with self._lock:
             ready = self._ready.get(key)
             if ready is None or ready.like is not client:
-                made = _once(client, base_url, credential)
+                made = client_at(client, base_url, credential, kind, client.timeout)
                 guard_client(made._client)
                 ready = self._ready[key] = _Ready(client, made)
                 while len(self._ready) > _KEPT:
                     del self._ready[next(iter(self._ready))]
             return ready.client
-
-
-def _once(client: Any, base_url: str | None, credential: Credential | None) -> Any:
-    if credential is not None and base_url is not None:
-        kind = AsyncOpenAI if isinstance(client, AsyncOpenAI) else SyncOpenAI
-        return client_apart(kind, base_url, credential, client.timeout)
-    moved: dict[str, Any] = {} if base_url is None else {"base_url": base_url}
-    return client.with_options(max_retries=0, **moved)  # on the same connections
 
 
 # ----- sending, and reading what comes back as plain data
