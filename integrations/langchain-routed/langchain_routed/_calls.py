@@ -197,6 +197,7 @@ class CallPlanner:
             retries=self.owner.max_retries,
             soft=locked is not None and not hard,
             planner=self,
+            question=UsageQuestion(self.takes_usage),
             parameters=parameters,
             items=items,
             nulls=tuple([name for name, value in call.items() if value is None]) if call else (),
@@ -296,6 +297,7 @@ class RoutedCall(ParsedCall):
         shown: its keywords as traces and hooks see them, all but the stop sequences.
         stop: the stop sequences to send, or None.
         cut: what ends its answers here, or None.
+        question: whether its streams are asked for their usage.
         plain: whether an answer from Responses gets the form of a Chat Completions answer.
         begun: whether a request was made; an answer from the cache never is.
     """
@@ -313,17 +315,11 @@ class RoutedCall(ParsedCall):
     cut: AnswerCutter | None = None
     plain: bool = False
     begun: bool = False
-    _added: list[dict[str, Any]] = field(default_factory=list)
+    question: UsageQuestion
+    _changes: dict[str, Change] = field(default_factory=dict)
     _messages: list[BaseMessage] = field(default_factory=list)
     _asks: Any = None
     _manager: Any = None
-    _asking: UsageQuestion | None = None
-
-    @property
-    def _question(self) -> UsageQuestion:
-        if self._asking is None:
-            self._asking = UsageQuestion(self.planner.takes_usage)
-        return self._asking
 
     @property
     def model(self) -> str:
@@ -387,7 +383,7 @@ class RoutedCall(ParsedCall):
 
     def limits(self) -> RetryLimits:
         """Return how much may be tried, once a request has failed."""
-        retries = 1 if self.retries == 0 and self._question.hung else self.retries
+        retries = 1 if self.retries == 0 and self.question.hung else self.retries
         # The models of a factory have clients of their own, which wait and retry by themselves.
         return RetryLimits.from_retries(retries, waits=self.planner.owner.factory is None)
 
@@ -399,7 +395,7 @@ class RoutedCall(ParsedCall):
             return self
         call, planner, credential = decision.call, self.planner, None
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
-        self.decision, self.call, self._added = decision, call, []
+        self.decision, self.call, self._changes = decision, call, {}
         self.on_responses = call.endpoint == "responses"
         keywords = self.shown = shown(self.parameters, call, kept=_PASSED_ON)
         self.stop = keywords.pop("stop", None)
@@ -411,7 +407,7 @@ class RoutedCall(ParsedCall):
                 # What was meant for the caller's own address may hold a key.
                 for name in ("extra_headers", "extra_query"):
                     if keywords.pop(name, None):
-                        self._note(name, "dropped", "(not shown)", None, _HOME)
+                        self._changes[name] = Change(name, "dropped", "(not shown)", None, _HOME)
         # A caller who expects Chat Completions gets an answer in its form.
         self.plain = self.on_responses and planner.owner.output_version is None and not self._wants_responses
         self.delegate = planner.delegates.get(call, credential, plain=self.plain)
@@ -419,12 +415,6 @@ class RoutedCall(ParsedCall):
         if "ls_model_name" in metadata:  # a run is named after the model that serves it
             metadata["ls_model_name"] = self.model
         return self
-
-    def _note(self, name: str, action: str, before: Any, after: Any, why: str) -> None:
-        """Note what was changed, once."""
-        change = dict(Change(name, action, before, after, why).to_dict())
-        if change not in self._added:
-            self._added.append(change)
 
     def payload(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, keywords: Mapping[str, Any]
@@ -466,9 +456,9 @@ class RoutedCall(ParsedCall):
         if encrypted and self._unstored and _ENCRYPTED not in included:
             included = body["include"] = [*included, _ENCRYPTED]
         if _ENCRYPTED in included and _ENCRYPTED not in (given.get("include") or ()):
-            self._note("include", "added", None, _ENCRYPTED, _TRAVELS)
-        for place, value in lost.items():
-            self._note(place, "dropped", value, None, f"{_TITLES[call.endpoint]} has no place for it")
+            self._changes["include"] = Change("include", "added", None, _ENCRYPTED, _TRAVELS)
+        why = f"{_TITLES[call.endpoint]} has no place for it"
+        self._changes.update({at: Change(at, "dropped", value, None, why) for at, value in lost.items()})
         if not self.on_responses and "max_tokens" in body and planner.owner.factory is None:
             body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
         if self.nulls:
@@ -565,29 +555,21 @@ class RoutedCall(ParsedCall):
         return self._said(self._messages).as_messages(), {"stop": None, **keywords, **usage}
 
     def _stream_usage(self) -> dict[str, Any]:
-        """Return what only a streamed Chat Completions call takes, as the caller or the server wants it."""
-        usage = self._asks
-        if usage is not None and self.call.endpoint == "chat_completions":
-            return {"stream_usage": usage}
-        if not self._asks_for_usage or self._question.is_asked(self.delegate.openai_api_base):
-            return {}
-        self._note("stream_options", "dropped", {"include_usage": True}, None, NO_USAGE)
-        return {"stream_usage": False}
-
-    @property
-    def _asks_for_usage(self) -> bool:
-        """Whether a stream is asked for its usage although nobody asked for it.
+        """Return whether a stream is asked for its usage, as the caller or the server wants it.
 
         ChatOpenAI asks at OpenAI's own address only. Without usage nothing can be booked, so a server is
-        asked until it refuses, or fails before it has ever answered.
+        asked, although nobody wants it to be, until it refuses, or fails before it has ever answered.
         """
-        return (
-            OWNER in vars(self.delegate)
-            and self.call.endpoint == "chat_completions"
-            and self._asks is None
-            and "stream_options" not in self.shown
-            and self.planner.owner.stream_usage is not True
-        )
+        on_chat, owner = not self.on_responses, self.planner.owner
+        if on_chat and self._asks is not None:
+            return {"stream_usage": self._asks}
+        said = "stream_options" in self.shown or owner.stream_usage is True
+        asks = on_chat and OWNER in vars(self.delegate) and not said
+        if self.question.is_put(self.delegate.openai_api_base, asks=asks) or not asks:
+            return {}
+        usage = {"include_usage": True}
+        self._changes["stream_options"] = Change("stream_options", "dropped", usage, None, NO_USAGE)
+        return {"stream_usage": False}
 
     # ----- what the driver asks: see routed_llm.calls.driver.Seam
 
@@ -601,9 +583,7 @@ class RoutedCall(ParsedCall):
         address = self.delegate.openai_api_base
         unknown = address is not None and not address.startswith(_OPENAI)
         hangs = unknown and isinstance(error, (APITimeoutError, TimeoutError))
-        return self._asks_for_usage and self._question.spares(
-            address, error, known, openais=openais, hangs=hangs
-        )
+        return self.question.spares(error, known, openais=openais, hangs=hangs)
 
     def moved(self, step: Step, decision: Decision) -> None:
         """Note for whom the provider did not find what it should have stored."""
@@ -641,8 +621,7 @@ class RoutedCall(ParsedCall):
         self, reader: Any, held: list[ChatGenerationChunk], record: dict[str, Any]
     ) -> Iterable[ChatGenerationChunk]:
         """Return the end of a stream, with the record."""
-        if self._asks_for_usage:
-            self._question.was_answered(self.delegate.openai_api_base)
+        self.question.was_answered()
         last = reader.last(self._recorded(record), self.model)
         if (schema := self._schema) is not None:
             # langchain-openai reads the form of an answer from the whole of a stream.
@@ -683,8 +662,9 @@ class RoutedCall(ParsedCall):
         return Answered(read.usage, read.served, read.text)
 
     def _recorded(self, record: dict[str, Any]) -> dict[str, Any]:
-        if self._added:
-            record = {**record, "changes": [*record["changes"], *self._added]}
+        if self._changes:
+            added = [change.to_dict() for change in self._changes.values()]
+            record = {**record, "changes": [*record["changes"], *added]}
         return short_record(record) if self.planner.owner.routing_record == "short" else record
 
 

@@ -44,63 +44,60 @@ _QUESTION: Final = ("stream_options", "include_usage")
 NO_USAGE: Final = "the server refuses it, so the usage and the cost of this stream are not known"
 
 
+@dataclass(slots=True)
 class UsageQuestion:
     """Whether the streams of one call are asked for their usage.
 
     A compatible server may refuse to be asked, or break over it. One that has answered it, and OpenAI's own,
     break for something else; so do the proxies before them, with statuses of their own.
 
-    Args:
-        takes: addresses to whether they can be asked; what is learned is noted there.
-
     Attributes:
+        takes: addresses to whether they can be asked; what is learned is noted there.
         hung: whether no answer came, maybe for the question: the next request is worth sending.
     """
 
-    __slots__ = ("_spared", "_takes", "hung")
+    takes: dict[str | None, bool]
+    hung: bool = False
+    _address: str | None = None
+    _asks: bool = False
+    _spared: bool = False
 
-    def __init__(self, takes: dict[str | None, bool]) -> None:
-        self._takes = takes
-        self._spared = self.hung = False
-
-    def is_asked(self, address: str | None) -> bool:
-        """Say whether an address is asked."""
-        return self._takes.get(address, not self._spared)
-
-    def spares(
-        self,
-        address: str | None,
-        error: Exception,
-        known: ErrorFacts,
-        *,
-        openais: bool,
-        hangs: bool = False,
-    ) -> bool:
-        """Say whether a stream that was asked is sent again without the question, and note it.
+    def is_put(self, address: str | None, *, asks: bool) -> bool:
+        """Say whether a stream is asked.
 
         Args:
-            address: where it was sent.
+            address: where it is sent.
+            asks: whether it may be: its caller has not said so.
+        """
+        self._address, self._asks = address, asks
+        return asks and self.takes.get(address, not self._spared)
+
+    def spares(self, error: Exception, known: ErrorFacts, *, openais: bool, hangs: bool = False) -> bool:
+        """Say whether the stream is sent again without the question, and note it.
+
+        Args:
             error: what was raised before a token came.
             known: what it is.
             openais: whether the answer was OpenAI's own.
             hangs: whether no answer came where some never give one; recovery sends the next request.
         """
-        if self._spared:
-            self._takes.pop(address, None)  # it fails all the same
-        if not self.is_asked(address):
+        if self._asks and self._spared:
+            self.takes.pop(self._address, None)  # it fails all the same
+        if not self.is_put(self._address, asks=self._asks):
             return False
         said = f"{known.param} {known.message} {error}"
         refuses = known.status in _REFUSALS and any(name in said for name in _QUESTION)
         breaks = hangs or (known.status == _BROKE and not openais)
-        self._spared = refuses or (breaks and address not in self._takes)
+        self._spared = refuses or (breaks and self._address not in self.takes)
         if self._spared:
-            self._takes[address] = False
+            self.takes[self._address] = False
         self.hung = self._spared and hangs
         return self._spared and not hangs
 
-    def was_answered(self, address: str | None) -> None:
-        """Note that an address streams to whoever asks."""
-        self._takes.setdefault(address, True)
+    def was_answered(self) -> None:
+        """Note that the address streams to whoever asks."""
+        if self._asks:
+            self.takes.setdefault(self._address, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +171,19 @@ class Wired:
         rule = rules.get(ENCRYPTED)
         thinks = rule is None or rule.accept != "no"
         self._lost = {}
+        options = parameters(self.asked).get("stream_options") or {}
+        unsaid = call.stream and self.stream_usage and options.get("include_usage") is None
+        asks = unsaid and call.endpoint != RESPONSES
         body = request_body(
             self.asked,
             decision,
             defaults=self.defaults,
             encrypted=thinks,
             takes=partial(self._takes, thinks=thinks),
-            stream_usage=self.stream_usage and call.stream and self._question.is_asked(call.base_url),
+            stream_usage=self._question.is_put(call.base_url, asks=asks),
             left_out=self._lost,
         )
-        if call.stream and self._asks_for_usage and "include_usage" not in body.get("stream_options", ()):
+        if asks and "include_usage" not in body.get("stream_options", ()):
             self._lost["stream_options"] = {"include_usage": True}
         return Prepared(call.endpoint, body, decision)
 
@@ -197,20 +197,9 @@ class Wired:
         """What was prepared last, or None."""
         return self._decision
 
-    @property
-    def _asks_for_usage(self) -> bool:
-        """Whether the stream is asked for its usage although its caller has not said so."""
-        call = self._call
-        if not (call.stream and self.stream_usage) or call.endpoint == RESPONSES:
-            return False
-        options = parameters(self.asked).get("stream_options") or {}
-        return options.get("include_usage") is None
-
     def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
         """Say whether a stream fails for the question for its usage; see :class:`Seam`."""
-        return self._asks_for_usage and self._question.spares(
-            self._call.base_url, error, known, openais=openais
-        )
+        return self._question.spares(error, known, openais=openais)
 
     @property
     def _stop(self) -> Any:
@@ -291,8 +280,7 @@ class Wired:
     def last(self, reader: Any, held: list[Any], record: dict[str, Any]) -> Iterable[Any]:
         """Fill the record in, note who answered, and pass on what was held back."""
         self._record(record)
-        if self._asks_for_usage:
-            self._question.was_answered(self._call.base_url)
+        self._question.was_answered()
         self._remember(reader.message, reader.usage, reader.id)
         return held
 
