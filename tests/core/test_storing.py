@@ -46,6 +46,15 @@ def test_what_is_sent(form: str, asked: str, endpoint: str) -> None:
     assert said == CHANGES[asked]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_metadata_goes_where_it_needs_no_storing(form: str) -> None:
+    """Chat Completions takes it only of what is stored, Responses of anything."""
+    body = {**FORMS[form], "store": True, "metadata": {"team": "search"}}
+    decision = ROUTER.decide(read_openai(body), policy=Policy(store=False, models="gpt-4o", at_least=None))
+    sent = request_body(body, decision)
+    assert (decision.endpoint, sent["store"], sent["metadata"]) == ("responses", False, {"team": "search"})
+
+
 def test_other_servers_are_not_asked_what_they_need_not_know() -> None:
     """A Chat Completions server of somebody else stores nothing that it was not asked to."""
     entry = {"base": "gpt-4o", "base_url": "http://127.0.0.1:8001/v1", "keyless": True}

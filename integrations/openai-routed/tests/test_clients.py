@@ -85,6 +85,16 @@ def test_what_may_be_referred_to_later_is_stored(client: OpenAI, sim: Simulator)
     assert free.output_text
 
 
+def test_metadata_of_what_is_not_stored_stays_on_responses(client: OpenAI, sim: Simulator) -> None:
+    """Chat Completions refuses it."""
+    client.responses.create(model="gpt-4o", input="Hi", store=False, metadata={"team": "search"})
+    assert [(entry.path, entry.body["metadata"]["team"]) for entry in sim.journal] == [(RESPONSES, "search")]
+    with pytest.raises(openai.BadRequestError, match="only allowed when 'store' is enabled"):
+        openai.OpenAI(base_url=sim.url, api_key="any").chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "Hi"}], metadata={"team": "search"}
+        )
+
+
 def test_the_model_of_a_call_is_the_baseline(client: OpenAI, sim: Simulator) -> None:
     """The quality floor refers to the model that the program names; it need not be the one that serves."""
     completion = client.chat.completions.create(model="gpt-4.1", messages=[{"role": "user", "content": "Hi"}])

@@ -290,6 +290,9 @@ def unstored(at: Configuration, facts: RequestFacts, setting: Setting) -> Reason
         return Reason("stored", {"what": "a background response"})
     if facts.parameter("conversation"):
         return Reason("stored", {"what": "a conversation"})
+    named = facts.parameter("metadata") is not None and at.model.base_url is None
+    if named and at.endpoint == "chat_completions":  # which refuses the one without the other
+        return Reason("stored", {"what": "what Chat Completions takes metadata of"})
     return Reason("stored", {"what": "a batch's file"}) if tier == "batch" else None
 
 

@@ -119,6 +119,8 @@ def _check_options(body: dict[str, Any]) -> None:
         raise failure("only_when_enabled", param="stream_options", other="stream")
     if body.get("top_logprobs") and not body.get("logprobs"):
         raise failure("only_when_enabled", param="top_logprobs", other="logprobs")
+    if body.get("metadata") and not body.get("store"):
+        raise failure("only_when_enabled", param="metadata", other="store")
     if body.get("parallel_tool_calls") is not None and not body.get("tools"):
         raise failure("only_with", param="parallel_tool_calls", other="tools")
     if body.get("function_call") is not None and not body.get("functions"):
