@@ -429,6 +429,14 @@ def test_a_doubled_call_and_a_doubled_id_are_sent_once() -> None:
     assert sent({"input": doubled}, RESPONSES)["input"] == [REASONING, SAID, *CALLS, *OUTPUTS]
 
 
+def test_a_call_that_stands_again_once_it_was_answered_is_another() -> None:
+    """Programs that number their calls anew in each turn send what they wrote."""
+    call = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "x"}
+    history = [*HELLO, call, output, *HELLO, call, output]
+    assert sent({"input": history}, RESPONSES)["input"] == history
+
+
 def test_calls_whose_ids_come_again_are_told_apart() -> None:
     """Chat pairs a call with the outputs behind it, Responses by id: a later turn's calls get ids of their own."""
 

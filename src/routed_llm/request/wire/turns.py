@@ -350,25 +350,22 @@ def tidied(items: Sequence[Mapping[str, Any]], *, stateless: bool = False) -> li
     """Return items with each call and each id once, as a provider that has seen the turn before demands.
 
     Of a call that stands twice, the one that has its id (and its reasoning before it) stays, or the first.
+    One that stands again once it was answered is another call.
 
     Args:
         items: the items of ``input``.
         stateless: whether to leave out reasoning, references and ids: the provider does not find them.
     """
-    best: dict[str, int] = {}
-    for index, item in enumerate(items):
-        call = item.get("call_id")
-        if item.get("type") in _CALLS and call and (call not in best or not items[best[call]].get("id")):
-            best[call] = index if call not in best or item.get("id") else best[call]
+    best, twice = _calls_once(items)
     # An output that answers a custom tool has another type than one that answers a function.
-    custom = {items[at].get("call_id") for at in best.values() if items[at].get("type") == "custom_tool_call"}
+    custom = {items[at].get("call_id") for at in best if items[at].get("type") == "custom_tool_call"}
     seen: set[str] = set()
     kept = []
     for index, item in enumerate(items):
         kind, identity = item.get("type"), item.get("id")
         if stateless and kind in ("reasoning", "item_reference"):
             continue
-        if kind in _CALLS and item.get("call_id") and best.get(item["call_id"]) != index:
+        if index in twice:
             continue
         if isinstance(identity, str) and identity and kind != "item_reference":
             if identity in seen:
@@ -381,6 +378,26 @@ def tidied(items: Sequence[Mapping[str, Any]], *, stateless: bool = False) -> li
             copy.pop("id", None)
         kept.append(copy)
     return kept
+
+
+def _calls_once(items: Sequence[Mapping[str, Any]]) -> tuple[set[int], set[int]]:
+    """Return where calls stand that are sent, and where those that stand there twice."""
+    best: dict[tuple[str, int], int] = {}
+    answered: Counter[str] = Counter()
+    twice: set[int] = set()
+    for index, item in enumerate(items):
+        kind, call = item.get("type"), item.get("call_id")
+        if not isinstance(call, str) or not call:
+            continue
+        if kind in _OUTPUTS:
+            answered[call] += 1
+        elif kind in _CALLS:
+            first = best.setdefault((call, answered[call]), index)
+            if first != index:
+                later = bool(item.get("id") and not items[first].get("id"))
+                best[call, answered[call]] = index if later else first
+                twice.add(first if later else index)
+    return set(best.values()), twice
 
 
 def understood(
