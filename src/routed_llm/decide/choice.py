@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.shape import Row, Shape
     from routed_llm.decide.weigh import Workload
-    from routed_llm.facts import Framed, Previous
+    from routed_llm.facts import Previous
 
-__all__ = ["Choice", "Others", "choose", "compared", "is_chosen_throughout"]
+__all__ = ["Choice", "Others", "answers", "choose", "compared", "is_chosen_throughout"]
 
 Choice: TypeAlias = "tuple[Row | None, str]"
 """A row, or None when nothing fits, and what settled it."""
@@ -87,9 +87,8 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
     is_plain = amounts.plain and amounts.shared is None
     if mine is None or not (is_plain and inputs.is_ordinary and mine.rates) or mine.surcharge:
         return False
-    for constraint in inputs.constraints:
-        if not all(_answers(constraint, mine, inputs, low, high)):
-            return False
+    if not all(map(all, answers(inputs.constraints, mine, inputs, low, high))):
+        return False
     shift, written = beside(amounts, mine)[0], output_tokens(mine, amounts)
     most = _dearest(mine, shift + high)
     fixed, mine_ends = most[0] * shift + most[1] * written, _kinks(mine, shift, low, high)
@@ -107,8 +106,8 @@ def is_chosen_throughout(name: tuple[str, str | None], inputs: DecisionInputs, l
         # More counts than these two turn at do no harm.
         if all(cost < _money(row, amounts, away + at) for at, cost in costs.items()):
             continue
-        # What costs less somewhere is to be ruled out everywhere.
-        if all(any(_answers(constraint, row, inputs, low, high)) for constraint in inputs.constraints):
+        # What costs less somewhere is to be ruled out everywhere: mostly by its time, which stands last.
+        if all(map(any, answers(reversed(inputs.constraints), row, inputs, low, high))):
             return False
     return True
 
@@ -123,7 +122,6 @@ class Far(NamedTuple):
         written: of a token of output.
         said: of the output for each token that gpt-4o would write.
         most: of those, what none of them has a limit below.
-        around: the fewest tokens that any of them counts, by what stands around the texts of a request.
     """
 
     names: frozenset[tuple[str, str | None]]
@@ -132,7 +130,6 @@ class Far(NamedTuple):
     written: int
     said: float
     most: float
-    around: dict[Framed, int]
 
 
 class Others(NamedTuple):
@@ -167,7 +164,7 @@ def compared(name: tuple[str, str | None], shape: Shape) -> Others:
 def _compared(name: tuple[str, str | None], shape: Shape) -> Others:
     mine = next((row for row in shape.rows if row.name == name), None)
     if mine is None:
-        return Others(None, (), (), frozenset(), 0.0, Far(frozenset(), (), 0, 0, 0.0, 0.0, {}))
+        return Others(None, (), (), frozenset(), 0.0, Far(frozenset(), (), 0, 0, 0.0, 0.0))
     near: list[Row] = []
     deeper: list[Row] = []
     far: list[Row] = []
@@ -188,7 +185,6 @@ def _compared(name: tuple[str, str | None], shape: Shape) -> Others:
             min([row.least[1] for row in far], default=0),
             min([row.least[1] * row.ratio for row in far], default=0.0),
             min([row.at.model.limits.max_output / row.ratio for row in far], default=0.0),
-            {},
         ),
     )
 
@@ -222,11 +218,7 @@ def _are_dearer(far: Far, amounts: Workload, low: int, cost: int) -> bool:
 
     They do so for more tokens, too, as each of theirs costs no less; where it says no, that is not sure.
     """
-    framed = amounts.facts.framed
-    around = far.around.get(framed)
-    if around is None:
-        around = min([beside(amounts, row)[0] for row in far.rows], default=0)
-        remember(far.around, framed, around)
+    around = min([beside(amounts, row)[0] for row in far.rows], default=0)
     out = far.said * amounts.expected
     if amounts.visible is not None:
         out = min(out, far.written * amounts.visible)
@@ -235,16 +227,22 @@ def _are_dearer(far: Far, amounts: Workload, low: int, cost: int) -> bool:
     return not far.rows or (low + around >= 0 and amounts.expected <= far.most and least > cost)
 
 
-def _answers(constraint: Constraint, row: Row, inputs: DecisionInputs, low: int, high: int) -> Iterator[bool]:
-    """Give a constraint's answers at the ends of the spans in which it changes once at most."""
+def answers(
+    constraints: Iterable[Constraint], row: Row, inputs: DecisionInputs, low: int, high: int
+) -> Iterator[Iterator[bool]]:
+    """Give each constraint's answers from ``low`` to ``high`` text tokens.
+
+    They are asked for at the ends of the spans in which the answer changes once at most.
+    """
     shift, more = beside(inputs.load, row)
-    if not constraint.by_tokens:
-        return iter((constraint.admits(row, inputs, shift + low),))  # it has but one
-    off = shift + more if constraint.of_most else shift
-    ends = _within([mark - off for mark in constraint.kinks(row, inputs)], low, high)
-    if constraint.follows_cost:
-        ends |= _kinks(row, shift, low, high)
-    return (constraint.admits(row, inputs, shift + at) for at in ends)
+    for constraint in constraints:
+        ends = {low}
+        if constraint.by_tokens:
+            off = shift + more if constraint.of_most else shift
+            ends = _within([mark - off for mark in constraint.kinks(row, inputs)], low, high)
+            if constraint.follows_cost and row.rates:
+                ends |= _kinks(row, shift, low, high)
+        yield (constraint.admits(row, inputs, shift + at) for at in ends)
 
 
 def _dearest(row: Row, tokens: int) -> tuple[int, int]:

@@ -471,13 +471,16 @@ class LongRecall(Constraint):
     def breakpoints(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
         return (LONG_CONTEXT_TO, *row.best_recall) if row.best_recall else ()
 
+    def kinks(self, row: Row, inputs: DecisionInputs) -> Iterable[int]:
+        return self.breakpoints(row, inputs) if _is_forgetful(row) else ()
+
     def pruning(self, inputs: DecisionInputs) -> Hashable:
         return ()
 
     def keeps(self, one: Row, other: Row, inputs: DecisionInputs) -> bool:
         if one.at.model is other.at.model:
             return True
-        return not any(value < LEAST_RECALL for value in one.best_recall.values())
+        return not _is_forgetful(one)
 
     def _found(self, row: Row, inputs: DecisionInputs, tokens: int) -> float | None:
         if tokens <= LONG_CONTEXT_TO or row.at.model.name in (inputs.baseline, inputs.setting.incumbent):
@@ -487,6 +490,11 @@ class LongRecall(Constraint):
         return (
             known[min((up_to for up_to in known if up_to >= tokens), default=max(known))] if known else None
         )
+
+
+def _is_forgetful(row: Row) -> bool:
+    """Say whether a model is published to find little at some length."""
+    return min(row.best_recall.values(), default=LEAST_RECALL) < LEAST_RECALL
 
 
 class TierLimits(Constraint):

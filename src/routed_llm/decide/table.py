@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide import constraints
 from routed_llm.decide.alternatives import firm, is_firm, ladder, price, rivals_of
-from routed_llm.decide.choice import Choice, choose, compared, is_chosen_throughout
+from routed_llm.decide.choice import Choice, answers, choose, compared, is_chosen_throughout
 from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.objectives import COST
@@ -381,12 +381,12 @@ class Table:
         low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
         choice, is_same = kept.choice(low, high)
         # What is chosen without them is chosen under them where they admit it.
-        if is_same and choice[0] is not None and _admit(own, choice[0], inputs, low, high):
+        if is_same and choice[0] is not None and all(map(all, answers(own, choice[0], inputs, low, high))):
             return choice, True
         if not (kept.is_exact and inputs.is_ordinary):
             return None
         own = [*own, *[one for one in inputs.constraints if not is_firm(one)]]
-        if choice[0] is None or not _admit(own, choice[0], inputs, high, high):
+        if choice[0] is None or not all(map(all, answers(own, choice[0], inputs, high, high))):
             row = _first_admitted(self._ladder(kept, kept.span(high)), own, inputs, high)
             choice = (row, "none" if row is None else "cost")
         return choice, low == high or self._is_first(choice[0], own, kept, inputs)
@@ -396,7 +396,7 @@ class Table:
     ) -> bool:
         """Say whether a configuration is sure to be the cheapest that is admitted at every count."""
         low, high = inputs.facts.tokens.low, inputs.facts.tokens.high
-        if row is not None and not _admit(own, row, inputs, low, high):
+        if row is not None and not all(map(all, answers(own, row, inputs, low, high))):
             return False
         for span, first, last in kept.spans(low, high):
             mine, rivals = self._rivals(row, span, kept)
@@ -406,7 +406,7 @@ class Table:
                 # Costs are straight lines: what costs more at both ends does so between them.
                 if mine and all(price(rung, at) > price(mine, at) for at in (first, last)):
                     continue
-                if _may_be_admitted(own, rung[0], inputs, first, last):
+                if all(map(any, answers(own, rung[0], inputs, first, last))):
                     return False
         return True
 
@@ -507,8 +507,9 @@ class Table:
             side = inputs
             if kind.shape is not inputs.shape:
                 load = inputs.load
-                side = self._inputs(inputs.facts, kind, inputs.context, frames=load.frames)
-                side.under(inputs.constraints)
+                side = self._inputs(
+                    inputs.facts, kind, inputs.context, frames=load.frames, asked=inputs.constraints
+                )
             inputs.sides[long] = side
         return side
 
@@ -546,6 +547,7 @@ class Table:
         context: EvaluationContext,
         known: PiecewiseChoice | None = None,
         frames: dict[Any, tuple[int, int]] | None = None,
+        asked: tuple[Constraint, ...] | None = None,
     ) -> DecisionInputs:
         """Put together what a choice depends on; ``known`` is kept for requests that are alike."""
         allowance = context.allowance
@@ -574,7 +576,7 @@ class Table:
             relaxation=kind.relaxation,
             catalog_version=self.catalog.version,
             send_as=self.pool.send_as if facts.model is None else self._named(facts.model),
-        ).under(self._constraints)
+        ).under(self._constraints if asked is None else asked)
 
     def _kind(self, facts: RequestFacts, long: bool, relaxation: int = 0) -> Kind:
         key = (facts.shape, self._values(facts), long, relaxation)
@@ -738,32 +740,6 @@ def _is_steady(inputs: DecisionInputs) -> bool:
 def _is_light(allowance: Allowance | None) -> bool:
     """Whether budgets ask for nothing but room for what a call is expected to cost."""
     return allowance is None or not (allowance.worst_case or allowance.p95 or allowance.pressure)
-
-
-def _admit(own: Iterable[Constraint], row: Row, inputs: DecisionInputs, low: int, high: int) -> bool:
-    """Whether constraints admit a configuration at every text token count from ``low`` to ``high``."""
-    ends = _ends(own, row, inputs, low, high)
-    return all(one.admits(row, inputs, tokens) for one in own for tokens in ends)
-
-
-def _may_be_admitted(
-    own: Iterable[Constraint], row: Row, inputs: DecisionInputs, low: int, high: int
-) -> bool:
-    """Whether constraints may admit a configuration at a text token count from ``low`` to ``high``."""
-    ends = _ends(own, row, inputs, low, high)
-    return all(any(one.admits(row, inputs, tokens) for tokens in ends) for one in own)
-
-
-def _ends(own: Iterable[Constraint], row: Row, inputs: DecisionInputs, low: int, high: int) -> set[int]:
-    """List the ends of the spans in which each answer changes once at most, in input tokens."""
-    shift, more = beside(inputs.load, row)
-    ends = {low + shift, high + shift}
-    for constraint in own if low != high else ():
-        off = shift + more if constraint.of_most else shift
-        for mark in constraint.kinks(row, inputs):
-            if low <= mark - off < high:
-                ends.update((mark - off + shift, mark - off + shift + 1))
-    return ends
 
 
 def _first_admitted(
