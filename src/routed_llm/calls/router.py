@@ -684,7 +684,7 @@ class Router:
 
     def answered(self, decision: Decision, *, credential: str = "") -> None:
         """Note that the first request of a call was answered: what :meth:`attempts` does for later ones."""
-        if (chosen := decision.chosen) is not None:
+        if (chosen := decision.chosen) is not None and getattr(self.cooldowns, "knows", True):
             whose = self.addresses.whose.get(chosen.model, credential)
             self.cooldowns.answered(chosen.model, credential=whose)
 
@@ -896,7 +896,9 @@ class Router:
         if options.own is not None and self.addresses.models:
             lacking = self.addresses.lacking(options.own)
         firm = {**gone, **lacking, **(avoid or {})} if avoid or lacking else gone
-        cooling = self._found(self.cooldowns.cooling, now, options.credential)
+        cooling = NOTHING
+        if getattr(self.cooldowns, "knows", True):
+            cooling = self._found(self.cooldowns.cooling, now, options.credential)
         if self.rate_limits.known:
             timed = deadline is not None or policy.max_seconds is not None
             tokens = request.facts.tokens.likely + (request.facts.cap or _UNCAPPED)

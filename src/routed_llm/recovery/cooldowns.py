@@ -46,9 +46,13 @@ class Cooldowns:
         threshold: failures in a row that take a model out.
         base: seconds of the first time out.
         most: seconds of the longest.
+
+    Attributes:
+        knows: whether anything has ever failed; before that there is nothing to ask.
     """
 
     def __init__(self, *, threshold: int = 3, base: float = 2.0, most: float = 120.0) -> None:
+        self.knows = False
         self.threshold = threshold
         self.base = base
         self.most = most
@@ -69,6 +73,7 @@ class Cooldowns:
             credential: whose calls failed; a limit of one account says nothing of another's.
         """
         key = (credential, model)
+        self.knows = True
         with self._lock:
             strikes = self._strikes[key] = self._strikes.get(key, 0) + 1
             over = strikes - self.threshold
