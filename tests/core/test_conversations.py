@@ -231,9 +231,7 @@ def test_conversations_are_bounded() -> None:
 
     def kept(number: int, size: int) -> Conversation:
         seen = [{"role": "user", "content": f"{number}"}] * 4
-        return Conversation(
-            seen, ("x" * size,), fixed=0, role="user", opening=1, tokens=TokenCount(0, 1, size), size=size
-        )
+        return Conversation(seen, ("x" * size,), state={}, tokens=TokenCount(0, 1, size), size=size)
 
     all_of_them = [kept(number, 100) for number in range(5)]
     for each in all_of_them:

@@ -947,7 +947,7 @@ class Router:
             if warm or skipped:
                 observed = replace(observed, warm=warm or None, skipped=skipped)
             return evaluation._replace(context=evaluation.context._replace(observed=observed))
-        if observed is None or not request.is_long:
+        if observed is None or not _may_be_cached(request):
             return evaluation
         warm, again = self._prefix_cache.warm(request.texts, monotonic(), options.credential)
         # Where nothing was seen there is nothing that an empty table would stand in place of.
@@ -976,7 +976,7 @@ class Router:
         """Note a request that has been decided for, and say what of it is sent differently."""
         if decision.changes:
             _say_changes(decision)
-        long = self._observer is not None and request.is_long
+        long = self._observer is not None and _may_be_cached(request)
         if (long or request.conversation is not None) and decision.chosen is not None:
             self._decided.add(decision.facts, request, options.credential, is_long=long)
         return decision
@@ -1030,6 +1030,17 @@ _UNCAPPED: Final = 16
 
 _MOST_WAYS: Final = 6
 """Models at most that a call waits for room at."""
+
+
+_CACHED: Final = 1_024  # tokens: no cache holds less
+
+
+def _may_be_cached(request: Request) -> bool:
+    """Say whether a request may find something in a cache, and does not say itself what."""
+    facts = request.facts
+    if facts.tokens.high < _CACHED or facts.previous is not None:
+        return False
+    return len(facts.inputs) == 1 and bool(request.texts)
 
 
 def _counts_for(decision: Decision) -> int:

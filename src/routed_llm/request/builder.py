@@ -44,7 +44,11 @@ _AIRY = 54
 """Characters of functions that are a token less than those of prose: 316 recorded lists have 0.213 a
 character, 9 % fewer than are estimated of prose, in the mean."""
 _MOST_TOKENS = 10**12  # no limit of a model comes near it
-_CACHED = 1_024  # tokens: no cache holds less
+_TALK = (
+    *("_fixed", "_role", "_opening", "_system", "_assistants", "_names", "_lines", "_thought", "_recalled"),
+    *("_calls", "_calling", "_parallel", "_spoken", "_turns", "_named", "_kept", "_last"),
+)
+"""What a builder knows of a conversation, and goes on from when it is sent again."""
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen, which takes four times as long to make
@@ -58,7 +62,6 @@ class Request:
         opening: how many of the texts open the conversation, its first user message included: they are
             the same on every turn. 0 when it is not known.
         conversation: its messages as a conversation that is recognised when it is sent again, or None.
-        is_long: whether it may find something in a cache, and does not say itself what.
     """
 
     facts: RequestFacts
@@ -66,12 +69,6 @@ class Request:
     fixed: int = 0
     opening: int = 0
     conversation: Conversation | None = field(default=None, repr=False, compare=False)
-    is_long: bool = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        facts = self.facts
-        is_told = facts.tokens.high < _CACHED or facts.previous is not None
-        self.is_long = not is_told and len(facts.inputs) == 1 and bool(self.texts)
 
 
 class RequestBuilder:
@@ -154,25 +151,7 @@ class RequestBuilder:
             return 0
         self._conversation = conversation
         self._texts.extend(conversation.texts)
-        self._fixed += conversation.fixed
-        (
-            self._assistants,
-            self._calls,
-            self._parallel,
-            self._spoken,
-            self._system,
-            self._calling,
-            self._thought,
-            self._turns,
-            self._named,
-            self._kept,
-            self._recalled,
-            self._last,
-            self._names,
-            self._lines,
-        ) = conversation.framed
-        self._role = conversation.role
-        self._opening = conversation.opening
+        vars(self).update(conversation.state)
         self._messages = len(conversation.seen)
         return self._messages
 
@@ -210,47 +189,27 @@ class RequestBuilder:
 
         Args:
             messages: as :meth:`resume` was given them.
-            plain: True where each is known to be a dict of strings, or a tuple that nobody else has.
+            plain: True where each of those that were added is known to be a dict of strings.
         """
         known = self._conversation
-        begun = 0 if known is None else len(known.seen)
+        begun, told = (0, 0) if known is None else (len(known.seen), len(known.texts))
         if not self._from_the_start or begun == len(messages) or self._inputs != TEXT or self._values:
             return
         if self._parameters or self._unknown_files:
             return  # a message that is not read again could not tell its mark again
+        new = messages[begun:]
         try:
-            if plain:
-                seen = [*map(dict.copy, messages)] if type(messages[0]) is dict else list(messages)
-            else:
-                seen = [copy_of(it) for it in messages[begun:]]
+            seen = [*map(dict.copy, new)] if plain else [*map(copy_of, new)]
         except (TypeError, RecursionError):
             return
-        size = 0 if known is None else known.size
-        size += MESSAGE * len(seen) + sum(map(len, self._texts)) if plain else size_of(seen)
+        size = MESSAGE * len(new) + sum(map(len, self._texts[told:])) if plain else size_of(new)
+        mine = vars(self)
         self._conversation = Conversation(
             seen if known is None else known.seen + seen,
             tuple(self._texts),
-            fixed=self._fixed,
-            framed=(
-                self._assistants,
-                self._calls,
-                self._parallel,
-                self._spoken,
-                self._system,
-                self._calling,
-                self._thought,
-                self._turns,
-                self._named,
-                self._kept,
-                self._recalled,
-                self._last,
-                self._names,
-                self._lines,
-            ),
-            role=self._role,
-            opening=self._opening,
+            state={name: mine[name] for name in _TALK if name in mine},
             tokens=self._bounds(0),
-            size=size,
+            size=size if known is None else known.size + size,
         )
         shared.keep(self._conversation)
 
@@ -754,10 +713,9 @@ class RequestBuilder:
             framed, frames = _framed(counts)
             fixed = self._fixed + frames
         self._end_opening()
-        tokens = self._bounds(fixed)
-        facts = self._alike(tokens, framed) or self._facts(tokens, framed)
+        facts = self._alike() or self._facts()
         return Request(
-            facts=facts,
+            facts=facts.with_tokens(self._bounds(fixed), framed),
             texts=tuple(self._texts),
             fixed=fixed,
             opening=self._opening or 0,
@@ -776,8 +734,8 @@ class RequestBuilder:
             return self._thought + self._recalled, 0
         return self._thought, 0 if context == "current_turn" else self._recalled
 
-    def _alike(self, tokens: TokenCount, framed: Framed) -> RequestFacts | None:
-        """Return the facts from those of another request of nothing but text that differs in no setting."""
+    def _alike(self) -> RequestFacts | None:
+        """Return the facts of another request of nothing but text that differs in no setting."""
         if self._inputs is not TEXT or self._outputs is not TEXT or self._builtin:
             return None
         if self._estimates or "previous" in self._values:
@@ -793,17 +751,16 @@ class RequestBuilder:
         if kept is None:
             if len(_ALIKE) >= _KEPT:
                 _ALIKE.clear()
-            kept = _ALIKE[key] = self._facts(tokens, framed)
-        return kept.with_tokens(tokens, framed)
+            kept = _ALIKE[key] = self._facts()
+        return kept
 
-    def _facts(self, tokens: TokenCount, framed: Framed) -> RequestFacts:
+    def _facts(self) -> RequestFacts:
+        """Return the facts, but for what is counted."""
         parameters: tuple[tuple[str, Any], ...] = ()
         if self._parameters:
             with as_json("parameters"):
                 parameters = freeze_parameters(self._parameters)
         return RequestFacts(
-            tokens=tokens,
-            framed=framed,
             images=self._images,
             audio_seconds=self._audio_seconds,
             pdf_pages=self._pdf_pages,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,40 +57,26 @@ class Conversation:
     Attributes:
         seen: copies of the messages as the caller gave them.
         texts: every text to be counted, in order.
-        fixed: tokens known without counting.
-        framed: messages of the assistant, calls, those beside another one, turns that say
-            something beside them, where the first system message's text stands, from 1,
-            whether the last thing added was a call, tokens of reasoning since the last user message,
-            turns of several calls, tokens of the names in them, calls that the provider keeps, tokens
-            of earlier reasoning, what the one call so far of the turn that goes on counts for, messages that
-            say who speaks, and results that end in a mark.
-        role: the role of the last message.
-        opening: how many texts open the conversation, or None while it has no user message that ended.
+        state: what the reader knew after them, and goes on from.
         tokens: bounds of the texts' tokens together, or their count. Replaced, never changed, as more
             becomes known: by a count, or by what the provider reported after a call.
         size: characters that it keeps alive, its messages' own overhead included.
     """
 
-    __slots__ = ("__weakref__", "fixed", "framed", "opening", "role", "seen", "size", "texts", "tokens")
+    __slots__ = ("__weakref__", "seen", "size", "state", "texts", "tokens")
 
     def __init__(
         self,
         seen: list[Any],
         texts: tuple[str, ...],
         *,
-        fixed: int,
-        framed: tuple[Any, ...] = (0, 0, 0, 0, 0, False, 0, 0, 0, 0, 0, None, 0, 0),
-        role: str | None,
-        opening: int | None,
+        state: Mapping[str, Any],
         tokens: TokenCount,
         size: int,
     ) -> None:
         self.seen = seen
         self.texts = texts
-        self.fixed = fixed
-        self.framed = framed
-        self.role = role
-        self.opening = opening
+        self.state = state
         self.tokens = tokens
         self.size = size
 

@@ -110,15 +110,14 @@ def _add_messages(
     begun = builder.resume(whole) if long else 0
     if instructions and not begun:
         builder.message("system").text(instructions)
-    plain = _plain(items) if not begun and whole is items and type(items) is list and items else None
+    new = items[begun:] if whole is items and type(items) is list else []
+    plain = _plain(new) if new else None
     if plain is not None:
         builder.messages(*plain)
-        if long:
-            builder.remember(items, plain=True)
-        return
-    _each(builder, items, where, read, max(begun - bool(instructions), 0))
+    else:
+        _each(builder, items, where, read, max(begun - bool(instructions), 0))
     if long:
-        builder.remember(whole)
+        builder.remember(whole, plain=plain is not None)
 
 
 def _plain(items: list[Any]) -> tuple[list[str], list[str]] | None:
