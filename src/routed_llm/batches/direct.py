@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -58,14 +57,12 @@ class DirectRequests:
     Args:
         file: the job's file.
         endpoints: sends calls, and keeps the books.
-        lock: held while the job's file is changed.
         store: whether OpenAI may store those that do not say so themselves.
     """
 
-    def __init__(self, file: JobFile, endpoints: Endpoints, lock: threading.Lock, *, store: bool) -> None:
+    def __init__(self, file: JobFile, endpoints: Endpoints, *, store: bool) -> None:
         self._file = file
         self._endpoints = endpoints
-        self._lock = lock
         self._store = store
 
     @property
@@ -136,7 +133,7 @@ class DirectRequests:
             model = self._router.catalog.get(sent.model).id
         except CatalogError:  # an address of its own names it otherwise
             model = str(row["model"])
-        with self._lock, self._file.change() as db:
+        with self._file.change() as db:
             db.execute(
                 "INSERT OR REPLACE INTO direct (name, n, model, endpoint, at, marked) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
@@ -161,7 +158,7 @@ class DirectRequests:
     ) -> None:
         """Note what came of a request."""
         state = "failed" if answer is None else "done"
-        with self._lock, self._file.change() as db:
+        with self._file.change() as db:
             db.execute(
                 "UPDATE lines SET state = ?, answer = ?, cost = ?, error = ? WHERE n = ?",
                 (state, _text(answer), cost, _text(error), row["n"]),
@@ -262,7 +259,7 @@ class DirectRequests:
                 )
             is_known = entry is not None and entry.outcome != UNKNOWN
             most = entry.booked if entry is not None and is_known else self._worst(provider, row)
-            with self._lock, self._file.change() as db:
+            with self._file.change() as db:
                 db.execute(
                     "INSERT OR REPLACE INTO direct (name, n, model, endpoint, at, marked, state, most) "
                     "VALUES (?, ?, ?, ?, ?, 0, 'unknown', ?)",

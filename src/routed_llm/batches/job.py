@@ -9,7 +9,6 @@ that was under way when the process was killed is sent again, and counted as dou
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -122,8 +121,7 @@ class BatchJob:
         self._endpoints = Endpoints(self._router)
         self._provider = provider
         self._file = JobFile(path)
-        self._lock = threading.Lock()
-        self._direct = DirectRequests(self._file, self._endpoints, self._lock, store=store)
+        self._direct = DirectRequests(self._file, self._endpoints, store=store)
 
     def __enter__(self) -> BatchJob:
         return self
@@ -315,7 +313,7 @@ class BatchJob:
     def _plan_again(self, rows: list[tuple[sqlite3.Row, Mapping[str, str]]]) -> None:
         """Decide lines again for the time that is left to them; where none is, they are sent at once."""
         packing = _Packing(self._file.value("SELECT COALESCE(MAX(file), 0) FROM files"))
-        with self._lock, self._file.change() as db:
+        with self._file.change() as db:
             for row, avoid in rows:
                 left = row["within"] if row["due"] is None else max(self._left(row, self._now()), 0.001)
                 body = json.loads(row["body"])
@@ -349,7 +347,7 @@ class BatchJob:
             name = f"{file['file']}.{file['attempt']}"
             batch = known.get(name) or self._submit_file(provider, job, file, name)
             now = self._now()
-            with self._lock, self._file.change() as db:
+            with self._file.change() as db:
                 db.execute(
                     "UPDATE files SET state = 'sent', batch = ? WHERE file = ?", (batch["id"], file["file"])
                 )
@@ -362,7 +360,7 @@ class BatchJob:
         if file["state"] == "uploading":
             upload = next((one["id"] for one in provider.files() if one["filename"] == title), None)
         if upload is None:
-            with self._lock, self._file.change() as db:
+            with self._file.change() as db:
                 db.execute("UPDATE files SET state = 'uploading' WHERE file = ?", (file["file"],))
             rows = self._file.rows(
                 "SELECT n, endpoint, plan FROM lines WHERE file = ? ORDER BY n", file["file"]
@@ -457,7 +455,7 @@ class BatchJob:
             else:
                 avoid = json.loads(row["avoid"]) | ({row["model"]: outcome.why} if outcome.of_model else {})
                 again.append((row, avoid))
-        with self._lock, self._file.change() as db:
+        with self._file.change() as db:
             db.executemany("UPDATE lines SET state = ?, answer = ?, cost = ?, error = ? WHERE n = ?", results)
             db.executemany(
                 "UPDATE lines SET attempts = attempts + 1, state = 'planned', file = NULL WHERE n = ?",
@@ -480,7 +478,7 @@ class BatchJob:
         )
         if alone and len(lines) == 1:
             return False
-        with self._lock, self._file.change() as db:
+        with self._file.change() as db:
             db.execute(
                 "UPDATE files SET state = 'planned', attempt = attempt + 1 WHERE file = ?", (file["file"],)
             )

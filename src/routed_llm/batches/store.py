@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +55,7 @@ CREATE TABLE IF NOT EXISTS direct (
 
 
 class JobFile:
-    """A job's file, open for one process at a time.
+    """A job's file, open for one process at a time, and for all of its threads.
 
     Args:
         path: where it is; it is made when it is not there.
@@ -65,6 +66,8 @@ class JobFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        # From Python 3.12 on threads that ask the same at once are given each other's rows.
+        self._lock = threading.RLock()
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
             self._db = opened(self.path, wait=1)
@@ -89,14 +92,15 @@ class JobFile:
             PolicyError: when it cannot be written, as on a full disk.
         """
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # a full disk has ended it already
-                    self._db.execute("ROLLBACK")
-                raise
+            with self._lock:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:  # a full disk has ended it already
+                        self._db.execute("ROLLBACK")
+                    raise
         except sqlite3.Error as error:
             raise PolicyError(
                 f"{self.path}: {error}. Make room for it, and run the command again; what it holds is kept.",
@@ -106,11 +110,13 @@ class JobFile:
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         """Return what a query finds."""
-        return self._db.execute(query, values).fetchall()
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
 
     def value(self, query: str, *values: Any) -> Any:
         """Return the first value that a query finds, or None."""
-        row = self._db.execute(query, values).fetchone()
+        with self._lock:
+            row = self._db.execute(query, values).fetchone()
         return None if row is None else row[0]
 
     def close(self) -> None:
