@@ -1,27 +1,8 @@
 """A LangChain chat model that picks the OpenAI model for each call."""
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
+from routed_llm.calls.adapting import paused_collector
 
-
-@contextmanager
-def _paused() -> Iterator[None]:
-    """Stop the garbage collector for a block and leave it as it was.
-
-    An import allocates hundreds of thousands of objects that all stay, so that every collection that falls
-    into it looks for garbage where there is none: a tenth of the time. One afterwards does for all of them.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-with _paused():
+with paused_collector():
     from langchain_core.load.load import DEFAULT_NAMESPACES
 
     from langchain_routed._costs import CostCallbackHandler

@@ -210,8 +210,8 @@ class CallPlanner:
         quiet, now = not call and stop is None, tuple(owner.__dict__.values())
         if quiet and self._quiet is not None and self._quiet[0] == now:
             return self._quiet[1]
-        own = owner._default_params
-        parameters = overlaid(own, call if stop is None else {**call, "stop": stop})
+        defaults = owner._default_params
+        parameters = overlaid(defaults, call if stop is None else {**call, "stop": stop})
         if "response_format" in parameters:
             form, strict = parameters["response_format"], parameters.get("strict")
             parameters["response_format"] = _as_format(form, strict)
@@ -221,18 +221,16 @@ class CallPlanner:
             parameters = dict(with_search(parameters, owner.model_name, router.catalog, router.now))
         # ChatOpenAI goes by the names: one that is null (a first turn's previous_response_id) asks, too.
         items = asks_for_responses(owner, {**call, **parameters})
-        found = parameters, items, self._endpoint(parameters, items=items)
+        wanted = "responses" if items or not parses(parameters) else None
+        own = type(owner)._use_responses_api is not ChatOpenAI._use_responses_api
+        if owner.__dict__["use_responses_api"] is False or (own and not items):
+            wanted = "chat_completions"
+        found = parameters, items, wanted
         # What may change in place, or is a subclass's, is read again.
         is_own = owner.model_kwargs or type(owner)._default_params is not ChatOpenAI._default_params
-        if quiet and not is_own and all(isinstance(value, (str, int, float)) for value in own.values()):
+        if quiet and not is_own and all(isinstance(one, (str, int, float)) for one in defaults.values()):
             self._quiet = now, found
         return found
-
-    def _endpoint(self, parameters: Mapping[str, Any], *, items: bool) -> str | None:
-        own = type(self.owner)._use_responses_api is not ChatOpenAI._use_responses_api
-        if self.owner.__dict__["use_responses_api"] is False or (own and not items):
-            return "chat_completions"
-        return "responses" if items or not parses(parameters) else None
 
 
 def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, model_name: str = "") -> bool:
@@ -292,6 +290,7 @@ class RoutedCall(ParsedCall):
         nulls: names of the parameters that the caller gave as None.
         decision: what was decided.
         call: what of that says how it is sent.
+        model: the name of the model that is asked.
         on_responses: whether it goes to Responses.
         delegate: the langchain-openai model that sends it.
         shown: its keywords as traces and hooks see them, all but the stop sequences.
@@ -308,6 +307,7 @@ class RoutedCall(ParsedCall):
     nulls: tuple[str, ...] = ()
     decision: Any = None
     call: Call = field(init=False)
+    model: str = field(init=False)
     on_responses: bool = field(init=False)
     delegate: BaseChatOpenAI = field(init=False)
     shown: dict[str, Any] = field(default_factory=dict)
@@ -320,11 +320,6 @@ class RoutedCall(ParsedCall):
     _messages: list[BaseMessage] = field(default_factory=list)
     _asks: Any = None
     _manager: Any = None
-
-    @property
-    def model(self) -> str:
-        """The name of the model that is asked."""
-        return self.call.model
 
     @property
     def _wants_responses(self) -> bool:
@@ -360,7 +355,7 @@ class RoutedCall(ParsedCall):
         """Make the call and pass its chunks on; the last one has the record."""
         self._messages, self._asks = messages, options.get("stream_usage")
         begun = stream_flow(self.driven(self.decision, self))
-        chunks: Any = run_stream(begun, partial(self._send, "_generate"), self._open)
+        chunks: Any = run_stream(begun, partial(self._send, "_generate"), partial(self._send, "_stream"))
         with _ERRORS.raised(self.planner.owner.openai_api_base), closing(chunks):
             for chunk in chunks:
                 if run_manager is not None:
@@ -395,7 +390,7 @@ class RoutedCall(ParsedCall):
             return self
         call, planner, credential = decision.call, self.planner, None
         assert call is not None  # noqa: S101 - decide() raises when nothing was chosen
-        self.decision, self.call, self._changes = decision, call, {}
+        self.decision, self.call, self.model, self._changes = decision, call, call.model, {}
         self.on_responses = call.endpoint == "responses"
         keywords = self.shown = shown(self.parameters, call, kept=_PASSED_ON)
         self.stop = keywords.pop("stop", None)
@@ -527,16 +522,11 @@ class RoutedCall(ParsedCall):
 
     def _send(self, method: str, _: Any = None) -> Any:
         """Let the delegate make the call by one of its methods; in event loops, return what is awaited."""
-        messages, keywords = self._ready(stream=False)
+        messages, keywords = self._ready(stream=method in ("_stream", "_astream"))
         return getattr(self.delegate, method)(messages, run_manager=self._manager, **keywords)
 
-    def _open(self, _: Any) -> Iterator[ChatGenerationChunk]:
-        messages, keywords = self._ready(stream=True)
-        return self.delegate._stream(messages, **keywords)
-
     async def _aopen(self, _: Any) -> AsyncIterator[ChatGenerationChunk]:
-        messages, keywords = self._ready(stream=True)
-        return self.delegate._astream(messages, **keywords)
+        return cast("AsyncIterator[ChatGenerationChunk]", self._send("_astream"))
 
     def _ready(self, *, stream: bool) -> tuple[list[BaseMessage], dict[str, Any]]:
         """Return what a delegate is called with: a factory's own kind makes the body again."""

@@ -126,8 +126,7 @@ def _is_genuine(root: Any, part: Any) -> bool:
 
 def _guarded(delegate: BaseChatOpenAI) -> BaseChatOpenAI:
     """Look at what comes back where it comes in, whoever made the delegate."""
-    for name in ("root_client", "root_async_client"):
-        root = getattr(delegate, name, None)
+    for root in (getattr(delegate, name, None) for name, _, _ in _PAIRS):
         if isinstance(root, (OpenAI, AsyncOpenAI, PlainResponses)):
             guard_client(root._client)
     return delegate

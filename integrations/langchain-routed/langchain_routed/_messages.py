@@ -335,13 +335,11 @@ def since(messages: Sequence[BaseMessage], response_id: str) -> Sequence[BaseMes
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
         if isinstance(message, AIMessage) and message.response_metadata.get("id") == response_id:
-            named = message.tool_calls or ITEMS in message.additional_kwargs or _has_ids(message.content)
+            blocks = message.content if isinstance(message.content, list) else ()
+            has_ids = any(isinstance(block, Mapping) and block.get("id") for block in blocks)
+            named = message.tool_calls or ITEMS in message.additional_kwargs or has_ids
             return (messages[index + 1 :] if named else ()) or messages
     return messages
-
-
-def _has_ids(content: Any) -> bool:
-    return isinstance(content, list) and any(isinstance(b, Mapping) and b.get("id") for b in content)
 
 
 def _travelling(message: AIMessage) -> list[bool]:

@@ -12,9 +12,8 @@ import inspect
 import json
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from decimal import Decimal
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial, reduce
 from types import SimpleNamespace
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
 
@@ -65,11 +64,7 @@ _SHARED = (
     *("cache", "callbacks", "rate_limiter", "custom_get_token_ids"),
 )
 _UNHEARD = ("_ensure_sync_client_available", "_stream_responses", "_astream_responses", "_uses_gateway")
-_UNHEARD_WHY = (
-    "the model behind a call is another object",
-    "the models that a factory makes have methods of their own",
-)
-HOOKS: Final = (
+_HOOKS: Final = (
     *("_convert_chunk_to_generation_chunk", "_create_chat_result"),
     *("_get_generation_chunk_from_completion", "_should_stream_usage"),
 )
@@ -79,18 +74,8 @@ _RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
 _OWN_KEY: Final = "routed_llm"
 """Key of a config's ``configurable`` that nobody else uses."""
 
-_KEYWORDS: Final = frozenset(
-    {*(one.name for one in fields(Policy)), "policy", "scope", "conversation", "budget"}
-)
 _OPENING = 3
 """Tokens that open the answer; with them ChatOpenAI counts no messages at all."""
-
-
-@lru_cache(maxsize=256)
-def unheard(kind: type[ChatOpenAI], *, with_factory: bool) -> tuple[str, ...]:
-    """Name what a subclass overrides of ChatOpenAI's private parts and that no call would come to."""
-    names = (*_UNHEARD, *(HOOKS if with_factory else ()))
-    return tuple(name for name in names if getattr(kind, name) is not getattr(ChatOpenAI, name))
 
 
 def _on_azure(settings: Mapping[str, Any], call: Call) -> BaseChatOpenAI:
@@ -167,12 +152,16 @@ class RoutedChatModel(ChatOpenAI):
             kwargs["policy"] = policy_from(kwargs["policy"])
         kwargs.update(own_books(kwargs))
         super().__init__(*args, **kwargs)
-        for name in unheard(type(self), with_factory=self.factory is not None):
-            warnings.warn(
-                f"{type(self).__name__}.{name} is not called: {_UNHEARD_WHY[name in HOOKS]}. "
-                "Override _generate and _stream, or _get_request_payload, instead.",
-                stacklevel=2,
-            )
+        unheard = dict.fromkeys(_UNHEARD, "the model behind a call is another object")
+        if self.factory is not None:
+            unheard |= dict.fromkeys(_HOOKS, "the models that a factory makes have methods of their own")
+        for name, why in unheard.items():
+            if getattr(type(self), name) is not getattr(ChatOpenAI, name):
+                warnings.warn(
+                    f"{type(self).__name__}.{name} is not called: {why}. "
+                    "Override _generate and _stream, or _get_request_payload, instead.",
+                    stacklevel=2,
+                )
 
     @model_validator(mode="before")
     @classmethod
@@ -606,9 +595,7 @@ class Delegate(ChatOpenAI):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        if PLAN in kwargs:
-            return self.__dict__[OWNER]._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__
-        return super()._get_request_payload(input_, stop=stop, **kwargs)
+        return self.__dict__[OWNER]._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__
 
 
 def _hook(delegate: Delegate, name: str) -> Callable[..., Any]:
@@ -640,12 +627,13 @@ def _traced(call: RoutedCall | RejectedCall) -> dict[str, str]:
     decision = call.decision
     if decision is None:
         return {}  # nothing was decided
+    dollars = decision.dollars
     shown = {
         "baseline": decision.baseline if decision.policy is None else decision.policy.baseline,
         "model": decision.model,
         "effort": decision.effort,
         "why": decision.why,
-        "estimated_cost": None if decision.dollars is None else f"{decision.dollars:f}",
+        "estimated_cost": None if dollars is None else f"{dollars:f}",
         "arm": None if decision.trial is None else decision.trial.arm,
     }
     return {f"routed_{name}": value for name, value in shown.items() if value is not None}
@@ -677,8 +665,7 @@ def _configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[s
 
 def _ours(routing: Any) -> CallOptions:
     """Read ``configurable["routing"]`` as far as it is ours: applications have such a key of their own."""
-    in_keywords = isinstance(routing, Mapping) and _KEYWORDS.issuperset(routing)
-    if not (in_keywords or isinstance(routing, (Policy, CallOptions))):
+    if not CallOptions.reads(routing):
         return CallOptions()
     try:
         options = CallOptions.read(routing)
@@ -711,9 +698,7 @@ def _split_runs(prompts: int, kwargs: dict[str, Any]) -> list[dict[str, Any]]:
     Only the first run may have the id that was given.
     """
     run: dict[str, Any] = {name: kwargs.pop(name) for name in _RUN_ONLY if name in kwargs}
-    if prompts == 1:
-        return [run]
-    rest: dict[str, Any] = {name: value for name, value in run.items() if name != "run_id"}
+    rest = {name: value for name, value in run.items() if name != "run_id"}
     return [run, *[rest] * (prompts - 1)]
 
 
@@ -749,15 +734,13 @@ def _joined(found: Sequence[LLMResult | BaseException]) -> LLMResult:
     results = [result for result in found if isinstance(result, LLMResult)]
     if len(results) == 1:
         return results[0]
-    usage: dict[str, Any] = {}
     outputs = [result.llm_output or {} for result in results]
-    for one in outputs:
-        usage = _added(usage, one.get("token_usage") or {})
+    usage: dict[str, Any] = reduce(_added, [one.get("token_usage") or {} for one in outputs], {})
     names = [one.get("model_name") for one in outputs]
     output = {"token_usage": usage, "model_name": names[0], "model_names": names}
-    fingerprint = next((one["system_fingerprint"] for one in outputs if one.get("system_fingerprint")), None)
-    if fingerprint is not None:
-        output["system_fingerprint"] = fingerprint  # the first one, as with ChatOpenAI
+    fingerprints = [one["system_fingerprint"] for one in outputs if one.get("system_fingerprint")]
+    if fingerprints:
+        output["system_fingerprint"] = fingerprints[0]  # as with ChatOpenAI
     return LLMResult(
         generations=[answers for result in results for answers in result.generations],
         llm_output=output,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
@@ -134,6 +134,12 @@ class CallOptions:
             rest = {**ours.pop("policy"), **rest}
         return replace(cls.of(**ours), changes=rest or None)
 
+    @classmethod
+    def reads(cls, value: Any) -> bool:
+        """Say whether :meth:`read` knows every word of a value, under a key that others use, too."""
+        known = isinstance(value, Mapping) and _KEYWORDS.issuperset(value)
+        return known or isinstance(value, (Policy, cls))
+
     def over(self, other: CallOptions) -> CallOptions:
         """Lay these options over others: what both say is as these say; tags and budgets add up."""
         if other is _NOTHING:
@@ -181,3 +187,4 @@ _KINDS: Final = (
 )
 _NOTHING: Final = CallOptions()
 _OURS: Final = frozenset({"policy", "scope", "conversation", "budget", "at", "deadline"})
+_KEYWORDS: Final = _OURS.union(one.name for one in fields(Policy))

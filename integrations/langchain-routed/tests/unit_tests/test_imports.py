@@ -10,7 +10,8 @@ from importlib.metadata import version
 
 import langchain_routed
 import pytest
-from langchain_routed import _paused
+
+from routed_llm.calls.adapting import paused_collector
 
 LATER = (
     "PIL",
@@ -54,9 +55,9 @@ def test_a_pause_leaves_the_collector_as_it_was(*, on: bool, fails: bool) -> Non
     """It is off within, and afterwards what it was before, however the block ends."""
     (gc.enable if on else gc.disable)()
     if fails:
-        with pytest.raises(ImportError), _paused():
+        with pytest.raises(ImportError), paused_collector():
             raise ImportError
     else:
-        with _paused():
+        with paused_collector():
             assert not gc.isenabled()
     assert gc.isenabled() is on

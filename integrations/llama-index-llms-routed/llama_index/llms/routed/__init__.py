@@ -1,7 +1,10 @@
 """A LlamaIndex LLM that picks the OpenAI model for each call."""
 
-from llama_index.llms.routed.base import RoutedLLM
-from llama_index.llms.routed.events import RoutingDecisionEvent, record_routing
+from routed_llm.calls.adapting import paused_collector
+
+with paused_collector():
+    from llama_index.llms.routed.base import RoutedLLM
+    from llama_index.llms.routed.events import RoutingDecisionEvent, record_routing
 
 __all__ = ["RoutedLLM", "RoutingDecisionEvent", "record_routing"]
 
