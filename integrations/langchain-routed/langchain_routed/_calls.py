@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -60,7 +61,7 @@ from routed_llm.calls.reach import known
 from routed_llm.calls.runners import aclosing, arun, arun_stream, run, run_stream
 from routed_llm.calls.sdk import parses
 from routed_llm.calls.search import with_search
-from routed_llm.calls.wired import NO_USAGE, UsageQuestion, ends_of
+from routed_llm.calls.wired import NO_PLACE, NO_USAGE, UsageQuestion, ends_of
 from routed_llm.request.wire import overlaid, request_body
 
 if TYPE_CHECKING:
@@ -73,10 +74,6 @@ __all__ = ["CallPlanner", "RejectedCall", "RoutedCall", "asks_for_responses"]
 _FOR_US: Final = frozenset(
     {"routing", "ls_structured_output_format", "structured_output_format", "stream_usage"}
 )
-_SWITCHES: Final = (
-    *("use_responses_api", "output_version", "context_management", "include", "reasoning", "truncation"),
-    "use_previous_response_id",
-)
 _PASSED_ON: Final = frozenset(
     {"extra_body", "extra_headers", "extra_query", "strict", "stream_options", "timeout"}
 )
@@ -87,7 +84,6 @@ _OPTIONS: Final = ("extra_body", "extra_headers", "extra_query", "timeout")
 _PARSER: Final = "langchain_openai.chat_models.base"
 _OPENAI: Final = "https://api.openai.com/"
 _ENCRYPTED: Final = "reasoning.encrypted_content"
-_TITLES: Final = {"chat_completions": "Chat Completions", "responses": "Responses"}
 _HOME: Final = "it goes to the caller's own address only; Router(credentials=...) says what goes to this one"
 _TRAVELS: Final = "what is not stored must travel with the conversation"
 
@@ -104,7 +100,7 @@ class CallPlanner:
         self.router = shared_router(owner.catalog) if owner.router is None else owner.router
         self._own = OwnOptions()
         self._quiet: tuple[tuple[Any, ...], tuple[dict[str, Any], bool, str | None]] | None = None
-        self.lost: dict[str, int] = {}
+        self.lost: Counter[str] = Counter()
         self.takes_usage: dict[str | None, bool] = {}
 
     def known(self, name: str) -> str | None:
@@ -171,7 +167,7 @@ class CallPlanner:
         if isinstance(needs.get("response_format"), type):
             needs["response_format"] = _form_of(needs["response_format"])
         said = Conversation(
-            messages=messages, model=None, endpoint="responses", known=self.known, brings_tools=items
+            messages=messages, model=None, on_responses=True, known=self.known, brings_tools=items
         )
         owner, hard = said.state_owner(
             parameters.get("previous_response_id"),
@@ -242,7 +238,7 @@ def asks_for_responses(model: ChatOpenAI, parameters: Mapping[str, Any], *, mode
     asked: bool | None = given["use_responses_api"]
     if asked is not None:
         return asked
-    settings = SimpleNamespace(model_name=model_name, **{name: given[name] for name in _SWITCHES})
+    settings = SimpleNamespace(**{**given, "model_name": model_name})
     # Its own method, asked about fields that stand for a model's.
     return ChatOpenAI._use_responses_api(settings, dict(parameters))  # type: ignore[arg-type]
 
@@ -330,8 +326,7 @@ class RoutedCall(ParsedCall):
     @property
     def _unstored(self) -> bool:
         """Whether the provider seems to store nothing for this credential: twice it did not find it."""
-        lost = self.planner.lost
-        return bool(lost) and lost.get(self.options.credential, 0) > 1
+        return self.planner.lost[self.options.credential] > 1
 
     # ----- the four ways of calling
 
@@ -418,12 +413,12 @@ class RoutedCall(ParsedCall):
         known, stream = self.shown, bool(keywords.get("stream"))
         body = self._body(messages, stream=stream)
         body.update({n: v for n, v in keywords.items() if n not in known or known[n] is not v})
+        body.pop("stream_options", None)
         if stream:
             # langchain-openai writes its own question for the usage over what else the caller has said.
             options = {**(known.get("stream_options") or {}), **(keywords.get("stream_options") or {})}
             if self.on_responses:
                 options.pop("include_usage", None)  # it always reports the usage, and has no such field
-            body.pop("stream_options", None)
             body.update({"stream_options": options} if options else {})
         return body if stop == self.stop else {**body, "stop": stop}
 
@@ -452,7 +447,7 @@ class RoutedCall(ParsedCall):
             included = body["include"] = [*included, _ENCRYPTED]
         if _ENCRYPTED in included and _ENCRYPTED not in (given.get("include") or ()):
             self._changes["include"] = Change("include", "added", None, _ENCRYPTED, _TRAVELS)
-        why = f"{_TITLES[call.endpoint]} has no place for it"
+        why = NO_PLACE[call.endpoint]
         self._changes.update({at: Change(at, "dropped", value, None, why) for at, value in lost.items()})
         if not self.on_responses and "max_tokens" in body and planner.owner.factory is None:
             body["max_completion_tokens"] = body.pop("max_tokens")  # as ChatOpenAI does
@@ -462,7 +457,6 @@ class RoutedCall(ParsedCall):
             body.update(dict.fromkeys(name for name in self.nulls if name not in absent))
         # A setting to stream, in a call that is not to, is sent on: it ends as with ChatOpenAI.
         body["stream"] = planner.owner.streaming and not decision.facts.stream
-        body.pop("stream_options", None)
         kept = _OPTIONS if self.on_responses else (*_OPTIONS, "strict")
         body.update({name: self.shown[name] for name in kept if name in self.shown})
         return body
@@ -511,7 +505,7 @@ class RoutedCall(ParsedCall):
         return Conversation(
             messages=messages,
             model=self.decision.model,
-            endpoint=self.call.endpoint,
+            on_responses=self.on_responses,
             known=self.planner.known,
             store=store,
             stateless=self.call.stateless,
@@ -579,8 +573,7 @@ class RoutedCall(ParsedCall):
         """Note for whom the provider did not find what it should have stored."""
         del decision
         if step.kind == "state":
-            lost, whose = self.planner.lost, self.options.credential
-            lost[whose] = lost.get(whose, 0) + 1
+            self.planner.lost[self.options.credential] += 1
 
     read = staticmethod(_answers.read)
 
@@ -647,7 +640,6 @@ class RoutedCall(ParsedCall):
         apart = copy.copy(self)
         apart._manager = None
         apart.prepare(decision)
-        apart.shown = {n: v for n, v in apart.shown.items() if n != "stream_options"}
         read = self.read(apart._send("_generate"))
         return Answered(read.usage, read.served, read.text)
 

@@ -58,8 +58,6 @@ _RESPONSES_ITEMS: Final = frozenset(
 )
 """Types of blocks that only the Responses endpoint has; langchain-openai passes them on as items."""
 
-Known = Callable[[str], str | None]
-
 
 @dataclass(slots=True, kw_only=True)
 class Conversation:
@@ -68,7 +66,7 @@ class Conversation:
     Attributes:
         messages: the conversation.
         model: catalog id of the chosen model; None while it is read for the choice.
-        endpoint: ``chat_completions`` or ``responses``.
+        on_responses: whether it goes to Responses.
         known: a function from a model's name to its catalog id, or None for a stranger.
         store: the request's ``store``; with False the provider looks nothing up that it has stored.
         stateless: whether nothing that the provider may have stored is to be referred to.
@@ -77,15 +75,11 @@ class Conversation:
 
     messages: Sequence[BaseMessage]
     model: str | None
-    endpoint: str
-    known: Known
+    on_responses: bool
+    known: Callable[[str], str | None]
     store: Any = None
     stateless: bool = False
     brings_tools: bool = False
-
-    @property
-    def _on_responses(self) -> bool:
-        return self.endpoint == "responses"
 
     # ----- who has answered before
 
@@ -163,21 +157,21 @@ class Conversation:
 
     def _chat_input(self, message: BaseMessage) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
-        if self._on_responses and isinstance(message, ToolMessage):
+        if self.on_responses and isinstance(message, ToolMessage):
             item = _make_computer_call_output_from_message(message)
             if item := item or _make_custom_tool_output_from_message(message):
                 return [item]
         if isinstance(message.content, str):
             return [_as_dict(message)]
-        if self._on_responses:
+        if self.on_responses:
             brings = self.brings_tools and isinstance(message, SystemMessage)
             kinds = _RESPONSES_ITEMS if brings else _RESPONSES_ITEMS - {_TOOLS}
             items = [dict(_unwrapped(block)) for block in message.content if _is_item(block, kinds)]
             if items and len(items) == len(message.content):
                 return items
             message = _with(message, [block for block in message.content if not _is_item(block, kinds)])
-        message = _fit_blocks(message, on_responses=self._on_responses)
-        if message.content and self._on_responses and self.model and not isinstance(message, ToolMessage):
+        message = _fit_blocks(message, on_responses=self.on_responses)
+        if message.content and self.on_responses and self.model and not isinstance(message, ToolMessage):
             message = _with(message, [block for block in message.content if _is_known(block, message)])
         return [*items, _as_dict(message)]
 
@@ -188,11 +182,11 @@ class Conversation:
         if isinstance(message.content, str) and not (special or calls):
             return _convert_message_to_dict(message)
         own = self.model is not None and self._is_own(message)
-        bare = _bare(message, keeps_audio=own and not self._on_responses)
+        bare = _bare(message, keeps_audio=own and not self.on_responses)
         said = _as_dict(_convert_from_v1_to_chat_completions(bare))
         if calls:
             said["tool_calls"] = calls
-        if self._on_responses and own:
+        if self.on_responses and own:
             items = extra.get(ITEMS) or _construct_responses_api_input(
                 [_with_calls(_as_made(message))], store=self.store
             )
@@ -209,20 +203,20 @@ class Conversation:
         sent: set[Any] = set()
         said = []
         for message in self.messages:
-            speaks = self._on_responses and not isinstance(message, (ToolMessage, FunctionMessage))
+            speaks = self.on_responses and not isinstance(message, (ToolMessage, FunctionMessage))
             if isinstance(message, AIMessage):
                 ids = {item["id"] for item in _made_of(message) if item.get("id")}
                 own = self._is_own(message) and sent.isdisjoint(ids)  # no item may stand twice
                 sent |= ids
                 # The one assistant of a conversation is known, and so is who made items.
                 speaks = speaks and several and not (own and ids)
-                made = own and self._on_responses
+                made = own and self.on_responses
                 message = _as_made(message) if made else _bare(message, keeps_audio=own)
             elif not isinstance(message.content, str):
-                message = _fit_blocks(message, on_responses=self._on_responses)
+                message = _fit_blocks(message, on_responses=self.on_responses)
             if speaks and message.name:
                 message = _with(message, spoken(message.content, message.name, "text"))
-            said.append(_with_calls(message) if self._on_responses else message)
+            said.append(_with_calls(message) if self.on_responses else message)
         return said
 
     def _is_own(self, message: AIMessage) -> bool:
@@ -408,9 +402,7 @@ def _with_refusal(content: Any, kept: dict[str, Any], *, on_responses: bool) -> 
     """
     said = kept.pop("refusal", None)
     blocks = [{"type": "text", "text": content}] if content and isinstance(content, str) else content or []
-    refuses = any(
-        isinstance(b := _unwrapped(block), Mapping) and b.get("type") == "refusal" for block in blocks
-    )
+    refuses = any(_is_item(block, {"refusal"}) for block in blocks)
     # Chat Completions takes a refusal alone.
     if not said or refuses or (blocks and not on_responses):
         return content

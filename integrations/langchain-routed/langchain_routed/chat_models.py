@@ -12,7 +12,6 @@ import inspect
 import json
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from functools import cached_property, partial, reduce
 from types import SimpleNamespace
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
@@ -47,7 +46,7 @@ from routed_llm import (
     RequestFacts,
     Router,
 )
-from routed_llm.calls.adapting import own_books, pickled, policy_from, travels
+from routed_llm.calls.adapting import own_books, pickled, policy_from, travels, written
 from routed_llm.calls.reach import known, reachable, usual, widest
 from routed_llm.calls.runners import aclosing
 from routed_llm.calls.sdk import ChatOnResponses
@@ -331,14 +330,12 @@ class RoutedChatModel(ChatOpenAI):
         kwargs = await self._arouted(input, config, stop, kwargs)
         return await super()._achat_model_stream_v3(input, config, stop=stop, **kwargs)
 
-    def _routed(self, input: LanguageModelInput, config: Config, stop: Stop, kwargs: Any) -> dict[str, Any]:
+    def _routed(self, input: Any, config: Config, stop: Stop, kwargs: Any) -> dict[str, Any]:
         """Return a stream's keywords with its call."""
         messages, given = self._convert_input(input).to_messages(), _configured(config, kwargs)
         return _planned(given, self._own_planner().route(messages, stop, given, stream=True))
 
-    async def _arouted(
-        self, input: LanguageModelInput, config: Config, stop: Stop, kwargs: Any
-    ) -> dict[str, Any]:
+    async def _arouted(self, input: Any, config: Config, stop: Stop, kwargs: Any) -> dict[str, Any]:
         messages, given = self._convert_input(input).to_messages(), _configured(config, kwargs)
         return _planned(given, await self._own_planner().aroute(messages, stop, given, stream=True))
 
@@ -504,11 +501,8 @@ class RoutedChatModel(ChatOpenAI):
         Raises:
             PolicyError: when a limit cannot travel.
         """
-        fields = {
-            name: value
-            for name, value in self.__dict__.items()
-            if name in self.model_fields_set and name not in _CLIENTS
-        }
+        given = self.model_fields_set.difference(_CLIENTS)
+        fields = {name: value for name, value in self.__dict__.items() if name in given}
         if self.budget is not None or self.ledger is not None:
             fields.pop("router", None)  # made here, and made again
             travels(self.router)
@@ -530,14 +524,14 @@ class RoutedChatModel(ChatOpenAI):
     @override
     def lc_attributes(self) -> dict[str, Any]:
         policy, found = policy_from(self.policy), super().lc_attributes
-        if policy is None:
-            return found
-        written = policy.to_dict()
-        data = {name: str(one) if isinstance(one, Decimal) else one for name, one in written.items()}
-        return {**found, "policy": data}
+        return found if policy is None else {**found, "policy": written(policy.to_dict())}
 
 
 # ----- the model behind a call
+
+
+def _forwarded(name: str) -> Callable[..., Any]:
+    return lambda self, *args, **kwargs: _hook(self, name)(*args, **kwargs)
 
 
 class Delegate(ChatOpenAI):
@@ -597,20 +591,15 @@ class Delegate(ChatOpenAI):
     ) -> dict[str, Any]:
         return self.__dict__[OWNER]._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__
 
+    _get_generation_chunk_from_completion = _forwarded("_get_generation_chunk_from_completion")
+    _should_stream_usage = _forwarded("_should_stream_usage")
+
 
 def _hook(delegate: Delegate, name: str) -> Callable[..., Any]:
     """Return a method: that of the owner, or of a factory's model, where a class or a patch has its own."""
     hook: Any = getattr(delegate.__dict__[HOOKED], name)
     original: Callable[..., Any] = getattr(ChatOpenAI, name)
     return partial(original, delegate) if getattr(hook, "__func__", None) is original else hook
-
-
-def _forwarded(name: str) -> Callable[..., Any]:
-    return lambda self, *args, **kwargs: _hook(self, name)(*args, **kwargs)
-
-
-for _name in ("_get_generation_chunk_from_completion", "_should_stream_usage"):
-    setattr(Delegate, _name, _forwarded(_name))
 
 
 def _keep_items(message: BaseMessage, kept: Mapping[str, Any] | None) -> None:

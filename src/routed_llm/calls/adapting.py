@@ -7,6 +7,7 @@ import os
 import pickle
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
@@ -43,6 +44,7 @@ __all__ = [
     "shared_router",
     "shown",
     "travels",
+    "written",
 ]
 
 DECIDED: Final = frozenset(
@@ -209,6 +211,11 @@ def shown(parameters: Mapping[str, Any], call: Call, *, kept: frozenset[str] = f
     elif call.effort is not None:
         found["reasoning_effort"] = call.effort
     return found
+
+
+def written(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of a policy or a budget as JSON-able data: amounts of money are strings there."""
+    return {name: str(one) if isinstance(one, Decimal) else one for name, one in keywords.items()}
 
 
 def travels(router: Router | None) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from routed_llm.record import Record
     from routed_llm.recovery import ErrorFacts, Step
 
-__all__ = ["NO_USAGE", "Prepared", "UsageQuestion", "Wired", "calls_before", "ends_of"]
+__all__ = ["NO_PLACE", "NO_USAGE", "Prepared", "UsageQuestion", "Wired", "calls_before", "ends_of"]
 
 RESPONSES: Final = "responses"
 _OBJECT: Final = (dict, Mapping)
@@ -42,6 +42,11 @@ _REFUSALS: Final = (400, 422)
 _BROKE: Final = 500
 _QUESTION: Final = ("stream_options", "include_usage")
 NO_USAGE: Final = "the server refuses it, so the usage and the cost of this stream are not known"
+NO_PLACE: Final = {
+    "chat_completions": "Chat Completions has no place for it",
+    RESPONSES: "Responses has no place for it",
+}
+"""Why an endpoint is sent a request without something."""
 
 
 @dataclass(slots=True)
@@ -287,8 +292,7 @@ class Wired:
     def _record(self, record: dict[str, Any]) -> None:
         """Fill the record in: its changes are the decision's, and what writing the request left out."""
         if self.left_out or self._lost:
-            title = "Responses" if self._call.endpoint == RESPONSES else "Chat Completions"
-            why = {**self.left_out, **dict.fromkeys(self._lost, f"{title} has no place for it")}
+            why = {**self.left_out, **dict.fromkeys(self._lost, NO_PLACE[self._call.endpoint])}
             if "stream_options" in self._lost:
                 why["stream_options"] = NO_USAGE
             lost = [Change(at, "dropped", self._lost.get(at), None, why[at]).to_dict() for at in why]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from functools import partial
 from typing import Any, Literal, Self, cast
 
@@ -46,7 +45,7 @@ from routed_llm import (
     Router,
     read_openai,
 )
-from routed_llm.calls.adapting import own_books, pickled, policy_from, travels
+from routed_llm.calls.adapting import own_books, pickled, policy_from, travels, written
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.sdk import failed
@@ -69,11 +68,6 @@ _WAYS_OUT = (
 )
 _LIMITS = frozenset({"policy", "router", "catalog", "budget", "ledger", "on_budget"})
 _NOT_WRITTEN = "not_written"
-
-
-def _written(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return keywords as JSON-able data: amounts of money are strings there."""
-    return {name: str(value) if isinstance(value, Decimal) else value for name, value in plain.items()}
 
 
 class RoutedLLM(CarefulOpenAI):
@@ -188,7 +182,7 @@ class RoutedLLM(CarefulOpenAI):
 
     @field_serializer("policy")
     def _write_policy(self, policy: Policy | None) -> dict[str, Any] | None:
-        return None if policy is None else _written(policy.to_dict())
+        return None if policy is None else written(policy.to_dict())
 
     @classmethod
     @override
@@ -391,19 +385,19 @@ class RoutedLLM(CarefulOpenAI):
     @override
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
         """Return the fields as JSON-able data; what has no such form is named, and wanted again."""
-        written, file = super().to_dict(**kwargs), getattr(self.ledger, "path", None)
+        data, file = super().to_dict(**kwargs), getattr(self.ledger, "path", None)
         if self.budget:
-            written["budget"] = [_written(budget.to_dict()) for budget in self.budget]
+            data["budget"] = [written(budget.to_dict()) for budget in self.budget]
         if file is not None:
-            written["ledger"] = str(file.absolute())
+            data["ledger"] = str(file.absolute())
         router = self._router()
         limits = router.keeps_books or (self.policy is None and router.policy != _DEFAULT_POLICY)
         others = set() if limits and not self._keeps_books else {"router"}
         held = [name for name in _LIMITS - others if getattr(self, name) is not None]
         if self.budget and self._keeps_books:
             held.append("ledger")
-        missing = sorted({name for name in held if name not in written})
-        return {**written, _NOT_WRITTEN: missing} if missing else written
+        missing = sorted({name for name in held if name not in data})
+        return {**data, _NOT_WRITTEN: missing} if missing else data
 
     @classmethod
     @override
