@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from routed_llm import Call
-from routed_llm.calls.adapting import shown
+from routed_llm.calls.wired import shown
 
 NAMES = ("model", "base_url", "effort", "cap")
 CASES = [

@@ -53,7 +53,7 @@ from routed_llm import (
     read_openai,
     short_record,
 )
-from routed_llm.calls.adapting import DECIDED, OwnOptions, shared_router, shown
+from routed_llm.calls.adapting import OwnOptions, shared_router
 from routed_llm.calls.driver import flow, stream_flow
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.problems import SdkErrors
@@ -61,7 +61,7 @@ from routed_llm.calls.reach import known
 from routed_llm.calls.runners import aclosing, arun, arun_stream, run, run_stream
 from routed_llm.calls.sdk import parses
 from routed_llm.calls.search import with_search
-from routed_llm.calls.wired import NO_PLACE, NO_USAGE, UsageQuestion, ends_of
+from routed_llm.calls.wired import DECIDED, NO_PLACE, NO_USAGE, UsageQuestion, ends_of, shown
 from routed_llm.request.wire import overlaid, request_body
 
 if TYPE_CHECKING:

@@ -46,11 +46,10 @@ class CostCallbackHandler(BaseCallbackHandler):
     @override
     def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
         """Add what an answer has cost; several answers to one prompt are one call."""
-        for answers in response.generations:
-            for answer in answers[:1]:
-                metadata = getattr(getattr(answer, "message", None), "response_metadata", {})
-                if isinstance(record := metadata.get(ROUTING), Mapping):
-                    self._add(record)
+        for first in (answers[0] for answers in response.generations if answers):
+            metadata = getattr(getattr(first, "message", None), "response_metadata", {})
+            if isinstance(record := metadata.get(ROUTING), Mapping):
+                self._add(record)
 
     def _add(self, record: Mapping[str, Any]) -> None:
         cost = record.get("cost")

@@ -458,9 +458,7 @@ class RoutedChatModel(ChatOpenAI):
     @override
     def get_token_ids(self, text: str) -> list[int]:
         """Return a text's tokens, without a network."""
-        if self.custom_get_token_ids is not None:
-            return self.custom_get_token_ids(text)
-        if self.tiktoken_model_name is not None:
+        if self.custom_get_token_ids is not None or self.tiktoken_model_name is not None:
             return super().get_token_ids(text)
         return self._own_planner().router.token_ids(text)
 
@@ -640,9 +638,7 @@ def _configured(config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[s
         return kwargs
     given = (config or {}).get("configurable")
     if given is None:
-        given = (var_child_runnable_config.get() or {}).get("configurable")
-    if not given:
-        return kwargs
+        given = (var_child_runnable_config.get() or {}).get("configurable") or {}
     own, routing, thread = given.get(_OWN_KEY), given.get("routing"), given.get("thread_id")
     if own is None and routing is None and thread is None:
         return kwargs
@@ -671,9 +667,7 @@ def _ours(routing: Any) -> CallOptions:
 
 def _planned(kwargs: Mapping[str, Any], call: RoutedCall | RejectedCall) -> dict[str, Any]:
     """Return a call's keywords with its call, naming the model that was chosen."""
-    kept = {**kwargs, "model": call.model, PLAN: call}
-    kept.pop("routing", None)
-    return kept
+    return {**_visible(kwargs), "model": call.model, PLAN: call}
 
 
 def _visible(kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,10 +26,8 @@ from routed_llm.request.wire import count_body
 
 if TYPE_CHECKING:
     from routed_llm.catalog import Catalog
-    from routed_llm.decision import Call
 
 __all__ = [
-    "DECIDED",
     "SECONDS",
     "LateHeaders",
     "OwnOptions",
@@ -42,18 +40,9 @@ __all__ = [
     "pickled",
     "policy_from",
     "shared_router",
-    "shown",
     "travels",
     "written",
 ]
-
-DECIDED: Final = frozenset(
-    {
-        *("model", "stream", "reasoning", "reasoning_effort"),
-        *("max_tokens", "max_completion_tokens", "max_output_tokens"),
-    }
-)
-"""Keywords that a decision writes."""
 
 SECONDS: Final = 5.0
 """Longest wait for a count: a request is decided without it rather than late."""
@@ -175,42 +164,6 @@ def policy_from(value: Any) -> Policy | None:
         f"policy is a {type(value).__name__}. "
         "Give a Policy, a dict of its keywords, or the path of a TOML file."
     )
-
-
-def shown(parameters: Mapping[str, Any], call: Call, *, kept: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Return the keywords of a decided call as traces, hooks and caches see them.
-
-    Values are as the caller gave them; what the decision changed is replaced, added or left out.
-
-    Args:
-        parameters: what was asked.
-        call: what was decided.
-        kept: names of what no decision changes.
-    """
-    found = {
-        name: value
-        for name, value in parameters.items()
-        if name in kept or not (name in DECIDED or name in call.dropped)
-    }
-    found.update(
-        {
-            name: value
-            for name, value in call.parameters.items()
-            if name not in DECIDED and (name == "include" or name not in parameters)
-        }
-    )
-    if call.cap is not None:
-        # Under the name that was given; each endpoint has its own.
-        found["max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"] = call.cap
-    if call.endpoint == "responses":
-        reasoning = {**(call.parameters.get("reasoning") or {})}
-        if call.effort is not None:
-            reasoning["effort"] = call.effort
-        if reasoning:
-            found["reasoning"] = reasoning
-    elif call.effort is not None:
-        found["reasoning_effort"] = call.effort
-    return found
 
 
 def written(keywords: Mapping[str, Any]) -> dict[str, Any]:

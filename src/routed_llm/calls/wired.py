@@ -29,11 +29,21 @@ from routed_llm.usage import Usage, hosted_calls
 if TYPE_CHECKING:
     from routed_llm.calls.answers import Made
     from routed_llm.catalog import Catalog
-    from routed_llm.decision import Decision
+    from routed_llm.decision import Call, Decision
     from routed_llm.record import Record
     from routed_llm.recovery import ErrorFacts, Step
 
-__all__ = ["NO_PLACE", "NO_USAGE", "Prepared", "UsageQuestion", "Wired", "calls_before", "ends_of"]
+__all__ = [
+    "DECIDED",
+    "NO_PLACE",
+    "NO_USAGE",
+    "Prepared",
+    "UsageQuestion",
+    "Wired",
+    "calls_before",
+    "ends_of",
+    "shown",
+]
 
 RESPONSES: Final = "responses"
 _OBJECT: Final = (dict, Mapping)
@@ -47,6 +57,15 @@ NO_PLACE: Final = {
     RESPONSES: "Responses has no place for it",
 }
 """Why an endpoint is sent a request without something."""
+
+
+DECIDED: Final = frozenset(
+    {
+        *("model", "stream", "reasoning", "reasoning_effort"),
+        *("max_tokens", "max_completion_tokens", "max_output_tokens"),
+    }
+)
+"""Keywords that a decision writes."""
 
 
 @dataclass(slots=True)
@@ -341,6 +360,42 @@ class Wired:
             prepared.body.pop(name, None)  # nobody reads along
         read = apart.read(self.send(prepared))
         return Answered(read.usage, read.served, read.text)
+
+
+def shown(parameters: Mapping[str, Any], call: Call, *, kept: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return the keywords of a decided call as traces, hooks and caches see them.
+
+    Values are as the caller gave them; what the decision changed is replaced, added or left out.
+
+    Args:
+        parameters: what was asked.
+        call: what was decided.
+        kept: names of what no decision changes.
+    """
+    found = {
+        name: value
+        for name, value in parameters.items()
+        if name in kept or not (name in DECIDED or name in call.dropped)
+    }
+    found.update(
+        {
+            name: value
+            for name, value in call.parameters.items()
+            if name not in DECIDED and (name == "include" or name not in parameters)
+        }
+    )
+    if call.cap is not None:
+        # Under the name that was given; each endpoint has its own.
+        found["max_completion_tokens" if "max_completion_tokens" in parameters else "max_tokens"] = call.cap
+    if call.endpoint == "responses":
+        reasoning = {**(call.parameters.get("reasoning") or {})}
+        if call.effort is not None:
+            reasoning["effort"] = call.effort
+        if reasoning:
+            found["reasoning"] = reasoning
+    elif call.effort is not None:
+        found["reasoning_effort"] = call.effort
+    return found
 
 
 def ends_of(stop: Any, most: int | None) -> AnswerCutter | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -147,16 +148,17 @@ def test_a_model_given_for_a_call_pins_it(make, sim, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["keyword", "config", "with_config"])
 def test_the_policy_can_change_for_one_call(make, how: str) -> None:
-    """`routing=` or the config's `configurable` changes the policy of one call only."""
-    llm, change = make(), {"models": ["gpt-4.1"], "task": "coding"}
+    """`routing=` or the config's `configurable` changes the policy, and the day, of one call only."""
+    llm, change = make(), {"models": ["gpt-4.1"], "task": "coding", "at": date(2026, 6, 1)}
     config = {"configurable": {"routing": change}}
     answer = {
         "keyword": lambda: llm.invoke("Hi", routing=change),
         "config": lambda: llm.invoke("Hi", config),
         "with_config": lambda: llm.with_config(config).invoke("Hi"),
     }[how]()
-    assert routing(answer)["model"] == "gpt-4.1"
-    assert routing(llm.invoke("Hi"))["model"] != "gpt-4.1"
+    record, next_one = routing(answer), routing(llm.invoke("Hi"))
+    assert (record["model"], record["at"]) == ("gpt-4.1", "2026-06-01")
+    assert (next_one["model"] == "gpt-4.1", next_one["at"] == "2026-06-01") == (False, False)
 
 
 def test_the_policy_comes_in_three_forms(make, tmp_path) -> None:
