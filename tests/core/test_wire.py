@@ -429,6 +429,21 @@ def test_a_doubled_call_and_a_doubled_id_are_sent_once() -> None:
     assert sent({"input": doubled}, RESPONSES)["input"] == [REASONING, SAID, *CALLS, *OUTPUTS]
 
 
+@pytest.mark.parametrize("endpoint", [CHAT, RESPONSES])
+@pytest.mark.parametrize("given", [{"messages": HELLO}, {"input": HELLO}], ids=["chat", "responses"])
+@pytest.mark.parametrize("choice", ["auto", "none"])
+def test_a_choice_among_no_tools_is_left_out(given: dict[str, Any], choice: str, endpoint: str) -> None:
+    """Chat Completions refuses what Responses passes over."""
+    assert "tool_choice" not in sent({**given, "tool_choice": choice}, endpoint)
+    assert sent({**given, "tool_choice": "required"}, endpoint)["tool_choice"] == "required"
+
+
+def test_the_tools_of_a_stored_prompt_are_chosen_from() -> None:
+    """They stand in no request."""
+    given = {"input": HELLO, "prompt": {"id": "pmpt_1"}, "tool_choice": "none"}
+    assert sent(given, RESPONSES)["tool_choice"] == "none"
+
+
 def test_a_call_that_stands_again_once_it_was_answered_is_another() -> None:
     """Programs that number their calls anew in each turn send what they wrote."""
     call = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
