@@ -307,7 +307,7 @@ class Fleet:
             at = number * every
             while answers and answers[0][0] <= at:
                 self.now, _, (decision, run, said) = heapq.heappop(answers)
-                self.router.heard(decision, run, said)
+                self.router.heard(run, said)
                 run.settle(Usage(input_tokens=10, output_tokens=10))
             self.now = at
             words = chance.randint(10, 2000)

@@ -366,10 +366,12 @@ class Driven:
         if headers is None and came:
             headers = {}
         if headers is not None:
-            self.router.heard(self.decision, run, headers, credential=self.credential)
+            self.router.heard(run, headers)
 
-    def _answered(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Note an answer, and return the record with what was tried before."""
+    def _settled(self, run: Run, usage: Usage | None, served: str | None, text: str) -> Flow:
+        """Close the books of an answer that is complete, and return its record with what was tried before."""
+        settle = partial(run.settle, usage, served=served)
+        record = (yield Keep(settle)) if self.router.ledger.blocks else settle()
         if self._failures is None:
             self.router.answered(self.decision, credential=self.credential)
             record["attempts"] = []
@@ -377,6 +379,8 @@ class Driven:
             self._failures.answered()
             record = self._failures.record(record)
         self.record = record
+        if run.offers:
+            run.offer(self.seam.second, text)
         return record
 
 
@@ -427,10 +431,7 @@ def _flow(call: Driven) -> Flow:
                 yield from call._abandoned(error, run)
             raise
         else:
-            settled = yield from call._keep(partial(run.settle, reading.usage, served=reading.served))
-            record = call._answered(settled)
-            if run.offers:
-                run.offer(call.seam.second, reading.text)
+            record = yield from call._settled(run, reading.usage, reading.served, reading.text)
             return call.seam.complete(reading.answer, record)
         yield from _moved(call, step)
 
@@ -524,11 +525,9 @@ def _streamed(call: Driven, attempt: _Attempt) -> Flow:
     if not (reader.finished or reader.done):
         raise IncompleteStream(received=reader.text if attempt.passed else "")
     attempt.passed = True
-    settled = yield from call._keep(partial(run.settle, reader.usage, served=reader.served))
+    # With what a shadow samples: who has read the end may not come back for more.
+    record = yield from call._settled(run, reader.usage, reader.served, reader.text)
     attempt.run = None  # its books are closed: whoever leaves now changes nothing
-    record = call._answered(settled)
-    if run.offers:
-        run.offer(call.seam.second, reader.text)  # who has read the end may not come back for more
     for one in call.seam.last(reader, held, record):
         yield Give(one)
 

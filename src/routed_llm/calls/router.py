@@ -536,18 +536,13 @@ class Router:
         if run.ticket is not None:
             self.rate_limits.leave(run.ticket, monotonic())
 
-    def heard(
-        self, decision: Decision, run: Run, headers: Mapping[str, str], *, credential: str = ""
-    ) -> None:
+    def heard(self, run: Run, headers: Mapping[str, str]) -> None:
         """Note what the head of an answer says of the rate limits, for the choices that follow.
 
         Args:
-            decision: what was sent.
-            run: what :meth:`begin` returned for it.
+            run: what :meth:`begin` returned for the request.
             headers: of the answer.
-            credential: as given to :meth:`begin`.
         """
-        del decision, credential  # its ticket knows
         if run.ticket is not None:
             self.rate_limits.note(run.ticket, headers, monotonic())
 
