@@ -177,7 +177,9 @@ def _parameter(name: str, value: Any, asked: RequestFacts, one: Configuration, g
         return False
     if rule.max_items and isinstance(value, list) and len(value) > rule.max_items:
         return False
-    present = {*given, *(["tools"] if asked.tools else []), *(["max_completion_tokens"] if asked.cap else [])}
+    # What asks for nothing conflicts with nothing.
+    present = {other for other in given if asked.parameter(other) not in _NEUTRAL.get(other, [])}
+    present |= {*(["tools"] if asked.tools else []), *(["max_completion_tokens"] if asked.cap else [])}
     return not present & set(rule.without) and (rule.requires is None or rule.requires in present)
 
 
@@ -195,8 +197,9 @@ def _floor(asked: RequestFacts, policy: Policy, model: Model, effort: str | None
     guarded: list[str] = []
     if not {"long_context", "tools"} & set(touched):
         touched.append("knowledge")
-    demanded = [] if asked.task is None or not proven else _OF_TASK[asked.task]
-    if any(
+    demanded = [] if asked.task is None else _OF_TASK[asked.task]
+    # Without proof what is not measured passes, and what is published as worse does not.
+    if proven and any(
         published.get(name) is None or published[name].verdict not in ("above", "tie") for name in demanded
     ):
         return False

@@ -39,31 +39,50 @@ EDGES = sorted(
     }
 )
 
-POLICIES = st.sampled_from(
-    [
-        Policy(),
-        Policy(at_least=None),
-        Policy(models=["gpt-4*", "gpt-5*"], at_least=None),
-        Policy(models="gpt-4.1*"),
-        Policy(models="*", at_least=None),
-        Policy(evidence="measured"),
-        Policy(optimize="quality"),
-        Policy(optimize="latency"),
-        Policy(optimize="latency", models="gpt-*", at_least=None),
-        Policy(second_worth="0.01", at_least=None),
-        Policy(optimize="quality", max_cost_per_call="0.05"),
-        Policy(max_cost_per_call="0.01"),
-        Policy(min_recall=40, at_least=None),
-        Policy(incumbent="gpt-4o"),
-        Policy(baseline="gpt-4.1"),
-        Policy(effort="low"),
-        Policy(on_unsupported="avoid"),
-        Policy(on_unsupported="raise", at_least=None),
-        Policy(service_tier="priority", models="gpt-*", at_least=None),
-        Policy(output_tokens=5_000, switch_saving=0.3),
-        Policy(regional=True),
-    ]
-)
+_POLICY: dict[str, list[Any]] = {
+    "at_least": [None, None, "baseline", "gpt-4.1-mini", "gpt-5.4"],
+    "baseline": ["gpt-4.1", "gpt-4o-mini", "gpt-5.1"],
+    "models": ["*", "gpt-*", "gpt-4.1*", ["gpt-4*", "gpt-5*"], ["gpt-5.6*"]],
+    "also": ["gpt-5.6-*"],
+    "exclude": ["gpt-5.6-*", "gpt-4o*"],
+    "optimize": ["quality", "latency"],
+    "evidence": ["measured"],
+    "incumbent": ["gpt-4o", "gpt-5.4"],
+    "max_cost_per_call": ["0.05", "0.01", "0.0005"],
+    "cost_cap": ["hard"],
+    "min_recall": [40, 70],
+    "task": ["coding", "long_context", "tool_use", "summary"],
+    "effort": ["low", "high", "max"],
+    "output_tokens": [5_000, 20],
+    "on_unsupported": ["avoid", "raise"],
+    "grace": [0, 90],
+    "max_first_token": [1.0, 3.0],
+    "max_seconds": [2.0, 20.0],
+    "deadline": [1.5, 30.0],
+    "slower_than_baseline": [None, 1.0],
+    "second_worth": ["0.0001", "0.01"],
+    "service_tier": ["priority", "flex"],
+    "store": [False],
+    "prefer_tier": ["flex"],
+    "regional": [True],
+    "switch_saving": [0.3, 1.0],
+    "horizon": [0, 20],
+    "endpoints": ["chat_completions", "responses"],
+}
+"""Values of each keyword that are not its default."""
+
+
+@st.composite
+def policies(draw: Any) -> Policy:
+    """Draw a policy with up to four keywords that are not its defaults."""
+    names = draw(st.lists(st.sampled_from([*_POLICY]), max_size=4, unique=True))
+    given = {name: draw(st.sampled_from(_POLICY[name])) for name in names}
+    if "cost_cap" in given:
+        given.setdefault("max_cost_per_call", "0.01")  # a hard cap needs an amount
+    return Policy(**given)
+
+
+POLICIES = policies()
 
 _JSON = st.recursive(
     st.none()
