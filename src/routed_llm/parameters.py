@@ -98,7 +98,8 @@ def fit_parameters(
     if not facts.parameters:
         return _NOTHING
     rules = model.parameters.get(endpoint, {})
-    given = {name for name, value in facts.parameters if not _is_neutral(name, value)}
+    # What is off, or as it is anyway, is not there for another one to go with or against.
+    given = {name for name, value in facts.parameters if value is not False and not _is_neutral(name, value)}
     if facts.cap is not None:
         # However the caller names the cap, this is what it may be sent as.
         given.update((facts.cap_name, "max_completion_tokens"))

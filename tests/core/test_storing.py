@@ -55,6 +55,46 @@ def test_metadata_goes_where_it_needs_no_storing(form: str) -> None:
     assert (decision.endpoint, sent["store"], sent["metadata"]) == ("responses", False, {"team": "search"})
 
 
+METADATA: dict[str, tuple[dict[str, Any], str]] = {
+    "alone": ({"metadata": {"team": "search"}}, "responses"),
+    "not stored": ({"metadata": {"team": "search"}, "store": False}, "responses"),
+    "stored": ({"metadata": {"team": "search"}, "store": True}, "chat_completions"),
+    "none": ({"metadata": {}}, "chat_completions"),
+}
+
+
+@pytest.mark.parametrize(("asked", "endpoint"), METADATA.values(), ids=METADATA)
+def test_metadata_of_what_is_not_stored_is_sent_where_it_is_taken(
+    asked: dict[str, Any], endpoint: str
+) -> None:
+    """Chat Completions refuses it; so a call goes to Responses, and a model without that cannot serve it."""
+    body = {**FORMS["chat"], **asked}
+    decision = ROUTER.decide(read_openai(body), policy=Policy(models="gpt-4o", at_least=None))
+    sent = request_body(body, decision)
+    assert (decision.endpoint, sent.get("metadata"), sent.get("store")) == (
+        endpoint,
+        asked["metadata"],
+        asked.get("store", False if endpoint == "responses" else None),
+    )
+    only = Policy(models="gpt-4o", at_least=None, endpoints="chat_completions")
+    if endpoint == "responses":
+        with pytest.raises(NoModelFits, match="gpt-4o takes metadata only together with store"):
+            ROUTER.decide(read_openai(body), policy=only)
+    else:
+        assert ROUTER.decide(read_openai(body), policy=only).endpoint == endpoint
+
+
+def test_other_servers_take_metadata_as_it_is() -> None:
+    """What OpenAI's address refuses says nothing of somebody else's."""
+    entry = {"base": "gpt-4o", "base_url": "http://127.0.0.1:8001/v1", "keyless": True}
+    router = Router(catalog=Catalog.load().with_models({"own": entry}), clock=lambda: DAY)
+    policy = Policy(models="own", at_least=None, endpoints={"http://127.0.0.1:8001/v1": "chat_completions"})
+    body = {**FORMS["chat"], "metadata": {"team": "search"}}
+    assert request_body(body, router.decide(read_openai(body), policy=policy))["metadata"] == {
+        "team": "search"
+    }
+
+
 def test_other_servers_are_not_asked_what_they_need_not_know() -> None:
     """A Chat Completions server of somebody else stores nothing that it was not asked to."""
     entry = {"base": "gpt-4o", "base_url": "http://127.0.0.1:8001/v1", "keyless": True}

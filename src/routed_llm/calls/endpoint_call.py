@@ -275,12 +275,6 @@ def refused(error: RoutedError, seconds: float) -> Served:
     )
 
 
-def _stays(body: Mapping[str, Any]) -> bool:
-    """Say whether only Responses does what is asked of it, by names that Chat Completions has, too."""
-    # What is stored can be referred to later. Metadata of what is not stored Chat Completions refuses.
-    return body.get("store") is not False or bool(body.get("metadata"))
-
-
 class EndpointCall:
     """One call, from its reading to its answer: what :mod:`routed_llm.calls.driver` asks an adapter.
 
@@ -315,7 +309,8 @@ class EndpointCall:
             previous=self._memory.before(self._turns),
             locked_to=self._memory.author(body.get("previous_response_id")),
             emulates=("stop",),
-            endpoint=RESPONSES if "input" in body and _stays(body) else None,
+            # What is stored can be referred to later, and only Responses stores it.
+            endpoint=RESPONSES if "input" in body and body.get("store") is not False else None,
         )
         self.streams = bool(body.get("stream"))
         # A program that was written for a model without reasoning takes the first item for the message.

@@ -168,6 +168,7 @@ class EndpointEntry(Entry):
     min_output: Tokens = 1
     names: dict[Name, Name] = Field(default_factory=dict)
     parameters: Rules = Field(default_factory=dict)
+    own_parameters: Rules = Field(default_factory=dict)
     source: str
     verified: datetime.date
 

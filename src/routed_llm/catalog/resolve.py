@@ -223,7 +223,8 @@ def _parameters(endpoint: str, full: Spec, resolved: Spec, context: Context) -> 
     """Lay a model's rules over the endpoint's; what an endpoint does not have, no model can add."""
     place = context.endpoints[endpoint]
     rules: dict[str, Spec] = {name: {"rename": to} for name, to in place.get("names", {}).items()}
-    for name, rule in place.get("parameters", {}).items():
+    theirs = {} if full.get("base_url") else place.get("own_parameters", {})
+    for name, rule in {**place.get("parameters", {}), **theirs}.items():
         rules[name] = {**rules.get(name, {}), **rule}
     own = full.get("parameters", {})
     for name, rule in {**own.get("any", {}), **own.get(endpoint, {})}.items():

@@ -771,4 +771,6 @@ def _value_sensitive(catalog: Catalog) -> frozenset[str]:
     for model in catalog:
         for rules in model.parameters.values():
             names.update(name for name, rule in rules.items() if rule.only is not None or rule.max_items)
+            # What is off is not there for another one to go with.
+            names.update(rule.requires for rule in rules.values() if rule.requires is not None)
     return frozenset(names)

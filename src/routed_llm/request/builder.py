@@ -567,6 +567,10 @@ class RequestBuilder:
         if self._opening is None and self._role == "user":
             self._opening = len(self._texts)
 
+    def _set_metadata(self, value: Any) -> None:
+        if value != {}:  # which says nothing
+            self._parameters["metadata"] = value
+
     def _set_cap(self, name: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_TOKENS:
             raise RequestError(
@@ -838,5 +842,6 @@ _SPECIAL: Mapping[str, Callable[[RequestBuilder, Any], object]] = {
     "background_options": RequestBuilder._set_background_options,
     "stop": RequestBuilder._set_stop,
     "web_search_options": RequestBuilder._set_web_search,
+    "metadata": RequestBuilder._set_metadata,
     "model": RequestBuilder.pin,
 }
