@@ -452,6 +452,23 @@ def test_a_call_that_stands_again_once_it_was_answered_is_another() -> None:
     assert sent({"input": history}, RESPONSES)["input"] == history
 
 
+def test_items_of_one_id_that_say_different_things_are_sent_without_it() -> None:
+    """Programs that know no ids give each item the same; the provider refuses it twice."""
+    said = [
+        {
+            "type": "message",
+            "role": "assistant",
+            "id": "msg_x",
+            "content": [{"type": "output_text", "text": it}],
+        }
+        for it in ("one", "two", "one")
+    ]
+    assert sent({"input": [*HELLO, *said]}, RESPONSES)["input"][1:] == [
+        said[0],
+        {name: value for name, value in said[1].items() if name != "id"},
+    ]
+
+
 def test_calls_whose_ids_come_again_are_told_apart() -> None:
     """Chat pairs a call with the outputs behind it, Responses by id: a later turn's calls get ids of their own."""
 

@@ -359,19 +359,20 @@ def tidied(items: Sequence[Mapping[str, Any]], *, stateless: bool = False) -> li
     best, twice = _calls_once(items)
     # An output that answers a custom tool has another type than one that answers a function.
     custom = {items[at].get("call_id") for at in best if items[at].get("type") == "custom_tool_call"}
-    seen: set[str] = set()
+    seen: dict[str, Any] = {}
     kept = []
     for index, item in enumerate(items):
         kind, identity = item.get("type"), item.get("id")
-        if stateless and kind in ("reasoning", "item_reference"):
+        if index in twice or (stateless and kind in ("reasoning", "item_reference")):
             continue
-        if index in twice:
-            continue
-        if isinstance(identity, str) and identity and kind != "item_reference":
-            if identity in seen:
-                continue
-            seen.add(identity)
         copy = dict(item)
+        if isinstance(identity, str) and identity and kind != "item_reference":
+            if identity not in seen:
+                seen[identity] = item.get("content")
+            elif kind in _CALLS or (kind in ("message", None) and seen[identity] != item.get("content")):
+                del copy["id"]  # another item, of a program that gives each of them the same
+            else:
+                continue
         if kind == "function_call_output" and item.get("call_id") in custom:
             copy["type"] = "custom_tool_call_output"
         if stateless:
