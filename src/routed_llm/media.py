@@ -20,6 +20,7 @@ from routed_llm.tokens.images import (
 if TYPE_CHECKING:
     from routed_llm.catalog.model import Model
     from routed_llm.facts import ImageFacts, RequestFacts
+    from routed_llm.framing import Framed, Framing
 
 __all__ = ["MAX_PATCHES", "over_limit", "tokens_for"]
 
@@ -54,8 +55,7 @@ def tokens_for(facts: RequestFacts, model: Model, endpoint: str, *, strict: bool
     likely = less = more = 0
     framing = model.framing.get(endpoint)
     if framing is not None:
-        likely = framing.beside(facts.framed)
-        less, more = framing.off(facts.framed)
+        likely, less, more = _frames(framing, facts.framed)
         if strict and facts.framed.replies:
             less, more = less + framing.off_all[0], more + framing.off_all[1]
         for tool in facts.builtin_tools if framing.hosted else ():
@@ -78,6 +78,11 @@ def tokens_for(facts: RequestFacts, model: Model, endpoint: str, *, strict: bool
         whole = 0 if rule is None else image_tokens(rule, *_PAGE)
         more += (max(whole, _MOST_PAGE) - page) * facts.pdf_pages
     return TokenCount(likely - less, likely, likely + more, facts.bounded)
+
+
+@lru_cache(maxsize=1024)
+def _frames(framing: Framing, framed: Framed) -> tuple[int, int, int]:
+    return framing.beside(framed), *framing.off(framed)
 
 
 def _images(model: Model, images: tuple[ImageFacts, ...]) -> TokenCount:

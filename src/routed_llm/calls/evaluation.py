@@ -76,8 +76,9 @@ class Evaluation(NamedTuple):
         if counting.uncounted > PART:
             return self.explain(request)
         counting.exact()
-        note(request)
-        decision = self.at_bounds(bounded_by(counting, request.facts))
+        facts = bounded_by(counting, request.facts)
+        note(request, facts.tokens)
+        decision = self.at_bounds(facts)
         return self.explain(request) if decision is None else self.or_cooling(decision, request)
 
     def or_cooling(self, decision: Decision, request: Request) -> Decision:
@@ -123,9 +124,9 @@ class Evaluation(NamedTuple):
         """Choose by the exact count among the models that are not away, whatever home or deadline."""
         counting = counting_of(request)
         counting.exact()
-        note(request)
-        context = self.context._replace(unavailable=away, deadline=None)
-        return self.table.decide(bounded_by(counting, request.facts), context)
+        facts = bounded_by(counting, request.facts)
+        note(request, facts.tokens)
+        return self.table.decide(facts, self.context._replace(unavailable=away, deadline=None))
 
     def at_bounds(self, facts: RequestFacts) -> Decision | None:
         """Choose by the bounds of the token count alone; None when they do not settle it."""
@@ -141,17 +142,20 @@ class Evaluation(NamedTuple):
 
     def counted(self, request: Request) -> Decision:
         """Choose by counting what the bounds leave open, and no more of it than that takes."""
-        facts, counting = request.facts, counting_of(request)
+        counting = counting_of(request)
         counting.tighten()
-        decision = self.at_bounds(bounded_by(counting, facts))
+        facts = bounded_by(counting, request.facts)
+        decision = self.at_bounds(facts)
         if decision is None and counting.uncounted > PART:
-            counting.settle(self._boundaries(facts))
-            decision = self.at_bounds(bounded_by(counting, facts))
+            counting.settle(self._boundaries(request.facts))
+            facts = bounded_by(counting, request.facts)
+            decision = self.at_bounds(facts)
         while decision is None:
             # Two configurations cost about the same here, or a refusal that quotes exact numbers is due.
             counting.exact()
-            decision = self.at_bounds(bounded_by(counting, facts))
-        note(request)
+            facts = bounded_by(counting, request.facts)
+            decision = self.at_bounds(facts)
+        note(request, facts.tokens)
         return decision
 
     def _boundaries(self, facts: RequestFacts) -> list[int]:

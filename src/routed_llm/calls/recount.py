@@ -92,7 +92,7 @@ class Recounts:
         if not unknown and not is_near(decision.facts.tokens, marks, near.margin):
             return None
         local = counting_of(request).exact()
-        note(request)
+        note(request, TokenCount.of(local))
         asked = decision.chosen or next(iter(decision.candidates), None)
         if asked is None or not (unknown or is_near(TokenCount.of(local), marks, near.margin)):
             return None

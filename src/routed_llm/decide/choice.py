@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.inputs import DecisionInputs
     from routed_llm.decide.shape import Row, Shape
     from routed_llm.decide.weigh import Workload
-    from routed_llm.facts import Previous
+    from routed_llm.facts import Framed, Previous
 
 __all__ = ["Choice", "Others", "answers", "choose", "compared", "is_chosen_throughout"]
 
@@ -122,6 +122,7 @@ class Far(NamedTuple):
         written: of a token of output.
         said: of the output for each token that gpt-4o would write.
         most: of those, what none of them has a limit below.
+        around: the fewest tokens that any of them counts, by what stands around the texts of a request.
     """
 
     names: frozenset[tuple[str, str | None]]
@@ -130,6 +131,7 @@ class Far(NamedTuple):
     written: int
     said: float
     most: float
+    around: dict[Framed, int]
 
 
 class Others(NamedTuple):
@@ -164,7 +166,7 @@ def compared(name: tuple[str, str | None], shape: Shape) -> Others:
 def _compared(name: tuple[str, str | None], shape: Shape) -> Others:
     mine = next((row for row in shape.rows if row.name == name), None)
     if mine is None:
-        return Others(None, (), (), frozenset(), 0.0, Far(frozenset(), (), 0, 0, 0.0, 0.0))
+        return Others(None, (), (), frozenset(), 0.0, Far(frozenset(), (), 0, 0, 0.0, 0.0, {}))
     near: list[Row] = []
     deeper: list[Row] = []
     far: list[Row] = []
@@ -185,6 +187,7 @@ def _compared(name: tuple[str, str | None], shape: Shape) -> Others:
             min([row.least[1] for row in far], default=0),
             min([row.least[1] * row.ratio for row in far], default=0.0),
             min([row.at.model.limits.max_output / row.ratio for row in far], default=0.0),
+            {},
         ),
     )
 
@@ -218,7 +221,11 @@ def _are_dearer(far: Far, amounts: Workload, low: int, cost: int) -> bool:
 
     They do so for more tokens, too, as each of theirs costs no less; where it says no, that is not sure.
     """
-    around = min([beside(amounts, row)[0] for row in far.rows], default=0)
+    framed = amounts.facts.framed
+    around = far.around.get(framed)
+    if around is None:
+        around = min([beside(amounts, row)[0] for row in far.rows], default=0)
+        remember(far.around, framed, around)
     out = far.said * amounts.expected
     if amounts.visible is not None:
         out = min(out, far.written * amounts.visible)

@@ -22,14 +22,17 @@ def counting_of(request: Request) -> Counting:
     return Counting(request.texts[len(conversation.texts) :], known=request.fixed + conversation.tokens.low)
 
 
-def note(request: Request) -> None:
+def note(request: Request, tokens: TokenCount) -> None:
     """Note what has been counted of a conversation, for the time when it is sent again."""
     conversation = request.conversation
     if conversation is None or conversation.tokens.exact:
         return
-    counted = Counting(conversation.texts)
-    counted.recall()
-    conversation.tokens = TokenCount(counted.low, counted.likely, counted.high)
+    if len(conversation.texts) < len(request.texts):  # functions or a schema stand beside it
+        counting = Counting(conversation.texts)
+        counting.recall()
+        conversation.tokens = TokenCount(counting.low, counting.likely, counting.high)
+    else:
+        conversation.tokens = tokens.plus(-request.fixed)
 
 
 def bounded_by(counting: Counting, facts: RequestFacts) -> RequestFacts:
