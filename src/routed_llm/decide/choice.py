@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from routed_llm.decide.shape import Row, Shape
     from routed_llm.decide.weigh import Workload
     from routed_llm.facts import Framed, Previous
+    from routed_llm.framing import Framing
 
 __all__ = ["Choice", "Others", "answers", "choose", "compared", "is_chosen_throughout"]
 
@@ -117,7 +118,7 @@ class Far(NamedTuple):
 
     Attributes:
         names: theirs.
-        rows: one of each number of tokens that they count for what stands around texts.
+        framings: how they count what stands around texts.
         given: picodollars, at the least, of a token of input.
         written: of a token of output.
         said: of the output for each token that gpt-4o would write.
@@ -126,7 +127,7 @@ class Far(NamedTuple):
     """
 
     names: frozenset[tuple[str, str | None]]
-    rows: tuple[Row, ...]
+    framings: frozenset[Framing | None]
     given: int
     written: int
     said: float
@@ -166,7 +167,7 @@ def compared(name: tuple[str, str | None], shape: Shape) -> Others:
 def _compared(name: tuple[str, str | None], shape: Shape) -> Others:
     mine = next((row for row in shape.rows if row.name == name), None)
     if mine is None:
-        return Others(None, (), (), frozenset(), 0.0, Far(frozenset(), (), 0, 0, 0.0, 0.0, {}))
+        return Others(None, (), (), frozenset(), 0.0, Far(frozenset(), frozenset(), 0, 0, 0.0, 0.0, {}))
     near: list[Row] = []
     deeper: list[Row] = []
     far: list[Row] = []
@@ -182,7 +183,7 @@ def _compared(name: tuple[str, str | None], shape: Shape) -> Others:
         min([row.reasoning for row in deeper], default=0.0),
         Far(
             frozenset([row.name for row in far]),
-            tuple({id(row.at.model.framing.get(row.at.endpoint)): row for row in far}.values()),
+            frozenset([row.at.model.framing.get(row.at.endpoint) for row in far]),
             min([row.least[0] for row in far], default=0),
             min([row.least[1] for row in far], default=0),
             min([row.least[1] * row.ratio for row in far], default=0.0),
@@ -224,14 +225,14 @@ def _are_dearer(far: Far, amounts: Workload, low: int, cost: int) -> bool:
     framed = amounts.facts.framed
     around = far.around.get(framed)
     if around is None:
-        around = min([beside(amounts, row)[0] for row in far.rows], default=0)
+        around = min([0 if one is None else one.beside(framed) for one in far.framings], default=0)
         remember(far.around, framed, around)
     out = far.said * amounts.expected
     if amounts.visible is not None:
         out = min(out, far.written * amounts.visible)
     # Output is whole tokens: one token less than this is sure to be no more than it.
     least = far.given * (low + around) + out * amounts.choices - far.written
-    return not far.rows or (low + around >= 0 and amounts.expected <= far.most and least > cost)
+    return not far.names or (low + around >= 0 and amounts.expected <= far.most and least > cost)
 
 
 def answers(
