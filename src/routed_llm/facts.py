@@ -265,12 +265,15 @@ class RequestFacts:
 
     def with_tokens(self, tokens: TokenCount, framed: Framed | None = None) -> RequestFacts:
         """Return the same facts with another text token count and, where given, other frames."""
-        # Every other field is as it was, so that there is nothing to work out again.
-        framed = self.framed if framed is None else framed
+        # Every other field is as it was, so that there is nothing to work out again. A dict that is copied
+        # whole is made in half the time of one that is put together.
+        values = self.__dict__.copy()
+        values["tokens"] = tokens
+        if framed is not None:
+            values["framed"] = framed
         made_of, _, goes_on = self.kind
-        kind = (made_of, tokens.likely.bit_length() // 2, goes_on)
+        values["kind"] = (made_of, _size(tokens), goes_on)
         copy = object.__new__(RequestFacts)
-        values = {**self.__dict__, "tokens": tokens, "framed": framed, "kind": kind}
         object.__setattr__(copy, "__dict__", values)
         return copy
 

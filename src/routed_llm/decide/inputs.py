@@ -102,7 +102,8 @@ class DecisionInputs:
         seen = self.load.seen
         likely = facts.tokens.likely if seen is None else likely_tokens(facts, seen)
         made = object.__new__(DecisionInputs)
-        made.__dict__ = {**self.__dict__, "facts": facts, "context": context, "likely": likely}
+        made.__dict__ = values = self.__dict__.copy()
+        values["facts"], values["context"], values["likely"] = facts, context, likely
         return made
 
     def at_pace(self, observed: Observed) -> DecisionInputs:
