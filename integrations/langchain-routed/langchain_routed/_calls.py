@@ -38,7 +38,6 @@ from openai.types.chat import ChatCompletion
 from pydantic import TypeAdapter
 
 from langchain_routed import _answers
-from langchain_routed._delegates import OWNER, DelegateCache, genuine
 from langchain_routed._messages import PLAN, ROUTING, Conversation, since
 from routed_llm import (
     AnswerCutter,
@@ -65,7 +64,7 @@ from routed_llm.calls.wired import DECIDED, NO_PLACE, NO_USAGE, UsageQuestion, e
 from routed_llm.request.wire import overlaid, request_body
 
 if TYPE_CHECKING:
-    from langchain_routed.chat_models import RoutedChatModel
+    from langchain_routed.chat_models import DelegateCache, RoutedChatModel
     from routed_llm import ErrorFacts, Step
     from routed_llm.record import Record
 
@@ -525,7 +524,7 @@ class RoutedCall(ParsedCall):
     def _ready(self, *, stream: bool) -> tuple[list[BaseMessage], dict[str, Any]]:
         """Return what a delegate is called with: a factory's own kind makes the body again."""
         usage = self._stream_usage() if stream else {}
-        if OWNER in vars(self.delegate):
+        if isinstance(self.delegate, self.planner.delegates.kind):
             return self._messages, {**self.shown, **usage, "stop": self.stop, PLAN: self}
         body = self.payload(self._messages, self.stop, {"stream": stream})
         keywords = {n: v for n, v in body.items() if n not in ("messages", "input", "model", "stream")}
@@ -548,7 +547,7 @@ class RoutedCall(ParsedCall):
         if on_chat and self._asks is not None:
             return {"stream_usage": self._asks}
         said = "stream_options" in self.shown or owner.stream_usage is True
-        asks = on_chat and OWNER in vars(self.delegate) and not said
+        asks = on_chat and not said and isinstance(self.delegate, self.planner.delegates.kind)
         if self.question.is_put(self.delegate.openai_api_base, asks=asks) or not asks:
             return {}
         usage = {"include_usage": True}
@@ -592,8 +591,8 @@ class RoutedCall(ParsedCall):
         """Return what reads the stream of what was prepared last."""
         streams = self.call.stream
         cut = None if self.cut is None or not streams else _answers.Cut(self.cut)
-        whole = not streams or not genuine(self.delegate)
-        return _answers.ChunkReader(cut, whole=whole)
+        ends = streams and isinstance(self.delegate, self.planner.delegates.kind) and self.delegate.is_genuine
+        return _answers.ChunkReader(cut, whole=not ends)
 
     def pieces(self, answer: ChatResult) -> Iterable[ChatGenerationChunk]:
         """Return a whole answer as the one chunk of a stream."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial, reduce
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
 
+import openai
 from langchain_core.callbacks import Callbacks
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.language_models.chat_model_stream import AsyncChatModelStream, ChatModelStream
@@ -27,17 +30,20 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
+from openai import AsyncOpenAI, OpenAI
+from openai.types.chat import ChatCompletion
+from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from typing_extensions import override
 
 from langchain_routed._calls import CallPlanner, RejectedCall, RoutedCall, asks_for_responses
-from langchain_routed._delegates import HOOKED, OWNER, DelegateCache
 from langchain_routed._messages import ITEMS, PLAN, ROUTING
 from routed_llm import (
     BudgetEvent,
     Call,
     CallOptions,
     Catalog,
+    Credential,
     Decision,
     Model,
     Policy,
@@ -45,11 +51,12 @@ from routed_llm import (
     Request,
     RequestFacts,
     Router,
+    guard_client,
 )
 from routed_llm.calls.adapting import own_books, pickled, policy_from, travels, written
 from routed_llm.calls.reach import known, reachable, usual, widest
 from routed_llm.calls.runners import aclosing
-from routed_llm.calls.sdk import ChatOnResponses
+from routed_llm.calls.sdk import ChatOnResponses, Place, PlainResource, PlainResponses, client_at
 from routed_llm.request.wire import ITEMS as WIRE_ITEMS
 
 __all__ = ["RoutedChatModel"]
@@ -68,6 +75,25 @@ _HOOKS: Final = (
     *("_get_generation_chunk_from_completion", "_should_stream_usage"),
 )
 """Private methods of ChatOpenAI that a subclass may override, and that the models behind it ask for."""
+
+_TAKEN: Final = (
+    *("client", "async_client", "root_client", "root_async_client"),
+    *("openai_api_key", "openai_api_base", "openai_organization", "request_timeout", "max_retries"),
+    *("default_headers", "default_query", "include_response_headers", "disabled_params"),
+    *("use_previous_response_id", "output_version", "tiktoken_model_name"),
+    *("stream_chunk_timeout", "streaming", "stream_usage"),
+)
+"""Fields of the router that the models behind it take over."""
+
+_OF: Final = itemgetter("factory", *_TAKEN)
+_PAIRS: Final = (("root_client", "client", OpenAI), ("root_async_client", "async_client", AsyncOpenAI))
+# LangChain takes a part of a stream apart, which to put together takes longer than all else.
+_CHAT: Final = Place("chat_completions", ChatCompletion, object)
+_RESPONSES: Final = Place("responses", Response, ResponseStreamEvent)
+_MOST = 128
+# Kept among a delegate's own fields: private attributes of pydantic's are ten times as slow to read.
+_OWNER: Final = "_owner"
+_HOOKED: Final = "_hooked"
 
 _RUN_ONLY: Final = ("run_id", "run_name", "tags", "metadata")
 _OWN_KEY: Final = "routed_llm"
@@ -243,7 +269,7 @@ class RoutedChatModel(ChatOpenAI):
         planner: CallPlanner | None = self.__dict__.get("_planner")
         if planner is None or planner.owner is not self or self.router not in (None, planner.router):
             # A copy brings its original's planner along; it needs one of its own.
-            planner = CallPlanner(self, DelegateCache(self, Delegate))
+            planner = CallPlanner(self, DelegateCache(self))
             self.__dict__["_planner"] = planner
         return planner
 
@@ -535,7 +561,10 @@ def _forwarded(name: str) -> Callable[..., Any]:
 class Delegate(ChatOpenAI):
     """A ChatOpenAI for one chosen model; what a user overrides or patches on the router still applies.
 
-    Its fields never change once it is made, so that what traces show of them is worked out once.
+    It holds what belongs to a model's name and endpoint; the parameters of a call go with the call. In place
+    of the SDK's client of Chat Completions it calls one that sends what is plain data already, or one over
+    Responses: a program that was written for Chat Completions gets answers in its form, whichever endpoint
+    serves them. Its fields never change once it is made, so that what traces show of them is worked out once.
     """
 
     model_config = ConfigDict(defer_build=True)  # the first one pays for it, not the import
@@ -549,6 +578,14 @@ class Delegate(ChatOpenAI):
         if "tools" in kwargs:
             return super()._get_invocation_params(stop, **kwargs)  # which hides the credentials of some
         return {**self._shown, "stop": stop, **kwargs}
+
+    @property
+    def is_genuine(self) -> bool:
+        """Whether it sends through the SDK itself, whose streams end with a finish reason."""
+        return all(
+            getattr(self, root) is None or isinstance(getattr(self, part), PlainResource)
+            for root, part, _ in _PAIRS
+        )
 
     @property
     def _is_on_responses(self) -> bool:
@@ -587,7 +624,7 @@ class Delegate(ChatOpenAI):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        return self.__dict__[OWNER]._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__
+        return self.__dict__[_OWNER]._get_request_payload(input_, stop=stop, **kwargs)  # type: ignore[no-any-return] # from __dict__
 
     _get_generation_chunk_from_completion = _forwarded("_get_generation_chunk_from_completion")
     _should_stream_usage = _forwarded("_should_stream_usage")
@@ -595,7 +632,7 @@ class Delegate(ChatOpenAI):
 
 def _hook(delegate: Delegate, name: str) -> Callable[..., Any]:
     """Return a method: that of the owner, or of a factory's model, where a class or a patch has its own."""
-    hook: Any = getattr(delegate.__dict__[HOOKED], name)
+    hook: Any = getattr(delegate.__dict__[_HOOKED], name)
     original: Callable[..., Any] = getattr(ChatOpenAI, name)
     return partial(original, delegate) if getattr(hook, "__func__", None) is original else hook
 
@@ -604,6 +641,80 @@ def _keep_items(message: BaseMessage, kept: Mapping[str, Any] | None) -> None:
     """Keep what an answer of Responses is made of, with which its turn is sent again."""
     if kept:
         message.additional_kwargs[ITEMS] = kept["items"]
+
+
+class DelegateCache:
+    """The delegates of one router. Safe to use from many threads.
+
+    Assigning a field of the router, or copying it with other values, leads to other delegates.
+    """
+
+    kind = Delegate
+    """The class of those that are no factory's."""
+
+    def __init__(self, owner: RoutedChatModel) -> None:
+        self.owner = owner
+        self._kept: tuple[tuple[Any, ...], dict[Any, BaseChatOpenAI]] = ((), {})
+        self._lock = threading.Lock()
+
+    def get(self, call: Call, credential: Credential | None = None, *, plain: bool = False) -> BaseChatOpenAI:
+        """Return the delegate that a call is made with; its answers from Responses may be plain ones."""
+        settings, kept = _OF(self.owner.__dict__), self._kept
+        if settings != kept[0]:
+            # What the fields are compared with is kept, so that nothing new can take their place unnoticed.
+            kept = self._kept = (settings, {})
+        whose = None if credential is None else credential.whose
+        made, key = kept[1], (call.model, call.endpoint, call.base_url, whose, plain)
+        found = made.get(key)
+        if found is None:
+            with self._lock:
+                if len(made) >= _MOST:
+                    made.clear()
+                found = made[key] = made.get(key) or self._make(call, credential, plain=plain)
+        return found
+
+    def _make(self, call: Call, credential: Credential | None, *, plain: bool) -> BaseChatOpenAI:
+        owner = self.owner
+        made_by = None if owner.factory is None else owner.factory(call)
+        if made_by is not None and not type(made_by).__module__.startswith("langchain_openai."):
+            return _guarded(made_by)  # it has ways of its own
+        fields: dict[str, Any] = {name: getattr(made_by or owner, name) for name in _TAKEN}
+        if made_by is None:  # a factory's model has clients and settings of its own
+            fields.update(max_retries=0, openai_api_base=call.base_url or fields["openai_api_base"])
+            for root, part, kind in _PAIRS:
+                client = fields[root]
+                # What is patched on the router's own counts; a stand-in for one has its own ways.
+                if call.base_url is not None or _is_genuine(client, fields[part]):
+                    client = client_at(client, call.base_url, credential, kind, fields["request_timeout"])
+                if client is not fields[root]:
+                    fields.update({root: client, part: client.chat.completions})
+        for root, part, _ in _PAIRS:
+            if plain:
+                fields[part] = fields[root] and ChatOnResponses(fields[root], openai)
+            elif _is_genuine(fields[root], fields[part]):
+                made = PlainResponses(fields[root], _RESPONSES)
+                fields.update({root: made, part: PlainResource(fields[root], _CHAT)})
+        # A given temperature, even None, keeps langchain-openai from adding one by the model's name.
+        delegate = Delegate(
+            model=call.model,
+            temperature=None,
+            use_responses_api=call.endpoint == "responses" and not plain,
+            **{**fields, "stream_usage": fields["stream_usage"] is not False},
+        )
+        delegate.__dict__.update({_OWNER: owner, _HOOKED: made_by or owner})
+        return _guarded(delegate)
+
+
+def _is_genuine(root: Any, part: Any) -> bool:
+    return isinstance(root, (OpenAI, AsyncOpenAI)) and part is root.chat.completions
+
+
+def _guarded(delegate: BaseChatOpenAI) -> BaseChatOpenAI:
+    """Look at what comes back where it comes in, whoever made the delegate."""
+    for root in (getattr(delegate, name, None) for name, _, _ in _PAIRS):
+        if isinstance(root, (OpenAI, AsyncOpenAI, PlainResponses)):
+            guard_client(root._client)
+    return delegate
 
 
 # ----- between LangChain's conventions and a call
