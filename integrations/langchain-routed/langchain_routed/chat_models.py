@@ -201,8 +201,9 @@ class RoutedChatModel(ChatOpenAI):
         """Infer the endpoint from the settings, not from the baseline's name, which serves few calls."""
         if self.__dict__["use_responses_api"] is None and asks_for_responses(self, {}):
             self.use_responses_api = True
-        if "model_name" not in self.model_fields_set and self.policy is not None:
-            self.__dict__["model_name"] = self.policy.baseline
+        policy = self.policy or (None if self.router is None else self.router.policy)
+        if "model_name" not in self.model_fields_set and policy is not None:
+            self.__dict__["model_name"] = policy.baseline
         return self
 
     @model_validator(mode="after")

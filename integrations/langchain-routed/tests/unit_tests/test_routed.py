@@ -12,7 +12,7 @@ from langchain_openai import ChatOpenAI
 from langchain_routed import RoutedChatModel
 from pydantic import BaseModel
 
-from routed_llm import Decision, NoModelFits, Policy, PolicyError, RequestError
+from routed_llm import Decision, NoModelFits, Policy, PolicyError, RequestError, Router
 
 from .helpers import changed, merged, routing
 
@@ -170,7 +170,11 @@ def test_the_policy_comes_in_three_forms(make, tmp_path) -> None:
 
 
 def test_the_policy_names_the_baseline_unless_model_does(make) -> None:
-    """The baseline is `model=` where it is given, else the policy's."""
+    """The baseline is `model=` where it is given, else that of the policy, or of the router's."""
+    router = Router(policy=Policy(baseline="gpt-4.1"))
+    assert make(router=router).model_name == "gpt-4.1"
+    assert make(router=router, model="gpt-4o").explain("Hi").baseline == "gpt-4o"
+    assert make(router=router, policy={"baseline": "gpt-5.1"}).explain("Hi").baseline == "gpt-5.1"
     assert make(policy={"baseline": "gpt-4.1"}).model_name == "gpt-4.1"
     assert make(policy={"baseline": "gpt-4.1"}, model="gpt-4o").explain("Hi").baseline == "gpt-4o"
 
