@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
 
 import pytest
 
-from routed_llm import Cooldowns, fingerprint
+from routed_llm import Cooldowns, Router, fingerprint, read_openai
 from routed_llm.recovery import UnavailableModels
 
 
@@ -88,3 +91,27 @@ def test_half_open_after_the_providers_own_time() -> None:
     assert cooldowns.failed("a", "why", now=0.0, seconds=5) == 5
     assert cooldowns.cooling(6.0) == {}
     assert cooldowns.failed("a", "why", now=6.0) == 2
+
+
+class Told(Cooldowns):
+    """Knows what others have met, before anything has failed here."""
+
+    def cooling(self, now: float, *, credential: str = "") -> Mapping[str, str]:
+        """Return what it was told."""
+        return {"gpt-5.6-luna": "told"}
+
+
+class Foreign:
+    """A store that shares nothing with ours but what is asked of it."""
+
+    failed = answered = clear = Cooldowns.failed
+    cooling = Told.cooling
+
+
+@pytest.mark.parametrize("store", [Told, Foreign])
+def test_a_store_of_the_users_own_is_asked_from_the_first_call_on(store: Any) -> None:
+    """Ours is not asked while nothing has failed; of others nobody knows what they know."""
+    asked = read_openai({"messages": [{"role": "user", "content": "Hello"}]})
+    day = date(2026, 11, 22)
+    assert Router(clock=lambda: day).decide(asked).model == "gpt-5.6-luna"
+    assert Router(cooldowns=store(), clock=lambda: day).decide(asked).model != "gpt-5.6-luna"

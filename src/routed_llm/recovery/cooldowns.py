@@ -48,11 +48,12 @@ class Cooldowns:
         most: seconds of the longest.
 
     Attributes:
-        knows: whether anything has ever failed; before that there is nothing to ask.
+        knows: whether there may be anything to ask about: not before something has failed here, but a
+            subclass may know of others.
     """
 
     def __init__(self, *, threshold: int = 3, base: float = 2.0, most: float = 120.0) -> None:
-        self.knows = False
+        self.knows = type(self) is not Cooldowns
         self.threshold = threshold
         self.base = base
         self.most = most

@@ -81,7 +81,6 @@ class FleetCooldowns(Cooldowns):
         most: float = 120.0,
     ) -> None:
         super().__init__(threshold=threshold, base=base, most=most)
-        self.knows = True  # others may
         self._client = client
         self._keys = ["{" + prefix + "}:strikes", "{" + prefix + "}:cooling"]
         self._clock = clock
