@@ -93,26 +93,6 @@ class Framed(NamedTuple):
             or self.later
         )
 
-    @property
-    def without_talk(self) -> Framed:
-        """The same without what grows with the conversation."""
-        return self._replace(
-            assistants=0,
-            calls=0,
-            parallel=0,
-            spoken=0,
-            files=0,
-            thought=0,
-            unsure=0,
-            turns=0,
-            named=0,
-            kept=0,
-            recalled=0,
-            names=0,
-            lines=0,
-            later=0,
-        )
-
 
 _FILE: Final = (192, 64)
 """Tokens that the text of a file may be less, and more, than is read of it here, a page of a PDF apart."""

@@ -344,11 +344,6 @@ def output_kept(row: Row, load: Workload) -> int:
     return need if need < most else most
 
 
-def text_cost(row: Row, load: Workload, text_tokens: int) -> int | None:
-    """Expected picodollars of a configuration, given the text's token count."""
-    return row_cost(row, load, text_tokens + beside(load, row)[0])
-
-
 def most_input(row: Row, load: Workload) -> int:
     """The most input tokens that leave room for the output; -1 when the model never writes that much.
 

@@ -28,9 +28,6 @@ MAX_PATCHES: Final = 30_000
 ANY_DETAIL: Final = "any"
 """The key of a patch rule whose details are all alike."""
 
-FORMATS: Final = ("png", "jpeg", "gif", "webp")
-"""Image formats that the API takes."""
-
 _TILE = 512
 _TILE_BOX = 2_048
 _TILE_SHORT = 768
