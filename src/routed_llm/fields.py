@@ -29,6 +29,7 @@ __all__ = [
     "is_default",
     "row_of",
     "rules_out",
+    "stays",
 ]
 
 
@@ -456,3 +457,23 @@ def rules_out(name: str, value: Any, endpoint: str) -> bool:
     """Say whether a parameter keeps a call from an endpoint: nothing there means the same."""
     row = row_of(name, endpoint)
     return row is not None and row.fate is Fate.BOUND and not is_default(name, value)
+
+
+_STAYING: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
+    place: tuple(name for name, row in rows.items() if row.fate is Fate.BOUND)
+    for place, rows in RESPONSES.items()
+})  # fmt: skip
+
+
+def stays(place: str, value: Mapping[str, Any], *, unless_known: bool = False) -> bool:
+    """Say whether an object of a request to Responses has no form on Chat Completions, or a field of it.
+
+    Args:
+        place: the object's place in the table.
+        value: the object.
+        unless_known: whether one whose place is not in the table has a form there.
+    """
+    bound = _STAYING.get(place)
+    if bound is None:
+        return not unless_known
+    return any(name in value and not is_default(name, value[name]) for name in bound)

@@ -160,3 +160,43 @@ def test_what_only_chat_completions_has_in_a_message_keeps_the_call_there(role: 
     message = {"role": role, "content": "3", **({field: values[field]} if field in values else {})}
     asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}, message]}
     assert read_openai(asked).facts.endpoint == "chat_completions"
+
+
+USER = {"role": "user", "content": "Hi"}
+BOUND = [
+    (place, name)
+    for place, rows in RESPONSES.items()
+    for name, row in rows.items()
+    if row.fate is Fate.BOUND and place.partition(".")[0] in ("item", "part", "tool")
+]
+ONLY_THERE: list[Any] = [
+    *[pytest.param([USER, {"type": kind, "tools": []}], [], id=kind) for kind in sorted(STAYS["item"])],
+    *[pytest.param([USER], [{"type": kind}], id=f"tool {kind}") for kind in sorted(STAYS["tool"])],
+    *[
+        pytest.param(
+            [
+                *([{"type": kind, "call_id": "c", name: "x"}] if place == "item" else []),
+                {"role": "user", "content": [{"type": kind, name: "x"}]} if place == "part" else USER,
+            ],
+            [{"type": kind, "name": "f", name: "x"}] if place == "tool" else [],
+            id=f"{place} {kind}.{name}",
+        )
+        for (place, kind), name in [((*at.split("."),), name) for at, name in BOUND]
+    ],
+    pytest.param([USER, {"type": "reasoning", "summary": [], "encrypted_content": "x"}], [], id="reasoning"),
+]
+
+
+@pytest.mark.parametrize(("items", "tools"), ONLY_THERE)
+def test_what_only_responses_has_is_decided_for_it(items: list[Any], tools: list[Any]) -> None:
+    """Nobody else than the decision says so, and a call that is not stored might go elsewhere."""
+    body = {"input": items, "store": False, **({"tools": tools} if tools else {})}
+    facts = read_openai(body).facts
+    assert facts.endpoint == "responses" or facts.builtin_tools
+
+
+def test_reasoning_that_is_to_travel_does() -> None:
+    """Chat Completions gives none."""
+    asked = {"input": "Hi", "store": False, "include": ["reasoning.encrypted_content"]}
+    assert read_openai(asked).facts.endpoint == "responses"
+    assert read_openai({**asked, "include": []}).facts.endpoint is None

@@ -9,6 +9,7 @@ from typing import Any
 
 from routed_llm.errors import RequestError
 from routed_llm.facts import Previous
+from routed_llm.fields import stays
 from routed_llm.request.builder import Request, RequestBuilder
 from routed_llm.request.conversations import SHORTEST
 
@@ -86,6 +87,8 @@ def _said(builder: RequestBuilder, payload: Mapping[str, Any]) -> tuple[str, ...
         return ("messages", "model")
     if "input" in payload:
         _responses_input(builder, payload)
+        if _asks_for_responses(payload):
+            builder.endpoint("responses")
         return ("input", "instructions", "model")
     if isinstance(payload.get("prompt"), Mapping):  # a text is one of the old completions
         builder.stored_prompt()
@@ -216,6 +219,17 @@ def _responses_input(builder: RequestBuilder, payload: Mapping[str, Any]) -> Non
         builder.endpoint("responses")
 
 
+def _asks_for_responses(payload: Mapping[str, Any]) -> bool:
+    """Say whether a tool has no form on Chat Completions, or the reasoning is to travel with the turns."""
+    tools, included = payload.get("tools"), payload.get("include")
+    if isinstance(included, Sequence) and "reasoning.encrypted_content" in included:
+        return True
+    return isinstance(tools, Sequence) and any(
+        isinstance(tool, Mapping) and stays(f"tool.{tool.get('type')}", tool, unless_known=True)
+        for tool in tools
+    )
+
+
 def _answers_late(items: Sequence[Mapping[str, Any]]) -> bool:
     """Say whether a message stands between a call and its output, as when a user did not wait for a tool.
 
@@ -237,7 +251,9 @@ def _answers_late(items: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str, *, kept: bool = False) -> None:
-    kind = item.get("type", "message")
+    kind = item.get("type") or "message"
+    if stays(f"item.{kind}", item):
+        builder.endpoint("responses")
     if kind == "message":
         _message(builder, item, where)
     elif kind in ("function_call", "custom_tool_call"):
@@ -249,6 +265,8 @@ def _item(builder: RequestBuilder, item: Mapping[str, Any], where: str, *, kept:
         builder.message("tool").tool_result()
         _content(builder, item.get("output"), f"{where}.output")
     elif kind == "reasoning":
+        if item.get("encrypted_content"):
+            builder.endpoint("responses")  # nowhere else is it read
         builder.reasoning(item.get("encrypted_content"))
     elif kind == "additional_tools":
         builder.later_tools(item.get("tools"))
@@ -264,7 +282,13 @@ def _content(builder: RequestBuilder, content: Any, where: str) -> None:
     if isinstance(content, str):
         builder.text(content)
         return
-    _each(builder, content, where, _part)
+    _each(builder, content, where, _placed_part)
+
+
+def _placed_part(builder: RequestBuilder, part: Mapping[str, Any], where: str) -> None:
+    if stays(f"part.{part.get('type')}", part, unless_known=True):
+        builder.endpoint("responses")
+    _part(builder, part, where)
 
 
 def _part(builder: RequestBuilder, part: Mapping[str, Any], where: str) -> None:
