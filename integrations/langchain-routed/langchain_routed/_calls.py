@@ -53,7 +53,7 @@ from routed_llm import (
     short_record,
 )
 from routed_llm.calls.adapting import OwnOptions, shared_router
-from routed_llm.calls.driver import flow, stream_flow
+from routed_llm.calls.driver import Driven, flow, stream_flow
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.problems import SdkErrors
 from routed_llm.calls.reach import known
@@ -332,14 +332,14 @@ class RoutedCall(ParsedCall):
     def generate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer."""
         self._messages, self._manager = messages, run_manager
-        begun = flow(self.driven(self.decision, self))
+        begun = flow(Driven.of(self, self.decision, self))
         with _ERRORS.raised(self.planner.owner.openai_api_base):
             return cast("ChatResult", run(begun, partial(self._send, "_generate")))
 
     async def agenerate(self, messages: list[BaseMessage], run_manager: Any) -> ChatResult:
         """Make the call and complete its answer, without holding the event loop."""
         self._messages, self._manager = messages, run_manager
-        begun = flow(self.driven(self.decision, self))
+        begun = flow(Driven.of(self, self.decision, self))
         with _ERRORS.raised(self.planner.owner.openai_api_base):
             return cast("ChatResult", await arun(begun, partial(self._send, "_agenerate")))
 
@@ -348,7 +348,7 @@ class RoutedCall(ParsedCall):
     ) -> Iterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on; the last one has the record."""
         self._messages, self._asks = messages, options.get("stream_usage")
-        begun = stream_flow(self.driven(self.decision, self))
+        begun = stream_flow(Driven.of(self, self.decision, self))
         chunks: Any = run_stream(begun, partial(self._send, "_generate"), partial(self._send, "_stream"))
         with _ERRORS.raised(self.planner.owner.openai_api_base), closing(chunks):
             for chunk in chunks:
@@ -361,7 +361,7 @@ class RoutedCall(ParsedCall):
     ) -> AsyncIterator[ChatGenerationChunk]:
         """Make the call and pass its chunks on, as :meth:`stream` does."""
         self._messages, self._asks = messages, options.get("stream_usage")
-        begun = stream_flow(self.driven(self.decision, self))
+        begun = stream_flow(Driven.of(self, self.decision, self))
         chunks: Any = arun_stream(begun, partial(self._send, "_agenerate"), self._aopen)
         with _ERRORS.raised(self.planner.owner.openai_api_base):
             async with aclosing(chunks):

@@ -39,6 +39,7 @@ from routed_llm.usage import Usage
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from routed_llm.calls.parsed import ParsedCall
     from routed_llm.calls.router import Router
     from routed_llm.decision import Decision
     from routed_llm.exchange import Exchange
@@ -261,6 +262,12 @@ class Driven:
     """What was settled, once the answer is complete."""
     _failures: Attempts | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
+
+    @classmethod
+    def of(cls, call: ParsedCall, decision: Decision, seam: Seam) -> Driven:
+        """Return a call that was read, and what was decided for it, on its way."""
+        options = call.options
+        return cls(call.router, decision, seam, call.attempts, options.credential, options.deadline)
 
     @property
     def failures(self) -> tuple[Attempt, ...]:

@@ -8,12 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from routed_llm.calls.adapting import acounted, counted
-from routed_llm.calls.driver import Driven
 from routed_llm.errors import NoModelFits
 from routed_llm.facts import TokenCount
 
 if TYPE_CHECKING:
-    from routed_llm.calls.driver import Seam
     from routed_llm.calls.options import CallOptions
     from routed_llm.calls.router import Router
     from routed_llm.decision import Decision
@@ -98,12 +96,8 @@ class ParsedCall:
         found = self.router.rechoose(self.request, avoid, options)
         return self._choose(avoid, options) if found is None and self._unlocks() else found
 
-    def driven(self, decision: Decision, seam: Seam) -> Driven:
-        """Return the decided call for the driver."""
-        options = self.options
-        return Driven(self.router, decision, seam, self._attempts, options.credential, options.deadline)
-
-    def _attempts(self, decision: Decision, since: float) -> Attempts:
+    def attempts(self, decision: Decision, since: float) -> Attempts:
+        """Begin to keep the failures of the decided call, which began at that time of the clock."""
         limits, choose = self.limits(), self._choose if self.soft else None
         return self.router.attempts(
             self.request, decision, self.options, limits=limits, choose=choose, since=since

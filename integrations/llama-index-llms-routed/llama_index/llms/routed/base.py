@@ -47,6 +47,7 @@ from routed_llm import (
 )
 from routed_llm.calls.adapting import own_books, pickled, policy_from, travels, written
 from routed_llm.calls.answers import AnswerMemory
+from routed_llm.calls.driver import Driven
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.sdk import failed
 from routed_llm.calls.search import with_search
@@ -323,7 +324,7 @@ class RoutedLLM(CarefulOpenAI):
 
         given = {name: asked[name] for name in OPTIONS if name in asked}
         whose = partial(router.credential_of, own=parsed.options.own)
-        route = Route(parsed.driven(decision, wired), self._clients, client, given, whose)
+        route = Route(Driven.of(parsed, decision, wired), self._clients, client, given, whose)
         wired.send = partial(self._send_apart, route)
         served.take(route).named(decision, router)
         return served, {name: value for name, value in asked.items() if name not in ("messages", "stream")}
