@@ -220,21 +220,15 @@ def conclude(picked: Picked) -> Decision:
                     kept.made.clear()
                 kept.made[key] = made
         else:
-            more, candidate, fixed = made
-            tokens = inputs.likely + more
-            candidate = {**candidate, "cost": row_cost(row, load, tokens), "input_tokens": tokens}
+            more, known, fixed = made
+            tokens, candidate = inputs.likely + more, known.copy()
+            candidate["cost"], candidate["input_tokens"] = row_cost(row, load, tokens), tokens
         chosen = picked.chosen = Candidate.made(candidate)
-    return Decision.made(
-        {
-            **fixed,
-            "chosen": chosen,
-            "facts": inputs.facts,
-            "certain": picked.certain,
-            "allowance": allowance,
-            "reserve": None if row is None or allowance is None else _reserve(row, inputs),
-            "explanation": picked,
-        }
-    )
+    whole = fixed.copy()
+    whole["chosen"], whole["facts"], whole["certain"] = chosen, inputs.facts, picked.certain
+    whole["allowance"], whole["explanation"] = allowance, picked
+    whole["reserve"] = None if row is None or allowance is None else _reserve(row, inputs)
+    return Decision.made(whole)
 
 
 def _made(row: Row, picked: Picked) -> Made:
