@@ -99,6 +99,11 @@ def test_the_model_of_a_call_is_the_baseline(client: OpenAI, sim: Simulator) -> 
     """The quality floor refers to the model that the program names; it need not be the one that serves."""
     completion = client.chat.completions.create(model="gpt-4.1", messages=[{"role": "user", "content": "Hi"}])
     assert completion.routing["baseline"] == "gpt-4.1"
+    routing = {"baseline": "gpt-5.1"}
+    said = client.chat.completions.create(
+        model="gpt-4.1", messages=[{"role": "user", "content": "Hi"}], extra_body={"routing": routing}
+    )
+    assert said.routing["baseline"] == "gpt-5.1"  # as it says itself
 
 
 def test_a_stream_says_first_who_answers_and_last_what_it_cost(settings: dict[str, Any], way: Any) -> None:

@@ -170,7 +170,9 @@ class Endpoints:
 
     def _options_of(self, called: Called, model: str, options: CallOptions) -> CallOptions:
         policy = options.applied_to(self.router.policy)
-        policy = policy if model == ANY else _with_baseline(policy, model)
+        # The model of a call is its baseline, unless what it says of its routing names another.
+        if model != ANY and "baseline" not in (options.changes or ()):
+            policy = _with_baseline(policy, model)
         return replace(options, policy=policy, changes=None, credential=called.credential, own=called.own)
 
     def routes(self, called: Called) -> bool:
