@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 from openai._base_client import DefaultAsyncHttpxClient, DefaultHttpxClient
-from openai_routed import AsyncAzureOpenAI, AsyncRoutedTransport, AzureOpenAI, RoutedTransport
+from openai_routed import AsyncAzureOpenAI, AsyncRoutedTransport, AzureOpenAI, OpenAI, RoutedTransport
 from openai_routed._exchange import _kinds
 
 from routed_llm import Router
@@ -244,3 +244,50 @@ def test_headers_are_those_of_the_library(look: Callable[[Any], Any], seen: Any)
         if first[0] is not LOOKED_AT["changed"][0]:
             first[0](headers)
         assert look(headers) == seen
+
+
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+NOT_THERE = {
+    "of FastAPI": (404, b'{"detail":"Not Found"}'),
+    "of nginx": (404, b"<html><h1>404 Not Found</h1></html>"),
+    "not implemented": (501, b'{"detail":"Not Implemented"}'),
+    "a gateway's": (400, b'{"error":{"message":"Unknown endpoint","type":"invalid_request_error"}}'),
+}
+ONLY_THERE: dict[str, dict[str, Any]] = {
+    "tools and an effort": {"tools": [TOOL], "reasoning_effort": "low"},
+    "metadata that is not stored": {"metadata": {"team": "search"}},
+}
+
+
+@pytest.mark.parametrize("asked", ONLY_THERE.values(), ids=ONLY_THERE)
+@pytest.mark.parametrize("said", NOT_THERE.values(), ids=NOT_THERE)
+@pytest.mark.parametrize("place", ["client", "transport"])
+def test_an_address_without_responses_is_found_out(
+    settings: dict[str, Any], place: str, said: tuple[int, bytes], asked: dict[str, Any]
+) -> None:
+    """The call goes on with Chat Completions; the next one begins there."""
+    paths = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.path)
+        if request.url.path.endswith("/responses"):
+            return httpx.Response(said[0], content=said[1])
+        return httpx.Response(200, json=COMPLETION)
+
+    given = {
+        "router": Router(clock=settings["router"].now),
+        "policy": {"models": ["gpt-5.4-mini", "gpt-4.1"], "at_least": None, "incumbent": "gpt-5.4-mini"},
+    }
+    theirs: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "api_key": "k"}
+    below = httpx.MockTransport(answer)
+    client: openai.OpenAI
+    if place == "client":
+        client = OpenAI(http_client=DefaultHttpxClient(transport=below), **theirs, **given)
+    else:
+        below = RoutedTransport(below, **given)
+        client = openai.OpenAI(http_client=DefaultHttpxClient(transport=below), **theirs)
+    for _ in range(2):
+        assert client.chat.completions.create(**{**ASKED, **asked}).choices[0].message.content == "Hi"
+    assert paths[0] == "/v1/responses"
+    assert {*paths[1:]} == {"/v1/chat/completions"}
+    client.close()

@@ -237,19 +237,21 @@ class FailedReply(Exception):
         headers: the response's headers.
         data: the response's body, or the event that reported the failure.
         streamed: whether it came inside a stream.
+        url: where the request went; empty where that is not known.
         is_response: whether the body is a Response, which says itself that it failed.
     """
 
     is_response = False
 
     def __init__(
-        self, status: int, headers: Mapping[str, str], data: bytes, *, streamed: bool = False
+        self, status: int, headers: Mapping[str, str], data: bytes, *, streamed: bool = False, url: str = ""
     ) -> None:
         super().__init__(f"the provider answered with status {status}")
         self.status = status
         self.headers = headers
         self.data = data
         self.streamed = streamed
+        self.url = url
 
     def facts(self) -> ErrorFacts:
         """Say what kind of failure it is."""
@@ -260,7 +262,7 @@ class FailedReply(Exception):
         failure = failure_of(body) if isinstance(body, Mapping) else None
         error = dict(failure or {"message": self.data[:200].decode("utf-8", "replace")})
         status = None if self.streamed or self.status < 400 else self.status
-        return classify_error({"error": error, "status": status, "headers": self.headers})
+        return classify_error({"error": error, "status": status, "headers": self.headers, "url": self.url})
 
 
 def refused(error: RoutedError, seconds: float) -> Served:

@@ -277,7 +277,7 @@ def _fetch(send: Callable[[Outgoing], Reply], call: EndpointCall, sent: Outgoing
     _begins(call)
     reply = send(sent)
     try:
-        body = _Body(call, reply)
+        body = _Body(call, reply, sent)
         if body.answer is None:
             for data in reply.iter_bytes():
                 if body.take(data):
@@ -293,7 +293,7 @@ async def _afetch(
     _begins(call)
     reply = await send(sent)
     try:
-        body = _Body(call, reply)
+        body = _Body(call, reply, sent)
         if body.answer is None:
             async for data in reply.aiter_bytes():
                 if body.take(data):
@@ -310,9 +310,9 @@ class _Body:
         answer: the answer, where it has been decoded on its way in.
     """
 
-    def __init__(self, call: EndpointCall, reply: Head) -> None:
+    def __init__(self, call: EndpointCall, reply: Head, sent: Outgoing) -> None:
         self._failed = reply.status_code >= 300
-        self._call, self._reply = call, reply
+        self._call, self._reply, self._sent = call, reply, sent
         noted = _note(call, reply)
         self.answer = None if self._failed else noted
         self._parts: list[bytes] = []
@@ -338,7 +338,9 @@ class _Body:
         """
         if self._failed:
             data = b"".join(self._parts)[:_LONGEST_ERROR]
-            raise FailedReply(self._reply.status_code, self._call.headers, data)
+            base = self._sent.base_url or self._call.options.own
+            url = base.rstrip("/") + self._sent.path if base else ""
+            raise FailedReply(self._reply.status_code, self._call.headers, data, url=url)
         if self.answer is not None:
             return self.answer
         try:
@@ -376,7 +378,7 @@ def _open(call: EndpointCall, send: Callable[[Outgoing], Reply], sent: Outgoing)
     """Send a request and return the events of its answer."""
     _begins(call)
     reply = send(sent)
-    body = _Body(call, reply)
+    body = _Body(call, reply, sent)
     if reply.status_code >= 300:
         try:
             for data in reply.iter_bytes():
@@ -393,7 +395,7 @@ async def _aopen(
 ) -> _AsyncEvents:
     _begins(call)
     reply = await send(sent)
-    body = _Body(call, reply)
+    body = _Body(call, reply, sent)
     if reply.status_code >= 300:
         try:
             async for data in reply.aiter_bytes():

@@ -370,6 +370,7 @@ def _endpoint(spec: Mapping[str, Any]) -> Endpoint:
         inputs=frozenset(spec["inputs"]),
         tool_inputs=frozenset(spec["tool_inputs"]),
         absent=frozenset(spec["absent"]),
+        own=frozenset(spec.get("own_parameters", ())),
         names=FrozenDict(spec.get("names", {})),
         without_efforts=frozenset(spec["without_efforts"]),
         builtin_tools=spec["builtin_tools"],

@@ -22,6 +22,7 @@ class Endpoint:
         without_efforts: reasoning efforts refused there, whatever the model.
         builtin_tools: whether hosted tools exist there.
         min_output: the smallest output cap it takes, in tokens.
+        own: parameters that the provider's own address alone asks something of.
     """
 
     name: str
@@ -32,5 +33,6 @@ class Endpoint:
     without_efforts: frozenset[str] = frozenset()
     builtin_tools: bool = False
     min_output: int = 1
+    own: frozenset[str] = frozenset()
     source: str = ""
     verified: date | None = None

@@ -11,7 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from routed_llm.decide.rules import OF_EFFORT, SHAPE_RULES, Configuration, Setting, ShapeRule, lifecycle
+from routed_llm.decide.rules import (
+    OF_EFFORT,
+    SHAPE_RULES,
+    Configuration,
+    Setting,
+    ShapeRule,
+    endpoint_there,
+    lifecycle,
+)
 from routed_llm.decide.speed import Pace, pace_of
 from routed_llm.decision import Candidate, Reason
 from routed_llm.parameters import Fit, fit_parameters
@@ -333,7 +341,7 @@ def _endpoints(
             fit = of_model.fits[endpoint, effort == "none"] = fit_parameters(
                 facts, model, effort, endpoint, absent, keep_taste=way.keep_taste, emulated=way.emulated
             )
-        reasons.extend(fit.reasons)
+        reasons.extend(_held_against(fit, at, facts, setting))
         if reasons:
             against[endpoint] = tuple(reasons)
         else:
@@ -348,6 +356,14 @@ def _endpoints(
         )
         against = {name: against[name] for name in closest}
     return fits, against
+
+
+def _held_against(fit: Fit, at: Configuration, facts: RequestFacts, setting: Setting) -> tuple[Reason, ...]:
+    """Return why parameters cannot be sent; an address without Responses is not the provider's own."""
+    own = setting.endpoints[at.endpoint].own
+    if not fit.reasons or not own or not endpoint_there(replace(at, endpoint="responses"), facts, setting):
+        return fit.reasons
+    return tuple(reason for reason in fit.reasons if reason.data.get("parameter") not in own)
 
 
 def _offered_last(reasons: tuple[Reason, ...]) -> bool:

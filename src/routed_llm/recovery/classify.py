@@ -178,7 +178,10 @@ def classify_error(
         inner = error.get("error")
         body = inner if isinstance(inner, Mapping) else error
         status = error.get("status", error.get("status_code"))
-        facts = _facts(body, _number(status), _headers(error.get("headers")), error.get("endpoint"))
+        url = str(error.get("url") or "")
+        place, complete = error.get("endpoint") or _place(url), _OPENAI.match(url) is not None
+        headers = _headers(error.get("headers"))
+        facts = _facts(body, _number(status), headers, place, complete=complete)
         return replace(facts, started=started, unsure=_is_unsure(facts))
     facts = _of_exception(error, answered=answered)
     return replace(facts, started=started, name=type(error).__name__, unsure=_is_unsure(facts, error))
@@ -391,7 +394,11 @@ def _headers(headers: Any) -> dict[str, str]:
 
 
 def _endpoint(error: BaseException) -> str | None:
-    path = _url(error).split("?")[0]
+    return _place(_url(error))
+
+
+def _place(url: str) -> str | None:
+    path = url.split("?")[0]
     return {"completions": "chat_completions", "responses": "responses"}.get(path.rsplit("/", 1)[-1])
 
 
