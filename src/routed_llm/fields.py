@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 __all__ = [
+    "CAPS",
     "CHAT",
     "DEFAULTS",
     "MOST_STOPS",
@@ -31,6 +32,10 @@ __all__ = [
     "rules_out",
     "stays",
 ]
+
+
+CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""Names of the cap on an answer: Chat Completions' old one, its new one, and that of Responses."""
 
 
 class Fate(StrEnum):

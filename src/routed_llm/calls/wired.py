@@ -12,6 +12,7 @@ from routed_llm.cut import AnswerCutter
 from routed_llm.decision import Change
 from routed_llm.errors import ProviderError, UnreadableAnswer
 from routed_llm.facts import Previous
+from routed_llm.fields import CAPS
 from routed_llm.ledger.run import Answered
 from routed_llm.parameters import ENCRYPTED
 from routed_llm.request.wire import (
@@ -59,12 +60,7 @@ NO_PLACE: Final = {
 """Why an endpoint is sent a request without something."""
 
 
-DECIDED: Final = frozenset(
-    {
-        *("model", "stream", "reasoning", "reasoning_effort"),
-        *("max_tokens", "max_completion_tokens", "max_output_tokens"),
-    }
-)
+DECIDED: Final = frozenset({*CAPS, "model", "stream", "reasoning", "reasoning_effort"})
 """Keywords that a decision writes."""
 
 

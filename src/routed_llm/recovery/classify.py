@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from routed_llm.fields import CAPS
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind, told_tokens
 
 __all__ = ["classify_error"]
@@ -72,7 +73,6 @@ _IN_MESSAGE: Final[tuple[tuple[str, ErrorKind], ...]] = (
     ("was provided without its required following item", _K.STATE),
     ("not supported with the Responses API", _K.ENDPOINT),
 )
-_CAP_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 _BY_STATUS: Final[Mapping[int, ErrorKind]] = {
     401: _K.AUTHENTICATION,
@@ -313,7 +313,7 @@ def _kind(
             return kind
     if code is not None and code in _BY_CODE:
         return _BY_CODE[code]
-    if param in _CAP_NAMES and code in ("invalid_value", "integer_above_max_value"):
+    if param in CAPS and code in ("invalid_value", "integer_above_max_value"):
         return _K.OUTPUT_CAP
     if "prompt_cache_" in message and "is not supported on this model" in message:
         return _K.PARAMETER

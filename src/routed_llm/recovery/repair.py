@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from routed_llm.decision import Call, Change, Decision
-from routed_llm.fields import SOFT
+from routed_llm.fields import CAPS, SOFT
 from routed_llm.parameters import ENCRYPTED, IN_MESSAGES, take_out
 from routed_llm.policy import EFFORTS
 from routed_llm.recovery.facts import ErrorFacts, ErrorKind
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["repair", "unstreamed"]
 
-_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _INSTEAD: Final = re.compile(r"Use '([A-Za-z_.]+)' instead")
 _MOST: Final = (
     re.compile(r"supports at most (\d+) "),
@@ -55,7 +54,7 @@ def repair(
         return _effort(decision, call, error)
     name = (error.param or "").split(".")[-1]
     renamed = _INSTEAD.search(error.message)
-    if name in _CAPS and renamed is not None:
+    if name in CAPS and renamed is not None:
         return _rename(decision, call, name, renamed[1], error)
     return _drop(decision, call, name, error, policy)
 
@@ -101,7 +100,7 @@ def _rename(
     asked = decision.facts.cap_name
     change = Change(asked, "renamed", asked, instead, _because(error))
     before = [one for one in decision.changes if (one.parameter, one.action) == (asked, "renamed")]
-    if instead not in _CAPS or instead == name or any(one.after == instead for one in before):
+    if instead not in CAPS or instead == name or any(one.after == instead for one in before):
         return None
     rest = tuple(one for one in decision.changes if one not in before)
     return replace(decision, call=call, changes=(*rest, change)), change

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from routed_llm.errors import RequestError
 from routed_llm.facts import TEXT, ImageFacts, Previous, RequestFacts, TokenCount, freeze_parameters
-from routed_llm.fields import MOST_STOPS, RANGES
+from routed_llm.fields import CAPS, MOST_STOPS, RANGES
 from routed_llm.framing import MESSAGE as FRAME
 from routed_llm.framing import REFERENCE, Framed
 from routed_llm.parameters import INCLUDED
@@ -34,7 +34,6 @@ _PLAIN = frozenset({bool, int, float})
 _DENSE = 8  # bytes of a file that cannot be read to each token that is expected of it
 _ALIKE: dict[Any, RequestFacts] = {}
 _DETAILS = ("auto", "low", "high", "original")
-_CAP_NAMES = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
 _TIERS = {"auto": "standard", "default": "standard", "fast": "priority"}
 _SOLD = frozenset({"standard", "flex", "priority", "batch", "ultrafast"})
 _WINDOWS = {"2h": "background_2h", "8h": "background_8h"}
@@ -460,7 +459,7 @@ class RequestBuilder:
         special = _SPECIAL.get(name)
         if special is not None:
             special(self, value)
-        elif name in _CAP_NAMES:
+        elif name in CAPS:
             self._set_cap(name, value)
         else:
             if name in RANGES:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from routed_llm.fields import CHAT, RESPONSES, is_default, rules_out
+from routed_llm.fields import CAPS, CHAT, RESPONSES, is_default, rules_out
 from routed_llm.parameters import ENCRYPTED, INCLUDED
 from routed_llm.request.wire.carry import CHAT_COMPLETIONS, ON_RESPONSES, Carrier, objects
 from routed_llm.request.wire.turns import (
@@ -29,8 +29,7 @@ __all__ = ["OPTIONS", "count_body", "form_of", "overlaid", "parameters", "reques
 OPTIONS: Final = frozenset({"extra_headers", "extra_query", "timeout"})
 """Keywords of the SDK that steer the transport and are no part of a body."""
 
-_CAPS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_DECIDED: Final = frozenset({*_CAPS, "model", "reasoning_effort", "stream", "stream_options", "include"})
+_DECIDED: Final = frozenset({*CAPS, "model", "reasoning_effort", "stream", "stream_options", "include"})
 _FIELDS: Final = (CHAT["body"].keys() | RESPONSES["body"].keys()) - {"messages", "input", "stream"}
 _LOGPROBS: Final = "message.output_text.logprobs"
 _REFUSED_BY_SOME: Final = frozenset({"modalities"})
@@ -76,8 +75,8 @@ def overlaid(own: Mapping[str, Any], call: Mapping[str, Any]) -> dict[str, Any]:
     """
     merged = dict(own)
     if call:
-        if any(name in call for name in _CAPS):
-            for name in _CAPS:
+        if any(name in call for name in CAPS):
+            for name in CAPS:
                 merged.pop(name, None)
         reasoning = call.get("reasoning")
         effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
