@@ -122,7 +122,7 @@ class World:
             asked=asked,
             catalog=self.router.catalog,
             send=self.provider.send,
-            remember=lambda *told: self.remembered.append(told),
+            remember=lambda turns, *told: self.remembered.append((*turns, *told)),
         )
 
     def driven(self, *, stream: bool = False) -> Driven:

@@ -41,7 +41,7 @@ def _outgoing(request: Any, sent: Outgoing) -> Any:
     if sent.attempt and request.headers.get(_COUNT) == str(sent.attempt - 1):
         request.headers[_COUNT] = str(sent.attempt)
     library, made = _library(request), object.__new__(type(request))
-    content, path = sent.content, sent.beside(str(request.url)) if sent.base_url is None else None
+    path, content = sent.beside(str(request.url)) if sent.base_url is None else None, sent.content
     # To make one again, and to read its address again, takes longer than the decision.
     vars(made).update(vars(request), stream=library.ByteStream(content), _content=content)
     made.extensions, headers = {**request.extensions}, request.headers

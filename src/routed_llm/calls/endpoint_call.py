@@ -15,7 +15,7 @@ from routed_llm.calls.driver import Driven, Reading
 from routed_llm.calls.plain_json import compact, strict
 from routed_llm.calls.problems import problem
 from routed_llm.calls.sse import DONE, Event, written
-from routed_llm.calls.wired import Prepared, Wired
+from routed_llm.calls.wired import Prepared, UsageQuestion, Wired
 from routed_llm.errors import CatalogError, RoutedError
 from routed_llm.exchange import check_data
 from routed_llm.ledger.run import Answered
@@ -306,6 +306,7 @@ class EndpointCall:
         turns = body.get("messages", body.get("input"))
         self._turns: Any = [{"role": "user", "content": turns}] if isinstance(turns, str) else turns
         self.options = endpoints.options_of(called)
+        self.said = Said(self._turns or ())
         self.request = read_openai(
             body,
             previous=self._memory.before(self._turns),
@@ -321,14 +322,15 @@ class EndpointCall:
         self.again: Callable[[EndpointCall, Outgoing], Any] | None = None
         self._retries = called.retries
         # Nothing here refers to the call itself, so that it goes when it is over, without the collector.
-        self.said = Said(self._turns or ())
-        remember = partial(_remember, self._memory, self.said, self._form)
+        remember = partial(self._memory.remember, self.said)
+        if self._form == RESPONSES:
+            remember = partial(_remember_items, self._memory, self.said)
         self._wired = Wired(
             asked=body,
             catalog=endpoints.router.catalog,
             fails=_in_the_answer,
             remember=remember,
-            takes_usage=endpoints.memory.takes_usage,
+            question=UsageQuestion(endpoints.memory.takes_usage),
             maker=self._memory.maker,
         )
         self._sent = 0
@@ -362,12 +364,15 @@ class EndpointCall:
         return sent
 
     def _outgoing(self, prepared: Prepared, attempt: int) -> Outgoing:
-        call = prepared.decision.call
+        call, credential = prepared.decision.call, None
+        at = None if call is None else call.base_url
+        if at is not None:
+            credential = self._router.credential_of(prepared.decision, self.options.own)
         return Outgoing(
             endpoint=prepared.endpoint,
             body=prepared.body,
-            base_url=None if call is None else call.base_url,
-            credential=self._router.credential_of(prepared.decision, self.options.own),
+            base_url=at,
+            credential=credential,
             attempt=attempt,
         )
 
@@ -500,16 +505,15 @@ def _in_ascii(text: str) -> str:
     return " ".join(text.encode("ascii", "replace").decode("ascii").split())
 
 
-def _remember(
+def _remember_items(
     memory: AnswerMemory,
     said: Said,
-    form: str,
-    message: Mapping[str, Any],
+    answer: list[Mapping[str, Any]],
     previous: Previous,
     identity: str | None,
 ) -> None:
-    memory.remember(said, [message], previous, identity)
-    kept = message.get(ITEMS) if form == RESPONSES else None
+    memory.remember(said, answer, previous, identity)
+    kept = answer[0].get(ITEMS)
     if isinstance(kept, Mapping):
         memory.remember_items(kept.get("items") or (), previous.model)
 

@@ -49,6 +49,8 @@ __all__ = [
 RESPONSES: Final = "responses"
 _OBJECT: Final = (dict, Mapping)
 """Any mapping; most are dicts, of which it is known sooner."""
+_TELLS: Final = frozenset({"error", "type", "status"})
+"""What has none of these in it reports no failure."""
 _REFUSALS: Final = (400, 422)
 _BROKE: Final = 500
 _QUESTION: Final = ("stream_options", "include_usage")
@@ -145,11 +147,11 @@ class Wired:
         send: sends a body once and returns the decoded answer: for a shadow's sampled second request.
         fails: makes the exception for an error that an answer reports in its body, such as the SDK's own.
         announce: called with each request's record, which is filled when the answer is complete.
-        remember: takes the answer's message and who gave it, once it is complete.
+        remember: takes the turn that an answer is, who gave it and its id, once it is complete.
         defaults: whose defaults hold for what is left out; see :func:`routed_llm.request.wire.request_body`.
         stream_usage: whether streams are asked for their usage.
         left_out: what the adapter itself left out of the request, by its place, with the reason.
-        takes_usage: addresses to whether they can be asked for it; what is learned is noted there.
+        question: whether they are, as far as the call's address takes it.
         maker: returns who made the reasoning item of an id, where that is known.
         routing: the record: one dictionary for the whole call, whoever answers it.
     """
@@ -159,23 +161,18 @@ class Wired:
     send: Callable[[Prepared], Mapping[str, Any]] | None = None
     fails: Callable[[Mapping[str, Any]], Exception] | None = None
     announce: Callable[[Decision, dict[str, Any]], object] | None = None
-    remember: Callable[[Mapping[str, Any], Previous, str | None], object] | None = None
+    remember: Callable[[list[Mapping[str, Any]], Previous, str | None], object] | None = None
     defaults: str | None = None
     stream_usage: bool = True
     left_out: Mapping[str, str] = field(default_factory=dict)
-    takes_usage: dict[str | None, bool] = field(default_factory=dict)
+    question: UsageQuestion = field(default_factory=lambda: UsageQuestion({}))
     maker: Callable[[str], Made | None] | None = None
     routing: dict[str, Any] = field(default_factory=dict)
-    _question: UsageQuestion = field(init=False)
     _decision: Decision | None = field(default=None, init=False)
     _call: Any = field(default=None, init=False)
     _ends: AnswerCutter | None = field(default=None, init=False)
     _lost: dict[str, Any] = field(default_factory=dict, init=False)
     _used: Usage | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        """Begin to ask."""
-        self._question = UsageQuestion(self.takes_usage)
 
     def prepare(self, decision: Decision) -> Prepared:
         """Return the body for a decision; see :class:`routed_llm.calls.driver.Seam`."""
@@ -200,7 +197,7 @@ class Wired:
             defaults=self.defaults,
             encrypted=thinks,
             takes=partial(self._takes, thinks=thinks),
-            stream_usage=self._question.is_put(call.base_url, asks=asks),
+            stream_usage=self.question.is_put(call.base_url, asks=asks),
             left_out=self._lost,
         )
         if asks and "include_usage" not in body.get("stream_options", ()):
@@ -219,7 +216,7 @@ class Wired:
 
     def spares(self, error: Exception, known: ErrorFacts, *, openais: bool) -> bool:
         """Say whether a stream fails for the question for its usage; see :class:`Seam`."""
-        return self._question.spares(error, known, openais=openais)
+        return self.question.spares(error, known, openais=openais)
 
     @property
     def _stop(self) -> Any:
@@ -249,7 +246,7 @@ class Wired:
         """
         if not isinstance(reply, _OBJECT):
             raise UnreadableAnswer(f"The answer is a {type(reply).__name__}, not an object.")
-        failure = failure_of(reply)
+        failure = None if _TELLS.isdisjoint(reply) else failure_of(reply)
         if failure is None:
             if not all(isinstance(choice, _OBJECT) for choice in reply.get("choices") or ()):
                 raise UnreadableAnswer("The choices of the answer are no objects.")
@@ -300,7 +297,7 @@ class Wired:
     def last(self, reader: Any, held: list[Any], record: dict[str, Any]) -> Iterable[Any]:
         """Fill the record in, note who answered, and pass on what was held back."""
         self._record(record)
-        self._question.was_answered()
+        self.question.was_answered()
         self._remember(reader.message, reader.usage, reader.id)
         return held
 
@@ -324,7 +321,7 @@ class Wired:
             endpoint=decision.endpoint,
             prefix_tokens=usage.input_tokens if usage else 0,
         )
-        self.remember(message, previous, identity)
+        self.remember([message], previous, identity)
 
     def opened(self, decision: Decision, record: Callable[[], Record] | None = None) -> None:
         """Begin the record, and announce who is asked."""

@@ -39,7 +39,6 @@ from routed_llm import (
     Ledger,
     Policy,
     PolicyError,
-    Previous,
     Request,
     RoutedError,
     Router,
@@ -51,7 +50,7 @@ from routed_llm.calls.driver import Driven
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.sdk import failed
 from routed_llm.calls.search import with_search
-from routed_llm.calls.wired import Prepared, Wired
+from routed_llm.calls.wired import Prepared, UsageQuestion, Wired
 from routed_llm.request.wire import OPTIONS
 from routed_llm.request.wire import parameters as wire_parameters
 
@@ -315,11 +314,11 @@ class RoutedLLM(CarefulOpenAI):
             asked=asked,
             catalog=router.catalog,
             fails=partial(failed, openai),
-            announce=announcing(served, router),
-            remember=partial(self._remember, asked["messages"]),
+            announce=announcing(served, decision, router),
+            remember=partial(self._answers.remember, asked["messages"]),
             stream_usage=self.stream_usage,
             left_out=left_out(messages),
-            takes_usage=self._answers.takes_usage,
+            question=UsageQuestion(self._answers.takes_usage),
         )
 
         given = {name: asked[name] for name in OPTIONS if name in asked}
@@ -332,11 +331,6 @@ class RoutedLLM(CarefulOpenAI):
     def _send_apart(self, route: Route, prepared: Prepared) -> Any:
         """Send a shadow's second request: in a thread, whatever the first one was."""
         return route.send(prepared, self._get_client())
-
-    def _remember(
-        self, messages: list[Any], answer: Mapping[str, Any], previous: Previous, identity: str | None
-    ) -> None:
-        self._answers.remember(messages, [answer], previous, identity)
 
     def _asked(
         self, router: Router, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, stream: bool
@@ -360,8 +354,8 @@ class RoutedLLM(CarefulOpenAI):
 
     def _options(self, kwargs: Mapping[str, Any]) -> CallOptions:
         """Return what the router takes besides a request."""
-        own = self._own_options()
-        return CallOptions.read(kwargs.get("routing")).on(own)
+        own, routing = self._own_options(), kwargs.get("routing")
+        return own if routing is None else CallOptions.read(routing).on(own)
 
     def _own_options(self) -> CallOptions:
         policy = self.policy or (self.router.policy if self.router is not None else None)

@@ -20,7 +20,7 @@ from routed_llm.calls.sdk import Place, PlainAnswer, client_at, plain, sent
 from routed_llm.calls.wired import Prepared
 from routed_llm.request.wire import OPTIONS
 
-__all__ = ["Clients", "asend", "send", "unpacked"]
+__all__ = ["Clients", "asend", "send"]
 
 _KEPT: Final = 32
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {
@@ -108,11 +108,6 @@ class Clients:
 
 
 # ----- sending, and reading what comes back as plain data
-
-
-def unpacked(answer: Mapping[str, Any], kind: Any) -> Any:
-    """Return plain data as an object of the SDK: the one that it came as, where it is still the same."""
-    return answer.object if isinstance(answer, PlainAnswer) else kind.construct(**answer)
 
 
 def send(client: Any, prepared: Prepared, options: Mapping[str, Any]) -> Any:

@@ -21,7 +21,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.llms.openai import OpenAI
-from llama_index.llms.routed.clients import Clients, asend, send, unpacked
+from llama_index.llms.routed.clients import Clients, asend, send
 from llama_index.llms.routed.errors import ERRORS
 from llama_index.llms.routed.events import announce
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -31,7 +31,7 @@ from typing_extensions import override
 from routed_llm import Credential, Decision, Router
 from routed_llm.calls.driver import Driven, flow, stream_flow
 from routed_llm.calls.runners import aclosed, aclosing, arun, arun_stream, run, run_stream
-from routed_llm.calls.sdk import NO_KEY
+from routed_llm.calls.sdk import NO_KEY, PlainAnswer
 from routed_llm.calls.wired import Prepared, Wired
 from routed_llm.request.wire import ITEMS
 
@@ -61,9 +61,10 @@ class Route:
         return send(*self._ready(prepared, client))
 
     def _ready(self, prepared: Prepared, client: Any = None) -> tuple[Any, Prepared, dict[str, Any]]:
-        credential: Credential | None = self._whose(prepared.decision)
         call = prepared.decision.call
-        ready = self._clients.once(client or self._own, call.base_url if call else None, credential)
+        at = call.base_url if call else None
+        credential: Credential | None = self._whose(prepared.decision) if at is not None else None
+        ready = self._clients.once(client or self._own, at, credential)
         # Headers and the like are meant for the caller's own address: they may hold a key.
         options = self._options if credential is None else {"timeout": self._options.get("timeout")}
         return ready, prepared, options
@@ -82,7 +83,7 @@ class Route:
             self._opened = self._stream()
             return self._opened
         with self._refusing():
-            return _whole(run(flow(self._driven), self.send))
+            return _readable(run(flow(self._driven), self.send), ChatCompletion)
 
     def _refusing(self) -> AbstractContextManager[None]:
         return ERRORS.raised(str(getattr(self._own, "base_url", "")) or None)
@@ -90,7 +91,7 @@ class Route:
     def _stream(self) -> Iterator[ChatCompletionChunk]:
         with self._refusing():
             for chunk in run_stream(stream_flow(self._driven), self.send, self.send):
-                yield _readable(unpacked(chunk, ChatCompletionChunk))
+                yield _readable(chunk, ChatCompletionChunk)
 
     async def acreate(self, *, stream: bool = False, **given: Any) -> Any:
         """Make the call without holding the event loop."""
@@ -99,14 +100,14 @@ class Route:
             self._opened = self._astream()
             return self._opened
         with self._refusing():
-            return _whole(await arun(flow(self._driven), self._asend))
+            return _readable(await arun(flow(self._driven), self._asend), ChatCompletion)
 
     async def _astream(self) -> AsyncIterator[ChatCompletionChunk]:
         chunks = arun_stream(stream_flow(self._driven), self._asend, self._asend)
         with self._refusing():
             async with aclosing(cast(AsyncGenerator[Any, None], chunks)):
                 async for chunk in chunks:
-                    yield _readable(unpacked(chunk, ChatCompletionChunk))
+                    yield _readable(chunk, ChatCompletionChunk)
 
     def leave(self) -> None:
         """Close the stream, if there is one: upstream leaves that to the garbage collector."""
@@ -119,12 +120,12 @@ class Route:
             await aclosed(self._opened)
 
 
-def _whole(completion: Any) -> ChatCompletion:
-    return cast(ChatCompletion, _readable(unpacked(completion, ChatCompletion)))
+def _readable(came: Any, kind: Any) -> Any:
+    """Return plain data as an object of the SDK: the one that it came as, where it is still the same.
 
-
-def _readable(answer: Any) -> Any:
-    """Let upstream read calls of custom tools as it reads those of functions: it stumbles over others."""
+    Upstream reads calls of custom tools in it as those of functions: it stumbles over others.
+    """
+    answer = came.object if isinstance(came, PlainAnswer) else kind.construct(**came)
     for choice in answer.choices or ():
         said = getattr(choice, "message", None) or getattr(choice, "delta", None)
         for call in getattr(said, "tool_calls", None) or ():
@@ -255,11 +256,14 @@ class Served(OpenAI):
         return response
 
 
-def announcing(served: Served, router: Router) -> Any:
+def announcing(served: Served, named: Decision, router: Router) -> Any:
     """Return what is called at each request: the object takes the name of the model that is asked."""
 
     def hear(decision: Decision, routing: dict[str, Any]) -> None:
-        served.named(decision, router)
+        nonlocal named
+        if decision is not named:
+            served.named(decision, router)
+            named = decision
         announce(decision, routing)
 
     return hear
