@@ -12,9 +12,9 @@ import openai
 import pytest
 from openai._base_client import DefaultAsyncHttpxClient, DefaultHttpxClient
 from openai_routed import AsyncAzureOpenAI, AsyncRoutedTransport, AzureOpenAI, OpenAI, RoutedTransport
-from openai_routed._exchange import _kinds
 
 from routed_llm import Router
+from routed_llm.calls.late import _kinds
 from routed_llm.simulator import Simulator
 
 if openai.__version__.startswith("2."):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from threading import Lock
@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from routed_llm.budget import budgets_from
 from routed_llm.calls.options import CallOptions
 from routed_llm.calls.router import Router
-from routed_llm.calls.runners import aclosed
 from routed_llm.errors import PolicyError
 from routed_llm.ledger import MemoryLedger
 from routed_llm.policy import Policy
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SECONDS",
-    "LateHeaders",
     "OwnOptions",
-    "Parts",
     "acounted",
     "counted",
     "forget_shared",
@@ -226,51 +223,3 @@ async def acounted(client: Any, asked: Mapping[str, Any], model: str) -> int:
     """Do what :func:`counted` does, without holding the event loop."""
     quick = client.with_options(timeout=SECONDS, max_retries=0)
     return int((await quick.responses.input_tokens.count(**count_body(asked, model))).input_tokens)
-
-
-class LateHeaders:
-    """Headers that are written as httpx keeps them once more is asked for than one by its name.
-
-    To be mixed into its class: that, and to look through them three times, takes longer than a decision.
-    """
-
-    def __init__(self, given: dict[str, str]) -> None:
-        self._given = given
-
-    def __getattr__(self, name: str) -> Any:
-        given = vars(self).get("_given")
-        if given is not None:
-            # httpx reads headers in UTF-8 and writes them in ASCII.
-            written = {name: text if text.isascii() else text.encode() for name, text in given.items()}
-            super().__init__(written)  # type: ignore[call-arg] # of httpx's class
-            vars(self).pop("_given", None)
-        return object.__getattribute__(self, name)
-
-    def __reduce__(self) -> tuple[type, tuple[Any]]:
-        return type(self).__bases__[1], (self.raw,)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a header by its name."""
-        given = vars(self).get("_given")
-        return super().get(key, default) if given is None else given.get(key.lower(), default)  # type: ignore[misc] # as above
-
-
-class Parts:
-    """The body of an answer in parts, to be mixed into httpx's class; closing it gives the call up."""
-
-    def __init__(self, events: Any) -> None:
-        self._events = events
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._events)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._events)
-
-    def close(self) -> None:
-        """Give the call up, unless it is over."""
-        self._events.close()
-
-    async def aclose(self) -> None:
-        """Do what :meth:`close` does, in an event loop."""
-        await aclosed(self._events)

@@ -300,12 +300,12 @@ class EndpointCall:
 
     def __init__(self, endpoints: Endpoints, called: Called) -> None:
         self.since = time.monotonic()
-        body = reasoning_lost(reasoning_back(endpoints.searching(called)), endpoints.memory.thoughts)
+        body, self.options = endpoints.searching(called), endpoints.options_of(called)
+        body = reasoning_lost(reasoning_back(body), endpoints.memory.thoughts)
         self._memory, self._router = endpoints.memory, endpoints.router
         self._asked, self._form = body, called.endpoint
         turns = body.get("messages", body.get("input"))
         self._turns: Any = [{"role": "user", "content": turns}] if isinstance(turns, str) else turns
-        self.options = endpoints.options_of(called)
         self.said = Said(self._turns or ())
         self.request = read_openai(
             body,

@@ -196,10 +196,10 @@ class Endpoints:
     def searching(self, called: Called) -> Mapping[str, Any]:
         """Return a call's body, asking for the search of a model that searches at every call."""
         body, model = called.body, called.body.get("model")
-        if "messages" not in body or not isinstance(model, str) or model == ANY:
+        catalog, at = self.router.catalog, self.options.at
+        if "messages" not in body or not str(model).lower().startswith(catalog.searching):
             return body
-        at = self.options.at
-        return with_search(body, model, self.router.catalog, self.router.now if at is None else lambda: at)
+        return with_search(body, str(model), catalog, self.router.now if at is None else lambda: at)
 
     def explain(self, body: Mapping[str, Any], *, routing: Any = None) -> Decision:
         """Return the Decision for a body without sending anything; its ``chosen`` is None if nothing fits.

@@ -188,9 +188,10 @@ class Wired:
         rule = rules.get(ENCRYPTED)
         thinks = rule is None or rule.accept != "no"
         self._lost = {}
-        options = parameters(self.asked).get("stream_options") or {}
-        unsaid = call.stream and self.stream_usage and options.get("include_usage") is None
-        asks = unsaid and call.endpoint != RESPONSES
+        asks = call.stream and self.stream_usage and call.endpoint != RESPONSES
+        if asks:
+            options = parameters(self.asked).get("stream_options") or {}
+            asks = options.get("include_usage") is None
         body = request_body(
             self.asked,
             decision,

@@ -39,6 +39,7 @@ class Catalog:
         day: the last day on which one of its facts was compared with the source.
         root: the folder of the files that it begins with: the package's, or those of routed-llm-catalog.
         has_homes: whether any model is served at several places.
+        searching: how the names begin, in small letters, of the models that search the web at every call.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class Catalog:
         "has_homes",
         "margins",
         "root",
+        "searching",
         "version",
     )
 
@@ -79,6 +81,8 @@ class Catalog:
         self._names.update({name: name for name in data["models"]})
         for name in list(self._names):
             self._names.setdefault(name.lower(), self._names[name])
+        found = [name.lower() for name, model in self._names.items() if _searches(data["models"][model])]
+        self.searching = (*found, *(f"ft:{name}" for name in found))
 
     @classmethod
     def load(cls) -> Catalog:
@@ -329,6 +333,10 @@ class Catalog:
         dated = _DATED.fullmatch(name.lower())
         known = None if dated is None else self._names.get(dated["base"])
         return None if known is None else snapshot(self._model(known), name, listed=False)
+
+
+def _searches(model: Mapping[str, Any]) -> bool:
+    return "web_search_options" in model["builtin_tools"]
 
 
 def _retired(catalog: Catalog, name: str) -> Model | None:

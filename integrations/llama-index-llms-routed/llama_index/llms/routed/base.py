@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from threading import Lock
 from typing import Any, Literal, Self, cast
 
 import openai
@@ -21,12 +22,11 @@ from llama_index.core.base.llms.types import (
     MessageRole,
 )
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer, field_validator
-from llama_index.core.constants import DEFAULT_TEMPERATURE
+from llama_index.core.constants import DEFAULT_NUM_OUTPUTS, DEFAULT_TEMPERATURE
 from llama_index.core.llms.loading import RECOGNIZED_LLMS
 from llama_index.core.types import PydanticProgramMode
 from llama_index.llms.routed.errors import ERRORS
 from llama_index.llms.routed.messages import chat_messages, left_out, parameters
-from llama_index.llms.routed.own import OwnRouter
 from llama_index.llms.routed.served import Route, Served, announcing
 from llama_index.llms.routed.upstream import CarefulOpenAI
 from typing_extensions import override
@@ -44,12 +44,21 @@ from routed_llm import (
     Router,
     read_openai,
 )
-from routed_llm.calls.adapting import own_books, pickled, policy_from, travels, written
+from routed_llm.calls.adapting import (
+    OwnOptions,
+    own_books,
+    pickled,
+    policy_from,
+    shared_router,
+    travels,
+    written,
+)
 from routed_llm.calls.answers import AnswerMemory
 from routed_llm.calls.driver import Driven
 from routed_llm.calls.parsed import ParsedCall
 from routed_llm.calls.sdk import failed
 from routed_llm.calls.search import with_search
+from routed_llm.calls.window import largest, workhorse
 from routed_llm.calls.wired import Prepared, UsageQuestion, Wired
 from routed_llm.request.wire import OPTIONS
 from routed_llm.request.wire import parameters as wire_parameters
@@ -68,6 +77,43 @@ _WAYS_OUT = (
 )
 _LIMITS = frozenset({"policy", "router", "catalog", "budget", "ledger", "on_budget"})
 _NOT_WRITTEN = "not_written"
+
+
+class _Own:
+    """What an LLM worked out last of its own fields, with what it was; a copy or a pickle starts empty."""
+
+    def __init__(self) -> None:
+        self.options = OwnOptions()
+        self._lock = Lock()
+        self._router: tuple[Catalog | None, Router] | None = None
+        self._window: tuple[tuple[Any, ...], int] | None = None
+
+    def __reduce__(self) -> tuple[type[_Own], tuple[()]]:
+        return (_Own, ())
+
+    def get(self, catalog: Catalog | None) -> Router:
+        """Return the router of a catalog, or of the packaged one."""
+        with self._lock:
+            if self._router is None or self._router[0] is not catalog:
+                self._router = (catalog, shared_router(catalog))
+            return self._router[1]
+
+    def window(self, router: Router, policy: Policy, given: Mapping[str, Any], wanted: str | None) -> int:
+        """Return the window to advertise.
+
+        It is worked out once and stays: LlamaIndex reads it when a query engine is built, so one that
+        moved would split the engines of a program.
+        """
+        key = (router, policy, given.get("max_tokens"), wanted)
+        with self._lock:
+            known = self._window
+        if known is not None and known[0] == key:
+            return known[1]
+        work_out = largest if wanted == "largest" else workhorse
+        value = work_out(router, policy, dict(given), DEFAULT_NUM_OUTPUTS)
+        with self._lock:
+            self._window = (key, value)
+        return value
 
 
 class RoutedLLM(CarefulOpenAI):
@@ -131,7 +177,7 @@ class RoutedLLM(CarefulOpenAI):
     _keeps_books: bool = PrivateAttr(default=False)
     _template: Served = PrivateAttr(default_factory=Served)
     _answers: AnswerMemory = PrivateAttr(default_factory=AnswerMemory)
-    _own: OwnRouter = PrivateAttr(default_factory=OwnRouter)
+    _own: _Own = PrivateAttr(default_factory=_Own)
 
     def __init__(
         self,
@@ -337,7 +383,7 @@ class RoutedLLM(CarefulOpenAI):
     ) -> dict[str, Any]:
         """Return a request in the form of Chat Completions."""
         asked: dict[str, Any] = {"messages": chat_messages(messages), **parameters(self, kwargs)}
-        if kwargs.get("model") is None:
+        if kwargs.get("model") is None and self.model.lower().startswith(router.catalog.searching):
             asked = dict(with_search(asked, self.model, router.catalog, router.now))
         return {**asked, "stream": True} if stream else asked
 
