@@ -16,6 +16,7 @@ import httpx
 from langchain_routed import RoutedChatModel
 from llama_index.core.llms import ChatMessage
 from llama_index.llms.routed import RoutedLLM
+from openai_routed import AsyncOpenAI, OpenAI
 
 from routed_llm import Budget, MemoryLedger, Router
 
@@ -207,6 +208,60 @@ def astream_chat(llm: Any, **call: Any) -> Got:
     return _of(asyncio.run(work())[-1])
 
 
+def _client(kind: type) -> Callable[..., Any]:
+    def make(url: str, router: Router, **more: Any) -> Any:
+        return kind(**{"base_url": url, "api_key": "own-key", "router": router, "timeout": 20, **more})
+
+    return make
+
+
+def _asked(call: dict[str, Any]) -> dict[str, Any]:
+    given = {"model": "gpt-4o", "messages": [{"role": "user", "content": ASK}], **call}
+    routing = given.pop("routing", None)
+    return given if routing is None else {**given, "extra_body": {"routing": routing}}
+
+
+def _said(completion: Any) -> Got:
+    return Got(completion.choices[0].message.content or "", completion.routing)
+
+
+def _joined(chunks: list[Any]) -> Got:
+    deltas = [choice.delta for chunk in chunks for choice in chunk.choices or ()]
+    text = [delta.content or "" for delta in deltas if delta is not None]
+    record: dict[str, Any] = {}
+    for chunk in chunks:
+        record.update(getattr(chunk, "routing", None) or {})
+    return Got("".join(text), record)
+
+
+def create(llm: Any, **call: Any) -> Got:
+    """Ask with the SDK's client."""
+    return _said(llm.chat.completions.create(**_asked(call)))
+
+
+def acreate(llm: Any, **call: Any) -> Got:
+    """Ask with the SDK's client, asynchronously."""
+
+    async def work() -> Any:
+        return await llm.chat.completions.create(**_asked(call))
+
+    return _said(asyncio.run(work()))
+
+
+def create_stream(llm: Any, **call: Any) -> Got:
+    """Stream with the SDK's client."""
+    return _joined(list(llm.chat.completions.create(**_asked(call), stream=True)))
+
+
+def acreate_stream(llm: Any, **call: Any) -> Got:
+    """Stream with the SDK's client, asynchronously."""
+
+    async def work() -> list[Any]:
+        return [chunk async for chunk in await llm.chat.completions.create(**_asked(call), stream=True)]
+
+    return _joined(asyncio.run(work()))
+
+
 Way = tuple[Callable[..., Any], Callable[..., Got]]
 WAYS: dict[str, Way] = {
     "invoke": (_chain, invoke),
@@ -217,8 +272,21 @@ WAYS: dict[str, Way] = {
     "achat": (_index, achat),
     "stream_chat": (_index, stream_chat),
     "astream_chat": (_index, astream_chat),
+    "create": (_client(OpenAI), create),
+    "acreate": (_client(AsyncOpenAI), acreate),
+    "create_stream": (_client(OpenAI), create_stream),
+    "acreate_stream": (_client(AsyncOpenAI), acreate_stream),
 }
-STREAMED = ("stream", "astream", "stream_chat", "astream_chat")
+WHOLE = {
+    "stream": "invoke",
+    "astream": "invoke",
+    "stream_chat": "chat",
+    "astream_chat": "chat",
+    "create_stream": "create",
+    "acreate_stream": "acreate",
+}
+"""Ways that stream to ways that do not, of the same object."""
+STREAMED = tuple(WHOLE)
 
 
 def booked_router(**more: Any) -> Router:

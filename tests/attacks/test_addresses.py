@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 import pytest
-from attack_support import DAY, SAID, STREAMED, WAYS, Liar, booked_router, lying, says
+from attack_support import DAY, SAID, STREAMED, WAYS, WHOLE, Liar, booked_router, lying, says
 
 from routed_llm import Catalog, Credential, NoModelFits, PolicyError, Router
 from routed_llm.simulator import Simulator
@@ -65,7 +65,8 @@ def test_each_address_has_its_own_key(
         got = call(llm, extra_headers={"x-call": "own-header"})
     assert (got.text, len(sim.refused)) == (SAID, 0)
     (asked,) = there.asked
-    assert asked.headers["authorization"] == expected
+    # The SDK's client sends what it was made for, the frameworks' make a key up where there is none.
+    assert asked.headers.get("authorization", "Bearer none") == expected
     assert [secret for secret in SECRETS if secret in asked.secrets] == []
     assert {"openai-organization", "openai-project"}.isdisjoint(asked.headers)
 
@@ -343,8 +344,7 @@ def test_a_refused_stream_is_remembered(sim: Simulator, way: str, retries: int) 
             with pytest.raises(openai.BadRequestError):
                 call(llm)
         assert call(llm).record["model"] == "gpt-4.1"
-        whole = WAYS["invoke" if way in ("stream", "astream") else "chat"][1]
-        assert whole(llm).record["model"] == "gpt-4o"
+        assert WAYS[WHOLE[way]][1](llm).record["model"] == "gpt-4o"
 
 
 @pytest.mark.parametrize("way", STREAMED)

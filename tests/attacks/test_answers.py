@@ -53,7 +53,7 @@ def test_what_is_no_answer_is_moved_on_from_and_booked(sim: Simulator, way: str,
     assert attempt["error"]["kind"] in ("unreadable", "server", "connection")
 
 
-@pytest.mark.parametrize("way", ["invoke", "astream", "achat", "stream_chat"])
+@pytest.mark.parametrize("way", ["invoke", "astream", "achat", "stream_chat", "create", "acreate_stream"])
 @pytest.mark.parametrize("lie", NOTHING_SAID)
 def test_what_is_never_an_answer_is_a_typed_error(sim: Simulator, way: str, lie: str) -> None:
     """When nothing else comes, the error is one of the SDK's or ours, and every request is booked."""
@@ -160,7 +160,7 @@ def test_events_that_cannot_be_read(sim: Simulator, way: str, events: bytes) -> 
     assert [entry.outcome for entry in router.ledger.entries()] == ["unknown", "answered"]
 
 
-@pytest.mark.parametrize("way", ["invoke", "ainvoke", "chat", "achat"])
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "chat", "achat", "create", "acreate"])
 def test_few_bytes_that_become_many(sim: Simulator, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """An answer is not read beyond what one can be long; another model answers, and it is booked."""
     monkeypatch.setattr(exchange, "LONGEST", 1_000_000)

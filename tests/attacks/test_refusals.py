@@ -78,7 +78,7 @@ def test_the_sdk_and_the_routed_client_refuse_alike(sim: Simulator, given: dict[
 
 
 @pytest.mark.filterwarnings("ignore:Invalid schema for OpenAI's structured output")
-@pytest.mark.parametrize("way", ["invoke", "astream", "achat", "stream_chat"])
+@pytest.mark.parametrize("way", ["invoke", "astream", "achat", "stream_chat", "create", "acreate_stream"])
 @pytest.mark.parametrize("given", REFUSED.values(), ids=list(REFUSED))
 def test_what_the_provider_refuses_is_refused(sim: Simulator, way: str, given: dict[str, Any]) -> None:
     """Handlers written for the framework's own class catch it."""

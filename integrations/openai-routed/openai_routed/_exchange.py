@@ -9,6 +9,7 @@ import openai
 
 from routed_llm import Called, Endpoints, Outgoing
 from routed_llm.calls.late import answer_to, library_of
+from routed_llm.calls.problems import told
 
 __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 
@@ -92,6 +93,6 @@ async def arespond(
 
 def _as_sdks(error: Exception, request: Any) -> Exception:
     """Return a failure, whatever it is, as the SDK's own, which its retries let pass."""
-    if isinstance(error, library_of(request).TimeoutException):
-        return openai.APITimeoutError(request)
-    return openai.APIConnectionError(request=request)
+    late = isinstance(error, library_of(request).TimeoutException)
+    made: Any = openai.APITimeoutError if late else openai.APIConnectionError
+    return told(made(request=request), error)

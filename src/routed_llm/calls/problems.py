@@ -19,7 +19,7 @@ from routed_llm.errors import (
     UnreadableAnswer,
 )
 
-__all__ = ["Problem", "SdkErrors", "both", "problem"]
+__all__ = ["Problem", "SdkErrors", "both", "problem", "told"]
 
 _BROKEN: Final = (IncompleteStream, UnreadableAnswer)
 _ENDS: Final = (BudgetExceeded, CatalogError, NoModelFits, RequestError, *_BROKEN)
@@ -154,6 +154,15 @@ class Raised:
             "Replace it, as text.encode('utf-8', 'replace').decode() does."
         )
         raise self._errors.made(RequestError(said), self._base_url) from error
+
+
+def told(error: Any, failure: BaseException | None) -> Exception:
+    """Return an error with what another one tells of what was tried: ``attempts`` and notes."""
+    for note in getattr(failure, "__notes__", ()):
+        error.add_note(note)
+    error.attempts = getattr(failure, "attempts", ())
+    made: Exception = error
+    return made
 
 
 def both(ours: RoutedError, sdk: Exception) -> Exception:
