@@ -18,7 +18,6 @@ from typing import Any
 
 from routed_llm import Catalog, Decision, Policy, select
 from routed_llm.budget import PICO
-from routed_llm.decide.weigh import choices_of
 from routed_llm.errors import RoutedError
 from routed_llm.facts import ImageFacts, RequestFacts, TokenCount
 from routed_llm.pricing import expected_output
@@ -176,7 +175,7 @@ def _by_measure(
             model = catalog.get(candidate.model)
             price = model.price(decision.at, tier=tier, input_tokens=candidate.input_tokens)
             said, thought = known[candidate.name]
-            written = (words * said / measured["reference"] + thought) * choices_of(facts)
+            written = (words * said / measured["reference"] + thought) * facts.choices
             if price is not None:
                 found[candidate.name] = (candidate.input_tokens * price.input + written * price.output) / PICO
     others = [found[name] for name in expected if name in found]

@@ -17,6 +17,9 @@ __all__ = ["TEXT", "Framed", "ImageFacts", "Previous", "RequestFacts", "TokenCou
 TEXT: Final = frozenset({"text"})
 """What most requests take in and give out; one object, so that it is compared by identity."""
 
+_MOST_CHOICES: Final = 128
+"""The largest ``n`` that Chat Completions takes (openai-python 3.54.0, completion_create_params.py)."""
+
 
 class TokenCount(NamedTuple):
     """A number of tokens that may not be known exactly.
@@ -290,6 +293,12 @@ class RequestFacts:
             if key == name:
                 return thaw(value)
         return default
+
+    @property
+    def choices(self) -> int:
+        """How many answers are asked for (``n``)."""
+        asked = self.parameter("n", 1)
+        return asked if isinstance(asked, int) and 1 <= asked <= _MOST_CHOICES else 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-able data; no prompt text is in it."""

@@ -11,7 +11,6 @@ from core_support import CATALOG, codes, decide, facts
 from routed_llm import Catalog, TokenCount
 from routed_llm.budget import PICO
 from routed_llm.decide.inputs import likely_tokens
-from routed_llm.decide.weigh import choices_of
 from routed_llm.media import tokens_for
 from routed_llm.usage import Seen
 
@@ -23,7 +22,7 @@ GPT_4O = {"models": ["gpt-4o"], "at_least": None}
 )
 def test_choices(n: Any, choices: int) -> None:
     """As many as are asked for, up to the most that there can be."""
-    assert choices_of(facts(parameters={} if n is None else {"n": n})) == choices
+    assert facts(parameters={} if n is None else {"n": n}).choices == choices
 
 
 @pytest.mark.parametrize(("density", "tokens"), [(1.1, 110), (0.5, 80), (2.0, 120), (1.0, 100)])

@@ -182,11 +182,7 @@ class Wired:
         self._decision, self._call = decision, call
         # Wrong stop sequences are refused now and not once the call is sent.
         self._ends = ends_of(self._stop if "stop" in call.emulated else (), call.requested_output)
-        # A model that was added to the catalog while this call was being read has no rule here.
-        known = self.catalog.find(model)
-        rules = {} if known is None else known.parameters.get(call.endpoint, {})
-        rule = rules.get(ENCRYPTED)
-        thinks = rule is None or rule.accept != "no"
+        thinks = call.endpoint == RESPONSES and self._thinks(model)
         self._lost = {}
         asks = call.stream and self.stream_usage and call.endpoint != RESPONSES
         if asks:
@@ -204,6 +200,13 @@ class Wired:
         if asks and "include_usage" not in body.get("stream_options", ()):
             self._lost["stream_options"] = {"include_usage": True}
         return Prepared(call.endpoint, body, decision)
+
+    def _thinks(self, model: str) -> bool:
+        """Say whether a model gives and takes encrypted reasoning on Responses."""
+        # A model that was added to the catalog while this call was being read has no rule here.
+        known = self.catalog.find(model)
+        rule = None if known is None else known.parameters.get(RESPONSES, {}).get(ENCRYPTED)
+        return rule is None or rule.accept != "no"
 
     def _takes(self, item: Mapping[str, Any], *, thinks: bool) -> bool:
         """Say whether the chosen model takes reasoning up: in its encrypted form, only its own."""

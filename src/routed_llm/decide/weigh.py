@@ -37,10 +37,6 @@ DEFAULT_RESERVE = 4_096
 when it was released (4,096 tokens, gpt-4o-2024-05-13), so that no such answer is cut short."""
 
 
-MOST_CHOICES = 128
-"""The largest ``n`` that Chat Completions takes (openai-python 3.54.0, completion_create_params.py)."""
-
-
 @dataclass(kw_only=True, eq=False)  # read far more often than made; without slots a copy is one step
 class Workload:
     """The amounts in a request that are the same for every configuration, whatever its tokens.
@@ -174,7 +170,7 @@ def workload(
         shared=shared,
         observed=observed,
         paces=None if observed is None else observed.paces,
-        choices=choices_of(facts) if facts.parameters else 1,
+        choices=facts.choices if facts.parameters else 1,
         thought=_thought(matter, expected, seen, observed),
         horizon=horizon,
         media=media,
@@ -257,12 +253,6 @@ def _thought(matter: str | None, expected: float, seen: Seen | None, observed: O
     if observed is not None and observed.thought is not None:
         return published * observed.thought
     return published
-
-
-def choices_of(facts: RequestFacts) -> int:
-    """Say how many answers a request asks for (``n``)."""
-    asked = facts.parameter("n", 1)
-    return asked if isinstance(asked, int) and 1 <= asked <= MOST_CHOICES else 1
 
 
 def cap_of(row: Row, load: Workload, tokens: int) -> int | None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from routed_llm.budget import PICO, Account, Allowance, Budget
 from routed_llm.decide.piecewise import remember
-from routed_llm.decide.weigh import choices_of
 from routed_llm.decision import format_dollars
 from routed_llm.errors import LedgerError
 from routed_llm.events import WARNING, emit
@@ -406,7 +405,7 @@ def _entry(
 
 
 def _kind_of(facts: RequestFacts) -> tuple[Any, ...] | None:
-    return None if facts.parameters and choices_of(facts) > 1 else facts.kind
+    return None if facts.parameters and facts.choices > 1 else facts.kind
 
 
 def _pressure(account: Account, rest: int, limit: int) -> float:

@@ -9,7 +9,6 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routed_llm.decide.quality import LONG_CONTEXT_FROM
-from routed_llm.decide.weigh import choices_of
 from routed_llm.ledger.returns import ReturnLearner
 from routed_llm.ledger.speeds import SpeedLearner
 from routed_llm.ledger.spreads import SpreadLearner
@@ -248,7 +247,7 @@ class Observer:
             return
         kind, previous = facts.kind, facts.previous
         key = (kind, chosen.model, chosen.effort)
-        choices = choices_of(facts) if facts.parameters else 1
+        choices = facts.choices if facts.parameters else 1
         with self._lock:
             self._waiting.append(_Finished(decision, model, usage, timing, paid, again, self._clock()))
             if len(self._waiting) >= self._due:

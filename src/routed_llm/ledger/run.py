@@ -189,7 +189,9 @@ class Run:
         model, priced = self._models(served)
         if usage is not None and model is not None and self.decision.facts.builtin_tools:
             usage = self._with_hosted(usage, model)
-        cost = None if usage is None else self._cost(usage, priced)
+        cost = None
+        if usage is not None and priced is not None:
+            cost = cost_pico(usage, priced, self.decision.at, regional=self._policy.regional)
         record["served"] = served
         record["cost"] = None if cost is None else format_dollars(cost)
         record["usage"] = None if usage is None else usage.counts()
@@ -286,10 +288,9 @@ class Run:
             self._late()
         if self._hold is None:
             return
-        if usage is not None:
-            cost = self._cost(usage, self._models(served)[1])
-        else:
-            cost = None if begun or unsure else 0
+        cost = None if begun or unsure or usage is not None else 0
+        if usage is not None and (priced := self._models(served)[1]) is not None:
+            cost = cost_pico(usage, priced, self.decision.at, regional=self._policy.regional)
         outcome = UNKNOWN if unsure and usage is None else outcome
         moment = as_moment(self._clock())
         self._books.settle(
@@ -339,12 +340,6 @@ class Run:
         if served is None or served == model.sent_as or model.base is not None or model.base_url is not None:
             return model, model
         return model, self._catalog.find(served) or model  # the prices of the one that answered hold
-
-    def _cost(self, usage: Usage, model: Model | None) -> int | None:
-        """Return the picodollars that a call cost by a model's prices, or None when nobody knows."""
-        if model is None:
-            return None
-        return cost_pico(usage, model, self.decision.at, regional=self._policy.regional)
 
     def _with_hosted(self, usage: Usage, model: Model) -> Usage:
         """Add the hosted tools of which every answer is one call, so that no reply shows it."""

@@ -82,8 +82,11 @@ class Route:
         if stream:
             self._opened = self._stream()
             return self._opened
-        with self._refusing():
+        try:
             return _readable(run(flow(self._driven), self.send), ChatCompletion)
+        except Exception:
+            with self._refusing():
+                raise
 
     def _refusing(self) -> AbstractContextManager[None]:
         return ERRORS.raised(str(getattr(self._own, "base_url", "")) or None)
@@ -99,8 +102,11 @@ class Route:
         if stream:
             self._opened = self._astream()
             return self._opened
-        with self._refusing():
+        try:
             return _readable(await arun(flow(self._driven), self._asend), ChatCompletion)
+        except Exception:
+            with self._refusing():
+                raise
 
     async def _astream(self) -> AsyncIterator[ChatCompletionChunk]:
         chunks = arun_stream(stream_flow(self._driven), self._asend, self._asend)
