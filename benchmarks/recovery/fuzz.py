@@ -1,4 +1,4 @@
-"""Generated conversations and parameter sets through both adapters, against the simulator's rules.
+"""Generated conversations and parameter sets through every adapter, against the simulator's rules.
 
 A call is well when it was answered without one request that the simulator refused, or when nothing could
 have served it: a refusal, and a NoModelFits, is held against the simulator's own data (see judge.py).
@@ -33,7 +33,7 @@ from benchmarks.recovery import judge
 from benchmarks.recovery.conversations import Case, make
 from benchmarks.recovery.every_field import ONLY_CHAT
 from benchmarks.recovery.meaning import losses, meaning
-from benchmarks.recovery.speakers import LangChain, LlamaIndex, Speaker
+from benchmarks.recovery.speakers import LangChain, LlamaIndex, OpenAIClient, Speaker
 from routed_llm import NoModelFits, RoutedError, Router
 from routed_llm.simulator import Simulator, serve
 
@@ -41,7 +41,11 @@ __all__ = ["Finding", "Fuzz", "main"]
 
 MOVED = ("gpt-4.1-mini", "gpt-5", "gpt-5.4", "gpt-6-luna")
 """Models that serve the cases that are all moved to Responses, where they are alive."""
-SPEAKERS: dict[str, type[Speaker]] = {"langchain": LangChain, "llama_index": LlamaIndex}
+SPEAKERS: dict[str, type[Speaker]] = {
+    "langchain": LangChain,
+    "llama_index": LlamaIndex,
+    "openai": OpenAIClient,
+}
 TYPED = (RoutedError, openai.OpenAIError)
 KEPT = 40
 """Findings printed in full; the rest is only counted."""
@@ -67,7 +71,7 @@ class Finding:
     """What went wrong with a case.
 
     Attributes:
-        adapter: ``langchain`` or ``llama_index``.
+        adapter: ``langchain``, ``llama_index`` or ``openai``.
         case: its name, for ``--replay``.
         kind: ``untyped``, ``refused``, ``denied`` or ``dropped``.
         text: what happened.
@@ -385,12 +389,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--adapter", choices=[*SPEAKERS, "both"], default="both")
+    parser.add_argument("--adapter", choices=[*SPEAKERS, "all"], default="all")
     parser.add_argument("--every-field", action="store_true", help="any field of the API may be set")
     parser.add_argument("--responses", action="store_true", help="all are served there, by some model")
     parser.add_argument("--replay", help="run one case again: seed/number")
     chosen = parser.parse_args(arguments)
-    adapters = list(SPEAKERS) if chosen.adapter == "both" else [chosen.adapter]
+    adapters = list(SPEAKERS) if chosen.adapter == "all" else [chosen.adapter]
     if chosen.replay:
         seed, _, number = chosen.replay.partition("/")
         case = make(int(seed), int(number), every=chosen.every_field)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from typing import Any, Protocol
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any, Final, Protocol
 
+import openai
+import openai_routed
 from langchain_core.messages import AIMessage, convert_to_messages
 from langchain_openai import ChatOpenAI
 from langchain_routed import RoutedChatModel
@@ -26,7 +30,7 @@ from benchmarks.recovery.every_field import OF_RESPONSES
 from benchmarks.recovery.judge import PATHS
 from routed_llm import Router
 
-__all__ = ["LangChain", "LlamaIndex", "Speaker"]
+__all__ = ["LangChain", "LlamaIndex", "OpenAIClient", "Speaker"]
 
 
 class Speaker(Protocol):
@@ -297,3 +301,114 @@ def _part(part: dict[str, Any]) -> Any:
         data = _data(part["file"]["file_data"]).encode()
         return DocumentBlock(data=data, document_mimetype="application/pdf", title=part["file"]["filename"])
     return TextBlock(text=part["text"])
+
+
+_NAMED: Final = frozenset(signature(openai.resources.chat.Completions.create).parameters)
+"""What the SDK has a keyword for; anything else is sent by ``extra_body``."""
+
+
+class OpenAIClient:
+    """The SDK's client. Its model is the baseline, so that a call is pinned by its policy."""
+
+    def __init__(self, url: str, baseline: str, router: Router) -> None:
+        common: dict[str, Any] = {"base_url": url, "api_key": "k", "timeout": 60, "max_retries": 0}
+        self.defaults: dict[str, Any] = {}
+        self.own: frozenset[str] = frozenset()
+        self._baseline = baseline
+        routed = {"router": router, **common}
+        self._routed = openai_routed.OpenAI(**routed), openai_routed.AsyncOpenAI(**routed)
+        self._plain = openai.OpenAI(**common), openai.AsyncOpenAI(**common)
+
+    def record(self, answer: Any) -> dict[str, Any]:
+        """Return the routing record of an answer."""
+        return dict(answer["routing"])
+
+    def paths(self, parameters: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002 - it makes no difference here
+        """Return both endpoints."""
+        return PATHS
+
+    def messages(self, case: Case) -> list[Any]:
+        """Return the conversation."""
+        return list(case.messages)
+
+    def written(self, case: Case) -> list[dict[str, Any]]:
+        """Return the whole conversation."""
+        return case.messages
+
+    def followed(self, messages: list[Any], answer: Any, said: str) -> list[Any]:
+        """Return the conversation with an answer, the results of its tools, and what is said next."""
+        message = {name: value for name, value in answer.items() if name != "routing"}
+        results = [
+            {"role": "tool", "tool_call_id": call["id"], "content": "3"}
+            for call in message.get("tool_calls") or ()
+        ]
+        return [*messages, message, *results, {"role": "user", "content": said}]
+
+    def call(
+        self, case: Case, messages: list[Any], parameters: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        """Make the call."""
+        pin: dict[str, Any] = {"models": [case.pinned], "at_least": None} if case.pinned else {}
+        return self._made(self._routed, case, messages, parameters, loop, {"routing": {**case.policy, **pin}})
+
+    def control(
+        self, case: Case, messages: list[Any], parameters: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> Any:
+        """Make the call with the SDK's own client."""
+        return self._made(self._plain, case, messages, parameters, loop, {})
+
+    def is_on_responses(self, parameters: dict[str, Any]) -> bool:
+        """Say whether a parameter is one of Responses'; the SDK has another method for that endpoint."""
+        return not OF_RESPONSES.keys().isdisjoint(parameters)
+
+    def _made(
+        self,
+        clients: tuple[Any, Any],
+        case: Case,
+        messages: list[Any],
+        parameters: Mapping[str, Any],
+        loop: Any,
+        more: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        given = {name: value for name, value in parameters.items() if name in _NAMED}
+        rest = {name: value for name, value in parameters.items() if name not in _NAMED}
+        extra = {**given.pop("extra_body", {}), **rest, **more}
+        keywords = {"model": self._baseline, "messages": messages, "stream": case.stream, **given}
+        create = clients[case.asynchronous].chat.completions.create
+        answer = create(**keywords, extra_body=extra)
+        if case.asynchronous:
+            answer = loop.run_until_complete(_awaited(answer, stream=case.stream))
+        return _joined(list(answer)) if case.stream else _answered(answer)
+
+
+async def _awaited(answer: Any, *, stream: bool) -> Any:
+    return [chunk async for chunk in await answer] if stream else await answer
+
+
+def _answered(completion: Any) -> dict[str, Any]:
+    message = completion.choices[0].message.model_dump(exclude_none=True)
+    return {**message, "routing": getattr(completion, "routing", {})}
+
+
+def _joined(chunks: list[Any]) -> dict[str, Any]:
+    """Put the first answer of a stream together, as a message that a next request can send."""
+    whole: dict[str, Any] = {"role": "assistant", "content": None, "routing": {}}
+    calls: dict[int, dict[str, Any]] = {}
+    for chunk in chunks:
+        whole["routing"].update(getattr(chunk, "routing", None) or {})
+        for delta in [choice.delta for choice in chunk.choices if not choice.index]:
+            said = delta.model_dump(exclude_none=True, exclude={"role"})
+            for call in said.pop("tool_calls", ()):
+                _add(calls.setdefault(call.pop("index"), {"type": "function"}), call)
+            _add(whole, said)
+    return {**whole, "tool_calls": list(calls.values())} if calls else whole
+
+
+def _add(whole: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        if isinstance(value, dict):
+            _add(whole.setdefault(name, {}), value)
+        elif isinstance(value, str) and name not in ("id", "type"):
+            whole[name] = (whole.get(name) or "") + value
+        else:
+            whole[name] = value

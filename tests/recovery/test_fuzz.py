@@ -1,4 +1,4 @@
-"""The short form of the fuzz: generated calls through both adapters, held against the simulator's rules."""
+"""The short form of the fuzz: generated calls through every adapter, held against the simulator's rules."""
 
 from __future__ import annotations
 
