@@ -86,7 +86,7 @@ def cost_pico(usage: Usage, model: Model, at: date, *, regional: bool = False) -
     row = model.price(at, tier=tier, input_tokens=usage.input_tokens)
     if row is None:
         return None
-    total = _input_cost(usage, row) + _output_cost(usage, row)
+    total = row.of(usage)
     if regional and model.regional_surcharge:
         total = -(-total * (100 + model.regional_surcharge) // 100)
     for tool, setup, calls in usage.hosted:
@@ -147,30 +147,6 @@ def hosted_fees(fees: Mapping[str, Fee], facts: RequestFacts, price: Price, most
         mean *= most / calls
     worst = worst if most is None or any(fee.always for fee in fees.values()) else most * dearest
     return Fees(int(mean), (quantiles[0], quantiles[1], quantiles[2]), worst)
-
-
-def _input_cost(usage: Usage, row: Price) -> int:
-    audio_cached = usage.audio_cached_tokens if row.audio_input is not None else 0
-    audio = usage.audio_input_tokens - audio_cached if row.audio_input is not None else 0
-    image = usage.image_input_tokens if row.image_input is not None else 0
-    cached = max(usage.cached_tokens - audio_cached, 0)
-    written = usage.cache_write_tokens
-    plain = max(usage.input_tokens - cached - written - audio - audio_cached - image, 0)
-    total = plain * row.input
-    total += cached * (row.input if row.cached_input is None else row.cached_input)
-    total += written * (row.input if row.cache_write is None else row.cache_write)
-    if row.audio_input is not None:
-        rate = row.audio_input if row.audio_cached_input is None else row.audio_cached_input
-        total += audio * row.audio_input + audio_cached * rate
-    if row.image_input is not None:
-        total += image * row.image_input
-    return total
-
-
-def _output_cost(usage: Usage, row: Price) -> int:
-    audio = usage.audio_output_tokens if row.audio_output is not None else 0
-    total = max(usage.output_tokens - audio, 0) * row.output
-    return total + (audio * row.audio_output if row.audio_output is not None else 0)
 
 
 class Writes(NamedTuple):

@@ -33,10 +33,10 @@ def _outgoing(request: Any, sent: Outgoing) -> Any:
     # None, or another number, where the caller says so
     if sent.attempt and request.headers.get(_COUNT) == str(sent.attempt - 1):
         request.headers[_COUNT] = str(sent.attempt)
-    library, made = library_of(request), object.__new__(type(request))
+    made = object.__new__(type(request))
     path, content = sent.beside(str(request.url)) if sent.base_url is None else None, sent.content
     # To make one again, and to read its address again, takes longer than the decision.
-    vars(made).update(vars(request), stream=library.ByteStream(content), _content=content)
+    vars(made).update(vars(request), stream=type(request.stream)(content), _content=content)
     made.extensions, headers = {**request.extensions}, request.headers
     kept = headers if sent.credential is None else type(headers)(sent.credential.on_the_wire())
     made.headers = kept.copy()

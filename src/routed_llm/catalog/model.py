@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routed_llm.framing import Framing
+    from routed_llm.usage import Usage
 
 __all__ = [
     "CacheTerms",
@@ -103,6 +104,25 @@ class Price:
     source: str = ""
     verified: date | None = None
     unverified: str | None = None
+
+    def of(self, usage: Usage) -> int:
+        """Return the picodollars that the tokens of a usage cost."""
+        audio_cached = usage.audio_cached_tokens if self.audio_input is not None else 0
+        audio = usage.audio_input_tokens - audio_cached if self.audio_input is not None else 0
+        image = usage.image_input_tokens if self.image_input is not None else 0
+        spoken = usage.audio_output_tokens if self.audio_output is not None else 0
+        cached = max(usage.cached_tokens - audio_cached, 0)
+        written = usage.cache_write_tokens
+        plain = max(usage.input_tokens - cached - written - audio - audio_cached - image, 0)
+        total = plain * self.input + max(usage.output_tokens - spoken, 0) * self.output
+        total += cached * (self.input if self.cached_input is None else self.cached_input)
+        total += written * (self.input if self.cache_write is None else self.cache_write)
+        if self.audio_input is not None:
+            rate = self.audio_input if self.audio_cached_input is None else self.audio_cached_input
+            total += audio * self.audio_input + audio_cached * rate
+        if self.image_input is not None:
+            total += image * self.image_input
+        return total if self.audio_output is None else total + spoken * self.audio_output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from routed_llm.catalog.frozen import FrozenDict
-from routed_llm.decide.alternatives import Alternatives, alternatives
 from routed_llm.decide.dominance import pareto_front
 from routed_llm.decide.objectives import COST
-from routed_llm.decide.piecewise import remember
+from routed_llm.decide.piecewise import Alternatives, alternatives, remember
 from routed_llm.decide.quality import LONG_CONTEXT_TO
 from routed_llm.decide.shape import bare_row
 from routed_llm.decide.speed import WINDOWS, about

@@ -17,13 +17,24 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from routed_llm.decide import constraints
-from routed_llm.decide.alternatives import firm, is_firm, ladder, price, rivals_of
 from routed_llm.decide.choice import Choice, answers, choose, compared, is_chosen_throughout
 from routed_llm.decide.context import NOTHING, PLAIN, EvaluationContext
 from routed_llm.decide.inputs import DecisionInputs
 from routed_llm.decide.objectives import COST
 from routed_llm.decide.outcome import Picked, conclude
-from routed_llm.decide.piecewise import NOWHERE, PiecewiseChoice, name_of, pieces, remember, widened
+from routed_llm.decide.piecewise import (
+    NOWHERE,
+    PiecewiseChoice,
+    firm,
+    is_firm,
+    ladder,
+    name_of,
+    pieces,
+    price,
+    remember,
+    rivals_of,
+    widened,
+)
 from routed_llm.decide.pool import Pool, make_pool
 from routed_llm.decide.quality import LONG_CONTEXT_FROM, Floor, demanded, dimensions
 from routed_llm.decide.rules import Reference, Setting
@@ -37,8 +48,8 @@ from routed_llm.pricing import matter_of, writes
 if TYPE_CHECKING:
     from routed_llm.budget import Allowance
     from routed_llm.catalog import Catalog, Model
-    from routed_llm.decide.alternatives import Ladder, Rivals
     from routed_llm.decide.constraints import Constraint
+    from routed_llm.decide.piecewise import Ladder, Rivals
     from routed_llm.decision import Decision
     from routed_llm.facts import RequestFacts
     from routed_llm.measures import Measured
