@@ -175,9 +175,8 @@ class _Current:
             self._exchange.awaits()
 
 
-def current() -> Exchange | None:
-    """Return what a request that is sent now belongs to, or None."""
-    return _CURRENT.get()
+current: Final = _CURRENT.get
+"""Returns what a request that is sent now belongs to, or None."""
 
 
 def note_head(headers: Mapping[str, str]) -> tuple[Mapping[str, str], dict[str, Any] | None]:
