@@ -78,7 +78,7 @@ def limited(left: int) -> Router:
     decision = router.decide(asked())
     told = {"limit": "500", "remaining": str(left), "reset": f"{60 - left * 60 // 500}s"}
     headers = {f"x-ratelimit-{name}-requests": value for name, value in told.items()}
-    router.heard(decision, router.begin(decision), headers)
+    router.heard(router.begin(decision), headers)
     return router
 
 
