@@ -93,22 +93,22 @@ def test_half_open_after_the_providers_own_time() -> None:
     assert cooldowns.failed("a", "why", now=6.0) == 2
 
 
-class Told(Cooldowns):
+class OfAFleet(Cooldowns):
     """Knows what others have met, before anything has failed here."""
 
     def cooling(self, now: float, *, credential: str = "") -> Mapping[str, str]:
-        """Return what it was told."""
-        return {"gpt-5.6-luna": "told"}
+        """Return the models that are out, which others know."""
+        return {"gpt-5.6-luna": "it is down"}
 
 
 class Foreign:
     """A store that shares nothing with ours but what is asked of it."""
 
     failed = answered = clear = Cooldowns.failed
-    cooling = Told.cooling
+    cooling = OfAFleet.cooling
 
 
-@pytest.mark.parametrize("store", [Told, Foreign])
+@pytest.mark.parametrize("store", [OfAFleet, Foreign])
 def test_a_store_of_the_users_own_is_asked_from_the_first_call_on(store: Any) -> None:
     """Ours is not asked while nothing has failed; of others nobody knows what they know."""
     asked = read_openai({"messages": [{"role": "user", "content": "Hello"}]})

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from openai_routed._exchange import ENDPOINTS, arespond, called, respond
 from routed_llm import Decision, Endpoints, guard_client
-from routed_llm.calls.problems import both, told
+from routed_llm.calls.problems import both, with_attempts
 from routed_llm.calls.sdk import DecodedEvents, Place, plainly
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class _Routed(_Client):  # type: ignore[misc]  # one of the SDK's four
             return error
         if served.error is not None:
             return both(served.error, error)  # ours and the SDK's own: programs catch either
-        return told(error, served.failure)
+        return with_attempts(error, served.failure)
 
 
 class _RoutedSync(_Routed):

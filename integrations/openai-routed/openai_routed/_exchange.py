@@ -9,7 +9,7 @@ import openai
 
 from routed_llm import Called, Endpoints, Outgoing
 from routed_llm.calls.late import answer_to, library_of
-from routed_llm.calls.problems import told
+from routed_llm.calls.problems import with_attempts
 
 __all__ = ["ENDPOINTS", "arespond", "called", "respond"]
 
@@ -47,6 +47,10 @@ def _outgoing(request: Any, sent: Outgoing) -> Any:
         made.url = request.url.copy_with(path=path)
     made.headers["content-length"] = str(len(content))
     return made
+
+
+# Whatever fails is raised as the SDK's own: a request, so that recovery sees what it sees with other
+# adapters, and what is read of its answer, so that programs catch what they catch with openai.OpenAI.
 
 
 def respond(endpoints: Endpoints, asked: Called, request: Any, send_on: Callable[[Any], Any]) -> Any:
@@ -95,4 +99,4 @@ def _as_sdks(error: Exception, request: Any) -> Exception:
     """Return a failure, whatever it is, as the SDK's own, which its retries let pass."""
     late = isinstance(error, library_of(request).TimeoutException)
     made: Any = openai.APITimeoutError if late else openai.APIConnectionError
-    return told(made(request=request), error)
+    return with_attempts(made(request=request), error)

@@ -45,7 +45,7 @@ class _Whole:
 
     @property
     def _content(self) -> bytes:
-        return self.extensions["routed"].body  # type: ignore[attr-defined, no-any-return] # the client puts it there
+        return self.extensions["routed"].body  # type: ignore[attr-defined, no-any-return] # `answer_to` puts it there
 
     def read(self) -> bytes:
         return b"" if self.is_decoded_next else self._content

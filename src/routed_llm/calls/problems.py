@@ -19,7 +19,7 @@ from routed_llm.errors import (
     UnreadableAnswer,
 )
 
-__all__ = ["Problem", "SdkErrors", "both", "problem", "told"]
+__all__ = ["Problem", "SdkErrors", "both", "problem", "with_attempts"]
 
 _BROKEN: Final = (IncompleteStream, UnreadableAnswer)
 _ENDS: Final = (BudgetExceeded, CatalogError, NoModelFits, RequestError, *_BROKEN)
@@ -156,8 +156,8 @@ class Raised:
         raise self._errors.made(RequestError(said), self._base_url) from error
 
 
-def told(error: Any, failure: BaseException | None) -> Exception:
-    """Return an error with what another one tells of what was tried: ``attempts`` and notes."""
+def with_attempts(error: Any, failure: BaseException | None) -> Exception:
+    """Return an error with what another one says of what was tried: ``attempts`` and notes."""
     for note in getattr(failure, "__notes__", ()):
         error.add_note(note)
     error.attempts = getattr(failure, "attempts", ())

@@ -191,7 +191,7 @@ class RequestBuilder:
             plain: True where each of those that were added is known to be a dict of strings.
         """
         known = self._conversation
-        begun, told = (0, 0) if known is None else (len(known.seen), len(known.texts))
+        begun, before = (0, 0) if known is None else (len(known.seen), len(known.texts))
         if not self._from_the_start or begun == len(messages) or self._inputs != TEXT or self._values:
             return
         if self._parameters or self._unknown_files:
@@ -201,7 +201,7 @@ class RequestBuilder:
             seen = [*map(dict.copy, new)] if plain else [*map(copy_of, new)]
         except (TypeError, RecursionError):
             return
-        size = MESSAGE * len(new) + sum(map(len, self._texts[told:])) if plain else size_of(new)
+        size = MESSAGE * len(new) + sum(map(len, self._texts[before:])) if plain else size_of(new)
         mine = vars(self)
         self._conversation = Conversation(
             seen if known is None else known.seen + seen,

@@ -10,6 +10,7 @@ from typing import Any
 from routed_llm.errors import RequestError
 from routed_llm.facts import Previous
 from routed_llm.fields import stays
+from routed_llm.parameters import ENCRYPTED
 from routed_llm.request.builder import Request, RequestBuilder
 from routed_llm.request.conversations import SHORTEST
 
@@ -222,7 +223,7 @@ def _responses_input(builder: RequestBuilder, payload: Mapping[str, Any]) -> Non
 def _asks_for_responses(payload: Mapping[str, Any]) -> bool:
     """Say whether a tool has no form on Chat Completions, or the reasoning is to travel with the turns."""
     tools, included = payload.get("tools"), payload.get("include")
-    if isinstance(included, Sequence) and "reasoning.encrypted_content" in included:
+    if isinstance(included, Sequence) and ENCRYPTED in included:
         return True
     return isinstance(tools, Sequence) and any(
         isinstance(tool, Mapping) and stays(f"tool.{tool.get('type')}", tool, unless_known=True)

@@ -92,11 +92,11 @@ def overlaid(own: Mapping[str, Any], call: Mapping[str, Any]) -> dict[str, Any]:
         return overlaid({**merged, "extra_body": rest or None}, fields)
     if not merged.get("tools", True):
         del merged["tools"]  # agents without tools give an empty list
-    _choose_of_something(merged)
+    _drop_idle_choice(merged)
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def _choose_of_something(body: dict[str, Any]) -> None:
+def _drop_idle_choice(body: dict[str, Any]) -> None:
     """Leave out how to choose among no tools, which Chat Completions refuses; a stored prompt has its own."""
     if body.get("tool_choice") in ("auto", "none") and not any(
         map(body.get, ("tools", "functions", "prompt"))
@@ -151,7 +151,7 @@ def request_body(
         sent = _as_chat(sent)
     else:
         sent = _as_responses(sent, stateless=call.stateless, takes=takes)
-    _choose_of_something(sent)
+    _drop_idle_choice(sent)
     sent["model"] = call.model
     _set_effort(sent, call.effort, call.endpoint)
     if call.cap is not None:

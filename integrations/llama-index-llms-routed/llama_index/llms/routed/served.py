@@ -84,7 +84,7 @@ class Route:
             return self._opened
         try:
             return _readable(run(flow(self._driven), self.send), ChatCompletion)
-        except Exception:
+        except Exception:  # few calls fail: the others do without the block
             with self._refusing():
                 raise
 
@@ -104,7 +104,7 @@ class Route:
             return self._opened
         try:
             return _readable(await arun(flow(self._driven), self._asend), ChatCompletion)
-        except Exception:
+        except Exception:  # as above
             with self._refusing():
                 raise
 
